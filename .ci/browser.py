@@ -1,0 +1,39 @@
+"""Make sure that the browser tests find a Chromium.
+
+    python3 .ci/browser.py
+
+Where it is root it installs Debian's; otherwise it names the one command for it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+PACKAGES = ("chromium", "fonts-noto-core")
+
+
+def main() -> None:
+    """Look for a browser, install one where that is allowed, say what to do where it is not."""
+    if any(shutil.which(name) for name in NAMES):
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        print(
+            f"browser: there is none, so the browser tests will not run. Install it: sudo apt-get install {PACKAGES[0]}"
+        )
+        return
+    print("browser: installing Debian's chromium", flush=True)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update"], ["install", "--yes", "--no-install-recommends", *PACKAGES]):
+        done = subprocess.run(
+            ["apt-get", "-qq", *command], env=environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            sys.exit(f"browser: apt-get {' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+# `make` lists its words. Each does its own set-up; python3 and make are all they need.
+.PHONY: help run test lint format lock
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+RUN_ENVIRONMENT := .venv/run
+TEST_ENVIRONMENT := .venv/test
+
+help: ## list these words
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: ## bring the database up to date and serve on 127.0.0.1:8000
+	@$(PYTHON) .ci/environment.py $(RUN_ENVIRONMENT) requirements.txt
+	@$(RUN_ENVIRONMENT)/bin/poolproof serve
+
+# DATABASES=mariadb,sqlite chooses others; ARGUMENTS are pytest's.
+DATABASES ?= mysql,sqlite
+test: test-environment ## run all tests, on a real MySQL of their own and on SQLite
+	@$(PYTHON) .ci/browser.py
+	@$(TEST_ENVIRONMENT)/bin/python -m pytest --databases $(DATABASES) --require $(firstword $(subst $(comma), ,$(DATABASES))) $(ARGUMENTS)
+
+lint: test-environment ## check style, types and who may import whom
+	@$(TEST_ENVIRONMENT)/bin/ruff check .
+	@$(TEST_ENVIRONMENT)/bin/ruff format --check .
+	@$(TEST_ENVIRONMENT)/bin/mypy
+	@$(TEST_ENVIRONMENT)/bin/lint-imports --no-cache
+
+format: test-environment ## let ruff write the code its way
+	@$(TEST_ENVIRONMENT)/bin/ruff check --fix .
+	@$(TEST_ENVIRONMENT)/bin/ruff format .
+
+.PHONY: test-environment
+test-environment:
+	@$(PYTHON) .ci/environment.py $(TEST_ENVIRONMENT) requirements-dev.txt
+
+# For maintainers, with uv on the PATH: write the lock files anew.
+lock: ## resolve the dependencies again (needs uv)
+	uv pip compile pyproject.toml --extra build --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header -o requirements.txt
+	uv pip compile pyproject.toml --extra build --extra dev --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header -c requirements.txt -o requirements-dev.txt
+
+comma := ,

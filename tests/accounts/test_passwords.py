@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import PASSWORD, PASSWORD_HASH
+from webapp.accounts import passwords
+from webapp.errors import BusyError, InvalidInputError
+
+
+def test_a_password_is_known_again() -> None:
+    assert passwords.is_right(PASSWORD, PASSWORD_HASH)
+    assert not passwords.is_right(PASSWORD + "!", PASSWORD_HASH)
+
+
+def test_nobody_has_no_right_password() -> None:
+    assert not passwords.is_right(PASSWORD, None)
+
+
+@pytest.mark.parametrize("password", ["short", "x" * 257])
+def test_a_password_of_a_bad_length_is_refused(password: str) -> None:
+    with pytest.raises(InvalidInputError):
+        passwords.hash_password(password)
+
+
+def test_a_flood_of_sign_ins_waits_and_then_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "WAIT", 0.01)
+    with passwords._turn(), passwords._turn(), pytest.raises(BusyError):
+        passwords.is_right(PASSWORD, PASSWORD_HASH)
+
+
+def test_two_random_passwords_differ_and_are_acceptable() -> None:
+    first, second = passwords.random_password(), passwords.random_password()
+    assert first != second
+    assert len(first) >= passwords.SHORTEST

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import time
+
+from flask.testing import FlaskClient
+
+from webapp.pooling.extension import Pooling
+
+
+def test_a_process_is_alive_and_ready(client: FlaskClient) -> None:
+    assert client.get("/healthz").json == {"status": "alive"}
+    assert client.get("/readyz").json == {"status": "ready"}
+
+
+def test_readiness_does_not_wait_behind_the_requests(client: FlaskClient, pooling: Pooling) -> None:
+    held = [pooling.work.engine.connect() for _ in range(pooling.work.engine.pool.size())]
+    try:
+        began = time.monotonic()
+        assert client.get("/readyz").status_code == 200
+        assert time.monotonic() - began < 1
+    finally:
+        for connection in held:
+            connection.close()

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+from flask.testing import FlaskClient
+
+
+@pytest.mark.parametrize("address", ["/", "/sign-in", "/api/v1/quizzes", "/nothing", "/healthz"])
+def test_every_answer_allows_only_our_own_scripts(client: FlaskClient, address: str) -> None:
+    headers = client.get(address).headers
+    policy = headers["Content-Security-Policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("address", ["/", "/sign-in", "/problems", "/docs"])
+def test_no_page_carries_a_script_or_style_inside(client: FlaskClient, address: str) -> None:
+    page = client.get(address).text
+    assert "<style" not in page
+    assert " onclick=" not in page
+    assert page.count("<script") == page.count("<script src=") + page.count('<script type="module" src=')
+
+
+def test_static_files_may_be_kept_for_a_year_and_change_their_address(client: FlaskClient) -> None:
+    page = client.get("/").text
+    address = page.split('rel="stylesheet" href="')[1].split('"')[0]
+    assert "?v=" in address
+    assert "max-age=31536000" in client.get(address).headers["Cache-Control"]

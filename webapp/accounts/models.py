@@ -1,0 +1,24 @@
+"""The table of users."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.extensions import MYSQL_TABLE, Base, BigId
+from webapp.pooling.clock import UtcDateTime
+
+
+class User(Base):
+    """Somebody who signs in: an author or an operator. Players need no account."""
+
+    __tablename__ = "user"
+    __table_args__ = (UniqueConstraint("name"), MYSQL_TABLE)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    password_hash: Mapped[str] = mapped_column(String(255))
+    role: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)

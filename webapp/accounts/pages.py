@@ -1,0 +1,51 @@
+"""Pages: sign in and out."""
+
+from __future__ import annotations
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask_login import login_user, logout_user
+from flask_wtf import FlaskForm
+from werkzeug.wrappers import Response
+from wtforms import PasswordField, StringField
+from wtforms.validators import InputRequired, Length
+
+from webapp.accounts import passwords, users
+from webapp.accounts.guard import SignedIn
+from webapp.pooling.extension import read
+
+blueprint = Blueprint("accounts", __name__)
+
+
+class SignInForm(FlaskForm):  # type: ignore[misc]
+    """Name and password."""
+
+    name = StringField("Name", [InputRequired(), Length(max=64)])
+    password = PasswordField("Password", [InputRequired(), Length(max=passwords.LONGEST)])
+
+
+@blueprint.route("/sign-in", methods=["GET", "POST"])
+def sign_in() -> str | Response | tuple[str, int]:
+    """Ask for name and password; a good pair goes on to where the person was heading."""
+    form = SignInForm()
+    if not form.validate_on_submit():
+        return render_template("accounts/sign_in.html", form=form, wrong=False)
+    name, password = form.name.data or "", form.password.data or ""
+    with read() as connection:
+        found = users.credentials_of(connection, name)
+    if not passwords.is_right(password, found.password_hash if found else None) or found is None:
+        return render_template("accounts/sign_in.html", form=form, wrong=True), 401
+    login_user(SignedIn(found.user))
+    return redirect(_heading_for())
+
+
+@blueprint.post("/sign-out")
+def sign_out() -> Response:
+    """End the session."""
+    logout_user()
+    return redirect(url_for("quizzes.open_quizzes"))
+
+
+def _heading_for() -> str:
+    wanted = request.args.get("next", "")
+    # Only our own signed-in pages: never an address somebody else has put into the link.
+    return wanted if wanted.startswith("/studio") and "\\" not in wanted else url_for("studio.quizzes")

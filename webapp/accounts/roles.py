@@ -1,0 +1,27 @@
+"""Who may what: the one table."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a user is here for."""
+
+    AUTHOR = "author"
+    OPERATOR = "operator"
+
+
+class Permission(StrEnum):
+    """What a route may ask for."""
+
+    EDIT_BANK = "edit the bank"
+    EDIT_QUIZZES = "edit quizzes"
+    SEE_RESULTS = "see results"
+    OPERATE = "operate the service"
+
+
+MAY: dict[Role, frozenset[Permission]] = {
+    Role.AUTHOR: frozenset({Permission.EDIT_BANK, Permission.EDIT_QUIZZES, Permission.SEE_RESULTS}),
+    Role.OPERATOR: frozenset(Permission),
+}

@@ -1,0 +1,92 @@
+"""create_app: the table of contents, and the one place where the parts meet."""
+
+from __future__ import annotations
+
+from flask import Flask
+from sqlalchemy import make_url
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from webapp import cli
+from webapp.accounts import api as accounts_api
+from webapp.accounts import guard
+from webapp.accounts import pages as accounts_pages
+from webapp.attempts import api as attempts_api
+from webapp.attempts import pages as attempts_pages
+from webapp.bank import api as bank_api
+from webapp.extensions import csrf, db, migrate
+from webapp.pooling import extension as pooling
+from webapp.pooling.engine import engine_options
+from webapp.quizzes import api as quizzes_api
+from webapp.quizzes import pages as quizzes_pages
+from webapp.results import api as results_api
+from webapp.results import pages as results_pages
+from webapp.settings import HOME, Settings, load_settings, secret_key
+from webapp.web import context, health, logs, openapi, problems, rendering, security
+from webapp.web.context import Application
+
+LARGEST_BODY = 1024 * 1024
+STATIC_FOR_A_YEAR = 365 * 24 * 3600
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Make the app. It opens no connection and starts no thread.
+
+    Raises:
+        SettingsError: when the environment is not acceptable.
+        PoolConfigurationError: when the pool cannot serve this database.
+    """
+    settings = settings or load_settings()
+    logs.configure_logs(settings.poolproof.log_format)
+    app = Application("webapp", instance_path=str(settings.poolproof.instance.resolve()))
+    app.config.update(_configuration(settings))
+    for part in (context, problems, security, rendering, guard):
+        part.register(app)
+    _bind_extensions(app, settings)
+    _register_features(app)
+    if settings.poolproof.trusted_proxies:
+        hops = settings.poolproof.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    return app
+
+
+def _configuration(settings: Settings) -> dict[str, object]:
+    url = make_url(settings.database_url)
+    return {
+        "SETTINGS": settings,
+        "SECRET_KEY": secret_key(settings),
+        "SQLALCHEMY_DATABASE_URI": settings.database_url,
+        "SQLALCHEMY_ENGINE_OPTIONS": engine_options(settings.pool, url, settings.poolproof.threads),
+        "MAX_CONTENT_LENGTH": LARGEST_BODY,
+        "SEND_FILE_MAX_AGE_DEFAULT": STATIC_FOR_A_YEAR,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_COOKIE_SECURE": settings.poolproof.secure_cookies,
+        "TOKEN_SECONDS": settings.poolproof.token_hours * 3600,
+        "ATTEMPT_SECONDS": settings.poolproof.attempt_hours * 3600,
+    }
+
+
+def _bind_extensions(app: Flask, settings: Settings) -> None:
+    if settings.database_url.startswith("sqlite"):
+        settings.poolproof.instance.mkdir(parents=True, exist_ok=True)
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(HOME / "migrations"))
+    csrf.init_app(app)
+    with app.app_context():
+        engine = db.engine
+    pooling.init_app(app, engine, settings.pool)
+
+
+def _register_features(app: Flask) -> None:
+    api = openapi.create_api(app)
+    for part in (accounts_api, bank_api, quizzes_api, attempts_api, results_api):
+        api.register_blueprint(part.blueprint)
+        # REST knows no cookies, so no other site can act in somebody's name.
+        csrf.exempt(part.blueprint)
+    for page in (health, problems, accounts_pages, quizzes_pages, attempts_pages, results_pages):
+        app.register_blueprint(page.blueprint)
+    app.register_blueprint(quizzes_pages.studio)
+
+
+def main() -> None:
+    """Run the `poolproof` command."""
+    cli.run(create_app)

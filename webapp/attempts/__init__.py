@@ -1,0 +1,1 @@
+"""Attempts: one player's go at one published version, from start to board."""

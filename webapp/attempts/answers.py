@@ -1,0 +1,104 @@
+"""Storing answers: one row for each item, however often it is sent, and none after the window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Table, literal, select, true, union_all
+
+from webapp.attempts.models import Answer, Attempt
+from webapp.attempts.tokens import Claim
+from webapp.errors import AttemptExistsError, AttemptFinishedError, QuizNotOpenError
+from webapp.pooling.clock import UtcDateTime, utc_now
+from webapp.pooling.upsert import upsert_from
+from webapp.quizzes import published
+
+_attempt: Table = Attempt.__table__  # type: ignore[assignment]
+_answer: Table = Answer.__table__  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """An attempt as stored; one that has no row yet has no answers."""
+
+    answers: Mapping[int, int]
+    finished_at: datetime | None
+    score: int | None
+    milliseconds: int | None
+
+
+def progress(connection: Connection, claim: Claim) -> Progress:
+    """Return what is stored of an attempt: item → chosen bits, and its score once it is finished."""
+    rows = connection.execute(
+        select(Attempt.finished_at, Attempt.score, Attempt.milliseconds, Answer.item_id, Answer.chosen)
+        .outerjoin(Answer, Answer.attempt_id == Attempt.id)
+        .where(Attempt.id == claim.attempt_id)
+    ).all()
+    if not rows:
+        return Progress({}, None, None, None)
+    answers = {row.item_id: row.chosen for row in rows if row.item_id is not None}
+    return Progress(answers, rows[0].finished_at, rows[0].score, rows[0].milliseconds)
+
+
+def save(connection: Connection, claim: Claim, chosen: Mapping[int, int]) -> None:
+    """Store answers (item → chosen bits), all or none; a repeat replaces the earlier choice.
+
+    The window and the attempt's end are checked by the statement that writes, on the
+    database's clock, so there is no moment between check and write.
+
+    Raises:
+        QuizNotOpenError: before the window opens and from its last moment on.
+        AttemptFinishedError: when the attempt has been scored.
+        AttemptExistsError: when the player has begun another attempt at this version.
+    """
+    if not chosen:
+        return
+    # This locks the attempt's row, and finish needs it too: an answer is either scored or refused.
+    be_born(connection, claim)
+    given = union_all(
+        *(select(literal(item).label("item_id"), literal(bits).label("chosen")) for item, bits in chosen.items())
+    ).subquery("given")
+    rows = (
+        select(_attempt.c.id, given.c.item_id, given.c.chosen, utc_now())
+        .select_from(_attempt.join(given, true()))
+        .where(
+            _attempt.c.id == claim.attempt_id,
+            _attempt.c.finished_at.is_(None),
+            published.is_open(claim.version_id),
+        )
+    )
+    columns = ["attempt_id", "item_id", "chosen", "answered_at"]
+    written = upsert_from(
+        connection, _answer, columns, rows, key=["attempt_id", "item_id"], replace=["chosen", "answered_at"]
+    )
+    if written == 0:
+        raise refusal(connection, claim)
+
+
+def be_born(connection: Connection, claim: Claim) -> None:
+    """Give the attempt its row, if the window is open and it has none; afterwards the row is locked."""
+    row = select(
+        literal(claim.attempt_id, _attempt.c.id.type),
+        literal(claim.version_id),
+        literal(claim.player_id, _attempt.c.player_id.type),
+        literal(claim.player_name),
+        literal(claim.started_at, UtcDateTime()),
+    ).where(published.is_open(claim.version_id))
+    columns = ["id", "quiz_version_id", "player_id", "player_name", "started_at"]
+    upsert_from(connection, _attempt, columns, row, key=["id"])
+
+
+def refusal(connection: Connection, claim: Claim) -> QuizNotOpenError | AttemptFinishedError | AttemptExistsError:
+    """Return why nothing could be written: looked up afterwards, for the message only."""
+    if progress(connection, claim).finished_at is not None:
+        return AttemptFinishedError("The attempt is finished; its answers can no longer change.")
+    version = published.by_version(connection, claim.version_id)
+    if version.state is published.State.UPCOMING:
+        return QuizNotOpenError(f"The quiz opens at {version.opens_at.isoformat()}.")
+    if version.state is published.State.CLOSED:
+        return QuizNotOpenError(
+            f"The quiz closed at {version.closes_at.isoformat()}; this answer came too late and was not saved."
+        )
+    return AttemptExistsError("You have begun this quiz in another attempt; go on there.")

@@ -1,0 +1,139 @@
+"""Pages for players: a quiz, an attempt, its result, the board. They work without JavaScript."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from flask import Blueprint, current_app, redirect, render_template, request, url_for
+from flask_wtf import FlaskForm
+from sqlalchemy import Connection
+from werkzeug.wrappers import Response
+from wtforms import StringField
+from wtforms.validators import InputRequired, Length
+
+from webapp.attempts import answers, finishing, leaderboard, scoring, starting, tokens, views
+from webapp.attempts.schemas import ANONYMOUS, LONGEST_NAME
+from webapp.attempts.tokens import Claim
+from webapp.errors import InvalidInputError, NotFoundError
+from webapp.pooling.extension import read, transact
+from webapp.quizzes import published
+from webapp.quizzes.documents import Document
+from webapp.quizzes.published import Slug, Version
+from webapp.web.text import storable
+
+blueprint = Blueprint("attempts", __name__)
+
+PLAYER_COOKIE = "player"
+ATTEMPT_COOKIE = "attempt"
+DIGITS_OF_A_CHOICE = 2
+A_YEAR = timedelta(days=365)
+
+
+class StartForm(FlaskForm):  # type: ignore[misc]
+    """The name on the board."""
+
+    name = StringField("Your name on the board", [InputRequired("Give a name."), Length(max=LONGEST_NAME), storable])
+
+
+@blueprint.get("/quizzes/<slug>")
+def quiz(slug: str) -> str:
+    """Introduce a quiz and offer to start, or to go on with an attempt begun in this browser."""
+    with read() as connection:
+        version = published.current(connection, Slug(slug))
+    return _introduction(version, StartForm())
+
+
+@blueprint.post("/quizzes/<slug>/start")
+def start(slug: str) -> Response | tuple[str, int]:
+    """Start an attempt and go there; a second press of the button goes to the first attempt."""
+    with read() as connection:
+        version = published.current(connection, Slug(slug))
+    if token := _begun_here(version):
+        return redirect(url_for("attempts.attempt", token=token))
+    form = StartForm()
+    if not form.validate_on_submit():
+        return _introduction(version, form), 422
+    key = current_app.config["SECRET_KEY"]
+    player_id = tokens.read_player(request.cookies.get(PLAYER_COOKIE), key) or tokens.new_player()
+    token = tokens.issue(starting.start(version, player_id, (form.name.data or ANONYMOUS).strip()), key)
+    response = redirect(url_for("attempts.attempt", token=token))
+    _set_cookie(response, PLAYER_COOKIE, tokens.issue_player(player_id, key), A_YEAR, "/")
+    good_for = timedelta(seconds=current_app.config["ATTEMPT_SECONDS"])
+    _set_cookie(response, ATTEMPT_COOKIE, token, good_for, url_for("attempts.quiz", slug=slug))
+    return response
+
+
+@blueprint.get("/attempts/<token>")
+def attempt(token: str) -> str:
+    """Show the questions, or the result once the attempt is finished."""
+    claim = _claim_of(token)
+    with read() as connection:
+        found = views.standing(connection, claim)
+        finished = found.progress.finished_at is not None
+        places = leaderboard.top(connection, claim.version_id, limit=10) if finished else ()
+    shown = views.view(claim, found)
+    if finished:
+        return render_template("attempts/result.html", attempt=shown, places=places, claim=claim, token=token)
+    return render_template("attempts/play.html", attempt=shown, token=token)
+
+
+@blueprint.post("/attempts/<token>")
+def answer(token: str) -> Response:
+    """Save all answers of the form at once; the finish button also finishes."""
+    claim = _claim_of(token)
+    with read() as connection:
+        document = published.by_version(connection, claim.version_id).document
+    chosen = _chosen(document)
+    finishes = request.form.get("action") == "finish"
+
+    def save_and_finish(connection: Connection) -> None:
+        answers.save(connection, claim, chosen)
+        if finishes:
+            finishing.finish(connection, claim, document)
+
+    transact(save_and_finish)
+    return redirect(url_for("attempts.attempt", token=token, saved=None if finishes else 1))
+
+
+@blueprint.get("/quizzes/<slug>/board")
+def board(slug: str) -> str:
+    """Show the board of the quiz's latest version."""
+    with read() as connection:
+        version = published.current(connection, Slug(slug))
+        places = leaderboard.top(connection, version.version_id)
+        finished = leaderboard.finished_count(connection, version.version_id)
+    return render_template("attempts/board.html", quiz=version, places=places, finished=finished)
+
+
+def _introduction(version: Version, form: StartForm) -> str:
+    return render_template("attempts/quiz.html", quiz=version, form=form, begun=_begun_here(version))
+
+
+def _claim_of(token: str) -> Claim:
+    return tokens.read(token, current_app.config["SECRET_KEY"], current_app.config["ATTEMPT_SECONDS"])
+
+
+def _begun_here(version: Version) -> str | None:
+    """Return the token of an attempt at this version that was begun in this browser."""
+    token = request.cookies.get(ATTEMPT_COOKIE, "")
+    try:
+        claim = _claim_of(token)
+    except NotFoundError:
+        return None
+    return token if claim.version_id == version.version_id else None
+
+
+def _chosen(document: Document) -> dict[int, int]:
+    """Return what the form says, item → chosen bits; questions left open are left out."""
+    chosen: dict[int, int] = {}
+    for question in document.questions:
+        if values := request.form.getlist(f"item-{question.item_id}"):
+            if not all(value.isascii() and value.isdecimal() and len(value) <= DIGITS_OF_A_CHOICE for value in values):
+                raise InvalidInputError("The form has been changed on its way; please answer again.")
+            chosen[question.item_id] = scoring.as_bits(question, map(int, values))
+    return chosen
+
+
+def _set_cookie(response: Response, name: str, value: str, age: timedelta, path: str) -> None:
+    secure = current_app.config["SESSION_COOKIE_SECURE"]
+    response.set_cookie(name, value, max_age=age, path=path, httponly=True, samesite="Lax", secure=secure)

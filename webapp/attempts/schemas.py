@@ -1,0 +1,109 @@
+"""What attempts look like over REST."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields, validate
+
+from webapp.web.openapi import Text
+
+LONGEST_NAME = 40
+ANONYMOUS = "Anonymous"
+
+
+class StartIn(Schema):
+    """Who starts."""
+
+    name = Text(
+        load_default=ANONYMOUS,
+        validate=[validate.Length(1, LONGEST_NAME), validate.Regexp(r".*\S", error="Give a name that can be seen.")],
+        metadata={"description": "The name on the board"},
+    )
+    player = Text(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Length(max=500),
+        metadata={"description": "The player token of an earlier start, to be the same player again"},
+    )
+
+
+class StartOut(Schema):
+    """A new attempt. The token is its address and its key: whoever has it plays it."""
+
+    token = fields.String(required=True)
+    player = fields.String(required=True)
+    started_at = fields.AwareDateTime(required=True)
+    expires_in = fields.Integer(required=True, metadata={"description": "Seconds"})
+
+
+class AnswerIn(Schema):
+    """The positions chosen, counted from 0 in the published quiz's own order."""
+
+    choices = fields.List(
+        fields.Integer(strict=True, validate=validate.Range(0, 62)), required=True, validate=validate.Length(1, 63)
+    )
+
+
+class AnswerOut(Schema):
+    """An answer that is stored."""
+
+    item = fields.Integer(required=True)
+    choices = fields.List(fields.Integer(), required=True)
+    saved = fields.Boolean(required=True)
+
+
+class ShownQuestion(Schema):
+    """A question in an attempt. `right` and `explanation` are there once it is finished."""
+
+    item = fields.Integer(required=True)
+    kind = fields.String(required=True)
+    stem = fields.String(required=True)
+    choices = fields.List(fields.String(), required=True)
+    order = fields.List(
+        fields.Integer(), required=True, metadata={"description": "Positions of the choices in the order to show them"}
+    )
+    chosen = fields.List(fields.Integer(), required=True)
+    right = fields.List(fields.Integer())
+    is_right = fields.Boolean()
+    explanation = fields.String()
+
+
+class AttemptOut(Schema):
+    """An attempt as it stands."""
+
+    quiz = fields.Integer(required=True)
+    slug = fields.String(required=True)
+    title = fields.String(required=True)
+    player_name = fields.String(required=True)
+    state = fields.String(required=True, metadata={"description": "State of the quiz's window"})
+    closes_at = fields.AwareDateTime(required=True)
+    started_at = fields.AwareDateTime(required=True)
+    finished_at = fields.AwareDateTime(required=True, allow_none=True)
+    score = fields.Integer(required=True, allow_none=True)
+    out_of = fields.Integer(required=True)
+    milliseconds = fields.Integer(required=True, allow_none=True)
+    rank = fields.Integer(required=True, allow_none=True)
+    questions = fields.List(fields.Nested(ShownQuestion), required=True)
+
+
+class BoardArguments(Schema):
+    """Query of the board."""
+
+    limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
+
+
+class BoardPlace(Schema):
+    """A line of the board."""
+
+    rank = fields.Integer(required=True)
+    player_name = fields.String(required=True)
+    score = fields.Integer(required=True)
+    milliseconds = fields.Integer(required=True)
+
+
+class Board(Schema):
+    """The board of a quiz's latest version."""
+
+    quiz = fields.Integer(required=True)
+    out_of = fields.Integer(required=True)
+    finished = fields.Integer(required=True, metadata={"description": "How many have finished"})
+    places = fields.List(fields.Nested(BoardPlace), required=True)

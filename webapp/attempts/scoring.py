@@ -1,0 +1,41 @@
+"""Scoring, and the small arithmetic of choices. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from webapp.bank.kinds import Kind
+from webapp.errors import InvalidInputError
+from webapp.quizzes.documents import Document, Question
+
+
+def as_bits(question: Question, choices: Iterable[int]) -> int:
+    """Return chosen positions as a number: bit n is set when choice n was chosen.
+
+    Raises:
+        InvalidInputError: for a position that does not exist, or the wrong count for the kind.
+    """
+    chosen = set(choices)
+    if any(not 0 <= one < len(question.choices) for one in chosen):
+        raise InvalidInputError(f"Item {question.item_id} has the choices 0 to {len(question.choices) - 1}.")
+    if question.kind == Kind.MULTIPLE:
+        if not chosen:
+            raise InvalidInputError(f"Choose at least one answer to item {question.item_id}.")
+    elif len(chosen) != 1:
+        raise InvalidInputError(f"Choose exactly one answer to item {question.item_id}.")
+    return sum(1 << one for one in chosen)
+
+
+def as_positions(bits: int) -> list[int]:
+    """Return the positions whose bits are set."""
+    return [position for position in range(bits.bit_length()) if bits >> position & 1]
+
+
+def is_right(question: Question, bits: int | None) -> bool:
+    """Say whether just the right choices were chosen; no answer is not right."""
+    return bits is not None and as_positions(bits) == sorted(question.right)
+
+
+def score(document: Document, answers: Mapping[int, int]) -> int:
+    """Return how many questions were answered rightly: one point each, all or nothing."""
+    return sum(is_right(question, answers.get(question.item_id)) for question in document.questions)

@@ -1,0 +1,19 @@
+"""The order in which an attempt shows the choices: another one for each attempt, the same at every look."""
+
+from __future__ import annotations
+
+from random import Random
+
+from webapp.bank.kinds import Kind
+from webapp.quizzes.documents import Question
+
+
+def order_of_choices(seed: int, question: Question) -> list[int]:
+    """Return the positions of the question's choices in the order to show them.
+
+    True and false stay in their usual order; for them a position tells nothing.
+    """
+    order = list(range(len(question.choices)))
+    if question.kind != Kind.TRUE_FALSE:
+        Random(f"{seed}:{question.item_id}").shuffle(order)  # noqa: S311 - an order, no secret
+    return order

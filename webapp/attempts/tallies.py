@@ -1,0 +1,54 @@
+"""Counts over the attempts at a version, made by the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from webapp.attempts.models import Answer, Attempt
+
+
+@dataclass(frozen=True)
+class Totals:
+    """How many began, how many finished, and their mean score and time."""
+
+    begun: int
+    finished: int
+    mean_score: float | None
+    mean_milliseconds: float | None
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many chose just these choices of an item."""
+
+    item_id: int
+    chosen: int
+    count: int
+
+
+def totals(connection: Connection, version_id: int) -> Totals:
+    """Return the totals of a version."""
+    row = connection.execute(
+        select(
+            func.count(),
+            func.count(Attempt.score),
+            func.avg(Attempt.score),
+            func.avg(Attempt.milliseconds),
+        ).where(Attempt.quiz_version_id == version_id)
+    ).one()
+    mean_score, mean_milliseconds = (None if value is None else float(value) for value in row[2:])
+    return Totals(row[0], row[1], mean_score, mean_milliseconds)
+
+
+def choices_by_item(connection: Connection, version_id: int) -> Sequence[Tally]:
+    """Return what was chosen in finished attempts, counted by item and combination of choices."""
+    rows = connection.execute(
+        select(Answer.item_id, Answer.chosen, func.count())
+        .join(Attempt, Attempt.id == Answer.attempt_id)
+        .where(Attempt.quiz_version_id == version_id, Attempt.score.is_not(None))
+        .group_by(Answer.item_id, Answer.chosen)
+    )
+    return [Tally(*row) for row in rows]

@@ -1,0 +1,88 @@
+"""An attempt travels in its token: signed, expiring, good without a look at the database."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import uuid6
+from itsdangerous import BadSignature, SignatureExpired, URLSafeSerializer, URLSafeTimedSerializer
+
+from webapp.errors import NotFoundError
+
+MICROSECOND = 1_000_000
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a token says: who plays which version since when, and the seed of the choices' order."""
+
+    attempt_id: uuid.UUID
+    version_id: int
+    player_id: uuid.UUID
+    player_name: str
+    started_at: datetime
+    seed: int
+
+
+def begin(version_id: int, player_id: uuid.UUID, player_name: str, started_at: datetime) -> Claim:
+    """Make a new attempt; `started_at` is the database's time. Nothing is stored yet."""
+    attempt_id = uuid6.uuid7()
+    # The last bits of a UUIDv7 are random; they order the choices as well.
+    return Claim(
+        uuid.UUID(bytes=attempt_id.bytes), version_id, player_id, player_name, started_at, attempt_id.int % 2**32
+    )
+
+
+def issue(claim: Claim, key: str) -> str:
+    """Return the token of an attempt, signed with `key`."""
+    started = int(claim.started_at.timestamp() * MICROSECOND)
+    said = [claim.attempt_id.hex, claim.version_id, claim.player_id.hex, claim.player_name, started, claim.seed]
+    return _text(_attempts(key).dumps(said))
+
+
+def read(token: str, key: str, good_for: int) -> Claim:
+    """Return what the token says; `good_for` in seconds.
+
+    Raises:
+        NotFoundError: when it is not ours, was changed, or is too old.
+    """
+    try:
+        attempt, version_id, player, name, started, seed = _attempts(key).loads(token, max_age=good_for)
+    except SignatureExpired as error:
+        raise NotFoundError("This attempt's address has expired.") from error
+    except (BadSignature, ValueError, TypeError) as error:
+        raise NotFoundError("This is not the address of an attempt; start the quiz again.") from error
+    started_at = datetime.fromtimestamp(started // MICROSECOND, UTC).replace(microsecond=started % MICROSECOND)
+    return Claim(uuid.UUID(attempt), version_id, uuid.UUID(player), name, started_at, seed)
+
+
+def new_player() -> uuid.UUID:
+    """Return the identity of somebody who plays for the first time."""
+    return uuid.uuid4()
+
+
+def issue_player(player_id: uuid.UUID, key: str) -> str:
+    """Return the token by which a player is known again."""
+    return _text(_players(key).dumps(player_id.hex))
+
+
+def read_player(token: str | None, key: str) -> uuid.UUID | None:
+    """Return the player whom a token names, or None when it names nobody."""
+    try:
+        return uuid.UUID(_players(key).loads(token)) if token else None
+    except (BadSignature, ValueError, TypeError, AttributeError):
+        return None
+
+
+def _attempts(key: str) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(key, salt="poolproof attempt")
+
+
+def _players(key: str) -> URLSafeSerializer:
+    return URLSafeSerializer(key, salt="poolproof player")
+
+
+def _text(token: str | bytes) -> str:
+    return token if isinstance(token, str) else token.decode()

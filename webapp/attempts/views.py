@@ -1,0 +1,127 @@
+"""An attempt as its player may see it: right answers and explanations only once it is finished."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from webapp.attempts import answers, leaderboard, scoring
+from webapp.attempts.answers import Progress
+from webapp.attempts.shuffling import order_of_choices
+from webapp.attempts.tokens import Claim
+from webapp.quizzes import published
+from webapp.quizzes.documents import Question
+from webapp.quizzes.published import State, Version
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A choice where it is shown; `right` is None until the attempt is finished."""
+
+    position: int
+    text: str
+    chosen: bool
+    right: bool | None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A question as shown; `is_right` is None and `explanation` empty until the attempt is finished."""
+
+    item: int
+    kind: str
+    stem: str
+    choices: tuple[Choice, ...]
+    is_right: bool | None
+    explanation: str
+    credit: str
+
+
+@dataclass(frozen=True)
+class AttemptView:
+    """Everything a player may know of the attempt now."""
+
+    quiz: int
+    slug: str
+    title: str
+    player_name: str
+    state: State
+    closes_at: datetime
+    started_at: datetime
+    finished_at: datetime | None
+    score: int | None
+    milliseconds: int | None
+    rank: int | None
+    questions: tuple[Shown, ...]
+
+    @property
+    def out_of(self) -> int:
+        """How many points there are."""
+        return len(self.questions)
+
+    @property
+    def answered(self) -> int:
+        """How many questions have a stored answer."""
+        return sum(any(choice.chosen for choice in question.choices) for question in self.questions)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the database says of an attempt, read in one go."""
+
+    version: Version
+    progress: Progress
+    rank: int | None
+
+
+def standing(connection: Connection, claim: Claim) -> Standing:
+    """Read an attempt with its version, and its rank once it is finished."""
+    version = published.by_version(connection, claim.version_id)
+    progress = answers.progress(connection, claim)
+    place = None
+    if progress.score is not None and progress.milliseconds is not None:
+        place = leaderboard.rank(connection, claim.version_id, progress.score, progress.milliseconds)
+    return Standing(version, progress, place)
+
+
+def view(claim: Claim, found: Standing) -> AttemptView:
+    """Put together what the player may see; needs no connection."""
+    version, progress = found.version, found.progress
+    finished = progress.finished_at is not None
+    # Before the window nobody sees what will be asked.
+    asked = () if version.state is State.UPCOMING else version.document.questions
+    return AttemptView(
+        quiz=version.quiz_id,
+        slug=version.slug,
+        title=version.title,
+        player_name=claim.player_name,
+        state=version.state,
+        closes_at=version.closes_at,
+        started_at=claim.started_at,
+        finished_at=progress.finished_at,
+        score=progress.score,
+        milliseconds=progress.milliseconds,
+        rank=found.rank,
+        questions=tuple(_shown(claim, one, progress.answers.get(one.item_id), finished=finished) for one in asked),
+    )
+
+
+def _shown(claim: Claim, question: Question, bits: int | None, *, finished: bool) -> Shown:
+    chosen = scoring.as_positions(bits or 0)
+    choices = tuple(
+        Choice(
+            position, question.choices[position], position in chosen, position in question.right if finished else None
+        )
+        for position in order_of_choices(claim.seed, question)
+    )
+    return Shown(
+        item=question.item_id,
+        kind=question.kind,
+        stem=question.stem,
+        choices=choices,
+        is_right=scoring.is_right(question, bits) if finished else None,
+        explanation=question.explanation if finished else "",
+        credit=", ".join(part for part in (question.source, question.licence) if part),
+    )

@@ -1,0 +1,1 @@
+"""Question formats, one module for each; all yield the same records."""

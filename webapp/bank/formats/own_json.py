@@ -1,0 +1,96 @@
+"""Our own JSON: the one form that loses nothing; parse(dump(items)) gives the items back.
+
+{"format": "poolproof items", "version": 1, "items": [{"kind": "single", "stem": …}, …]}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import IO, Any
+
+from webapp.bank.formats.records import Record, Rejected, UnreadableError, judged
+from webapp.bank.items import ItemDraft
+from webapp.web.text import is_storable
+
+NAME = "poolproof items"
+VERSION = 1
+LARGEST = 64 * 1024 * 1024
+"""Bytes; the document is read whole."""
+
+_REQUIRED = {"kind": str, "stem": str, "choices": list, "right": list}
+_OPTIONAL = {"explanation": str, "category": str, "difficulty": str, "source": str, "licence": str}
+
+
+def parse(stream: IO[bytes], category: str | None = None) -> Iterator[Record]:
+    """Yield a record for every element of `items`; its "line" is its place in the list, from 1.
+
+    `category` is for items that name none.
+
+    Raises:
+        UnreadableError: when it is not JSON, too large, or not of this form.
+    """
+    content = stream.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise UnreadableError(f"the file has more than {LARGEST // 1024 // 1024} MiB; split it")
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError(f"this is not JSON ({error})") from error
+    elements = document.get("items") if isinstance(document, dict) else document
+    if isinstance(document, dict) and (document.get("format"), document.get("version")) != (NAME, VERSION):
+        raise UnreadableError(f'expected "format": "{NAME}" and "version": {VERSION}')
+    if not isinstance(elements, list):
+        raise UnreadableError("expected a list of items")
+    for place, element in enumerate(elements, start=1):
+        yield _record(place, element, category)
+
+
+def dump(drafts: Iterable[ItemDraft]) -> Iterator[str]:
+    """Yield the document piece by piece, one item a line."""
+    yield f'{{"format": "{NAME}", "version": {VERSION}, "items": ['
+    for place, draft in enumerate(drafts):
+        yield f"{',' if place else ''}\n{json.dumps(_element(draft), ensure_ascii=False)}"
+    yield "\n]}\n"
+
+
+def _element(draft: ItemDraft) -> dict[str, Any]:
+    required = {"kind": str(draft.kind), "stem": draft.stem, "choices": draft.choices, "right": draft.right}
+    optional = {name: getattr(draft, name) for name in _OPTIONAL}
+    return required | {name: value for name, value in optional.items() if value}
+
+
+def _record(place: int, element: Any, category: str | None) -> Record:
+    if reason := _malformed(element):
+        return Rejected(place, reason)
+    optional = {name: element[name] for name in _OPTIONAL if element.get(name) is not None}
+    optional.setdefault("category", category)
+    draft = ItemDraft(
+        kind=element["kind"],
+        stem=element["stem"],
+        choices=tuple(element["choices"]),
+        right=tuple(element["right"]),
+        **optional,
+    )
+    return judged(place, draft)
+
+
+def _malformed(element: Any) -> str | None:  # noqa: PLR0911 - one line for each fault
+    """Return what keeps an element from being read as an item at all."""
+    if not isinstance(element, dict):
+        return "An item is an object."
+    for name, kind in _REQUIRED.items():
+        if not isinstance(element.get(name), kind):
+            return f"{name} is missing or not a {'list' if kind is list else 'text'}."
+    if unknown := sorted(element.keys() - _REQUIRED.keys() - _OPTIONAL.keys()):
+        return f"{unknown[0]!r} is no field of an item."
+    if any(not isinstance(element.get(name), str | None) for name in _OPTIONAL):
+        return "explanation, category, difficulty, source and licence are texts."
+    if not all(isinstance(choice, str) for choice in element["choices"]):
+        return "choices are texts."
+    if not all(type(position) is int for position in element["right"]):
+        return "right holds positions, whole numbers from 0."
+    texts = [element["stem"], *element["choices"], *(element.get(name) or "" for name in _OPTIONAL)]
+    if not all(map(is_storable, texts)):
+        return "It contains a character that cannot be stored."
+    return None

@@ -1,0 +1,38 @@
+"""What a parser says of each record of a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from webapp.bank.items import ItemDraft, problems_of
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A good item; `repaired` when bytes of it had to be mended."""
+
+    line: int
+    draft: ItemDraft
+    repaired: bool = False
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A record that cannot be an item, and why."""
+
+    line: int
+    reason: str
+
+
+Record = Accepted | Rejected
+
+
+class UnreadableError(Exception):
+    """The file as a whole is not of the format; the text says what was found instead."""
+
+
+def judged(line: int, draft: ItemDraft, *, repaired: bool = False) -> Record:
+    """Accept a draft if it is a good item, reject it with all its faults if not."""
+    if wrong := problems_of(draft):
+        return Rejected(line, " ".join(f"{field}: {reason}" for field, reason in wrong))
+    return Accepted(line, draft, repaired)

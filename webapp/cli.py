@@ -1,0 +1,110 @@
+"""The `poolproof` command: serve, and the commands of the features."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+import click
+from flask import Flask, current_app
+from flask.cli import FlaskGroup, NoAppException, routes_command, shell_command, with_appcontext
+from flask_migrate import upgrade
+
+from webapp.accounts import passwords, users
+from webapp.accounts.commands import user
+from webapp.accounts.roles import Role
+from webapp.bank.commands import import_items
+from webapp.errors import DomainError
+from webapp.pooling.errors import PoolConfigurationError
+from webapp.pooling.extension import pooling_of_this_app, read, transact
+from webapp.pooling.freshness import recycle_after
+from webapp.pooling.server import read_facts
+from webapp.quizzes.starter import add_starter_quiz
+from webapp.settings import HOME, SettingsError
+
+FIRST_AUTHOR = "author"
+
+
+@click.command()
+@click.option("--migrate/--no-migrate", default=True, help="Bring the database up to date first.")
+def serve(migrate: bool) -> None:
+    """Bring the database up to date, then serve with Gunicorn."""
+    settings = current_app.config["SETTINGS"]
+    click.echo(f"Database: {settings.shown_database_url}")
+    _check_server()
+    if migrate:
+        upgrade()
+        _welcome()
+    # The master must begin clean: what it has imported would survive a reload.
+    sys.stdout.flush()
+    config = HOME / "gunicorn.conf.py"
+    os.chdir(HOME)
+    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", str(config), "wsgi:app"])  # noqa: S606
+
+
+def _check_server() -> None:
+    with read() as connection:
+        facts = read_facts(connection)
+    if facts.wait_timeout is not None:
+        try:
+            recycle_after(pooling_of_this_app().settings.recycle, facts.wait_timeout)
+        except PoolConfigurationError as error:
+            raise click.ClickException(str(error)) from error
+
+
+def _welcome() -> None:
+    """On the first start: somebody who can sign in, and something to play."""
+    with read() as connection:
+        if not users.nobody_yet(connection):
+            return
+    password = passwords.random_password()
+    hashed = passwords.hash_password(password)
+    transact(lambda connection: users.add(connection, FIRST_AUTHOR, hashed, Role.AUTHOR))
+    transact(add_starter_quiz)
+    click.echo(
+        f"\nWelcome. An author account has been made; this is shown once:\n"
+        f"    name      {FIRST_AUTHOR}\n    password  {password}\n"
+    )
+
+
+def poolproof(create_app: Callable[[], Flask]) -> FlaskGroup:
+    """Return the command group for apps made by `create_app`."""
+
+    def create() -> Flask:
+        try:
+            return create_app()
+        except (SettingsError, PoolConfigurationError) as error:
+            raise NoAppException(str(error)) from error
+
+    group = FlaskGroup(
+        name="poolproof",
+        create_app=create,
+        add_default_commands=False,
+        add_version_option=False,
+        set_debug_flag=False,
+        load_dotenv=False,
+        help="Poolproof: a quiz service that survives its own push notification.",
+    )
+    for command in (shell_command, routes_command, serve, user, import_items):
+        group.add_command(_in_context(command))
+    return group
+
+
+def run(create_app: Callable[[], Flask]) -> None:
+    """Run the command line; what went wrong is one sentence, not a traceback."""
+    try:
+        poolproof(create_app).main()
+    except DomainError as error:
+        click.echo(f"Error: {error.detail}", err=True)
+        sys.exit(1)
+
+
+def _in_context(command: click.Command) -> click.Command:
+    """Put the app's context around a command, or around each command of a group."""
+    if isinstance(command, click.Group):
+        for part in command.commands.values():
+            _in_context(part)
+    elif command.callback is not None:
+        command.callback = with_appcontext(command.callback)
+    return command

@@ -1,0 +1,142 @@
+"""One engine, one pool per process: sized from settings, every wait bounded."""
+
+from __future__ import annotations
+
+import logging
+import os
+import weakref
+from typing import Any
+
+from sqlalchemy import URL, Engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool, SingletonThreadPool, StaticPool
+
+from webapp.pooling import driver, holds
+from webapp.pooling.errors import PoolConfigurationError
+from webapp.pooling.freshness import recycle_after
+from webapp.pooling.settings import PoolSettings
+
+log = logging.getLogger(__name__)
+
+WRITES = "poolproof_writes"
+"""Execution option of a connection that is going to write; SQLite must know it beforehand."""
+
+SQLITE_BUSY_TIMEOUT = 5.0
+
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+_WHY_NOT_ON_A_SERVER = {
+    "static": "it gives one single connection to all threads at once, which PyMySQL cannot share: "
+    "answers of one request would reach another",
+    "singleton_thread": "it keeps a connection for every thread that ever lived and closes others' connections "
+    "at random when there are more threads than it counts, so the budget cannot hold",
+}
+
+
+def engine_options(settings: PoolSettings, url: URL, threads: int) -> dict[str, Any]:
+    """Return the arguments of `create_engine` for one process with `threads` request threads.
+
+    Raises:
+        PoolConfigurationError: when the pool class cannot serve this database.
+    """
+    is_sqlite = url.get_backend_name() == "sqlite"
+    _check_pool_class(settings, url, is_sqlite=is_sqlite)
+    options: dict[str, Any] = {"connect_args": _connect_arguments(settings, url, is_sqlite=is_sqlite)}
+    if settings.pool_class == "queue":
+        options |= {
+            "poolclass": QueuePool,
+            "pool_size": settings.size or threads,
+            "max_overflow": settings.overflow,
+            "pool_timeout": settings.timeout,
+            # The last one back is the first one out: the others grow old and are renewed, not kept warm by turns.
+            "pool_use_lifo": True,
+            "pool_pre_ping": not is_sqlite,
+            # Replaced by what the server says at the first connect; see `prepare_engine`.
+            "pool_recycle": settings.recycle or -1,
+        }
+    else:
+        classes = {"null": NullPool, "static": StaticPool, "singleton_thread": SingletonThreadPool}
+        options["poolclass"] = classes[settings.pool_class]
+    return options
+
+
+def prepare_engine(engine: Engine, settings: PoolSettings) -> None:
+    """Make every new connection ours, and every checkout known to the request it serves."""
+    if engine.dialect.name == "sqlite":
+        _prepare_sqlite(engine)
+    else:
+        _prepare_mysql(engine, settings)
+    holds.watch(engine)
+    _engines.add(engine)
+
+
+def close_connections() -> None:
+    """Close every pooled connection of this process; for the end of a worker."""
+    for engine in list(_engines):
+        engine.dispose()
+
+
+def _forget_inherited_connections() -> None:
+    # A child of fork shares its parent's sockets: closing them properly would say
+    # goodbye to the server in the parent's name, so they are dropped without a word.
+    for engine in list(_engines):
+        engine.dispose(close=False)
+
+
+os.register_at_fork(after_in_child=_forget_inherited_connections)
+
+
+def _check_pool_class(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> None:
+    in_memory = is_sqlite and url.database in {None, "", ":memory:"}
+    if not is_sqlite and (reason := _WHY_NOT_ON_A_SERVER.get(settings.pool_class)):
+        raise PoolConfigurationError(
+            f"POOL_CLASS={settings.pool_class} cannot be used with {url.get_backend_name()}: {reason}. "
+            "Use POOL_CLASS=queue, or null to open one connection for each use."
+        )
+    if in_memory and settings.pool_class != "static":
+        raise PoolConfigurationError(
+            "DATABASE_URL names an SQLite database in memory: every connection would see an empty one of its own. "
+            "Name a file, or set POOL_CLASS=static."
+        )
+
+
+def _connect_arguments(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> dict[str, Any]:
+    if is_sqlite:
+        return {"check_same_thread": False, "timeout": SQLITE_BUSY_TIMEOUT}
+    return driver.connect_arguments(settings, url)
+
+
+def _prepare_mysql(engine: Engine, settings: PoolSettings) -> None:
+    @event.listens_for(engine, "connect")
+    def begin_session(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
+        with dbapi_connection.cursor() as cursor:
+            cursor.execute(driver.session_statement(dbapi_connection.server_version, settings))
+
+    @event.listens_for(engine, "first_connect")
+    def learn_wait_timeout(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
+        with dbapi_connection.cursor() as cursor:
+            cursor.execute("SELECT @@wait_timeout")
+            wait_timeout = int(cursor.fetchone()[0])
+        try:
+            seconds = recycle_after(settings.recycle, wait_timeout)
+        except PoolConfigurationError as error:
+            # The boot check refuses this; here the server has changed since, and requests must go on.
+            log.warning("%s Going on with 80 %% of wait_timeout.", error)
+            seconds = recycle_after(None, wait_timeout)
+        engine.pool._recycle = seconds  # noqa: SLF001 - SQLAlchemy offers no setter; `recreate` keeps it
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def begin_session(dbapi_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        # Our own BEGIN below; sqlite3 would start transactions late and upgrade them, which fails when busy.
+        dbapi_connection.isolation_level = None
+        cursor = dbapi_connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin_transaction(connection: Any) -> None:
+        writes = connection.get_execution_options().get(WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

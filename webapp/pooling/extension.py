@@ -1,0 +1,114 @@
+"""The door for Flask: one place where an app meets its connection layer."""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from flask import Flask, current_app
+from sqlalchemy import Connection, Engine, create_engine
+
+from webapp.pooling import holds
+from webapp.pooling.engine import engine_options, prepare_engine
+from webapp.pooling.probe import Probe, probe_settings
+from webapp.pooling.settings import PoolSettings
+from webapp.pooling.work import Work
+
+Result = TypeVar("Result")
+StartResponse = Callable[..., Any]
+Environ = dict[str, Any]
+Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """What an app has of the connection layer."""
+
+    settings: PoolSettings
+    work: Work
+    probe: Probe
+
+
+def init_app(app: Flask, engine: Engine, settings: PoolSettings) -> Pooling:
+    """Put the units of work over `engine` and the net under every request of `app`."""
+    prepare_engine(engine, settings)
+    narrow = probe_settings(settings)
+    probe_engine = create_engine(engine.url, **engine_options(narrow, engine.url, threads=1))
+    prepare_engine(probe_engine, narrow)
+    pooling = Pooling(settings, Work(engine), Probe(probe_engine))
+    app.extensions["pooling"] = pooling
+    app.wsgi_app = _GivesBack(app.wsgi_app)  # type: ignore[method-assign]
+    return pooling
+
+
+def pooling_of_this_app() -> Pooling:
+    """Return the connection layer of the current app."""
+    pooling: Pooling = current_app.extensions["pooling"]
+    return pooling
+
+
+def read() -> AbstractContextManager[Connection]:
+    """Borrow a connection of the current app for reading."""
+    return pooling_of_this_app().work.read()
+
+
+def transaction() -> AbstractContextManager[Connection]:
+    """Borrow a connection of the current app; commit at the end, or roll back and raise."""
+    return pooling_of_this_app().work.transaction()
+
+
+def transact(deed: Callable[[Connection], Result]) -> Result:
+    """Do `deed` in a transaction of the current app, again when another one got in its way."""
+    return pooling_of_this_app().work.transact(deed)
+
+
+class _GivesBack:
+    """WSGI middleware: when a request is over, nothing of it stays out.
+
+    Each request runs in a context of its own. An abandoned `stream_with_context` leaves
+    Flask's app context behind on the thread (flask #6123); left in a context that dies
+    with its request, it cannot make the next request skip its teardown.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        request_holds = holds.RequestHolds()
+        context = contextvars.copy_context()
+        if "werkzeug.debug.preserve_context" in environ:
+            # `with client:` in a test pops Flask's contexts outside of this call.
+            return self._application(environ, start_response)
+        context.run(holds.current_request.set, request_holds)
+        try:
+            body = context.run(self._application, environ, start_response)
+        except BaseException:
+            request_holds.give_back()
+            raise
+        return _Body(body, context, request_holds)
+
+
+class _Body:
+    """A response body that is read inside its request's context and gives back at its end."""
+
+    def __init__(self, body: Iterable[bytes], context: contextvars.Context, request_holds: holds.RequestHolds) -> None:
+        self._body = body
+        self._chunks = context.run(iter, body)
+        self._context = context
+        self._holds = request_holds
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        return self._context.run(next, self._chunks)
+
+    def close(self) -> None:
+        try:
+            if close := getattr(self._body, "close", None):
+                self._context.run(close)
+        finally:
+            self._holds.give_back()

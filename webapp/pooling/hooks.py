@@ -1,0 +1,14 @@
+"""What gunicorn.conf.py calls.
+
+Import it inside the hook, never at the top of that file: a module that the Gunicorn
+master has imported is not loaded anew by a reload (HUP).
+"""
+
+from __future__ import annotations
+
+from webapp.pooling.engine import close_connections
+
+
+def worker_exit() -> None:
+    """Close what this worker holds, so that the server sees a goodbye and no lost client."""
+    close_connections()

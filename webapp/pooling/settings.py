@@ -1,0 +1,53 @@
+"""What an operator may say about the pool, checked before anything is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+PoolClass = Literal["queue", "null", "static", "singleton_thread"]
+Tls = Literal["auto", "off", "required"]
+
+
+class PoolSettings(BaseModel):
+    """Settings of one process's pool. All times are in seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    pool_class: PoolClass = Field("queue", alias="class")
+    """`queue` keeps connections, `null` opens one for each use."""
+    size: int | None = Field(None, ge=1, le=1000)
+    """Connections a process may hold. Default: as many as it has request threads."""
+    overflow: int = Field(0, ge=0, le=1000)
+    """Connections above `size`, closed on return. Overflow churns and blurs the budget."""
+    timeout: float = Field(2.0, gt=0, le=60)
+    """How long a request waits for a connection before it gets 503."""
+    recycle: int | None = Field(None, ge=1)
+    """Age at which a connection is renewed. Default: 80 % of the server's wait_timeout."""
+    connect_timeout: float = Field(2.0, gt=0, le=60)
+    """For the TCP connection alone; the handshake is bounded by `read_timeout`."""
+    read_timeout: float = Field(15.0, gt=0, le=3600)
+    write_timeout: float = Field(15.0, gt=0, le=3600)
+    statement_timeout: float = Field(10.0, gt=0, le=3600)
+    """The server ends a longer statement (MySQL: SELECT only; MariaDB: every one)."""
+    tls: Tls = "auto"
+    """`auto`: off on this machine, required elsewhere."""
+    tls_ca: Path | None = None
+    """The certificate authority that the server's certificate is checked against."""
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.read_timeout <= self.statement_timeout:
+            raise ValueError(
+                f"POOL_READ_TIMEOUT is {self.read_timeout:g} s but a statement may take "
+                f"POOL_STATEMENT_TIMEOUT = {self.statement_timeout:g} s: legal statements would be cut off. "
+                "Set POOL_READ_TIMEOUT above it."
+            )
+        if self.tls_ca is not None:
+            if self.tls == "off":
+                raise ValueError("POOL_TLS_CA is set but POOL_TLS is off: remove one of the two.")
+            if not self.tls_ca.is_file():
+                raise ValueError(f"POOL_TLS_CA names {self.tls_ca}, which is not a file.")
+        return self

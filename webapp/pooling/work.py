@@ -1,0 +1,60 @@
+"""Units of work: borrow a connection, use it, give it back; the only place that commits."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from webapp.pooling import driver
+from webapp.pooling.engine import WRITES
+
+Result = TypeVar("Result")
+
+TRIES = 5
+FIRST_PAUSE = 0.005
+"""Seconds; doubled after every lost try, with jitter."""
+
+
+class Work:
+    """Units of work on one engine, inside and outside of requests."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Borrow from `engine`; nothing is opened yet."""
+        self.engine = engine
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Borrow a connection for reading; nothing done on it is kept."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Borrow a connection and commit at the end, or roll back and raise."""
+        with self.engine.connect() as connection:
+            connection.execution_options(**{WRITES: True})
+            with connection.begin():
+                yield connection
+
+    def transact(self, deed: Callable[[Connection], Result]) -> Result:
+        """Do `deed` in a transaction, and again from its start when another transaction got in its way.
+
+        A deadlock or a lock wait rolls the whole transaction back on the server, so a deed
+        that touches nothing but its connection may be repeated. Nothing is held between tries.
+        """
+        for lost in range(TRIES - 1):
+            try:
+                with self.transaction() as connection:
+                    return deed(connection)
+            except DBAPIError as error:
+                if not driver.is_contention(error):
+                    raise
+            time.sleep(FIRST_PAUSE * 2**lost * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
+        with self.transaction() as connection:
+            return deed(connection)

@@ -1,0 +1,1 @@
+"""Quizzes: drafts that authors change, and published versions that nobody can."""

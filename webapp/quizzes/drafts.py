@@ -1,0 +1,215 @@
+"""Drafts: quizzes while their authors still work on them."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from webapp.bank import items
+from webapp.errors import (
+    InvalidInputError,
+    NameTakenError,
+    NotFoundError,
+    QuizPublishedError,
+    VersionMismatchError,
+)
+from webapp.pooling import driver
+from webapp.pooling.clock import utc_now
+from webapp.quizzes.models import Quiz, QuizItem, QuizVersion
+
+LONGEST_QUIZ = 200
+"""Items; a document is sent to every player whole."""
+LONGEST_TITLE = 200
+LONGEST_DESCRIPTION = 4000
+LONGEST_SLUG = 80
+ACCEPTABLE_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class DraftValues:
+    """What an author writes. Without a slug one is made from the title, once."""
+
+    title: str
+    description: str = ""
+    slug: str | None = None
+    item_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A draft as it stands; `version` counts its changes."""
+
+    id: int
+    slug: str
+    title: str
+    description: str
+    item_ids: tuple[int, ...]
+    version: int
+    changed_at: datetime
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A line in the list of an author's quizzes."""
+
+    id: int
+    slug: str
+    title: str
+    version: int
+    published: bool
+    changed_at: datetime
+
+
+@dataclass(frozen=True)
+class Summaries:
+    """A page of summaries and, when there are more, the id to go on after."""
+
+    rows: Sequence[Summary]
+    next_after: int | None
+
+
+def find(connection: Connection, quiz_id: int) -> Draft:
+    """Return a draft.
+
+    Raises:
+        NotFoundError: when there is none with this id.
+    """
+    columns = (Quiz.id, Quiz.slug, Quiz.title, Quiz.description, Quiz.version, Quiz.changed_at, QuizItem.item_id)
+    rows = connection.execute(
+        select(*columns)
+        .outerjoin(QuizItem, QuizItem.quiz_id == Quiz.id)
+        .where(Quiz.id == quiz_id)
+        .order_by(QuizItem.position)
+    ).all()
+    if not rows:
+        raise NotFoundError(f"There is no quiz {quiz_id}.")
+    first = rows[0]
+    item_ids = tuple(row.item_id for row in rows if row.item_id is not None)
+    return Draft(first.id, first.slug, first.title, first.description, item_ids, first.version, first.changed_at)
+
+
+def everything(connection: Connection, after: int | None, limit: int) -> Summaries:
+    """Return the authors' quizzes, the newest first."""
+    published = exists(select(QuizVersion.id).where(QuizVersion.quiz_id == Quiz.id)).label("published")
+    query = select(Quiz.id, Quiz.slug, Quiz.title, Quiz.version, published, Quiz.changed_at)
+    if after is not None:
+        query = query.where(Quiz.id < after)
+    found = connection.execute(query.order_by(Quiz.id.desc()).limit(limit + 1)).all()
+    rows = [Summary(row.id, row.slug, row.title, row.version, bool(row.published), row.changed_at) for row in found]
+    return Summaries(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+
+
+def create(connection: Connection, values: DraftValues) -> Draft:
+    """Add a draft.
+
+    Raises:
+        InvalidInputError: when something in the values is not acceptable.
+        NameTakenError: when another quiz has the slug.
+    """
+    _check(connection, values)
+    now = utc_now()
+    columns = {"title": values.title, "description": values.description, "created_at": now, "changed_at": now}
+    slug = values.slug or slug_from(values.title)
+    try:
+        with connection.begin_nested():
+            result = connection.execute(insert(Quiz).values(slug=slug, version=1, **columns))
+    except IntegrityError as error:
+        if values.slug is not None:
+            raise _slug_taken(values.slug) from error
+        # Nobody asked for this very slug, so a few letters more do no harm.
+        slug = f"{slug}-{secrets.token_hex(4)}"
+        result = connection.execute(insert(Quiz).values(slug=slug, version=1, **columns))
+    quiz_id: int = result.inserted_primary_key[0]  # type: ignore[index]
+    _place(connection, quiz_id, values.item_ids)
+    return find(connection, quiz_id)
+
+
+def change(connection: Connection, quiz_id: int, values: DraftValues, expected_version: int) -> Draft:
+    """Replace a draft's values, unless somebody was faster.
+
+    Raises:
+        NotFoundError: when there is no such quiz.
+        VersionMismatchError: when the draft is not at `expected_version` any more.
+        InvalidInputError: when something in the values is not acceptable.
+        NameTakenError: when another quiz has the slug.
+    """
+    _check(connection, values)
+    changes = {"title": values.title, "description": values.description, "changed_at": utc_now()}
+    if values.slug is not None:
+        changes["slug"] = values.slug
+    statement = update(Quiz).where(Quiz.id == quiz_id, Quiz.version == expected_version)
+    try:
+        changed = connection.execute(statement.values(version=Quiz.version + 1, **changes)).rowcount
+    except IntegrityError as error:
+        raise _slug_taken(str(values.slug)) from error
+    if changed == 0:
+        present = find(connection, quiz_id)
+        raise VersionMismatchError(
+            f"The quiz is at version {present.version}, not {expected_version}; read it again and repeat your change."
+        )
+    connection.execute(delete(QuizItem).where(QuizItem.quiz_id == quiz_id))
+    _place(connection, quiz_id, values.item_ids)
+    return find(connection, quiz_id)
+
+
+def remove(connection: Connection, quiz_id: int) -> None:
+    """Delete a draft that was never published.
+
+    Raises:
+        NotFoundError: when there is no such quiz.
+        QuizPublishedError: when players may hold attempts at it.
+    """
+    try:
+        removed = connection.execute(delete(Quiz).where(Quiz.id == quiz_id)).rowcount
+    except IntegrityError as error:
+        raise QuizPublishedError("A published quiz keeps its results; close it instead of deleting it.") from error
+    if removed == 0:
+        raise NotFoundError(f"There is no quiz {quiz_id}.")
+
+
+def slug_from(title: str) -> str:
+    """Return a slug for a title: plain letters, digits and hyphens."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain)[:60].strip("-") or "quiz"
+
+
+def _check(connection: Connection, values: DraftValues) -> None:
+    wrong: list[tuple[str, str]] = []
+    if not 1 <= len(values.title.strip()) <= LONGEST_TITLE:
+        wrong.append(("title", f"Give a title of 1 to {LONGEST_TITLE} characters."))
+    if len(values.description) > LONGEST_DESCRIPTION:
+        wrong.append(("description", f"Give at most {LONGEST_DESCRIPTION} characters."))
+    if values.slug is not None and not (len(values.slug) <= LONGEST_SLUG and ACCEPTABLE_SLUG.fullmatch(values.slug)):
+        wrong.append(("slug", f"Use up to {LONGEST_SLUG} letters a-z, digits and single hyphens."))
+    if len(values.item_ids) > LONGEST_QUIZ:
+        wrong.append(("items", f"A quiz has at most {LONGEST_QUIZ} items."))
+    elif len(set(values.item_ids)) != len(values.item_ids):
+        wrong.append(("items", "An item is named twice."))
+    elif missing := set(values.item_ids) - items.find_many(connection, values.item_ids).keys():
+        wrong.append(("items", f"The bank has no item {', '.join(map(str, sorted(missing)))}."))
+    if wrong:
+        errors = [{"where": where, "reason": reason} for where, reason in wrong]
+        raise InvalidInputError(" ".join(reason for _, reason in wrong), {"errors": errors})
+
+
+def _place(connection: Connection, quiz_id: int, item_ids: tuple[int, ...]) -> None:
+    if not item_ids:
+        return
+    rows = [{"quiz_id": quiz_id, "position": position, "item_id": one} for position, one in enumerate(item_ids)]
+    try:
+        connection.execute(insert(QuizItem).values(rows))
+    except IntegrityError as error:
+        if "uq" in driver.violated_constraint(error):
+            raise
+        raise InvalidInputError("One of the items has just been deleted; read the bank again.") from error
+
+
+def _slug_taken(slug: str) -> NameTakenError:
+    return NameTakenError(f"Another quiz has the slug {slug}.")

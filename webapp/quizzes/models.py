@@ -1,0 +1,63 @@
+"""The tables of quizzes, their items and their published versions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.extensions import MYSQL_TABLE, Base, BigId
+from webapp.pooling.clock import UtcDateTime
+
+
+class Quiz(Base):
+    """A draft; what players see is its latest published version."""
+
+    __tablename__ = "quiz"
+    __table_args__ = (UniqueConstraint("slug"), MYSQL_TABLE)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    slug: Mapped[str] = mapped_column(String(80))
+    title: Mapped[str] = mapped_column(String(200))
+    description: Mapped[str] = mapped_column(Text, default="")
+    version: Mapped[int] = mapped_column(default=1)
+    """Counts changes of the draft, for If-Match; not the number of a published version."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class QuizItem(Base):
+    """An item's place in a draft. The bank cannot delete an item that has one."""
+
+    __tablename__ = "quiz_item"
+    __table_args__ = (Index(None, "item_id"), MYSQL_TABLE)
+
+    quiz_id: Mapped[int] = mapped_column(ForeignKey("quiz.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    item_id: Mapped[int] = mapped_column(ForeignKey("item.id"))
+
+
+class QuizVersion(Base):
+    """A published version: `document` never changes, the window may be cut short.
+
+    A published quiz cannot be deleted: the foreign key refuses it.
+    """
+
+    __tablename__ = "quiz_version"
+    __table_args__ = (
+        UniqueConstraint("quiz_id", "number"),
+        Index(None, "closes_at", "id"),
+        MYSQL_TABLE,
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    quiz_id: Mapped[int] = mapped_column(ForeignKey("quiz.id"))
+    number: Mapped[int]
+    title: Mapped[str] = mapped_column(String(200))
+    question_count: Mapped[int]
+    document: Mapped[dict[str, Any]] = mapped_column(JSON)
+    opens_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    closes_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    published_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -1,0 +1,1 @@
+"""What authors learn from the attempts at their quizzes."""

@@ -1,0 +1,60 @@
+"""REST: the results of a quiz, for its authors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, fields
+
+from webapp.accounts.guard import api_for
+from webapp.accounts.roles import Permission
+from webapp.pooling.extension import read
+from webapp.results import reports
+from webapp.web.openapi import ID, api_blueprint, problems
+
+blueprint = api_blueprint("results-api", __name__, "/quizzes", "Results.")
+
+
+class ChoiceOut(Schema):
+    """A choice and how many took it."""
+
+    text = fields.String(required=True)
+    right = fields.Boolean(required=True)
+    count = fields.Integer(required=True)
+
+
+class QuestionOut(Schema):
+    """A question and how it was answered."""
+
+    item = fields.Integer(required=True)
+    stem = fields.String(required=True)
+    answered = fields.Integer(required=True)
+    right = fields.Integer(required=True)
+    share_right = fields.Float(required=True, allow_none=True)
+    choices = fields.List(fields.Nested(ChoiceOut), required=True)
+
+
+class ResultsOut(Schema):
+    """The results of a quiz's latest version."""
+
+    quiz = fields.Integer(required=True)
+    number = fields.Integer(required=True)
+    begun = fields.Integer(required=True)
+    finished = fields.Integer(required=True)
+    mean_score = fields.Float(required=True, allow_none=True)
+    mean_milliseconds = fields.Float(required=True, allow_none=True)
+    questions = fields.List(fields.Nested(QuestionOut), required=True)
+
+
+@blueprint.route(f"/<{ID}:quiz_id>/results", methods=["GET"])
+@api_for(Permission.SEE_RESULTS)
+@blueprint.response(200, ResultsOut)
+@blueprint.doc(operationId="readResults", tags=["results"])
+@problems(blueprint, 401, 403, 404)
+def read_results(quiz_id: int) -> dict[str, Any]:
+    """Read totals and how each question was answered."""
+    with read() as connection:
+        report = reports.report(connection, quiz_id)
+    names = ("begun", "finished", "mean_score", "mean_milliseconds")
+    totals = {name: getattr(report.totals, name) for name in names}
+    return totals | {"quiz": quiz_id, "number": report.version.number, "questions": report.questions}

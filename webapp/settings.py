@@ -1,0 +1,133 @@
+"""The one module that reads the environment: everything at once, checked, typed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from webapp.pooling.settings import PoolSettings
+
+HOME = Path(__file__).resolve().parent.parent
+"""The folder with wsgi.py, gunicorn.conf.py and migrations/."""
+
+SHORTEST_KEY = 32
+
+BACKENDS = {"sqlite": "sqlite", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
+
+
+class SettingsError(Exception):
+    """The environment is not acceptable; the text names every variable at fault."""
+
+
+class ServiceSettings(BaseModel):
+    """The POOLPROOF_* variables."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    instance: Path = HOME / "instance"
+    """Folder for what this installation keeps: the SQLite database, the secret key."""
+    secret_key: SecretStr | None = None
+    """Signs sessions and tokens. Default: made once and kept in the instance folder."""
+    bind: str = "127.0.0.1:8000"
+    workers: int = Field(2, ge=1, le=64)
+    threads: int = Field(8, ge=1, le=256)
+    log_format: Literal["json", "text"] = "json"
+    secure_cookies: bool = False
+    """Send cookies over HTTPS only; set it when a proxy in front speaks TLS."""
+    trusted_proxies: int = Field(0, ge=0, le=5)
+    """How many reverse proxies of yours stand in front; their X-Forwarded-* is then believed."""
+    attempt_hours: int = Field(24, ge=1, le=24 * 31)
+    """How long an attempt's token is good."""
+    token_hours: int = Field(12, ge=1, le=24 * 31)
+    """How long a REST token is good."""
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < SHORTEST_KEY:
+            raise ValueError(f"must have at least {SHORTEST_KEY} characters; `openssl rand -hex 32` makes a good one")
+        return value
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. DATABASE_URL, POOL_* and POOLPROOF_* are read, nothing else."""
+
+    model_config = SettingsConfigDict(
+        env_nested_delimiter="_", env_nested_max_split=1, env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    database_url: str = ""
+    pool: PoolSettings = Field(default_factory=lambda: PoolSettings.model_validate({}))
+    poolproof: ServiceSettings = Field(default_factory=lambda: ServiceSettings.model_validate({}))
+
+    @model_validator(mode="after")
+    def _name_a_database_we_know(self) -> Self:
+        try:
+            url = make_url(self.database_url or self._embedded_database())
+        except ArgumentError as error:
+            raise ValueError("DATABASE_URL cannot be read; write mysql+pymysql://user:password@host/schema") from error
+        backend = url.get_backend_name()
+        if backend not in BACKENDS:
+            raise ValueError(f"DATABASE_URL names {backend}; Poolproof runs on MySQL, MariaDB and SQLite")
+        # The driver is ours to choose, so that mysql:// alone is enough.
+        url = url.set(drivername=BACKENDS[backend])
+        object.__setattr__(self, "database_url", url.render_as_string(hide_password=False))
+        return self
+
+    def _embedded_database(self) -> str:
+        return f"sqlite:///{self.poolproof.instance / 'poolproof.sqlite'}"
+
+    @property
+    def shown_database_url(self) -> str:
+        """The database's address without its password, for logs and messages."""
+        return make_url(self.database_url).render_as_string(hide_password=True)
+
+
+def load_settings() -> Settings:
+    """Read the environment once.
+
+    Raises:
+        SettingsError: with one line for each variable that is wrong or unknown.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(_line(problem) for problem in error.errors())) from error
+    return settings
+
+
+def secret_key(settings: Settings) -> str:
+    """Return the signing key; the first time it is made and kept where only this account can read it."""
+    if settings.poolproof.secret_key is not None:
+        return settings.poolproof.secret_key.get_secret_value()
+    path = settings.poolproof.instance / "secret_key"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"secret_key.{os.getpid()}")
+    if not path.exists():
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_hex(32), encoding="ascii")
+        # link() refuses to replace: of two processes that start at once one key wins for both.
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text(encoding="ascii").strip()
+
+
+def _line(problem: Any) -> str:
+    names = [str(part) for part in problem["loc"]]
+    variable = "_".join(names).upper()
+    if problem["type"] == "extra_forbidden":
+        return f"{variable} is not a setting of Poolproof: correct its name or remove it."
+    message = problem["msg"].removeprefix("Value error, ")
+    # Rules over several settings name them in their own sentence.
+    return f"{variable}: {message}." if len(names) > 1 else f"{message}"

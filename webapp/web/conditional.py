@@ -1,0 +1,33 @@
+"""Conditional requests (RFC 9110): ETags from version numbers, If-Match for changes."""
+
+from __future__ import annotations
+
+from flask import request
+from werkzeug.http import parse_etags
+
+from webapp.errors import VersionMismatchError, VersionRequiredError
+
+LONGEST_VERSION = 9
+"""Digits; a longer number is not ours."""
+
+
+def etag(version: int) -> dict[str, str]:
+    """Return the ETag header of a thing at this version."""
+    return {"ETag": f'"{version}"'}
+
+
+def expected_version() -> int:
+    """Return the version that If-Match names.
+
+    Raises:
+        VersionRequiredError: when there is no If-Match, or only `*`.
+        VersionMismatchError: when it cannot be a version of ours.
+    """
+    tags = parse_etags(request.headers.get("If-Match"))
+    versions = tags.as_set()
+    if not versions:
+        raise VersionRequiredError("Send If-Match with the ETag of the version that you read.")
+    version = versions.pop()
+    if versions or not version.isascii() or not version.isdecimal() or len(version) > LONGEST_VERSION:
+        raise VersionMismatchError("If-Match does not name the present version; read it again.")
+    return int(version)

@@ -1,0 +1,65 @@
+"""What surrounds every request: its id, its one log line, and teardowns that all run."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+from typing import Any
+
+import structlog
+from flask import Flask, Response, g, request
+
+log = structlog.get_logger("poolproof.request")
+
+ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+
+
+class Application(Flask):
+    """A Flask in which one teardown function that raises does not keep the others from running.
+
+    Flask stops at the first that raises, and the session of an extension registered
+    earlier would never go back to its pool.
+    """
+
+    def do_teardown_appcontext(self, exc: BaseException | None = None) -> None:
+        """Run every teardown function; what they raise is logged, the response goes out."""
+        for function in reversed(self.teardown_appcontext_funcs):
+            try:
+                function(exc)
+            except Exception:
+                logging.getLogger(__name__).exception("A teardown function raised: %s", function)
+
+
+def register(app: Flask) -> None:
+    """Give every request an id and write one line when it is over."""
+    app.before_request(_begin)
+    app.after_request(_end)
+
+
+def request_id() -> str:
+    """Return the id of the current request, as its client sees it in X-Request-ID."""
+    identity: str = g.get("request_id", "-")
+    return identity
+
+
+def _begin() -> None:
+    given = request.headers.get("X-Request-ID", "")
+    g.request_id = given if ACCEPTABLE_ID.fullmatch(given) else uuid.uuid4().hex
+    g.began = time.monotonic()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def _end(response: Response) -> Response:
+    response.headers["X-Request-ID"] = request_id()
+    # The rule and never the path: an attempt's token is a secret.
+    facts: dict[str, Any] = {
+        "method": request.method,
+        "route": request.url_rule.rule if request.url_rule else None,
+        "status": response.status_code,
+        "seconds": round(time.monotonic() - g.began, 4) if "began" in g else None,
+    }
+    if request.endpoint != "static":
+        log.info("request", **facts)
+    return response

@@ -1,0 +1,147 @@
+"""REST under /api/v1: one Api object, its OpenAPI 3.1 document, and the declarations endpoints use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import flask_openapi3_swagger
+from flask import Blueprint as FlaskBlueprint
+from flask import Flask, Response, render_template, request, send_from_directory
+from flask_smorest import Api, Blueprint
+from marshmallow import Schema, ValidationError, fields
+from werkzeug.exceptions import UnsupportedMediaType
+
+from webapp.web.text import is_storable
+
+PREFIX = "/api/v1"
+PROBLEM = "application/problem+json"
+ID = "int(min=1, max=9223372036854775807)"
+"""URL converter of an id, as wide as the column."""
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+CONFIG = {
+    "API_TITLE": "Poolproof",
+    "API_VERSION": "v1",
+    "OPENAPI_VERSION": "3.1.0",
+    "OPENAPI_URL_PREFIX": PREFIX,
+    "OPENAPI_JSON_PATH": "openapi.json",
+    "API_SPEC_OPTIONS": {
+        "info": {
+            "description": "Quizzes, played by many at once. Errors are problems (RFC 9457).",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "components": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
+    },
+}
+
+# How operations declare their headers.
+ETAG = {"ETag": {"description": "Version of the thing, for If-Match", "schema": {"type": "string"}}}
+LOCATION = {"Location": {"description": "Address of the new thing", "schema": {"type": "string"}}}
+LINK = {"Link": {"description": 'The next page, rel="next" (RFC 8288)', "schema": {"type": "string"}}}
+IF_MATCH = {
+    "in": "header",
+    "name": "If-Match",
+    "required": True,
+    "description": "The ETag that the change is based on",
+    "schema": {"type": "string"},
+}
+IF_NONE_MATCH = {
+    "in": "header",
+    "name": "If-None-Match",
+    "description": "An ETag; 304 when it is still the present one",
+    "schema": {"type": "string"},
+}
+
+SWAGGER_FILES = Path(flask_openapi3_swagger.__file__).parent / "templates" / "swagger"
+
+
+class Text(fields.String):
+    """A string that every database can hold: no control characters, no half characters."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if not is_storable(text):
+            raise ValidationError("Contains a character that cannot be stored.")
+        return text
+
+
+class FieldProblem(Schema):
+    """One thing that is wrong in a request."""
+
+    where = fields.String(required=True, metadata={"description": "Place, e.g. json.choices.0"})
+    reason = fields.String(required=True)
+
+
+class Problem(Schema):
+    """RFC 9457."""
+
+    type = fields.String(required=True, metadata={"format": "uri-reference"})
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True)
+    instance = fields.String(required=True)
+    errors = fields.List(fields.Nested(FieldProblem))
+
+
+class QuizApi(Api):
+    """flask-smorest without its error format: `web.problems` answers all errors alike."""
+
+    ERROR_SCHEMA = Problem
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def _register_error_handlers(self) -> None:
+        pass
+
+
+def api_blueprint(name: str, import_name: str, path: str = "", description: str = "") -> Blueprint:
+    """Return a blueprint under /api/v1 that takes JSON bodies and nothing else."""
+    blueprint = Blueprint(name, import_name, url_prefix=PREFIX + path, description=description)
+    blueprint.before_request(_only_json)
+    return blueprint
+
+
+def problems(blueprint: Blueprint, *statuses: int) -> Callable[[View], View]:
+    """Declare the problems an operation may answer with; every one may answer 503."""
+
+    def declare(view: View) -> View:
+        for status in sorted({*statuses, 503}):
+            phrase = HTTPStatus(status).phrase
+            view = blueprint.alt_response(status, schema=Problem, content_type=PROBLEM, description=phrase)(view)
+        return view
+
+    return declare
+
+
+def create_api(app: Flask) -> Api:
+    """Bind the Api to the app, with its document at /api/v1/openapi.json and its page at /docs."""
+    app.config.update(CONFIG)
+    api = QuizApi(app)
+    api.spec.options["info"]["x-poolproof-version"] = version("poolproof")
+    app.register_blueprint(docs)
+    return api
+
+
+def _only_json() -> None:
+    if request.method in {"POST", "PUT", "PATCH"} and request.data and not request.is_json:
+        raise UnsupportedMediaType("Send the body as application/json.")
+
+
+docs = FlaskBlueprint("docs", __name__, url_prefix="/docs")
+
+
+@docs.get("")
+def page() -> str:
+    """Show the API with Swagger UI."""
+    return render_template("web/docs.html")
+
+
+@docs.get("/files/<path:name>")
+def swagger_file(name: str) -> Response:
+    """Serve Swagger UI's own files from its wheel."""
+    return send_from_directory(SWAGGER_FILES, name, max_age=86400)

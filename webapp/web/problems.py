@@ -1,0 +1,118 @@
+"""Errors as people and programs want them: RFC 9457 problem+json under /api, pages elsewhere.
+
+Registered problem types: IANA "HTTP Problem Types"; `temporary-reduced-capacity` is one of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint, Flask, Response, jsonify, render_template, request
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from webapp.errors import BusyError, DomainError, all_kinds
+from webapp.pooling import driver
+from webapp.web.context import request_id
+
+log = logging.getLogger(__name__)
+
+REGISTERED = {BusyError.kind}
+IANA = "https://iana.org/assignments/http-problem-types#"
+
+
+blueprint = Blueprint("problems", __name__)
+
+
+@blueprint.get("/problems")
+def explained() -> str:
+    """Explain every problem type that is our own; the types' addresses lead here."""
+    return render_template("web/problems.html", kinds=all_kinds())
+
+
+def register(app: Flask) -> None:
+    """Turn everything that can be raised into a problem or a page."""
+    app.register_error_handler(DomainError, _domain_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(PoolTimeoutError, _no_connection)
+    app.register_error_handler(DBAPIError, _database_error)
+
+
+def problem_type(kind: str) -> str:
+    """Return the problem type's address: registered with IANA, or explained on our own page."""
+    return IANA + kind if kind in REGISTERED else f"/problems#{kind}"
+
+
+def _domain_error(error: DomainError) -> WerkzeugResponse:
+    response = _answer(error.status, problem_type(error.kind), error.title, error.detail, error.extra)
+    if error.status == BusyError.status:
+        # A whole number of seconds, different for each, so that they do not all come back at once.
+        response.headers["Retry-After"] = str(random.randint(1, 4))  # noqa: S311
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _http_error(error: HTTPException) -> WerkzeugResponse:
+    status = error.code or InternalServerError.code
+    if status < HTTPStatus.BAD_REQUEST:
+        return error.get_response()
+    data: dict[str, Any] = getattr(error, "data", {})
+    extra = {"errors": list(_flat(data["messages"]))} if "messages" in data else {}
+    detail = "See errors." if extra else error.description or error.name
+    response = _answer(status, "about:blank", error.name, detail, extra)
+    for name, value in error.get_headers():
+        if name.lower() in {"allow", "retry-after", "www-authenticate"}:
+            response.headers[name] = value
+    return response
+
+
+def _no_connection(error: PoolTimeoutError) -> WerkzeugResponse:
+    log.warning("No connection in time: %s", error)
+    return _domain_error(BusyError("All database connections are in use. Nothing was done; please repeat the request."))
+
+
+def _database_error(error: DBAPIError) -> WerkzeugResponse:
+    if driver.is_out_of_capacity(error) or driver.is_away(error) or driver.is_contention(error):
+        log.warning("The database did not serve the request: %s", error.orig)
+        return _domain_error(BusyError("The database cannot be reached just now. Please repeat the request."))
+    log.error("The database refused a statement", exc_info=error)
+    return _http_error(InternalServerError(original_exception=error))
+
+
+def _flat(messages: Any, path: str = "") -> Iterator[dict[str, str]]:
+    """Yield `{"where": "json.choices.0", "reason": …}` from webargs's nested dict."""
+    if isinstance(messages, dict):
+        for key, value in messages.items():
+            yield from _flat(value, f"{path}.{key}" if path else str(key))
+    else:
+        reasons = messages if isinstance(messages, list) else [messages]
+        yield from ({"where": path, "reason": str(reason)} for reason in reasons)
+
+
+def _answer(status: int, kind: str, title: str, detail: str, extra: dict[str, Any]) -> WerkzeugResponse:
+    if not _for_a_program():
+        page = render_template("web/problem.html", status=status, title=title, detail=detail)
+        return Response(page, status)
+    body = {
+        "type": kind,
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": f"urn:request:{request_id()}",
+        **extra,
+    }
+    response = jsonify(body)
+    response.status_code = status
+    response.mimetype = "application/problem+json"
+    return response
+
+
+def _for_a_program() -> bool:
+    return request.path.startswith("/api/") or request.path in {"/healthz", "/readyz"}

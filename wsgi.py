@@ -1,0 +1,5 @@
+"""What Gunicorn loads in each worker."""
+
+from webapp import create_app
+
+app = create_app()
