@@ -18,6 +18,7 @@ from flask.testing import FlaskClient
 from flask_migrate import upgrade
 from sqlalchemy import create_engine, make_url, text
 
+from tests.server_programs import Flavour
 from tests.servers import Server, new_server
 from webapp import create_app
 from webapp.accounts import passwords, users
@@ -124,6 +125,15 @@ def new_schema(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     """Make a fresh schema: `new_schema("mysql", "name")` returns its address."""
     folder = tmp_path_factory.mktemp("servers")
     return lambda flavour, name: request.config.stash[SERVERS].url(flavour, name, folder)
+
+
+@pytest.fixture(scope="session")
+def server_flavour(request: pytest.FixtureRequest) -> Flavour:
+    """Name the database server of this run, for tests that need one that is no file."""
+    servers = [name for name in request.config.getoption("--databases").split(",") if name != "sqlite"]
+    if not servers:
+        pytest.skip("this run has no database server")
+    return servers[0]
 
 
 @pytest.fixture(scope="session")

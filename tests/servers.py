@@ -90,7 +90,7 @@ class Server:
         command = [*self.program.command, *_base(self.program, self.folder), f"--port={self.port}", *options]
         with (self.folder / "log").open("ab") as log:
             # PDEATHSIG: a test run that is killed takes its servers with it.
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=_die_with_parent)  # noqa: PLW1509
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=die_with_parent)  # noqa: PLW1509
         self._wait_for_login()
 
     def stop(self) -> None:
@@ -164,7 +164,7 @@ def new_server(flavour: Flavour, folder: Path, *options: str) -> Server:
     program = find_program(flavour)
     folder.mkdir(parents=True)
     shutil.copytree(_template(program), folder / "data")
-    server = Server(program, folder, _free_port())
+    server = Server(program, folder, free_port())
     server.start(*options)
     return server
 
@@ -215,14 +215,16 @@ def _socket(folder: Path) -> str:
     return f"/tmp/poolproof-{os.getpid()}-{abs(hash(folder)) % 10**8}.sock"  # noqa: S108 - nobody connects to it
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """In a child, before it runs its program: end when the process that started it ends."""
     pr_set_pdeathsig = 1
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 

@@ -5,25 +5,25 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from webapp.bank.models import SearchedText, Sha256
+from webapp.bank.models import Sha256
 from webapp.extensions import MYSQL_TABLE, BigId
 from webapp.pooling.clock import UtcDateTime
 
 revision = "0002"
 down_revision = "0001"
 
-# SQLite: an index of words over the stems, kept by triggers (https://sqlite.org/fts5.html#external_content_tables).
+# SQLite: an index over the column of words, kept by triggers (https://sqlite.org/fts5.html#external_content_tables).
 WORDS_UP = (
-    "CREATE VIRTUAL TABLE item_words USING fts5(stem, content='item', content_rowid='id', tokenize='unicode61')",
+    "CREATE VIRTUAL TABLE item_words USING fts5(words, content='item', content_rowid='id', tokenize='unicode61')",
     """CREATE TRIGGER item_words_insert AFTER INSERT ON item BEGIN
-        INSERT INTO item_words(rowid, stem) VALUES (new.id, new.stem);
+        INSERT INTO item_words(rowid, words) VALUES (new.id, new.words);
     END""",
     """CREATE TRIGGER item_words_delete AFTER DELETE ON item BEGIN
-        INSERT INTO item_words(item_words, rowid, stem) VALUES ('delete', old.id, old.stem);
+        INSERT INTO item_words(item_words, rowid, words) VALUES ('delete', old.id, old.words);
     END""",
-    """CREATE TRIGGER item_words_update AFTER UPDATE OF stem ON item BEGIN
-        INSERT INTO item_words(item_words, rowid, stem) VALUES ('delete', old.id, old.stem);
-        INSERT INTO item_words(rowid, stem) VALUES (new.id, new.stem);
+    """CREATE TRIGGER item_words_update AFTER UPDATE OF words ON item BEGIN
+        INSERT INTO item_words(item_words, rowid, words) VALUES ('delete', old.id, old.words);
+        INSERT INTO item_words(rowid, words) VALUES (new.id, new.words);
     END""",
 )
 
@@ -33,7 +33,8 @@ def upgrade() -> None:
         "item",
         sa.Column("id", BigId, primary_key=True),
         sa.Column("kind", sa.String(16), nullable=False),
-        sa.Column("stem", SearchedText, nullable=False),
+        sa.Column("stem", sa.Text, nullable=False),
+        sa.Column("words", sa.Text, nullable=False),
         sa.Column("choices", sa.JSON, nullable=False),
         sa.Column("right", sa.JSON, nullable=False),
         sa.Column("explanation", sa.Text, nullable=False),
@@ -55,9 +56,7 @@ def upgrade() -> None:
         for statement in WORDS_UP:
             op.execute(statement)
     else:
-        # Common words count as well: a stop word in a search must not empty its result.
-        op.execute("SET SESSION innodb_ft_enable_stopword = OFF")
-        op.execute("CREATE FULLTEXT INDEX ft_item_stem ON item (stem)")
+        op.execute("CREATE FULLTEXT INDEX ft_item_words ON item (words)")
 
 
 def downgrade() -> None:

@@ -121,12 +121,13 @@ def test_a_stream_that_is_never_begun_gives_back(small: Small) -> None:
 def test_an_abandoned_stream_does_not_break_the_teardown_of_the_next_request(
     small: Small, visitor: FlaskClient
 ) -> None:
+    torn_down = []
+    small.app.teardown_appcontext(lambda error: torn_down.append(True))
     abandoned = small.app(
         EnvironBuilder("/stream").get_environ(), lambda status, headers, error=None: lambda data: None
     )
     next(iter(abandoned))
-    torn_down = []
-    small.app.teardown_appcontext(lambda error: torn_down.append(True))
+    torn_down.clear()
     assert visitor.get("/session").text == "1"
     assert torn_down == [True]
     assert small.out == 1

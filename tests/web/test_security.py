@@ -26,4 +26,5 @@ def test_static_files_may_be_kept_for_a_year_and_change_their_address(client: Fl
     page = client.get("/").text
     address = page.split('rel="stylesheet" href="')[1].split('"')[0]
     assert "?v=" in address
-    assert "max-age=31536000" in client.get(address).headers["Cache-Control"]
+    with client.get(address) as sheet:
+        assert "max-age=31536000" in sheet.headers["Cache-Control"]

@@ -33,6 +33,7 @@ class Token(Schema):
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(SignIn)
 @blueprint.response(201, Token)
+@blueprint.doc(operationId="createToken")
 @problems(blueprint, 400, 401, 413, 415, 422)
 def create_token(given: dict[str, str]) -> dict[str, Any]:
     """Get a token."""

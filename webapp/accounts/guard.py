@@ -47,7 +47,7 @@ def page_for(permission: Permission) -> Callable[[View], View]:
         def guarded(*args: Any, **kwargs: Any) -> Any:
             if not current_user.is_authenticated:
                 wanted = request.full_path.rstrip("?") if request.method == "GET" else None
-                return redirect(url_for("accounts.sign_in", next=wanted))
+                return redirect(url_for("account_pages.sign_in", next=wanted))
             _check(current_user.user, permission)
             return view(*args, **kwargs)
 

@@ -13,7 +13,7 @@ from webapp.accounts import passwords, users
 from webapp.accounts.guard import SignedIn
 from webapp.pooling.extension import read
 
-blueprint = Blueprint("accounts", __name__)
+blueprint = Blueprint("account_pages", __name__)
 
 
 class SignInForm(FlaskForm):  # type: ignore[misc]
@@ -42,7 +42,7 @@ def sign_in() -> str | Response | tuple[str, int]:
 def sign_out() -> Response:
     """End the session."""
     logout_user()
-    return redirect(url_for("quizzes.open_quizzes"))
+    return redirect(url_for("quiz_pages.open_quizzes"))
 
 
 def _heading_for() -> str:

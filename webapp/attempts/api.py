@@ -15,13 +15,13 @@ from webapp.quizzes import published
 from webapp.quizzes.published import QuizId
 from webapp.web.openapi import ID, LOCATION, api_blueprint, problems
 
-blueprint = api_blueprint("attempts-api", __name__, "", "Play.")
+blueprint = api_blueprint("attempts", __name__, "", "Play.")
 
 
 @blueprint.route(f"/quizzes/<{ID}:quiz_id>/attempts", methods=["POST"])
 @blueprint.arguments(StartIn)
 @blueprint.response(201, StartOut, headers=LOCATION)
-@blueprint.doc(operationId="startAttempt", tags=["attempts"])
+@blueprint.doc(operationId="startAttempt")
 @problems(blueprint, 400, 404, 409, 413, 415, 422)
 def start_attempt(given: dict[str, Any], quiz_id: int) -> tuple[dict[str, Any], dict[str, str]]:
     """Start an attempt at an open quiz. Nothing is stored before the first answer."""
@@ -37,12 +37,12 @@ def start_attempt(given: dict[str, Any], quiz_id: int) -> tuple[dict[str, Any], 
         "started_at": claim.started_at,
         "expires_in": current_app.config["ATTEMPT_SECONDS"],
     }
-    return started, {"Location": url_for("attempts-api.read_attempt", token=token)}
+    return started, {"Location": url_for("attempts.read_attempt", token=token)}
 
 
 @blueprint.route("/attempts/<token>", methods=["GET"])
 @blueprint.response(200, AttemptOut)
-@blueprint.doc(operationId="readAttempt", tags=["attempts"])
+@blueprint.doc(operationId="readAttempt")
 @problems(blueprint, 404)
 def read_attempt(token: str) -> dict[str, Any]:
     """Read an attempt; once it is finished, with the right answers and explanations."""
@@ -52,7 +52,7 @@ def read_attempt(token: str) -> dict[str, Any]:
 @blueprint.route(f"/attempts/<token>/answers/<{ID}:item_id>", methods=["PUT"])
 @blueprint.arguments(AnswerIn)
 @blueprint.response(200, AnswerOut)
-@blueprint.doc(operationId="putAnswer", tags=["attempts"])
+@blueprint.doc(operationId="putAnswer")
 @problems(blueprint, 400, 404, 409, 413, 415, 422)
 def put_answer(given: dict[str, list[int]], token: str, item_id: int) -> dict[str, Any]:
     """Answer an item, or change the answer. Sent again it does no harm; 200 means that it is stored."""
@@ -66,7 +66,7 @@ def put_answer(given: dict[str, list[int]], token: str, item_id: int) -> dict[st
 
 @blueprint.route("/attempts/<token>/finish", methods=["POST"])
 @blueprint.response(200, AttemptOut)
-@blueprint.doc(operationId="finishAttempt", tags=["attempts"])
+@blueprint.doc(operationId="finishAttempt")
 @problems(blueprint, 404, 409, 415)
 def finish_attempt(token: str) -> dict[str, Any]:
     """Finish and score. Sent again it answers with the same result."""
@@ -80,7 +80,7 @@ def finish_attempt(token: str) -> dict[str, Any]:
 @blueprint.route(f"/quizzes/<{ID}:quiz_id>/leaderboard", methods=["GET"])
 @blueprint.arguments(BoardArguments, location="query")
 @blueprint.response(200, Board)
-@blueprint.doc(operationId="readLeaderboard", tags=["attempts"])
+@blueprint.doc(operationId="readLeaderboard")
 @problems(blueprint, 404, 422)
 def read_leaderboard(asked: dict[str, int], quiz_id: int) -> dict[str, Any]:
     """Read the board of a quiz's latest version."""

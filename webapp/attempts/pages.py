@@ -9,7 +9,7 @@ from flask_wtf import FlaskForm
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 from wtforms import StringField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import DataRequired, Length
 
 from webapp.attempts import answers, finishing, leaderboard, scoring, starting, tokens, views
 from webapp.attempts.schemas import ANONYMOUS, LONGEST_NAME
@@ -21,7 +21,7 @@ from webapp.quizzes.documents import Document
 from webapp.quizzes.published import Slug, Version
 from webapp.web.text import storable
 
-blueprint = Blueprint("attempts", __name__)
+blueprint = Blueprint("attempt_pages", __name__)
 
 PLAYER_COOKIE = "player"
 ATTEMPT_COOKIE = "attempt"
@@ -32,7 +32,7 @@ A_YEAR = timedelta(days=365)
 class StartForm(FlaskForm):  # type: ignore[misc]
     """The name on the board."""
 
-    name = StringField("Your name on the board", [InputRequired("Give a name."), Length(max=LONGEST_NAME), storable])
+    name = StringField("Your name on the board", [DataRequired("Give a name."), Length(max=LONGEST_NAME), storable])
 
 
 @blueprint.get("/quizzes/<slug>")
@@ -49,17 +49,17 @@ def start(slug: str) -> Response | tuple[str, int]:
     with read() as connection:
         version = published.current(connection, Slug(slug))
     if token := _begun_here(version):
-        return redirect(url_for("attempts.attempt", token=token))
+        return redirect(url_for("attempt_pages.attempt", token=token))
     form = StartForm()
     if not form.validate_on_submit():
         return _introduction(version, form), 422
     key = current_app.config["SECRET_KEY"]
     player_id = tokens.read_player(request.cookies.get(PLAYER_COOKIE), key) or tokens.new_player()
     token = tokens.issue(starting.start(version, player_id, (form.name.data or ANONYMOUS).strip()), key)
-    response = redirect(url_for("attempts.attempt", token=token))
+    response = redirect(url_for("attempt_pages.attempt", token=token))
     _set_cookie(response, PLAYER_COOKIE, tokens.issue_player(player_id, key), A_YEAR, "/")
     good_for = timedelta(seconds=current_app.config["ATTEMPT_SECONDS"])
-    _set_cookie(response, ATTEMPT_COOKIE, token, good_for, url_for("attempts.quiz", slug=slug))
+    _set_cookie(response, ATTEMPT_COOKIE, token, good_for, url_for("attempt_pages.quiz", slug=slug))
     return response
 
 
@@ -92,7 +92,7 @@ def answer(token: str) -> Response:
             finishing.finish(connection, claim, document)
 
     transact(save_and_finish)
-    return redirect(url_for("attempts.attempt", token=token, saved=None if finishes else 1))
+    return redirect(url_for("attempt_pages.attempt", token=token, saved=None if finishes else 1))
 
 
 @blueprint.get("/quizzes/<slug>/board")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import uuid6
 from itsdangerous import BadSignature, SignatureExpired, URLSafeSerializer, URLSafeTimedSerializer
 
 from webapp.errors import NotFoundError
 
-MICROSECOND = 1_000_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def begin(version_id: int, player_id: uuid.UUID, player_name: str, started_at: d
 
 def issue(claim: Claim, key: str) -> str:
     """Return the token of an attempt, signed with `key`."""
-    started = int(claim.started_at.timestamp() * MICROSECOND)
+    started = (claim.started_at - EPOCH) // MICROSECOND
     said = [claim.attempt_id.hex, claim.version_id, claim.player_id.hex, claim.player_name, started, claim.seed]
     return _text(_attempts(key).dumps(said))
 
@@ -54,8 +55,7 @@ def read(token: str, key: str, good_for: int) -> Claim:
         raise NotFoundError("This attempt's address has expired.") from error
     except (BadSignature, ValueError, TypeError) as error:
         raise NotFoundError("This is not the address of an attempt; start the quiz again.") from error
-    started_at = datetime.fromtimestamp(started // MICROSECOND, UTC).replace(microsecond=started % MICROSECOND)
-    return Claim(uuid.UUID(attempt), version_id, uuid.UUID(player), name, started_at, seed)
+    return Claim(uuid.UUID(attempt), version_id, uuid.UUID(player), name, EPOCH + started * MICROSECOND, seed)
 
 
 def new_player() -> uuid.UUID:

@@ -15,14 +15,14 @@ from webapp.pooling.extension import read, transact
 from webapp.web import conditional, cursors
 from webapp.web.openapi import ETAG, ID, IF_MATCH, LINK, LOCATION, api_blueprint, problems
 
-blueprint = api_blueprint("items-api", __name__, "/items", "The question bank.")
+blueprint = api_blueprint("items", __name__, "/items", "The question bank.")
 
 
 @blueprint.route("", methods=["GET"])
 @api_for(Permission.EDIT_BANK)
 @blueprint.arguments(ItemArguments, location="query")
 @blueprint.response(200, ItemPage, headers=LINK)
-@blueprint.doc(operationId="listItems", tags=["items"])
+@blueprint.doc(operationId="listItems")
 @problems(blueprint, 401, 403, 422)
 def list_items(asked: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """List items, filtered and searched, by id."""
@@ -38,19 +38,19 @@ def list_items(asked: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
 @api_for(Permission.EDIT_BANK)
 @blueprint.arguments(ItemIn)
 @blueprint.response(201, ItemOut, headers=LOCATION | ETAG)
-@blueprint.doc(operationId="createItem", tags=["items"])
+@blueprint.doc(operationId="createItem")
 @problems(blueprint, 400, 401, 403, 409, 413, 415, 422)
 def create_item(given: dict[str, Any]) -> tuple[Item, dict[str, str]]:
     """Add an item. The same one again is a conflict that names the first."""
     item = transact(lambda connection: items.create(connection, _draft(given)))
-    location = {"Location": url_for("items-api.read_item", item_id=item.id)}
+    location = {"Location": url_for("items.read_item", item_id=item.id)}
     return item, conditional.etag(item.version) | location
 
 
 @blueprint.route(f"/<{ID}:item_id>", methods=["GET"])
 @api_for(Permission.EDIT_BANK)
 @blueprint.response(200, ItemOut, headers=ETAG)
-@blueprint.doc(operationId="readItem", tags=["items"])
+@blueprint.doc(operationId="readItem")
 @problems(blueprint, 401, 403, 404)
 def read_item(item_id: int) -> tuple[Item, dict[str, str]]:
     """Read an item."""
@@ -63,7 +63,7 @@ def read_item(item_id: int) -> tuple[Item, dict[str, str]]:
 @api_for(Permission.EDIT_BANK)
 @blueprint.arguments(ItemIn)
 @blueprint.response(200, ItemOut, headers=ETAG)
-@blueprint.doc(operationId="changeItem", tags=["items"], parameters=[IF_MATCH])
+@blueprint.doc(operationId="changeItem", parameters=[IF_MATCH])
 @problems(blueprint, 400, 401, 403, 404, 409, 412, 413, 415, 422, 428)
 def change_item(given: dict[str, Any], item_id: int) -> tuple[Item, dict[str, str]]:
     """Replace an item; If-Match names the version it was read at. Published quizzes do not change."""
@@ -75,7 +75,7 @@ def change_item(given: dict[str, Any], item_id: int) -> tuple[Item, dict[str, st
 @blueprint.route(f"/<{ID}:item_id>", methods=["DELETE"])
 @api_for(Permission.EDIT_BANK)
 @blueprint.response(204)
-@blueprint.doc(operationId="deleteItem", tags=["items"])
+@blueprint.doc(operationId="deleteItem")
 @problems(blueprint, 401, 403, 404, 409)
 def delete_item(item_id: int) -> None:
     """Delete an item that no quiz is built from."""
@@ -83,4 +83,4 @@ def delete_item(item_id: int) -> None:
 
 
 def _draft(given: dict[str, Any]) -> ItemDraft:
-    return ItemDraft(**given | {"choices": tuple(given["choices"]), "right": tuple(sorted(set(given["right"])))})
+    return ItemDraft(**given | {"choices": tuple(given["choices"]), "right": tuple(given["right"])})

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
 
 import click
 
 from webapp.bank import imports
-from webapp.bank.formats.records import UnreadableError
+from webapp.bank.formats.records import ByteStream, UnreadableError
 from webapp.bank.imports import DryRun, Format, Report, Store
-from webapp.pooling.extension import transact
+from webapp.pooling.extension import read, transact
 
 
 class _Counted:
     """A binary stream that tells a progress bar how far it has been read."""
 
-    def __init__(self, stream: IO[bytes], bar: object) -> None:
+    def __init__(self, stream: ByteStream, tell: Callable[[int], None]) -> None:
         self._stream = stream
-        self._bar = bar
+        self._tell = tell
 
-    def __iter__(self) -> Iterator[bytes]:
-        for line in self._stream:
-            self._bar.update(len(line))  # type: ignore[attr-defined]
-            yield line
+    def read(self, size: int, /) -> bytes:
+        return self._counted(self._stream.read(size))
 
-    def read(self, size: int = -1) -> bytes:
-        content = self._stream.read(size)
-        self._bar.update(len(content))  # type: ignore[attr-defined]
+    def readline(self, size: int, /) -> bytes:
+        return self._counted(self._stream.readline(size))
+
+    def _counted(self, content: bytes) -> bytes:
+        self._tell(len(content))
         return content
 
 
@@ -45,42 +44,44 @@ def import_items(files: tuple[str, ...], chosen: str | None, category: str | Non
     """Import question files into the bank; - is standard input.
 
     Rejected records are named with file, line and reason; the rest is imported all the
-    same. The exit status is 1 only when a whole file could not be read.
+    same. The exit status is 1 only when a file could not be read to its end.
     """
     formats = [_format_of(file, chosen) for file in files]
-    store: Store = DryRun(transact) if dry_run else imports.into(transact)
-    reports: dict[str, Report] = {}
-    for file, file_format in zip(files, formats, strict=True):
+    store: Store = DryRun(read) if dry_run else imports.into(transact)
+    reports = [Report() for _ in files]
+    failed = False
+    for file, file_format, report in zip(files, formats, reports, strict=True):
         try:
-            reports[file] = _import_one(file, file_format, category, store)
+            _import_one(file, file_format, category, store, report)
         except (OSError, UnreadableError) as error:
-            click.echo(f"{file}: not imported: {error}", err=True)
-    _summarise(reports, dry_run=dry_run)
-    if len(reports) < len(set(files)):
+            failed = True
+            reason = error.strerror if isinstance(error, OSError) else error
+            click.echo(f"Error: {file} could not be imported: {reason}", err=True)
+        for rejected in report.rejected:
+            click.echo(f"{file}:{rejected.line}: {rejected.reason}", err=True)
+    _summarise(files, reports, dry_run=dry_run)
+    if failed:
         sys.exit(1)
 
 
-def _import_one(file: str, file_format: Format, category: str | None, store: Store) -> Report:
+def _import_one(file: str, file_format: Format, category: str | None, store: Store, report: Report) -> None:
     if file_format is Format.OPENTRIVIAQA and category is None and file != "-":
         category = Path(file).stem.replace("-", " ").capitalize()
     with _opened(file) as stream:
-        report = imports.import_records(imports.parse(file_format, stream, category), store)
-    for rejected in report.rejected:
-        click.echo(f"{file}:{rejected.line}: {rejected.reason}", err=True)
-    return report
+        imports.import_records(imports.parse(file_format, stream, category), store, report)
 
 
 @contextmanager
-def _opened(file: str) -> Iterator[IO[bytes]]:
+def _opened(file: str) -> Iterator[ByteStream]:
     """Open a file; where somebody watches, with a progress bar."""
     if file == "-":
         yield sys.stdin.buffer
         return
     path = Path(file)
-    size, hidden = path.stat().st_size, not sys.stderr.isatty()
-    label = f"{path.name:<20}"
-    with path.open("rb") as stream, click.progressbar(length=size, label=label, file=sys.stderr, hidden=hidden) as bar:
-        yield cast("IO[bytes]", _Counted(stream, bar))
+    with path.open("rb") as stream:
+        length, hidden = path.stat().st_size, not sys.stderr.isatty()
+        with click.progressbar(length=length, label=f"{path.name:<20}", file=sys.stderr, hidden=hidden) as bar:
+            yield _Counted(stream, bar.update)
 
 
 def _format_of(file: str, chosen: str | None) -> Format:
@@ -91,12 +92,13 @@ def _format_of(file: str, chosen: str | None) -> Format:
     raise click.UsageError(f"The name of {file} does not tell its format; say --format opentriviaqa or --format json.")
 
 
-def _summarise(reports: dict[str, Report], *, dry_run: bool) -> None:
-    wide = max((len(file) for file in reports), default=0)
-    new = "would be new" if dry_run else "new"
-    click.echo(f"{'file':<{wide}}  {'records':>8}  {new:>12}  {'duplicate':>9}  {'repaired':>8}  {'rejected':>8}")
-    for file, report in reports.items():
-        click.echo(
-            f"{file:<{wide}}  {report.records:>8}  {report.new:>12}  {report.duplicate:>9}"
-            f"  {report.repaired:>8}  {len(report.rejected):>8}"
-        )
+def _summarise(files: Sequence[str], reports: Sequence[Report], *, dry_run: bool) -> None:
+    titles = ["file", "records", "would be new" if dry_run else "new", "duplicate", "repaired", "rejected"]
+    counts = [(one.records, one.new, one.duplicate, one.repaired, len(one.rejected)) for one in reports]
+    rows = [titles, *([file, *map(str, row)] for file, row in zip(files, counts, strict=True))]
+    if len(files) > 1:
+        rows.append(["total", *(str(sum(column)) for column in zip(*counts, strict=True))])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for name, *numbers in rows:
+        cells = [name.ljust(widths[0]), *(number.rjust(wide) for number, wide in zip(numbers, widths[1:], strict=True))]
+        click.echo("  ".join(cells))

@@ -1,32 +1,69 @@
-"""When two items are the same: the dedupe key. Pure."""
+"""When two items are the same. Pure."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+
+# They only choose how the character before them is drawn.
+VARIATION_SELECTORS = {*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
 
 
-def dedupe_key(stem: str, choices: Iterable[str], right: Iterable[str]) -> bytes:
-    """Return the SHA-256 by which an item is known again.
+class _Table(dict[int, str]):
+    """A table for `str.translate` that is filled as characters are met."""
 
-    The same question with the same choices and answer is the same item, whatever the
-    order, case, punctuation or invisible characters. The choices count: real banks hold
-    equal stems with other choices, and those are different questions.
+    def __init__(self, rule: Callable[[str], str]) -> None:
+        super().__init__()
+        self._rule = rule
+
+    def __missing__(self, code: int) -> str:
+        self[code] = self._rule(chr(code))
+        return self[code]
+
+
+_visible = _Table(
+    lambda one: "" if unicodedata.category(one) == "Cf" or ord(one) in VARIATION_SELECTORS else one,
+)
+# Marks are parts of letters: without them many scripts lose their vowels.
+_alphanumeric = _Table(lambda one: one if unicodedata.category(one)[0] in "LMN" else " ")
+
+
+def dedupe_key(stem: str, choices: Sequence[str], right: Iterable[int]) -> bytes:
+    """Return 32 bytes that are equal for the same question with the same choices and answer.
+
+    The order of the choices does not count, nor do case, punctuation, blanks and what
+    cannot be seen.
     """
-    parts = [plain(stem), *sorted(map(plain, choices)), "", *sorted(map(plain, right))]
-    # A separator that `plain` never leaves, so that no two lists of parts read alike.
-    return hashlib.sha256("\x1f".join(parts).encode()).digest()
+    read = _distinct(choices)
+    # JSON, because no text can then be taken for the end of another.
+    identity = json.dumps([normalised(stem), sorted(read), sorted(read[one] for one in right)])
+    return hashlib.sha256(identity.encode("ascii")).digest()
 
 
-def plain(text: str) -> str:
-    """Return the text for comparison: NFKC, casefolded, format characters dropped, words single-spaced.
+def normalised(text: str) -> str:
+    """Return the text's letters and digits, casefolded; a text of symbols alone keeps its symbols."""
+    alphanumeric = letters_and_digits(text)
+    return alphanumeric if any(one.isalnum() for one in alphanumeric) else folded(text)
 
-    A text of symbols alone ("+", "−", "∞") would become empty, and all of them equal; it
-    keeps its symbols.
-    """
-    # Casefolding may undo the normal form, so it is made again.
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    visible = "".join(one for one in folded if unicodedata.category(one) != "Cf")
-    words = "".join(one if one.isalnum() else " " for one in visible).split()
-    return " ".join(words) or " ".join(visible.split())
+
+def letters_and_digits(text: str) -> str:
+    """Return the folded text with a blank in place of everything but letters and digits."""
+    return " ".join(folded(text).translate(_alphanumeric).split())
+
+
+def folded(text: str) -> str:
+    """Return the text NFKC, casefolded, without invisible characters, with single blanks."""
+    once = unicodedata.normalize("NFKC", text.translate(_visible)).casefold()
+    return " ".join(unicodedata.normalize("NFKC", once).split())
+
+
+def _distinct(choices: Sequence[str]) -> list[str]:
+    # "C", "C++" and "C#", or "-1" and "1", are different choices: where reading without
+    # symbols makes two the same, all are read more exactly.
+    for reading in (normalised, folded):
+        read = [reading(choice) for choice in choices]
+        if len(set(read)) == len(read):
+            return read
+    return list(choices)

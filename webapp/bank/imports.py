@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
-from typing import IO, Protocol
+from typing import Protocol
 
 from sqlalchemy import Connection
 
 from webapp.bank import bulk
 from webapp.bank.formats import opentriviaqa, own_json
-from webapp.bank.formats.records import Accepted, Record, Rejected
+from webapp.bank.formats.records import Accepted, ByteStream, Record, Rejected
 from webapp.bank.items import ItemDraft, column_values
 
 
@@ -38,8 +39,10 @@ class Report:
         return self.new + self.duplicate + len(self.rejected)
 
 
+Look = Callable[[], AbstractContextManager[Connection]]
+"""A unit of work that reads; see `pooling.work`."""
 Transact = Callable[[Callable[[Connection], list[bool]]], list[bool]]
-"""A unit of work: it may run its deed more than once (see `pooling.work`)."""
+"""A unit of work that writes; it may run its deed more than once."""
 
 
 class Store(Protocol):
@@ -49,7 +52,7 @@ class Store(Protocol):
         """Take a batch of checked drafts."""
 
 
-def parse(file_format: Format, stream: IO[bytes], category: str | None) -> Iterator[Record]:
+def parse(file_format: Format, stream: ByteStream, category: str | None) -> Iterator[Record]:
     """Yield the file's records.
 
     Raises:
@@ -68,41 +71,37 @@ def into(transact: Transact) -> Store:
 class DryRun:
     """A store that keeps nothing and counts as if it had."""
 
-    def __init__(self, transact: Transact) -> None:
-        """Look into the bank by `transact`."""
-        self._transact = transact
+    def __init__(self, look: Look) -> None:
+        """Look into the bank on connections of `look`."""
+        self._look = look
         self._seen: set[bytes] = set()
 
     def __call__(self, drafts: Sequence[ItemDraft]) -> list[bool]:
         """Say which drafts would be new."""
         keys = [column_values(draft)["dedupe_key"] for draft in drafts]
-
-        def look(connection: Connection) -> list[bool]:
-            known = bulk.already_there(connection, keys)
-            return [key not in known for key in keys]
-
+        with self._look() as connection:
+            self._seen |= bulk.already_there(connection, keys)
         new = []
-        for key, unknown in zip(keys, self._transact(look), strict=True):
-            new.append(unknown and key not in self._seen)
+        for key in keys:
+            new.append(key not in self._seen)
             self._seen.add(key)
         return new
 
 
-def import_records(records: Iterable[Record], store: Store) -> Report:
-    """Store all good records and say what became of each; memory holds one batch.
+def import_records(records: Iterable[Record], store: Store, report: Report) -> None:
+    """Store all good records and write into `report` what became of each; memory holds one batch.
+
+    When reading ends with an error, the batches before it are stored and in the report; a
+    repeated import leaves them out.
 
     Raises:
-        UnreadableError: when the parser finds that the file is not of its format; batches
-            before that place stay stored, and a repeated import leaves them out.
+        UnreadableError: when the parser finds that the file is not of its format.
     """
-    report = Report()
     stream = iter(records)
     while batch := list(islice(stream, bulk.BATCH)):
         accepted = [record for record in batch if isinstance(record, Accepted)]
+        new = store([record.draft for record in accepted]) if accepted else []
         report.rejected += [record for record in batch if isinstance(record, Rejected)]
         report.repaired += sum(record.repaired for record in accepted)
-        if accepted:
-            new = store([record.draft for record in accepted])
-            report.new += sum(new)
-            report.duplicate += len(new) - sum(new)
-    return report
+        report.new += sum(new)
+        report.duplicate += len(new) - sum(new)

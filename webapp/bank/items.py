@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from webapp.bank import search as words_search
 from webapp.bank.identity import dedupe_key
 from webapp.bank.kinds import Difficulty, Kind
 from webapp.bank.models import Item as ItemRow
+from webapp.bank.search import indexed_words, stem_has_words
 from webapp.errors import (
     DuplicateItemError,
     InvalidInputError,
@@ -22,6 +22,7 @@ from webapp.errors import (
     VersionMismatchError,
 )
 from webapp.pooling.clock import utc_now
+from webapp.web.text import is_storable
 
 LONGEST_STEM = 4000
 LONGEST_CHOICE = 500
@@ -78,15 +79,27 @@ class Found:
 
 
 _TEXTS = ("kind", "stem", "explanation", "category", "difficulty", "source", "licence")
-_COLUMNS = [column for column in ItemRow.__table__.c if column.name != "dedupe_key"]
+_COLUMNS = [column for column in ItemRow.__table__.c if column.name not in {"dedupe_key", "words"}]
+
+
+def trimmed(draft: ItemDraft) -> ItemDraft:
+    """Return the draft as it is stored: no blanks around texts, nothing instead of an empty text, `right` in order."""
+    return replace(
+        draft,
+        stem=draft.stem.strip(),
+        choices=tuple(choice.strip() for choice in draft.choices),
+        right=tuple(sorted(set(draft.right))),
+        explanation=draft.explanation.strip(),
+        category=(draft.category or "").strip() or None,
+        source=(draft.source or "").strip() or None,
+        licence=(draft.licence or "").strip() or None,
+    )
 
 
 def problems_of(draft: ItemDraft) -> list[tuple[str, str]]:
-    """Return what is wrong with a draft, as (field, reason); nothing when it is good."""
+    """Return what is wrong with a trimmed draft, as (field, reason); nothing when it is good."""
     wrong = [
-        ("stem", f"The stem has 1 to {LONGEST_STEM} characters.")
-        if not 1 <= len(draft.stem.strip()) <= LONGEST_STEM
-        else None,
+        None if 1 <= len(draft.stem) <= LONGEST_STEM else ("stem", f"The stem has 1 to {LONGEST_STEM} characters."),
         ("kind", f"{draft.kind} is no kind of item.") if draft.kind not in set(Kind) else None,
         ("difficulty", f"{draft.difficulty} is no difficulty.")
         if draft.difficulty is not None and draft.difficulty not in set(Difficulty)
@@ -97,27 +110,30 @@ def problems_of(draft: ItemDraft) -> list[tuple[str, str]]:
         _too_long("licence", draft.licence, LONGEST_LICENCE),
         _trouble_with_choices(draft),
         _trouble_with_right(draft),
+        *(_unstorable(field, text) for field, text in _texts_of(draft)),
     ]
     return [one for one in wrong if one is not None]
 
 
-def check(draft: ItemDraft) -> None:
-    """Refuse a draft that is not a good item.
+def check(draft: ItemDraft) -> ItemDraft:
+    """Return the draft as it is stored, or refuse it.
 
     Raises:
         InvalidInputError: with every field that is wrong.
     """
+    draft = trimmed(draft)
     if wrong := problems_of(draft):
         errors = [{"where": where, "reason": reason} for where, reason in wrong]
         raise InvalidInputError(" ".join(reason for _, reason in wrong), {"errors": errors})
+    return draft
 
 
 def column_values(draft: ItemDraft) -> dict[str, Any]:
-    """Return a draft as the table's columns, without times and version."""
+    """Return a checked draft as the table's columns, without times and version."""
     values: dict[str, Any] = {name: getattr(draft, name) for name in _TEXTS}
-    right = sorted(set(draft.right))
-    key = dedupe_key(draft.stem, draft.choices, (draft.choices[position] for position in right))
-    return values | {"choices": list(draft.choices), "right": right, "dedupe_key": key}
+    key = dedupe_key(draft.stem, draft.choices, draft.right)
+    lists = {"choices": list(draft.choices), "right": list(draft.right)}
+    return values | lists | {"words": indexed_words(draft.stem), "dedupe_key": key}
 
 
 def find(connection: Connection, item_id: int) -> Item:
@@ -152,7 +168,7 @@ def search(connection: Connection, filters: Filters, after: int | None, limit: i
         if value is not None:
             query = query.where(column == value)
     if filters.words is not None:
-        query = query.where(words_search.stem_has_words(connection.dialect.name, filters.words))
+        query = query.where(stem_has_words(connection.dialect.name, filters.words))
     if after is not None:
         query = query.where(ItemRow.id > after)
     rows = [_item(row) for row in connection.execute(query.order_by(ItemRow.id).limit(limit + 1))]
@@ -172,13 +188,11 @@ def create(connection: Connection, draft: ItemDraft) -> Item:
         InvalidInputError: when it is not a good item.
         DuplicateItemError: when the bank has the same one.
     """
-    check(draft)
-    values = column_values(draft)
+    values = column_values(check(draft))
     try:
-        with connection.begin_nested():
-            result = connection.execute(
-                insert(ItemRow).values(version=1, created_at=utc_now(), changed_at=utc_now(), **values)
-            )
+        result = connection.execute(
+            insert(ItemRow).values(version=1, created_at=utc_now(), changed_at=utc_now(), **values)
+        )
     except IntegrityError as error:
         raise _duplicate(connection, values["dedupe_key"]) from error
     item_id: int = result.inserted_primary_key[0]  # type: ignore[index]
@@ -194,12 +208,10 @@ def change(connection: Connection, item_id: int, draft: ItemDraft, expected_vers
         InvalidInputError: when it is not a good item.
         DuplicateItemError: when the bank has the same one under another id.
     """
-    check(draft)
-    values = column_values(draft)
+    values = column_values(check(draft))
     statement = update(ItemRow).where(ItemRow.id == item_id, ItemRow.version == expected_version)
     try:
-        with connection.begin_nested():
-            changed = connection.execute(statement.values(version=ItemRow.version + 1, changed_at=utc_now(), **values))
+        changed = connection.execute(statement.values(version=ItemRow.version + 1, changed_at=utc_now(), **values))
     except IntegrityError as error:
         raise _duplicate(connection, values["dedupe_key"]) from error
     present = find(connection, item_id)
@@ -239,7 +251,7 @@ def _trouble_with_choices(draft: ItemDraft) -> tuple[str, str] | None:
         )
     if not FEWEST_CHOICES <= len(choices) <= MOST_CHOICES:
         return ("choices", f"An item has {FEWEST_CHOICES} to {MOST_CHOICES} choices, not {len(choices)}.")
-    if any(not 1 <= len(choice.strip()) <= LONGEST_CHOICE for choice in choices):
+    if any(not 1 <= len(choice) <= LONGEST_CHOICE for choice in choices):
         return ("choices", f"A choice has 1 to {LONGEST_CHOICE} characters.")
     if twice := next((choice for choice in choices if choices.count(choice) > 1), None):
         return ("choices", f"The choice {twice!r} is there twice.")
@@ -257,8 +269,20 @@ def _trouble_with_right(draft: ItemDraft) -> tuple[str, str] | None:
     return None
 
 
+def _texts_of(draft: ItemDraft) -> Iterator[tuple[str, str]]:
+    yield from (("choices", choice) for choice in draft.choices)
+    for field in ("stem", "explanation", "category", "source", "licence"):
+        yield field, getattr(draft, field) or ""
+
+
+def _unstorable(field: str, text: str) -> tuple[str, str] | None:
+    return None if is_storable(text) else (field, "It contains a character that cannot be stored.")
+
+
 def _duplicate(connection: Connection, key: bytes) -> DuplicateItemError:
     other = connection.execute(select(ItemRow.id).where(ItemRow.dedupe_key == key)).scalar_one_or_none()
+    if other is None:
+        return DuplicateItemError("Somebody had the same item and has just removed it; try again.")
     return DuplicateItemError(f"It is item {other}.", {"item": other})
 
 

@@ -11,12 +11,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from webapp.extensions import MYSQL_TABLE, Base, BigId
 from webapp.pooling.clock import UtcDateTime
 
-# Searched without regard to case; every other text is compared byte by byte.
-SearchedText = (
-    Text()
-    .with_variant(mysql.TEXT(charset="utf8mb4", collation="utf8mb4_unicode_ci"), "mysql")
-    .with_variant(mysql.TEXT(charset="utf8mb4", collation="utf8mb4_unicode_ci"), "mariadb")
-)
 Sha256 = LargeBinary(32).with_variant(mysql.BINARY(32), "mysql").with_variant(mysql.BINARY(32), "mariadb")
 
 
@@ -37,7 +31,7 @@ class Item(Base):
         Index(None, "difficulty", "id"),
         Index(None, "kind", "id"),
         # On SQLite the table item_words (FTS5) and its triggers do the same; see the migration.
-        Index("ft_item_stem", "stem", mysql_prefix="FULLTEXT", mariadb_prefix="FULLTEXT").ddl_if(
+        Index("ft_item_words", "words", mysql_prefix="FULLTEXT", mariadb_prefix="FULLTEXT").ddl_if(
             callable_=_has_fulltext
         ),
         MYSQL_TABLE,
@@ -45,7 +39,9 @@ class Item(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
-    stem: Mapped[str] = mapped_column(SearchedText)
+    stem: Mapped[str] = mapped_column(Text)
+    words: Mapped[str] = mapped_column(Text)
+    """The stem's words as they are searched for; see `search`."""
     choices: Mapped[list[str]] = mapped_column(JSON)
     right: Mapped[list[int]] = mapped_column(JSON)
     explanation: Mapped[str] = mapped_column(Text, default="")

@@ -1,39 +1,55 @@
-"""Finding items by the words of their stem, through the full-text index of each database."""
+"""Finding items by the words of their stem, with the same result on every database.
+
+Databases disagree about words: which are too short or too common to be indexed, whether an
+underscore or an accent belongs to them. InnoDB also forgets which common words it was told
+to index when a dump is restored. So words are cut here and indexed in a column of their own,
+in a form about which all agree: letters and digits without accents, and `__` after each,
+which makes it long and rare enough for InnoDB and is nothing to SQLite. A search is for
+beginnings of words, so it needs no `__`.
+"""
 
 from __future__ import annotations
 
-import re
+import unicodedata
 
-from sqlalchemy import ColumnElement, and_, bindparam, false, select, text
+from sqlalchemy import ColumnElement, column, false, select, table
 from sqlalchemy.dialects.mysql import match
 
+from webapp.bank.identity import letters_and_digits
 from webapp.bank.models import Item
 
-SHORTEST_INDEXED = 3
-"""InnoDB indexes words of three letters and more (innodb_ft_min_token_size)."""
 MOST_WORDS = 12
+"""Words of a search that count."""
 LONGEST_WORD = 60
 """Letters compared; InnoDB indexes none of more than 84."""
+LONGEST_INDEX = 16_000
+"""Characters; MySQL's TEXT holds 65,535 bytes, and compatibility forms can be eighteen times as long."""
+LAST_LETTER = "\uffff"
+"""MySQL does not know which of the characters beyond are letters."""
 
-_fts5_rows = text("SELECT rowid FROM item_words WHERE item_words MATCH :wanted").columns(Item.id)
+_item_words = table("item_words", column("rowid"), column("item_words"))
+
+
+def words_of(text: str) -> list[str]:
+    """Return the different words of a text, in order, as they are compared."""
+    decomposed = unicodedata.normalize("NFKD", letters_and_digits(text))
+    bare = "".join(one for one in decomposed if one <= LAST_LETTER and unicodedata.category(one)[0] != "M")
+    words = unicodedata.normalize("NFC", bare).split()
+    return list(dict.fromkeys(word[:LONGEST_WORD] for word in words))
+
+
+def indexed_words(stem: str) -> str:
+    """Return the words of a stem as the database indexes them."""
+    text = " ".join(f"{word}__" for word in words_of(stem))
+    return text if len(text) <= LONGEST_INDEX else text[:LONGEST_INDEX].rpartition(" ")[0]
 
 
 def stem_has_words(dialect: str, asked: str) -> ColumnElement[bool]:
-    """Return the condition that the stem has, for every word asked for, one that begins with it.
-
-    Words of one or two letters are not in the index. They are compared with LIKE: beside
-    longer words among the few rows these leave, alone by walking the ids from the cursor on.
-    """
-    words = [word[:LONGEST_WORD] for word in re.findall(r"\w+", asked.replace("_", " ").casefold())[:MOST_WORDS]]
-    long = [word for word in words if len(word) >= SHORTEST_INDEXED]
-    short = [word for word in words if len(word) < SHORTEST_INDEXED]
+    """Return the condition that the stem has, for every word asked for, one that begins with it."""
+    words = words_of(asked)[:MOST_WORDS]
     if not words:
         return false()
-    conditions: list[ColumnElement[bool]] = [Item.stem.icontains(word, autoescape=True) for word in short]
-    if long and dialect == "sqlite":
-        wanted = " ".join(f'"{word}"*' for word in long)
-        conditions.append(Item.id.in_(select(_fts5_rows.bindparams(bindparam("wanted", wanted)).subquery().c.id)))
-    elif long:
-        wanted = " ".join(f"+{word}*" for word in long)
-        conditions.append(match(Item.__table__.c.stem, against=wanted, in_boolean_mode=True))
-    return and_(*conditions)
+    if dialect == "sqlite":
+        wanted = " ".join(f'"{word}"*' for word in words)
+        return Item.id.in_(select(_item_words.c.rowid).where(_item_words.c.item_words.match(wanted)))
+    return match(Item.__table__.c.words, against=" ".join(f"+{word}*" for word in words), in_boolean_mode=True)

@@ -104,7 +104,12 @@ class _Body:
         return self
 
     def __next__(self) -> bytes:
-        return self._context.run(next, self._chunks)
+        try:
+            return self._context.run(next, self._chunks)
+        except StopIteration:
+            # The last byte is made: a slow reader need not keep anything out.
+            self._holds.give_back()
+            raise
 
     def close(self) -> None:
         try:

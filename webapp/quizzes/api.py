@@ -27,13 +27,13 @@ from webapp.quizzes.schemas import (
 from webapp.web import conditional, cursors
 from webapp.web.openapi import ETAG, ID, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, api_blueprint, problems
 
-blueprint = api_blueprint("quizzes-api", __name__, "/quizzes", "Draft, publish, open.")
+blueprint = api_blueprint("quizzes", __name__, "/quizzes", "Draft, publish, open.")
 
 
 @blueprint.route("", methods=["GET"])
 @blueprint.arguments(ListArguments, location="query")
 @blueprint.response(200, QuizLines, headers=LINK)
-@blueprint.doc(operationId="listQuizzes", tags=["quizzes"])
+@blueprint.doc(operationId="listQuizzes")
 @problems(blueprint, 422)
 def list_quizzes(asked: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """List published quizzes, open ones unless another state is asked for."""
@@ -48,12 +48,12 @@ def list_quizzes(asked: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]
 @api_for(Permission.EDIT_QUIZZES)
 @blueprint.arguments(DraftIn)
 @blueprint.response(201, DraftOut, headers=LOCATION | ETAG)
-@blueprint.doc(operationId="createQuiz", tags=["quizzes"])
+@blueprint.doc(operationId="createQuiz")
 @problems(blueprint, 400, 401, 403, 409, 413, 415, 422)
 def create_quiz(given: dict[str, Any]) -> tuple[Draft, dict[str, str]]:
     """Begin a draft."""
     draft = transact(lambda connection: drafts.create(connection, _values(given)))
-    location = {"Location": url_for("quizzes-api.read_draft", quiz_id=draft.id)}
+    location = {"Location": url_for("quizzes.read_draft", quiz_id=draft.id)}
     return draft, conditional.etag(draft.version) | location
 
 
@@ -61,7 +61,7 @@ def create_quiz(given: dict[str, Any]) -> tuple[Draft, dict[str, str]]:
 @api_for(Permission.EDIT_QUIZZES)
 @blueprint.arguments(DraftListArguments, location="query")
 @blueprint.response(200, DraftLines, headers=LINK)
-@blueprint.doc(operationId="listDrafts", tags=["quizzes"])
+@blueprint.doc(operationId="listDrafts")
 @problems(blueprint, 401, 403, 422)
 def list_drafts(asked: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """List all quizzes with their drafts, the newest first."""
@@ -74,7 +74,7 @@ def list_drafts(asked: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
 
 @blueprint.route(f"/<{ID}:quiz_id>", methods=["GET"])
 @blueprint.response(200, PublicQuiz, headers=ETAG)
-@blueprint.doc(operationId="readQuiz", tags=["quizzes"], parameters=[IF_NONE_MATCH])
+@blueprint.doc(operationId="readQuiz", parameters=[IF_NONE_MATCH])
 @blueprint.alt_response(304, description="Not modified")
 @problems(blueprint, 404)
 def read_quiz(quiz_id: int) -> Response:
@@ -91,7 +91,7 @@ def read_quiz(quiz_id: int) -> Response:
 @blueprint.route(f"/<{ID}:quiz_id>", methods=["DELETE"])
 @api_for(Permission.EDIT_QUIZZES)
 @blueprint.response(204)
-@blueprint.doc(operationId="deleteQuiz", tags=["quizzes"])
+@blueprint.doc(operationId="deleteQuiz")
 @problems(blueprint, 401, 403, 404, 409)
 def delete_quiz(quiz_id: int) -> None:
     """Delete a draft that was never published."""
@@ -101,7 +101,7 @@ def delete_quiz(quiz_id: int) -> None:
 @blueprint.route(f"/<{ID}:quiz_id>/draft", methods=["GET"])
 @api_for(Permission.EDIT_QUIZZES)
 @blueprint.response(200, DraftOut, headers=ETAG)
-@blueprint.doc(operationId="readDraft", tags=["quizzes"])
+@blueprint.doc(operationId="readDraft")
 @problems(blueprint, 401, 403, 404)
 def read_draft(quiz_id: int) -> tuple[Draft, dict[str, str]]:
     """Read a draft."""
@@ -114,7 +114,7 @@ def read_draft(quiz_id: int) -> tuple[Draft, dict[str, str]]:
 @api_for(Permission.EDIT_QUIZZES)
 @blueprint.arguments(DraftIn)
 @blueprint.response(200, DraftOut, headers=ETAG)
-@blueprint.doc(operationId="changeDraft", tags=["quizzes"], parameters=[IF_MATCH])
+@blueprint.doc(operationId="changeDraft", parameters=[IF_MATCH])
 @problems(blueprint, 400, 401, 403, 404, 409, 412, 413, 415, 422, 428)
 def change_draft(given: dict[str, Any], quiz_id: int) -> tuple[Draft, dict[str, str]]:
     """Replace a draft; If-Match names the version it was read at. What is published does not change."""
@@ -127,20 +127,20 @@ def change_draft(given: dict[str, Any], quiz_id: int) -> tuple[Draft, dict[str, 
 @api_for(Permission.EDIT_QUIZZES)
 @blueprint.arguments(Window)
 @blueprint.response(201, QuizLine, headers=LOCATION)
-@blueprint.doc(operationId="publishQuiz", tags=["quizzes"])
+@blueprint.doc(operationId="publishQuiz")
 @problems(blueprint, 400, 401, 403, 404, 413, 415, 422)
 def publish_quiz(window: dict[str, datetime | None], quiz_id: int) -> tuple[Version, dict[str, str]]:
     """Freeze the draft into a new version with a window."""
     version = transact(
         lambda connection: publishing.publish(connection, quiz_id, window["opens_at"], window["closes_at"])
     )
-    return version, {"Location": url_for("quizzes-api.read_quiz", quiz_id=quiz_id)}
+    return version, {"Location": url_for("quizzes.read_quiz", quiz_id=quiz_id)}
 
 
 @blueprint.route(f"/<{ID}:quiz_id>/close", methods=["POST"])
 @api_for(Permission.EDIT_QUIZZES)
 @blueprint.response(204)
-@blueprint.doc(operationId="closeQuiz", tags=["quizzes"])
+@blueprint.doc(operationId="closeQuiz")
 @problems(blueprint, 401, 403, 404)
 def close_quiz(quiz_id: int) -> None:
     """End the window now. Closing a closed quiz changes nothing."""

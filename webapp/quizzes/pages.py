@@ -11,7 +11,7 @@ from flask_wtf import FlaskForm
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 from wtforms import DateTimeLocalField, StringField, TextAreaField
-from wtforms.validators import InputRequired, Length, Optional
+from wtforms.validators import DataRequired, Length, Optional
 
 from webapp.accounts.guard import page_for
 from webapp.accounts.roles import Permission
@@ -26,7 +26,7 @@ from webapp.web import cursors
 from webapp.web.openapi import ID
 from webapp.web.text import storable
 
-blueprint = Blueprint("quizzes", __name__)
+blueprint = Blueprint("quiz_pages", __name__)
 studio = Blueprint("studio", __name__, url_prefix="/studio")
 
 FOUND_AT_ONCE = 20
@@ -37,7 +37,7 @@ DIGITS_OF_AN_ID = 18
 class DetailsForm(FlaskForm):  # type: ignore[misc]
     """Title and description of a quiz."""
 
-    title = StringField("Title", [InputRequired("Give a title."), Length(max=LONGEST_TITLE), storable])
+    title = StringField("Title", [DataRequired("Give a title."), Length(max=LONGEST_TITLE), storable])
     description = TextAreaField("Description", [Length(max=LONGEST_DESCRIPTION), storable])
 
 

@@ -12,7 +12,7 @@ from webapp.pooling.extension import read
 from webapp.results import reports
 from webapp.web.openapi import ID, api_blueprint, problems
 
-blueprint = api_blueprint("results-api", __name__, "/quizzes", "Results.")
+blueprint = api_blueprint("results", __name__, "/quizzes", "Results.")
 
 
 class ChoiceOut(Schema):
@@ -49,7 +49,7 @@ class ResultsOut(Schema):
 @blueprint.route(f"/<{ID}:quiz_id>/results", methods=["GET"])
 @api_for(Permission.SEE_RESULTS)
 @blueprint.response(200, ResultsOut)
-@blueprint.doc(operationId="readResults", tags=["results"])
+@blueprint.doc(operationId="readResults")
 @problems(blueprint, 401, 403, 404)
 def read_results(quiz_id: int) -> dict[str, Any]:
     """Read totals and how each question was answered."""

@@ -10,7 +10,7 @@ from webapp.pooling.extension import read
 from webapp.results import reports
 from webapp.web.openapi import ID
 
-blueprint = Blueprint("results", __name__, url_prefix="/studio/quizzes")
+blueprint = Blueprint("result_pages", __name__, url_prefix="/studio/quizzes")
 
 
 @blueprint.get(f"/<{ID}:quiz_id>/results")

@@ -14,7 +14,7 @@ function show(index, { focus = true } = {}) {
   steps.querySelector(".step").textContent = `${index + 1} of ${questions.length}`;
   button("back").hidden = index === 0;
   button("next").hidden = index === questions.length - 1;
-  button("finish").classList.toggle("main", index === questions.length - 1);
+  button("finish").hidden = index !== questions.length - 1;
   if (focus) {
     questions[index].querySelector("legend").focus();
   }

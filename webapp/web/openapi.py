@@ -14,13 +14,16 @@ from flask import Flask, Response, render_template, request, send_from_directory
 from flask_smorest import Api, Blueprint
 from marshmallow import Schema, ValidationError, fields
 from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.routing import IntegerConverter
 
+from webapp.web.cursors import LARGEST_ID
 from webapp.web.text import is_storable
 
 PREFIX = "/api/v1"
+LONGEST_NUMBER = 20
 PROBLEM = "application/problem+json"
-ID = "int(min=1, max=9223372036854775807)"
-"""URL converter of an id, as wide as the column."""
+ID = "id"
+"""URL converter of an id; see `IdConverter`."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -59,6 +62,18 @@ IF_NONE_MATCH = {
 }
 
 SWAGGER_FILES = Path(flask_openapi3_swagger.__file__).parent / "templates" / "swagger"
+
+
+class IdConverter(IntegerConverter):
+    """An id in an address.
+
+    A number wider than the column becomes the largest id, which nothing has: the answer is
+    404. Refused by the router instead it would be 405, for the other methods' sake.
+    """
+
+    def to_python(self, value: str) -> int:
+        """Return the id."""
+        return min(int(value[:LONGEST_NUMBER]), LARGEST_ID)
 
 
 class Text(fields.String):
@@ -121,14 +136,17 @@ def problems(blueprint: Blueprint, *statuses: int) -> Callable[[View], View]:
 def create_api(app: Flask) -> Api:
     """Bind the Api to the app, with its document at /api/v1/openapi.json and its page at /docs."""
     app.config.update(CONFIG)
+    app.url_map.converters[ID] = IdConverter
     api = QuizApi(app)
+    api.register_converter(IdConverter, lambda converter: {"type": "integer", "minimum": 1, "maximum": LARGEST_ID})
     api.spec.options["info"]["x-poolproof-version"] = version("poolproof")
     app.register_blueprint(docs)
     return api
 
 
 def _only_json() -> None:
-    if request.method in {"POST", "PUT", "PATCH"} and request.data and not request.is_json:
+    has_body = request.content_length or "Transfer-Encoding" in request.headers
+    if request.method in {"POST", "PUT", "PATCH"} and has_body and not request.is_json:
         raise UnsupportedMediaType("Send the body as application/json.")
 
 

@@ -13,19 +13,18 @@ like options.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from webapp.bank.formats.records import Record, Rejected, UnreadableError, judged
+from webapp.bank.formats.records import ByteStream, Record, Rejected, UnreadableError, judged
 from webapp.bank.items import TRUE_AND_FALSE, ItemDraft
 from webapp.bank.kinds import Kind
 
 SOURCE = "OpenTriviaQA"
 LICENCE = "CC BY-SA 4.0"
-LONGEST_LINE = 64 * 1024
-"""Bytes; a longer line is no text of this kind."""
-MOST_LINES = 1000
-"""Lines of one record that are kept."""
+LONGEST_RECORD = 256 * 1024
+"""Bytes; the rest of a longer one is skipped."""
+BOM = b"\xef\xbb\xbf"
 
 _OPTION = re.compile(r"([A-Z])(?:\s+(.*))?")
 _BROKEN_QUOTE, _QUOTE = b"\xe2\x80\x3f", b"\xe2\x80\x9d"
@@ -37,33 +36,56 @@ class _Block:
 
     line: int
     lines: list[str] = field(default_factory=list)
+    size: int = 0
     repaired: bool = False
+    trouble: str | None = None
+
+    def take(self, number: int, raw: bytes) -> None:
+        """Add a line, as long as the record is not too long."""
+        self.size += len(raw)
+        if self.size > LONGEST_RECORD:
+            self.trouble = f"The record has more than {LONGEST_RECORD} bytes."
+            return
+        try:
+            text, repaired = _decoded(raw)
+        except UnicodeDecodeError:
+            self.trouble = f"Line {number} has bytes that are neither UTF-8 nor Windows-1252."
+            return
+        self.lines.append(text)
+        self.repaired |= repaired
 
 
-def parse(lines: Iterable[bytes], category: str | None) -> Iterator[Record]:
+def parse(stream: ByteStream, category: str | None) -> Iterator[Record]:
     """Yield a record for every `#Q` in the file, in order.
 
     Raises:
-        UnreadableError: when there is text before the first `#Q`, or none at all.
+        UnreadableError: when there is text before the first `#Q`, or no `#Q` at all.
     """
     block: _Block | None = None
-    for number, raw in enumerate(lines, start=1):
-        if len(raw) > LONGEST_LINE:
-            raise UnreadableError(f"line {number} has more than {LONGEST_LINE} bytes; this is no OpenTriviaQA text")
-        text, repaired = _decoded(raw)
-        if text.startswith("#Q"):
+    for number, raw in _lines(stream):
+        if raw.startswith(b"#Q"):
             if block is not None:
                 yield _record(block, category)
             block = _Block(number)
-            text = text[2:]
-        if block is None:
-            if text.strip("\ufeff \t"):
-                raise UnreadableError(f"line {number} stands before the first #Q; this is no OpenTriviaQA text")
-        elif len(block.lines) < MOST_LINES:
-            block.lines.append(text)
-            block.repaired |= repaired
-    if block is not None:
-        yield _record(block, category)
+            block.take(number, raw[2:])
+        elif block is not None:
+            block.take(number, raw)
+        elif raw.strip():
+            raise UnreadableError(f"line {number} stands before the first #Q; this is no OpenTriviaQA text")
+    if block is None:
+        raise UnreadableError("no line begins with #Q; this is no OpenTriviaQA text")
+    yield _record(block, category)
+
+
+def _lines(stream: ByteStream) -> Iterator[tuple[int, bytes]]:
+    """Yield numbered lines; of a line longer than any record only so much that it is too long."""
+    number = 0
+    while raw := stream.readline(LONGEST_RECORD + 1):
+        number += 1
+        end = raw
+        while not end.endswith(b"\n") and (end := stream.readline(LONGEST_RECORD)):
+            pass
+        yield number, raw.removeprefix(BOM) if number == 1 else raw
 
 
 def _decoded(raw: bytes) -> tuple[str, bool]:
@@ -77,19 +99,19 @@ def _decoded(raw: bytes) -> tuple[str, bool]:
         # A closing quotation mark whose last byte some editor has turned into a question mark.
         return raw.replace(_BROKEN_QUOTE, _QUOTE).decode(), True
     except UnicodeDecodeError:
-        return raw.decode("cp1252", errors="replace"), True
+        return raw.decode("cp1252"), True
 
 
 def _record(block: _Block, category: str | None) -> Record:
+    if block.trouble:
+        return Rejected(block.line, block.trouble)
     marks = [position for position, line in enumerate(block.lines) if line.startswith("^")]
     if not marks:
         return Rejected(block.line, "There is no line that begins with ^ and says the answer.")
-    stem = "\n".join(block.lines[: marks[0]]).strip()
+    stem = "\n".join(block.lines[: marks[0]])
     answer = block.lines[marks[0]][1:].strip()
     options: list[str] = []
-    for line in block.lines[marks[0] + 1 :]:
-        if not line.strip():
-            continue
+    for line in filter(str.strip, block.lines[marks[0] + 1 :]):
         found = _OPTION.fullmatch(line.strip())
         if found is None:
             return Rejected(block.line, f"After the answer stands a line that is no option: {_short(line)}.")
@@ -99,6 +121,8 @@ def _record(block: _Block, category: str | None) -> Record:
 
 def _from_parts(block: _Block, category: str | None, stem: str, answer: str, options: list[str]) -> Record:
     matches = [position for position, option in enumerate(options) if option == answer]
+    if not options:
+        return Rejected(block.line, "After the answer stands no option.")
     if "" in options:
         return Rejected(block.line, f"Option {options.index('') + 1} of {len(options)} is empty.")
     if len(matches) != 1:

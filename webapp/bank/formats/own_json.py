@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import IO, Any
+from typing import Any
 
-from webapp.bank.formats.records import Record, Rejected, UnreadableError, judged
+from webapp.bank.formats.records import ByteStream, Record, Rejected, UnreadableError, judged
 from webapp.bank.items import ItemDraft
-from webapp.web.text import is_storable
 
 NAME = "poolproof items"
 VERSION = 1
@@ -22,7 +21,7 @@ _REQUIRED = {"kind": str, "stem": str, "choices": list, "right": list}
 _OPTIONAL = {"explanation": str, "category": str, "difficulty": str, "source": str, "licence": str}
 
 
-def parse(stream: IO[bytes], category: str | None = None) -> Iterator[Record]:
+def parse(stream: ByteStream, category: str | None = None) -> Iterator[Record]:
     """Yield a record for every element of `items`; its "line" is its place in the list, from 1.
 
     `category` is for items that name none.
@@ -90,7 +89,4 @@ def _malformed(element: Any) -> str | None:  # noqa: PLR0911 - one line for each
         return "choices are texts."
     if not all(type(position) is int for position in element["right"]):
         return "right holds positions, whole numbers from 0."
-    texts = [element["stem"], *element["choices"], *(element.get(name) or "" for name in _OPTIONAL)]
-    if not all(map(is_storable, texts)):
-        return "It contains a character that cannot be stored."
     return None

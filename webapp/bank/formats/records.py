@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
-from webapp.bank.items import ItemDraft, problems_of
+from webapp.bank.items import ItemDraft, problems_of, trimmed
+
+
+class ByteStream(Protocol):
+    """What a parser reads: as much at a time as it asks for."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` bytes."""
+
+    def readline(self, size: int, /) -> bytes:
+        """Return a line, or the first `size` bytes of it."""
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """A good item; `repaired` when bytes of it had to be mended."""
+    """A good item; `repaired` when bytes of it had to be mended.
+
+    `line` is where its record begins; in a list, its place from 1.
+    """
 
     line: int
     draft: ItemDraft
@@ -33,6 +47,7 @@ class UnreadableError(Exception):
 
 def judged(line: int, draft: ItemDraft, *, repaired: bool = False) -> Record:
     """Accept a draft if it is a good item, reject it with all its faults if not."""
+    draft = trimmed(draft)
     if wrong := problems_of(draft):
         return Rejected(line, " ".join(f"{field}: {reason}" for field, reason in wrong))
     return Accepted(line, draft, repaired)

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from webapp.attempts.shuffling import order_of_choices
+from webapp.quizzes.documents import Question
+
+
+def question(kind: str = "single") -> Question:
+    return Question(5, kind, "Which?", ("a", "b", "c", "d"), (0,), "", None, None, None, None)
+
+
+def test_the_order_is_the_same_at_every_look() -> None:
+    assert order_of_choices(42, question()) == order_of_choices(42, question())
+
+
+def test_attempts_see_different_orders_and_every_choice() -> None:
+    orders = {tuple(order_of_choices(seed, question())) for seed in range(200)}
+    assert len(orders) == 24
+    assert all(sorted(order) == [0, 1, 2, 3] for order in orders)
+
+
+def test_true_and_false_stay_where_they_are() -> None:
+    asked = Question(5, "true_false", "So?", ("True", "False"), (0,), "", None, None, None, None)
+    assert {tuple(order_of_choices(seed, asked)) for seed in range(20)} == {(0, 1)}

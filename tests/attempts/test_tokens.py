@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webapp.attempts import tokens
+from webapp.errors import NotFoundError
+
+KEY = "k" * 40
+STARTED = datetime(2026, 11, 20, 22, 30, 15, 123457, UTC)
+
+
+@given(st.text(max_size=40), st.datetimes(datetime(2020, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
+def test_a_token_says_what_was_put_into_it(name: str, started_at: datetime) -> None:
+    claim = tokens.begin(7, tokens.new_player(), name.encode("utf-8", "replace").decode(), started_at)
+    assert tokens.read(tokens.issue(claim, KEY), KEY, good_for=60) == claim
+
+
+def test_attempts_are_numbered_in_order_of_time() -> None:
+    made = [tokens.begin(1, tokens.new_player(), "", STARTED).attempt_id for _ in range(100)]
+    assert made == sorted(made)
+    assert {one.version for one in made} == {7}
+
+
+def test_a_changed_a_foreign_and_an_old_token_are_refused() -> None:
+    token = tokens.issue(tokens.begin(7, tokens.new_player(), "Grace", STARTED), KEY)
+    changed = token[:5] + ("A" if token[5] != "A" else "B") + token[6:]
+    for bad, key, good_for in ((changed, KEY, 60), (token, "another key", 60), (token, KEY, -1), ("", KEY, 60)):
+        with pytest.raises(NotFoundError):
+            tokens.read(bad, key, good_for)
+
+
+def test_a_player_is_known_again_and_nobody_else_is() -> None:
+    player = tokens.new_player()
+    assert tokens.read_player(tokens.issue_player(player, KEY), KEY) == player
+    assert tokens.read_player("nonsense", KEY) is None
+    assert tokens.read_player(None, KEY) is None
+    # An attempt's token is no player's.
+    assert tokens.read_player(tokens.issue(tokens.begin(7, player, "", STARTED), KEY), KEY) is None

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+
+from tests.make import item_draft, make_item
+from webapp.bank import bulk, items
+from webapp.bank.items import Filters, ItemDraft
+from webapp.pooling.work import Work
+
+
+def store(work: Work, drafts: list[ItemDraft]) -> list[bool]:
+    return work.transact(lambda connection: bulk.store(connection, drafts))
+
+
+def stems(work: Work) -> list[str]:
+    with work.read() as connection:
+        return [row.stem for row in items.search(connection, Filters(), None, 1000).rows]
+
+
+def test_a_whole_batch_is_stored_in_its_order(work: Work) -> None:
+    drafts = [item_draft() for _ in range(bulk.BATCH)]
+    assert store(work, drafts) == [True] * bulk.BATCH
+    assert stems(work) == [draft.stem for draft in drafts]
+
+
+def test_the_largest_items_fit(work: Work) -> None:
+    drafts = [
+        item_draft(stem=f"{number} {'😀' * 3990}", choices=tuple(f"{one}{'😀' * 490}" for one in range(20)))
+        for number in range(100)
+    ]
+    assert sum(store(work, drafts)) == 100
+    assert len(set(stems(work))) == 100
+
+
+def test_each_draft_is_told_whether_it_was_new(work: Work) -> None:
+    known, twice, once = item_draft(), item_draft(), item_draft()
+    work.transact(lambda connection: items.create(connection, known))
+    shouted = replace(twice, stem=twice.stem.upper())
+    assert store(work, [known, twice, shouted, once]) == [False, True, False, True]
+    assert stems(work) == [known.stem, twice.stem, once.stem]
+
+
+def test_storing_again_adds_nothing_and_changes_nothing(work: Work) -> None:
+    drafts = [item_draft() for _ in range(3)]
+    store(work, drafts)
+    with work.read() as connection:
+        before = items.search(connection, Filters(), None, 9)
+    assert store(work, drafts) == [False] * 3
+    with work.read() as connection:
+        assert items.search(connection, Filters(), None, 9) == before
+
+
+def test_what_is_stored_can_be_searched(work: Work) -> None:
+    store(work, [item_draft(stem="Which gadfly stung Io?"), item_draft()])
+    with work.read() as connection:
+        assert len(items.search(connection, Filters(words="gadfly"), None, 9).rows) == 1
+
+
+def test_nothing_is_stored_of_nothing(work: Work) -> None:
+    assert store(work, []) == []
+
+
+def test_another_error_is_not_taken_for_a_duplicate(work: Work) -> None:
+    with pytest.raises(DBAPIError):
+        store(work, [item_draft(), item_draft(explanation=None)])
+    assert stems(work) == []
+
+
+def test_an_item_created_between_looking_and_storing_is_a_duplicate(work: Work) -> None:
+    """The other import's row is not committed when we look, so only the constraint can tell."""
+    drafts = [item_draft() for _ in range(3)]
+    if work.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite lets one write at a time")
+    with ThreadPoolExecutor(1) as other:
+        with work.transaction() as connection:
+            items.create(connection, drafts[1])
+            stored = other.submit(store, work, drafts)
+            with pytest.raises(TimeoutError):
+                stored.result(0.3)
+        assert stored.result(10) == [True, False, True]
+
+
+def test_of_imports_at_the_same_time_one_counts_each_item(work: Work) -> None:
+    drafts = [item_draft() for _ in range(120)]
+    batches = [drafts[start:] + drafts[:start] for start in (0, 40, 80)]
+    with ThreadPoolExecutor(3) as threads:
+        counts = list(threads.map(lambda batch: sum(store(work, batch)), batches))
+    assert sum(counts) == len(drafts)
+    assert len(stems(work)) == len(drafts)
+
+
+def test_a_batch_is_stored_beside_what_else_its_transaction_does(work: Work) -> None:
+    draft = item_draft()
+
+    def both(connection: object) -> list[bool]:
+        make_item(connection, stem=draft.stem, choices=draft.choices)
+        return bulk.store(connection, [draft, item_draft()])
+
+    assert work.transact(both) == [False, True]

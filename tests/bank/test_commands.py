@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from flask import Flask
+
+from webapp.bank import items
+from webapp.bank.items import Filters, Item
+from webapp.cli import group
+from webapp.pooling.work import Work
+
+RIVERS = b"#Q Which river is the longest?\n^ Nile\nA Rhine\nB Nile\n\n#Q Which one is cold?\n^ Both\nA One\n\n"
+LAKES = b"#Q Which lake is \x93deep\x94?\r\n^ Baikal\r\nA Baikal\r\nB Erie\r\n"
+
+
+@pytest.fixture
+def command(app: Flask) -> Callable[..., Result]:
+    """Run `poolproof import` with these arguments."""
+    return lambda *arguments, **options: app.test_cli_runner().invoke(
+        group, ["import", *map(str, arguments)], **options
+    )
+
+
+@pytest.fixture
+def rivers(tmp_path: Path) -> Path:
+    path = tmp_path / "long-rivers"
+    path.write_bytes(RIVERS)
+    return path
+
+
+@pytest.fixture
+def lakes(tmp_path: Path) -> Path:
+    path = tmp_path / "lakes.txt"
+    path.write_bytes(LAKES)
+    return path
+
+
+def bank(work: Work) -> list[Item]:
+    with work.read() as connection:
+        return list(items.search(connection, Filters(), None, 100).rows)
+
+
+def counts(result: Result, name: str) -> list[int]:
+    """Records, new, duplicate, repaired, rejected in the table's line for this file."""
+    return [int(number) for number in re.search(rf"{name}\s+(\d.*)", result.stdout)[1].split()]
+
+
+def test_files_are_imported_and_what_became_of_them_is_told(
+    command: Callable[..., Result], work: Work, rivers: Path, lakes: Path
+) -> None:
+    result = command("--format", "opentriviaqa", rivers, lakes)
+    assert result.exit_code == 0
+    assert counts(result, "long-rivers") == [2, 1, 0, 0, 1]
+    assert counts(result, "lakes.txt") == [1, 1, 0, 1, 0]
+    assert counts(result, "total") == [3, 2, 0, 1, 1]
+    assert [(item.category, item.stem) for item in bank(work)] == [
+        ("Long rivers", "Which river is the longest?"),
+        ("Lakes", "Which lake is “deep”?"),
+    ]
+
+
+def test_a_rejected_record_is_named_by_file_and_line(command: Callable[..., Result], rivers: Path) -> None:
+    result = command("--format", "opentriviaqa", rivers)
+    assert result.stderr == f"{rivers}:6: The answer 'Both' matches no option.\n"
+
+
+def test_the_same_file_again_adds_nothing(command: Callable[..., Result], work: Work, rivers: Path) -> None:
+    command("--format", "opentriviaqa", rivers)
+    result = command("--format", "opentriviaqa", rivers)
+    assert (result.exit_code, counts(result, "long-rivers"), len(bank(work))) == (0, [2, 0, 1, 0, 1], 1)
+
+
+def test_a_dry_run_stores_nothing(command: Callable[..., Result], work: Work, rivers: Path) -> None:
+    result = command("--dry-run", "--format", "opentriviaqa", rivers, rivers)
+    assert "would be new" in result.stdout
+    assert counts(result, "total") == [4, 1, 1, 0, 2]
+    assert bank(work) == []
+
+
+def test_a_category_can_be_given(command: Callable[..., Result], work: Work, rivers: Path) -> None:
+    command("--format", "opentriviaqa", "--category", "Water", rivers)
+    assert [item.category for item in bank(work)] == ["Water"]
+
+
+def test_json_is_known_by_its_name(command: Callable[..., Result], work: Work, tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps([{"kind": "multiple", "stem": "Which?", "choices": ["a", "b"], "right": [0, 1]}, 5]))
+    result = command(path)
+    assert counts(result, "mine.json") == [2, 1, 0, 0, 1]
+    assert result.stderr == f"{path}:2: An item is an object.\n"
+    assert [item.right for item in bank(work)] == [(0, 1)]
+
+
+def test_standard_input_is_a_file_too(command: Callable[..., Result], work: Work) -> None:
+    result = command("--format", "opentriviaqa", "-", input=LAKES)
+    assert result.exit_code == 0
+    assert [(item.stem, item.category) for item in bank(work)] == [("Which lake is “deep”?", None)]
+
+
+def test_a_format_that_cannot_be_guessed_is_asked_for(command: Callable[..., Result], work: Work, rivers: Path) -> None:
+    result = command(rivers)
+    assert result.exit_code == 2
+    assert "--format opentriviaqa" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["missing", "folder", "other"])
+def test_a_file_that_cannot_be_read_is_one_error_and_the_others_go_on(
+    command: Callable[..., Result], work: Work, rivers: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "other").write_bytes(b"\x89PNG\r\n\x1a\n")
+    result = command("--format", "opentriviaqa", tmp_path / name, rivers)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {tmp_path / name} could not be imported: ")
+    assert len(result.stderr.splitlines()) == 2
+    assert len(bank(work)) == 1
+
+
+def test_the_command_is_told_of_in_the_help(command: Callable[..., Result]) -> None:
+    assert {"--format", "--category", "--dry-run"} <= set(re.findall(r"--[a-z-]+", command("--help").output))

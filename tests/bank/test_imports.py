@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.make import item_draft, make_item
+from webapp.bank import bulk, imports, items
+from webapp.bank.formats.records import Accepted, Record, Rejected, UnreadableError
+from webapp.bank.imports import DryRun, Report
+from webapp.bank.items import Filters, ItemDraft
+from webapp.pooling.work import Work
+
+
+def records(count: int) -> list[Record]:
+    return [Accepted(line, item_draft()) for line in range(1, count + 1)]
+
+
+def import_all(work: Work, given: list[Record]) -> Report:
+    report = Report()
+    imports.import_records(given, imports.into(work.transact), report)
+    return report
+
+
+def count_items(work: Work) -> int:
+    with work.read() as connection:
+        return len(items.search(connection, Filters(), None, 5000).rows)
+
+
+def test_every_record_is_new_or_a_duplicate_or_rejected(work: Work) -> None:
+    known = item_draft()
+    work.transact(lambda connection: items.create(connection, known))
+    bad = Rejected(9, "It is bad.")
+    given = [*records(2), Accepted(3, known), bad, Accepted(5, item_draft(), repaired=True)]
+    report = import_all(work, given)
+    assert report == Report(new=3, duplicate=1, repaired=1, rejected=[bad])
+    assert report.records == 5
+
+
+def test_files_of_many_batches_are_stored_whole(work: Work) -> None:
+    given = records(2 * bulk.BATCH + 7)
+    assert import_all(work, given).new == len(given)
+    assert count_items(work) == len(given)
+
+
+def test_a_second_import_adds_nothing(work: Work) -> None:
+    given = records(3)
+    import_all(work, given)
+    assert import_all(work, given) == Report(duplicate=3)
+
+
+def test_a_dry_run_counts_the_same_and_stores_nothing(work: Work) -> None:
+    known = work.transact(make_item)
+    again = ItemDraft(**{name: getattr(known, name) for name in ItemDraft.__dataclass_fields__})
+    fresh = records(bulk.BATCH)
+    given = [Accepted(1, again), *fresh, Rejected(2, "bad"), *fresh]
+    dry = Report()
+    imports.import_records(given, DryRun(work.read), dry)
+    assert count_items(work) == 1
+    assert dry == import_all(work, given)
+    assert (dry.new, dry.duplicate) == (bulk.BATCH, bulk.BATCH + 1)
+
+
+def test_no_connection_is_held_while_records_are_parsed(work: Work) -> None:
+    def parsing() -> Iterator[Record]:
+        for record in records(bulk.BATCH + 1):
+            assert work.engine.pool.checkedout() == 0
+            yield record
+
+    for store in (DryRun(work.read), imports.into(work.transact)):
+        imports.import_records(parsing(), store, Report())
+
+
+def test_what_was_stored_before_a_reading_error_stays_and_is_reported(work: Work) -> None:
+    def broken() -> Iterator[Record]:
+        yield from records(bulk.BATCH)
+        raise UnreadableError("the tape is torn")
+
+    report = Report()
+    with pytest.raises(UnreadableError):
+        imports.import_records(broken(), imports.into(work.transact), report)
+    assert report.new == count_items(work) == bulk.BATCH

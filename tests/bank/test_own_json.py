@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.make import item_draft
+from webapp.bank.formats import own_json
+from webapp.bank.formats.own_json import dump, parse
+from webapp.bank.formats.records import Accepted, Record, Rejected, UnreadableError
+from webapp.bank.items import TRUE_AND_FALSE, ItemDraft
+
+GOOD = {"kind": "single", "stem": "Why?", "choices": ["One", "Two"], "right": [1]}
+
+
+def records(document: Any, category: str | None = None) -> list[Record]:
+    raw = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return list(parse(io.BytesIO(raw), category))
+
+
+def texts(longest: int, shortest: int = 1) -> st.SearchStrategy[str]:
+    characters = st.characters(exclude_categories=["Cs", "Cc"])
+    return st.text(characters, min_size=shortest, max_size=longest).filter(lambda text: text == text.strip())
+
+
+@st.composite
+def drafts(draw: st.DrawFn) -> ItemDraft:
+    kind = draw(st.sampled_from(["single", "multiple", "true_false"]))
+    choices = draw(st.lists(texts(20), min_size=2, max_size=20, unique=True).map(tuple))
+    if kind == "true_false":
+        choices = TRUE_AND_FALSE
+    many = len(choices) if kind == "multiple" else 1
+    right = draw(st.sets(st.integers(0, len(choices) - 1), min_size=1, max_size=many).map(sorted))
+    named = {name: draw(st.none() | texts(30)) for name in ("category", "source", "licence")}
+    return ItemDraft(
+        kind=kind,
+        stem=draw(texts(100)),
+        choices=choices,
+        right=tuple(right),
+        explanation=draw(texts(50, 0)),
+        difficulty=draw(st.sampled_from([None, "easy", "medium", "hard"])),
+        **named,
+    )
+
+
+@given(st.lists(drafts(), max_size=5))
+def test_what_is_written_is_read_again_without_loss(written: list[ItemDraft]) -> None:
+    document = "".join(dump(written)).encode()
+    assert list(parse(io.BytesIO(document))) == [Accepted(place, one) for place, one in enumerate(written, start=1)]
+
+
+def test_every_item_has_a_line_of_its_own() -> None:
+    lines = "".join(dump([item_draft(), item_draft()])).splitlines()
+    assert len(lines) == 4
+
+
+def test_a_bare_list_will_do() -> None:
+    assert records([GOOD]) == records({"format": "poolproof items", "version": 1, "items": [GOOD]})
+
+
+def test_a_given_category_is_for_items_that_name_none() -> None:
+    found = records([GOOD, GOOD | {"category": "Birds"}], "Fish")
+    assert [record.draft.category for record in found] == ["Fish", "Birds"]
+
+
+@pytest.mark.parametrize(
+    ("element", "expected"),
+    [
+        ("Why?", "object"),
+        ({}, "kind"),
+        (GOOD | {"stem": 5}, "stem"),
+        (GOOD | {"stem": ""}, "stem"),
+        (GOOD | {"kind": "essay"}, "essay"),
+        (GOOD | {"choices": "One"}, "choices"),
+        (GOOD | {"choices": ["One", 2]}, "choices"),
+        (GOOD | {"choices": ["One", "One"]}, "twice"),
+        (GOOD | {"right": [True]}, "right"),
+        (GOOD | {"right": [2]}, "right"),
+        (GOOD | {"right": [1.0]}, "right"),
+        (GOOD | {"right": [10**30]}, "right"),
+        (GOOD | {"difficulty": "extreme"}, "extreme"),
+        (GOOD | {"difficulty": 3}, "difficulty"),
+        (GOOD | {"answer": "Two"}, "'answer'"),
+        (GOOD | {"stem": "\ud800"}, "cannot be stored"),
+        (GOOD | {"explanation": "\u0000"}, "cannot be stored"),
+    ],
+)
+def test_a_bad_element_says_why_and_stops_none_of_the_others(element: Any, expected: str) -> None:
+    first, bad, last = records([GOOD, element, GOOD])
+    assert isinstance(bad, Rejected)
+    assert bad.line == 2
+    assert expected in bad.reason
+    assert (first.line, last.line) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no JSON",
+        b"[1, 2",
+        b'"items"',
+        b"{}",
+        b'{"items": []}',
+        b'{"format": "poolproof items", "version": 2, "items": []}',
+        b'{"format": "poolproof items", "version": 1, "items": {}}',
+        b"[" * 200_000,
+        b'{"a":' * 100_000,
+        b"[1" + b"0" * 5000 + b"]",
+        b"\xff\xfe\x00",
+    ],
+)
+def test_a_document_of_something_else_is_refused_as_a_whole(content: bytes) -> None:
+    with pytest.raises(UnreadableError):
+        records(content)
+
+
+def test_a_document_that_is_too_large_is_not_parsed() -> None:
+    class Endless:
+        def read(self, size: int, /) -> bytes:
+            return b" " * size
+
+        def readline(self, size: int, /) -> bytes:
+            raise AssertionError("JSON has no lines")
+
+    with pytest.raises(UnreadableError, match=f"{own_json.LARGEST // 1024 // 1024} MiB"):
+        list(parse(Endless()))

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.make import item_draft, make_item
+from webapp.bank import items
+from webapp.bank.items import Filters
+from webapp.bank.search import LONGEST_INDEX, indexed_words
+from webapp.pooling.work import Work
+
+STEMS = (
+    "Who was the first to walk on the Moon?",
+    "What is AC/DC's best known song?",
+    "Complete: I dont wan_na be ________alone",
+    "Motörhead, Łódź and Ångström: which is a band?",
+    "Что такое мир?",
+    "日本 の 首都 は?",
+    "हिन्दी में कितने स्वर हैं?",
+    "Is un- a prefix, or 42?",
+)
+
+
+@pytest.fixture
+def found(work: Work) -> Callable[[str], set[int]]:
+    """Put the stems into the bank; return which of them a search finds."""
+
+    def store(connection: object) -> dict[int, int]:
+        return {make_item(connection, stem=stem).id: number for number, stem in enumerate(STEMS)}
+
+    numbers = work.transact(store)
+
+    def search(words: str) -> set[int]:
+        with work.read() as connection:
+            return {numbers[row.id] for row in items.search(connection, Filters(words=words), None, 100).rows}
+
+    return search
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("moon", {0}),
+        ("MOON walk", {0}),
+        ("moon song", set()),
+        ("who was the", {0}),
+        ("wal", {0}),
+        ("alk", set()),
+        ("ac/dc", {1}),
+        ("AC", {1}),
+        ("un", {7}),
+        ("a", {1, 2, 3, 7}),
+        ("4", {7}),
+        ("alone", {2}),
+        ("na", {2}),
+        ("motorhead", {3}),
+        ("MOTÖRHEAD", {3}),
+        ("angstrom", {3}),
+        ("łódź", {3}),
+        ("мир", {4}),
+        ("首都", {5}),
+        ("कितने", {6}),
+        ("dont", {2}),
+        ("x" * 200, set()),
+        ("", set()),
+        ("?!", set()),
+        ('"; DROP TABLE item; --', set()),
+        ("+moon* -first ~walk (the) @distance < >", set()),
+        ("+moon* -first", {0}),
+        ("moon AND OR NOT NEAR", set()),
+        ("%", set()),
+    ],
+)
+def test_every_word_begins_a_word_of_the_stem(found: Callable[[str], set[int]], words: str, expected: set[int]) -> None:
+    assert found(words) == expected
+
+
+def test_a_changed_stem_is_found_by_its_new_words_only(work: Work) -> None:
+    item = work.transact(lambda connection: make_item(connection, stem="An old saying?"))
+    work.transact(lambda connection: items.change(connection, item.id, item_draft(stem="A new proverb?"), 1))
+    with work.read() as connection:
+        assert items.search(connection, Filters(words="saying"), None, 9).rows == []
+        assert [row.id for row in items.search(connection, Filters(words="proverb"), None, 9).rows] == [item.id]
+
+
+def test_a_removed_item_is_not_found(work: Work) -> None:
+    item = work.transact(lambda connection: make_item(connection, stem="Soon gone?"))
+    work.transact(lambda connection: items.remove(connection, item.id))
+    with work.read() as connection:
+        assert items.search(connection, Filters(words="gone"), None, 9).rows == []
+
+
+def test_filters_and_words_hold_together(work: Work) -> None:
+    for category, difficulty, kind in (("A", "easy", "single"), ("A", "hard", "single"), ("B", "easy", "multiple")):
+        values = {"category": category, "difficulty": difficulty, "kind": kind}
+        work.transact(lambda connection, values=values: make_item(connection, **values))
+    with work.read() as connection:
+        for count, filters in (
+            (3, Filters()),
+            (2, Filters(category="A")),
+            (1, Filters(category="A", difficulty="hard")),
+            (1, Filters(kind="multiple", words="name number")),
+            (0, Filters(category="B", difficulty="hard")),
+            (0, Filters(category="a")),
+        ):
+            assert len(items.search(connection, filters, None, 9).rows) == count
+
+
+@pytest.mark.parametrize("filters", [Filters(), Filters(words="name"), Filters(category="Numbers", words="name")])
+def test_pages_follow_each_other_without_gap_or_repetition(work: Work, filters: Filters) -> None:
+    made = work.transact(lambda connection: [make_item(connection).id for _ in range(5)])
+    seen, after = [], None
+    with work.read() as connection:
+        while True:
+            page = items.search(connection, filters, after, 2)
+            seen += [row.id for row in page.rows]
+            after = page.next_after
+            if after is None:
+                break
+    assert seen == made
+
+
+def test_a_full_last_page_has_no_next(work: Work) -> None:
+    work.transact(lambda connection: [make_item(connection) for _ in range(2)])
+    with work.read() as connection:
+        assert items.search(connection, Filters(), None, 2).next_after is None
+
+
+def test_a_stem_that_grows_when_it_is_normalised_still_fits(work: Work) -> None:
+    stem = " ".join(f"\ufdfa{number}" for number in range(600))
+    assert len(indexed_words(stem)) <= LONGEST_INDEX
+    assert work.transact(lambda connection: make_item(connection, stem=stem)).stem == stem

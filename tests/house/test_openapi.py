@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import random
+from collections import Counter
+from contextlib import nullcontext, suppress
+
+import schemathesis
+from flask import Flask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from openapi_spec_validator import OpenAPIV31SpecValidator, validate
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import CHECKS as ALL_CHECKS
+from schemathesis.checks import load_all_checks
+
+from tests.make import make_draft, make_item, make_quiz
+from webapp.pooling.work import Work
+
+EXAMPLES = 12
+load_all_checks()
+CHECKS = ALL_CHECKS.get_by_names(
+    [
+        "not_a_server_error",
+        "status_code_conformance",
+        "content_type_conformance",
+        "response_headers_conformance",
+        "response_schema_conformance",
+    ]
+)
+
+
+def test_the_document_is_openapi_3_1(app: Flask) -> None:
+    document = app.test_client().get("/api/v1/openapi.json").json
+    assert document["openapi"] == "3.1.0"
+    validate(document, cls=OpenAPIV31SpecValidator)
+
+
+def test_every_operation_has_a_name_of_its_own_and_says_what_can_go_wrong(app: Flask) -> None:
+    document = app.test_client().get("/api/v1/openapi.json").json
+    operations = [
+        operation
+        for path in document["paths"].values()
+        for method, operation in path.items()
+        if method in {"get", "put", "post", "delete"}
+    ]
+    names = [operation["operationId"] for operation in operations]
+    assert len(names) == len(set(names)) == 21
+    for operation in operations:
+        assert operation["summary"]
+        assert "503" in operation["responses"]
+
+
+def test_no_request_makes_a_5xx_or_an_answer_that_is_not_documented(
+    app: Flask, author: dict[str, str], work: Work
+) -> None:
+    known = {"item_id": work.transact(make_item).id, "quiz_id": make_draft(work).id, "open": make_quiz(work).quiz_id}
+    start = app.test_client().post(f"/api/v1/quizzes/{known['open']}/attempts", json={})
+    token = start.json["token"]
+    schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", app)
+    statuses: Counter[int] = Counter()
+
+    def send(case: Case, choose: random.Random, *, signed_in: bool) -> None:
+        for name in set(case.path_parameters or {}) & {"token", "item_id", "quiz_id"}:
+            if choose.random() < 0.7:
+                real = [token] if name == "token" else [known[name], known["open"]]
+                case.path_parameters[name] = choose.choice(real)
+        if "If-Match" in (case.headers or {}) and choose.random() < 0.5:
+            case.headers["If-Match"] = '"1"'
+        response = case.call(headers=author if signed_in else {})
+        statuses[response.status_code] += 1
+        case.validate_response(response, checks=CHECKS)
+
+    for operation in (found.ok() for found in schema.get_all_operations()):
+        for mode in GenerationMode:
+
+            @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+            @given(
+                case=operation.as_strategy(generation_mode=mode),
+                choose=st.randoms(use_true_random=False),
+                signed_in=st.booleans(),
+            )
+            def send_some(case: Case, choose: random.Random, signed_in: bool) -> None:  # noqa: FBT001
+                send(case, choose, signed_in=signed_in)
+
+            # Some operations take nothing that could be wrong.
+            with suppress(Unsatisfiable) if mode is GenerationMode.NEGATIVE else nullcontext():
+                send_some()
+    # The run has been everywhere: it created, was refused, and was told what was wrong.
+    assert {200, 201, 401, 404, 422} <= set(statuses)

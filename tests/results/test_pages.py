@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from flask.testing import FlaskClient
+
+from tests.conftest import PASSWORD
+from tests.make import make_quiz
+from webapp.pooling.work import Work
+
+
+def test_the_results_are_shown_to_authors_only(client: FlaskClient, author: dict[str, str], work: Work) -> None:
+    address = f"/studio/quizzes/{make_quiz(work).quiz_id}/results"
+    assert client.get(address).location.startswith("/sign-in")
+    client.post("/sign-in", data={"name": "ada", "password": PASSWORD})
+    assert "nobody has answered it yet" in client.get(address).text

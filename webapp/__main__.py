@@ -1,0 +1,5 @@
+"""`python -m webapp` is `poolproof`."""
+
+from webapp.app import main
+
+main()
