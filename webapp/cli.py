@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 import click
 from flask import Flask, current_app
 from flask.cli import FlaskGroup, NoAppException, routes_command, shell_command, with_appcontext
 from flask_migrate import upgrade
+from sqlalchemy.exc import OperationalError
 
 from webapp.accounts import passwords, users
 from webapp.accounts.commands import user
 from webapp.accounts.roles import Role
 from webapp.bank.commands import import_items
 from webapp.errors import DomainError
+from webapp.pooling import driver
+from webapp.pooling.engine import close_connections
 from webapp.pooling.errors import PoolConfigurationError
 from webapp.pooling.extension import pooling_of_this_app, read, transact
 from webapp.pooling.freshness import recycle_after
@@ -36,8 +40,9 @@ def serve(migrate: bool) -> None:
     if migrate:
         upgrade()
         _welcome()
-    # The master must begin clean: what it has imported would survive a reload.
+    close_connections()
     sys.stdout.flush()
+    # The master must begin clean: what it has imported would survive a reload.
     config = HOME / "gunicorn.conf.py"
     os.chdir(HOME)
     os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", str(config), "wsgi:app"])  # noqa: S606
@@ -96,8 +101,15 @@ def run(create_app: Callable[[], Flask]) -> None:
     try:
         poolproof(create_app).main()
     except DomainError as error:
-        click.echo(f"Error: {error.detail}", err=True)
-        sys.exit(1)
+        _fail(error.detail)
+    except OperationalError as error:
+        what = "The database cannot be reached" if driver.is_away(error) else "The database refused"
+        _fail(f"{what}: {error.orig.args[-1] if error.orig else error}")
+
+
+def _fail(reason: str) -> NoReturn:
+    click.echo(f"Error: {reason}", err=True)
+    sys.exit(1)
 
 
 def _in_context(command: click.Command) -> click.Command:

@@ -11,11 +11,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 
 class Base(DeclarativeBase):
-    """The base of all tables; constraint names follow one convention on every database.
-
-    The names are read by `pooling.driver.violated_constraint`: a refusal of the database
-    becomes a domain error by the name of the constraint that refused.
-    """
+    """The base of all tables; constraints and indexes are named alike on every database."""
 
     metadata = MetaData(
         naming_convention={

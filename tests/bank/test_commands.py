@@ -11,7 +11,7 @@ from flask import Flask
 
 from webapp.bank import items
 from webapp.bank.items import Filters, Item
-from webapp.cli import group
+from webapp.cli import poolproof
 from webapp.pooling.work import Work
 
 RIVERS = b"#Q Which river is the longest?\n^ Nile\nA Rhine\nB Nile\n\n#Q Which one is cold?\n^ Both\nA One\n\n"
@@ -22,7 +22,7 @@ LAKES = b"#Q Which lake is \x93deep\x94?\r\n^ Baikal\r\nA Baikal\r\nB Erie\r\n"
 def command(app: Flask) -> Callable[..., Result]:
     """Run `poolproof import` with these arguments."""
     return lambda *arguments, **options: app.test_cli_runner().invoke(
-        group, ["import", *map(str, arguments)], **options
+        poolproof(lambda: app), ["import", *map(str, arguments)], **options
     )
 
 

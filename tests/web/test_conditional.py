@@ -22,6 +22,7 @@ def test_the_tag_that_we_gave_names_its_version() -> None:
         (None, VersionRequiredError),
         ("*", VersionRequiredError),
         ('"seven"', VersionMismatchError),
+        ('""', VersionMismatchError),
         ('"7", "8"', VersionMismatchError),
         ('"' + "9" * 40 + '"', VersionMismatchError),
     ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 from functools import lru_cache
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from pymysql.constants import CR, ER
 from sqlalchemy import URL
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 
 from webapp.pooling.settings import PoolSettings
 
@@ -114,20 +113,3 @@ def is_contention(error: BaseException) -> bool:
     On SQLite that is a database that stayed locked longer than its busy time-out.
     """
     return error_number(error) in CONTENDED or "database is locked" in str(error)
-
-
-def violated_constraint(error: IntegrityError) -> str:
-    """Return the name of the constraint that refused a write, or '' when it is not told.
-
-    SQLite names columns, not constraints: the name is made from them by our naming
-    convention. It never tells which foreign key failed.
-    """
-    text = str(error.orig)
-    if found := re.search(r"CONSTRAINT `([^`]+)`", text):
-        return found[1]
-    if found := re.search(r"for key '(?:[^'.]+\.)?([^']+)'", text):
-        return found[1]
-    if found := re.search(r"UNIQUE constraint failed: (.+)", text):
-        columns = [column.strip().split(".") for column in found[1].split(",")]
-        return "_".join(["uq", columns[0][0], *(column[-1] for column in columns)])
-    return ""

@@ -20,7 +20,6 @@ from webapp.errors import (
     QuizPublishedError,
     VersionMismatchError,
 )
-from webapp.pooling import driver
 from webapp.pooling.clock import utc_now
 from webapp.quizzes.models import Quiz, QuizItem, QuizVersion
 
@@ -116,16 +115,11 @@ def create(connection: Connection, values: DraftValues) -> Draft:
     _check(connection, values)
     now = utc_now()
     columns = {"title": values.title, "description": values.description, "created_at": now, "changed_at": now}
-    slug = values.slug or slug_from(values.title)
+    slug = values.slug or _free_slug(connection, values.title)
     try:
-        with connection.begin_nested():
-            result = connection.execute(insert(Quiz).values(slug=slug, version=1, **columns))
-    except IntegrityError as error:
-        if values.slug is not None:
-            raise _slug_taken(values.slug) from error
-        # Nobody asked for this very slug, so a few letters more do no harm.
-        slug = f"{slug}-{secrets.token_hex(4)}"
         result = connection.execute(insert(Quiz).values(slug=slug, version=1, **columns))
+    except IntegrityError as error:
+        raise _slug_taken(slug) from error
     quiz_id: int = result.inserted_primary_key[0]  # type: ignore[index]
     _place(connection, quiz_id, values.item_ids)
     return find(connection, quiz_id)
@@ -206,9 +200,14 @@ def _place(connection: Connection, quiz_id: int, item_ids: tuple[int, ...]) -> N
     try:
         connection.execute(insert(QuizItem).values(rows))
     except IntegrityError as error:
-        if "uq" in driver.violated_constraint(error):
-            raise
         raise InvalidInputError("One of the items has just been deleted; read the bank again.") from error
+
+
+def _free_slug(connection: Connection, title: str) -> str:
+    """Return the title's slug, or with some letters more where a quiz has it: nobody asked for this very one."""
+    slug = slug_from(title)
+    taken = connection.execute(select(exists(select(Quiz.id).where(Quiz.slug == slug)))).scalar_one()
+    return f"{slug}-{secrets.token_hex(4)}" if taken else slug
 
 
 def _slug_taken(slug: str) -> NameTakenError:

@@ -27,7 +27,8 @@ def expected_version() -> int:
     versions = tags.as_set()
     if not versions:
         raise VersionRequiredError("Send If-Match with the ETag of the version that you read.")
-    version = versions.pop()
+    # werkzeug reads an empty tag as None.
+    version = versions.pop() or ""
     if versions or not version.isascii() or not version.isdecimal() or len(version) > LONGEST_VERSION:
         raise VersionMismatchError("If-Match does not name the present version; read it again.")
     return int(version)

@@ -138,7 +138,7 @@ def create_api(app: Flask) -> Api:
     app.config.update(CONFIG)
     app.url_map.converters[ID] = IdConverter
     api = QuizApi(app)
-    api.register_converter(IdConverter, lambda converter: {"type": "integer", "minimum": 1, "maximum": LARGEST_ID})
+    api.register_converter(IdConverter, lambda _: {"type": "integer", "minimum": 1, "maximum": LARGEST_ID})
     api.spec.options["info"]["x-poolproof-version"] = version("poolproof")
     app.register_blueprint(docs)
     return api

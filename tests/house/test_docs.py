@@ -1,0 +1,57 @@
+"""What is not documented does not exist: settings, commands, and the commands that README shows."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from tests.serving import serving
+from webapp.cli import poolproof
+from webapp.pooling.settings import PoolSettings
+from webapp.settings import ServiceSettings
+
+PROJECT = Path(__file__).resolve().parents[2]
+README = (PROJECT / "README.md").read_text()
+CONFIGURATION = (PROJECT / "docs" / "configuration.md").read_text()
+
+
+def variables() -> list[str]:
+    pool = [f"POOL_{(field.alias or name).upper()}" for name, field in PoolSettings.model_fields.items()]
+    service = [f"POOLPROOF_{name.upper()}" for name in ServiceSettings.model_fields]
+    return ["DATABASE_URL", *pool, *service]
+
+
+@pytest.mark.parametrize("variable", variables())
+def test_every_setting_is_documented(variable: str) -> None:
+    assert f"| `{variable}` |" in CONFIGURATION
+
+
+def test_no_setting_is_documented_that_does_not_exist() -> None:
+    assert set(re.findall(r"^\| `([A-Z_]+)` \|", CONFIGURATION, re.MULTILINE)) == set(variables())
+
+
+def test_every_link_between_documents_leads_somewhere() -> None:
+    for page in [PROJECT / "README.md", *PROJECT.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_command_of_ours_says_what_it_does(app: Flask) -> None:
+    commands = poolproof(lambda: app).commands
+    assert {"serve", "import", "user"} <= set(commands)
+    assert all(command.get_short_help_str() for command in commands.values())
+
+
+def test_the_quiz_that_readme_plays_with_curl_ends_on_the_board(tmp_path: Path) -> None:
+    script = re.search(r"```bash\n(.*?)```", README, re.DOTALL)[1]
+    with serving(f"sqlite:///{tmp_path / 'readme.sqlite'}", tmp_path, POOLPROOF_WORKERS="1") as service:
+        script = script.replace("http://127.0.0.1:8000", service.address)
+        command = ["bash", "-euo", "pipefail", "-c", f"PASSWORD='{service.password}'\n{script}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    board = done.stdout[done.stdout.rindex('{"finished"') :]
+    assert '"player_name":"Grace"' in board
+    assert '"score":1' in board
