@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -46,6 +47,7 @@ def test_every_command_of_ours_says_what_it_does(app: Flask) -> None:
     assert all(command.get_short_help_str() for command in commands.values())
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="README's commands need curl")
 def test_the_quiz_that_readme_plays_with_curl_ends_on_the_board(tmp_path: Path) -> None:
     script = re.search(r"```bash\n(.*?)```", README, re.DOTALL)[1]
     with serving(f"sqlite:///{tmp_path / 'readme.sqlite'}", tmp_path, POOLPROOF_WORKERS="1") as service:
