@@ -32,7 +32,7 @@ def test_commits_stand_in_one_module() -> None:
 )
 def test_no_committed_file_names_a_path_of_this_machine_or_a_registry() -> None:
     files = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout.split()
-    forbidden = re.compile(rf"{re.escape(str(PROJECT.parent))}/|--index-url|pypi\.org|deb\.debian\.org|registry\.npmjs")
+    forbidden = re.compile(rf"{re.escape(str(PROJECT))}/|--index-url|pypi\.org|deb\.debian\.org|registry\.npmjs")
     named = [
         name
         for name in files
