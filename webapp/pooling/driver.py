@@ -30,7 +30,11 @@ AWAY = {
 }
 """No server answers, or it closed the connection."""
 
-CONTENDED = {ER.LOCK_DEADLOCK, ER.LOCK_WAIT_TIMEOUT}
+CONTENDED = {
+    ER.LOCK_DEADLOCK,
+    ER.LOCK_WAIT_TIMEOUT,
+    ER.CHECKREAD,  # MariaDB with innodb_snapshot_isolation, its default since 11.6: another one has changed the row
+}
 """Two transactions wanted the same rows; the loser may simply try again."""
 
 
