@@ -43,8 +43,8 @@ class Service:
 
 
 @contextmanager
-def serving(database_url: str, folder: Path, **environment: str) -> Iterator[Service]:
-    """Serve `database_url` on a free port until the block ends."""
+def serving(database_url: str, folder: Path, project: Path = PROJECT, **environment: str) -> Iterator[Service]:
+    """Serve `database_url` on a free port until the block ends; `project` may be a copy of this one."""
     folder.mkdir(parents=True, exist_ok=True)
     address = f"127.0.0.1:{free_port()}"
     variables = environment_for(database_url, folder, POOLPROOF_BIND=address, **environment)
@@ -52,7 +52,7 @@ def serving(database_url: str, folder: Path, **environment: str) -> Iterator[Ser
     with log.open("wb") as output:
         command = [sys.executable, "-m", "webapp", "serve"]
         process = subprocess.Popen(
-            command, cwd=PROJECT, env=variables, stdout=output, stderr=output, preexec_fn=die_with_parent  # noqa: PLW1509
+            command, cwd=project, env=variables, stdout=output, stderr=output, preexec_fn=die_with_parent  # noqa: PLW1509
         )  # fmt: skip
     service = Service(f"http://{address}", process, log, variables)
     try:
