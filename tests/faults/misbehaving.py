@@ -1,0 +1,62 @@
+"""Our app with views that do everything wrong, for Gunicorn: `gunicorn tests.faults.misbehaving:app`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Blueprint, Response, stream_with_context
+from sqlalchemy import text
+
+from webapp import create_app
+from webapp.extensions import db
+from webapp.pooling.extension import pooling_of_this_app, read
+
+ONE = text("SELECT 1")
+wrong = Blueprint("wrong", __name__, url_prefix="/wrong")
+forgotten: list[Any] = []
+
+
+@wrong.get("/raises")
+def raises() -> str:
+    db.session.execute(ONE)
+    with read() as connection:
+        connection.execute(ONE)
+        raise RuntimeError("a view that raises")
+
+
+@wrong.get("/forgets")
+def forgets() -> str:
+    forgotten.append(pooling_of_this_app().work.engine.connect())
+    return "forgotten"
+
+
+@wrong.get("/session")
+def session() -> str:
+    return str(db.session.execute(ONE).scalar_one())
+
+
+@wrong.get("/stream")
+def stream() -> Response:
+    def rows() -> Iterator[str]:
+        with read() as connection:
+            for number in range(100_000):
+                connection.execute(ONE)
+                yield f"{number}".ljust(1000) + "\n"
+
+    return Response(stream_with_context(rows()))
+
+
+@wrong.get("/out")
+def out() -> dict[str, int]:
+    return {"worker": os.getpid(), "out": pooling_of_this_app().work.engine.pool.checkedout()}
+
+
+app = create_app()
+app.register_blueprint(wrong)
+
+
+@app.teardown_appcontext
+def broken(error: BaseException | None) -> None:
+    raise RuntimeError("another extension's teardown")

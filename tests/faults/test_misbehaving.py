@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.server_programs import Flavour
+from tests.servers import die_with_parent, free_port
+from tests.serving import PROJECT, environment_for
+
+WORKERS, THREADS = 2, 4
+
+
+@pytest.fixture
+def port(server_flavour: Flavour, new_schema: Callable[[str, str], str], tmp_path: Path) -> Iterator[int]:
+    """The misbehaving app on Gunicorn and a database server."""
+    port = free_port()
+    url = new_schema(server_flavour, "poolproof_misbehaving")
+    command = [sys.executable, "-m", "gunicorn", "--worker-class=gthread", "--no-control-socket"]
+    command += [
+        f"--workers={WORKERS}",
+        f"--threads={THREADS}",
+        f"--bind=127.0.0.1:{port}",
+        "tests.faults.misbehaving:app",
+    ]
+    environment = environment_for(url, tmp_path, POOLPROOF_THREADS=str(THREADS))
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=PROJECT, env=environment, stdout=log, stderr=log, preexec_fn=die_with_parent  # noqa: PLW1509
+        )  # fmt: skip
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=1)
+            break
+        except httpx.TransportError:
+            time.sleep(0.1)
+    yield port
+    process.terminate()
+    process.wait(40)
+
+
+def hang_up(port: int) -> None:
+    """Ask for a long stream, read a little of it, and go away."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(b"GET /wrong/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+def connections_out(port: int) -> dict[int, int]:
+    """Ask until every worker has said how many of its connections are out."""
+    said: dict[int, int] = {}
+    deadline = time.monotonic() + 20
+    while len(said) < WORKERS and time.monotonic() < deadline:
+        answer = httpx.get(f"http://127.0.0.1:{port}/wrong/out").json()
+        said[answer["worker"]] = answer["out"]
+    return said
+
+
+def test_views_streams_clients_and_teardowns_that_misbehave_leave_nothing_out(port: int) -> None:
+    def misbehave(number: int) -> int:
+        if number % 4 == 0:
+            hang_up(port)
+            return 0
+        kind = ("raises", "forgets", "session")[number % 3]
+        return httpx.get(f"http://127.0.0.1:{port}/wrong/{kind}", timeout=30).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = set(pool.map(misbehave, range(120)))
+    assert statuses == {0, 200, 500}
+    deadline = time.monotonic() + 20
+    while any(connections_out(port).values()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    left = connections_out(port)
+    assert len(left) == WORKERS
+    assert set(left.values()) == {0}
