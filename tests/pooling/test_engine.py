@@ -10,6 +10,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 from webapp.pooling.engine import engine_options, prepare_engine
 from webapp.pooling.errors import PoolConfigurationError
 from webapp.pooling.extension import Pooling
+from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.settings import PoolSettings
 
 MYSQL = make_url("mysql+pymysql://somebody@127.0.0.1/schema")
@@ -21,7 +22,7 @@ def settings(**values: object) -> PoolSettings:
 
 def test_the_pool_has_a_connection_for_each_request_thread_and_no_overflow() -> None:
     options = engine_options(settings(), MYSQL, threads=6)
-    assert (options["poolclass"], options["pool_size"], options["max_overflow"]) == (QueuePool, 6, 0)
+    assert (options["poolclass"], options["pool_size"], options["max_overflow"]) == (FairQueuePool, 6, 0)
     assert (options["pool_timeout"], options["pool_use_lifo"]) == (2.0, True)
 
 

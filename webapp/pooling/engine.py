@@ -9,11 +9,12 @@ from typing import Any
 
 from sqlalchemy import URL, Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool, SingletonThreadPool, StaticPool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, SingletonThreadPool, StaticPool
 
 from webapp.pooling import driver, holds
 from webapp.pooling.errors import PoolConfigurationError
 from webapp.pooling.freshness import recycle_after
+from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.settings import PoolSettings
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ def engine_options(settings: PoolSettings, url: URL, threads: int) -> dict[str, 
     options: dict[str, Any] = {"connect_args": _connect_arguments(settings, url, is_sqlite=is_sqlite)}
     if settings.pool_class == "queue":
         options |= {
-            "poolclass": QueuePool,
+            "poolclass": FairQueuePool,
             "pool_size": settings.size or threads,
             "max_overflow": settings.overflow,
             "pool_timeout": settings.timeout,

@@ -1,0 +1,157 @@
+"""SQLAlchemy's QueuePool and ours, side by side and interleaved: `python bench/pool.py`.
+
+Prints ratios of ours to stock, with the bound of each, and exits 1 when one is missed.
+Connections are SQLite's, in memory: what is measured is the pool, not a server.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from sqlalchemy.pool import QueuePool
+
+from webapp.pooling.pool import FairQueuePool
+
+CLASSES = {"stock": QueuePool, "ours": FairQueuePool}
+THINK = 0.01
+ROUNDS = 9
+CYCLES = 20_000
+THREADS, CONNECTIONS, HOLD, SECONDS = 40, 4, 0.002, 4.0
+
+
+@dataclass(frozen=True)
+class Contended:
+    """What forty threads on four connections got in `SECONDS`."""
+
+    cycles: int
+    p99_wait: float
+    jain: float
+    fewest: int
+
+
+def new_pool(pool_class: type[QueuePool], size: int, timeout: float = 60.0) -> QueuePool:
+    """A pool of in-memory connections."""
+    return pool_class(
+        lambda: sqlite3.connect(":memory:", check_same_thread=False), pool_size=size, max_overflow=0, timeout=timeout
+    )
+
+
+def uncontended(pool_class: type[QueuePool]) -> float:
+    """Seconds of one checkout and return when nobody else wants anything."""
+    pool = new_pool(pool_class, 1)
+    pool.connect().close()
+    began = time.perf_counter()
+    for _ in range(CYCLES):
+        pool.connect().close()
+    took = time.perf_counter() - began
+    pool.dispose()
+    return took / CYCLES
+
+
+def contended(pool_class: type[QueuePool], think: float = 0.0) -> Contended:
+    """Forty threads share four connections, each held for two milliseconds.
+
+    Stock serves some threads all the time and others once: in a percentile of all waits those
+    few long ones vanish. So each thread's own p99 is taken, and the mean of these over the
+    threads: what a thread has to expect. `think` is the mean pause between two uses, in seconds.
+    """
+    pool = new_pool(pool_class, CONNECTIONS)
+    waits: list[list[float]] = [[] for _ in range(THREADS)]
+    start = threading.Barrier(THREADS)
+
+    def work(own: list[float]) -> None:
+        start.wait()
+        end = time.perf_counter() + SECONDS
+        while (asked := time.perf_counter()) < end:
+            connection = pool.connect()
+            own.append(time.perf_counter() - asked)
+            time.sleep(HOLD)
+            connection.close()
+            if think:
+                time.sleep(random.expovariate(1 / think))
+
+    with ThreadPoolExecutor(THREADS) as workers:
+        list(workers.map(work, waits))
+    pool.dispose()
+    counts = [len(own) for own in waits]
+    p99 = statistics.mean(sorted(own)[int(len(own) * 0.99)] for own in waits)
+    jain = sum(counts) ** 2 / (THREADS * sum(count * count for count in counts))
+    return Contended(sum(counts), p99, jain, min(counts))
+
+
+def wait_after_failed_connect(pool_class: type[QueuePool]) -> float:
+    """Seconds from a failed connect until the one who waits for its slot has a connection; the time-out is 3 s."""
+    failing, failed = threading.Event(), threading.Event()
+
+    def creator() -> sqlite3.Connection:
+        if not failing.is_set():
+            failing.set()
+            failed.wait()
+            raise sqlite3.OperationalError
+        return sqlite3.connect(":memory:", check_same_thread=False)
+
+    pool = pool_class(creator, pool_size=1, max_overflow=0, timeout=3.0)
+    with ThreadPoolExecutor(2) as workers:
+        first = workers.submit(pool.connect)
+        failing.wait()
+        second = workers.submit(pool.connect)
+        time.sleep(0.3)
+        began = time.perf_counter()
+        failed.set()
+        first.exception()
+        second.exception()
+        took = time.perf_counter() - began
+    pool.dispose()
+    return took
+
+
+def interleaved(measure: Callable[[type[QueuePool]], float], rounds: int) -> float:
+    """The median ratio of ours to stock, measured by turns."""
+    ratios = []
+    for _ in range(rounds):
+        stock, ours = measure(CLASSES["stock"]), measure(CLASSES["ours"])
+        ratios.append(ours / stock)
+    return statistics.median(ratios)
+
+
+def main() -> None:
+    """Measure, print, judge."""
+    missed = []
+
+    def row(what: str, value: float, bound: float, *, at_most: bool, unit: str = "×") -> None:
+        good = value <= bound if at_most else value >= bound
+        missed.extend([] if good else [what])
+        sign = "≤" if at_most else "≥"
+        print(f"{'ok    ' if good else 'MISSED'} {what:<52} {value:8.3f} {unit:<3} (bound {sign} {bound:g})")
+
+    row("uncontended cycle, ours / stock", interleaved(uncontended, ROUNDS), 1.0, at_most=True)
+    pairs = [(contended(QueuePool), contended(FairQueuePool)) for _ in range(3)]
+    throughput = statistics.median(ours.cycles / stock.cycles for stock, ours in pairs)
+    p99 = statistics.median(ours.p99_wait / stock.p99_wait for stock, ours in pairs)
+    paused = [(contended(QueuePool, THINK), contended(FairQueuePool, THINK)) for _ in range(3)]
+    row("40 threads, 4 connections: throughput, ours / stock", throughput, 0.95, at_most=False)
+    row("40 threads, 4 connections: p99 wait, ours / stock", p99, 0.5, at_most=True)
+    row("Jain index of grants, ours", min(ours.jain for _, ours in pairs), 0.99, at_most=False, unit="")
+    row("fewest grants of a thread, ours", min(ours.fewest for _, ours in pairs), 1, at_most=False, unit="")
+    row("served after a failed connect, ours", wait_after_failed_connect(FairQueuePool), 0.05, at_most=True, unit="s")
+    stock = [one for one, _ in pairs]
+    print(
+        f"       stock beside it: Jain {min(one.jain for one in stock):.3f}, fewest grants "
+        f"{min(one.fewest for one in stock)}, after a failed connect {wait_after_failed_connect(QueuePool):.3f} s"
+    )
+    gentle = statistics.median(ours.p99_wait / stock.p99_wait for stock, ours in paused)
+    print(f"       with pauses of {THINK * 1000:.0f} ms between uses: p99 wait, ours / stock {gentle:.3f} ×")
+    if missed:
+        sys.exit(f"missed: {', '.join(missed)}")
+
+
+if __name__ == "__main__":
+    main()

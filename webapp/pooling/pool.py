@@ -1,0 +1,295 @@
+"""A QueuePool that serves in order.
+
+What differs from SQLAlchemy's: waiters are served strictly first come, first served, by
+direct hand-over, and newcomers never overtake them; a connect that fails, an invalidated or
+detached connection and a listener that raises wake the next waiter at once and never cost a
+slot; all times are monotonic. Everything else is QueuePool's: events and their order,
+`status()`, `dispose()`, `recreate()`.
+
+How the state is kept. `_total` counts the slots in use: idle, lent, and being connected.
+Idle connections and waiters never exist at the same time. What is returned goes into
+`_returned`, which needs no lock; whoever holds or next takes `_lock` puts it in its place.
+A return never blocks, because it may happen anywhere: inside a garbage collection that
+began in the very thread that holds the lock. Whoever lets go of the lock looks again, so
+nothing stays behind. Connections are made and closed outside of the lock.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from typing import Any
+
+from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection, QueuePool
+
+from webapp.pooling.errors import PoolFullError, PoolTimeoutError
+from webapp.pooling.record import FairRecord
+from webapp.pooling.waiters import Waiter
+
+
+class FairQueuePool(QueuePool):
+    """A bounded pool, fair to those who wait; for threads."""
+
+    def __init__(  # noqa: PLR0917 - QueuePool's signature
+        self,
+        creator: Any,
+        pool_size: int = 5,
+        max_overflow: int = 0,
+        timeout: float | None = 30.0,
+        use_lifo: bool = True,  # noqa: FBT001, FBT002 - QueuePool's signature
+        max_waiting: int | None = None,
+        **kw: Any,
+    ) -> None:
+        """Make an empty pool; see QueuePool for what is not said here.
+
+        Args:
+            creator: makes a DBAPI connection.
+            pool_size: connections that are kept; 0 means no limit.
+            max_overflow: connections above that, closed on return; -1 means no limit.
+            timeout: seconds to wait for a connection; None waits for ever.
+            use_lifo: lend the connection that was returned last.
+            max_waiting: how many may wait; the next is refused at once. None: any number.
+            kw: `recycle`, `reset_on_return`, `pre_ping`, … as for every pool.
+        """
+        Pool.__init__(self, creator, **kw)
+        self._size = pool_size
+        self._max_overflow = -1 if pool_size == 0 else max_overflow
+        self._limit, self._most_idle = self._bounds()
+        self._timeout = timeout  # type: ignore[assignment]
+        self._use_lifo = use_lifo
+        self._max_waiting = max_waiting
+        self._total = 0
+        self._idle: deque[ConnectionPoolEntry] = deque()
+        self._waiting: deque[Waiter] = deque()
+        self._returned: deque[ConnectionPoolEntry] = deque()
+        self._lock = threading.Lock()
+
+    # What SQLAlchemy calls.
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        waiter = record = surplus = None
+        with self._lock:
+            if self._returned:
+                surplus = self._place_returned()
+            if self._idle:
+                record = self._idle.pop() if self._use_lifo else self._idle.popleft()
+            elif self._total < self._limit:
+                self._total += 1
+            else:
+                waiter = self._queue_up()
+        if surplus or self._returned:
+            self._after_lock(surplus)
+        if waiter is not None:
+            record = self._wait(waiter)
+        return record if record is not None else self._connect_in_own_slot()
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        self._returned.append(record)
+        self._settle()
+
+    def _create_connection(self) -> ConnectionPoolEntry:
+        return FairRecord(self)
+
+    def _invalidate(
+        self,
+        connection: PoolProxiedConnection,
+        exception: BaseException | None = None,
+        _checkin: bool = True,  # noqa: FBT001, FBT002 - Pool's signature
+    ) -> None:
+        record = getattr(connection, "_connection_record", None)
+        if record is None or self._invalidate_time < record.starttime:
+            self._invalidate_time = time.monotonic()
+        if _checkin and connection.is_valid:
+            connection.invalidate(exception)
+
+    def recreate(self) -> FairQueuePool:
+        """Return an empty pool with the same arguments."""
+        self.logger.info("Pool recreating")
+        return self.__class__(
+            self._creator,
+            pool_size=self._size,
+            max_overflow=self._max_overflow,
+            timeout=self._timeout,
+            use_lifo=self._use_lifo,
+            max_waiting=self._max_waiting,
+            pre_ping=self._pre_ping,
+            recycle=self._recycle,
+            echo=self.echo,
+            logging_name=self._orig_logging_name,
+            reset_on_return=self._reset_on_return,
+            _dispatch=self.dispatch,
+            dialect=self._dialect,
+        )
+
+    def dispose(self) -> None:
+        """Close what is idle; what is lent is closed when it comes back, unless somebody waits for it."""
+        with self._lock:
+            self._most_idle = 0
+            surplus = [*(self._place_returned() or ()), *self._idle]
+            self._total -= len(self._idle)
+            self._idle.clear()
+            self._grant_free_slots()
+        self._after_lock(surplus)
+        self.logger.info("Pool disposed. %s", self.status())
+
+    # What operators call.
+
+    def resize(self, pool_size: int, max_overflow: int | None = None) -> None:
+        """Change the size now: waiters get what becomes free, idle connections above it are closed."""
+        with self._lock:
+            self._size = pool_size
+            overflow = self._max_overflow if max_overflow is None else max_overflow
+            self._max_overflow = -1 if pool_size == 0 else overflow
+            self._limit, self._most_idle = self._bounds()
+            surplus = self._place_returned() or []
+            while self._idle and (self._total > self._limit or len(self._idle) > self._most_idle):
+                surplus.append(self._idle.popleft())
+                self._total -= 1
+            self._grant_free_slots()
+        self._after_lock(surplus)
+
+    def size(self) -> int:
+        """Connections that are kept."""
+        return self._size
+
+    def checkedin(self) -> int:
+        """Connections that are idle."""
+        return len(self._idle) + len(self._returned)
+
+    def checkedout(self) -> int:
+        """Connections that are lent or being made."""
+        return self._total - self.checkedin()
+
+    def overflow(self) -> int:
+        """Connections above the size; negative while there are fewer."""
+        return self._total - self._size if self._size else 0
+
+    def waiting(self) -> int:
+        """How many threads wait."""
+        return len(self._waiting)
+
+    def oldest_wait(self) -> float:
+        """How long the first in the queue has waited, in seconds; 0.0 when nobody does."""
+        try:
+            return time.monotonic() - self._waiting[0].since
+        except IndexError:
+            return 0.0
+
+    def status(self) -> str:
+        """Say the pool's state in QueuePool's words, and how many wait."""
+        return (
+            f"Pool size: {self.size()}  Connections in pool: {self.checkedin()} "
+            f"Current Overflow: {self.overflow()} Current Checked out connections: {self.checkedout()} "
+            f"Waiting: {self.waiting()}"
+        )
+
+    # Under the lock.
+
+    def _bounds(self) -> tuple[float, float]:
+        """Return how many connections there may be, and how many of them idle."""
+        most = math.inf if self._max_overflow == -1 else self._size + self._max_overflow
+        return most, self._size or math.inf
+
+    def _queue_up(self) -> Waiter:
+        if self._max_waiting is not None and len(self._waiting) >= self._max_waiting:
+            raise PoolFullError(self._said(f"{len(self._waiting)} already wait, and no more than that may"))
+        waiter = Waiter()
+        self._waiting.append(waiter)
+        return waiter
+
+    def _place_returned(self) -> list[ConnectionPoolEntry] | None:
+        """Hand what came back to whoever is first; return what has to be closed."""
+        surplus: list[ConnectionPoolEntry] | None = None
+        while self._returned:
+            record = self._returned.popleft()
+            if self._waiting and self._total <= self._limit:
+                self._waiting.popleft().grant(record)
+            elif self._total <= self._limit and len(self._idle) < self._most_idle:
+                self._idle.append(record)
+            else:
+                self._total -= 1
+                surplus = [*(surplus or ()), record]
+        return surplus
+
+    def _grant_free_slots(self) -> None:
+        while self._waiting and self._total < self._limit:
+            self._total += 1
+            self._waiting.popleft().grant(None)
+
+    # Outside of the lock.
+
+    def _settle(self) -> None:
+        # Not blocking: if somebody holds the lock, he looks again after letting go of it.
+        while self._returned and self._lock.acquire(blocking=False):
+            try:
+                surplus = self._place_returned()
+            finally:
+                self._lock.release()
+            if surplus:
+                self._close_all(surplus)
+
+    def _after_lock(self, surplus: list[ConnectionPoolEntry] | None = None) -> None:
+        if self._returned:
+            self._settle()
+        if surplus:
+            self._close_all(surplus)
+
+    def _close_all(self, surplus: list[ConnectionPoolEntry]) -> None:
+        for record in surplus:
+            try:
+                record.close()
+            except Exception:
+                # A `close` listener's; the slot is free already, and the others must be closed too.
+                self.logger.exception("A listener raised while a connection was closed")
+
+    def _connect_in_own_slot(self) -> ConnectionPoolEntry:
+        try:
+            return self._create_connection()
+        except BaseException:
+            self._give_slot_back()
+            raise
+
+    def _give_slot_back(self) -> None:
+        with self._lock:
+            self._total -= 1
+            self._grant_free_slots()
+        self._after_lock()
+
+    def _wait(self, waiter: Waiter) -> ConnectionPoolEntry | None:
+        """Return what the waiter was granted: a connection, or None for the right to make one."""
+        try:
+            in_time = waiter.wait(self._timeout)
+        except BaseException:
+            # Ctrl-C or the like while waiting: what was granted in the same moment goes to the next.
+            if not self._leave_queue(waiter):
+                self._pass_on(waiter)
+            raise
+        if not in_time and self._leave_queue(waiter):
+            waited = time.monotonic() - waiter.since
+            raise PoolTimeoutError(self._said(f"none came back within {waited:.2f} s"))
+        return waiter.record
+
+    def _leave_queue(self, waiter: Waiter) -> bool:
+        """Stop waiting; False when the waiter has been granted something after all."""
+        with self._lock:
+            if not waiter.granted:
+                self._waiting.remove(waiter)
+        self._after_lock()
+        return not waiter.granted
+
+    def _pass_on(self, waiter: Waiter) -> None:
+        if waiter.record is not None:
+            self._do_return_conn(waiter.record)
+        else:
+            self._give_slot_back()
+
+    def _said(self, trouble: str) -> str:
+        return (
+            f"QueuePool limit of {self._limit:g} connections reached: {trouble}. "
+            f"{self.checkedout()} are in use, {self.waiting()} threads wait, "
+            f"the first for {self.oldest_wait():.2f} s. "
+            "Hold connections shorter (none while rendering or calling out), raise the pool's size within "
+            "max_connections, or take fewer requests at once."
+        )
