@@ -73,7 +73,8 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
     csrf.init_app(app)
     with app.app_context():
         engine = db.engine
-    pooling.init_app(app, engine, settings.pool)
+    header = "X-Request-Timeout" if settings.poolproof.trusted_proxies else None
+    pooling.init_app(app, engine, settings.pool, deadline_header=header)
 
 
 def _register_features(app: Flask) -> None:

@@ -86,7 +86,7 @@ def test_no_request_makes_a_5xx_or_an_answer_that_is_not_documented(
                 choose=st.randoms(use_true_random=False),
                 signed_in=st.booleans(),
             )
-            def send_some(case: Case, choose: random.Random, signed_in: bool) -> None:  # noqa: FBT001
+            def send_some(case: Case, choose: random.Random, signed_in: bool) -> None:
                 send(case, choose, signed_in=signed_in)
 
             # Some operations take nothing that could be wrong.

@@ -9,10 +9,10 @@ import pytest
 from flask import Flask, Response, stream_with_context
 from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import make_url, text
+from sqlalchemy import create_engine, make_url, text
 from werkzeug.test import EnvironBuilder
 
-from webapp.pooling import extension
+from webapp.pooling import deadlines, extension
 from webapp.pooling.engine import engine_options
 from webapp.pooling.extension import read
 from webapp.pooling.settings import PoolSettings
@@ -162,3 +162,19 @@ def test_our_own_app_answers_although_a_teardown_raises(tmp_path: Path) -> None:
 def test_a_test_client_that_keeps_its_context_still_works(small: Small) -> None:
     with small.app.test_client() as client:
         assert client.get("/session").text == "1"
+
+
+@pytest.mark.parametrize(
+    ("header", "trusted", "seconds"),
+    [("3", True, 3), ("3", False, 20), ("100", True, 20), ("-1", True, 20), ("soon", True, 20), ("nan", True, 20)],
+)
+def test_a_trusted_proxy_may_shorten_a_requests_deadline(
+    tmp_path: Path, header: str, trusted: bool, seconds: float
+) -> None:
+    app, engine = Flask("deadline"), create_engine(f"sqlite:///{tmp_path / 'deadline.sqlite'}")
+    settings = PoolSettings.model_validate({})
+    extension.init_app(app, engine, settings, deadline_header="X-Request-Timeout" if trusted else None)
+    app.add_url_rule("/left", view_func=lambda: str(deadlines.remaining()))
+    left = float(app.test_client().get("/left", headers={"X-Request-Timeout": header}).text)
+    assert seconds - 1 < left <= seconds
+    engine.dispose()

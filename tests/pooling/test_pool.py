@@ -162,7 +162,7 @@ def test_connections_do_not_expire_together(make: Make) -> None:
 
 def test_all_arguments_survive_recreate(fair: Callable[..., FairQueuePool]) -> None:
     pool = fair(pool_size=3, max_overflow=2, max_waiting=7, use_lifo=False, timeout=1.5, recycle=99).recreate()
-    assert (pool.size(), pool._max_overflow, pool._max_waiting, pool._use_lifo) == (3, 2, 7, False)
+    assert (pool.size(), pool._max_overflow, pool._line.most, pool._use_lifo) == (3, 2, 7, False)
     assert (pool.timeout(), pool._recycle) == (1.5, 99)
 
 

@@ -16,6 +16,7 @@ from webapp.pooling.errors import PoolConfigurationError
 from webapp.pooling.freshness import recycle_after
 from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.settings import PoolSettings
+from webapp.pooling.shedding import CoDel
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ def engine_options(settings: PoolSettings, url: URL, threads: int) -> dict[str, 
             "pool_size": settings.size or threads,
             "max_overflow": settings.overflow,
             "pool_timeout": settings.timeout,
+            "max_waiting": settings.max_waiting,
+            "shedding": CoDel(settings.shed_target, settings.shed_interval) if settings.shed_target else None,
             # The last one back is the first one out: the others grow old and are renewed, not kept warm by turns.
             "pool_use_lifo": True,
             "pool_pre_ping": not is_sqlite,

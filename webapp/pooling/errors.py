@@ -13,5 +13,18 @@ class PoolTimeoutError(SQLAlchemyTimeoutError):
     """No connection in time; the text says the pool's state and what to do."""
 
 
+class PoolShedError(PoolTimeoutError):
+    """Turned away before the time-out, because the pool has been too slow for everybody for a while."""
+
+
 class PoolFullError(PoolTimeoutError):
     """So many wait already that waiting was not begun."""
+
+
+def full_pool(trouble: str, limit: float, *, in_use: int, waiting: int, oldest: float) -> str:
+    """Return the sentence of a pool that cannot serve: what happened, its state, what to do; `oldest` in seconds."""
+    return (
+        f"QueuePool limit of {limit:g} connections reached: {trouble}. {in_use} are in use, "
+        f"{waiting} threads wait, the first for {oldest:.2f} s. Hold connections shorter (none while rendering "
+        "or calling out), raise the pool's size within max_connections, or take fewer requests at once."
+    )

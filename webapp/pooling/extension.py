@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from flask import Flask, current_app
 from sqlalchemy import Connection, Engine, create_engine
 
-from webapp.pooling import holds
+from webapp.pooling import deadlines, holds
 from webapp.pooling.engine import engine_options, prepare_engine
 from webapp.pooling.probe import Probe, probe_settings
 from webapp.pooling.settings import PoolSettings
@@ -32,15 +32,19 @@ class Pooling:
     probe: Probe
 
 
-def init_app(app: Flask, engine: Engine, settings: PoolSettings) -> Pooling:
-    """Put the units of work over `engine` and the net under every request of `app`."""
+def init_app(app: Flask, engine: Engine, settings: PoolSettings, deadline_header: str | None = None) -> Pooling:
+    """Put the units of work over `engine` and the net under every request of `app`.
+
+    `deadline_header` names a header with seconds by which a trusted proxy shortens the
+    deadline of a request; without a proxy that sets it anybody could.
+    """
     prepare_engine(engine, settings)
     narrow = probe_settings(settings)
     probe_engine = create_engine(engine.url, **engine_options(narrow, engine.url, threads=1))
     prepare_engine(probe_engine, narrow)
     pooling = Pooling(settings, Work(engine), Probe(probe_engine))
     app.extensions["pooling"] = pooling
-    app.wsgi_app = _GivesBack(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = _GivesBack(app.wsgi_app, settings.deadline, deadline_header)  # type: ignore[method-assign]
     return pooling
 
 
@@ -73,8 +77,10 @@ class _GivesBack:
     with its request, it cannot make the next request skip its teardown.
     """
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, deadline: float, deadline_header: str | None) -> None:
         self._application = application
+        self._deadline = deadline
+        self._header = "HTTP_" + deadline_header.upper().replace("-", "_") if deadline_header else None
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         request_holds = holds.RequestHolds()
@@ -83,12 +89,21 @@ class _GivesBack:
             # `with client:` in a test pops Flask's contexts outside of this call.
             return self._application(environ, start_response)
         context.run(holds.current_request.set, request_holds)
+        context.run(deadlines.begin, self._seconds_for(environ))
         try:
             body = context.run(self._application, environ, start_response)
         except BaseException:
             request_holds.give_back()
             raise
         return _Body(body, context, request_holds)
+
+    def _seconds_for(self, environ: Environ) -> float:
+        """Return the request's deadline: ours, or a shorter one that a trusted proxy has named."""
+        try:
+            named = float(environ.get(self._header, "")) if self._header else self._deadline
+        except ValueError:
+            return self._deadline
+        return named if 0 < named < self._deadline else self._deadline
 
 
 class _Body:

@@ -24,9 +24,11 @@ from typing import Any
 
 from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection, QueuePool
 
-from webapp.pooling.errors import PoolFullError, PoolTimeoutError
+from webapp.pooling import deadlines, errors
+from webapp.pooling.errors import PoolFullError, PoolShedError, PoolTimeoutError
 from webapp.pooling.record import FairRecord
-from webapp.pooling.waiters import Waiter
+from webapp.pooling.shedding import CoDel
+from webapp.pooling.waiters import Line, Waiter
 
 
 class FairQueuePool(QueuePool):
@@ -40,6 +42,7 @@ class FairQueuePool(QueuePool):
         timeout: float | None = 30.0,
         use_lifo: bool = True,  # noqa: FBT001, FBT002 - QueuePool's signature
         max_waiting: int | None = None,
+        shedding: CoDel | None = None,
         **kw: Any,
     ) -> None:
         """Make an empty pool; see QueuePool for what is not said here.
@@ -51,7 +54,8 @@ class FairQueuePool(QueuePool):
             timeout: seconds to wait for a connection; None waits for ever.
             use_lifo: lend the connection that was returned last.
             max_waiting: how many may wait; the next is refused at once. None: any number.
-            kw: `recycle`, `reset_on_return`, `pre_ping`, … as for every pool.
+            shedding: turns waiters away when the pool is too slow for all. None: nobody is.
+            kw: as for every pool.
         """
         Pool.__init__(self, creator, **kw)
         self._size = pool_size
@@ -59,14 +63,11 @@ class FairQueuePool(QueuePool):
         self._limit, self._most_idle = self._bounds()
         self._timeout = timeout  # type: ignore[assignment]
         self._use_lifo = use_lifo
-        self._max_waiting = max_waiting
+        self._line = Line(max_waiting, shedding)
         self._total = 0
         self._idle: deque[ConnectionPoolEntry] = deque()
-        self._waiting: deque[Waiter] = deque()
         self._returned: deque[ConnectionPoolEntry] = deque()
         self._lock = threading.Lock()
-
-    # What SQLAlchemy calls.
 
     def _do_get(self) -> ConnectionPoolEntry:
         waiter = record = surplus = None
@@ -113,7 +114,8 @@ class FairQueuePool(QueuePool):
             max_overflow=self._max_overflow,
             timeout=self._timeout,
             use_lifo=self._use_lifo,
-            max_waiting=self._max_waiting,
+            max_waiting=self._line.most,
+            shedding=self._line.shedding and self._line.shedding.again(),
             pre_ping=self._pre_ping,
             recycle=self._recycle,
             echo=self.echo,
@@ -133,8 +135,6 @@ class FairQueuePool(QueuePool):
             self._grant_free_slots()
         self._after_lock(surplus)
         self.logger.info("Pool disposed. %s", self.status())
-
-    # What operators call.
 
     def resize(self, pool_size: int, max_overflow: int | None = None) -> None:
         """Change the size now: waiters get what becomes free, idle connections above it are closed."""
@@ -168,14 +168,11 @@ class FairQueuePool(QueuePool):
 
     def waiting(self) -> int:
         """How many threads wait."""
-        return len(self._waiting)
+        return len(self._line.waiting)
 
     def oldest_wait(self) -> float:
         """How long the first in the queue has waited, in seconds; 0.0 when nobody does."""
-        try:
-            return time.monotonic() - self._waiting[0].since
-        except IndexError:
-            return 0.0
+        return self._line.oldest_wait()
 
     def status(self) -> str:
         """Say the pool's state in QueuePool's words, and how many wait."""
@@ -193,30 +190,29 @@ class FairQueuePool(QueuePool):
         return most, self._size or math.inf
 
     def _queue_up(self) -> Waiter:
-        if self._max_waiting is not None and len(self._waiting) >= self._max_waiting:
-            raise PoolFullError(self._said(f"{len(self._waiting)} already wait, and no more than that may"))
-        waiter = Waiter()
-        self._waiting.append(waiter)
-        return waiter
+        if self._line.is_full():
+            raise PoolFullError(self._said(f"{self.waiting()} already wait, and no more than that may"))
+        return self._line.join()
 
     def _place_returned(self) -> list[ConnectionPoolEntry] | None:
         """Hand what came back to whoever is first; return what has to be closed."""
         surplus: list[ConnectionPoolEntry] | None = None
         while self._returned:
             record = self._returned.popleft()
-            if self._waiting and self._total <= self._limit:
-                self._waiting.popleft().grant(record)
+            if self._line.waiting and self._total <= self._limit and (waiter := self._line.next()) is not None:
+                waiter.grant(record)
             elif self._total <= self._limit and len(self._idle) < self._most_idle:
                 self._idle.append(record)
+                self._line.nobody_came()
             else:
                 self._total -= 1
                 surplus = [*(surplus or ()), record]
         return surplus
 
     def _grant_free_slots(self) -> None:
-        while self._waiting and self._total < self._limit:
+        while self._total < self._limit and (waiter := self._line.next()) is not None:
             self._total += 1
-            self._waiting.popleft().grant(None)
+            waiter.grant(None)
 
     # Outside of the lock.
 
@@ -260,24 +256,33 @@ class FairQueuePool(QueuePool):
     def _wait(self, waiter: Waiter) -> ConnectionPoolEntry | None:
         """Return what the waiter was granted: a connection, or None for the right to make one."""
         try:
-            in_time = waiter.wait(self._timeout)
+            step = self._line.shedding.interval if self._line.shedding is not None else math.inf
+            waiter.wait(self._longest_wait(), step, self._look_for_stall)
         except BaseException:
             # Ctrl-C or the like while waiting: what was granted in the same moment goes to the next.
-            if not self._leave_queue(waiter):
+            self._leave_queue(waiter)
+            if waiter.granted:
                 self._pass_on(waiter)
             raise
-        if not in_time and self._leave_queue(waiter):
-            waited = time.monotonic() - waiter.since
-            raise PoolTimeoutError(self._said(f"none came back within {waited:.2f} s"))
-        return waiter.record
+        if not waiter.granted:
+            self._leave_queue(waiter)
+        if waiter.granted:
+            return waiter.record
+        waited = time.monotonic() - waiter.since
+        if waiter.turned_away:
+            raise PoolShedError(self._said(f"even the shortest wait is too long; turned away after {waited:.2f} s"))
+        raise PoolTimeoutError(self._said(f"none came back within {waited:.2f} s"))
 
-    def _leave_queue(self, waiter: Waiter) -> bool:
-        """Stop waiting; False when the waiter has been granted something after all."""
+    def _look_for_stall(self) -> None:
         with self._lock:
-            if not waiter.granted:
-                self._waiting.remove(waiter)
+            self._line.look_for_stall()
         self._after_lock()
-        return not waiter.granted
+
+    def _leave_queue(self, waiter: Waiter) -> None:
+        """Stop waiting, unless the wait has ended in this very moment."""
+        with self._lock:
+            self._line.leave(waiter)
+        self._after_lock()
 
     def _pass_on(self, waiter: Waiter) -> None:
         if waiter.record is not None:
@@ -285,11 +290,11 @@ class FairQueuePool(QueuePool):
         else:
             self._give_slot_back()
 
+    def _longest_wait(self) -> float:
+        bounds = [bound for bound in (self._timeout, deadlines.remaining()) if bound is not None]
+        return min(bounds, default=math.inf)
+
     def _said(self, trouble: str) -> str:
-        return (
-            f"QueuePool limit of {self._limit:g} connections reached: {trouble}. "
-            f"{self.checkedout()} are in use, {self.waiting()} threads wait, "
-            f"the first for {self.oldest_wait():.2f} s. "
-            "Hold connections shorter (none while rendering or calling out), raise the pool's size within "
-            "max_connections, or take fewer requests at once."
+        return errors.full_pool(
+            trouble, self._limit, in_use=self.checkedout(), waiting=self.waiting(), oldest=self.oldest_wait()
         )

@@ -24,6 +24,13 @@ class PoolSettings(BaseModel):
     """Connections above `size`, closed on return. Overflow churns and blurs the budget."""
     timeout: float = Field(2.0, gt=0, le=60)
     """How long a request waits for a connection before it gets 503."""
+    max_waiting: int | None = Field(None, ge=0, le=100_000)
+    """How many requests may wait at once; the next gets 503 at once. Default: any number."""
+    shed_target: float = Field(0.05, ge=0, le=60)
+    """The shortest wait that may last; if it lasts for `shed_interval`, long waits end with 503. 0: never."""
+    shed_interval: float = Field(1.0, gt=0, le=60)
+    deadline: float = Field(20.0, gt=0, le=3600)
+    """For a whole request: it never waits for a connection longer than what is left of this."""
     recycle: int | None = Field(None, ge=1)
     """Age at which a connection is renewed. Default: 80 % of the server's wait_timeout."""
     connect_timeout: float = Field(2.0, gt=0, le=60)

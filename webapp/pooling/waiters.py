@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
+from collections import deque
+from collections.abc import Callable
 
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from webapp.pooling.shedding import CoDel
+
 
 class Waiter:
-    """A thread that waits; it is granted a connection, or the right to make one, exactly once.
+    """A thread that waits; once it is granted a connection or the right to make one, or is turned away.
 
     The signal is a plain lock, taken at birth and released by whoever grants: the cheapest
     way in Python to wake just one thread.
     """
 
-    __slots__ = ("_signal", "granted", "record", "since")
+    __slots__ = ("_signal", "granted", "record", "since", "turned_away")
 
     def __init__(self) -> None:
         """Begin to wait now."""
         self.since = time.monotonic()
         self.granted = False
+        self.turned_away = False
         self.record: ConnectionPoolEntry | None = None
         self._signal = threading.Lock()
         self._signal.acquire()
@@ -31,6 +37,77 @@ class Waiter:
         self.granted = True
         self._signal.release()
 
-    def wait(self, seconds: float | None) -> bool:
-        """Wait until granted; say whether that was in time. None waits for ever."""
-        return self._signal.acquire(timeout=-1 if seconds is None else max(0.0, seconds))
+    def turn_away(self) -> None:
+        """End the wait with nothing; the pool's lock must be held."""
+        self.turned_away = True
+        self._signal.release()
+
+    def wait(self, longest: float, step: float, look: Callable[[], None]) -> None:
+        """Wait until granted or turned away, `longest` seconds at most; every `step` seconds, look around."""
+        ends_at = self.since + longest
+        while (left := ends_at - time.monotonic()) > 0:
+            seconds = min(left, step)
+            if self._signal.acquire(timeout=-1 if seconds == math.inf else seconds):
+                return
+            if time.monotonic() < ends_at:
+                look()
+
+
+class Line:
+    """The waiters of a pool, in order. Every method but `oldest_wait` needs the pool's lock."""
+
+    def __init__(self, most: int | None, shedding: CoDel | None) -> None:
+        """Let at most `most` wait at once (None: any number); `shedding` says whose wait has been too long."""
+        self.most = most
+        self.shedding = shedding
+        self.waiting: deque[Waiter] = deque()
+
+    def is_full(self) -> bool:
+        """Say whether nobody more may wait."""
+        return self.most is not None and len(self.waiting) >= self.most
+
+    def join(self) -> Waiter:
+        """Stand at the end of the line."""
+        waiter = Waiter()
+        if self.shedding is not None and not self.waiting:
+            self.shedding.begins(waiter.since)
+        self.waiting.append(waiter)
+        return waiter
+
+    def leave(self, waiter: Waiter) -> None:
+        """Stop waiting, unless the wait has ended in this very moment."""
+        if not waiter.granted and not waiter.turned_away:
+            self.waiting.remove(waiter)
+
+    def next(self) -> Waiter | None:
+        """Take the first whose wait has not been too long; the others on the way are turned away."""
+        while self.waiting:
+            waiter = self.waiting.popleft()
+            if self.shedding is None:
+                return waiter
+            now = time.monotonic()
+            if not self.shedding.served(now - waiter.since, now):
+                return waiter
+            waiter.turn_away()
+        return None
+
+    def nobody_came(self) -> None:
+        """Note that a connection came back and nobody waited for it."""
+        if self.shedding is not None:
+            self.shedding.free()
+
+    def look_for_stall(self) -> None:
+        """Where nothing has come back for an interval, end the waits that are too long already."""
+        if self.shedding is None or not self.waiting:
+            return
+        now = time.monotonic()
+        if self.shedding.stalled(now - self.waiting[0].since, now):
+            while self.waiting and self.shedding.is_too_long(now - self.waiting[0].since):
+                self.waiting.popleft().turn_away()
+
+    def oldest_wait(self) -> float:
+        """Return how long the first has waited, in seconds; 0.0 when nobody waits."""
+        try:
+            return time.monotonic() - self.waiting[0].since
+        except IndexError:
+            return 0.0

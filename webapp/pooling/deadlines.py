@@ -1,0 +1,21 @@
+"""How long whoever is asking is still there: waiting longer than that helps nobody."""
+
+from __future__ import annotations
+
+import time
+from contextvars import ContextVar
+
+_ends_at: ContextVar[float | None] = ContextVar("poolproof_deadline", default=None)
+
+
+def begin(seconds: float) -> None:
+    """Give the work of this context so many seconds from now on; a later call may only shorten it."""
+    ends_at = time.monotonic() + seconds
+    present = _ends_at.get()
+    _ends_at.set(ends_at if present is None else min(present, ends_at))
+
+
+def remaining() -> float | None:
+    """Return the seconds that are left, never less than 0; None where there is no deadline."""
+    ends_at = _ends_at.get()
+    return None if ends_at is None else max(0.0, ends_at - time.monotonic())
