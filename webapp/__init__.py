@@ -5,6 +5,7 @@ The house, floor by floor (an import only goes down):
     app         create_app: where the parts meet
     cli         the `poolproof` command
     settings    the environment, read once
+    console     what operators ask: the doctor
     results     what authors learn from finished attempts
     attempts    a player's go: answers, score, board
     quizzes     drafts, published versions, windows

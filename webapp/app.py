@@ -15,6 +15,7 @@ from webapp.attempts import pages as attempts_pages
 from webapp.bank import api as bank_api
 from webapp.extensions import csrf, db, migrate
 from webapp.pooling import extension as pooling
+from webapp.pooling.budget import Fleet
 from webapp.pooling.engine import engine_options
 from webapp.quizzes import api as quizzes_api
 from webapp.quizzes import pages as quizzes_pages
@@ -74,7 +75,8 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
     with app.app_context():
         engine = db.engine
     header = "X-Request-Timeout" if settings.poolproof.trusted_proxies else None
-    pooling.init_app(app, engine, settings.pool, deadline_header=header)
+    fleet = Fleet(settings.poolproof.workers, settings.poolproof.threads)
+    pooling.init_app(app, engine, settings.pool, fleet, deadline_header=header)
 
 
 def _register_features(app: Flask) -> None:

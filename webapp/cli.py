@@ -17,6 +17,7 @@ from webapp.accounts import passwords, users
 from webapp.accounts.commands import user
 from webapp.accounts.roles import Role
 from webapp.bank.commands import import_items
+from webapp.console.commands import doctor
 from webapp.errors import DomainError
 from webapp.pooling import driver
 from webapp.pooling.engine import close_connections
@@ -91,7 +92,7 @@ def poolproof(create_app: Callable[[], Flask]) -> FlaskGroup:
         load_dotenv=False,
         help="Poolproof: a quiz service that survives its own push notification.",
     )
-    for command in (shell_command, routes_command, serve, user, import_items):
+    for command in (shell_command, routes_command, serve, doctor, user, import_items):
         group.add_command(_in_context(command))
     return group
 

@@ -43,7 +43,7 @@ def test_every_link_between_documents_leads_somewhere() -> None:
 
 def test_every_command_of_ours_says_what_it_does(app: Flask) -> None:
     commands = poolproof(lambda: app).commands
-    assert {"serve", "import", "user"} <= set(commands)
+    assert {"serve", "doctor", "import", "user"} <= set(commands)
     assert all(command.get_short_help_str() for command in commands.values())
 
 

@@ -12,6 +12,7 @@ from flask import Flask, current_app
 from sqlalchemy import Connection, Engine, create_engine
 
 from webapp.pooling import deadlines, holds
+from webapp.pooling.budget import Fleet
 from webapp.pooling.engine import engine_options, prepare_engine
 from webapp.pooling.probe import Probe, probe_settings
 from webapp.pooling.settings import PoolSettings
@@ -23,18 +24,29 @@ Environ = dict[str, Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
+ALONE = Fleet(workers=1, threads=1)
+
+
 @dataclass(frozen=True)
 class Pooling:
     """What an app has of the connection layer."""
 
     settings: PoolSettings
+    fleet: Fleet
     work: Work
     probe: Probe
 
 
-def init_app(app: Flask, engine: Engine, settings: PoolSettings, deadline_header: str | None = None) -> Pooling:
+def init_app(
+    app: Flask,
+    engine: Engine,
+    settings: PoolSettings,
+    fleet: Fleet = ALONE,
+    deadline_header: str | None = None,
+) -> Pooling:
     """Put the units of work over `engine` and the net under every request of `app`.
 
+    `fleet` says how many processes of how many threads there are, for the budget.
     `deadline_header` names a header with seconds by which a trusted proxy shortens the
     deadline of a request; without a proxy that sets it anybody could.
     """
@@ -42,7 +54,7 @@ def init_app(app: Flask, engine: Engine, settings: PoolSettings, deadline_header
     narrow = probe_settings(settings)
     probe_engine = create_engine(engine.url, **engine_options(narrow, engine.url, threads=1))
     prepare_engine(probe_engine, narrow)
-    pooling = Pooling(settings, Work(engine), Probe(probe_engine))
+    pooling = Pooling(settings, fleet, Work(engine), Probe(probe_engine))
     app.extensions["pooling"] = pooling
     app.wsgi_app = _GivesBack(app.wsgi_app, settings.deadline, deadline_header)  # type: ignore[method-assign]
     return pooling

@@ -1,27 +1,64 @@
-"""What the database server allows, as it says itself."""
+"""What the database server allows, and what it has seen, as it says itself."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+_STATUS = ("Threads_connected", "Max_used_connections", "Connection_errors_max_connections")
+_ADMINISTRATOR = re.compile(r"\b(SUPER|CONNECTION_ADMIN|CONNECTION ADMIN)\b|ALL PRIVILEGES ON \*\.\*")
+
 
 @dataclass(frozen=True)
 class ServerFacts:
-    """The server's own words; `wait_timeout` in seconds, None where there is none (SQLite)."""
+    """The server's own words; numbers are None or 0 where there is no server (SQLite).
+
+    `others` counts connections that are not of this account in this schema, `refused` those
+    turned away at max_connections since the server started.
+    """
 
     flavour: str
     version: str
-    wait_timeout: int | None
-    max_connections: int | None
+    wait_timeout: int | None = None
+    max_connections: int | None = None
+    max_user_connections: int = 0
+    """0: no limit for the account."""
+    max_used_connections: int = 0
+    others: int = 0
+    refused: int = 0
+    read_only: bool = False
+    is_administrator: bool = False
 
 
 def read_facts(connection: Connection) -> ServerFacts:
-    """Ask the server behind `connection`, in one statement."""
+    """Ask the server behind `connection`; five statements."""
     if connection.dialect.name == "sqlite":
-        version = connection.execute(text("SELECT sqlite_version()")).scalar_one()
-        return ServerFacts("sqlite", version, None, None)
-    row = connection.execute(text("SELECT VERSION(), @@wait_timeout, @@max_connections")).one()
-    flavour = "mariadb" if "mariadb" in row[0].lower() else "mysql"
-    return ServerFacts(flavour, row[0], int(row[1]), int(row[2]))
+        return ServerFacts("sqlite", connection.execute(text("SELECT sqlite_version()")).scalar_one())
+    # The session's max_user_connections is what holds for this account, whoever has set it.
+    limits = connection.execute(
+        text(
+            "SELECT VERSION(), @@wait_timeout, @@max_connections, @@session.max_user_connections, @@global.read_only,"
+            " (SELECT COUNT(*) FROM information_schema.processlist"
+            "   WHERE user = SUBSTRING_INDEX(CURRENT_USER(), '@', 1) AND db <=> DATABASE())"
+        )
+    ).one()
+    status = {name: _status(connection, name) for name in _STATUS}
+    grants = " ".join(connection.execute(text("SHOW GRANTS")).scalars())
+    return ServerFacts(
+        flavour="mariadb" if "mariadb" in limits[0].lower() else "mysql",
+        version=limits[0],
+        wait_timeout=int(limits[1]),
+        max_connections=int(limits[2]),
+        max_user_connections=int(limits[3]),
+        max_used_connections=status["Max_used_connections"],
+        others=max(0, status["Threads_connected"] - int(limits[5])),
+        refused=status["Connection_errors_max_connections"],
+        read_only=bool(int(limits[4])),
+        is_administrator=_ADMINISTRATOR.search(grants) is not None,
+    )
+
+
+def _status(connection: Connection, name: str) -> int:
+    return int(connection.execute(text("SHOW GLOBAL STATUS LIKE :name"), {"name": name}).one()[1])

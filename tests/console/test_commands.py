@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from flask import Flask
+from sqlalchemy import create_engine, make_url, text
+
+from webapp.cli import poolproof
+from webapp.pooling.budget import Fleet
+from webapp.pooling.extension import Pooling
+from webapp.pooling.server import read_facts
+from webapp.pooling.work import Work
+
+
+def findings(app: Flask) -> dict[str, dict[str, str]]:
+    output = app.test_cli_runner().invoke(poolproof(lambda: app), ["doctor", "--json"]).output
+    return {finding["check"]: finding for finding in json.loads(output)}
+
+
+def test_the_doctor_knows_the_server_it_looks_at(app: Flask, database: str) -> None:
+    found = findings(app)
+    assert database in found["server"]["sentence"].lower()
+    if database != "sqlite":
+        assert found["max_connections"]["level"] == "ok"
+        # The tests' own account is root's.
+        assert found["privileges"]["level"] == "warn"
+
+
+def test_the_doctor_fails_when_the_fleet_does_not_fit(app: Flask, database: str) -> None:
+    if database == "sqlite":
+        pytest.skip("SQLite has no limit of connections")
+    pooling: Pooling = app.extensions["pooling"]
+    app.extensions["pooling"] = Pooling(pooling.settings, Fleet(40, 40), pooling.work, pooling.probe)
+    try:
+        result = app.test_cli_runner().invoke(poolproof(lambda: app), ["doctor"])
+    finally:
+        app.extensions["pooling"] = pooling
+    assert result.exit_code == 1
+    assert "FAIL  max_connections" in result.output
+    assert "→ Raise max_connections" in result.output
+
+
+def test_a_limit_of_the_account_and_its_lack_of_privileges_are_seen(app: Flask, work: Work, database: str) -> None:
+    if database == "sqlite":
+        pytest.skip("SQLite has no accounts")
+    url = work.engine.url
+    with work.read() as connection:
+        connection.execute(text("DROP USER IF EXISTS limited@'%'"))
+        connection.execute(text("CREATE USER limited@'%' IDENTIFIED BY 'a secret' WITH MAX_USER_CONNECTIONS 5"))
+        connection.execute(text(f"GRANT ALL ON `{url.database}`.* TO limited@'%'"))
+    limited = make_url(url).set(username="limited", password="a secret").render_as_string(hide_password=False)
+    try:
+        engine = create_engine(limited)
+        with engine.connect() as connection:
+            facts = read_facts(connection)
+        engine.dispose()
+    finally:
+        with work.read() as connection:
+            connection.execute(text("DROP USER limited@'%'"))
+    assert (facts.max_user_connections, facts.is_administrator) == (5, False)
+    # Whoever else is connected counts as others; this account's own connection does not.
+    assert facts.others >= 1

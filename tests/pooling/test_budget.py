@@ -1,0 +1,90 @@
+"""Bad configurations, each with a finding of its own; and good ones, with none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from webapp.pooling.budget import Finding, Fleet, Level, connections_at_most, examine
+from webapp.pooling.server import ServerFacts
+from webapp.pooling.settings import PoolSettings
+
+SERVER = ServerFacts(
+    "mysql", "9.7.4", wait_timeout=28800, max_connections=151, max_used_connections=20, others=3
+)  # fmt: skip
+FLEET = Fleet(workers=2, threads=8)
+
+
+def settings(**values: object) -> PoolSettings:
+    return PoolSettings.model_validate(values)
+
+
+def finding(check: str, fleet: Fleet = FLEET, server: ServerFacts = SERVER, **pool: object) -> Finding:
+    return next(one for one in examine(fleet, settings(**pool), server) if one.check == check)
+
+
+def test_the_defaults_on_an_ordinary_server_are_all_well() -> None:
+    assert {one.level for one in examine(FLEET, settings(), SERVER)} == {Level.OK}
+
+
+def test_the_budget_is_shown_with_its_arithmetic() -> None:
+    assert finding("max_connections").sentence == (
+        "2 workers × 9 connections × 2 while reloading + 2 in reserve = 38; max_connections = 151 − 3 of others = 148."
+    )
+
+
+@pytest.mark.parametrize(
+    ("pool", "at_most"),
+    [({}, 18), ({"size": 3}, 8), ({"size": 3, "overflow": 2}, 12), ({"class": "null"}, 18)],
+)
+def test_the_fleet_opens_at_most_what_its_pools_allow_and_one_for_readiness(
+    pool: dict[str, object], at_most: int
+) -> None:
+    assert connections_at_most(FLEET, settings(**pool)) == at_most
+
+
+@pytest.mark.parametrize(("allowed", "level"), [(41, Level.OK), (40, Level.FAIL)])
+def test_the_last_connection_decides(allowed: int, level: Level) -> None:
+    assert finding("max_connections", server=replace(SERVER, max_connections=allowed)).level is level
+
+
+def test_the_remedy_that_is_named_is_enough() -> None:
+    tight = replace(SERVER, max_connections=30)
+    remedy = finding("max_connections", server=tight).remedy
+    assert "Raise max_connections to 41 or more" in remedy
+    assert "POOL_SIZE to 5 or less" in remedy
+    assert finding("max_connections", server=replace(tight, max_connections=41)).level is Level.OK
+    assert finding("max_connections", server=tight, size=5).level is Level.OK
+    assert finding("max_connections", server=tight, size=6).level is Level.FAIL
+
+
+@pytest.mark.parametrize(
+    ("check", "level", "words", "server", "pool"),
+    [
+        ("max_user_connections", Level.FAIL, "max_user_connections = 20", {"max_user_connections": 20}, {}),
+        ("wait_timeout", Level.FAIL, "POOL_RECYCLE is 60 s", {"wait_timeout": 30}, {"recycle": 60}),
+        ("read_only", Level.FAIL, "read-only", {"read_only": True}, {}),
+        ("privileges", Level.WARN, "keeps free for the administrator", {"is_administrator": True}, {}),
+        ("refused", Level.WARN, "7 connections were refused", {"refused": 7}, {}),
+        ("overflow", Level.WARN, "opened and closed by turns", {}, {"overflow": 4}),
+        ("waiting", Level.WARN, "shedding is off", {}, {"size": 3, "shed_target": 0}),
+    ],
+)
+def test_each_bad_configuration_has_a_finding_of_its_own(
+    check: str, level: Level, words: str, server: dict[str, object], pool: dict[str, object]
+) -> None:
+    found = finding(check, server=replace(SERVER, **server), **pool)
+    assert found.level is level
+    assert words in found.sentence
+    others = [one for one in examine(FLEET, settings(**pool), replace(SERVER, **server)) if one.check != check]
+    assert {one.level for one in others} == {Level.OK}
+
+
+def test_fewer_connections_than_threads_are_well_while_shedding_is_on() -> None:
+    assert finding("waiting", size=3).level is Level.OK
+
+
+def test_sqlite_has_no_limit_of_connections() -> None:
+    findings = examine(FLEET, settings(), ServerFacts("sqlite", "3.40"))
+    assert {one.level for one in findings} == {Level.OK}

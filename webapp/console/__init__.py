@@ -1,0 +1,1 @@
+"""For operators: is the deployment sound?"""
