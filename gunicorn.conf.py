@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from webapp.settings import load_settings
@@ -30,6 +32,13 @@ control_socket_disable = True
 # inherited by every new worker instead.
 for _name in [name for name in sys.modules if name == "webapp" or name.startswith("webapp.")]:
     del sys.modules[_name]
+
+
+def on_starting(server: Any) -> None:
+    """Prove the budget once, before the first worker; in a process of its own, for the same reason."""
+    command = [sys.executable, "-m", "webapp", "doctor", "--boot"]
+    if subprocess.run(command, cwd=Path(__file__).parent, check=False).returncode:
+        sys.exit(1)
 
 
 def worker_exit(server: Any, worker: Any) -> None:

@@ -22,9 +22,7 @@ from webapp.errors import DomainError
 from webapp.pooling import driver
 from webapp.pooling.engine import close_connections
 from webapp.pooling.errors import PoolConfigurationError
-from webapp.pooling.extension import pooling_of_this_app, read, transact
-from webapp.pooling.freshness import recycle_after
-from webapp.pooling.server import read_facts
+from webapp.pooling.extension import read, transact
 from webapp.quizzes.starter import add_starter_quiz
 from webapp.settings import HOME, SettingsError
 
@@ -37,7 +35,6 @@ def serve(migrate: bool) -> None:
     """Bring the database up to date, then serve with Gunicorn."""
     settings = current_app.config["SETTINGS"]
     click.echo(f"Database: {settings.shown_database_url}")
-    _check_server()
     if migrate:
         upgrade()
         _welcome()
@@ -47,16 +44,6 @@ def serve(migrate: bool) -> None:
     config = HOME / "gunicorn.conf.py"
     os.chdir(HOME)
     os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", str(config), "wsgi:app"])  # noqa: S606
-
-
-def _check_server() -> None:
-    with read() as connection:
-        facts = read_facts(connection)
-    if facts.wait_timeout is not None:
-        try:
-            recycle_after(pooling_of_this_app().settings.recycle, facts.wait_timeout)
-        except PoolConfigurationError as error:
-            raise click.ClickException(str(error)) from error
 
 
 def _welcome() -> None:
@@ -106,6 +93,9 @@ def run(create_app: Callable[[], Flask]) -> None:
     except OperationalError as error:
         what = "The database cannot be reached" if driver.is_away(error) else "The database refused"
         _fail(f"{what}: {error.orig.args[-1] if error.orig else error}")
+    finally:
+        # A goodbye to the server; otherwise it counts a lost client.
+        close_connections()
 
 
 def _fail(reason: str) -> NoReturn:

@@ -19,6 +19,8 @@ from tests.serving import Service, environment_for, poolproof, serving
 
 CLIENTS = 16
 STORM_SECONDS = 8.0
+# What fits twelve connections, also while it reloads: 1 × 3 × 2 + 2.
+SMALL = {"POOLPROOF_WORKERS": "1", "POOLPROOF_THREADS": "2"}
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +83,7 @@ def test_sixteen_clients_at_once_see_no_error_and_never_exceed_the_pool(server: 
 
 
 def test_a_restart_and_idle_connections_that_the_server_closes_cost_no_request(server: Server, tmp_path: Path) -> None:
-    with serving(server.url("poolproof"), tmp_path, POOLPROOF_WORKERS="1") as service:
+    with serving(server.url("poolproof"), tmp_path, **SMALL) as service:
         addresses = ["/", "/api/v1/quizzes", "/readyz"]
         before = [httpx.get(service.address + address).status_code for address in addresses]
         server.restart("--max-connections=12", "--wait-timeout=2")
@@ -96,7 +98,7 @@ def test_a_restart_and_idle_connections_that_the_server_closes_cost_no_request(s
 
 
 def test_while_the_server_is_gone_requests_get_503_soon_and_afterwards_200(server: Server, tmp_path: Path) -> None:
-    with serving(server.url("poolproof"), tmp_path, POOLPROOF_WORKERS="1") as service:
+    with serving(server.url("poolproof"), tmp_path, **SMALL) as service:
         server.kill()
         began = time.monotonic()
         away = [httpx.get(service.address + address, timeout=10) for address in ("/api/v1/quizzes", "/readyz")]
@@ -112,7 +114,7 @@ def test_while_the_server_is_gone_requests_get_503_soon_and_afterwards_200(serve
 
 
 def test_a_frozen_server_makes_readiness_say_no_within_its_second(server: Server, tmp_path: Path) -> None:
-    with serving(server.url("poolproof"), tmp_path, POOLPROOF_WORKERS="1") as service:
+    with serving(server.url("poolproof"), tmp_path, **SMALL) as service:
         assert httpx.get(f"{service.address}/readyz").status_code == 200
         server.pause()
         try:
@@ -127,7 +129,7 @@ def test_a_frozen_server_makes_readiness_say_no_within_its_second(server: Server
 
 def test_workers_close_their_connections_when_they_stop(server: Server, tmp_path: Path) -> None:
     (before,) = server.execute("SHOW GLOBAL STATUS LIKE 'Aborted_clients'")
-    with serving(server.url("poolproof"), tmp_path) as service:
+    with serving(server.url("poolproof"), tmp_path, **SMALL) as service:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda _: httpx.get(f"{service.address}/api/v1/quizzes"), range(40)))
         assert our_connections(server) > 0
@@ -142,13 +144,27 @@ def test_workers_close_their_connections_when_they_stop(server: Server, tmp_path
 def test_a_configured_age_above_wait_timeout_stops_the_start_with_both_numbers(server: Server, tmp_path: Path) -> None:
     server.execute("SET GLOBAL wait_timeout = 30")
     try:
-        refused = serve(server.url("poolproof"), tmp_path, POOL_RECYCLE="60")
+        refused = serve(server.url("poolproof"), tmp_path, POOL_RECYCLE="60", **SMALL)
     finally:
         server.execute("SET GLOBAL wait_timeout = 28800")
     assert refused.returncode == 1
     assert "POOL_RECYCLE is 60 s" in refused.stderr
     assert "wait_timeout = 30 s" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_a_fleet_that_does_not_fit_is_not_started_and_told_the_arithmetic(server: Server, tmp_path: Path) -> None:
+    refused = serve(server.url("poolproof"), tmp_path, POOLPROOF_WORKERS="2", POOLPROOF_THREADS="8")
+    assert refused.returncode == 1
+    assert "2 workers × 9 connections × 2 while reloading + 2 in reserve = 38" in refused.stderr
+    assert "Raise max_connections to" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_fleet_that_does_not_fit_starts_when_only_a_warning_is_wanted(server: Server, tmp_path: Path) -> None:
+    with serving(server.url("poolproof"), tmp_path, POOL_CHECK="warn", POOLPROOF_THREADS="8") as service:
+        assert httpx.get(f"{service.address}/readyz").status_code == 200
+        assert "FAIL  max_connections" in service.log.read_text()
 
 
 @pytest.mark.parametrize("pool_class", ["static", "singleton_thread"])
@@ -174,7 +190,7 @@ def serve(url: str, folder: Path, **environment: str) -> subprocess.CompletedPro
 
 def answers(server: Server, folder: Path, user: str, password: str, **environment: str) -> Service:
     url = server.url("poolproof", user, password)
-    with serving(url, folder, POOLPROOF_WORKERS="1", **environment) as service:
+    with serving(url, folder, **{**SMALL, **environment}) as service:
         assert httpx.get(f"{service.address}/api/v1/quizzes").status_code == 200
         assert httpx.get(f"{service.address}/readyz").status_code == 200
     return service

@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 PoolClass = Literal["queue", "null", "static", "singleton_thread"]
+Check = Literal["strict", "warn", "off"]
 Tls = Literal["auto", "off", "required"]
 
 
@@ -39,6 +40,8 @@ class PoolSettings(BaseModel):
     write_timeout: float = Field(15.0, gt=0, le=3600)
     statement_timeout: float = Field(10.0, gt=0, le=3600)
     """The server ends a longer statement (MySQL: SELECT only; MariaDB: every one)."""
+    check: Check = "strict"
+    """At boot: `strict` refuses to start where a check fails, `warn` says so and starts, `off` does not look."""
     tls: Tls = "auto"
     """`auto`: off on this machine, required elsewhere."""
     tls_ca: Path | None = None
