@@ -6,30 +6,19 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.server_programs import Flavour
-from tests.servers import Server, new_server
+from tests.servers import Server
 from tests.serving import Service, environment_for, poolproof, serving
 
 CLIENTS = 16
 STORM_SECONDS = 8.0
 # What fits twelve connections, also while it reloads: 1 × 3 × 2 + 2.
 SMALL = {"POOLPROOF_WORKERS": "1", "POOLPROOF_THREADS": "2"}
-
-
-@pytest.fixture(scope="module")
-def server(server_flavour: Flavour, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that these tests may restart and reconfigure; it has 12 connections."""
-    server = new_server(server_flavour, tmp_path_factory.mktemp("faults") / "server", "--max-connections=12")
-    server.create_database("poolproof")
-    yield server
-    server.stop()
 
 
 def our_connections(server: Server) -> int:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import pymysql
 from pymysql.constants import CR, ER
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
@@ -17,6 +18,16 @@ LOOPBACK = {None, "", "localhost", "127.0.0.1", "::1"}
 
 NO_CAPACITY = {ER.CON_COUNT_ERROR, ER.TOO_MANY_USER_CONNECTIONS, ER.USER_LIMIT_REACHED}
 """The server is full: max_connections, max_user_connections, or a limit of the account."""
+
+READ_ONLY = {
+    1290,  # the server runs with --read-only
+    1792,  # … in a READ ONLY transaction
+    1836,  # … in read-only mode
+}
+"""The server takes no writes (any more): after a failover the pool would keep the demoted one for ever."""
+
+ONLY_THIS_ONE = {1927, 4031}
+"""Somebody killed this connection, or it lay idle too long: nothing is wrong with the others."""
 
 AWAY = {
     CR.CR_CONNECTION_ERROR,
@@ -42,7 +53,8 @@ def connect_arguments(settings: PoolSettings, url: URL) -> dict[str, Any]:
     """Return PyMySQL's arguments: every wait is bounded and TLS is decided once."""
     arguments: dict[str, Any] = {
         "connect_timeout": settings.connect_timeout,
-        "read_timeout": settings.read_timeout,
+        # Until it is signed in; `use_read_timeout` lengthens it. A peer that accepts and stays mute costs no more.
+        "read_timeout": settings.connect_timeout,
         "write_timeout": settings.write_timeout,
         "charset": "utf8mb4",
     }
@@ -94,6 +106,37 @@ def session_statement(server_version: str, settings: PoolSettings) -> str:
     return f"SET SESSION time_zone = '+00:00', SESSION {isolation}, SESSION {modes}, SESSION {limit}"
 
 
+def use_read_timeout(connection: Any, seconds: float) -> None:
+    """Bound each further answer on this connection. PyMySQL offers no setter, but looks at this before each read."""
+    connection._read_timeout = seconds  # noqa: SLF001
+
+
+def answers(connection: Any, within: float, read_timeout: float) -> bool:
+    """Say whether the server answers a ping on this connection within so many seconds."""
+    use_read_timeout(connection, within)
+    try:
+        connection.ping(reconnect=False)
+    except (pymysql.err.Error, OSError):
+        return False
+    finally:
+        use_read_timeout(connection, read_timeout)
+    return True
+
+
+def is_disconnect(error: BaseException) -> bool:
+    """Say whether an error that SQLAlchemy takes for an ordinary one means that the connection is of no use.
+
+    A server that shuts down (1053) or takes no writes, and a protocol that is out of step.
+    """
+    number = error_number(error)
+    return number in READ_ONLY or number == ER.SERVER_SHUTDOWN or "Packet sequence number wrong" in str(error)
+
+
+def is_only_this_one(error: BaseException) -> bool:
+    """Say whether the other connections of the pool are very likely alive."""
+    return error_number(error) in ONLY_THIS_ONE
+
+
 def error_number(error: BaseException) -> int | None:
     """Return the server's or client's error number, if the error carries one."""
     original = error.orig if isinstance(error, DBAPIError) else error
@@ -108,7 +151,7 @@ def is_out_of_capacity(error: BaseException) -> bool:
 
 def is_away(error: BaseException) -> bool:
     """Say whether no server answered, or the connection was lost."""
-    return error_number(error) in AWAY or (isinstance(error, DBAPIError) and error.connection_invalidated)
+    return error_number(error) in AWAY | READ_ONLY or (isinstance(error, DBAPIError) and error.connection_invalidated)
 
 
 def is_contention(error: BaseException) -> bool:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 import weakref
 from typing import Any
 
 from sqlalchemy import URL, Engine, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool, SingletonThreadPool, StaticPool
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection, SingletonThreadPool, StaticPool
 
 from webapp.pooling import driver, holds
 from webapp.pooling.errors import PoolConfigurationError
-from webapp.pooling.freshness import recycle_after
+from webapp.pooling.freshness import PING_WITHIN, is_worth_a_ping, recycle_after
 from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.settings import PoolSettings
 from webapp.pooling.shedding import CoDel
@@ -24,6 +26,7 @@ WRITES = "poolproof_writes"
 """Execution option of a connection that is going to write; SQLite must know it beforehand."""
 
 SQLITE_BUSY_TIMEOUT = 5.0
+IDLE_SINCE = "poolproof_idle_since"
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -54,7 +57,6 @@ def engine_options(settings: PoolSettings, url: URL, threads: int) -> dict[str, 
             "shedding": CoDel(settings.shed_target, settings.shed_interval) if settings.shed_target else None,
             # The last one back is the first one out: the others grow old and are renewed, not kept warm by turns.
             "pool_use_lifo": True,
-            "pool_pre_ping": not is_sqlite,
             # Replaced by what the server says at the first connect; see `prepare_engine`.
             "pool_recycle": settings.recycle or -1,
         }
@@ -113,6 +115,7 @@ def _connect_arguments(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> 
 def _prepare_mysql(engine: Engine, settings: PoolSettings) -> None:
     @event.listens_for(engine, "connect")
     def begin_session(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
+        driver.use_read_timeout(dbapi_connection, settings.read_timeout)
         with dbapi_connection.cursor() as cursor:
             cursor.execute(driver.session_statement(dbapi_connection.server_version, settings))
 
@@ -128,6 +131,27 @@ def _prepare_mysql(engine: Engine, settings: PoolSettings) -> None:
             log.warning("%s Going on with 80 %% of wait_timeout.", error)
             seconds = recycle_after(None, wait_timeout)
         engine.pool._recycle = seconds  # noqa: SLF001 - SQLAlchemy offers no setter; `recreate` keeps it
+
+    @event.listens_for(engine, "checkin")
+    def note_when_it_came_back(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info[IDLE_SINCE] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ping_if_idle(dbapi_connection: Any, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
+        since = record.info.get(IDLE_SINCE)
+        idle = None if since is None else time.monotonic() - since
+        if is_worth_a_ping(idle, settings.ping_after) and not driver.answers(
+            dbapi_connection, min(PING_WITHIN, settings.read_timeout), settings.read_timeout
+        ):
+            # Not InvalidatePoolError: one dead connection says nothing about the others, which are asked in their turn.
+            raise DisconnectionError("The connection was lost while it lay idle.")
+
+    @event.listens_for(engine, "handle_error")
+    def judge(context: ExceptionContext) -> None:
+        if driver.is_disconnect(context.original_exception):
+            context.is_disconnect = True
+        if driver.is_only_this_one(context.original_exception):
+            context.invalidate_pool_on_disconnect = False
 
 
 def _prepare_sqlite(engine: Engine) -> None:

@@ -34,8 +34,10 @@ class PoolSettings(BaseModel):
     """For a whole request: it never waits for a connection longer than what is left of this."""
     recycle: int | None = Field(None, ge=1)
     """Age at which a connection is renewed. Default: 80 % of the server's wait_timeout."""
-    connect_timeout: float = Field(2.0, gt=0, le=60)
-    """For the TCP connection alone; the handshake is bounded by `read_timeout`."""
+    ping_after: float = Field(0.5, ge=0, le=3600)
+    """A connection that lay idle for longer is pinged before it is used."""
+    connect_timeout: float = Field(1.0, gt=0, le=60)
+    """For the TCP connection, and for each answer of the server until it is signed in."""
     read_timeout: float = Field(15.0, gt=0, le=3600)
     write_timeout: float = Field(15.0, gt=0, le=3600)
     statement_timeout: float = Field(10.0, gt=0, le=3600)

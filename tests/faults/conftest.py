@@ -1,0 +1,19 @@
+"""A server that the tests of a module may restart, freeze and reconfigure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.server_programs import Flavour
+from tests.servers import Server, new_server
+
+
+@pytest.fixture(scope="module")
+def server(server_flavour: Flavour, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that these tests may restart and reconfigure; it has 12 connections."""
+    server = new_server(server_flavour, tmp_path_factory.mktemp("faults") / "server", "--max-connections=12")
+    server.create_database("poolproof")
+    yield server
+    server.stop()
