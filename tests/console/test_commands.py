@@ -45,7 +45,7 @@ def test_a_limit_of_the_account_and_its_lack_of_privileges_are_seen(app: Flask, 
     if database == "sqlite":
         pytest.skip("SQLite has no accounts")
     url = work.engine.url
-    with work.read() as connection:
+    with work.transaction() as connection:
         connection.execute(text("DROP USER IF EXISTS limited@'%'"))
         connection.execute(text("CREATE USER limited@'%' IDENTIFIED BY 'a secret' WITH MAX_USER_CONNECTIONS 5"))
         connection.execute(text(f"GRANT ALL ON `{url.database}`.* TO limited@'%'"))
@@ -56,7 +56,7 @@ def test_a_limit_of_the_account_and_its_lack_of_privileges_are_seen(app: Flask, 
             facts = read_facts(connection)
         engine.dispose()
     finally:
-        with work.read() as connection:
+        with work.transaction() as connection:
             connection.execute(text("DROP USER limited@'%'"))
     assert (facts.max_user_connections, facts.is_administrator) == (5, False)
     # Whoever else is connected counts as others; this account's own connection does not.

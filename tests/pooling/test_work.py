@@ -8,6 +8,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from webapp.accounts.models import User
 from webapp.pooling.clock import utc_now
+from webapp.pooling.errors import PoolUsageError
 from webapp.pooling.extension import Pooling
 from webapp.pooling.work import Work
 
@@ -37,8 +38,8 @@ def test_a_transaction_that_raises_leaves_nothing(work: Work) -> None:
     assert names(work) == []
 
 
-def test_what_is_written_while_reading_is_not_kept(work: Work) -> None:
-    with work.read() as connection:
+def test_a_statement_that_writes_is_refused_while_reading(work: Work) -> None:
+    with pytest.raises(PoolUsageError, match=r"INSERT inside of read\(\)"), work.read() as connection:
         add_user(connection, "ada")
     assert names(work) == []
 

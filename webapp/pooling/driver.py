@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pymysql
-from pymysql.constants import CR, ER
+from pymysql.constants import CR, ER, SERVER_STATUS
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 
@@ -49,6 +49,30 @@ CONTENDED = {
 """Two transactions wanted the same rows; the loser may simply try again."""
 
 
+class FrugalConnection(pymysql.Connection):
+    """A connection that ends a transaction only where there is one.
+
+    It is in autocommit, so that a lone SELECT is one round trip, and a transaction begins with
+    an explicit BEGIN (see `engine`). Then the server says with its answer to BEGIN that one is
+    open, and with those to COMMIT and ROLLBACK that none is. In the other mode PyMySQL could
+    not be believed: it drops the status that ends a SELECT, which may have begun one.
+    """
+
+    def commit(self) -> None:
+        """Commit, if there is anything to commit."""
+        if self._is_in_transaction():
+            super().commit()
+
+    def rollback(self) -> None:
+        """Roll back, if there is anything to roll back."""
+        if self._is_in_transaction():
+            super().rollback()
+
+    def _is_in_transaction(self) -> bool:
+        # Not known before the first answer; then the question costs nothing.
+        return bool(getattr(self, "server_status", 0) & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
+
+
 def connect_arguments(settings: PoolSettings, url: URL) -> dict[str, Any]:
     """Return PyMySQL's arguments: every wait is bounded and TLS is decided once."""
     arguments: dict[str, Any] = {
@@ -57,6 +81,7 @@ def connect_arguments(settings: PoolSettings, url: URL) -> dict[str, Any]:
         "read_timeout": settings.connect_timeout,
         "write_timeout": settings.write_timeout,
         "charset": "utf8mb4",
+        "autocommit": True,
     }
     if wants_tls(settings, url):
         arguments["ssl"] = shared_ssl_context(settings.tls_ca)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection, SingletonThreadPool, StaticPool
 
 from webapp.pooling import driver, holds
-from webapp.pooling.errors import PoolConfigurationError
+from webapp.pooling.errors import PoolConfigurationError, PoolUsageError
 from webapp.pooling.freshness import PING_WITHIN, is_worth_a_ping, recycle_after
 from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.settings import PoolSettings
@@ -22,8 +22,9 @@ from webapp.pooling.shedding import CoDel
 
 log = logging.getLogger(__name__)
 
-WRITES = "poolproof_writes"
-"""Execution option of a connection that is going to write; SQLite must know it beforehand."""
+READS = "poolproof_reads"
+"""Execution option of a connection that only reads: it needs no transaction, and may not write."""
+READING = ("SELECT", "SHOW", "WITH", "EXPLAIN", "DESC", "PRAGMA", "(")
 
 SQLITE_BUSY_TIMEOUT = 5.0
 IDLE_SINCE = "poolproof_idle_since"
@@ -72,6 +73,7 @@ def prepare_engine(engine: Engine, settings: PoolSettings) -> None:
         _prepare_sqlite(engine)
     else:
         _prepare_mysql(engine, settings)
+    _refuse_writes_while_reading(engine)
     holds.watch(engine)
     _engines.add(engine)
 
@@ -112,7 +114,37 @@ def _connect_arguments(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> 
     return driver.connect_arguments(settings, url)
 
 
+def _refuse_writes_while_reading(engine: Engine) -> None:
+    @event.listens_for(engine, "before_cursor_execute")
+    def look(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        reads = connection.get_execution_options().get(READS, False)
+        if reads and not statement.lstrip().upper().startswith(READING):
+            verb = statement.split(maxsplit=1)[0]
+            raise PoolUsageError(f"{verb} inside of read(): what writes belongs into transaction() or transact().")
+
+
 def _prepare_mysql(engine: Engine, settings: PoolSettings) -> None:
+    _open_sessions(engine, settings)
+    _watch_over_the_idle(engine, settings)
+
+    @event.listens_for(engine, "begin")
+    def begin_transaction(connection: Any) -> None:
+        if not connection.get_execution_options().get(READS, False):
+            connection.exec_driver_sql("BEGIN")
+
+    @event.listens_for(engine, "handle_error")
+    def judge(context: ExceptionContext) -> None:
+        if driver.is_disconnect(context.original_exception):
+            context.is_disconnect = True
+        if driver.is_only_this_one(context.original_exception):
+            context.invalidate_pool_on_disconnect = False
+
+
+def _open_sessions(engine: Engine, settings: PoolSettings) -> None:
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Any, record: ConnectionPoolEntry, arguments: list[Any], named: dict[str, Any]) -> Any:
+        return driver.FrugalConnection(*arguments, **named)
+
     @event.listens_for(engine, "connect")
     def begin_session(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
         driver.use_read_timeout(dbapi_connection, settings.read_timeout)
@@ -132,6 +164,8 @@ def _prepare_mysql(engine: Engine, settings: PoolSettings) -> None:
             seconds = recycle_after(None, wait_timeout)
         engine.pool._recycle = seconds  # noqa: SLF001 - SQLAlchemy offers no setter; `recreate` keeps it
 
+
+def _watch_over_the_idle(engine: Engine, settings: PoolSettings) -> None:
     @event.listens_for(engine, "checkin")
     def note_when_it_came_back(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
         record.info[IDLE_SINCE] = time.monotonic()
@@ -146,13 +180,6 @@ def _prepare_mysql(engine: Engine, settings: PoolSettings) -> None:
             # Not InvalidatePoolError: one dead connection says nothing about the others, which are asked in their turn.
             raise DisconnectionError("The connection was lost while it lay idle.")
 
-    @event.listens_for(engine, "handle_error")
-    def judge(context: ExceptionContext) -> None:
-        if driver.is_disconnect(context.original_exception):
-            context.is_disconnect = True
-        if driver.is_only_this_one(context.original_exception):
-            context.invalidate_pool_on_disconnect = False
-
 
 def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
@@ -166,5 +193,6 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Any) -> None:
-        writes = connection.get_execution_options().get(WRITES, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        reads = connection.get_execution_options().get(READS, False)
+        # Immediately, or two that have read would both wait for the other to let them write.
+        connection.connection.dbapi_connection.execute("BEGIN" if reads else "BEGIN IMMEDIATE")

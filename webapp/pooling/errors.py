@@ -9,6 +9,10 @@ class PoolConfigurationError(Exception):
     """A setting that cannot work with this database; the text says why and what to set."""
 
 
+class PoolUsageError(Exception):
+    """The application uses a unit of work for what it is not made for."""
+
+
 class PoolTimeoutError(SQLAlchemyTimeoutError):
     """No connection in time; the text says the pool's state and what to do."""
 

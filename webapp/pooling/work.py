@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from webapp.pooling import driver
-from webapp.pooling.engine import WRITES
+from webapp.pooling.engine import READS
 
 Result = TypeVar("Result")
 
@@ -30,17 +30,24 @@ class Work:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Borrow a connection for reading; nothing done on it is kept."""
+        """Borrow a connection for reading; a statement that writes is refused.
+
+        Each statement is a round trip and nothing else. Each sees what was committed before it
+        began, as it would in a transaction too (read committed).
+        """
         with self.engine.connect() as connection:
+            connection.execution_options(**{READS: True})
             yield connection
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """Borrow a connection and commit at the end, or roll back and raise."""
+        """Borrow a connection and commit at the end, or roll back and raise.
+
+        The transaction begins with the first statement; without one, nothing is sent.
+        """
         with self.engine.connect() as connection:
-            connection.execution_options(**{WRITES: True})
-            with connection.begin():
-                yield connection
+            yield connection
+            connection.commit()
 
     def transact(self, deed: Callable[[Connection], Result]) -> Result:
         """Do `deed` in a transaction, and again from its start when another transaction got in its way.
