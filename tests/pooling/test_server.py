@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from webapp.pooling.server import read_facts
+from webapp.pooling.work import Work
+
+
+def test_the_server_says_what_it_is_and_what_it_allows(work: Work, database: str) -> None:
+    with work.read() as connection:
+        facts = read_facts(connection)
+    assert facts.flavour == database
+    if database == "sqlite":
+        assert facts.max_connections is None
+    else:
+        assert (facts.wait_timeout or 0) > 0
+        assert 0 < facts.max_used_connections <= (facts.max_connections or 0)
+        assert not facts.read_only
