@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from flask import Flask, has_app_context
 from flask.testing import FlaskClient
@@ -28,6 +29,10 @@ from webapp.pooling.extension import Pooling
 from webapp.pooling.settings import PoolSettings
 from webapp.pooling.work import Work
 from webapp.settings import ServiceSettings, Settings
+
+# A machine that is busy is slow; that is no fault of the code under test.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
 
 PASSWORD = "a long enough password"
 # Made once: argon2 is slow on purpose.
