@@ -15,6 +15,8 @@ function show(index, { focus = true } = {}) {
   button("back").hidden = index === 0;
   button("next").hidden = index === questions.length - 1;
   button("finish").hidden = index !== questions.length - 1;
+  // What was said was about another question.
+  say("", "");
   if (focus) {
     questions[index].querySelector("legend").focus();
   }
@@ -31,6 +33,8 @@ async function save(question) {
     say("Choose at least one answer.", "trouble");
     return;
   }
+  const here = () => questions[current] === question;
+  const name = `Question ${questions.indexOf(question) + 1}`;
   say("Saving…", "");
   try {
     const response = await fetch(form.dataset.answers + question.dataset.item, {
@@ -38,14 +42,14 @@ async function save(question) {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ choices }),
     });
-    if (response.ok) {
-      say("Saved", "done");
-    } else {
+    if (!response.ok) {
       const problem = await response.json();
-      say(`Not saved: ${problem.detail}`, "trouble");
+      say(`${name} is not saved: ${problem.detail}`, "trouble");
+    } else if (here()) {
+      say("Saved", "done");
     }
   } catch {
-    say("Not saved: the server cannot be reached. Finish sends all your answers again.", "trouble");
+    say(`${name} is not saved: the server cannot be reached. Finish sends all your answers again.`, "trouble");
   }
 }
 
