@@ -1,15 +1,19 @@
 from __future__ import annotations
 
-from threading import Barrier, Thread
+import time
+from pathlib import Path
+from threading import Barrier, Event, Thread
 
 import pytest
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, create_engine, insert, make_url, select, text, update
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from webapp.accounts.models import User
+from webapp.pooling import engine
 from webapp.pooling.clock import utc_now
 from webapp.pooling.errors import PoolUsageError
 from webapp.pooling.extension import Pooling
+from webapp.pooling.settings import PoolSettings
 from webapp.pooling.work import Work
 
 
@@ -77,6 +81,31 @@ def test_two_that_lock_the_same_rows_in_opposite_order_both_succeed(work: Work) 
     assert roles in ({"one"}, {"two"})
     # On a server the two really met, one was rolled back as a deadlock and did its deed again.
     assert len(tries) == (2 if work.engine.dialect.name == "sqlite" else 3)
+
+
+def test_a_write_waits_for_another_one_on_sqlite_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "SQLITE_BUSY_TIMEOUT", 0.1)
+    settings, url = PoolSettings.model_validate({}), make_url(f"sqlite:///{tmp_path / 'busy.sqlite'}")
+    busy = create_engine(url, **engine.engine_options(settings, url, threads=2))
+    engine.prepare_engine(busy, settings)
+    work, holds = Work(busy), Event()
+    work.transact(lambda connection: connection.execute(text("CREATE TABLE counted (number INT)")) and None)
+
+    def hold_for_a_while(connection: Connection) -> None:
+        connection.execute(text("INSERT INTO counted VALUES (1)"))
+        holds.set()
+        time.sleep(0.25)
+
+    other = Thread(target=work.transact, args=(hold_for_a_while,))
+    other.start()
+    holds.wait(10)
+    work.transact(lambda connection: connection.execute(text("INSERT INTO counted VALUES (2)")) and None)
+    other.join()
+    with work.read() as connection:
+        assert list(connection.execute(text("SELECT number FROM counted")).scalars()) == [1, 2]
+    busy.dispose()
 
 
 def test_a_full_pool_makes_a_request_wait_and_then_says_so(pooling: Pooling) -> None:

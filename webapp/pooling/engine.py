@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 READS = "poolproof_reads"
 """Execution option of a connection that only reads: it needs no transaction, and may not write."""
-READING = ("SELECT", "SHOW", "WITH", "EXPLAIN", "DESC", "PRAGMA", "(")
+READING = ("SELECT", "SHOW", "WITH", "EXPLAIN", "DESC", "PRAGMA", "BEGIN", "(")
 
 SQLITE_BUSY_TIMEOUT = 5.0
 IDLE_SINCE = "poolproof_idle_since"
@@ -195,4 +195,4 @@ def _prepare_sqlite(engine: Engine) -> None:
     def begin_transaction(connection: Any) -> None:
         reads = connection.get_execution_options().get(READS, False)
         # Immediately, or two that have read would both wait for the other to let them write.
-        connection.connection.dbapi_connection.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
