@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,8 +107,13 @@ class Server:
         self.start(*options)
 
     def pause(self) -> None:
-        """Freeze: connections stay open and nobody answers."""
+        """Freeze: connections stay open and nobody answers; returns when every thread has stopped."""
         os.kill(self._running.pid, signal.SIGSTOP)
+        deadline = time.monotonic() + STOP_WITHIN
+        while set(self._states_of_threads()) != {"T"}:
+            if time.monotonic() > deadline:
+                raise ServerError("The server could not be frozen.")
+            time.sleep(0.005)
 
     def resume(self) -> None:
         """Go on after `pause`."""
@@ -125,6 +130,11 @@ class Server:
     def create_database(self, name: str) -> None:
         """Make an empty schema."""
         self.execute(f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
+
+    def _states_of_threads(self) -> Iterator[str]:
+        for stat in Path(f"/proc/{self._running.pid}/task").glob("*/stat"):
+            # "pid (name) state …"; the name may hold blanks and brackets.
+            yield stat.read_text().rpartition(")")[2].split()[0]
 
     @property
     def _running(self) -> subprocess.Popen[bytes]:
