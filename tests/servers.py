@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -133,8 +133,9 @@ class Server:
 
     def _states_of_threads(self) -> Iterator[str]:
         for stat in Path(f"/proc/{self._running.pid}/task").glob("*/stat"):
-            # "pid (name) state …"; the name may hold blanks and brackets.
-            yield stat.read_text().rpartition(")")[2].split()[0]
+            # A thread may end before it can be stopped. "pid (name) state …": the name may hold blanks and brackets.
+            with suppress(FileNotFoundError, ProcessLookupError):
+                yield stat.read_text().rpartition(")")[2].split()[0]
 
     @property
     def _running(self) -> subprocess.Popen[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -35,21 +36,25 @@ def work(server: Server) -> Iterator[Work]:
 
 
 @pytest.fixture
-def statements(server: Server) -> Callable[[Callable[[], object]], int]:
-    """Count what the server was asked while something was done, our own counting left out."""
+def statements(server: Server) -> Iterator[Callable[[Callable[[], object]], int]]:
+    """Count what the server was asked while something was done, our own question left out."""
+    # One connection for all questions: the end of another one is counted some time later.
+    asking = create_engine(server.url("poolproof"), isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True)
+    with asking.connect() as connection:
 
-    def asked() -> int:
-        ((_, questions),) = server.execute("SHOW GLOBAL STATUS LIKE 'Questions'")
-        return int(questions)
+        def asked() -> int:
+            return int(connection.execute(text("SHOW GLOBAL STATUS LIKE 'Questions'")).one()[1])
 
-    own = -asked() + asked()
+        def count(deed: Callable[[], object]) -> int:
+            before = asked()
+            deed()
+            return asked() - before - 1
 
-    def count(deed: Callable[[], object]) -> int:
-        before = asked()
-        deed()
-        return asked() - before - own
-
-    return count
+        # What came before this has been counted when the server has nothing more to say.
+        while count(lambda: time.sleep(0.05)):
+            pass
+        yield count
+    asking.dispose()
 
 
 def reading(work: Work, times: int) -> None:
