@@ -50,9 +50,13 @@ class Fleet:
 
 def connections_at_most(fleet: Fleet, pool: PoolSettings) -> int:
     """Return how many connections the fleet opens at most while nothing is reloaded."""
+    return fleet.workers * (_of_one_process(fleet, pool) + 1)
+
+
+def _of_one_process(fleet: Fleet, pool: PoolSettings) -> int:
     if pool.pool_class == "null":
-        return fleet.workers * (fleet.threads + 1)
-    return fleet.workers * ((pool.size or fleet.threads) + pool.overflow + 1)
+        return fleet.threads
+    return (pool.size or fleet.threads) + pool.overflow
 
 
 def examine(fleet: Fleet, pool: PoolSettings, server: ServerFacts) -> list[Finding]:
@@ -96,7 +100,7 @@ def _limit(fleet: Fleet, pool: PoolSettings, name: str, allowed: int, others: in
 
 
 def _of_the_pool(fleet: Fleet, pool: PoolSettings) -> Iterator[Finding]:
-    size = fleet.threads if pool.pool_class == "null" else (pool.size or fleet.threads) + pool.overflow
+    size = _of_one_process(fleet, pool)
     waits = f"{fleet.threads} request threads share {size} connections"
     if size >= fleet.threads:
         yield Finding("waiting", Level.OK, f"{waits}: no request waits for a connection.")
