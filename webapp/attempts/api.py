@@ -60,7 +60,7 @@ def put_answer(given: dict[str, list[int]], token: str, item_id: int) -> dict[st
     with read() as connection:
         document = published.by_version(connection, claim.version_id).document
     bits = scoring.as_bits(document.question(item_id), given["choices"])
-    transact(lambda connection: answers.save(connection, claim, {item_id: bits}))
+    transact(lambda connection: answers.save(connection, claim, {item_id: bits}), idempotent=True)
     return {"item": item_id, "choices": scoring.as_positions(bits), "saved": True}
 
 
@@ -73,7 +73,7 @@ def finish_attempt(token: str) -> dict[str, Any]:
     claim = _claim_of(token)
     with read() as connection:
         document = published.by_version(connection, claim.version_id).document
-    transact(lambda connection: finishing.finish(connection, claim, document))
+    transact(lambda connection: finishing.finish(connection, claim, document), idempotent=True)
     return _dumped(_view(claim))
 
 

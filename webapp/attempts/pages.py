@@ -91,7 +91,8 @@ def answer(token: str) -> Response:
         if finishes:
             finishing.finish(connection, claim, document)
 
-    transact(save_and_finish)
+    # An answer that is sent again after the finish is refused, so a finish is not repeated together with them.
+    transact(save_and_finish, idempotent=not finishes)
     return redirect(url_for("attempt_pages.attempt", token=token, saved=None if finishes else 1))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextvars import ContextVar
 
@@ -19,3 +20,9 @@ def remaining() -> float | None:
     """Return the seconds that are left, never less than 0; None where there is no deadline."""
     ends_at = _ends_at.get()
     return None if ends_at is None else max(0.0, ends_at - time.monotonic())
+
+
+def at_most(seconds: float | None) -> float:
+    """Return how long to wait: `seconds` (None: for ever), or what is left where that is less."""
+    bounds = [bound for bound in (seconds, remaining()) if bound is not None]
+    return min(bounds, default=math.inf)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ssl
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,12 +29,7 @@ READ_ONLY = {
 }
 """The server takes no writes (any more): after a failover the pool would keep the demoted one for ever."""
 
-ONLY_THIS_ONE = {1927, 4031}
-"""Somebody killed this connection, or it lay idle too long: nothing is wrong with the others."""
-
-AWAY = {
-    CR.CR_CONNECTION_ERROR,
-    CR.CR_CONN_HOST_ERROR,
+LOST = {
     CR.CR_SERVER_GONE_ERROR,
     CR.CR_SERVER_LOST,
     ER.SERVER_SHUTDOWN,
@@ -39,7 +37,10 @@ AWAY = {
     1927,  # MariaDB: connection was killed
     4031,  # MySQL: disconnected by the server because of inactivity
 }
-"""No server answers, or it closed the connection."""
+"""The connection broke, or the server has closed it."""
+
+AWAY = LOST | {CR.CR_CONNECTION_ERROR, CR.CR_CONN_HOST_ERROR}
+"""No server answers, or the connection broke."""
 
 CONTENDED = {
     ER.LOCK_DEADLOCK,
@@ -50,7 +51,7 @@ CONTENDED = {
 
 
 class FrugalConnection(pymysql.Connection):
-    """A connection that ends a transaction only where there is one.
+    """A connection that ends a transaction only where there is one, and knows what it is doing.
 
     It is in autocommit, so that a lone SELECT is one round trip, and a transaction begins with
     an explicit BEGIN (see `engine`). Then the server says with its answer to BEGIN that one is
@@ -58,19 +59,54 @@ class FrugalConnection(pymysql.Connection):
     not be believed: it drops the status that ends a SELECT, which may have begun one.
     """
 
+    asked = 0
+    """How many statements the server was sent."""
+    server_version: str
+    busy_since: float | None = None
+    """Since when the server has owed an answer, on the monotonic clock; None while it owes none."""
+
+    def query(self, sql: Any, unbuffered: bool = False) -> int:  # noqa: FBT001, FBT002 - PyMySQL's signature
+        """Send a statement and read what comes first."""
+        self.asked += 1
+        self.busy_since = time.monotonic()
+        try:
+            affected: int = super().query(sql, unbuffered)
+        finally:
+            self.busy_since = None
+        return affected
+
     def commit(self) -> None:
         """Commit, if there is anything to commit."""
-        if self._is_in_transaction():
-            super().commit()
+        self._end(super().commit)
 
     def rollback(self) -> None:
         """Roll back, if there is anything to roll back."""
-        if self._is_in_transaction():
-            super().rollback()
+        self._end(super().rollback)
 
-    def _is_in_transaction(self) -> bool:
+    def reopen(self, settings: PoolSettings) -> None:
+        """Connect again in the same place, with a session like the first; nothing may have been under way."""
+        with suppress(pymysql.err.Error):
+            self.close()
+        use_read_timeout(self, settings.connect_timeout)
+        self.connect()
+        self.begin_session(settings)
+
+    def begin_session(self, settings: PoolSettings) -> None:
+        """Make a fresh session ours: one SET, and time for statements instead of handshakes."""
+        use_read_timeout(self, settings.read_timeout)
+        with self.cursor() as cursor:
+            cursor.execute(session_statement(self.server_version, settings))
+
+    def _end(self, step: Callable[[], None]) -> None:
         # Not known before the first answer; then the question costs nothing.
-        return bool(getattr(self, "server_status", 0) & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
+        if not getattr(self, "server_status", 0) & SERVER_STATUS.SERVER_STATUS_IN_TRANS:
+            return
+        self.asked += 1
+        self.busy_since = time.monotonic()
+        try:
+            step()
+        finally:
+            self.busy_since = None
 
 
 def connect_arguments(settings: PoolSettings, url: URL) -> dict[str, Any]:
@@ -157,9 +193,19 @@ def is_disconnect(error: BaseException) -> bool:
     return number in READ_ONLY or number == ER.SERVER_SHUTDOWN or "Packet sequence number wrong" in str(error)
 
 
-def is_only_this_one(error: BaseException) -> bool:
-    """Say whether the other connections of the pool are very likely alive."""
-    return error_number(error) in ONLY_THIS_ONE
+def is_lost(error: BaseException) -> bool:
+    """Say whether the connection broke, so that a new one may do better; one that was only too slow did not."""
+    original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    number = error_number(original)
+    # 0: PyMySQL's word for a connection that it has closed itself.
+    broke = number in LOST or (number == 0 and isinstance(original, pymysql.err.InterfaceError))
+    was_slow = isinstance(original.__context__, TimeoutError)
+    return (broke or "Packet sequence number wrong" in str(original)) and not was_slow
+
+
+def is_demoted(error: BaseException) -> bool:
+    """Say whether the server takes no writes, or no more: then all connections to it are the wrong ones."""
+    return error_number(error) in READ_ONLY
 
 
 def error_number(error: BaseException) -> int | None:

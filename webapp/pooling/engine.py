@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import time
 import weakref
 from typing import Any
 
 from sqlalchemy import URL, Engine, event
-from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
-from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection, SingletonThreadPool, StaticPool
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, SingletonThreadPool, StaticPool
 
-from webapp.pooling import driver, holds
+from webapp.pooling import driver, holds, keeper, liveness
 from webapp.pooling.errors import PoolConfigurationError, PoolUsageError
-from webapp.pooling.freshness import PING_WITHIN, is_worth_a_ping, recycle_after
+from webapp.pooling.liveness import READS
 from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.settings import PoolSettings
 from webapp.pooling.shedding import CoDel
+from webapp.pooling.statistics import PoolStatistics
 
-log = logging.getLogger(__name__)
-
-READS = "poolproof_reads"
-"""Execution option of a connection that only reads: it needs no transaction, and may not write."""
 READING = ("SELECT", "SHOW", "WITH", "EXPLAIN", "DESC", "PRAGMA", "BEGIN", "(")
 
 SQLITE_BUSY_TIMEOUT = 5.0
-IDLE_SINCE = "poolproof_idle_since"
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -55,10 +48,11 @@ def engine_options(settings: PoolSettings, url: URL, threads: int) -> dict[str, 
             "max_overflow": settings.overflow,
             "pool_timeout": settings.timeout,
             "max_waiting": settings.max_waiting,
+            "statistics": PoolStatistics() if settings.statistics else None,
             "shedding": CoDel(settings.shed_target, settings.shed_interval) if settings.shed_target else None,
             # The last one back is the first one out: the others grow old and are renewed, not kept warm by turns.
             "pool_use_lifo": True,
-            # Replaced by what the server says at the first connect; see `prepare_engine`.
+            # Replaced by what the server says at the first connect; see `liveness`.
             "pool_recycle": settings.recycle or -1,
         }
     else:
@@ -71,6 +65,7 @@ def prepare_engine(engine: Engine, settings: PoolSettings) -> None:
     """Make every new connection ours, and every checkout known to the request it serves."""
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine)
+        keeper.look_after(engine, settings, None)
     else:
         _prepare_mysql(engine, settings)
     _refuse_writes_while_reading(engine)
@@ -124,61 +119,20 @@ def _refuse_writes_while_reading(engine: Engine) -> None:
 
 
 def _prepare_mysql(engine: Engine, settings: PoolSettings) -> None:
-    _open_sessions(engine, settings)
-    _watch_over_the_idle(engine, settings)
+    keeper.look_after(engine, settings, liveness.watch(engine, settings))
 
-    @event.listens_for(engine, "begin")
-    def begin_transaction(connection: Any) -> None:
-        if not connection.get_execution_options().get(READS, False):
-            connection.exec_driver_sql("BEGIN")
-
-    @event.listens_for(engine, "handle_error")
-    def judge(context: ExceptionContext) -> None:
-        if driver.is_disconnect(context.original_exception):
-            context.is_disconnect = True
-        if driver.is_only_this_one(context.original_exception):
-            context.invalidate_pool_on_disconnect = False
-
-
-def _open_sessions(engine: Engine, settings: PoolSettings) -> None:
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Any, record: ConnectionPoolEntry, arguments: list[Any], named: dict[str, Any]) -> Any:
         return driver.FrugalConnection(*arguments, **named)
 
     @event.listens_for(engine, "connect")
     def begin_session(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
-        driver.use_read_timeout(dbapi_connection, settings.read_timeout)
-        with dbapi_connection.cursor() as cursor:
-            cursor.execute(driver.session_statement(dbapi_connection.server_version, settings))
+        dbapi_connection.begin_session(settings)
 
-    @event.listens_for(engine, "first_connect")
-    def learn_wait_timeout(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
-        with dbapi_connection.cursor() as cursor:
-            cursor.execute("SELECT @@wait_timeout")
-            wait_timeout = int(cursor.fetchone()[0])
-        try:
-            seconds = recycle_after(settings.recycle, wait_timeout)
-        except PoolConfigurationError as error:
-            # The boot check refuses this; here the server has changed since, and requests must go on.
-            log.warning("%s Going on with 80 %% of wait_timeout.", error)
-            seconds = recycle_after(None, wait_timeout)
-        engine.pool._recycle = seconds  # noqa: SLF001 - SQLAlchemy offers no setter; `recreate` keeps it
-
-
-def _watch_over_the_idle(engine: Engine, settings: PoolSettings) -> None:
-    @event.listens_for(engine, "checkin")
-    def note_when_it_came_back(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
-        record.info[IDLE_SINCE] = time.monotonic()
-
-    @event.listens_for(engine, "checkout")
-    def ping_if_idle(dbapi_connection: Any, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
-        since = record.info.get(IDLE_SINCE)
-        idle = None if since is None else time.monotonic() - since
-        if is_worth_a_ping(idle, settings.ping_after) and not driver.answers(
-            dbapi_connection, min(PING_WITHIN, settings.read_timeout), settings.read_timeout
-        ):
-            # Not InvalidatePoolError: one dead connection says nothing about the others, which are asked in their turn.
-            raise DisconnectionError("The connection was lost while it lay idle.")
+    @event.listens_for(engine, "begin")
+    def begin_transaction(connection: Any) -> None:
+        if not connection.get_execution_options().get(READS, False):
+            connection.exec_driver_sql("BEGIN")
 
 
 def _prepare_sqlite(engine: Engine) -> None:

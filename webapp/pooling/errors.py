@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeoutError
 
 
@@ -25,10 +28,22 @@ class PoolFullError(PoolTimeoutError):
     """So many wait already that waiting was not begun."""
 
 
-def full_pool(trouble: str, limit: float, *, in_use: int, waiting: int, oldest: float) -> str:
-    """Return the sentence of a pool that cannot serve: what happened, its state, what to do; `oldest` in seconds."""
+class Crowded(Protocol):
+    """What the sentence below wants to know of a pool."""
+
+    describe_holders: Callable[[], str]
+
+    def checkedout(self) -> int: ...  # noqa: D102
+    def waiting(self) -> int: ...  # noqa: D102
+    def oldest_wait(self) -> float: ...  # noqa: D102
+
+
+def full_pool(trouble: str, limit: float, pool: Crowded) -> str:
+    """Return the sentence of a pool that cannot serve: what happened, its state, who holds what, what to do."""
+    holders = pool.describe_holders()
     return (
-        f"QueuePool limit of {limit:g} connections reached: {trouble}. {in_use} are in use, "
-        f"{waiting} threads wait, the first for {oldest:.2f} s. Hold connections shorter (none while rendering "
-        "or calling out), raise the pool's size within max_connections, or take fewer requests at once."
+        f"QueuePool limit of {limit:g} connections reached: {trouble}. {pool.checkedout()} are in use, "
+        f"{pool.waiting()} threads wait, the first for {pool.oldest_wait():.2f} s. {holders}{' ' if holders else ''}"
+        "Hold connections shorter (none while rendering or calling out), raise the pool's size within "
+        "max_connections, or take fewer requests at once."
     )

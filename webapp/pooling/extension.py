@@ -76,9 +76,12 @@ def transaction() -> AbstractContextManager[Connection]:
     return pooling_of_this_app().work.transaction()
 
 
-def transact(deed: Callable[[Connection], Result]) -> Result:
-    """Do `deed` in a transaction of the current app, again when another one got in its way."""
-    return pooling_of_this_app().work.transact(deed)
+def transact(deed: Callable[[Connection], Result], *, idempotent: bool = False) -> Result:
+    """Do `deed` in a transaction of the current app, again when another one got in its way.
+
+    An `idempotent` deed is also repeated when the connection is lost; see `Work.transact`.
+    """
+    return pooling_of_this_app().work.transact(deed, idempotent=idempotent)
 
 
 class _GivesBack:

@@ -1,12 +1,17 @@
-"""How old a connection may grow, and when it is worth a ping. Pure arithmetic."""
+"""How old a connection may grow, when it is worth a ping, and when it is no longer needed. Pure."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
 
 from webapp.pooling.errors import PoolConfigurationError
 
 SHARE_OF_WAIT_TIMEOUT = 0.8
 PING_WITHIN = 0.5
 """Seconds a server has to answer a ping; one that is slower will not do better with a statement."""
+FORGIVE_AFTER = 60.0
+"""Seconds without a cut-off after which the window doubles again."""
 
 
 def recycle_after(configured: int | None, wait_timeout: int) -> int:
@@ -30,10 +35,65 @@ def recycle_after(configured: int | None, wait_timeout: int) -> int:
     return min(configured, limit)
 
 
-def is_worth_a_ping(idle: float | None, window: float) -> bool:
-    """Say whether a connection should be asked before it is used; `idle` in seconds, None for a new one.
+@dataclass(slots=True)
+class Window:
+    """How long a connection may lie idle and still be used unasked; it learns.
 
-    A ping is a round trip. One that was used a moment ago is alive; only while it lies idle can
-    the server, or something in between, have dropped it.
+    A ping is a round trip. A connection that was used a moment ago is alive; only while it lies
+    idle can the server, or something in between, have dropped it. `longest` is what the operator
+    allows, and never more than half of the server's wait_timeout. Where a connection is found
+    cut off that was trusted unasked, the window shrinks to half of the time it had been idle, and
+    doubles again with every minute that passes without another. All times are seconds,
+    moments monotonic.
     """
-    return idle is not None and idle >= window
+
+    longest: float
+    shrunk_to: float = 0.0
+    shrunk_at: float | None = None
+
+    def learn_wait_timeout(self, wait_timeout: float) -> None:
+        """Stay well below the idle time after which the server itself hangs up."""
+        self.longest = min(self.longest, wait_timeout / 2)
+
+    def was_cut_off(self, idle: float, now: float) -> None:
+        """Note that a connection was dead which had been trusted after so long an idle time."""
+        if idle <= self.seconds(now):
+            self.shrunk_to, self.shrunk_at = idle / 2, now
+
+    def seconds(self, now: float) -> float:
+        """Return the window at this moment."""
+        if self.shrunk_at is None:
+            return self.longest
+        doublings = min(int((now - self.shrunk_at) / FORGIVE_AFTER), 40)
+        # From a millisecond on: what shrank to nothing could not be doubled.
+        grown = self.shrunk_to if not doublings else max(self.shrunk_to, 0.001) * 2.0**doublings
+        return min(self.longest, grown)
+
+    def is_worth_a_ping(self, idle: float | None, now: float) -> bool:
+        """Say whether a connection should be asked before it is used; `idle` is None for a new one."""
+        return idle is not None and idle >= self.seconds(now)
+
+
+class Chore(StrEnum):
+    """What the housekeeper does with an idle connection."""
+
+    NOTHING = "nothing"
+    RENEW = "age"
+    RETIRE = "idle"
+    PING = "ping"
+
+
+def chore(
+    *, unused: float, unseen: float, is_expired: bool, is_spare: bool, retire_after: float, ping_every: float
+) -> Chore:
+    """Say what is due for a connection that lies idle.
+
+    `unused` is the time since somebody used it, `unseen` since it was last known to be alive, in
+    seconds; `is_spare` when more lie idle than are kept in any case. Idle connections are
+    lent last in, first out: one that nobody used for `retire_after` was not needed for so long.
+    """
+    if is_expired:
+        return Chore.RENEW
+    if is_spare and unused >= retire_after:
+        return Chore.RETIRE
+    return Chore.PING if unseen >= ping_every else Chore.NOTHING

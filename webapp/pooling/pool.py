@@ -20,14 +20,16 @@ import math
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection, QueuePool
 
 from webapp.pooling import deadlines, errors
 from webapp.pooling.errors import PoolFullError, PoolShedError, PoolTimeoutError
-from webapp.pooling.record import FairRecord
+from webapp.pooling.record import FairRecord, close_all
 from webapp.pooling.shedding import CoDel
+from webapp.pooling.statistics import PoolStatistics
 from webapp.pooling.waiters import Line, Waiter
 
 
@@ -43,6 +45,7 @@ class FairQueuePool(QueuePool):
         use_lifo: bool = True,  # noqa: FBT001, FBT002 - QueuePool's signature
         max_waiting: int | None = None,
         shedding: CoDel | None = None,
+        statistics: PoolStatistics | None = None,
         **kw: Any,
     ) -> None:
         """Make an empty pool; see QueuePool for what is not said here.
@@ -55,6 +58,7 @@ class FairQueuePool(QueuePool):
             use_lifo: lend the connection that was returned last.
             max_waiting: how many may wait; the next is refused at once. None: any number.
             shedding: turns waiters away when the pool is too slow for all. None: nobody is.
+            statistics: counts what happens; shared with those that `recreate` makes. None: nobody counts.
             kw: as for every pool.
         """
         Pool.__init__(self, creator, **kw)
@@ -64,6 +68,8 @@ class FairQueuePool(QueuePool):
         self._timeout = timeout  # type: ignore[assignment]
         self._use_lifo = use_lifo
         self._line = Line(max_waiting, shedding)
+        self.statistics = statistics
+        self.describe_holders: Callable[[], str] = str
         self._total = 0
         self._idle: deque[ConnectionPoolEntry] = deque()
         self._returned: deque[ConnectionPoolEntry] = deque()
@@ -71,6 +77,7 @@ class FairQueuePool(QueuePool):
 
     def _do_get(self) -> ConnectionPoolEntry:
         waiter = record = surplus = None
+        refused = False
         with self._lock:
             if self._returned:
                 surplus = self._place_returned()
@@ -78,10 +85,14 @@ class FairQueuePool(QueuePool):
                 record = self._idle.pop() if self._use_lifo else self._idle.popleft()
             elif self._total < self._limit:
                 self._total += 1
+            elif self._line.is_full():
+                refused = True
             else:
-                waiter = self._queue_up()
+                waiter = self._line.join()
         if surplus or self._returned:
             self._after_lock(surplus)
+        if refused:
+            raise self._turn_away(PoolFullError, "refused", f"{self.waiting()} already wait, no more may")
         if waiter is not None:
             record = self._wait(waiter)
         return record if record is not None else self._connect_in_own_slot()
@@ -91,7 +102,7 @@ class FairQueuePool(QueuePool):
         self._settle()
 
     def _create_connection(self) -> ConnectionPoolEntry:
-        return FairRecord(self)
+        return FairRecord(self, self.statistics)
 
     def _invalidate(
         self,
@@ -108,7 +119,7 @@ class FairQueuePool(QueuePool):
     def recreate(self) -> FairQueuePool:
         """Return an empty pool with the same arguments."""
         self.logger.info("Pool recreating")
-        return self.__class__(
+        pool = self.__class__(
             self._creator,
             pool_size=self._size,
             max_overflow=self._max_overflow,
@@ -116,6 +127,7 @@ class FairQueuePool(QueuePool):
             use_lifo=self._use_lifo,
             max_waiting=self._line.most,
             shedding=self._line.shedding and self._line.shedding.again(),
+            statistics=self.statistics,
             pre_ping=self._pre_ping,
             recycle=self._recycle,
             echo=self.echo,
@@ -124,6 +136,8 @@ class FairQueuePool(QueuePool):
             _dispatch=self.dispatch,
             dialect=self._dialect,
         )
+        pool.describe_holders = self.describe_holders
+        return pool
 
     def dispose(self) -> None:
         """Close what is idle; what is lent is closed when it comes back, unless somebody waits for it."""
@@ -133,7 +147,7 @@ class FairQueuePool(QueuePool):
             self._total -= len(self._idle)
             self._idle.clear()
             self._grant_free_slots()
-        self._after_lock(surplus)
+        self._after_lock(surplus, "disposed")
         self.logger.info("Pool disposed. %s", self.status())
 
     def resize(self, pool_size: int, max_overflow: int | None = None) -> None:
@@ -189,11 +203,6 @@ class FairQueuePool(QueuePool):
         most = math.inf if self._max_overflow == -1 else self._size + self._max_overflow
         return most, self._size or math.inf
 
-    def _queue_up(self) -> Waiter:
-        if self._line.is_full():
-            raise PoolFullError(self._said(f"{self.waiting()} already wait, and no more than that may"))
-        return self._line.join()
-
     def _place_returned(self) -> list[ConnectionPoolEntry] | None:
         """Hand what came back to whoever is first; return what has to be closed."""
         surplus: list[ConnectionPoolEntry] | None = None
@@ -224,21 +233,13 @@ class FairQueuePool(QueuePool):
             finally:
                 self._lock.release()
             if surplus:
-                self._close_all(surplus)
+                close_all(surplus, "surplus")
 
-    def _after_lock(self, surplus: list[ConnectionPoolEntry] | None = None) -> None:
+    def _after_lock(self, surplus: list[ConnectionPoolEntry] | None = None, why: str = "surplus") -> None:
         if self._returned:
             self._settle()
         if surplus:
-            self._close_all(surplus)
-
-    def _close_all(self, surplus: list[ConnectionPoolEntry]) -> None:
-        for record in surplus:
-            try:
-                record.close()
-            except Exception:
-                # A `close` listener's; the slot is free already, and the others must be closed too.
-                self.logger.exception("A listener raised while a connection was closed")
+            close_all(surplus, why)
 
     def _connect_in_own_slot(self) -> ConnectionPoolEntry:
         try:
@@ -257,7 +258,7 @@ class FairQueuePool(QueuePool):
         """Return what the waiter was granted: a connection, or None for the right to make one."""
         try:
             step = self._line.shedding.interval if self._line.shedding is not None else math.inf
-            waiter.wait(self._longest_wait(), step, self._look_for_stall)
+            waiter.wait(deadlines.at_most(self._timeout), step, self._look_for_stall)
         except BaseException:
             # Ctrl-C or the like while waiting: what was granted in the same moment goes to the next.
             self._leave_queue(waiter)
@@ -266,12 +267,15 @@ class FairQueuePool(QueuePool):
             raise
         if not waiter.granted:
             self._leave_queue(waiter)
-        if waiter.granted:
-            return waiter.record
         waited = time.monotonic() - waiter.since
+        if waiter.granted:
+            if self.statistics is not None:
+                self.statistics.waited(waited)
+            return waiter.record
         if waiter.turned_away:
-            raise PoolShedError(self._said(f"even the shortest wait is too long; turned away after {waited:.2f} s"))
-        raise PoolTimeoutError(self._said(f"none came back within {waited:.2f} s"))
+            trouble = f"even the shortest wait is too long; turned away after {waited:.2f} s"
+            raise self._turn_away(PoolShedError, "shed", trouble)
+        raise self._turn_away(PoolTimeoutError, "timeout", f"none came back within {waited:.2f} s")
 
     def _look_for_stall(self) -> None:
         with self._lock:
@@ -290,11 +294,7 @@ class FairQueuePool(QueuePool):
         else:
             self._give_slot_back()
 
-    def _longest_wait(self) -> float:
-        bounds = [bound for bound in (self._timeout, deadlines.remaining()) if bound is not None]
-        return min(bounds, default=math.inf)
-
-    def _said(self, trouble: str) -> str:
-        return errors.full_pool(
-            trouble, self._limit, in_use=self.checkedout(), waiting=self.waiting(), oldest=self.oldest_wait()
-        )
+    def _turn_away(self, kind: type[PoolTimeoutError], why: str, trouble: str) -> PoolTimeoutError:
+        if self.statistics is not None:
+            self.statistics.turned_away(why)
+        return kind(errors.full_pool(trouble, self._limit, self))

@@ -7,13 +7,20 @@ offers no hook for either, so its two private steps are named here and nowhere e
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 import time
+from collections.abc import Iterable
+from math import frexp
 from typing import Any
 
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool.base import Pool, _ConnectionRecord
+
+from webapp.pooling.statistics import OFFSET, Ledger, PoolStatistics
+
+log = logging.getLogger(__name__)
 
 JITTER = 0.25
 """Part of a connection's lifetime that is left to chance, so that equals do not expire together."""
@@ -25,29 +32,54 @@ class FairRecord(_ConnectionRecord):
     _soft_invalidate_time: float = 0
     _expires_at: float = math.inf
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, statistics: PoolStatistics | None) -> None:
         """Connect at once."""
         self._own_pool = pool
-        super().__init__(pool)
+        self._statistics = statistics
+        self._borrowed_at = 0.0
+        self.why_closed = "invalidated"
+        self.ledger: Ledger | None = statistics.take_ledger() if statistics is not None else None
+        try:
+            super().__init__(pool)
+        except BaseException:
+            self._give_ledger_back()
+            raise
 
     def _ConnectionRecord__connect(self) -> None:  # noqa: N802 - SQLAlchemy's name, mangled
+        began = time.monotonic()
         step: Any = super()
-        step._ConnectionRecord__connect()  # noqa: SLF001
+        step._ConnectionRecord__connect()
         self.starttime = time.monotonic()
-        recycle = self._own_pool._recycle  # noqa: SLF001 - the pool's record is part of the pool
+        recycle = self._own_pool._recycle
         share = 1 - JITTER * random.random()  # noqa: S311 - no secret
         self._expires_at = self.starttime + recycle * share if recycle > -1 else math.inf
+        if self.ledger is not None:
+            self.ledger.creates.note(self.starttime - began)
+
+    def _ConnectionRecord__close(self, *, terminate: bool = False) -> None:  # noqa: N802 - SQLAlchemy's name, mangled
+        if self._statistics is not None:
+            self._statistics.closed(self.why_closed)
+        step: Any = super()
+        step._ConnectionRecord__close(terminate=terminate)
+
+    def is_expired(self) -> bool:
+        """Say whether the connection has reached its age."""
+        return time.monotonic() >= self._expires_at
 
     def get_connection(self) -> DBAPIConnection:
         """Return the connection, renewed when it is too old or was declared dead."""
+        ledger = self.ledger
+        if ledger is not None:
+            ledger.borrows += 1
+            self._borrowed_at = time.monotonic()
         connection = self.dbapi_connection
         if connection is not None:
-            declared_dead = max(self._own_pool._invalidate_time, self._soft_invalidate_time)  # noqa: SLF001
+            declared_dead = max(self._own_pool._invalidate_time, self._soft_invalidate_time)
             expires_at = self._expires_at
             if declared_dead <= self.starttime and (expires_at == math.inf or time.monotonic() < expires_at):
                 return connection
-            step: Any = self
-            step._ConnectionRecord__close(terminate=True)  # noqa: SLF001
+            self.why_closed = "age" if declared_dead <= self.starttime else "invalidated"
+            self._ConnectionRecord__close(terminate=True)
         self.info.clear()
         self._ConnectionRecord__connect()
         connection = self.dbapi_connection
@@ -56,6 +88,7 @@ class FairRecord(_ConnectionRecord):
 
     def invalidate(self, e: BaseException | None = None, soft: bool = False) -> None:  # noqa: FBT001, FBT002
         """Declare the connection dead, or with `soft` unfit for another checkout."""
+        self.why_closed = "invalidated" if e is None else "lost"
         try:
             super().invalidate(e, soft)
         finally:
@@ -68,7 +101,11 @@ class FairRecord(_ConnectionRecord):
             super().checkin(_fairy_was_created)  # which warns of a second checkin and does nothing
             return
         self.fairy_ref = None
-        pool, connection = self._own_pool, self.dbapi_connection
+        pool, connection, ledger = self._own_pool, self.dbapi_connection, self.ledger
+        if ledger is not None:
+            seconds = time.monotonic() - self._borrowed_at
+            ledger.uses[frexp(seconds + 1e-9)[1] + OFFSET] += 1
+            ledger.used += seconds
         try:
             while self.finalize_callback:
                 finalizer = self.finalize_callback.pop()
@@ -77,4 +114,26 @@ class FairRecord(_ConnectionRecord):
             if pool.dispatch.checkin:
                 pool.dispatch.checkin(connection, self)
         finally:
-            pool._return_conn(self)  # noqa: SLF001
+            pool._return_conn(self)
+
+    def leave(self, why: str) -> None:
+        """Close the connection for good: the place is no more."""
+        self.why_closed = why
+        try:
+            self.close()
+        finally:
+            self._give_ledger_back()
+
+    def _give_ledger_back(self) -> None:
+        ledger, self.ledger = self.ledger, None
+        if ledger is not None and self._statistics is not None:
+            self._statistics.give_ledger_back(ledger)
+
+
+def close_all(records: Iterable[Any], why: str) -> None:
+    """Close connections whose places are free already; a listener that raises keeps none of them open."""
+    for record in records:
+        try:
+            record.leave(why)
+        except Exception:
+            log.exception("A listener raised while a connection was closed")

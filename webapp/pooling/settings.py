@@ -35,7 +35,15 @@ class PoolSettings(BaseModel):
     recycle: int | None = Field(None, ge=1)
     """Age at which a connection is renewed. Default: 80 % of the server's wait_timeout."""
     ping_after: float = Field(0.5, ge=0, le=3600)
-    """A connection that lay idle for longer is pinged before it is used."""
+    """A connection that lay idle for longer is pinged before it is used; less where cut-offs were seen."""
+    retire_after: float = Field(300.0, gt=0, le=86_400)
+    """An idle connection that nobody used for so long is closed, except `keep`."""
+    keep: int = Field(1, ge=0, le=1000)
+    """How many idle connections are kept and kept alive in any case."""
+    ping_every: float = Field(15.0, gt=0, le=3600)
+    """Idle connections are asked so often, off the path of any request, whether they are alive."""
+    statistics: bool = True
+    """Count and time what the pool does."""
     connect_timeout: float = Field(1.0, gt=0, le=60)
     """For the TCP connection, and for each answer of the server until it is signed in."""
     read_timeout: float = Field(15.0, gt=0, le=3600)

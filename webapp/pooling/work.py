@@ -11,8 +11,8 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from webapp.pooling import driver
-from webapp.pooling.engine import READS
+from webapp.pooling import deadlines, driver
+from webapp.pooling.liveness import READS
 
 Result = TypeVar("Result")
 
@@ -33,7 +33,8 @@ class Work:
         """Borrow a connection for reading; a statement that writes is refused.
 
         Each statement is a round trip and nothing else. Each sees what was committed before it
-        began, as it would in a transaction too (read committed).
+        began, as it would in a transaction too (read committed). When the connection breaks, the
+        statement is asked once more on a new one in its place.
         """
         with self.engine.connect() as connection:
             connection.execution_options(**{READS: True})
@@ -49,18 +50,22 @@ class Work:
             yield connection
             connection.commit()
 
-    def transact(self, deed: Callable[[Connection], Result]) -> Result:
+    def transact(self, deed: Callable[[Connection], Result], *, idempotent: bool = False) -> Result:
         """Do `deed` in a transaction, and again from its start when another transaction got in its way.
 
         A deadlock or a lock wait rolls the whole transaction back on the server, so a deed
-        that touches nothing but its connection may be repeated. Nothing is held between tries.
+        that touches nothing but its connection may be repeated. When the connection is lost, nobody
+        knows whether the server has committed: only an `idempotent` deed, which may take effect
+        twice as well as once, is repeated then. Nothing is held between tries, and there is none
+        after the deadline.
         """
         for lost in range(TRIES - 1):
             try:
                 with self.transaction() as connection:
                     return deed(connection)
             except DBAPIError as error:
-                if not driver.is_contention(error):
+                may_repeat = driver.is_contention(error) or (idempotent and driver.is_lost(error))
+                if not may_repeat or deadlines.remaining() == 0:
                     raise
             time.sleep(FIRST_PAUSE * 2**lost * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
         with self.transaction() as connection:

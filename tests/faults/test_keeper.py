@@ -1,0 +1,237 @@
+"""What happens to connections while nobody uses them, and to reads when one breaks under them."""
+
+from __future__ import annotations
+
+import contextvars
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from tests.faults.test_freshness import SIZE, identities, identity, new_engine
+from tests.servers import Server
+from webapp.pooling import deadlines, keeper
+from webapp.pooling.pool import FairQueuePool
+from webapp.pooling.work import Work
+
+
+@pytest.fixture
+def make(server: Server) -> Iterator[Callable[..., Engine]]:
+    made: list[Engine] = []
+
+    def make(**values: object) -> Engine:
+        made.append(new_engine(server.url("poolproof"), **values))
+        return made[-1]
+
+    yield make
+    for engine in made:
+        assert pool_of(engine).checkedout() == 0
+        engine.dispose()
+
+
+def pool_of(engine: Engine) -> FairQueuePool:
+    assert isinstance(engine.pool, FairQueuePool)
+    return engine.pool
+
+
+def closed(engine: Engine) -> dict[str, int]:
+    statistics = pool_of(engine).statistics
+    assert statistics is not None
+    return statistics.snapshot().closed
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not happen"
+        time.sleep(0.01)
+
+
+def test_connections_that_nobody_needs_are_closed_except_one(make: Callable[..., Engine]) -> None:
+    engine = make(retire_after=0.3)
+    identities(engine)
+    wait_until(lambda: pool_of(engine).checkedin() == 1)
+    time.sleep(0.5)
+    assert pool_of(engine).checkedin() == 1
+    assert closed(engine) == {"idle": SIZE - 1}
+
+
+def test_connections_in_use_by_turns_are_kept_while_those_behind_them_go(make: Callable[..., Engine]) -> None:
+    engine = make(retire_after=0.4, ping_every=0.1)
+    identities(engine)
+    used = set()
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        with engine.connect() as connection:
+            used.add(identity(connection))
+        time.sleep(0.02)
+    assert len(used) == 1, "the pings of the others must not change the order of use"
+    assert pool_of(engine).checkedin() == 1
+
+
+def test_a_dead_connection_is_found_before_anybody_asks_for_it(server: Server, make: Callable[..., Engine]) -> None:
+    engine = make(ping_every=0.2, ping_after=60)
+    victim = min(identities(engine))
+    server.execute(f"KILL {victim}")
+    wait_until(lambda: closed(engine) == {"lost": 1})
+    assert pool_of(engine).checkedin() == SIZE - 1
+    assert victim not in identities(engine)
+
+
+def test_idle_connections_outlive_the_servers_wait_timeout(server: Server, make: Callable[..., Engine]) -> None:
+    server.execute("SET GLOBAL wait_timeout = 3")
+    try:
+        engine = make(ping_every=0.5, ping_after=60, keep=SIZE)
+        before = identities(engine)
+        for record in pool_of(engine)._idle:
+            # Their age would renew them first.
+            record._expires_at = math.inf  # type: ignore[attr-defined]
+        time.sleep(5)
+        after = identities(engine)
+    finally:
+        server.execute("SET GLOBAL wait_timeout = 28800")
+    assert after == before
+
+
+def test_connections_that_are_too_old_are_renewed_off_the_path_of_requests(make: Callable[..., Engine]) -> None:
+    engine = make(recycle=1)
+    identities(engine)
+    wait_until(lambda: closed(engine) == {"age": SIZE})
+
+
+def test_a_single_killed_connection_does_not_empty_the_pool_even_in_mid_use(
+    server: Server, make: Callable[..., Engine]
+) -> None:
+    engine = make(ping_after=60)
+    before = identities(engine)
+    with engine.connect() as connection:
+        victim = identity(connection)
+        server.execute(f"KILL {victim}")
+        with pytest.raises(DBAPIError):
+            connection.execute(text("SELECT 1"))
+    assert before - identities(engine) == {victim}
+
+
+def test_a_restarted_server_empties_the_pool(server: Server, make: Callable[..., Engine]) -> None:
+    engine = make(ping_after=60, keep=SIZE)
+    for _ in range(30):
+        # The numbers that the server gives to connections are well above those of its first ones.
+        server.execute("SELECT 1")
+    identities(engine)
+    server.restart("--max-connections=12")
+    with engine.connect() as connection, pytest.raises(DBAPIError):
+        connection.execute(text("SELECT 1"))
+    # One request has paid; with a window of a minute each of the others would have.
+    assert len(identities(engine)) == SIZE
+
+
+def test_a_read_survives_the_death_of_its_connection(server: Server, make: Callable[..., Engine]) -> None:
+    engine = make(ping_after=60)
+    with Work(engine).read() as connection:
+        victim = identity(connection)
+        server.execute(f"KILL {victim}")
+        assert identity(connection) != victim
+        assert connection.execute(text("SELECT @@session.time_zone")).scalar_one() == "+00:00"
+
+
+def test_a_read_survives_being_killed_while_it_runs(server: Server, make: Callable[..., Engine]) -> None:
+    engine = make()
+    with Work(engine).read() as connection:
+        victim = identity(connection)
+        killer = threading.Timer(0.3, lambda: server.execute(f"KILL {victim}"))
+        killer.start()
+        assert connection.execute(text("SELECT SLEEP(1)")).scalar_one() == 0
+        killer.join()
+
+
+def test_a_read_is_not_asked_again_after_its_deadline(server: Server, make: Callable[..., Engine]) -> None:
+    engine = make()
+
+    def late() -> None:
+        deadlines.begin(0.2)
+        with Work(engine).read() as connection:
+            victim = identity(connection)
+            threading.Timer(0.5, lambda: server.execute(f"KILL {victim}")).start()
+            connection.execute(text("SELECT SLEEP(1)"))
+
+    with pytest.raises(DBAPIError):
+        in_a_context_of_its_own(late)
+
+
+def test_an_idempotent_transaction_survives_a_lost_connection_and_no_other_does(
+    server: Server, make: Callable[..., Engine]
+) -> None:
+    server.execute("DROP TABLE IF EXISTS survivors", database="poolproof")
+    server.execute("CREATE TABLE survivors (number INT PRIMARY KEY)", database="poolproof")
+    engine, tries = make(), []
+
+    def deed(connection: object) -> None:
+        tries.append(1)
+        connection.execute(text("INSERT INTO survivors VALUES (1) ON DUPLICATE KEY UPDATE number = 1"))  # type: ignore[attr-defined]
+        if len(tries) == 1:
+            server.execute(f"KILL {identity(connection)}")  # type: ignore[arg-type]
+
+    with pytest.raises(DBAPIError):
+        Work(engine).transact(deed)
+    assert server.execute("SELECT * FROM survivors", database="poolproof") == []
+    tries.clear()
+    Work(engine).transact(deed, idempotent=True)
+    assert len(tries) == 2
+    assert server.execute("SELECT * FROM survivors", database="poolproof") == [(1,)]
+
+
+def test_a_cut_off_of_a_trusted_connection_makes_the_pool_more_careful(
+    server: Server, make: Callable[..., Engine]
+) -> None:
+    engine = make(ping_after=60)
+    victim = min(identities(engine))
+    for number in identities(engine):
+        server.execute(f"KILL {number}")
+    with engine.connect() as connection, pytest.raises(DBAPIError):
+        connection.execute(text("SELECT 1"))
+    time.sleep(0.05)
+    # The others are asked now before they are used.
+    assert victim not in identities(engine)
+
+
+def test_what_the_keeper_has_taken_counts_as_in_use(make: Callable[..., Engine]) -> None:
+    engine = make()
+    identities(engine)
+    pool = pool_of(engine)
+    taken = keeper.take_idle(pool, lambda record, idle: keeper.Chore.PING)
+    assert taken is not None
+    assert (pool.checkedout(), pool.checkedin()) == (1, SIZE - 1)
+    keeper.put_back(pool, taken[0])
+    assert (pool.checkedout(), pool.checkedin()) == (0, SIZE)
+
+
+def test_whoever_waits_gets_what_the_keeper_gives_back(make: Callable[..., Engine]) -> None:
+    engine = make()
+    identities(engine)
+    pool = pool_of(engine)
+    taken = keeper.take_idle(pool, lambda record, idle: keeper.Chore.PING)
+    assert taken is not None
+    held = [engine.connect() for _ in range(SIZE - 1)]
+    served = threading.Event()
+
+    def wait() -> None:
+        with closing(engine.connect()):
+            served.set()
+
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    wait_until(lambda: pool.waiting() == 1)
+    keeper.put_back(pool, taken[0])
+    assert served.wait(5)
+    waiter.join()
+    for connection in held:
+        connection.close()
+
+
+def in_a_context_of_its_own(deed: Callable[[], None]) -> None:
+    contextvars.copy_context().run(deed)

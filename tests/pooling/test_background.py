@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import os
+import threading
+import time
+import warnings
+from collections.abc import Callable
+
+from webapp.pooling.background import BackgroundThread
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not happen"
+        time.sleep(0.002)
+
+
+def test_no_thread_begins_before_it_is_needed_and_only_one_then() -> None:
+    before = threading.active_count()
+    thread = BackgroundThread("one", lambda: 60.0)
+    assert threading.active_count() == before
+    for _ in range(5):
+        thread.ensure()
+    assert threading.active_count() == before + 1
+    assert thread.stop()
+    assert threading.active_count() == before
+
+
+def test_the_deed_is_done_again_after_its_rest_and_at_once_when_woken() -> None:
+    done: list[int] = []
+    rests = iter([0.0, 0.0, 60.0])
+
+    def deed() -> float:
+        done.append(1)
+        return next(rests, 60.0)
+
+    thread = BackgroundThread("again", deed)
+    thread.ensure()
+    wait_until(lambda: len(done) == 3)
+    thread.wake()
+    wait_until(lambda: len(done) == 4)
+    thread.stop()
+
+
+def test_a_deed_that_raises_does_not_end_the_thread() -> None:
+    done: list[int] = []
+
+    def deed() -> float:
+        done.append(1)
+        if len(done) == 1:
+            raise RuntimeError("once")
+        return 60.0
+
+    thread = BackgroundThread("robust", deed)
+    thread.ensure()
+    wait_until(lambda: len(done) == 2)
+    thread.stop()
+
+
+def test_a_stopped_thread_can_begin_again() -> None:
+    thread = BackgroundThread("again", lambda: 60.0)
+    thread.ensure()
+    thread.stop()
+    thread.ensure()
+    assert thread.is_running()
+    thread.stop()
+
+
+def test_a_child_of_fork_has_a_thread_of_its_own() -> None:
+    thread = BackgroundThread("forked", lambda: 0.01)
+    thread.ensure()
+    with warnings.catch_warnings():
+        # Python warns of forks in a process with threads: that is what is tested.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if not child:
+        inherited = thread.is_running()
+        thread.ensure()
+        os._exit(0 if not inherited and thread.is_running() else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert thread.is_running()
+    thread.stop()
