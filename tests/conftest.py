@@ -152,8 +152,8 @@ def app_on_database(
         upgrade()
     yield app
     pooling = app.extensions["pooling"]
-    pooling.work.engine.dispose()
-    pooling.probe.engine.dispose()
+    for _, engine in pooling.lanes:
+        engine.dispose()
 
 
 @pytest.fixture

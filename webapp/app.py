@@ -75,7 +75,8 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
     with app.app_context():
         engine = db.engine
     header = "X-Request-Timeout" if settings.poolproof.trusted_proxies else None
-    fleet = Fleet(settings.poolproof.workers, settings.poolproof.threads)
+    service = settings.poolproof
+    fleet = Fleet(service.workers, service.threads, service.background_processes)
     pooling.init_app(app, engine, settings.pool, fleet, deadline_header=header)
 
 

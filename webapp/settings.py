@@ -38,6 +38,8 @@ class ServiceSettings(BaseModel):
     bind: str = "127.0.0.1:8000"
     workers: int = Field(2, ge=1, le=64)
     threads: int = Field(8, ge=1, le=256)
+    background_processes: int = Field(1, ge=0, le=64)
+    """How many commands (imports, collections) run beside the workers at the same time."""
     log_format: Literal["json", "text"] = "json"
     secure_cookies: bool = False
     """Send cookies over HTTPS only; set it when a proxy in front speaks TLS."""

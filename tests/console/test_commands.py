@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from flask import Flask
@@ -31,7 +32,7 @@ def test_the_doctor_fails_when_the_fleet_does_not_fit(app: Flask, database: str)
     if database == "sqlite":
         pytest.skip("SQLite has no limit of connections")
     pooling: Pooling = app.extensions["pooling"]
-    app.extensions["pooling"] = Pooling(pooling.settings, Fleet(40, 40), pooling.work, pooling.probe)
+    app.extensions["pooling"] = replace(pooling, fleet=Fleet(40, 40))
     try:
         result = app.test_cli_runner().invoke(poolproof(lambda: app), ["doctor"])
     finally:

@@ -12,8 +12,8 @@ from tests.servers import Server, new_server
 
 @pytest.fixture(scope="module")
 def server(server_flavour: Flavour, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that these tests may restart and reconfigure; it has 12 connections."""
-    server = new_server(server_flavour, tmp_path_factory.mktemp("faults") / "server", "--max-connections=12")
+    """A server that these tests may restart and reconfigure; it has 20 connections."""
+    server = new_server(server_flavour, tmp_path_factory.mktemp("faults") / "server", "--max-connections=20")
     server.create_database("poolproof")
     yield server
     server.stop()

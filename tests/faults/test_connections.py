@@ -17,7 +17,7 @@ from tests.serving import Service, environment_for, poolproof, serving
 
 CLIENTS = 16
 STORM_SECONDS = 8.0
-# What fits twelve connections, also while it reloads: 1 × 3 × 2 + 2.
+# What fits twenty connections, also while it reloads: 1 × (2 + 2 + 1) × 2 + 1 × 3 + 2.
 SMALL = {"POOLPROOF_WORKERS": "1", "POOLPROOF_THREADS": "2"}
 
 
@@ -67,7 +67,7 @@ def test_sixteen_clients_at_once_see_no_error_and_never_exceed_the_pool(server: 
                 one.result()
     assert set(statuses) == {200, 201}
     assert sum(statuses.values()) > CLIENTS * 6
-    # The request threads' pool, and the one connection that only /readyz uses.
+    # The request threads' lane, and the console's one connection that /readyz uses.
     assert 1 < most <= workers * (threads + 1)
 
 
@@ -75,14 +75,14 @@ def test_a_restart_and_idle_connections_that_the_server_closes_cost_no_request(s
     with serving(server.url("poolproof"), tmp_path, **SMALL) as service:
         addresses = ["/", "/api/v1/quizzes", "/readyz"]
         before = [httpx.get(service.address + address).status_code for address in addresses]
-        server.restart("--max-connections=12", "--wait-timeout=2")
+        server.restart("--max-connections=20", "--wait-timeout=2")
         try:
             time.sleep(5)
             after = [httpx.get(service.address + address).status_code for address in addresses * 4]
             time.sleep(3)
             later = [httpx.get(service.address + address).status_code for address in addresses * 4]
         finally:
-            server.restart("--max-connections=12")
+            server.restart("--max-connections=20")
     assert set(before + after + later) == {200}
 
 
@@ -92,7 +92,7 @@ def test_while_the_server_is_gone_requests_get_503_soon_and_afterwards_200(serve
         began = time.monotonic()
         away = [httpx.get(service.address + address, timeout=10) for address in ("/api/v1/quizzes", "/readyz")]
         took = time.monotonic() - began
-        server.start("--max-connections=12")
+        server.start("--max-connections=20")
         back = [httpx.get(service.address + address, timeout=10) for address in ("/api/v1/quizzes", "/readyz")]
         alive = httpx.get(f"{service.address}/healthz")
     assert [answer.status_code for answer in away] == [503, 503]
@@ -145,7 +145,7 @@ def test_a_configured_age_above_wait_timeout_stops_the_start_with_both_numbers(s
 def test_a_fleet_that_does_not_fit_is_not_started_and_told_the_arithmetic(server: Server, tmp_path: Path) -> None:
     refused = serve(server.url("poolproof"), tmp_path, POOLPROOF_WORKERS="2", POOLPROOF_THREADS="8")
     assert refused.returncode == 1
-    assert "2 workers × 9 connections × 2 while reloading + 2 in reserve = 38" in refused.stderr
+    assert "2 workers × (8 interactive + 2 background + 1 console) × 2 while reloading" in refused.stderr
     assert "Raise max_connections to" in refused.stderr
     assert "Traceback" not in refused.stderr
 

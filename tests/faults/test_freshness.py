@@ -67,7 +67,7 @@ def test_when_all_are_killed_no_request_notices(server: Server, engine: Engine) 
 
 def test_a_restart_between_two_requests_is_not_noticed(server: Server, engine: Engine) -> None:
     identities(engine)
-    server.restart("--max-connections=12")
+    server.restart("--max-connections=20")
     assert len(identities(engine)) == SIZE
 
 

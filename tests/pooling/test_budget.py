@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from webapp.pooling.budget import Finding, Fleet, Level, connections_at_most, examine
+from webapp.pooling.budget import Finding, Fleet, Level, examine, need_of
 from webapp.pooling.server import ServerFacts
 from webapp.pooling.settings import PoolSettings
 
 SERVER = ServerFacts(
     "mysql", "9.7.4", wait_timeout=28800, max_connections=151, max_used_connections=20, others=3
 )  # fmt: skip
-FLEET = Fleet(workers=2, threads=8)
+FLEET = Fleet(workers=2, threads=8, background_processes=1)
 
 
 def settings(**values: object) -> PoolSettings:
@@ -30,33 +30,39 @@ def test_the_defaults_on_an_ordinary_server_are_all_well() -> None:
 
 def test_the_budget_is_shown_with_its_arithmetic() -> None:
     assert finding("max_connections").sentence == (
-        "2 workers × 9 connections × 2 while reloading + 2 in reserve = 38; max_connections = 151 − 3 of others = 148."
+        "2 workers × (8 interactive + 2 background + 1 console) × 2 while reloading + 1 background processes × 3 "
+        "+ 2 in reserve = 49; max_connections = 151 − 3 of others = 148."
     )
 
 
 @pytest.mark.parametrize(
     ("pool", "at_most"),
-    [({}, 18), ({"size": 3}, 8), ({"size": 3, "overflow": 2}, 12), ({"class": "null"}, 18)],
+    [
+        ({}, 22),
+        ({"size": 3}, 12),
+        ({"size": 3, "overflow": 2}, 16),
+        ({"class": "null"}, 22),
+        ({"background": 4}, 26),
+        ({"class": "null", "nesting": 2}, 38),
+    ],
 )
-def test_the_fleet_opens_at_most_what_its_pools_allow_and_one_for_readiness(
-    pool: dict[str, object], at_most: int
-) -> None:
-    assert connections_at_most(FLEET, settings(**pool)) == at_most
+def test_the_workers_open_at_most_what_their_lanes_allow(pool: dict[str, object], at_most: int) -> None:
+    assert need_of(FLEET, settings(**pool)).of_the_workers == at_most
 
 
-@pytest.mark.parametrize(("allowed", "level"), [(41, Level.OK), (40, Level.FAIL)])
+@pytest.mark.parametrize(("allowed", "level"), [(52, Level.OK), (51, Level.FAIL)])
 def test_the_last_connection_decides(allowed: int, level: Level) -> None:
     assert finding("max_connections", server=replace(SERVER, max_connections=allowed)).level is level
 
 
 def test_the_remedy_that_is_named_is_enough() -> None:
-    tight = replace(SERVER, max_connections=30)
+    tight = replace(SERVER, max_connections=36)
     remedy = finding("max_connections", server=tight).remedy
-    assert "Raise max_connections to 41 or more" in remedy
-    assert "POOL_SIZE to 5 or less" in remedy
-    assert finding("max_connections", server=replace(tight, max_connections=41)).level is Level.OK
-    assert finding("max_connections", server=tight, size=5).level is Level.OK
-    assert finding("max_connections", server=tight, size=6).level is Level.FAIL
+    assert "Raise max_connections to 52 or more" in remedy
+    assert "POOL_SIZE to 4 or less" in remedy
+    assert finding("max_connections", server=replace(tight, max_connections=52)).level is Level.OK
+    assert finding("max_connections", server=tight, size=4).level is Level.OK
+    assert finding("max_connections", server=tight, size=5).level is Level.FAIL
 
 
 @pytest.mark.parametrize(
@@ -68,7 +74,14 @@ def test_the_remedy_that_is_named_is_enough() -> None:
         ("privileges", Level.WARN, "keeps free for the administrator", {"is_administrator": True}, {}),
         ("refused", Level.WARN, "7 connections were refused", {"refused": 7}, {}),
         ("overflow", Level.WARN, "opened and closed by turns", {}, {"overflow": 4}),
-        ("waiting", Level.WARN, "shedding is off", {}, {"size": 3, "shed_target": 0}),
+        ("waiting", Level.FAIL, "shedding is off", {}, {"size": 3, "shed_target": 0}),
+        (
+            "nesting",
+            Level.FAIL,
+            "8 request threads × (2 connections at once − 1) + 1 = 9",
+            {},
+            {"nesting": 2, "size": 8},
+        ),
     ],
 )
 def test_each_bad_configuration_has_a_finding_of_its_own(

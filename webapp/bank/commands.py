@@ -12,7 +12,7 @@ import click
 from webapp.bank import imports
 from webapp.bank.formats.records import ByteStream, UnreadableError
 from webapp.bank.imports import DryRun, Format, Report, Store
-from webapp.pooling.extension import read, transact
+from webapp.pooling.extension import pooling_of_this_app
 
 
 class _Counted:
@@ -47,7 +47,8 @@ def import_items(files: tuple[str, ...], chosen: str | None, category: str | Non
     same. The exit status is 1 only when a file could not be read to its end.
     """
     formats = [_format_of(file, chosen) for file in files]
-    store: Store = DryRun(read) if dry_run else imports.into(transact)
+    work = pooling_of_this_app().background
+    store: Store = DryRun(work.read) if dry_run else imports.into(work.transact)
     reports = [Report() for _ in files]
     failed = False
     for file, file_format, report in zip(files, formats, reports, strict=True):

@@ -1,9 +1,10 @@
 """Does it fit? The arithmetic of connections, in findings an operator can act on. Pure.
 
-    workers × (pool + overflow + 1) × 2 + reserve  ≤  max_connections − what others use
+    workers × (interactive + background + console) × 2 + background processes × (background + 1) + reserve
+        ≤ max_connections − what others use
 
-The one is the connection that only /readyz uses. Twice, because a reload (HUP) starts the
-new workers before it stops the old ones.
+Twice, because a reload (HUP) starts the new workers before it stops the old ones. A
+background process is a command (an import, a collection) that runs beside the workers.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from webapp.pooling.settings import PoolSettings
 RESERVE = 2
 """Connections left for people with a client in their hand: an operator, a migration."""
 WHILE_RELOADING = 2
+CONSOLE = 1
 
 
 class Level(StrEnum):
@@ -42,20 +44,61 @@ class Finding:
 
 @dataclass(frozen=True)
 class Fleet:
-    """How many processes and request threads there are."""
+    """How many processes there are, and how many request threads each worker has."""
 
     workers: int
     threads: int
+    background_processes: int = 0
 
 
-def connections_at_most(fleet: Fleet, pool: PoolSettings) -> int:
-    """Return how many connections the fleet opens at most while nothing is reloaded."""
-    return fleet.workers * (_of_one_process(fleet, pool) + 1)
+@dataclass(frozen=True)
+class Need:
+    """What the fleet opens at most: each lane of each worker, and the processes beside them."""
+
+    fleet: Fleet
+    interactive: int
+    background: int
+    console: int
+
+    @property
+    def of_a_worker(self) -> int:
+        """All lanes of one worker."""
+        return self.interactive + self.background + self.console
+
+    @property
+    def of_the_workers(self) -> int:
+        """All workers, while nothing is reloaded."""
+        return self.fleet.workers * self.of_a_worker
+
+    @property
+    def of_the_others(self) -> int:
+        """All background processes: each has its background lane, and one connection more to look things up."""
+        return self.fleet.background_processes * (self.background + 1)
+
+    @property
+    def at_most(self) -> int:
+        """Everything at once, while the workers are reloaded, with the reserve."""
+        return self.of_the_workers * WHILE_RELOADING + self.of_the_others + RESERVE
+
+    def __str__(self) -> str:
+        """Return the sum as an operator would write it down."""
+        workers, others = self.fleet.workers, self.fleet.background_processes
+        lanes = f"{self.interactive} interactive + {self.background} background + {self.console} console"
+        beside = f" + {others} background processes × {self.background + 1}" if others else ""
+        return (
+            f"{workers} workers × ({lanes}) × {WHILE_RELOADING} while reloading{beside} + {RESERVE} in reserve "
+            f"= {self.at_most}"
+        )
 
 
-def _of_one_process(fleet: Fleet, pool: PoolSettings) -> int:
+def need_of(fleet: Fleet, pool: PoolSettings) -> Need:
+    """Return how many connections the fleet may open."""
+    return Need(fleet, _interactive(fleet, pool), pool.background, CONSOLE)
+
+
+def _interactive(fleet: Fleet, pool: PoolSettings) -> int:
     if pool.pool_class == "null":
-        return fleet.threads
+        return fleet.threads * pool.nesting
     return (pool.size or fleet.threads) + pool.overflow
 
 
@@ -83,32 +126,32 @@ def _limits(fleet: Fleet, pool: PoolSettings, server: ServerFacts) -> Iterator[F
 
 
 def _limit(fleet: Fleet, pool: PoolSettings, name: str, allowed: int, others: int) -> Finding:
-    at_most = connections_at_most(fleet, pool)
-    need, have = at_most * WHILE_RELOADING + RESERVE, allowed - others
-    each = at_most // fleet.workers
-    sentence = (
-        f"{fleet.workers} workers × {each} connections × {WHILE_RELOADING} while reloading + {RESERVE} in reserve "
-        f"= {need}; {name} = {allowed} − {others} of others = {have}."
-    )
-    if need <= have:
+    need, have = need_of(fleet, pool), allowed - others
+    sentence = f"{need}; {name} = {allowed} − {others} of others = {have}."
+    if need.at_most <= have:
         return Finding(name, Level.OK, sentence)
-    fits = max(0, (have - RESERVE) // WHILE_RELOADING // fleet.workers - 1 - pool.overflow)
-    smaller = f"set POOL_SIZE to {fits} or less, " if fits else ""
-    remedy = f"Raise {name} to {need + others} or more, {smaller}or run fewer workers with more threads each."
+    for_a_worker = (have - RESERVE - need.of_the_others) // WHILE_RELOADING // fleet.workers
+    fits = for_a_worker - need.background - need.console - pool.overflow
+    smaller = f"set POOL_SIZE to {fits} or less, " if fits > 0 else ""
+    remedy = f"Raise {name} to {need.at_most + others} or more, {smaller}or run fewer workers with more threads each."
     # Without a reload it may fit; then nobody notices before the first one.
     return Finding(name, Level.FAIL, sentence, remedy)
 
 
 def _of_the_pool(fleet: Fleet, pool: PoolSettings) -> Iterator[Finding]:
-    size = _of_one_process(fleet, pool)
+    size, nesting = _interactive(fleet, pool), pool.nesting
+    never_waits = fleet.threads * nesting
     waits = f"{fleet.threads} request threads share {size} connections"
-    if size >= fleet.threads:
+    waits += f", each takes up to {nesting}" if nesting > 1 else ""
+    if size >= never_waits:
         yield Finding("waiting", Level.OK, f"{waits}: no request waits for a connection.")
     elif pool.shed_target:
         yield Finding("waiting", Level.OK, f"{waits}: requests wait, and are turned away when it lasts.")
     else:
-        remedy = f"Set POOL_SIZE to {fleet.threads}, or POOL_SHED_TARGET to 0.05."
-        yield Finding("waiting", Level.WARN, f"{waits} and shedding is off: an overload makes all wait.", remedy)
+        remedy = f"Set POOL_SIZE to {never_waits}, or POOL_SHED_TARGET to 0.05."
+        yield Finding("waiting", Level.FAIL, f"{waits} and shedding is off: an overload makes all wait.", remedy)
+    if nesting > 1:
+        yield _nesting(fleet.threads, nesting, size)
     yield Finding(
         "time-outs",
         Level.OK,
@@ -118,6 +161,18 @@ def _of_the_pool(fleet: Fleet, pool: PoolSettings) -> Iterator[Finding]:
     if pool.overflow:
         remedy = "Set POOL_OVERFLOW to 0 and POOL_SIZE to what you mean."
         yield Finding("overflow", Level.WARN, f"{pool.overflow} connections are opened and closed by turns.", remedy)
+
+
+def _nesting(threads: int, nesting: int, size: int) -> Finding:
+    # Each of the threads may hold all but its last connection; one more lets the first of them finish.
+    enough = threads * (nesting - 1) + 1
+    sentence = (
+        f"{threads} request threads × ({nesting} connections at once − 1) + 1 = {enough}; a worker's pool has {size}."
+    )
+    if size >= enough:
+        return Finding("nesting", Level.OK, sentence)
+    remedy = f"Set POOL_SIZE to {enough} or more, or hold one connection at a time and set POOL_NESTING to 1."
+    return Finding("nesting", Level.FAIL, f"{sentence} All threads could wait for each other.", remedy)
 
 
 def _renewal(pool: PoolSettings, server: ServerFacts) -> Finding:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from flask import Flask, current_app
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine
 
 from webapp.pooling import deadlines, holds
 from webapp.pooling.budget import Fleet
-from webapp.pooling.engine import engine_options, prepare_engine
-from webapp.pooling.probe import Probe, probe_settings
+from webapp.pooling.lanes import Lanes, open_lanes
+from webapp.pooling.probe import Probe
 from webapp.pooling.settings import PoolSettings
 from webapp.pooling.work import Work
 
@@ -33,7 +33,11 @@ class Pooling:
 
     settings: PoolSettings
     fleet: Fleet
+    lanes: Lanes
     work: Work
+    """On the interactive lane, for requests."""
+    background: Work
+    console: Work
     probe: Probe
 
 
@@ -50,11 +54,16 @@ def init_app(
     `deadline_header` names a header with seconds by which a trusted proxy shortens the
     deadline of a request; without a proxy that sets it anybody could.
     """
-    prepare_engine(engine, settings)
-    narrow = probe_settings(settings)
-    probe_engine = create_engine(engine.url, **engine_options(narrow, engine.url, threads=1))
-    prepare_engine(probe_engine, narrow)
-    pooling = Pooling(settings, fleet, Work(engine), Probe(probe_engine))
+    lanes = open_lanes(engine, settings)
+    pooling = Pooling(
+        settings,
+        fleet,
+        lanes,
+        Work(lanes.interactive),
+        Work(lanes.background),
+        Work(lanes.console),
+        Probe(lanes.console),
+    )
     app.extensions["pooling"] = pooling
     app.wsgi_app = _GivesBack(app.wsgi_app, settings.deadline, deadline_header)  # type: ignore[method-assign]
     return pooling

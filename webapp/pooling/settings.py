@@ -23,6 +23,10 @@ class PoolSettings(BaseModel):
     """Connections a process may hold. Default: as many as it has request threads."""
     overflow: int = Field(0, ge=0, le=1000)
     """Connections above `size`, closed on return. Overflow churns and blurs the budget."""
+    background: int = Field(2, ge=1, le=1000)
+    """Connections of a process for work that nobody waits for: imports, exports, the collector."""
+    nesting: int = Field(1, ge=1, le=16)
+    """Connections that one request may hold at once."""
     timeout: float = Field(2.0, gt=0, le=60)
     """How long a request waits for a connection before it gets 503."""
     max_waiting: int | None = Field(None, ge=0, le=100_000)
@@ -64,6 +68,16 @@ class PoolSettings(BaseModel):
                 f"POOL_READ_TIMEOUT is {self.read_timeout:g} s but a statement may take "
                 f"POOL_STATEMENT_TIMEOUT = {self.statement_timeout:g} s: legal statements would be cut off. "
                 "Set POOL_READ_TIMEOUT above it."
+            )
+        if self.size is not None and self.keep > self.size:
+            raise ValueError(
+                f"POOL_KEEP is {self.keep} but a pool has only POOL_SIZE = {self.size} connections: "
+                "so many can never lie idle. Set POOL_KEEP to that or less."
+            )
+        if self.timeout > self.deadline:
+            raise ValueError(
+                f"POOL_TIMEOUT is {self.timeout:g} s but a whole request has only POOL_DEADLINE = "
+                f"{self.deadline:g} s: it could spend all of it waiting. Set POOL_TIMEOUT below it."
             )
         if self.tls_ca is not None:
             if self.tls == "off":

@@ -1,0 +1,71 @@
+"""Three pools for three kinds of work, so that none can take the others' connections.
+
+interactive: request threads. background: what nobody waits for (imports, exports, the
+collector); patient, and never shed. console: one connection for those who look after the
+service, so that they see something when everything else is full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import URL, Engine, create_engine
+
+from webapp.pooling.engine import engine_options, prepare_engine
+from webapp.pooling.settings import PoolSettings
+
+PATIENCE = 60.0
+"""Seconds that background work waits for a connection."""
+CONSOLE_ANSWERS_WITHIN = 1.0
+STEP = CONSOLE_ANSWERS_WITHIN / 3
+"""Seconds for each of: waiting for the console's connection, reaching the server, its answer."""
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """The engines of one process; on an SQLite database in memory all three are the same."""
+
+    interactive: Engine
+    background: Engine
+    console: Engine
+
+    def __iter__(self) -> Iterator[tuple[str, Engine]]:
+        """Yield each lane's name and engine."""
+        yield "interactive", self.interactive
+        if self.background is not self.interactive:
+            yield "background", self.background
+            yield "console", self.console
+
+
+def open_lanes(interactive: Engine, settings: PoolSettings) -> Lanes:
+    """Prepare `interactive` and make the two other lanes on the same database; nothing is connected yet."""
+    prepare_engine(interactive, settings)
+    if settings.pool_class == "static":
+        return Lanes(interactive, interactive, interactive)
+    return Lanes(
+        interactive,
+        _lane(interactive.url, background_settings(settings)),
+        _lane(interactive.url, console_settings(settings)),
+    )
+
+
+def background_settings(settings: PoolSettings) -> PoolSettings:
+    """Return the settings of the lane for work that nobody waits for."""
+    own = {"size": settings.background, "timeout": PATIENCE, "max_waiting": None, "shed_target": 0.0}
+    return settings.model_copy(update={**_BOUNDED, **own})
+
+
+def console_settings(settings: PoolSettings) -> PoolSettings:
+    """Return the settings of a lane of one connection that never takes long."""
+    times = ("timeout", "connect_timeout", "read_timeout", "write_timeout", "statement_timeout")
+    return settings.model_copy(update={**_BOUNDED, "size": 1, **dict.fromkeys(times, STEP)})
+
+
+_BOUNDED = {"pool_class": "queue", "overflow": 0, "keep": 1}
+
+
+def _lane(url: URL, settings: PoolSettings) -> Engine:
+    engine = create_engine(url, **engine_options(settings, url, threads=1))
+    prepare_engine(engine, settings)
+    return engine
