@@ -152,8 +152,8 @@ def app_on_database(
         upgrade()
     yield app
     pooling = app.extensions["pooling"]
-    for _, engine in pooling.lanes:
-        engine.dispose()
+    for lane in pooling.lanes:
+        lane.engine.dispose()
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def test_a_forgotten_connection_is_taken_back_and_named_in_the_log(
 ) -> None:
     assert visitor.get("/forgets").text == "forgotten"
     assert small.out == 0
-    assert "1 connection(s) were still out" in caplog.text
+    assert "A connection of the interactive lane is orphaned: GET forgets" in caplog.text
 
 
 def test_a_stream_read_to_its_end_gives_back(small: Small, visitor: FlaskClient) -> None:

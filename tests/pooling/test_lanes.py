@@ -24,9 +24,9 @@ def lanes(pooling: Pooling) -> Iterator[Lanes]:
     url = pooling.work.engine.url
     lanes = open_lanes(create_engine(url, **engine_options(settings, url, threads=3)), settings)
     yield lanes
-    for _, engine in lanes:
-        assert pool_of(engine).checkedout() == 0
-        engine.dispose()
+    for lane in lanes:
+        assert pool_of(lane.engine).checkedout() == 0
+        lane.engine.dispose()
 
 
 def pool_of(engine: object) -> FairQueuePool:
@@ -36,7 +36,11 @@ def pool_of(engine: object) -> FairQueuePool:
 
 
 def test_each_lane_has_a_pool_of_its_own_size(lanes: Lanes) -> None:
-    assert {name: pool_of(engine).size() for name, engine in lanes} == {"interactive": 3, "background": 2, "console": 1}
+    assert {lane.name: pool_of(lane.engine).size() for lane in lanes} == {
+        "interactive": 3,
+        "background": 2,
+        "console": 1,
+    }
 
 
 def test_a_saturated_background_lane_makes_no_request_wait(lanes: Lanes) -> None:
@@ -44,39 +48,39 @@ def test_a_saturated_background_lane_makes_no_request_wait(lanes: Lanes) -> None
 
     def import_forever(_: int) -> None:
         while not done.is_set():
-            with lanes.background.connect() as connection:
+            with lanes.background.engine.connect() as connection:
                 connection.execute(text("SELECT 1"))
                 time.sleep(0.01)
 
     with ThreadPoolExecutor(8) as background:
         running = background.map(import_forever, range(8))
         deadline = time.monotonic() + 10
-        while pool_of(lanes.background).waiting() < 2:
+        while pool_of(lanes.background.engine).waiting() < 2:
             assert time.monotonic() < deadline, "the background lane does not fill"
         for _ in range(200):
-            with Work(lanes.interactive).read() as connection:
+            with Work(lanes.interactive.engine).read() as connection:
                 connection.execute(text("SELECT 1"))
         done.set()
         list(running)
-    statistics = pool_of(lanes.interactive).statistics
+    statistics = pool_of(lanes.interactive.engine).statistics
     assert statistics is not None
     waits = statistics.snapshot().waits
     assert (waits.counts[0], waits.count) == (200, 200)
 
 
 def test_the_console_has_its_connection_when_all_others_are_taken(lanes: Lanes) -> None:
-    held = [engine.connect() for engine in [lanes.interactive] * 3 + [lanes.background] * 2]
-    with lanes.console.connect() as connection:
+    held = [lane.engine.connect() for lane in [lanes.interactive] * 3 + [lanes.background] * 2]
+    with lanes.console.engine.connect() as connection:
         assert connection.execute(text("SELECT 1")).scalar_one() == 1
     for one in held:
         one.close()
 
 
 def test_the_console_is_told_soon_when_its_one_connection_is_taken(lanes: Lanes) -> None:
-    with lanes.console.connect():
+    with lanes.console.engine.connect():
         began = time.monotonic()
         with pytest.raises(SQLAlchemyTimeoutError):
-            lanes.console.connect()
+            lanes.console.engine.connect()
         assert time.monotonic() - began < 2
 
 
@@ -84,6 +88,6 @@ def test_a_database_in_memory_has_one_lane_for_all() -> None:
     settings = PoolSettings.model_validate({"class": "static"})
     url = make_url("sqlite://")
     lanes = open_lanes(create_engine(url, **engine_options(settings, url, threads=1)), settings)
-    assert [name for name, _ in lanes] == ["interactive"]
+    assert [lane.name for lane in lanes] == ["interactive"]
     assert lanes.background is lanes.console is lanes.interactive
-    lanes.interactive.dispose()
+    lanes.interactive.engine.dispose()

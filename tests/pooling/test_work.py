@@ -9,7 +9,7 @@ from sqlalchemy import Connection, create_engine, insert, make_url, select, text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from webapp.accounts.models import User
-from webapp.pooling import engine
+from webapp.pooling import engine, sqlite
 from webapp.pooling.clock import utc_now
 from webapp.pooling.errors import PoolUsageError
 from webapp.pooling.extension import Pooling
@@ -86,7 +86,7 @@ def test_two_that_lock_the_same_rows_in_opposite_order_both_succeed(work: Work) 
 def test_a_write_waits_for_another_one_on_sqlite_and_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "SQLITE_BUSY_TIMEOUT", 0.1)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.1)
     settings, url = PoolSettings.model_validate({}), make_url(f"sqlite:///{tmp_path / 'busy.sqlite'}")
     busy = create_engine(url, **engine.engine_options(settings, url, threads=2))
     engine.prepare_engine(busy, settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -50,6 +51,14 @@ CONTENDED = {
 """Two transactions wanted the same rows; the loser may simply try again."""
 
 
+class _Connecting(threading.local):
+    now = False
+
+
+connecting = _Connecting()
+"""Whether this thread is connecting to the database."""
+
+
 class FrugalConnection(pymysql.Connection):
     """A connection that ends a transaction only where there is one, and knows what it is doing.
 
@@ -59,11 +68,21 @@ class FrugalConnection(pymysql.Connection):
     not be believed: it drops the status that ends a SELECT, which may have begun one.
     """
 
+    answered_at = 0.0
+    """When the server last answered a statement, on the monotonic clock."""
     asked = 0
     """How many statements the server was sent."""
     server_version: str
     busy_since: float | None = None
     """Since when the server has owed an answer, on the monotonic clock; None while it owes none."""
+
+    def connect(self, sock: Any = None) -> None:
+        """Connect and sign in."""
+        connecting.now = True
+        try:
+            super().connect(sock)
+        finally:
+            connecting.now = False
 
     def query(self, sql: Any, unbuffered: bool = False) -> int:  # noqa: FBT001, FBT002 - PyMySQL's signature
         """Send a statement and read what comes first."""
@@ -73,6 +92,7 @@ class FrugalConnection(pymysql.Connection):
             affected: int = super().query(sql, unbuffered)
         finally:
             self.busy_since = None
+            self.answered_at = time.monotonic()
         return affected
 
     def commit(self) -> None:
@@ -107,6 +127,7 @@ class FrugalConnection(pymysql.Connection):
             step()
         finally:
             self.busy_since = None
+            self.answered_at = time.monotonic()
 
 
 def connect_arguments(settings: PoolSettings, url: URL) -> dict[str, Any]:

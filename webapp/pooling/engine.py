@@ -7,20 +7,18 @@ import weakref
 from typing import Any
 
 from sqlalchemy import URL, Engine, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, SingletonThreadPool, StaticPool
 
-from webapp.pooling import driver, holds, keeper, liveness
+from webapp.pooling import driver, holds, keeper, liveness, sqlite
 from webapp.pooling.errors import PoolConfigurationError, PoolUsageError
 from webapp.pooling.liveness import READS
 from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.settings import PoolSettings
 from webapp.pooling.shedding import CoDel
 from webapp.pooling.statistics import PoolStatistics
+from webapp.pooling.watch import Watch
 
 READING = ("SELECT", "SHOW", "WITH", "EXPLAIN", "DESC", "PRAGMA", "BEGIN", "(")
-
-SQLITE_BUSY_TIMEOUT = 5.0
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -61,16 +59,25 @@ def engine_options(settings: PoolSettings, url: URL, threads: int) -> dict[str, 
     return options
 
 
-def prepare_engine(engine: Engine, settings: PoolSettings) -> None:
-    """Make every new connection ours, and every checkout known to the request it serves."""
+def prepare_engine(engine: Engine, settings: PoolSettings, name: str = "interactive") -> Watch:
+    """Make every new connection ours, and every checkout known to the request it serves.
+
+    `name` is the lane's, for messages and statistics.
+    """
+    alive = None
     if engine.dialect.name == "sqlite":
-        _prepare_sqlite(engine)
-        keeper.look_after(engine, settings, None)
+        sqlite.prepare(engine)
     else:
+        alive = liveness.watch(engine, settings)
         _prepare_mysql(engine, settings)
     _refuse_writes_while_reading(engine)
-    holds.watch(engine)
+    # After the listener that pings: a connection that does not answer is held by nobody.
+    watch = Watch(holds.watch(engine, name), settings.watch_after, settings.nesting)
+    if isinstance(engine.pool, FairQueuePool):
+        engine.pool.describe_holders = watch.holds.describe
+    keeper.look_after(engine, settings, alive, watch)
     _engines.add(engine)
+    return watch
 
 
 def close_connections() -> None:
@@ -105,7 +112,7 @@ def _check_pool_class(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> N
 
 def _connect_arguments(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> dict[str, Any]:
     if is_sqlite:
-        return {"check_same_thread": False, "timeout": SQLITE_BUSY_TIMEOUT}
+        return {"check_same_thread": False, "timeout": sqlite.BUSY_TIMEOUT}
     return driver.connect_arguments(settings, url)
 
 
@@ -119,8 +126,6 @@ def _refuse_writes_while_reading(engine: Engine) -> None:
 
 
 def _prepare_mysql(engine: Engine, settings: PoolSettings) -> None:
-    keeper.look_after(engine, settings, liveness.watch(engine, settings))
-
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Any, record: ConnectionPoolEntry, arguments: list[Any], named: dict[str, Any]) -> Any:
         return driver.FrugalConnection(*arguments, **named)
@@ -133,20 +138,3 @@ def _prepare_mysql(engine: Engine, settings: PoolSettings) -> None:
     def begin_transaction(connection: Any) -> None:
         if not connection.get_execution_options().get(READS, False):
             connection.exec_driver_sql("BEGIN")
-
-
-def _prepare_sqlite(engine: Engine) -> None:
-    @event.listens_for(engine, "connect")
-    def begin_session(dbapi_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
-        # Our own BEGIN below; sqlite3 would start transactions late and upgrade them, which fails when busy.
-        dbapi_connection.isolation_level = None
-        cursor = dbapi_connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def begin_transaction(connection: Any) -> None:
-        reads = connection.get_execution_options().get(READS, False)
-        # Immediately, or two that have read would both wait for the other to let them write.
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import contextvars
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from flask import Flask, current_app
+from flask import Flask, before_render_template, current_app, request
 from sqlalchemy import Connection, Engine
 
-from webapp.pooling import deadlines, holds
+from webapp.pooling import guard, holds
 from webapp.pooling.budget import Fleet
 from webapp.pooling.lanes import Lanes, open_lanes
+from webapp.pooling.middleware import GivesBack
 from webapp.pooling.probe import Probe
 from webapp.pooling.settings import PoolSettings
+from webapp.pooling.statistics import RequestStatistics
 from webapp.pooling.work import Work
 
 Result = TypeVar("Result")
-StartResponse = Callable[..., Any]
-Environ = dict[str, Any]
-Application = Callable[[Environ, StartResponse], Iterable[bytes]]
-
 
 ALONE = Fleet(workers=1, threads=1)
 
@@ -39,6 +36,7 @@ class Pooling:
     background: Work
     console: Work
     probe: Probe
+    requests: RequestStatistics
 
 
 def init_app(
@@ -59,13 +57,22 @@ def init_app(
         settings,
         fleet,
         lanes,
-        Work(lanes.interactive),
-        Work(lanes.background),
-        Work(lanes.console),
-        Probe(lanes.console),
+        work=Work(lanes.interactive.engine),
+        background=Work(lanes.background.engine),
+        console=Work(lanes.console.engine),
+        probe=Probe(lanes.console.engine),
+        requests=RequestStatistics(),
     )
     app.extensions["pooling"] = pooling
-    app.wsgi_app = _GivesBack(app.wsgi_app, settings.deadline, deadline_header)  # type: ignore[method-assign]
+
+    def raises() -> bool:
+        return settings.guard == "raise" or (settings.guard == "auto" and (app.debug or app.testing))
+
+    middleware = GivesBack(app.wsgi_app, settings.deadline, deadline_header, raises, pooling.requests)
+    app.wsgi_app = middleware  # type: ignore[method-assign]
+    app.before_request(_name_endpoint)
+    before_render_template.connect(_before_rendering, app)
+    guard.install()
     return pooling
 
 
@@ -93,66 +100,17 @@ def transact(deed: Callable[[Connection], Result], *, idempotent: bool = False) 
     return pooling_of_this_app().work.transact(deed, idempotent=idempotent)
 
 
-class _GivesBack:
-    """WSGI middleware: when a request is over, nothing of it stays out.
-
-    Each request runs in a context of its own. An abandoned `stream_with_context` leaves
-    Flask's app context behind on the thread (flask #6123); left in a context that dies
-    with its request, it cannot make the next request skip its teardown.
-    """
-
-    def __init__(self, application: Application, deadline: float, deadline_header: str | None) -> None:
-        self._application = application
-        self._deadline = deadline
-        self._header = "HTTP_" + deadline_header.upper().replace("-", "_") if deadline_header else None
-
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        request_holds = holds.RequestHolds()
-        context = contextvars.copy_context()
-        if "werkzeug.debug.preserve_context" in environ:
-            # `with client:` in a test pops Flask's contexts outside of this call.
-            return self._application(environ, start_response)
-        context.run(holds.current_request.set, request_holds)
-        context.run(deadlines.begin, self._seconds_for(environ))
-        try:
-            body = context.run(self._application, environ, start_response)
-        except BaseException:
-            request_holds.give_back()
-            raise
-        return _Body(body, context, request_holds)
-
-    def _seconds_for(self, environ: Environ) -> float:
-        """Return the request's deadline: ours, or a shorter one that a trusted proxy has named."""
-        try:
-            named = float(environ.get(self._header, "")) if self._header else self._deadline
-        except ValueError:
-            return self._deadline
-        return named if 0 < named < self._deadline else self._deadline
+def name_request(request_id: str) -> None:
+    """Let messages about this request's connections carry its id."""
+    if (current := holds.current_request.get()) is not None:
+        current.name = f"{request.method} {request.endpoint} (request {request_id})"
 
 
-class _Body:
-    """A response body that is read inside its request's context and gives back at its end."""
+def _name_endpoint() -> None:
+    current = holds.current_request.get()
+    if current is not None and not current.name:
+        current.name = f"{request.method} {request.endpoint}"
 
-    def __init__(self, body: Iterable[bytes], context: contextvars.Context, request_holds: holds.RequestHolds) -> None:
-        self._body = body
-        self._chunks = context.run(iter, body)
-        self._context = context
-        self._holds = request_holds
 
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        try:
-            return self._context.run(next, self._chunks)
-        except StopIteration:
-            # The last byte is made: a slow reader need not keep anything out.
-            self._holds.give_back()
-            raise
-
-    def close(self) -> None:
-        try:
-            if close := getattr(self._body, "close", None):
-                self._context.run(close)
-        finally:
-            self._holds.give_back()
+def _before_rendering(sender: Flask, template: Any, **context: Any) -> None:
+    guard.must_hold_nothing(f"rendering {template.name}")

@@ -1,4 +1,4 @@
-"""The housekeeper: one thread of a process that looks after the idle connections of all its pools.
+"""The housekeeper: one thread of a process that looks after the connections of all its pools.
 
 What it takes out of a pool counts as in use until it is back, one at a time, so the budget
 holds and a borrower meets either a connection or a free slot.
@@ -19,25 +19,28 @@ from webapp.pooling.liveness import ALIVE_AT, USED_AT, Liveness
 from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.record import FairRecord
 from webapp.pooling.settings import PoolSettings
+from webapp.pooling.watch import Watch
 
 LONGEST_REST = 1.0
 SHORTEST_REST = 0.05
 
 
 class Upkeep:
-    """The care for one engine's idle connections."""
+    """The care for one engine's connections, idle or held."""
 
-    def __init__(self, engine: Engine, settings: PoolSettings, liveness: Liveness | None) -> None:
+    def __init__(self, engine: Engine, settings: PoolSettings, liveness: Liveness | None, watch: Watch) -> None:
         """Look after `engine`; without `liveness` (SQLite) nothing is pinged."""
         self._engine = weakref.ref(engine)
         self._settings = settings
         self._liveness = liveness
+        self._watch = watch
 
     def look(self) -> float:
         """Do what is due; return how many seconds nothing more will be."""
+        rest = self._watch.look()
         engine = self._engine()
         if engine is None or not isinstance(engine.pool, FairQueuePool):
-            return LONGEST_REST
+            return rest
         pool = engine.pool
         while (due := self._take_due(pool)) is not None:
             record, what = due
@@ -48,7 +51,7 @@ class Upkeep:
                 put_back(pool, record)
             else:
                 discard(pool, record, "lost")
-        return min(self._settings.retire_after, self._settings.ping_every) / 4
+        return min(rest, self._settings.retire_after / 4, self._settings.ping_every / 4)
 
     def _take_due(self, pool: FairQueuePool) -> tuple[FairRecord, Chore] | None:
         now = time.monotonic()
@@ -116,9 +119,9 @@ def _look_at_all() -> float:
 _thread = BackgroundThread("poolproof-keeper", _look_at_all)
 
 
-def look_after(engine: Engine, settings: PoolSettings, liveness: Liveness | None) -> None:
-    """Look after the idle connections of `engine`, from its first connect in each process on."""
-    upkeep = Upkeep(engine, settings, liveness)
+def look_after(engine: Engine, settings: PoolSettings, liveness: Liveness | None, watch: Watch) -> None:
+    """Look after the connections of `engine`, from its first connect in each process on."""
+    upkeep = Upkeep(engine, settings, liveness, watch)
     _upkeeps.add(upkeep)
 
     @event.listens_for(engine, "connect")

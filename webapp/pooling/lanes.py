@@ -14,6 +14,7 @@ from sqlalchemy import URL, Engine, create_engine
 
 from webapp.pooling.engine import engine_options, prepare_engine
 from webapp.pooling.settings import PoolSettings
+from webapp.pooling.watch import Watch
 
 PATIENCE = 60.0
 """Seconds that background work waits for a connection."""
@@ -23,30 +24,39 @@ STEP = CONSOLE_ANSWERS_WITHIN / 3
 
 
 @dataclass(frozen=True)
+class Lane:
+    """A pool with a purpose, and the watch over it."""
+
+    name: str
+    engine: Engine
+    watch: Watch
+
+
+@dataclass(frozen=True)
 class Lanes:
-    """The engines of one process; on an SQLite database in memory all three are the same."""
+    """The lanes of one process; on an SQLite database in memory all three are the same."""
 
-    interactive: Engine
-    background: Engine
-    console: Engine
+    interactive: Lane
+    background: Lane
+    console: Lane
 
-    def __iter__(self) -> Iterator[tuple[str, Engine]]:
-        """Yield each lane's name and engine."""
-        yield "interactive", self.interactive
+    def __iter__(self) -> Iterator[Lane]:
+        """Yield each lane once."""
+        yield self.interactive
         if self.background is not self.interactive:
-            yield "background", self.background
-            yield "console", self.console
+            yield self.background
+            yield self.console
 
 
 def open_lanes(interactive: Engine, settings: PoolSettings) -> Lanes:
     """Prepare `interactive` and make the two other lanes on the same database; nothing is connected yet."""
-    prepare_engine(interactive, settings)
+    first = Lane("interactive", interactive, prepare_engine(interactive, settings))
     if settings.pool_class == "static":
-        return Lanes(interactive, interactive, interactive)
+        return Lanes(first, first, first)
     return Lanes(
-        interactive,
-        _lane(interactive.url, background_settings(settings)),
-        _lane(interactive.url, console_settings(settings)),
+        first,
+        _lane("background", interactive.url, background_settings(settings)),
+        _lane("console", interactive.url, console_settings(settings)),
     )
 
 
@@ -65,7 +75,6 @@ def console_settings(settings: PoolSettings) -> PoolSettings:
 _BOUNDED = {"pool_class": "queue", "overflow": 0, "keep": 1}
 
 
-def _lane(url: URL, settings: PoolSettings) -> Engine:
+def _lane(name: str, url: URL, settings: PoolSettings) -> Lane:
     engine = create_engine(url, **engine_options(settings, url, threads=1))
-    prepare_engine(engine, settings)
-    return engine
+    return Lane(name, engine, prepare_engine(engine, settings, name))

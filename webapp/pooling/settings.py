@@ -46,6 +46,11 @@ class PoolSettings(BaseModel):
     """How many idle connections are kept and kept alive in any case."""
     ping_every: float = Field(15.0, gt=0, le=3600)
     """Idle connections are asked so often, off the path of any request, whether they are alive."""
+    watch_after: float = Field(2.0, gt=0, le=3600)
+    """A connection that is held idle, or runs one statement, for so long is named in the log."""
+    guard: Literal["auto", "raise", "count"] = "auto"
+    """What a request gets that sleeps, renders or calls out while it holds a connection; `auto`: an error in
+    debug mode and tests."""
     statistics: bool = True
     """Count and time what the pool does."""
     connect_timeout: float = Field(1.0, gt=0, le=60)

@@ -66,6 +66,24 @@ class Ledger:
     creates: Histogram = field(default_factory=Histogram)
 
 
+class RequestStatistics:
+    """How many statements requests needed."""
+
+    def __init__(self) -> None:
+        """Begin at nothing."""
+        self._lock = threading.RLock()
+        self.requests = 0
+        self.statements = 0
+        self.most = 0
+
+    def note(self, statements: int) -> None:
+        """Count a request that is over."""
+        with self._lock:
+            self.requests += 1
+            self.statements += statements
+            self.most = max(self.most, statements)
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """A pool's counters at one moment; all of them only grow."""

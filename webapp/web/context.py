@@ -11,6 +11,8 @@ from typing import Any
 import structlog
 from flask import Flask, Response, g, request
 
+from webapp.pooling.extension import name_request
+
 log = structlog.get_logger("poolproof.request")
 
 ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -48,6 +50,7 @@ def _begin() -> None:
     given = request.headers.get("X-Request-ID", "")
     g.request_id = given if ACCEPTABLE_ID.fullmatch(given) else uuid.uuid4().hex
     g.began = time.monotonic()
+    name_request(g.request_id)
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
 
 
