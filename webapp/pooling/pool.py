@@ -64,7 +64,7 @@ class FairQueuePool(QueuePool):
         Pool.__init__(self, creator, **kw)
         self._size = pool_size
         self._max_overflow = -1 if pool_size == 0 else max_overflow
-        self._limit, self._most_idle = self._bounds()
+        self._limit, self._most_idle = self.bounds()
         self._timeout = timeout  # type: ignore[assignment]
         self._use_lifo = use_lifo
         self._line = Line(max_waiting, shedding)
@@ -156,7 +156,7 @@ class FairQueuePool(QueuePool):
             self._size = pool_size
             overflow = self._max_overflow if max_overflow is None else max_overflow
             self._max_overflow = -1 if pool_size == 0 else overflow
-            self._limit, self._most_idle = self._bounds()
+            self._limit, self._most_idle = self.bounds()
             surplus = self._place_returned() or []
             while self._idle and (self._total > self._limit or len(self._idle) > self._most_idle):
                 surplus.append(self._idle.popleft())
@@ -198,7 +198,7 @@ class FairQueuePool(QueuePool):
 
     # Under the lock.
 
-    def _bounds(self) -> tuple[float, float]:
+    def bounds(self) -> tuple[float, float]:
         """Return how many connections there may be, and how many of them idle."""
         most = math.inf if self._max_overflow == -1 else self._size + self._max_overflow
         return most, self._size or math.inf

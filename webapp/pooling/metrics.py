@@ -1,0 +1,194 @@
+"""The numbers of pools under OpenTelemetry's names, in Prometheus's text format.
+
+Names: OpenTelemetry semantic conventions, database client connection pools, with
+underscores and units as its Prometheus exporter writes them. Beside these nine, under
+`poolproof_`: what the conventions have no name for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from webapp.pooling.pool import FairQueuePool
+from webapp.pooling.statistics import OFFSET, Histogram, Snapshot
+
+POOL_NAME = "db_client_connection_pool_name"
+LOWEST, HIGHEST = -17, 6
+"""Edges of histograms are powers of two: from 2^-17 s (8 µs) to 2^6 s (64 s)."""
+
+
+@dataclass(frozen=True)
+class PoolState:
+    """One pool at one moment."""
+
+    name: str
+    used: int
+    idle: int
+    maximum: float
+    idle_maximum: float
+    idle_minimum: int
+    waiting: int
+    oldest_wait: float
+    """Seconds."""
+    counted: Snapshot
+    holds: Mapping[str, int]
+    """Connections held wrongly so far, by kind; see `watch`."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """One metric: its name, type and meaning, and its samples as (suffix, labels, value)."""
+
+    name: str
+    kind: str
+    meaning: str
+    samples: list[tuple[str, dict[str, str], float]]
+
+
+def observe(name: str, pool: FairQueuePool, keep: int = 0, holds: Mapping[str, int] | None = None) -> PoolState:
+    """Return the state of `pool`; `keep` connections are kept idle in any case.
+
+    Raises:
+        ValueError: when the pool was made without statistics.
+    """
+    if pool.statistics is None:
+        raise ValueError(f"The pool {name} counts nothing: make it with statistics=PoolStatistics().")
+    maximum, idle_maximum = pool.bounds()
+    return PoolState(
+        name,
+        used=pool.checkedout(),
+        idle=pool.checkedin(),
+        maximum=maximum,
+        idle_maximum=idle_maximum,
+        idle_minimum=keep,
+        waiting=pool.waiting(),
+        oldest_wait=pool.oldest_wait(),
+        counted=pool.statistics.snapshot(),
+        holds=holds or {},
+    )
+
+
+def families(states: Iterable[PoolState]) -> list[Family]:
+    """Return every metric of these pools."""
+    states = list(states)
+    return [*_opentelemetry(states), *_ours(states)]
+
+
+def exposition(metrics: Iterable[Family]) -> str:
+    """Return metrics as a Prometheus server reads them (text format 0.0.4)."""
+    lines = []
+    for family in metrics:
+        lines += [f"# HELP {family.name} {family.meaning}", f"# TYPE {family.name} {family.kind}"]
+        for suffix, labels, value in family.samples:
+            inside = ",".join(f'{name}="{_escaped(text)}"' for name, text in labels.items())
+            lines.append(f"{family.name}{suffix}{{{inside}}} {_number(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _opentelemetry(states: list[PoolState]) -> Iterator[Family]:
+    counts = [
+        ("", {POOL_NAME: one.name, "db_client_connection_state": state}, float(value))
+        for one in states
+        for state, value in (("idle", one.idle), ("used", one.used))
+    ]
+    yield Family("db_client_connection_count", "gauge", "Connections that are idle or used.", counts)
+    yield _gauge(
+        "db_client_connection_max", "The most connections there may be.", {one.name: one.maximum for one in states}
+    )
+    yield _gauge(
+        "db_client_connection_idle_max",
+        "The most connections that may be idle.",
+        {one.name: one.idle_maximum for one in states},
+    )
+    yield _gauge(
+        "db_client_connection_idle_min",
+        "Idle connections that are kept in any case.",
+        {one.name: one.idle_minimum for one in states},
+    )
+    yield _gauge(
+        "db_client_connection_pending_requests",
+        "Threads that wait for a connection.",
+        {one.name: one.waiting for one in states},
+    )
+    yield _counter(
+        "db_client_connection_timeouts",
+        "Waits for a connection that ended with a time-out.",
+        {one.name: one.counted.timeouts for one in states},
+    )
+    yield _histogram(
+        "db_client_connection_create_time_seconds",
+        "Opening a connection.",
+        {one.name: one.counted.creates for one in states},
+    )
+    yield _histogram(
+        "db_client_connection_wait_time_seconds",
+        "Waiting for a connection of the pool.",
+        {one.name: one.counted.waits for one in states},
+    )
+    yield _histogram(
+        "db_client_connection_use_time_seconds",
+        "Between borrowing a connection and giving it back.",
+        {one.name: one.counted.uses for one in states},
+    )
+
+
+def _ours(states: list[PoolState]) -> Iterator[Family]:
+    yield _counter(
+        "poolproof_pool_shed", "Waits that ended early in an overload.", {one.name: one.counted.shed for one in states}
+    )
+    yield _counter(
+        "poolproof_pool_refused",
+        "Borrowers refused because too many waited already.",
+        {one.name: one.counted.refused for one in states},
+    )
+    yield _gauge(
+        "poolproof_pool_oldest_wait_seconds",
+        "How long the first in the queue has waited.",
+        {one.name: one.oldest_wait for one in states},
+    )
+    yield _by_word(
+        "poolproof_pool_closed", "Connections closed.", "reason", {one.name: one.counted.closed for one in states}
+    )
+    yield _by_word("poolproof_pool_holds", "Connections held wrongly.", "kind", {one.name: one.holds for one in states})
+
+
+def _gauge(name: str, meaning: str, values: Mapping[str, float]) -> Family:
+    return Family(name, "gauge", meaning, [("", {POOL_NAME: pool}, float(value)) for pool, value in values.items()])
+
+
+def _counter(name: str, meaning: str, values: Mapping[str, float]) -> Family:
+    samples = [("", {POOL_NAME: pool}, float(value)) for pool, value in values.items()]
+    return Family(f"{name}_total", "counter", meaning, samples)
+
+
+def _by_word(name: str, meaning: str, word: str, values: Mapping[str, Mapping[str, int]]) -> Family:
+    samples = [
+        ("", {POOL_NAME: pool, word: str(key)}, float(count))
+        for pool, counts in values.items()
+        for key, count in sorted(counts.items())
+    ]
+    return Family(f"{name}_total", "counter", meaning, samples)
+
+
+def _histogram(name: str, meaning: str, values: Mapping[str, Histogram]) -> Family:
+    samples: list[tuple[str, dict[str, str], float]] = []
+    for pool, histogram in values.items():
+        below = sum(histogram.counts[: LOWEST + OFFSET])
+        for power in range(LOWEST, HIGHEST + 1):
+            below += histogram.counts[power + OFFSET]
+            samples.append(("_bucket", {POOL_NAME: pool, "le": _number(2.0**power)}, float(below)))
+        samples.append(("_bucket", {POOL_NAME: pool, "le": "+Inf"}, float(histogram.count)))
+        samples.append(("_sum", {POOL_NAME: pool}, histogram.total))
+        samples.append(("_count", {POOL_NAME: pool}, float(histogram.count)))
+    return Family(name, "histogram", meaning, samples)
+
+
+def _number(value: float) -> str:
+    if value == float("inf"):
+        return "+Inf"
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
