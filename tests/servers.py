@@ -123,7 +123,7 @@ class Server:
         self, statement: str, arguments: Sequence[Any] = (), database: str | None = None
     ) -> list[tuple[Any, ...]]:
         """Run one statement as root, on a connection of its own."""
-        with closing(self._connect(database)) as connection, connection.cursor() as cursor:
+        with closing(self.connect(database)) as connection, connection.cursor() as cursor:
             cursor.execute(statement, arguments or None)
             return list(cursor.fetchall())
 
@@ -143,7 +143,8 @@ class Server:
             raise ServerError("The server is not running.")
         return self.process
 
-    def _connect(self, database: str | None = None) -> pymysql.Connection[Any]:
+    def connect(self, database: str | None = None) -> pymysql.Connection[Any]:
+        """Connect as root."""
         return pymysql.connect(
             host="127.0.0.1", port=self.port, user="root", database=database, autocommit=True, ssl_disabled=True,
             connect_timeout=5, read_timeout=30,
@@ -153,7 +154,7 @@ class Server:
         deadline = time.monotonic() + START_WITHIN
         while time.monotonic() < deadline and self._running.poll() is None:
             try:
-                self._connect().close()
+                self.connect().close()
             except pymysql.err.OperationalError:
                 time.sleep(0.05)
             else:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,6 +32,46 @@ def raises() -> str:
 def forgets() -> str:
     forgotten.append(pooling_of_this_app().work.engine.connect())
     return "forgotten"
+
+
+@wrong.get("/leaks")
+def leaks() -> str:
+    pooling_of_this_app().work.engine.connect().execute(ONE)
+    gc.collect()
+    return "leaked"
+
+
+@wrong.get("/orphans")
+def orphans() -> str:
+    engine = pooling_of_this_app().work.engine
+    thread = threading.Thread(target=lambda: forgotten.append(engine.connect()), name="ended")
+    thread.start()
+    thread.join()
+    return "orphaned"
+
+
+@wrong.get("/idles")
+def idles() -> str:
+    with read() as connection:
+        connection.execute(ONE)
+        # Not time.sleep, which the guard would name first.
+        threading.Event().wait(1.5)
+    return "idled"
+
+
+@wrong.get("/lingers")
+def lingers() -> str:
+    with read() as connection:
+        connection.execute(text("SELECT SLEEP(:seconds)"), {"seconds": 1.5})
+    return "lingered"
+
+
+@wrong.get("/nests")
+def nests() -> str:
+    with read() as outer, read() as inner:
+        outer.execute(ONE)
+        inner.execute(ONE)
+    return "nested"
 
 
 @wrong.get("/session")

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -18,22 +19,21 @@ from tests.serving import PROJECT, environment_for
 WORKERS, THREADS = 2, 4
 
 
-@pytest.fixture
-def port(server_flavour: Flavour, new_schema: Callable[[str, str], str], tmp_path: Path) -> Iterator[int]:
-    """The misbehaving app on Gunicorn and a database server."""
-    port = free_port()
-    url = new_schema(server_flavour, "poolproof_misbehaving")
+@contextmanager
+def misbehaving(url: str, folder: Path, workers: int = WORKERS, **environment: str) -> Iterator[tuple[int, Path]]:
+    """The misbehaving app on Gunicorn: its port and its log."""
+    port, log = free_port(), folder / "log"
     command = [sys.executable, "-m", "gunicorn", "--worker-class=gthread", "--no-control-socket"]
     command += [
-        f"--workers={WORKERS}",
+        f"--workers={workers}",
         f"--threads={THREADS}",
         f"--bind=127.0.0.1:{port}",
         "tests.faults.misbehaving:app",
     ]
-    environment = environment_for(url, tmp_path, POOLPROOF_THREADS=str(THREADS))
-    with (tmp_path / "log").open("wb") as log:
+    variables = environment_for(url, folder, POOLPROOF_THREADS=str(THREADS), **environment)
+    with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=PROJECT, env=environment, stdout=log, stderr=log, preexec_fn=die_with_parent  # noqa: PLW1509
+            command, cwd=PROJECT, env=variables, stdout=output, stderr=output, preexec_fn=die_with_parent  # noqa: PLW1509
         )  # fmt: skip
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
@@ -42,9 +42,15 @@ def port(server_flavour: Flavour, new_schema: Callable[[str, str], str], tmp_pat
             break
         except httpx.TransportError:
             time.sleep(0.1)
-    yield port
+    yield port, log
     process.terminate()
     process.wait(40)
+
+
+@pytest.fixture
+def port(server_flavour: Flavour, new_schema: Callable[[str, str], str], tmp_path: Path) -> Iterator[int]:
+    with misbehaving(new_schema(server_flavour, "poolproof_misbehaving"), tmp_path) as (port, _):
+        yield port
 
 
 def hang_up(port: int) -> None:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -57,3 +58,34 @@ def test_the_quiz_that_readme_plays_with_curl_ends_on_the_board(tmp_path: Path) 
     board = done.stdout[done.stdout.rindex('{"finished"') :]
     assert '"player_name":"Grace"' in board
     assert '"score":1' in board
+
+
+def examples() -> list[str]:
+    page = (PROJECT / "docs" / "pooling.md").read_text()
+    return [code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "import" in code]
+
+
+def test_the_example_of_another_flask_app_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "notes"}
+    exec(examples()[0], names)  # noqa: S102 - our own page
+    assert names["app"].test_client().get("/").text.startswith("It is 20")
+    pooling = names["app"].extensions["pooling"]
+    for lane in pooling.lanes:
+        assert lane.engine.pool.checkedout() == 0
+        lane.engine.dispose()
+
+
+def test_the_example_with_sqlalchemy_alone_prints_its_metrics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(examples()[1], names)  # noqa: S102 - our own page
+    names["engine"].dispose()
+    assert 'db_client_connection_count{db_client_connection_pool_name="main",' in capsys.readouterr().out
+
+
+def test_the_examples_are_short() -> None:
+    for example in examples():
+        assert len([line for line in example.splitlines() if line.strip()]) <= 20

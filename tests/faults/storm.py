@@ -1,0 +1,110 @@
+"""Clients that play without a pause, each request on a connection of its own, and note how each one ended."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+READS, ANSWERS, STARTS = "read", "answer", "start"
+"""Reads, and answers (with finishes), may be repeated; starts make something new each time."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one request ended: its status, or the name of the error that the client saw."""
+
+    kind: str
+    ended: int | str
+    seconds: float
+    retry_after: str | None
+    at: float
+
+
+@dataclass
+class Storm:
+    """All outcomes so far."""
+
+    address: str
+    outcomes: list[Outcome] = field(default_factory=list)
+    done: threading.Event = field(default_factory=threading.Event)
+
+    def counts(self, *kinds: str) -> Counter[int | str]:
+        """Count the ends of requests of these kinds."""
+        return Counter(one.ended for one in list(self.outcomes) if not kinds or one.kind in kinds)
+
+    def failed(self, *kinds: str) -> list[Outcome]:
+        """Return what did not end well."""
+        return [one for one in self.outcomes if one.ended not in {200, 201} and (not kinds or one.kind in kinds)]
+
+    def play(self) -> None:
+        """Be one player after the other until told to stop."""
+        while not self.done.is_set():
+            self._one_player()
+
+    def wait_for(self, count: int, within: float = 60.0) -> None:
+        """Wait until so many more requests have ended well."""
+        target = len(self.outcomes) - len(self.failed()) + count
+        deadline = time.monotonic() + within
+        while len(self.outcomes) - len(self.failed()) < target:
+            assert time.monotonic() < deadline, f"too few requests end well: {self.counts()}"
+            time.sleep(0.02)
+
+    def _one_player(self) -> None:
+        listed = self._send(READS, "GET", "/api/v1/quizzes")
+        if listed is None:
+            time.sleep(0.02)
+            return
+        quiz = listed["quizzes"][0]["id"]
+        opened = self._send(READS, "GET", f"/api/v1/quizzes/{quiz}")
+        started = self._send(STARTS, "POST", f"/api/v1/quizzes/{quiz}/attempts", {})
+        if opened is None or started is None:
+            return
+        attempt = f"/api/v1/attempts/{started['token']}"
+        for question in opened["questions"][:3]:
+            self._send(ANSWERS, "PUT", f"{attempt}/answers/{question['item']}", {"choices": [0]})
+        self._send(READS, "GET", attempt)
+        self._send(READS, "GET", f"/api/v1/quizzes/{quiz}/leaderboard")
+
+    def _send(self, kind: str, method: str, path: str, body: object | None = None) -> Any:
+        connection = http.client.HTTPConnection(urlsplit(self.address).netloc, timeout=30)
+        content = None if body is None else json.dumps(body)
+        headers = {"Connection": "close", **({"Content-Type": "application/json"} if content else {})}
+        began, retry_after, answer = time.monotonic(), None, b""
+        ended: int | str
+        try:
+            connection.request(method, path, content, headers)
+            response = connection.getresponse()
+            answer, ended, retry_after = response.read(), response.status, response.getheader("Retry-After")
+        except OSError as error:
+            ended = type(error).__name__
+        except http.client.HTTPException as error:
+            ended = type(error).__name__
+        finally:
+            connection.close()
+        now = time.monotonic()
+        self.outcomes.append(Outcome(kind, ended, now - began, retry_after, now))
+        return json.loads(answer) if ended in {200, 201} else None
+
+
+@contextmanager
+def storm(address: str, clients: int = 6) -> Iterator[Storm]:
+    """Let clients play while the block runs."""
+    storm = Storm(address)
+    threads = [threading.Thread(target=storm.play) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        storm.wait_for(50)
+        yield storm
+    finally:
+        storm.done.set()
+        for thread in threads:
+            thread.join()
