@@ -257,3 +257,50 @@ def test_what_a_disposed_pool_had_lent_is_closed_when_it_comes_back(fair: Callab
     assert len(closed) == 1
     held.close()
     assert (len(closed), pool.checkedin(), pool.checkedout()) == (2, 0, 0)
+
+
+def test_a_slot_is_free_only_when_its_connection_is_closed(fair: Callable[..., FairQueuePool]) -> None:
+    closing, may_close = threading.Event(), threading.Event()
+
+    class SlowToClose:
+        def rollback(self) -> None:
+            """Do nothing."""
+
+        def close(self) -> None:
+            closing.set()
+            may_close.wait(10)
+
+    pool = fair(SlowToClose, pool_size=1, max_overflow=1, timeout=NEVER)
+    held = [pool.connect(), pool.connect()]
+    held.pop().close()
+    with ThreadPoolExecutor(2) as workers:
+        returned = workers.submit(held.pop().close)
+        closing.wait(10)
+        first = pool.connect()
+        second = workers.submit(pool.connect)
+        wait_until(lambda: pool.waiting() == 1)
+        assert not second.done(), "the server still counts the connection that is being closed"
+        may_close.set()
+        returned.result(10)
+        for connection in (first, second.result(10)):
+            connection.close()
+
+
+def test_a_close_listener_that_raises_leaves_no_connection_open(fair: Callable[..., FairQueuePool]) -> None:
+    closed: list[int] = []
+
+    class Closing(sqlite3.Connection):
+        def close(self) -> None:
+            closed.append(1)
+            super().close()
+
+    pool = fair(lambda: sqlite3.connect(":memory:", check_same_thread=False, factory=Closing))
+
+    def refuse(*arguments: object) -> None:
+        raise RuntimeError("a listener")
+
+    pool.connect().close()
+    event.listen(pool, "close", refuse)
+    pool.dispose()
+    event.remove(pool, "close", refuse)
+    assert closed == [1]

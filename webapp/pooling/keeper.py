@@ -17,7 +17,7 @@ from webapp.pooling.background import BackgroundThread
 from webapp.pooling.freshness import Chore, chore
 from webapp.pooling.liveness import ALIVE_AT, USED_AT, Liveness
 from webapp.pooling.pool import FairQueuePool
-from webapp.pooling.record import FairRecord
+from webapp.pooling.record import FairRecord, close_all
 from webapp.pooling.settings import PoolSettings
 from webapp.pooling.watch import Watch
 
@@ -96,9 +96,9 @@ def put_back(pool: FairQueuePool, record: FairRecord) -> None:
 
 
 def discard(pool: FairQueuePool, record: FairRecord, why: str) -> None:
-    """Close what `take_idle` took; its slot is free for whoever waits."""
-    pool._give_slot_back()
-    pool._after_lock([record], why)
+    """Close what `take_idle` took; then its slot is free for whoever waits."""
+    close_all([record], why)
+    pool._free(lent=1)
 
 
 def _used_at(record: ConnectionPoolEntry) -> float:

@@ -1,17 +1,15 @@
 """A QueuePool that serves in order.
 
-What differs from SQLAlchemy's: waiters are served strictly first come, first served, by
-direct hand-over, and newcomers never overtake them; a connect that fails, an invalidated or
-detached connection and a listener that raises wake the next waiter at once and never cost a
-slot; all times are monotonic. Everything else is QueuePool's: events and their order,
-`status()`, `dispose()`, `recreate()`.
+Unlike SQLAlchemy's: waiters are served strictly first come, first served, by direct hand-over,
+and newcomers never overtake; a connect that fails, an invalidated or detached connection and a
+listener that raises wake the next waiter at once and cost no slot; all times are monotonic.
 
-How the state is kept. `_total` counts the slots in use: idle, lent, and being connected.
-Idle connections and waiters never exist at the same time. What is returned goes into
-`_returned`, which needs no lock; whoever holds or next takes `_lock` puts it in its place.
-A return never blocks, because it may happen anywhere: inside a garbage collection that
-began in the very thread that holds the lock. Whoever lets go of the lock looks again, so
-nothing stays behind. Connections are made and closed outside of the lock.
+How the state is kept. `_total` counts the slots in use: idle, lent, and being connected;
+`_closing` those whose connection is not closed yet. Idle connections and waiters never exist
+at the same time. What is returned goes into `_returned`, which needs no lock; whoever holds or
+next takes `_lock` puts it in its place. A return never waits for that lock, because it may
+happen inside a garbage collection that began in the very thread that holds it. Whoever lets go
+of the lock looks again. Connections are made and closed outside of the lock.
 """
 
 from __future__ import annotations
@@ -70,7 +68,7 @@ class FairQueuePool(QueuePool):
         self._line = Line(max_waiting, shedding)
         self.statistics = statistics
         self.describe_holders: Callable[[], str] = str
-        self._total = 0
+        self._total = self._closing = 0
         self._idle: deque[ConnectionPoolEntry] = deque()
         self._returned: deque[ConnectionPoolEntry] = deque()
         self._lock = threading.Lock()
@@ -83,7 +81,7 @@ class FairQueuePool(QueuePool):
                 surplus = self._place_returned()
             if self._idle:
                 record = self._idle.pop() if self._use_lifo else self._idle.popleft()
-            elif self._total < self._limit:
+            elif self._total + self._closing < self._limit:
                 self._total += 1
             elif self._line.is_full():
                 refused = True
@@ -145,8 +143,8 @@ class FairQueuePool(QueuePool):
             self._most_idle = 0
             surplus = [*(self._place_returned() or ()), *self._idle]
             self._total -= len(self._idle)
+            self._closing += len(self._idle)
             self._idle.clear()
-            self._grant_free_slots()
         self._after_lock(surplus, "disposed")
         self.logger.info("Pool disposed. %s", self.status())
 
@@ -160,7 +158,7 @@ class FairQueuePool(QueuePool):
             surplus = self._place_returned() or []
             while self._idle and (self._total > self._limit or len(self._idle) > self._most_idle):
                 surplus.append(self._idle.popleft())
-                self._total -= 1
+                self._total, self._closing = self._total - 1, self._closing + 1
             self._grant_free_slots()
         self._after_lock(surplus)
 
@@ -214,12 +212,12 @@ class FairQueuePool(QueuePool):
                 self._idle.append(record)
                 self._line.nobody_came()
             else:
-                self._total -= 1
+                self._total, self._closing = self._total - 1, self._closing + 1
                 surplus = [*(surplus or ()), record]
         return surplus
 
     def _grant_free_slots(self) -> None:
-        while self._total < self._limit and (waiter := self._line.next()) is not None:
+        while self._total + self._closing < self._limit and (waiter := self._line.next()) is not None:
             self._total += 1
             waiter.grant(None)
 
@@ -233,24 +231,31 @@ class FairQueuePool(QueuePool):
             finally:
                 self._lock.release()
             if surplus:
-                close_all(surplus, "surplus")
+                self._close(surplus, "surplus")
 
     def _after_lock(self, surplus: list[ConnectionPoolEntry] | None = None, why: str = "surplus") -> None:
         if self._returned:
             self._settle()
         if surplus:
+            self._close(surplus, why)
+
+    def _close(self, surplus: list[ConnectionPoolEntry], why: str) -> None:
+        # Their slots are free when the server has let go of them, not before: it counts them until then.
+        try:
             close_all(surplus, why)
+        finally:
+            self._free(closed=len(surplus))
 
     def _connect_in_own_slot(self) -> ConnectionPoolEntry:
         try:
             return self._create_connection()
         except BaseException:
-            self._give_slot_back()
+            self._free(lent=1)
             raise
 
-    def _give_slot_back(self) -> None:
+    def _free(self, lent: int = 0, closed: int = 0) -> None:
         with self._lock:
-            self._total -= 1
+            self._total, self._closing = self._total - lent, self._closing - closed
             self._grant_free_slots()
         self._after_lock()
 
@@ -258,15 +263,15 @@ class FairQueuePool(QueuePool):
         """Return what the waiter was granted: a connection, or None for the right to make one."""
         try:
             step = self._line.shedding.interval if self._line.shedding is not None else math.inf
-            waiter.wait(deadlines.at_most(self._timeout), step, self._look_for_stall)
+            waiter.wait(deadlines.at_most(self._timeout), step, lambda: self._in_line(self._line.look_for_stall))
         except BaseException:
             # Ctrl-C or the like while waiting: what was granted in the same moment goes to the next.
-            self._leave_queue(waiter)
+            self._in_line(self._line.leave, waiter)
             if waiter.granted:
                 self._pass_on(waiter)
             raise
         if not waiter.granted:
-            self._leave_queue(waiter)
+            self._in_line(self._line.leave, waiter)
         waited = time.monotonic() - waiter.since
         if waiter.granted:
             if self.statistics is not None:
@@ -277,22 +282,16 @@ class FairQueuePool(QueuePool):
             raise self._turn_away(PoolShedError, "shed", trouble)
         raise self._turn_away(PoolTimeoutError, "timeout", f"none came back within {waited:.2f} s")
 
-    def _look_for_stall(self) -> None:
+    def _in_line(self, step: Callable[..., None], *arguments: Waiter) -> None:
         with self._lock:
-            self._line.look_for_stall()
-        self._after_lock()
-
-    def _leave_queue(self, waiter: Waiter) -> None:
-        """Stop waiting, unless the wait has ended in this very moment."""
-        with self._lock:
-            self._line.leave(waiter)
+            step(*arguments)
         self._after_lock()
 
     def _pass_on(self, waiter: Waiter) -> None:
         if waiter.record is not None:
             self._do_return_conn(waiter.record)
         else:
-            self._give_slot_back()
+            self._free(lent=1)
 
     def _turn_away(self, kind: type[PoolTimeoutError], why: str, trouble: str) -> PoolTimeoutError:
         if self.statistics is not None:

@@ -60,7 +60,13 @@ class FairRecord(_ConnectionRecord):
         if self._statistics is not None:
             self._statistics.closed(self.why_closed)
         step: Any = super()
-        step._ConnectionRecord__close(terminate=terminate)
+        try:
+            step._ConnectionRecord__close(terminate=terminate)
+        finally:
+            if self.dbapi_connection is not None:
+                # A `close` listener raised before it came to that; the server must not pay for it.
+                connection, self.dbapi_connection = self.dbapi_connection, None
+                self._own_pool._close_connection(connection, terminate=True)
 
     def is_expired(self) -> bool:
         """Say whether the connection has reached its age."""

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from bench import stress
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """SQLAlchemy logs what listeners raise: here that is the plan."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+# A listener that raises while the garbage collector brings a connection back: nobody can catch that.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("seed", [1, 2])
+def test_everything_at_once_breaks_no_promise(seed: int) -> None:
+    ended = stress.run(seconds=3, seed=seed, report=False)
+    assert ended.broken == []
+    assert ended.counts["borrowed"] > 500
+    assert min(ended.counts[what] for what in ("forgotten", "invalidated", "detached", "resized")) > 5
