@@ -45,9 +45,8 @@ def main() -> None:
         server.stop()
     seconds = sorted(one.seconds for one in running.outcomes)
     print(f"{len(seconds)} requests, {dict(running.counts())}")
-    print(
-        f"median {statistics.median(seconds):.4f} s, p99 {seconds[int(len(seconds) * 0.99)]:.4f} s, worst {seconds[-1]:.3f} s"
-    )
+    p99 = seconds[int(len(seconds) * 0.99)]
+    print(f"median {statistics.median(seconds):.4f} s, p99 {p99:.4f} s, worst {seconds[-1]:.3f} s")
     print(f"named by the watch or the guard: {len(said)}")
     for sentence in said[:10]:
         print(f"  {sentence}")
