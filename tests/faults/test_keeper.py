@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from tests.faults.test_freshness import SIZE, identities, identity, new_engine
 from tests.servers import Server
 from webapp.pooling import deadlines, keeper
+from webapp.pooling.errors import PoolTimeoutError
 from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.work import Work
 
@@ -235,3 +236,23 @@ def test_whoever_waits_gets_what_the_keeper_gives_back(make: Callable[..., Engin
 
 def in_a_context_of_its_own(deed: Callable[[], None]) -> None:
     contextvars.copy_context().run(deed)
+
+
+@pytest.mark.parametrize("step", [86_400.0, -86_400.0])
+def test_a_step_of_the_wall_clock_changes_nothing(
+    make: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch, step: float
+) -> None:
+    engine = make(ping_every=0.1, timeout=0.3)
+    before = identities(engine)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + step)
+    assert identities(engine) == before
+    time.sleep(0.5)
+    assert identities(engine) == before
+    held = [engine.connect() for _ in range(SIZE)]
+    began = time.monotonic()
+    with pytest.raises(PoolTimeoutError):
+        engine.connect()
+    assert 0.25 < time.monotonic() - began < 3
+    for connection in held:
+        connection.close()

@@ -86,6 +86,15 @@ def test_a_session_goes_back_when_the_request_ends(small: Small, visitor: FlaskC
     assert small.out == 0
 
 
+def test_the_statements_of_a_request_are_counted(small: Small, visitor: FlaskClient) -> None:
+    requests = small.app.extensions["pooling"].requests
+    assert visitor.get("/session").text == "1"
+    assert visitor.get("/session").text == "1"
+    assert requests.requests == 2
+    # BEGIN and SELECT: a session of Flask-SQLAlchemy is a transaction.
+    assert requests.statements == 4
+
+
 def test_a_view_that_raises_gives_back(small: Small, visitor: FlaskClient) -> None:
     assert visitor.get("/raises").status_code == 500
     assert small.out == 0

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from webapp.pooling.errors import PoolTimeoutError
-from webapp.pooling.metrics import exposition, families, observe
+from webapp.pooling.metrics import exposition, families, observe, of_requests
 from webapp.pooling.pool import FairQueuePool
-from webapp.pooling.statistics import PoolStatistics
+from webapp.pooling.statistics import PoolStatistics, RequestStatistics
 
 OPENTELEMETRY = {
     "db_client_connection_count": "gauge",
@@ -110,3 +110,11 @@ def test_a_pool_that_counts_nothing_is_refused_with_what_to_do() -> None:
     pool = FairQueuePool(lambda: sqlite3.connect(":memory:"))
     with pytest.raises(ValueError, match="statistics=PoolStatistics"):
         observe("silent", pool)
+
+
+def test_statements_are_counted_over_requests() -> None:
+    requests = RequestStatistics()
+    requests.note(3)
+    requests.note(1)
+    assert (requests.requests, requests.statements, requests.most) == (2, 4, 3)
+    assert "poolproof_request_statements_total 4\n" in exposition(of_requests(requests))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from webapp.pooling.pool import FairQueuePool
-from webapp.pooling.statistics import OFFSET, Histogram, Snapshot
+from webapp.pooling.statistics import OFFSET, Histogram, RequestStatistics, Snapshot
 
 POOL_NAME = "db_client_connection_pool_name"
 LOWEST, HIGHEST = -17, 6
@@ -75,6 +75,19 @@ def families(states: Iterable[PoolState]) -> list[Family]:
     return [*_opentelemetry(states), *_ours(states)]
 
 
+def of_requests(requests: RequestStatistics) -> list[Family]:
+    """Return how many requests there were, and how many statements these needed."""
+    return [
+        Family("poolproof_requests_total", "counter", "Requests that are over.", [("", {}, float(requests.requests))]),
+        Family(
+            "poolproof_request_statements_total",
+            "counter",
+            "Statements on connections that requests have borrowed.",
+            [("", {}, float(requests.statements))],
+        ),
+    ]
+
+
 def exposition(metrics: Iterable[Family]) -> str:
     """Return metrics as a Prometheus server reads them (text format 0.0.4)."""
     lines = []
@@ -82,7 +95,8 @@ def exposition(metrics: Iterable[Family]) -> str:
         lines += [f"# HELP {family.name} {family.meaning}", f"# TYPE {family.name} {family.kind}"]
         for suffix, labels, value in family.samples:
             inside = ",".join(f'{name}="{_escaped(text)}"' for name, text in labels.items())
-            lines.append(f"{family.name}{suffix}{{{inside}}} {_number(value)}")
+            labelled = f"{{{inside}}}" if inside else ""
+            lines.append(f"{family.name}{suffix}{labelled} {_number(value)}")
     return "\n".join(lines) + "\n"
 
 
