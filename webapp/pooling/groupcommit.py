@@ -1,0 +1,188 @@
+"""Group commit: the writes of all request threads of a process go through one writer.
+
+While one commit is on its way to the disk, the next batch gathers by itself; nobody waits
+for a batch to fill. A caller is answered only after the commit that holds his entry. (The
+idea is that of the database's own log: DeWitt et al., "Implementation Techniques for Main
+Memory Database Systems", SIGMOD 1984.)
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Generic, TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from webapp.pooling import deadlines, driver
+from webapp.pooling.background import BackgroundThread
+from webapp.pooling.errors import PoolFullError, PoolTimeoutError
+from webapp.pooling.statistics import Histogram
+
+Value = TypeVar("Value")
+Result = TypeVar("Result")
+Written = TypeVar("Written")
+
+log = logging.getLogger(__name__)
+
+MOST_AT_ONCE = 500
+MOST_WAITING = 2000
+AWAY_FOR = 0.5
+"""Seconds that a batch is tried again while no server answers; then its callers are told, and may repeat."""
+FIRST_PAUSE = 0.005
+REST = 60.0
+
+
+class _Entry(Generic[Value, Result]):
+    """One caller's write, and how it ended."""
+
+    __slots__ = ("_signal", "ends_at", "error", "is_taken", "result", "value")
+
+    def __init__(self, value: Value, ends_at: float) -> None:
+        self.value = value
+        self.ends_at = ends_at
+        self.is_taken = False
+        self.result: list[Result] = []
+        self.error: BaseException | None = None
+        self._signal = threading.Lock()
+        self._signal.acquire()
+
+    def wait(self) -> bool:
+        return self._signal.acquire(timeout=max(0.0, self.ends_at - time.monotonic()))
+
+    def succeed(self, result: Result) -> None:
+        self.result.append(result)
+        self._signal.release()
+
+    def fail(self, error: BaseException) -> None:
+        self.error = error
+        self._signal.release()
+
+
+class GroupCommit(Generic[Value, Result]):
+    """A writer with a bounded queue."""
+
+    def __init__(
+        self,
+        name: str,
+        write: Callable[[Sequence[Value]], Sequence[Result]],
+        write_alone: Callable[[Value], Result],
+        patience: float,
+    ) -> None:
+        """Write by `write`: all values and one commit, or an exception and, unless writing twice is harmless, nothing.
+
+        Where that fails, other than for want of a server, each value is written by
+        `write_alone`, so that only the guilty one gets its error. Both must be idempotent: a
+        commit whose answer was lost is repeated. A caller waits `patience` seconds at most.
+        """
+        self._write = write
+        self._write_alone = write_alone
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._queue: deque[_Entry[Value, Result]] = deque()
+        self._thread = BackgroundThread(f"poolproof-{name}", self._work_off)
+        self.batches: Counter[int] = Counter()
+        """How many batches there were of each size."""
+        self.commits = Histogram()
+        """How long they took."""
+
+    def submit(self, value: Value) -> Result:
+        """Write `value` together with others'; return when it is committed.
+
+        Raises:
+            PoolFullError: when too many wait already; nothing was done.
+            PoolTimeoutError: when it took too long; whether it is written is not known.
+            Exception: what `write_alone` raises for this value.
+        """
+        entry: _Entry[Value, Result] = _Entry(value, time.monotonic() + deadlines.at_most(self._patience))
+        with self._lock:
+            if len(self._queue) >= MOST_WAITING:
+                raise PoolFullError(f"{MOST_WAITING} writes of this process wait for their commit, and no more may.")
+            self._queue.append(entry)
+        self._thread.wake()
+        if not entry.wait():
+            self._withdraw(entry)
+        if entry.error is not None:
+            raise entry.error
+        if not entry.result:
+            raise PoolTimeoutError(f"The commit took longer than {self._patience:g} s.")
+        return entry.result[0]
+
+    def waiting(self) -> int:
+        """How many callers' values have not been taken into a batch."""
+        return len(self._queue)
+
+    def stop(self) -> None:
+        """Finish what was submitted and end the thread; for the end of a worker."""
+        self._thread.stop()
+        self._work_off()
+
+    def _withdraw(self, entry: _Entry[Value, Result]) -> None:
+        with self._lock:
+            if not entry.is_taken:
+                self._queue.remove(entry)
+
+    def _work_off(self) -> float:
+        while batch := self._next_batch():
+            began = time.monotonic()
+            self._commit(batch)
+            self.batches[len(batch)] += 1
+            self.commits.note(time.monotonic() - began)
+        return REST
+
+    def _next_batch(self) -> list[_Entry[Value, Result]]:
+        with self._lock:
+            batch = [self._queue.popleft() for _ in range(min(len(self._queue), MOST_AT_ONCE))]
+            for entry in batch:
+                entry.is_taken = True
+        return batch
+
+    def _commit(self, batch: list[_Entry[Value, Result]]) -> None:
+        try:
+            results = self._persistently(lambda: self._write([entry.value for entry in batch]))
+        except Exception as error:  # noqa: BLE001 - it belongs to the callers
+            if _is_everybodys(error):
+                for entry in batch:
+                    entry.fail(error)
+            else:
+                self._commit_one_by_one(batch)
+            return
+        for entry, result in zip(batch, results, strict=True):
+            entry.succeed(result)
+
+    def _commit_one_by_one(self, batch: list[_Entry[Value, Result]]) -> None:
+        for entry in batch:
+            try:
+                result = self._persistently(partial(self._write_alone, entry.value))
+            except Exception as error:  # noqa: BLE001 - it belongs to its caller
+                entry.fail(error)
+            else:
+                entry.succeed(result)
+
+    def _persistently(self, write: Callable[[], Written]) -> Written:
+        """Write, and again while it fails for want of a server or of luck, for a short while."""
+        ends_at, pause = time.monotonic() + AWAY_FOR, FIRST_PAUSE
+        while True:
+            try:
+                return write()
+            except SQLAlchemyError as error:
+                if not _is_everybodys(error) or time.monotonic() + pause > ends_at:
+                    raise
+                log.info("A batch is tried again: %s", error)
+            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
+            pause *= 2
+
+
+def _is_everybodys(error: Exception) -> bool:
+    """Say whether an error says something about the server, and nothing about a value."""
+    return (
+        isinstance(error, PoolTimeoutError)
+        or driver.is_away(error)
+        or driver.is_contention(error)
+        or driver.is_out_of_capacity(error)
+    )

@@ -1,0 +1,70 @@
+"""One read for all who ask at once: a value that is read again after a while, by one of them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+
+log = logging.getLogger(__name__)
+
+Value = TypeVar("Value")
+
+RETRY_AFTER = 1.0
+"""Seconds between attempts while the read fails and an older value is there to serve."""
+
+
+class SharedRead(Generic[Value]):
+    """Keeps what `load` returns.
+
+    Whoever asks first after `good_for` seconds reads it anew; the others get the present value
+    meanwhile and wait only while there is none. A read that fails for want of a database
+    leaves the present value in use: old is better than nothing.
+    """
+
+    def __init__(self, load: Callable[[], Value], good_for: float) -> None:
+        """Read nothing yet; `good_for` in seconds."""
+        self._load = load
+        self._good_for = good_for
+        self._lock = threading.Lock()
+        self._value: list[Value] = []
+        self._good_until = 0.0
+
+    def get(self) -> Value:
+        """Return the value, at most `good_for` seconds old and a read's time more while there is a database.
+
+        Raises:
+            SQLAlchemyError: what the first read raised.
+        """
+        value = self._value
+        if value and time.monotonic() < self._good_until:
+            return value[0]
+        # Who comes second has an older value, or must wait for the first.
+        if not self._lock.acquire(blocking=not value):
+            return value[0]
+        try:
+            if not self._value or time.monotonic() >= self._good_until:
+                self._read()
+            return self._value[0]
+        finally:
+            self._lock.release()
+
+    def forget(self) -> None:
+        """Let the next who asks read it anew, and everybody else wait for that."""
+        self._value = []
+
+    def _read(self) -> None:
+        try:
+            loaded = self._load()
+        except SQLAlchemyError as error:
+            if not self._value:
+                raise
+            log.warning("Going on with what was read before, the database does not serve: %s", error)
+            self._good_until = time.monotonic() + RETRY_AFTER
+            return
+        self._value = [loaded]
+        self._good_until = time.monotonic() + self._good_for
