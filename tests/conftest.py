@@ -28,6 +28,7 @@ from webapp.extensions import db
 from webapp.pooling.extension import Pooling
 from webapp.pooling.settings import PoolSettings
 from webapp.pooling.work import Work
+from webapp.quizzes.shelf import Shelf
 from webapp.settings import ServiceSettings, Settings
 
 # A machine that is busy is slow; that is no fault of the code under test.
@@ -148,6 +149,8 @@ def app_on_database(
     """One migrated app for each database; `app` empties its tables between tests."""
     app = create_app(settings_for(new_schema(database, "poolproof_test"), tmp_path_factory.mktemp("instance")))
     app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
+    # What a test has published is seen at once.
+    app.extensions["shelf"] = Shelf(app.extensions["pooling"].work.read, seconds=0)
     with app.app_context():
         upgrade()
     yield app
@@ -160,6 +163,7 @@ def app_on_database(
 def app(app_on_database: Flask) -> Iterator[Flask]:
     before = threading.active_count()
     yield app_on_database
+    app_on_database.extensions["writer"].group.stop()
     assert not has_app_context(), "a test left an app context behind"
     assert app_on_database.extensions["pooling"].work.engine.pool.checkedout() == 0, "a connection was not given back"
     assert threading.active_count() <= before, "a thread was left behind"

@@ -12,6 +12,7 @@ from webapp.accounts import guard
 from webapp.accounts import pages as accounts_pages
 from webapp.attempts import api as attempts_api
 from webapp.attempts import pages as attempts_pages
+from webapp.attempts.writer import Writer
 from webapp.bank import api as bank_api
 from webapp.extensions import csrf, db, migrate
 from webapp.pooling import extension as pooling
@@ -19,6 +20,7 @@ from webapp.pooling.budget import Fleet
 from webapp.pooling.engine import engine_options
 from webapp.quizzes import api as quizzes_api
 from webapp.quizzes import pages as quizzes_pages
+from webapp.quizzes.shelf import Shelf
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
 from webapp.settings import HOME, Settings, load_settings, secret_key
@@ -77,7 +79,9 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
     header = "X-Request-Timeout" if settings.poolproof.trusted_proxies else None
     service = settings.poolproof
     fleet = Fleet(service.workers, service.threads, service.background_processes)
-    pooling.init_app(app, engine, settings.pool, fleet, deadline_header=header)
+    layer = pooling.init_app(app, engine, settings.pool, fleet, deadline_header=header)
+    app.extensions["shelf"] = Shelf(layer.work.read)
+    app.extensions["writer"] = Writer(layer.work, settings.pool.timeout)
 
 
 def _register_features(app: Flask) -> None:

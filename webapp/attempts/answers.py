@@ -98,7 +98,10 @@ def refusal(connection: Connection, claim: Claim) -> QuizNotOpenError | AttemptF
     if version.state is published.State.UPCOMING:
         return QuizNotOpenError(f"The quiz opens at {version.opens_at.isoformat()}.")
     if version.state is published.State.CLOSED:
-        return QuizNotOpenError(
-            f"The quiz closed at {version.closes_at.isoformat()}; this answer came too late and was not saved."
-        )
+        return QuizNotOpenError(too_late(version.closes_at))
     return AttemptExistsError("You have begun this quiz in another attempt; go on there.")
+
+
+def too_late(closes_at: datetime) -> str:
+    """Say that an answer came after the window."""
+    return f"The quiz closed at {closes_at.isoformat()}; this answer came too late and was not saved."

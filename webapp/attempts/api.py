@@ -6,13 +6,14 @@ from typing import Any
 
 from flask import current_app, url_for
 
-from webapp.attempts import answers, finishing, leaderboard, scoring, starting, tokens, views
+from webapp.attempts import leaderboard, scoring, starting, tokens, views
 from webapp.attempts.schemas import AnswerIn, AnswerOut, AttemptOut, Board, BoardArguments, StartIn, StartOut
 from webapp.attempts.tokens import Claim
-from webapp.attempts.views import AttemptView
-from webapp.pooling.extension import read, transact
-from webapp.quizzes import published
+from webapp.attempts.views import AttemptView, Standing
+from webapp.attempts.writer import writer_of
+from webapp.pooling.extension import read
 from webapp.quizzes.published import QuizId
+from webapp.quizzes.shelf import shelf_of
 from webapp.web.openapi import ID, LOCATION, api_blueprint, problems
 
 blueprint = api_blueprint("attempts", __name__, "", "Play.")
@@ -27,8 +28,7 @@ def start_attempt(given: dict[str, Any], quiz_id: int) -> tuple[dict[str, Any], 
     """Start an attempt at an open quiz. Nothing is stored before the first answer."""
     key = current_app.config["SECRET_KEY"]
     player_id = tokens.read_player(given["player"], key) or tokens.new_player()
-    with read() as connection:
-        version = published.current(connection, QuizId(quiz_id))
+    version = shelf_of(current_app).current(QuizId(quiz_id))
     claim = starting.start(version, player_id, given["name"].strip())
     token = tokens.issue(claim, key)
     started = {
@@ -57,10 +57,9 @@ def read_attempt(token: str) -> dict[str, Any]:
 def put_answer(given: dict[str, list[int]], token: str, item_id: int) -> dict[str, Any]:
     """Answer an item, or change the answer. Sent again it does no harm; 200 means that it is stored."""
     claim = _claim_of(token)
-    with read() as connection:
-        document = published.by_version(connection, claim.version_id).document
-    bits = scoring.as_bits(document.question(item_id), given["choices"])
-    transact(lambda connection: answers.save(connection, claim, {item_id: bits}), idempotent=True)
+    version = shelf_of(current_app).by_version(claim.version_id)
+    bits = scoring.as_bits(version.document.question(item_id), given["choices"])
+    writer_of(current_app).save(claim, version, {item_id: bits})
     return {"item": item_id, "choices": scoring.as_positions(bits), "saved": True}
 
 
@@ -71,10 +70,11 @@ def put_answer(given: dict[str, list[int]], token: str, item_id: int) -> dict[st
 def finish_attempt(token: str) -> dict[str, Any]:
     """Finish and score. Sent again it answers with the same result."""
     claim = _claim_of(token)
+    version = shelf_of(current_app).by_version(claim.version_id)
+    progress = writer_of(current_app).finish(claim, version.document)
     with read() as connection:
-        document = published.by_version(connection, claim.version_id).document
-    transact(lambda connection: finishing.finish(connection, claim, document), idempotent=True)
-    return _dumped(_view(claim))
+        place = views.rank(connection, claim, progress)
+    return _dumped(views.view(claim, Standing(version, progress, place)))
 
 
 @blueprint.route(f"/quizzes/<{ID}:quiz_id>/leaderboard", methods=["GET"])
@@ -84,8 +84,8 @@ def finish_attempt(token: str) -> dict[str, Any]:
 @problems(blueprint, 404, 422)
 def read_leaderboard(asked: dict[str, int], quiz_id: int) -> dict[str, Any]:
     """Read the board of a quiz's latest version."""
+    version = shelf_of(current_app).current(QuizId(quiz_id))
     with read() as connection:
-        version = published.current(connection, QuizId(quiz_id))
         places = leaderboard.top(connection, version.version_id, asked["limit"])
         finished = leaderboard.finished_count(connection, version.version_id)
     return {"quiz": quiz_id, "out_of": version.question_count, "finished": finished, "places": places}
@@ -96,8 +96,9 @@ def _claim_of(token: str) -> Claim:
 
 
 def _view(claim: Claim) -> AttemptView:
+    version = shelf_of(current_app).by_version(claim.version_id)
     with read() as connection:
-        found = views.standing(connection, claim)
+        found = views.standing(connection, claim, version)
     return views.view(claim, found)
 
 

@@ -6,19 +6,19 @@ from datetime import timedelta
 
 from flask import Blueprint, current_app, redirect, render_template, request, url_for
 from flask_wtf import FlaskForm
-from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 from wtforms import StringField
 from wtforms.validators import DataRequired, Length
 
-from webapp.attempts import answers, finishing, leaderboard, scoring, starting, tokens, views
+from webapp.attempts import leaderboard, scoring, starting, tokens, views
 from webapp.attempts.schemas import ANONYMOUS, LONGEST_NAME
 from webapp.attempts.tokens import Claim
+from webapp.attempts.writer import writer_of
 from webapp.errors import InvalidInputError, NotFoundError
-from webapp.pooling.extension import read, transact
-from webapp.quizzes import published
+from webapp.pooling.extension import read
 from webapp.quizzes.documents import Document
 from webapp.quizzes.published import Slug, Version
+from webapp.quizzes.shelf import shelf_of
 from webapp.web.text import storable
 
 blueprint = Blueprint("attempt_pages", __name__)
@@ -38,16 +38,14 @@ class StartForm(FlaskForm):  # type: ignore[misc]
 @blueprint.get("/quizzes/<slug>")
 def quiz(slug: str) -> str:
     """Introduce a quiz and offer to start, or to go on with an attempt begun in this browser."""
-    with read() as connection:
-        version = published.current(connection, Slug(slug))
+    version = shelf_of(current_app).current(Slug(slug))
     return _introduction(version, StartForm())
 
 
 @blueprint.post("/quizzes/<slug>/start")
 def start(slug: str) -> Response | tuple[str, int]:
     """Start an attempt and go there; a second press of the button goes to the first attempt."""
-    with read() as connection:
-        version = published.current(connection, Slug(slug))
+    version = shelf_of(current_app).current(Slug(slug))
     if token := _begun_here(version):
         return redirect(url_for("attempt_pages.attempt", token=token))
     form = StartForm()
@@ -67,8 +65,9 @@ def start(slug: str) -> Response | tuple[str, int]:
 def attempt(token: str) -> str:
     """Show the questions, or the result once the attempt is finished."""
     claim = _claim_of(token)
+    version = shelf_of(current_app).by_version(claim.version_id)
     with read() as connection:
-        found = views.standing(connection, claim)
+        found = views.standing(connection, claim, version)
         finished = found.progress.finished_at is not None
         places = leaderboard.top(connection, claim.version_id, limit=10) if finished else ()
     shown = views.view(claim, found)
@@ -81,26 +80,19 @@ def attempt(token: str) -> str:
 def answer(token: str) -> Response:
     """Save all answers of the form at once; the finish button also finishes."""
     claim = _claim_of(token)
-    with read() as connection:
-        document = published.by_version(connection, claim.version_id).document
-    chosen = _chosen(document)
+    version, writer = shelf_of(current_app).by_version(claim.version_id), writer_of(current_app)
     finishes = request.form.get("action") == "finish"
-
-    def save_and_finish(connection: Connection) -> None:
-        answers.save(connection, claim, chosen)
-        if finishes:
-            finishing.finish(connection, claim, document)
-
-    # An answer that is sent again after the finish is refused, so a finish is not repeated together with them.
-    transact(save_and_finish, idempotent=not finishes)
+    writer.save(claim, version, _chosen(version.document))
+    if finishes:
+        writer.finish(claim, version.document)
     return redirect(url_for("attempt_pages.attempt", token=token, saved=None if finishes else 1))
 
 
 @blueprint.get("/quizzes/<slug>/board")
 def board(slug: str) -> str:
     """Show the board of the quiz's latest version."""
+    version = shelf_of(current_app).current(Slug(slug))
     with read() as connection:
-        version = published.current(connection, Slug(slug))
         places = leaderboard.top(connection, version.version_id)
         finished = leaderboard.finished_count(connection, version.version_id)
     return render_template("attempts/board.html", quiz=version, places=places, finished=finished)

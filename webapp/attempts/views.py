@@ -11,7 +11,6 @@ from webapp.attempts import answers, leaderboard, scoring
 from webapp.attempts.answers import Progress
 from webapp.attempts.shuffling import order_of_choices
 from webapp.attempts.tokens import Claim
-from webapp.quizzes import published
 from webapp.quizzes.documents import Question
 from webapp.quizzes.published import State, Version
 
@@ -76,14 +75,17 @@ class Standing:
     rank: int | None
 
 
-def standing(connection: Connection, claim: Claim) -> Standing:
-    """Read an attempt with its version, and its rank once it is finished."""
-    version = published.by_version(connection, claim.version_id)
+def standing(connection: Connection, claim: Claim, version: Version) -> Standing:
+    """Read an attempt at this version, and its rank once it is finished."""
     progress = answers.progress(connection, claim)
-    place = None
-    if progress.score is not None and progress.milliseconds is not None:
-        place = leaderboard.rank(connection, claim.version_id, progress.score, progress.milliseconds)
-    return Standing(version, progress, place)
+    return Standing(version, progress, rank(connection, claim, progress))
+
+
+def rank(connection: Connection, claim: Claim, progress: Progress) -> int | None:
+    """Return the rank of a finished attempt; None before that."""
+    if progress.score is None or progress.milliseconds is None:
+        return None
+    return leaderboard.rank(connection, claim.version_id, progress.score, progress.milliseconds)
 
 
 def view(claim: Claim, found: Standing) -> AttemptView:

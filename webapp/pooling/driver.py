@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import threading
 import time
@@ -13,7 +14,7 @@ from typing import Any
 
 import pymysql
 from pymysql.constants import CR, ER, SERVER_STATUS
-from sqlalchemy import URL
+from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
 from webapp.pooling.settings import PoolSettings
@@ -49,6 +50,9 @@ CONTENDED = {
     ER.CHECKREAD,  # MariaDB with innodb_snapshot_isolation, its default since 11.6: another one has changed the row
 }
 """Two transactions wanted the same rows; the loser may simply try again."""
+
+
+_RECORDS = re.compile(rb"Records: (\d+)")
 
 
 class _Connecting(threading.local):
@@ -227,6 +231,17 @@ def is_lost(error: BaseException) -> bool:
 def is_demoted(error: BaseException) -> bool:
     """Say whether the server takes no writes, or no more: then all connections to it are the wrong ones."""
     return error_number(error) in READ_ONLY
+
+
+def rows_selected(connection: Connection, rowcount: int) -> int:
+    """Return how many rows the INSERT … SELECT that `connection` has just executed has inserted or updated.
+
+    MySQL's count of affected rows takes an update for two; what it says in words counts it once
+    ("Records: 3  Duplicates: 1  Warnings: 0"). Elsewhere `rowcount` is right.
+    """
+    result = getattr(connection.connection.dbapi_connection, "_result", None)
+    said = _RECORDS.search(result.message or b"") if result is not None else None
+    return int(said[1]) if said else rowcount
 
 
 def error_number(error: BaseException) -> int | None:

@@ -11,7 +11,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool, SingletonThreadPool, 
 
 from webapp.pooling import driver, holds, keeper, liveness, sqlite
 from webapp.pooling.errors import PoolConfigurationError, PoolUsageError
-from webapp.pooling.liveness import READS
+from webapp.pooling.liveness import AT_ONCE, READS
 from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.settings import PoolSettings
 from webapp.pooling.shedding import CoDel
@@ -136,5 +136,6 @@ def _prepare_mysql(engine: Engine, settings: PoolSettings) -> None:
 
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Any) -> None:
-        if not connection.get_execution_options().get(READS, False):
+        options = connection.get_execution_options()
+        if not options.get(READS, False) and not options.get(AT_ONCE, False):
             connection.exec_driver_sql("BEGIN")

@@ -12,10 +12,11 @@ import logging
 import random
 import threading
 import time
+import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -90,6 +91,7 @@ class GroupCommit(Generic[Value, Result]):
         """How many batches there were of each size."""
         self.commits = Histogram()
         """How long they took."""
+        _all.add(self)
 
     def submit(self, value: Value) -> Result:
         """Write `value` together with others'; return when it is committed.
@@ -186,3 +188,12 @@ def _is_everybodys(error: Exception) -> bool:
         or driver.is_contention(error)
         or driver.is_out_of_capacity(error)
     )
+
+
+_all: weakref.WeakSet[GroupCommit[Any, Any]] = weakref.WeakSet()
+
+
+def stop_all() -> None:
+    """Finish what was submitted in this process; for the end of a worker."""
+    for group in list(_all):
+        group.stop()

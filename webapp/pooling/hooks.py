@@ -6,11 +6,12 @@ master has imported is not loaded anew by a reload (HUP).
 
 from __future__ import annotations
 
-from webapp.pooling import keeper
+from webapp.pooling import groupcommit, keeper
 from webapp.pooling.engine import close_connections
 
 
 def worker_exit() -> None:
     """Close what this worker holds, so that the server sees a goodbye and no lost client."""
+    groupcommit.stop_all()
     keeper.stop()
     close_connections()

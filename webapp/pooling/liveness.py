@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 READS = "poolproof_reads"
 """Execution option of a connection that only reads: it needs no transaction, and may not write."""
 
+AT_ONCE = "poolproof_at_once"
+"""Execution option of a connection whose every statement is a transaction of its own."""
+
 USED_AT = "poolproof_used_at"
 """Key in `record.info`: when the connection last came back from use, on the monotonic clock."""
 ALIVE_AT = "poolproof_alive_at"

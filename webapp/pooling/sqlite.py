@@ -10,7 +10,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from webapp.pooling.liveness import READS
+from webapp.pooling.liveness import AT_ONCE, READS
 
 BUSY_TIMEOUT = 5.0
 """Seconds that a statement waits for the database to be unlocked."""
@@ -31,7 +31,10 @@ def prepare(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Any) -> None:
-        reads = connection.get_execution_options().get(READS, False)
+        options = connection.get_execution_options()
+        if options.get(AT_ONCE, False):
+            return
+        reads = options.get(READS, False)
         # Immediately, or two that have read would both wait for the other to let them write.
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
@@ -45,6 +48,8 @@ def _open_sessions(engine: Engine) -> None:
     def begin_session(dbapi_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
         # Our own BEGIN below; sqlite3 would start transactions late and upgrade them, which fails when busy.
         dbapi_connection.isolation_level = None
+        # SQLite has it since 3.41; MySQL always had.
+        dbapi_connection.create_function("unhex", 1, bytes.fromhex, deterministic=True)
         cursor = dbapi_connection.cursor()
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA foreign_keys = ON")

@@ -5,15 +5,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table
+from sqlalchemy import Connection, Executable, Select, Table
 from sqlalchemy.dialects import mysql, sqlite
+
+
+def upsert(
+    dialect: str,
+    table: Table,
+    columns: Sequence[str],
+    rows: Select[*tuple[Any, ...]],
+    *,
+    key: Sequence[str],
+    replace: Sequence[str] = (),
+) -> Executable:
+    """Return the statement of `upsert_from`, to be kept by who executes it often."""
+    if dialect == "sqlite":
+        lite = sqlite.insert(table).from_select(list(columns), rows)
+        if replace:
+            return lite.on_conflict_do_update(
+                index_elements=list(key), set_={name: lite.excluded[name] for name in replace}
+            )
+        return lite.on_conflict_do_nothing()
+    my = mysql.insert(table).from_select(list(columns), rows)
+    # Setting a key column to itself changes nothing, but unlike INSERT IGNORE hides no other error.
+    changes = {name: my.inserted[name] for name in replace} or {key[0]: table.c[key[0]]}
+    return my.on_duplicate_key_update(changes)
 
 
 def upsert_from(
     connection: Connection,
     table: Table,
     columns: Sequence[str],
-    rows: Select[Any],
+    rows: Select[*tuple[Any, ...]],
     *,
     key: Sequence[str],
     replace: Sequence[str] = (),
@@ -25,13 +48,5 @@ def upsert_from(
     shared one), so that two that write the same row wait for each other and never deadlock.
     On SQLite `rows` needs a WHERE, or its grammar takes ON CONFLICT for a join.
     """
-    if connection.dialect.name == "sqlite":
-        lite = sqlite.insert(table).from_select(list(columns), rows)
-        if replace:
-            updates = {name: lite.excluded[name] for name in replace}
-            return connection.execute(lite.on_conflict_do_update(index_elements=list(key), set_=updates)).rowcount
-        return connection.execute(lite.on_conflict_do_nothing()).rowcount
-    my = mysql.insert(table).from_select(list(columns), rows)
-    # Setting a key column to itself changes nothing, but unlike INSERT IGNORE hides no other error.
-    changes = {name: my.inserted[name] for name in replace} or {key[0]: table.c[key[0]]}
-    return connection.execute(my.on_duplicate_key_update(changes)).rowcount
+    statement = upsert(connection.dialect.name, table, columns, rows, key=key, replace=replace)
+    return connection.execute(statement).rowcount

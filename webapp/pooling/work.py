@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from webapp.pooling import deadlines, driver
-from webapp.pooling.liveness import READS
+from webapp.pooling.liveness import AT_ONCE, READS
 
 Result = TypeVar("Result")
 
@@ -49,6 +49,13 @@ class Work:
         with self.engine.connect() as connection:
             yield connection
             connection.commit()
+
+    @contextmanager
+    def at_once(self) -> Iterator[Connection]:
+        """Borrow a connection whose every statement is a transaction of its own: one round trip for one write."""
+        with self.engine.connect() as connection:
+            connection.execution_options(**{AT_ONCE: True})
+            yield connection
 
     def transact(self, deed: Callable[[Connection], Result], *, idempotent: bool = False) -> Result:
         """Do `deed` in a transaction, and again from its start when another transaction got in its way.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from flask import Response, jsonify, request, url_for
+from flask import Response, current_app, jsonify, request, url_for
 
 from webapp.accounts.guard import api_for
 from webapp.accounts.roles import Permission
@@ -24,10 +24,17 @@ from webapp.quizzes.schemas import (
     QuizLines,
     Window,
 )
+from webapp.quizzes.shelf import look_again_after_changes, shelf_of
 from webapp.web import conditional, cursors
 from webapp.web.openapi import ETAG, ID, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, api_blueprint, problems
 
 blueprint = api_blueprint("quizzes", __name__, "/quizzes", "Draft, publish, open.")
+
+
+@blueprint.after_request
+def _look_again(response: Response) -> Response:
+    look_again_after_changes(current_app, request.method)
+    return response
 
 
 @blueprint.route("", methods=["GET"])
@@ -79,8 +86,7 @@ def list_drafts(asked: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
 @problems(blueprint, 404)
 def read_quiz(quiz_id: int) -> Response:
     """Read a published quiz. Its questions come without their answers, from the moment it opens."""
-    with read() as connection:
-        version = published.current(connection, QuizId(quiz_id))
+    version = shelf_of(current_app).current(QuizId(quiz_id))
     response = jsonify(PublicQuiz().dump(_public(version)))
     response.add_etag()
     response.headers["Cache-Control"] = "no-cache"

@@ -21,6 +21,7 @@ from webapp.errors import (
     VersionMismatchError,
 )
 from webapp.pooling.clock import utc_now
+from webapp.quizzes import mark
 from webapp.quizzes.models import Quiz, QuizItem, QuizVersion
 
 LONGEST_QUIZ = 200
@@ -148,6 +149,8 @@ def change(connection: Connection, quiz_id: int, values: DraftValues, expected_v
         raise VersionMismatchError(
             f"The quiz is at version {present.version}, not {expected_version}; read it again and repeat your change."
         )
+    if values.slug is not None:
+        mark.change(connection)
     connection.execute(delete(QuizItem).where(QuizItem.quiz_id == quiz_id))
     _place(connection, quiz_id, values.item_ids)
     return find(connection, quiz_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.extensions import MYSQL_TABLE, Base, BigId
@@ -61,3 +61,13 @@ class QuizVersion(Base):
     opens_at: Mapped[datetime] = mapped_column(UtcDateTime)
     closes_at: Mapped[datetime] = mapped_column(UtcDateTime)
     published_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class CatalogMark(Base):
+    """One row: changed by whatever changes what players may see."""
+
+    __tablename__ = "catalog_mark"
+    __table_args__ = (MYSQL_TABLE,)
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    mark: Mapped[int] = mapped_column(BigInteger)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, current_app, flash, redirect, render_template, request, url_for
 from flask_wtf import FlaskForm
 from sqlalchemy import Connection
-from werkzeug.wrappers import Response
+from werkzeug.wrappers import Response as WerkzeugResponse
 from wtforms import DateTimeLocalField, StringField, TextAreaField
 from wtforms.validators import DataRequired, Length, Optional
 
@@ -22,6 +22,7 @@ from webapp.pooling.extension import read, transact
 from webapp.quizzes import drafts, published, publishing
 from webapp.quizzes.drafts import LONGEST_DESCRIPTION, LONGEST_TITLE, Draft, DraftValues
 from webapp.quizzes.published import State
+from webapp.quizzes.shelf import look_again_after_changes
 from webapp.web import cursors
 from webapp.web.openapi import ID
 from webapp.web.text import storable
@@ -57,6 +58,12 @@ def open_quizzes() -> str:
     return render_template("quizzes/open.html", now_open=now_open.rows, upcoming=upcoming.rows)
 
 
+@studio.after_request
+def _look_again(response: Response) -> Response:
+    look_again_after_changes(current_app, request.method)
+    return response
+
+
 @studio.get("")
 @page_for(Permission.EDIT_QUIZZES)
 def quizzes() -> str:
@@ -70,7 +77,7 @@ def quizzes() -> str:
 
 @studio.route("/quizzes/new", methods=["GET", "POST"])
 @page_for(Permission.EDIT_QUIZZES)
-def new_quiz() -> str | Response:
+def new_quiz() -> str | WerkzeugResponse:
     """Begin a quiz."""
     form = DetailsForm()
     if not form.validate_on_submit():
@@ -110,7 +117,7 @@ def quiz(quiz_id: int) -> str:
 
 @studio.post(f"/quizzes/<{ID}:quiz_id>/details")
 @page_for(Permission.EDIT_QUIZZES)
-def change_details(quiz_id: int) -> Response:
+def change_details(quiz_id: int) -> WerkzeugResponse:
     """Change title and description."""
     form = DetailsForm()
     if not form.validate_on_submit():
@@ -121,7 +128,7 @@ def change_details(quiz_id: int) -> Response:
 
 @studio.post(f"/quizzes/<{ID}:quiz_id>/items")
 @page_for(Permission.EDIT_QUIZZES)
-def change_items(quiz_id: int) -> Response:
+def change_items(quiz_id: int) -> WerkzeugResponse:
     """Add the ticked items, or move or remove one."""
     add = [int(one) for one in request.form.getlist("add") if _is_id(one)]
     deed, _, number = request.form.get("deed", "").partition(" ")
@@ -134,7 +141,7 @@ def change_items(quiz_id: int) -> Response:
 
 @studio.post(f"/quizzes/<{ID}:quiz_id>/publish")
 @page_for(Permission.EDIT_QUIZZES)
-def publish(quiz_id: int) -> Response:
+def publish(quiz_id: int) -> WerkzeugResponse:
     """Freeze the draft into a version with a window."""
     form = WindowForm()
     if not form.validate_on_submit():
@@ -150,7 +157,7 @@ def publish(quiz_id: int) -> Response:
 
 @studio.post(f"/quizzes/<{ID}:quiz_id>/close")
 @page_for(Permission.EDIT_QUIZZES)
-def close(quiz_id: int) -> Response:
+def close(quiz_id: int) -> WerkzeugResponse:
     """End the window now."""
     transact(lambda connection: publishing.close(connection, quiz_id))
     flash("Closed. Answers are refused from now on.", "done")
@@ -159,7 +166,7 @@ def close(quiz_id: int) -> Response:
 
 @studio.post(f"/quizzes/<{ID}:quiz_id>/delete")
 @page_for(Permission.EDIT_QUIZZES)
-def delete(quiz_id: int) -> Response:
+def delete(quiz_id: int) -> WerkzeugResponse:
     """Delete a draft that was never published."""
     try:
         transact(lambda connection: drafts.remove(connection, quiz_id))
@@ -171,7 +178,7 @@ def delete(quiz_id: int) -> Response:
     return redirect(url_for("studio.quizzes"))
 
 
-def _change(quiz_id: int, changed: Callable[[Draft], tuple[str, str, tuple[int, ...]]]) -> Response:
+def _change(quiz_id: int, changed: Callable[[Draft], tuple[str, str, tuple[int, ...]]]) -> WerkzeugResponse:
     """Change the draft unless it is not the one that the person saw."""
     seen = request.form.get("version", "")
 
@@ -204,7 +211,7 @@ def _rearranged(item_ids: Sequence[int], deed: str, number: str, add: Sequence[i
     return tuple(dict.fromkeys([*order, *add]))
 
 
-def _back_to(quiz_id: int, *troubles: str) -> Response:
+def _back_to(quiz_id: int, *troubles: str) -> WerkzeugResponse:
     for trouble in troubles:
         flash(trouble, "trouble")
     kept: dict[str, Any] = {name: request.form.get(f"keep_{name}") for name in ("search", "category", "difficulty")}

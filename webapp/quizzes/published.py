@@ -127,7 +127,7 @@ def all_versions(connection: Connection, quiz_id: int) -> Sequence[Listed]:
     return [Listed(*row) for row in connection.execute(query.order_by(QuizVersion.number.desc()).limit(100))]
 
 
-def is_open(version_id: int) -> ColumnElement[bool]:
+def is_open(version_id: int | ColumnElement[int]) -> ColumnElement[bool]:
     """Return a condition for other features' statements: the version is open, by the database's clock."""
     return exists(select(QuizVersion.id).where(QuizVersion.id == version_id, _in_state(State.OPEN)))
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from webapp.bank import items
 from webapp.errors import InvalidInputError, NotFoundError
 from webapp.pooling.clock import utc_now
-from webapp.quizzes import documents, drafts, published
+from webapp.quizzes import documents, drafts, mark, published
 from webapp.quizzes.models import Quiz, QuizVersion
 from webapp.quizzes.published import Version
 
@@ -52,6 +52,7 @@ def publish(connection: Connection, quiz_id: int, opens_at: datetime | None, clo
             published_at=now,
         )
     )
+    mark.change(connection)
     version_id: int = result.inserted_primary_key[0]  # type: ignore[index]
     return published.by_version(connection, version_id)
 
@@ -66,6 +67,8 @@ def close(connection: Connection, quiz_id: int) -> None:
     still_open = update(QuizVersion).where(of_this_quiz, QuizVersion.closes_at > utc_now())
     if connection.execute(still_open.values(closes_at=utc_now())).rowcount == 0:
         published.current(connection, published.QuizId(quiz_id))
+        return
+    mark.change(connection)
 
 
 def _window(now: datetime, opens_at: datetime | None, closes_at: datetime | None) -> tuple[datetime, datetime]:

@@ -1,0 +1,24 @@
+"""A mark that changes whenever something is published, closed, renamed or deleted."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from webapp.extensions import MYSQL_TABLE
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "catalog_mark",
+        sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
+        sa.Column("mark", sa.BigInteger, nullable=False),
+        **MYSQL_TABLE,
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("catalog_mark")

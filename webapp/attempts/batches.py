@@ -1,0 +1,191 @@
+"""What many players send at once, in a few statements: the saves and finishes of a batch.
+
+A batch supposes that all is well: the window open, the attempts unfinished. The statements hold
+these conditions themselves, on the database's clock, and the server says how many rows met
+them. Where that is not every one, `RefusedError` says so, and the caller writes each entry alone by the
+rules that know every reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BindParameter, Connection, Executable, Table, bindparam, select, update
+
+from webapp.attempts import scoring
+from webapp.attempts.answers import Progress
+from webapp.attempts.models import Answer, Attempt
+from webapp.attempts.rowsets import number_column, parameter, rowset, text_column, uuid_column
+from webapp.attempts.tokens import Claim
+from webapp.pooling.clock import utc_now
+from webapp.pooling.driver import rows_selected
+from webapp.pooling.upsert import upsert
+from webapp.quizzes import published
+from webapp.quizzes.documents import Document
+
+_attempt: Table = Attempt.__table__  # type: ignore[assignment]
+_answer: Table = Answer.__table__  # type: ignore[assignment]
+
+MILLISECOND = timedelta(milliseconds=1)
+LONGEST_NAME, LONGEST_MOMENT = 40, 26
+
+
+class RefusedError(Exception):
+    """Not every entry of a batch met the conditions."""
+
+
+@dataclass(frozen=True)
+class Save:
+    """A player's answers: item → chosen bits."""
+
+    claim: Claim
+    chosen: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class Finish:
+    """A player's wish to be scored."""
+
+    claim: Claim
+    document: Document
+
+
+def be_born(connection: Connection, claims: Iterable[Claim]) -> None:
+    """Give the attempts their rows, where the window is open and they have none; afterwards they are locked."""
+    # In one order for all, so that two batches wait for each other and never deadlock.
+    rows = [
+        [
+            claim.attempt_id.hex,
+            claim.version_id,
+            claim.player_id.hex,
+            claim.player_name,
+            claim.started_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
+        ]
+        for claim in sorted(claims, key=lambda claim: claim.attempt_id)
+    ]
+    connection.execute(_births(connection.dialect.name), parameter(rows))
+
+
+def save(connection: Connection, saves: Sequence[Save]) -> None:
+    """Store the answers of attempts that have a row; one statement.
+
+    Raises:
+        RefusedError: when one of them is finished or unknown, or its window is not open.
+    """
+    rows = [[one.claim.attempt_id.hex, item, bits] for one in saves for item, bits in one.chosen.items()]
+    result = connection.execute(_saves(connection.dialect.name), parameter(rows))
+    if rows_selected(connection, result.rowcount) != len(rows):
+        raise RefusedError
+
+
+def finish(connection: Connection, finishes: Sequence[Finish]) -> dict[UUID, Progress]:
+    """Score attempts that have a row; the second time and ever after, return the first result.
+
+    Raises:
+        RefusedError: when one of them has no row.
+    """
+    documents = {one.claim.attempt_id: one.document for one in finishes}
+    ids = sorted(documents)
+    connection.execute(_ENDS, {"ids": ids})
+    stored = _read(connection, ids)
+    if len(stored) != len(ids):
+        raise RefusedError
+    scored = {attempt: _score(documents[attempt], one) for attempt, one in stored.items() if one.progress.score is None}
+    if scored:
+        rows = [[attempt.hex, progress.score, progress.milliseconds] for attempt, progress in scored.items()]
+        connection.execute(_scores(connection.dialect.name), parameter(rows))
+    return {attempt: one.progress for attempt, one in stored.items()} | scored
+
+
+@dataclass(frozen=True)
+class _Stored:
+    started_at: datetime
+    progress: Progress
+
+
+def _read(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, _Stored]:
+    found: dict[UUID, _Stored] = {}
+    answers: dict[UUID, dict[int, int]] = {}
+    for row in connection.execute(_STORED, {"ids": ids}):
+        chosen = answers.setdefault(row.id, {})
+        if row.item_id is not None:
+            chosen[row.item_id] = row.chosen
+        found[row.id] = _Stored(row.started_at, Progress(chosen, row.finished_at, row.score, row.milliseconds))
+    return found
+
+
+def _score(document: Document, one: _Stored) -> Progress:
+    answers, finished_at = one.progress.answers, one.progress.finished_at
+    assert finished_at is not None  # noqa: S101 - the statement before has set it
+    milliseconds = max(0, (finished_at - one.started_at) // MILLISECOND)
+    return Progress(answers, finished_at, scoring.score(document, answers), milliseconds)
+
+
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_ENDS = update(Attempt).where(Attempt.id.in_(_IDS), Attempt.finished_at.is_(None)).values(finished_at=utc_now())
+_STORED = (
+    select(
+        Attempt.id,
+        Attempt.started_at,
+        Attempt.finished_at,
+        Attempt.score,
+        Attempt.milliseconds,
+        Answer.item_id,
+        Answer.chosen,
+    )
+    .outerjoin(Answer, Answer.attempt_id == Attempt.id)
+    .where(Attempt.id.in_(_IDS))
+)
+_BORN_COLUMNS = ["id", "quiz_version_id", "player_id", "player_name", "started_at"]
+
+
+@cache
+def _births(dialect: str) -> Executable:
+    columns = [
+        uuid_column("attempt"),
+        number_column("version"),
+        uuid_column("player"),
+        text_column("name", LONGEST_NAME),
+        text_column("started", LONGEST_MOMENT),
+    ]
+    given = rowset(dialect, "given", columns)
+    rows = select(*given.c).where(published.is_open(given.c.version))
+    return upsert(dialect, _attempt, _BORN_COLUMNS, rows, key=["id"])
+
+
+@cache
+def _saves(dialect: str) -> Executable:
+    given = rowset(dialect, "given", [uuid_column("attempt"), number_column("item"), number_column("chosen")])
+    rows = (
+        select(_attempt.c.id, given.c.item, given.c.chosen, utc_now())
+        .select_from(given.join(_attempt, _attempt.c.id == given.c.attempt))
+        .where(_attempt.c.finished_at.is_(None), published.is_open(_attempt.c.quiz_version_id))
+        # Locked for sharing: an attempt that is being finished has either its answer scored, or refused.
+        .with_for_update(read=True, of=_attempt)
+        # In this order: the few given rows look their attempts up, whatever the optimiser thinks of a new table.
+        .prefix_with("STRAIGHT_JOIN", dialect="mysql")
+        .prefix_with("STRAIGHT_JOIN", dialect="mariadb")
+    )
+    columns = ["attempt_id", "item_id", "chosen", "answered_at"]
+    return upsert(dialect, _answer, columns, rows, key=["attempt_id", "item_id"], replace=["chosen", "answered_at"])
+
+
+@cache
+def _scores(dialect: str) -> Executable:
+    given = rowset(dialect, "given", [uuid_column("attempt"), number_column("score"), number_column("milliseconds")])
+    # As an insert that always meets its row: an UPDATE with a join is written differently everywhere.
+    kept = [_attempt.c[name] for name in _BORN_COLUMNS]
+    rows = (
+        select(*kept, given.c.score, given.c.milliseconds)
+        .select_from(given.join(_attempt, _attempt.c.id == given.c.attempt))
+        .where(_attempt.c.score.is_(None))
+        .prefix_with("STRAIGHT_JOIN", dialect="mysql")
+        .prefix_with("STRAIGHT_JOIN", dialect="mariadb")
+    )
+    columns = [*_BORN_COLUMNS, "score", "milliseconds"]
+    return upsert(dialect, _attempt, columns, rows, key=["id"], replace=["score", "milliseconds"])

@@ -1,0 +1,98 @@
+"""The one writer of a worker: answers and finishes of all its request threads, in group commits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, cast
+from uuid import UUID
+
+from webapp.attempts import answers, batches, finishing
+from webapp.attempts.answers import Progress
+from webapp.attempts.batches import Finish, Save
+from webapp.attempts.tokens import Claim
+from webapp.errors import QuizNotOpenError
+from webapp.pooling.groupcommit import GroupCommit
+from webapp.pooling.work import Work
+from webapp.quizzes.documents import Document
+from webapp.quizzes.published import Version
+
+REMEMBERED = 50_000
+"""Attempts known to have their row; some hundred bytes each."""
+CERTAINLY = timedelta(seconds=2)
+"""So long after a window's end nobody needs to ask the database, whose clock decides before."""
+
+Entry = Save | Finish
+
+
+class Writer:
+    """Stores what players send, and answers when it is committed."""
+
+    def __init__(self, work: Work, patience: float) -> None:
+        """Write on connections of `work`; a player waits `patience` seconds at most."""
+        self._work = work
+        self._born: dict[UUID, None] = {}
+        self.group: GroupCommit[Entry, Progress | None] = GroupCommit(
+            "writer", self._write, self._write_alone, patience
+        )
+
+    def save(self, claim: Claim, version: Version, chosen: Mapping[int, int]) -> None:
+        """Store answers (item → chosen bits), all or none; a repeat replaces the earlier choice.
+
+        Raises:
+            QuizNotOpenError, AttemptFinishedError, AttemptExistsError: as `answers.save`.
+        """
+        if version.now > version.closes_at + CERTAINLY:
+            raise QuizNotOpenError(answers.too_late(version.closes_at))
+        if chosen:
+            self.group.submit(Save(claim, chosen))
+
+    def finish(self, claim: Claim, document: Document) -> Progress:
+        """Score the attempt and return it; the second time and ever after, return the first result.
+
+        Raises:
+            QuizNotOpenError, AttemptExistsError: as `finishing.finish`.
+        """
+        progress = self.group.submit(Finish(claim, document))
+        assert progress is not None  # noqa: S101 - a finish has one
+        return progress
+
+    def _write(self, entries: Sequence[Entry]) -> Sequence[Progress | None]:
+        saves = [entry for entry in entries if isinstance(entry, Save)]
+        finishes = [entry for entry in entries if isinstance(entry, Finish)]
+        unborn = {one.claim.attempt_id: one.claim for one in entries if one.claim.attempt_id not in self._born}
+        if not unborn and not finishes:
+            with self._work.at_once() as connection:
+                batches.save(connection, saves)
+            return [None] * len(entries)
+        progress = self._transact(unborn, saves, finishes)
+        self._remember(unborn)
+        return [progress.get(one.claim.attempt_id) if isinstance(one, Finish) else None for one in entries]
+
+    def _transact(
+        self, unborn: Mapping[UUID, Claim], saves: Sequence[Save], finishes: Sequence[Finish]
+    ) -> dict[UUID, Progress]:
+        with self._work.transaction() as connection:
+            if unborn:
+                batches.be_born(connection, unborn.values())
+            if saves:
+                batches.save(connection, saves)
+            return batches.finish(connection, finishes) if finishes else {}
+
+    def _write_alone(self, entry: Entry) -> Progress | None:
+        if isinstance(entry, Finish):
+            return self._work.transact(
+                lambda connection: finishing.finish(connection, entry.claim, entry.document), idempotent=True
+            )
+        self._work.transact(lambda connection: answers.save(connection, entry.claim, entry.chosen), idempotent=True)
+        return None
+
+    def _remember(self, born: Mapping[UUID, Claim]) -> None:
+        self._born.update(dict.fromkeys(born))
+        for oldest in list(self._born)[: max(0, len(self._born) - REMEMBERED)]:
+            del self._born[oldest]
+
+
+def writer_of(app: Any) -> Writer:
+    """Return the writer of a Flask app's worker."""
+    return cast("Writer", app.extensions["writer"])
