@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from importlib import import_module
+from typing import NoReturn, cast
 
 import click
 from flask import Flask, current_app
@@ -79,9 +80,25 @@ def poolproof(create_app: Callable[[], Flask]) -> FlaskGroup:
         load_dotenv=False,
         help="Poolproof: a quiz service that survives its own push notification.",
     )
+    group.add_command(_Lab("lab", help="Rehearse what will come: push."))
     for command in (shell_command, routes_command, serve, doctor, user, import_items):
         group.add_command(_in_context(command))
     return group
+
+
+class _Lab(click.Group):
+    """The lab's commands, imported only when somebody asks for them: they are never on the serving path."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted(self._loaded().commands)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        return self._loaded().commands.get(name)
+
+    def _loaded(self) -> click.Group:
+        loaded = import_module("webapp.lab.commands").lab
+        _in_context(loaded)
+        return cast("click.Group", loaded)
 
 
 def run(create_app: Callable[[], Flask]) -> None:

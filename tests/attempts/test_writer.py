@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from tests.make import make_quiz
+from webapp.attempts import answers, starting, tokens
+from webapp.attempts.models import Answer, Attempt
+from webapp.attempts.tokens import Claim
+from webapp.attempts.writer import Writer
+from webapp.errors import AttemptExistsError, AttemptFinishedError, DomainError, QuizNotOpenError
+from webapp.pooling.work import Work
+from webapp.quizzes import publishing
+from webapp.quizzes.published import Version
+
+
+@pytest.fixture
+def writer(work: Work) -> Iterator[Writer]:
+    writer = Writer(work, patience=10)
+    yield writer
+    writer.group.stop()
+
+
+@pytest.fixture
+def quiz(work: Work) -> Version:
+    return make_quiz(work, questions=4)
+
+
+def start(quiz: Version) -> Claim:
+    return starting.start(quiz, tokens.new_player(), "Ada")
+
+
+def items(quiz: Version) -> list[int]:
+    return [question.item_id for question in quiz.document.questions]
+
+
+def stored(work: Work) -> dict[tuple[object, int], int]:
+    with work.read() as connection:
+        rows = connection.execute(select(Answer.attempt_id, Answer.item_id, Answer.chosen))
+        return {(row.attempt_id, row.item_id): row.chosen for row in rows}
+
+
+def test_answers_of_many_at_once_are_all_stored(work: Work, writer: Writer, quiz: Version) -> None:
+    claims = [start(quiz) for _ in range(12)]
+
+    def play(claim: Claim) -> None:
+        for item in items(quiz):
+            writer.save(claim, quiz, {item: 1})
+
+    with ThreadPoolExecutor(12) as players:
+        list(players.map(play, claims))
+    assert stored(work) == {(claim.attempt_id, item): 1 for claim in claims for item in items(quiz)}
+    assert sum(writer.group.batches.values()) < 12 * 4
+
+
+def test_fifty_identical_answers_at_once_are_one_row(work: Work, writer: Writer, quiz: Version) -> None:
+    claim, item = start(quiz), items(quiz)[0]
+    with ThreadPoolExecutor(50) as senders:
+        list(senders.map(lambda _: writer.save(claim, quiz, {item: 2}), range(50)))
+    assert stored(work) == {(claim.attempt_id, item): 2}
+
+
+def test_fifty_finishes_at_once_give_one_result(work: Work, writer: Writer, quiz: Version) -> None:
+    claim = start(quiz)
+    right = {question.item_id: 1 << question.right[0] for question in quiz.document.questions}
+    writer.save(claim, quiz, right)
+    with ThreadPoolExecutor(50) as senders:
+        ends = set(senders.map(lambda _: writer.finish(claim, quiz.document).milliseconds, range(50)))
+    again = writer.finish(claim, quiz.document)
+    assert ends == {again.milliseconds}
+    assert again.score == 4
+
+
+def test_the_later_of_two_answers_in_one_batch_counts(work: Work, writer: Writer, quiz: Version) -> None:
+    claim, item = start(quiz), items(quiz)[0]
+    for bits in (1, 2, 4, 1):
+        writer.save(claim, quiz, {item: bits})
+    assert stored(work) == {(claim.attempt_id, item): 1}
+
+
+def test_one_who_may_not_is_told_and_the_others_are_stored(work: Work, writer: Writer, quiz: Version) -> None:
+    finished, player = start(quiz), start(quiz)
+    writer.save(finished, quiz, {items(quiz)[0]: 1})
+    writer.finish(finished, quiz.document)
+    twice = replace(start(quiz), player_id=player.player_id)
+    writer.save(player, quiz, {items(quiz)[0]: 1})
+    others = [start(quiz) for _ in range(6)]
+    gathered = threading.Barrier(8)
+
+    def send(claim: Claim) -> str:
+        gathered.wait()
+        try:
+            writer.save(claim, quiz, {items(quiz)[1]: 1})
+        except DomainError as error:
+            return type(error).__name__
+        return "stored"
+
+    with ThreadPoolExecutor(8) as senders:
+        ends = list(senders.map(send, [finished, twice, *others]))
+    assert ends == [AttemptFinishedError.__name__, AttemptExistsError.__name__, *["stored"] * 6]
+    assert all((claim.attempt_id, items(quiz)[1]) in stored(work) for claim in others)
+
+
+def test_across_the_closing_instant_every_yes_is_stored_and_every_no_is_not(
+    work: Work, writer: Writer, quiz: Version
+) -> None:
+    ends: dict[tuple[object, int], bool] = {}
+    closed = threading.Event()
+
+    def play(number: int) -> None:
+        choose = random.Random(number)
+        while True:
+            claim, item = start(quiz), choose.choice(items(quiz))
+            try:
+                writer.save(claim, quiz, {item: 1})
+            except QuizNotOpenError:
+                ends[claim.attempt_id, item] = False
+                if closed.is_set():
+                    return
+            else:
+                ends[claim.attempt_id, item] = True
+
+    with ThreadPoolExecutor(6) as players:
+        playing = [players.submit(play, number) for number in range(6)]
+        while len(ends) < 60:
+            pass
+        work.transact(lambda connection: publishing.close(connection, quiz.quiz_id))
+        closed.set()
+        for one in playing:
+            one.result(30)
+    assert {key for key, said in ends.items() if said} == set(stored(work))
+    assert False in ends.values()
+
+
+def test_long_after_the_window_nobody_asks_the_database(writer: Writer, quiz: Version) -> None:
+    late = replace(quiz, now=quiz.closes_at + timedelta(minutes=1))
+    with pytest.raises(QuizNotOpenError, match="came too late"):
+        writer.save(start(quiz), late, {items(quiz)[0]: 1})
+    assert not writer.group.batches
+
+
+def test_an_answer_and_a_finish_of_one_attempt_at_once_never_leave_an_answer_unscored(
+    work: Work, quiz: Version
+) -> None:
+    # Two workers, as two processes would be.
+    first, second = Writer(work, patience=10), Writer(work, patience=10)
+    right = {question.item_id: 1 << question.right[0] for question in quiz.document.questions}
+    for _ in range(30):
+        claim = start(quiz)
+        first.save(claim, quiz, {items(quiz)[0]: right[items(quiz)[0]]})
+
+        def send(claim: Claim = claim) -> bool:
+            try:
+                first.save(claim, quiz, {items(quiz)[1]: right[items(quiz)[1]]})
+            except AttemptFinishedError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(2) as senders:
+            saved = senders.submit(send)
+            finished = senders.submit(second.finish, claim, quiz.document)
+            assert finished.result().score == 1 + saved.result()
+    first.group.stop()
+    second.group.stop()
+
+
+def test_a_name_in_any_script_is_stored_as_it_is(work: Work, writer: Writer, quiz: Version) -> None:
+    name = 'Ada 🦊 O\'Hara \\ "Łódź" %s :name'
+    claim = replace(start(quiz), player_name=name)
+    writer.save(claim, quiz, {items(quiz)[0]: 1})
+    with work.read() as connection:
+        found = connection.execute(select(Attempt.player_name, Attempt.started_at)).one()
+        assert found.player_name == name
+        assert found.started_at == claim.started_at
+        assert answers.progress(connection, claim).answers == {items(quiz)[0]: 1}

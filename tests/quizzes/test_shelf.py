@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
+
+from tests.make import make_quiz
+from webapp.errors import NotFoundError
+from webapp.pooling.work import Work
+from webapp.quizzes import drafts, publishing
+from webapp.quizzes.drafts import DraftValues
+from webapp.quizzes.published import QuizId, Slug, State
+from webapp.quizzes.shelf import Shelf
+
+
+class CountedReads:
+    """Reads of a test's own, counted; and a database that can be away."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.count = 0
+        self.is_away = False
+
+    @contextmanager
+    def __call__(self) -> Iterator[Connection]:
+        if self.is_away:
+            raise OperationalError("SELECT", {}, Exception("away"))
+        self.count += 1
+        with self.work.read() as connection:
+            yield connection
+
+
+@pytest.fixture
+def reads(work: Work) -> CountedReads:
+    return CountedReads(work)
+
+
+@pytest.fixture
+def shelf(reads: CountedReads) -> Shelf:
+    return Shelf(reads, seconds=0.2)
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not happen"
+        time.sleep(0.02)
+
+
+def is_there(shelf: Shelf, slug: str) -> bool:
+    try:
+        shelf.current(Slug(slug))
+    except NotFoundError:
+        return False
+    return True
+
+
+def test_a_thousand_looks_at_a_quiz_read_it_once(work: Work, reads: CountedReads) -> None:
+    quiz, shelf = make_quiz(work), Shelf(reads, seconds=60)
+    for _ in range(1000):
+        assert shelf.current(Slug(quiz.slug)).document == quiz.document
+    # The mark, and the version.
+    assert reads.count == 2
+
+
+def test_a_quiz_is_found_by_slug_by_id_and_by_version(work: Work, shelf: Shelf) -> None:
+    quiz = make_quiz(work)
+    for found in (
+        shelf.current(Slug(quiz.slug)),
+        shelf.current(QuizId(quiz.quiz_id)),
+        shelf.by_version(quiz.version_id),
+    ):
+        assert (found.version_id, found.state) == (quiz.version_id, State.OPEN)
+
+
+def test_a_quiz_that_is_closed_is_seen_as_closed_soon(work: Work, shelf: Shelf) -> None:
+    quiz = make_quiz(work)
+    assert shelf.current(Slug(quiz.slug)).state is State.OPEN
+    work.transact(lambda connection: publishing.close(connection, quiz.quiz_id))
+    eventually(lambda: shelf.current(Slug(quiz.slug)).state is State.CLOSED)
+    assert shelf.by_version(quiz.version_id).state is State.CLOSED
+
+
+def test_a_new_version_takes_the_place_of_the_old_one_soon(work: Work, shelf: Shelf) -> None:
+    quiz = make_quiz(work)
+    shelf.current(Slug(quiz.slug))
+    work.transact(lambda connection: publishing.publish(connection, quiz.quiz_id, None, None))
+    eventually(lambda: shelf.current(Slug(quiz.slug)).number == 2)
+    assert shelf.by_version(quiz.version_id).number == 1
+
+
+def test_a_new_slug_is_found_and_the_old_one_is_not_any_more(work: Work, shelf: Shelf) -> None:
+    quiz = make_quiz(work)
+    shelf.current(Slug(quiz.slug))
+    with work.read() as connection:
+        draft = drafts.find(connection, quiz.quiz_id)
+    values = DraftValues(draft.title, draft.description, "renamed", draft.item_ids)
+    work.transact(lambda connection: drafts.change(connection, quiz.quiz_id, values, draft.version))
+    eventually(lambda: not is_there(shelf, quiz.slug))
+    assert shelf.current(Slug("renamed")).quiz_id == quiz.quiz_id
+
+
+def test_a_quiz_that_is_not_there_may_come_later(work: Work, shelf: Shelf) -> None:
+    with pytest.raises(NotFoundError):
+        shelf.by_version(10**9)
+    quiz = make_quiz(work)
+    eventually(lambda: shelf.by_version(quiz.version_id).slug == quiz.slug)
+
+
+def test_the_window_opens_in_memory_by_the_databases_clock(work: Work, reads: CountedReads) -> None:
+    now = Shelf(reads).now()
+    quiz = make_quiz(work, opens_at=now + timedelta(seconds=0.5), closes_at=now + timedelta(hours=1))
+    shelf = Shelf(reads, seconds=60)
+    assert shelf.current(Slug(quiz.slug)).state is State.UPCOMING
+    eventually(lambda: shelf.current(Slug(quiz.slug)).state is State.OPEN)
+
+
+def test_while_the_database_is_away_what_was_read_is_served(work: Work, shelf: Shelf, reads: CountedReads) -> None:
+    quiz = make_quiz(work)
+    shelf.current(Slug(quiz.slug))
+    reads.is_away = True
+    time.sleep(0.3)
+    assert shelf.current(Slug(quiz.slug)).version_id == quiz.version_id
+    with pytest.raises(OperationalError):
+        shelf.current(Slug("never asked for"))
+
+
+def test_whoever_changes_something_sees_it_at_once(work: Work, reads: CountedReads) -> None:
+    quiz, shelf = make_quiz(work), Shelf(reads, seconds=60)
+    shelf.current(Slug(quiz.slug))
+    work.transact(lambda connection: publishing.close(connection, quiz.quiz_id))
+    shelf.look_again()
+    assert shelf.current(Slug(quiz.slug)).state is State.CLOSED
