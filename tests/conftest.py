@@ -24,6 +24,7 @@ from tests.servers import Server, new_server
 from webapp import create_app
 from webapp.accounts import passwords, users
 from webapp.accounts.roles import Role
+from webapp.attempts.board import Boards
 from webapp.extensions import db
 from webapp.pooling.extension import Pooling
 from webapp.pooling.settings import PoolSettings
@@ -151,6 +152,7 @@ def app_on_database(
     app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
     # What a test has published is seen at once.
     app.extensions["shelf"] = Shelf(app.extensions["pooling"].work.read, seconds=0)
+    app.extensions["boards"] = Boards(app.extensions["pooling"].work.read, seconds=0)
     with app.app_context():
         upgrade()
     yield app

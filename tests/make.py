@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import count
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from webapp.bank import items
 from webapp.bank.items import Item, ItemDraft
@@ -52,3 +55,20 @@ def make_quiz(
     """A published quiz, open now unless a window is given."""
     draft = make_draft(work, questions)
     return work.transact(lambda connection: publishing.publish(connection, draft.id, opens_at, closes_at))
+
+
+class CountedReads:
+    """Reads of a test's own, counted; and a database that can be away."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.count = 0
+        self.is_away = False
+
+    @contextmanager
+    def __call__(self) -> Iterator[Connection]:
+        if self.is_away:
+            raise OperationalError("SELECT", {}, Exception("away"))
+        self.count += 1
+        with self.work.read() as connection:
+            yield connection

@@ -12,6 +12,7 @@ from webapp.accounts import guard
 from webapp.accounts import pages as accounts_pages
 from webapp.attempts import api as attempts_api
 from webapp.attempts import pages as attempts_pages
+from webapp.attempts.board import Boards
 from webapp.attempts.writer import Writer
 from webapp.bank import api as bank_api
 from webapp.extensions import csrf, db, migrate
@@ -81,6 +82,7 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
     fleet = Fleet(service.workers, service.threads, service.background_processes)
     layer = pooling.init_app(app, engine, settings.pool, fleet, deadline_header=header)
     app.extensions["shelf"] = Shelf(layer.work.read)
+    app.extensions["boards"] = Boards(layer.work.read)
     app.extensions["writer"] = Writer(layer.work, settings.pool.timeout)
 
 

@@ -1,38 +1,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
-from tests.make import make_quiz
+from tests.make import CountedReads, make_quiz
 from webapp.errors import NotFoundError
 from webapp.pooling.work import Work
 from webapp.quizzes import drafts, publishing
 from webapp.quizzes.drafts import DraftValues
 from webapp.quizzes.published import QuizId, Slug, State
 from webapp.quizzes.shelf import Shelf
-
-
-class CountedReads:
-    """Reads of a test's own, counted; and a database that can be away."""
-
-    def __init__(self, work: Work) -> None:
-        self.work = work
-        self.count = 0
-        self.is_away = False
-
-    @contextmanager
-    def __call__(self) -> Iterator[Connection]:
-        if self.is_away:
-            raise OperationalError("SELECT", {}, Exception("away"))
-        self.count += 1
-        with self.work.read() as connection:
-            yield connection
 
 
 @pytest.fixture

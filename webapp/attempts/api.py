@@ -6,7 +6,8 @@ from typing import Any
 
 from flask import current_app, url_for
 
-from webapp.attempts import leaderboard, scoring, starting, tokens, views
+from webapp.attempts import scoring, starting, tokens, views
+from webapp.attempts.board import boards_of
 from webapp.attempts.schemas import AnswerIn, AnswerOut, AttemptOut, Board, BoardArguments, StartIn, StartOut
 from webapp.attempts.tokens import Claim
 from webapp.attempts.views import AttemptView, Standing
@@ -72,9 +73,8 @@ def finish_attempt(token: str) -> dict[str, Any]:
     claim = _claim_of(token)
     version = shelf_of(current_app).by_version(claim.version_id)
     progress = writer_of(current_app).finish(claim, version.document)
-    with read() as connection:
-        place = views.rank(connection, claim, progress)
-    return _dumped(views.view(claim, Standing(version, progress, place)))
+    place = views.rank(boards_of(current_app).standings(claim.version_id), progress)
+    return _dumped(views.view(claim, Standing(version, progress), place))
 
 
 @blueprint.route(f"/quizzes/<{ID}:quiz_id>/leaderboard", methods=["GET"])
@@ -85,10 +85,9 @@ def finish_attempt(token: str) -> dict[str, Any]:
 def read_leaderboard(asked: dict[str, int], quiz_id: int) -> dict[str, Any]:
     """Read the board of a quiz's latest version."""
     version = shelf_of(current_app).current(QuizId(quiz_id))
-    with read() as connection:
-        places = leaderboard.top(connection, version.version_id, asked["limit"])
-        finished = leaderboard.finished_count(connection, version.version_id)
-    return {"quiz": quiz_id, "out_of": version.question_count, "finished": finished, "places": places}
+    board = boards_of(current_app).standings(version.version_id)
+    places = board.places[: asked["limit"]]
+    return {"quiz": quiz_id, "out_of": version.question_count, "finished": board.finished, "places": places}
 
 
 def _claim_of(token: str) -> Claim:
@@ -99,7 +98,10 @@ def _view(claim: Claim) -> AttemptView:
     version = shelf_of(current_app).by_version(claim.version_id)
     with read() as connection:
         found = views.standing(connection, claim, version)
-    return views.view(claim, found)
+    place = None
+    if found.progress.finished_at is not None:
+        place = views.rank(boards_of(current_app).standings(claim.version_id), found.progress)
+    return views.view(claim, found, place)
 
 
 def _dumped(shown: AttemptView) -> dict[str, Any]:

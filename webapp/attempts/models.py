@@ -41,6 +41,7 @@ class Attempt(Base):
         # One go for each player: whoever has seen the right answers cannot play again for the board.
         UniqueConstraint("quiz_version_id", "player_id"),
         # The board reads it from its start: best score first, then the fastest.
+        Index("ix_attempt_finish", "quiz_version_id", "finished_at"),
         Index("ix_attempt_board", "quiz_version_id", text("score DESC"), "milliseconds", "id"),
         MYSQL_TABLE,
     )

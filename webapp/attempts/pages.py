@@ -10,7 +10,8 @@ from werkzeug.wrappers import Response
 from wtforms import StringField
 from wtforms.validators import DataRequired, Length
 
-from webapp.attempts import leaderboard, scoring, starting, tokens, views
+from webapp.attempts import scoring, starting, tokens, views
+from webapp.attempts.board import boards_of
 from webapp.attempts.schemas import ANONYMOUS, LONGEST_NAME
 from webapp.attempts.tokens import Claim
 from webapp.attempts.writer import writer_of
@@ -26,6 +27,7 @@ blueprint = Blueprint("attempt_pages", __name__)
 PLAYER_COOKIE = "player"
 ATTEMPT_COOKIE = "attempt"
 DIGITS_OF_A_CHOICE = 2
+SHOWN_WITH_RESULT = 10
 A_YEAR = timedelta(days=365)
 
 
@@ -68,12 +70,12 @@ def attempt(token: str) -> str:
     version = shelf_of(current_app).by_version(claim.version_id)
     with read() as connection:
         found = views.standing(connection, claim, version)
-        finished = found.progress.finished_at is not None
-        places = leaderboard.top(connection, claim.version_id, limit=10) if finished else ()
-    shown = views.view(claim, found)
-    if finished:
-        return render_template("attempts/result.html", attempt=shown, places=places, claim=claim, token=token)
-    return render_template("attempts/play.html", attempt=shown, token=token)
+    if found.progress.finished_at is None:
+        return render_template("attempts/play.html", attempt=views.view(claim, found, None), token=token)
+    board = boards_of(current_app).standings(claim.version_id)
+    shown = views.view(claim, found, views.rank(board, found.progress))
+    places = board.places[:SHOWN_WITH_RESULT]
+    return render_template("attempts/result.html", attempt=shown, places=places, claim=claim, token=token)
 
 
 @blueprint.post("/attempts/<token>")
@@ -92,10 +94,8 @@ def answer(token: str) -> Response:
 def board(slug: str) -> str:
     """Show the board of the quiz's latest version."""
     version = shelf_of(current_app).current(Slug(slug))
-    with read() as connection:
-        places = leaderboard.top(connection, version.version_id)
-        finished = leaderboard.finished_count(connection, version.version_id)
-    return render_template("attempts/board.html", quiz=version, places=places, finished=finished)
+    standings = boards_of(current_app).standings(version.version_id)
+    return render_template("attempts/board.html", quiz=version, places=standings.places, finished=standings.finished)
 
 
 def _introduction(version: Version, form: StartForm) -> str:

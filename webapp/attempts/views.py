@@ -7,8 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from webapp.attempts import answers, leaderboard, scoring
+from webapp.attempts import answers, scoring
 from webapp.attempts.answers import Progress
+from webapp.attempts.board import Standings
 from webapp.attempts.shuffling import order_of_choices
 from webapp.attempts.tokens import Claim
 from webapp.quizzes.documents import Question
@@ -72,23 +73,21 @@ class Standing:
 
     version: Version
     progress: Progress
-    rank: int | None
 
 
 def standing(connection: Connection, claim: Claim, version: Version) -> Standing:
-    """Read an attempt at this version, and its rank once it is finished."""
-    progress = answers.progress(connection, claim)
-    return Standing(version, progress, rank(connection, claim, progress))
+    """Read an attempt at this version."""
+    return Standing(version, answers.progress(connection, claim))
 
 
-def rank(connection: Connection, claim: Claim, progress: Progress) -> int | None:
+def rank(standings: Standings, progress: Progress) -> int | None:
     """Return the rank of a finished attempt; None before that."""
     if progress.score is None or progress.milliseconds is None:
         return None
-    return leaderboard.rank(connection, claim.version_id, progress.score, progress.milliseconds)
+    return standings.rank(progress.score, progress.milliseconds)
 
 
-def view(claim: Claim, found: Standing) -> AttemptView:
+def view(claim: Claim, found: Standing, place: int | None) -> AttemptView:
     """Put together what the player may see; needs no connection."""
     version, progress = found.version, found.progress
     finished = progress.finished_at is not None
@@ -105,7 +104,7 @@ def view(claim: Claim, found: Standing) -> AttemptView:
         finished_at=progress.finished_at,
         score=progress.score,
         milliseconds=progress.milliseconds,
-        rank=found.rank,
+        rank=place,
         questions=tuple(_shown(claim, one, progress.answers.get(one.item_id), finished=finished) for one in asked),
     )
 
