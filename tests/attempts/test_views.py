@@ -18,7 +18,7 @@ CLAIM = tokens.begin(1, tokens.new_player(), "Grace", NOW)
 
 
 def seen(progress: Progress, version: Version = VERSION) -> AttemptView:
-    return view(CLAIM, Standing(version, progress, 1 if progress.score is not None else None))
+    return view(CLAIM, Standing(version, progress), 1 if progress.score is not None else None)
 
 
 def test_before_the_finish_nothing_tells_what_is_right() -> None:
