@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import Engine, text
 
 from tests.faults.test_freshness import SIZE, identities, identity, new_engine
 from tests.servers import Server
+from webapp.pooling.pool import FairQueuePool
+
+CHILD_ENDS_WITHIN = 30
+"""Seconds; a child that hangs is ended by its alarm."""
 
 
 @pytest.fixture
@@ -30,6 +37,7 @@ def in_a_child(deed: Callable[[], object]) -> object:
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if not child:
+        signal.alarm(CHILD_ENDS_WITHIN)
         try:
             said = json.dumps(deed())
         except BaseException as error:  # noqa: BLE001 - the child must end here, whatever happens
@@ -72,6 +80,7 @@ def test_a_connection_that_was_out_at_the_fork_stays_the_parents(server: Server,
         connection.execute(text("SET @parents = 1"))
         childs = in_a_child(lambda: sorted(identities(engine)))
         assert isinstance(childs, list)
+        assert len(childs) == SIZE, "the child has all of its places"
         assert number not in childs
         assert connection.execute(text("SELECT @parents")).scalar_one() == 1
 
@@ -88,3 +97,45 @@ def test_a_child_that_ends_in_order_says_goodbye_only_for_itself(server: Server,
     assert isinstance(childs, list)
     assert before <= alive(server)
     assert not set(childs) & alive(server)
+
+
+def test_a_child_forked_while_somebody_waited_has_nobody_waiting(engine: Engine) -> None:
+    pool = engine.pool
+    assert isinstance(pool, FairQueuePool)
+    held = [engine.connect() for _ in range(SIZE)]
+    with ThreadPoolExecutor(1) as workers:
+        waiter = workers.submit(engine.connect)
+        while not pool.waiting():
+            threading.Event().wait(0.01)
+        childs = in_a_child(lambda: [engine.pool.waiting(), len(identities(engine))])  # type: ignore[attr-defined]
+        for connection in held:
+            connection.close()
+        waiter.result(10).close()
+    assert childs == [0, SIZE]
+
+
+def test_children_forked_under_load_all_have_connections_of_their_own_and_fail_nobodys_work(engine: Engine) -> None:
+    done = threading.Event()
+
+    def use_for_ever() -> set[int]:
+        numbers = set()
+        while not done.is_set():
+            with engine.connect() as connection:
+                number = identity(connection)
+                # Had a child read the answer, or written to the same socket, this one would not be ours.
+                assert connection.execute(text(f"SELECT {number}")).scalar_one() == number
+            numbers.add(number)
+        return numbers
+
+    with ThreadPoolExecutor(2 * SIZE) as workers:
+        running = [workers.submit(use_for_ever) for _ in range(2 * SIZE)]
+        try:
+            childs = [in_a_child(lambda: sorted(identities(engine))) for _ in range(15)]
+        finally:
+            done.set()
+        parents = set().union(*(one.result(10) for one in running))
+    assert len(parents) == SIZE, "the parent had to renew a connection"
+    for one in childs:
+        assert isinstance(one, list), one
+        assert len(one) == SIZE
+        assert not set(one) & parents
