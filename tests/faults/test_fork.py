@@ -114,6 +114,36 @@ def test_a_child_forked_while_somebody_waited_has_nobody_waiting(engine: Engine)
     assert childs == [0, SIZE]
 
 
+@pytest.mark.parametrize("whose", ["pool", "statistics"])
+def test_a_lock_that_another_thread_held_at_the_fork_does_not_stop_the_child(engine: Engine, whose: str) -> None:
+    pool = engine.pool
+    assert isinstance(pool, FairQueuePool)
+    assert pool.statistics is not None
+    identities(engine)
+    lock = {"pool": pool._lock, "statistics": pool.statistics._lock}[whose]
+    is_held, may_go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            is_held.set()
+            may_go.wait(CHILD_ENDS_WITHIN)
+
+    def use_it() -> list[int]:
+        assert pool.statistics is not None
+        return [len(identities(engine)), pool.statistics.snapshot().borrows]
+
+    with ThreadPoolExecutor(1) as workers:
+        holder = workers.submit(hold)
+        is_held.wait()
+        try:
+            childs = in_a_child(use_it)
+        finally:
+            may_go.set()
+        holder.result()
+    assert isinstance(childs, list)
+    assert childs[0] == SIZE
+
+
 def test_children_forked_under_load_all_have_connections_of_their_own_and_fail_nobodys_work(engine: Engine) -> None:
     done = threading.Event()
 
