@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -97,6 +98,46 @@ def test_a_child_that_ends_in_order_says_goodbye_only_for_itself(server: Server,
     assert isinstance(childs, list)
     assert before <= alive(server)
     assert not set(childs) & alive(server)
+
+
+def test_what_was_out_at_the_fork_is_not_out_in_the_child(engine: Engine) -> None:
+    def look() -> list[object]:
+        pool = engine.pool
+        assert isinstance(pool, FairQueuePool)
+        return [pool.checkedout(), pool.describe_holders()]
+
+    with engine.connect() as connection:
+        assert identity(connection)
+        assert in_a_child(look) == [0, ""]
+
+
+def test_the_childs_watch_does_not_take_back_what_a_thread_of_the_parent_holds(server: Server) -> None:
+    engine = new_engine(server.url("poolproof"), watch_after=0.1)
+    is_held, may_go = threading.Event(), threading.Event()
+
+    def hold() -> list[int]:
+        with engine.connect() as connection:
+            numbers = [identity(connection)]
+            is_held.set()
+            may_go.wait(CHILD_ENDS_WITHIN)
+            # Idle all the time: to the child its holder, which did not come along, looks like one that has ended.
+            return [*numbers, identity(connection)]
+
+    def use_and_rest() -> int:
+        number = len(identities(engine))
+        time.sleep(1)
+        return number
+
+    with ThreadPoolExecutor(1) as workers:
+        holder = workers.submit(hold)
+        is_held.wait()
+        try:
+            assert in_a_child(use_and_rest) == SIZE
+        finally:
+            may_go.set()
+        before, after = holder.result()
+    assert before == after
+    engine.dispose()
 
 
 def test_a_child_forked_while_somebody_waited_has_nobody_waiting(engine: Engine) -> None:
