@@ -1,212 +1,364 @@
 """Everything at once, for minutes: `python bench/stress.py --minutes 5`.
 
-Threads borrow, return, forget, invalidate, detach; connects fail and listeners raise at random;
-the pool is resized and disposed of meanwhile. Exits 1 when a promise is broken: more
-connections open than allowed, one connection at two threads, a waiter without a connection
-while a place is free, a place that is lost.
+Threads borrow, return, forget, invalidate, detach, some with a deadline; connects, closes and
+rollbacks fail and listeners raise at random; waits are interrupted; the pool is resized, kept house
+in and disposed of meanwhile. Exits 1 when a promise is broken: more connections open than allowed,
+one at two threads, one lent that is closed or declared dead, somebody waiting while a place is
+free, a place that is lost.
 """
+# ruff: noqa: SLF001 - it is the inside of the pool that has to be in order at every moment
 
 from __future__ import annotations
 
 import argparse
+import contextvars
 import gc
 import logging
 import random
+import signal
+import sqlite3
 import sys
 import threading
 import time
+import weakref
 from collections import Counter
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Any
 
-from sqlalchemy import event
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy import create_engine, event
+from sqlalchemy.exc import DisconnectionError, InvalidatePoolError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from webapp.pooling import deadlines, keeper
+from webapp.pooling.freshness import Chore
 from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.shedding import CoDel
 from webapp.pooling.statistics import PoolStatistics
+from webapp.pooling.waiters import Waiter
 
-SIZES = (1, 2, 3, 5, 8)
-LARGEST = max(SIZES)
-THREADS = 24
+SIZES, OVERFLOWS = (1, 2, 3, 5, 8), (0, 0, 1, 2)
+LARGEST = max(SIZES) + max(OVERFLOWS)
+THREADS, MOST_WAITING = 24, 18
 REPORT_EVERY = 10.0
-CONNECT_FAILS, LISTENER_RAISES = 0.05, 0.01
+CONNECT_FAILS, DRIVER_FAILS, LISTENER_RAISES, HAS_DEADLINE = 0.05, 0.01, 0.01, 0.2
 FORGOTTEN, INVALIDATED, DETACHED = 0.03, 0.03, 0.02
-"""Shares of all connects, listener calls, and uses."""
+"""Shares of all connects, closes and rollbacks, listener calls, borrowings, and uses."""
+PAUSES = (0.0, 0.001, 0.02)
+"""Seconds between two borrowings: a rush, enough to do, a lull."""
 LONGEST_WAIT = 5.0
 """Seconds: ten times the pool's time-out, for a machine that is busy."""
+SETTLES_WITHIN = 10.0
+"""Seconds after which a pool that shrank or was disposed of has closed what is too much."""
 
 
 class ChanceError(Exception):
-    """Raised by a listener or a connect, at random."""
+    """Raised by a listener, at random."""
 
 
-class Connections:
-    """All connections that were made, as a server would see them."""
+class Tally:
+    """Which connections of one pool are open; a set, for a garbage collection may interrupt `+= 1`."""
 
     def __init__(self) -> None:
         """Begin with none."""
-        self.lock = threading.Lock()
-        self.open = 0
-        self.most = 0
-
-    def connect(self, chance: random.Random) -> Connection:
-        """Open one, or fail."""
-        if chance.random() < CONNECT_FAILS:
-            raise ChanceError("connect")
-        with self.lock:
-            self.open += 1
-            self.most = max(self.most, self.open)
-        return Connection(self)
+        self.bound: float = LARGEST
+        self.open: set[int] = set()
 
 
-class Connection:
-    """The least that a pool needs of a connection, and who uses it."""
+class Connection(sqlite3.Connection):
+    """A connection that knows who uses it."""
 
-    def __init__(self, all_of_them: Connections) -> None:
-        """Count as open."""
-        self._all = all_of_them
-        self._is_open = True
-        self.user: int | None = None
+    stress: Stress
+    tally: Tally
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        """Nobody uses it yet."""
+        super().__init__(*arguments, **named)
+        self.busy = threading.Lock()
+        self.is_unfit = False
 
     def rollback(self) -> None:
-        """Do nothing."""
+        """Roll back, or fail."""
+        self._end(super().rollback)
 
     def close(self) -> None:
-        """Count as closed, once."""
-        with self._all.lock:
-            self._all.open -= self._is_open
-            self._is_open = False
+        """Close, and sometimes fail after that."""
+        self.is_unfit = True
+        self._end(super().close, lambda: self.tally.open.discard(id(self)))
+
+    def _end(self, *steps: Callable[[], None]) -> None:
+        if self.busy.locked():
+            self.stress.broken.append("a connection was rolled back or closed while somebody used it")
+        for step in steps:
+            step()
+        if self.stress.happens(DRIVER_FAILS):
+            raise sqlite3.OperationalError("by chance")
 
 
-@dataclass
 class Stress:
-    """One run."""
+    """One run; `broken` says which promises were."""
 
-    seed: int
-    counts: Counter[str] = field(default_factory=Counter)
-    broken: list[str] = field(default_factory=list)
-    done: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
+    def __init__(self, seed: int) -> None:
         """Make the pool; nothing runs yet."""
-        self.chance = random.Random(self.seed)
-        self.connections = Connections()
-        self.pool = FairQueuePool(
-            lambda: self.connections.connect(self.chance),
-            pool_size=LARGEST,
-            timeout=0.5,
-            max_waiting=THREADS,
-            shedding=CoDel(0.05, 0.5),
-            statistics=PoolStatistics(),
-        )
+        self.chance, self.is_calm, self.pause = random.Random(seed), False, 0.0
+        self.broken: list[str] = []
+        self.done = threading.Event()
+        self.most = 0
+        self.tallies: weakref.WeakKeyDictionary[Any, Tally] = weakref.WeakKeyDictionary()
+        self.disposed: list[tuple[float, FairQueuePool]] = []
+        self._all_counts: list[Counter[str]] = []
+        self._here = threading.local()
+        self.statistics = PoolStatistics()
+        self.engine = create_engine(
+            "sqlite://", creator=self._connect, poolclass=FairQueuePool, pool_size=max(SIZES),
+            max_overflow=max(OVERFLOWS), pool_timeout=0.5, max_waiting=MOST_WAITING, shedding=CoDel(0.01, 0.1),
+            statistics=self.statistics,
+        )  # fmt: skip
+        self.tallies[self.pool] = Tally()
         for name in ("connect", "checkout", "checkin", "reset", "close", "invalidate"):
-            event.listen(self.pool, name, self._listener(name))
+            event.listen(self.engine, name, self._listener(name))
 
-    def _listener(self, name: str) -> Any:
+    @property
+    def pool(self) -> FairQueuePool:
+        """The pool of this moment."""
+        assert isinstance(self.engine.pool, FairQueuePool)  # noqa: S101 - for the type checker
+        return self.engine.pool
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What happened so far, in all threads."""
+        return sum((counts.copy() for counts in self._all_counts.copy()), Counter())
+
+    def count(self, what: str) -> None:
+        """Count in this thread; each thread for itself, so nothing is lost."""
+        if not hasattr(self._here, "counts"):
+            self._here.counts = Counter()
+            self._all_counts.append(self._here.counts)
+        self._here.counts[what] += 1
+
+    def happens(self, share: float) -> bool:
+        """Draw by lot."""
+        return not self.is_calm and self.chance.random() < share
+
+    def _connect(self, record: Any) -> Connection:
+        if self.happens(CONNECT_FAILS):
+            raise sqlite3.OperationalError("no server")
+        connection = sqlite3.connect(":memory:", check_same_thread=False, factory=Connection)
+        connection.stress, connection.tally = self, self.tallies.setdefault(record._own_pool, Tally())
+        connection.tally.open.add(id(connection))
+        now_open = len(connection.tally.open)
+        self.most = max(self.most, now_open)
+        if now_open > connection.tally.bound:
+            self.broken.append(f"{now_open} connections were open, {connection.tally.bound} are allowed")
+        return connection
+
+    def _listener(self, name: str) -> Callable[..., None]:
+        disconnects = (DisconnectionError, DisconnectionError, InvalidatePoolError) if name == "checkout" else ()
+
         def listen(*arguments: object) -> None:
-            if self.chance.random() < LISTENER_RAISES:
-                kinds = (DisconnectionError, ChanceError) if name == "checkout" else (ChanceError,)
-                raise self.chance.choice(kinds)(name)
+            if self.happens(LISTENER_RAISES):
+                raise self.chance.choice((ChanceError, *disconnects))(name)
 
         return listen
 
-    def borrow_for_ever(self, number: int) -> None:
+    def for_ever(self, deed: Callable[[], None]) -> None:
         """Be one thread."""
         while not self.done.is_set():
             try:
-                connection = self.pool.connect()
-            except PoolTimeoutError as error:
-                self.counts[type(error).__name__] += 1
-            except (ChanceError, DisconnectionError) as error:
-                self.counts[f"failed {error}"] += 1
-            else:
-                self.counts["borrowed"] += 1
-                self._use(connection, number)
-                del connection
+                contextvars.copy_context().run(deed)
+            except BaseException as error:  # noqa: BLE001 - a thread must not end without a word
+                self.broken.append(f"{deed.__name__}: {error!r}")
+                return
 
-    def _use(self, connection: PoolProxiedConnection, number: int) -> None:
-        taken: Any = connection.dbapi_connection
-        if taken.user is not None:
-            self.broken.append(f"thread {number} was given what thread {taken.user} uses")
-        taken.user = number
+    def borrow(self) -> None:
+        """Ask for a connection, and use what comes."""
+        time.sleep(self.pause)
+        if self.happens(HAS_DEADLINE):
+            deadlines.begin(self.chance.uniform(0.0, 0.3))
+        began = time.monotonic()
+        try:
+            connection = self.engine.raw_connection()
+        except (ChanceError, sqlite3.OperationalError, InvalidRequestError, PoolTimeoutError) as error:
+            self.count(type(error).__name__)
+            time.sleep(0.001)
+        except KeyboardInterrupt:
+            self.count("interrupted")
+        else:
+            self.count("borrowed")
+            self._use(connection, connection.dbapi_connection)
+        if (took := time.monotonic() - began) > LONGEST_WAIT:
+            self.broken.append(f"somebody needed {took:.1f} s to borrow and return: {self.pool.status()}")
+
+    def _use(self, connection: PoolProxiedConnection, taken: Any) -> None:
+        if taken.is_unfit:
+            self.broken.append("a connection was lent that was closed or declared dead")
+        if not taken.busy.acquire(blocking=False):
+            self.broken.append("one connection was lent to two threads")
+            return
         time.sleep(self.chance.choice((0, 0, 0.0005, 0.002)))
-        taken.user = None
-        deeds = ("forgotten", "invalidated", "detached", "returned")
+        taken.busy.release()
         shares = (FORGOTTEN, INVALIDATED, DETACHED, 1 - FORGOTTEN - INVALIDATED - DETACHED)
-        (what,) = self.chance.choices(deeds, shares)
-        self.counts[what] += 1
-        with suppress(ChanceError):
+        (what,) = self.chance.choices(("forgotten", "invalidated", "detached", "returned"), shares)
+        self.count(what)
+        with suppress(ChanceError, sqlite3.OperationalError):
+            if what == "forgotten":
+                # In a cycle, so that it comes back at some other moment.
+                cycle: list[Any] = [connection]
+                cycle.append(cycle)
+                return
             if what == "invalidated":
+                taken.is_unfit = True
                 connection.invalidate(soft=self.chance.choice((True, False)))
             elif what == "detached":
-                # It belongs to whoever takes it; so it no longer counts as one of the pool's.
-                taken.close()
+                # It belongs to whoever takes it: it is no longer one of the pool's.
+                taken.tally.open.discard(id(taken))
                 connection.detach()
-            if what != "forgotten" and connection.is_valid:
+            if connection.is_valid:
                 connection.close()
 
-    def disturb_for_ever(self) -> None:
-        """Resize, collect garbage, dispose."""
-        while not self.done.is_set():
-            time.sleep(self.chance.uniform(0.001, 0.05))
-            self.pool.resize(self.chance.choice(SIZES))
-            self.counts["resized"] += 1
-            gc.collect()
-            self._look()
+    def disturb(self) -> None:
+        """Resize, dispose, change the load, and look whether the pool obeys."""
+        time.sleep(self.chance.uniform(0.001, 0.05))
+        what = self.chance.choices(("resized", "settled", "disposed", "changed load"), (10, 3, 1, 2))[0]
+        self.count(what)
+        pool = self.pool
+        if what == "resized":
+            self.tallies[pool].bound = LARGEST
+            pool.resize(self.chance.choice(SIZES), self.chance.choice(OVERFLOWS))
+        elif what == "settled":
+            self._settle(pool)
+        elif what == "disposed":
+            self.disposed.append((time.monotonic(), pool))
+            self.engine.dispose()
+            self.tallies.setdefault(self.pool, Tally())
+        else:
+            self.pause = self.chance.choice(PAUSES)
 
-    def _look(self) -> None:
-        if self.connections.most > LARGEST:
-            self.broken.append(f"{self.connections.most} connections were open, {LARGEST} are allowed")
-        if self.pool.oldest_wait() > LONGEST_WAIT:
-            self.broken.append(f"somebody has waited for {self.pool.oldest_wait():.1f} s of 0.5")
+    def _settle(self, pool: FairQueuePool) -> None:
+        """Wait until the pool has closed what is too much; from then on its present limit binds."""
+        limit, end = pool.bounds()[0], time.monotonic() + SETTLES_WITHIN
+        while sum(in_use(pool)) > limit and time.monotonic() < end:
+            time.sleep(0.001)
+        if sum(in_use(pool)) > limit:
+            self.broken.append(f"it does not shrink to {limit}: {pool.status()}")
+        self.tallies[pool].bound = limit
+
+    def keep_house(self) -> None:
+        """Collect garbage, and take an idle connection out as the housekeeper does."""
+        time.sleep(self.chance.uniform(0.001, 0.02))
+        gc.collect()
+        pool, what = self.pool, self.chance.choice((Chore.PING, Chore.RETIRE))
+
+        def what_for(record: ConnectionPoolEntry, idle: int) -> Chore:
+            return what
+
+        if (taken := keeper.take_idle(pool, what_for)) is not None:
+            self.count(f"kept house: {what}")
+            if what is Chore.PING:
+                keeper.put_back(pool, taken[0])
+            else:
+                keeper.discard(pool, taken[0], what)
+        self._look(pool)
+
+    def _look(self, pool: FairQueuePool) -> None:
+        """Look whether everything is in its place, which it has to be whenever nobody holds the lock."""
+        with pool._lock:
+            starve = pool._line.waiting and (pool._idle or pool._total + pool._closing < pool._limit)
+            is_wrong = pool._closing < 0 or pool._total < len(pool._idle)
+        # As everybody does who lets go of the lock.
+        pool._after_lock()
+        if starve or is_wrong:
+            self.broken.append(f"{'somebody waits, a place is free' if starve else 'miscounted'}: {pool.status()}")
+
+    def interrupt(self) -> None:
+        """Interrupt the main thread."""
+        time.sleep(self.chance.uniform(0.001, 0.05))
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+    def look_at_the_disposed(self, longer_ago_than: float) -> None:
+        """Look whether the pools that were disposed of have let go of all their connections."""
+        for at, pool in self.disposed.copy():
+            if time.monotonic() - at > longer_ago_than:
+                self.disposed.remove((at, pool))
+                if sum(in_use(pool)) or self.tallies[pool].open:
+                    self.broken.append(f"a disposed pool keeps {len(self.tallies[pool].open)} open: {pool.status()}")
 
     def judge_the_end(self) -> None:
         """Everybody has stopped: nothing may be out, no place lost, every place of use."""
+        self.is_calm = True
         gc.collect()
-        self.pool.resize(LARGEST)
-        if self.pool.checkedout() or self.pool.waiting():
-            self.broken.append(f"something is still out: {self.pool.status()}")
-        if self.connections.open != self.pool.checkedin():
-            self.broken.append(f"{self.connections.open} are open, the pool knows {self.pool.checkedin()}")
-        held = [self._one() for _ in range(LARGEST)]
-        if self.pool.checkedout() != LARGEST:
-            self.broken.append(f"not every place serves: {self.pool.status()}")
+        self.look_at_the_disposed(longer_ago_than=-1)
+        pool, known = self.pool, self.tallies[self.pool].open
+        if pool.checkedout() or pool.waiting() or sum(in_use(pool)) != len(pool._idle):
+            self.broken.append(f"something is still out: {pool.status()}")
+        # A place whose connection was invalidated has none.
+        if len(known) != sum(record.dbapi_connection is not None for record in pool._idle):
+            self.broken.append(f"{len(known)} are open, the pool knows {pool.checkedin()}")
+        pool.resize(LARGEST, 0)
+        held = [self.engine.raw_connection() for _ in range(LARGEST)]
         for connection in held:
-            with suppress(ChanceError):
-                connection.close()
-        seen = self.pool.statistics.snapshot() if self.pool.statistics else None
-        if seen is None or seen.uses.count + self.counts["detached"] < self.counts["borrowed"]:
+            connection.close()
+        if (pool.checkedout(), pool.checkedin(), len(known)) != (0, LARGEST, LARGEST):
+            self.broken.append(f"not every place serves again, {len(known)} are open: {pool.status()}")
+        if self.statistics.snapshot().uses.count + self.counts["detached"] < self.counts["borrowed"]:
             self.broken.append("the statistics have lost uses")
+        self.engine.dispose()
 
-    def _one(self) -> PoolProxiedConnection:
-        for _ in range(100):
-            with suppress(ChanceError, DisconnectionError):
-                return self.pool.connect()
-        raise AssertionError("a hundred failures in a row at 5 %")
+
+def in_use(pool: FairQueuePool) -> tuple[int, int]:
+    """Return how many places are taken, and how many connections are given up but not closed yet."""
+    with pool._lock:
+        counted = pool._total, pool._closing
+    pool._after_lock()
+    return counted
+
+
+@contextmanager
+def hard_times() -> Iterator[None]:
+    """Switch threads and collect garbage often; let a signal interrupt the main thread while it waits in line."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if frame is not None and frame.f_code is Waiter.wait.__code__:
+            raise KeyboardInterrupt
+
+    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    sys.setswitchinterval(0.0005)
+    gc.set_threshold(200, 5, 5)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+        gc.set_threshold(*thresholds)
+        signal.signal(signal.SIGUSR1, before)
 
 
 def run(seconds: float, seed: int, report: bool = True) -> Stress:  # noqa: FBT001, FBT002
-    """Stress for so many seconds; what was broken is in the result."""
-    stress = Stress(seed)
-    threads = [threading.Thread(target=stress.borrow_for_ever, args=(number,)) for number in range(THREADS)]
-    threads += [threading.Thread(target=stress.disturb_for_ever) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    end, said = time.monotonic() + seconds, time.monotonic()
-    while time.monotonic() < end and not stress.broken:
-        time.sleep(min(0.2, seconds / 10))
-        if report and time.monotonic() - said > REPORT_EVERY:
-            said = time.monotonic()
-            print(f"{stress.pool.status()}  most open: {stress.connections.most}  {dict(stress.counts)}", flush=True)
-    stress.done.set()
-    for thread in threads:
-        thread.join(30)
-        if thread.is_alive():
-            stress.broken.append(f"{thread.name} does not end: {stress.pool.status()}")
+    """Stress for so many seconds, from the main thread; what was broken is in the result."""
+    stress, borrowed = Stress(seed), 0
+    deeds = [stress.borrow] * (THREADS - 1) + [stress.disturb, stress.keep_house, stress.interrupt]
+    threads = [threading.Thread(target=stress.for_ever, args=(deed,), daemon=True) for deed in deeds]
+    with hard_times():
+        for thread in threads:
+            thread.start()
+        began = said = time.monotonic()
+        while time.monotonic() - began < seconds and not stress.broken:
+            contextvars.copy_context().run(stress.borrow)
+            stress.look_at_the_disposed(longer_ago_than=SETTLES_WITHIN)
+            if time.monotonic() - said > REPORT_EVERY:
+                said, counts = time.monotonic(), stress.counts
+                if counts["borrowed"] == borrowed:
+                    stress.broken.append(f"nobody got anything for {REPORT_EVERY} s: {stress.pool.status()}")
+                borrowed = counts["borrowed"]
+                if report:
+                    print(f"{said - began:4.0f} s  most open: {stress.most}  {dict(counts)}", flush=True)
+        stress.done.set()
+        for thread in threads:
+            thread.join(30)
+            if thread.is_alive():
+                stress.broken.append(f"{thread.name} does not end: {stress.pool.status()}")
     if not stress.broken:
         stress.judge_the_end()
     return stress
@@ -222,11 +374,10 @@ def main() -> None:
     # SQLAlchemy logs what listeners raise: here that is the plan.
     logging.disable(logging.CRITICAL)
     sys.unraisablehook = lambda problem: None  # noqa: ARG005
-    sys.setswitchinterval(0.0005)
     stress = run(given.minutes * 60, given.seed)
-    print(f"most open: {stress.connections.most}  {dict(stress.counts)}")
+    print(f"most open: {stress.most}  {dict(stress.counts)}")
     if stress.broken:
-        sys.exit("broken: " + "; ".join(stress.broken[:5]))
+        sys.exit(f"broken, with seed {given.seed}: " + "; ".join(stress.broken[:5]))
     print("every promise held")
 
 

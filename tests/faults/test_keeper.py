@@ -256,3 +256,20 @@ def test_a_step_of_the_wall_clock_changes_nothing(
     assert 0.25 < time.monotonic() - began < 3
     for connection in held:
         connection.close()
+
+
+@pytest.mark.parametrize("step", [86_400.0, -86_400.0])
+def test_after_a_step_of_the_wall_clock_age_and_loss_are_noticed_as_before(
+    server: Server, make: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch, step: float
+) -> None:
+    engine = make(recycle=2)
+    before = identities(engine)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + step)
+    server.execute(f"KILL {min(before)}")
+    time.sleep(0.2)
+    after = identities(engine)
+    assert len(after) == SIZE
+    assert min(before) not in after
+    time.sleep(2.1)
+    assert not before & identities(engine)

@@ -20,7 +20,9 @@ def quiet() -> Iterator[None]:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("seed", [1, 2])
 def test_everything_at_once_breaks_no_promise(seed: int) -> None:
-    ended = stress.run(seconds=3, seed=seed, report=False)
+    ended = stress.run(seconds=4, seed=seed, report=False)
     assert ended.broken == []
     assert ended.counts["borrowed"] > 500
-    assert min(ended.counts[what] for what in ("forgotten", "invalidated", "detached", "resized")) > 5
+    seldom = ("forgotten", "invalidated", "detached", "resized", "interrupted", "PoolFullError", "ChanceError")
+    assert min(ended.counts[what] for what in seldom) > 5
+    assert min(ended.counts[what] for what in ("disposed", "settled")) > 0

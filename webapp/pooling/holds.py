@@ -7,6 +7,7 @@ every checkout is remembered, weakly, with the request it is made for.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import weakref
@@ -141,6 +142,7 @@ class Holds:
         self.on_leak: Callable[[Hold], None] = _tell_nobody
         self.on_orphan: Callable[[Hold], None] = _tell_nobody
         self._live: dict[int, Hold] = {}
+        _all.add(self)
 
     def live(self) -> list[Hold]:
         """Return them all, the longest first."""
@@ -169,6 +171,20 @@ class Holds:
         """Note that a connection is cleaned up; tell when it is the garbage collector that brings it back."""
         if getattr(record, "needs_gc", False) and (hold := self._live.get(id(record))) is not None:
             self.on_leak(hold)
+
+
+_all: weakref.WeakSet[Holds] = weakref.WeakSet()
+
+
+def _forget_the_parents_holds() -> None:
+    # Their threads did not come along: a watch would take them for ended, and close the parent's sockets.
+    for holds in list(_all):
+        for hold in holds._live.values():  # noqa: SLF001 - in its own module
+            hold.is_over = True
+        holds._live.clear()  # noqa: SLF001
+
+
+os.register_at_fork(after_in_child=_forget_the_parents_holds)
 
 
 def watch(engine: Engine, name: str) -> Holds:

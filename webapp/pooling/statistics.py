@@ -9,7 +9,9 @@ the next one, so counters never go backwards.
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from math import frexp
@@ -72,6 +74,7 @@ class RequestStatistics:
     def __init__(self) -> None:
         """Begin at nothing."""
         self._lock = threading.RLock()
+        _all.add(self)
         self.requests = 0
         self.statements = 0
         self.most = 0
@@ -111,6 +114,7 @@ class PoolStatistics:
         self._ledgers: deque[Ledger] = deque()
         self._unused: deque[Ledger] = deque()
         self._lock = threading.RLock()
+        _all.add(self)
         self._waits = Histogram()
         self._turned_away: Counter[str] = Counter()
         self._closed: Counter[str] = Counter()
@@ -164,3 +168,15 @@ class PoolStatistics:
             refused=turned_away["refused"],
             closed=closed,
         )
+
+
+_all: weakref.WeakSet[PoolStatistics | RequestStatistics] = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    # Another thread of the parent may have held one at the moment of the fork; in the child nobody lets go of it.
+    for statistics in list(_all):
+        statistics._lock = threading.RLock()  # noqa: SLF001 - in its own module
+
+
+os.register_at_fork(after_in_child=_renew_locks)

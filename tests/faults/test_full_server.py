@@ -1,0 +1,264 @@
+"""A server whose connections somebody else has taken: who is told so, who is served, and what happens afterwards."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pymysql
+import pytest
+from pymysql.constants import ER
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError
+
+from tests.faults.test_freshness import SIZE, identities, identity, new_engine
+from tests.servers import Server
+from webapp.pooling import driver
+
+SOON = 2.0
+"""Seconds in which a refusal must have come; the pool's own time-out is 5."""
+
+
+@pytest.fixture
+def engine(server: Server) -> Iterator[Engine]:
+    """An engine of an account like the application's: it has no connection in reserve, as root has."""
+    server.execute("CREATE USER IF NOT EXISTS ordinary@'%' IDENTIFIED BY 'a secret'")
+    server.execute("GRANT ALL ON poolproof.* TO ordinary@'%'")
+    engine = new_engine(server.url("poolproof", "ordinary", "a%20secret"))
+    yield engine
+    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    engine.dispose()
+
+
+def connect_as_other(server: Server) -> pymysql.Connection[Any]:
+    return pymysql.connect(
+        host="127.0.0.1", port=server.port, user="ordinary", password="a secret", ssl_disabled=True, connect_timeout=5
+    )
+
+
+@contextmanager
+def full(server: Server, open_in_pool: int) -> Iterator[None]:
+    """Somebody else holds all connections but those that the pool has open."""
+    others: list[pymysql.Connection[Any]] = []
+    try:
+        # The server lets go of a connection a moment after its client: those that fit must all come to fit.
+        deadline = time.monotonic() + 10
+        while len(others) < allowed(server) - open_in_pool:
+            try:
+                others.append(connect_as_other(server))
+            except pymysql.err.OperationalError as error:
+                assert error.args[0] == ER.CON_COUNT_ERROR  # noqa: PT017 - any other is a failure
+                assert time.monotonic() < deadline, f"{len(others)} and the pool's {open_in_pool} are not all"
+        with pytest.raises(pymysql.err.OperationalError) as refusal:
+            connect_as_other(server)
+        assert refusal.value.args[0] == ER.CON_COUNT_ERROR
+        yield
+    finally:
+        for connection in others:
+            connection.close()
+        wait_until(lambda: can_connect(server))
+
+
+def can_connect(server: Server) -> bool:
+    with suppress(pymysql.err.OperationalError):
+        connect_as_other(server).close()
+        return True
+    return False
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not happen"
+        time.sleep(0.01)
+
+
+def open_exactly(engine: Engine, count: int) -> set[int]:
+    held = [engine.connect() for _ in range(count)]
+    numbers = {identity(connection) for connection in held}
+    for connection in held:
+        connection.close()
+    return numbers
+
+
+def connects(engine: Engine) -> list[object]:
+    begun: list[object] = []
+    event.listen(engine, "do_connect", lambda *_: begun.append(1), insert=True)
+    return begun
+
+
+def refuse(engine: Engine) -> OperationalError:
+    began = time.monotonic()
+    with pytest.raises(OperationalError) as refusal:
+        engine.connect()
+    assert time.monotonic() - began < SOON
+    return refusal.value
+
+
+def test_a_borrower_for_whom_the_server_has_no_connection_is_told_so_soon(server: Server, engine: Engine) -> None:
+    open_exactly(engine, 1)
+    with full(server, open_in_pool=1), engine.connect() as connection:
+        for _ in range(5):
+            error = refuse(engine)
+            assert driver.is_out_of_capacity(error)
+            # It is full, not gone: whoever asks again later may be lucky, the others keep what they have.
+            assert not driver.is_away(error)
+        assert engine.pool.checkedout() == 1  # type: ignore[attr-defined]
+        assert identity(connection)
+    assert len(identities(engine)) == SIZE
+
+
+def test_connections_that_are_open_go_on_serving_and_those_who_wait_for_them_are_served(
+    server: Server, engine: Engine
+) -> None:
+    ours = identities(engine)
+    with full(server, open_in_pool=SIZE):
+        begun = connects(engine)
+        held = [engine.connect() for _ in range(SIZE)]
+        with ThreadPoolExecutor(8) as workers:
+
+            def use(_: int) -> int:
+                with engine.connect() as connection:
+                    return identity(connection)
+
+            waiting = [workers.submit(use, number) for number in range(8)]
+            wait_until(lambda: engine.pool.waiting() == 8)  # type: ignore[attr-defined]
+            for connection in held:
+                connection.close()
+            assert {one.result(10) for one in waiting} <= ours
+            assert set(workers.map(use, range(200))) <= ours
+        assert begun == []
+    assert identities(engine) == ours
+
+
+def test_when_not_all_can_be_opened_each_borrower_gets_an_open_one_or_the_servers_reason(
+    server: Server, engine: Engine
+) -> None:
+    open_exactly(engine, SIZE - 1)
+    ends: list[str] = []
+    longest: list[float] = []
+
+    def use(_: int) -> None:
+        began = time.monotonic()
+        try:
+            with engine.connect() as connection:
+                identity(connection)
+        except OperationalError as error:
+            ends.append("full" if driver.is_out_of_capacity(error) else repr(error))
+        else:
+            ends.append("served")
+        longest.append(time.monotonic() - began)
+
+    with full(server, open_in_pool=SIZE - 1), ThreadPoolExecutor(8) as workers:
+        list(workers.map(use, range(400)))
+        assert engine.pool.checkedin() == SIZE - 1  # type: ignore[attr-defined]
+    counted = Counter(ends)
+    # Nobody waited in vain for the place that cannot be filled, and nobody fails for any other reason.
+    assert counted.keys() == {"full", "served"}
+    assert max(longest) < SOON
+    assert len(identities(engine)) == SIZE
+
+
+def test_a_place_lost_to_others_is_refused_to_each_who_gets_it_and_fills_again_when_they_leave(
+    server: Server, engine: Engine
+) -> None:
+    ours = identities(engine)
+    with full(server, open_in_pool=SIZE):
+        server.execute(f"KILL {min(ours)}")
+        # Somebody was faster than we: root's own connection was closed again, the killed one's place is taken.
+        wait_until(lambda: server_counts(server, "ordinary") == allowed(server) - 1)
+        thief = steal(server)
+        time.sleep(0.2)
+        held = []
+        refused = 0
+        for _ in range(2 * SIZE):
+            try:
+                held.append(engine.connect())
+            except OperationalError as error:
+                refused += driver.is_out_of_capacity(error)
+        assert {identity(connection) for connection in held} == ours - {min(ours)}
+        assert refused == 2 * SIZE - (SIZE - 1)
+        thief.close()
+        wait_until(lambda: can_connect(server))
+        held.append(engine.connect())
+        for connection in held:
+            connection.close()
+    assert len(identities(engine)) == SIZE
+
+
+def allowed(server: Server) -> int:
+    return int(server.execute("SELECT @@max_connections")[0][0])
+
+
+def server_counts(server: Server, user: str) -> int:
+    ((count,),) = server.execute(f"SELECT COUNT(*) FROM information_schema.processlist WHERE user = '{user}'")
+    return int(count)
+
+
+def steal(server: Server) -> pymysql.Connection[Any]:
+    stolen: list[pymysql.Connection[Any]] = []
+
+    def try_to() -> bool:
+        with suppress(pymysql.err.OperationalError):
+            stolen.append(connect_as_other(server))
+        return bool(stolen)
+
+    wait_until(try_to)
+    return stolen[0]
+
+
+def test_when_the_others_leave_under_load_everything_serves_again_without_a_restart(
+    server: Server, engine: Engine
+) -> None:
+    open_exactly(engine, 1)
+    done = threading.Event()
+    ends: list[tuple[float, str]] = []
+
+    def use_for_ever() -> None:
+        while not done.is_set():
+            try:
+                with engine.connect() as connection:
+                    identity(connection)
+                ends.append((time.monotonic(), "served"))
+            except OperationalError as error:
+                ends.append((time.monotonic(), "full" if driver.is_out_of_capacity(error) else repr(error)))
+                time.sleep(0.01)
+
+    with ThreadPoolExecutor(6) as workers:
+        running = [workers.submit(use_for_ever) for _ in range(6)]
+        try:
+            # The pool may take what it can while the others come: any share of its places.
+            with crowd(server):
+                time.sleep(0.5)
+            left_at = time.monotonic()
+            time.sleep(1)
+        finally:
+            done.set()
+        for one in running:
+            one.result(10)
+    assert {end for _, end in ends} <= {"served", "full"}
+    afterwards = Counter(end for at, end in ends if at > left_at)
+    assert afterwards["served"] > 20
+    # Each of the six may have been refused a moment before, and noted it a moment after.
+    assert afterwards["full"] <= 6
+    assert len(identities(engine)) == SIZE
+
+
+@contextmanager
+def crowd(server: Server) -> Iterator[None]:
+    """Somebody else takes all that the server has left, whoever else connects meanwhile."""
+    others: list[pymysql.Connection[Any]] = []
+    try:
+        with suppress(pymysql.err.OperationalError):
+            while True:
+                others.append(connect_as_other(server))
+        yield
+    finally:
+        for connection in others:
+            connection.close()
+        wait_until(lambda: can_connect(server))
