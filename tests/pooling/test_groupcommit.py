@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -195,3 +197,18 @@ def test_no_thread_runs_before_the_first_write(make: Make) -> None:
     group.submit(1)
     group.stop()
     assert threading.active_count() == before
+
+
+def test_a_child_of_fork_has_a_writer_of_its_own(make: Make, numbers: Work) -> None:
+    group = make()
+    group.submit(1)
+    with warnings.catch_warnings():
+        # Python warns of forks in a process with threads: that is what is tested.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if not child:
+        os._exit(0 if group.submit(2) == 20 else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert group.submit(3) == 30
+    assert stored(numbers) == {1, 2, 3}

@@ -9,6 +9,7 @@ Memory Database Systems", SIGMOD 1984.)
 from __future__ import annotations
 
 import logging
+import os
 import random
 import threading
 import time
@@ -119,6 +120,11 @@ class GroupCommit(Generic[Value, Result]):
         """How many callers' values have not been taken into a batch."""
         return len(self._queue)
 
+    def forget_inherited(self) -> None:
+        """Begin with an empty queue; for a child of fork."""
+        self._lock = threading.Lock()
+        self._queue = deque()
+
     def stop(self) -> None:
         """Finish what was submitted and end the thread; for the end of a worker."""
         self._thread.stop()
@@ -191,6 +197,15 @@ def _is_everybodys(error: Exception) -> bool:
 
 
 _all: weakref.WeakSet[GroupCommit[Any, Any]] = weakref.WeakSet()
+
+
+def _begin_anew() -> None:
+    # In a child of fork: the parent's callers are not there, and one of them may have held the lock.
+    for group in list(_all):
+        group.forget_inherited()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
 
 
 def stop_all() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -33,6 +35,7 @@ class SharedRead(Generic[Value]):
         self._lock = threading.Lock()
         self._value: list[Value] = []
         self._good_until = 0.0
+        _all.add(self)
 
     def get(self) -> Value:
         """Return the value, at most `good_for` seconds old and a read's time more while there is a database.
@@ -57,6 +60,10 @@ class SharedRead(Generic[Value]):
         """Let the next who asks read it anew, and everybody else wait for that."""
         self._value = []
 
+    def renew_lock(self) -> None:
+        """Begin with a free lock; for a child of fork, where nobody else would let go of it."""
+        self._lock = threading.Lock()
+
     def _read(self) -> None:
         try:
             loaded = self._load()
@@ -68,3 +75,14 @@ class SharedRead(Generic[Value]):
             return
         self._value = [loaded]
         self._good_until = time.monotonic() + self._good_for
+
+
+_all: weakref.WeakSet[SharedRead[Any]] = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    for shared in list(_all):
+        shared.renew_lock()
+
+
+os.register_at_fork(after_in_child=_renew_locks)
