@@ -33,6 +33,13 @@ def test_a_changed_a_foreign_and_an_old_token_are_refused() -> None:
             tokens.read(bad, key, good_for)
 
 
+def test_a_token_that_was_good_expires_all_the_same() -> None:
+    token = tokens.issue(tokens.begin(7, tokens.new_player(), "Grace", STARTED), KEY)
+    assert tokens.read(token, KEY, good_for=60).version_id == 7
+    with pytest.raises(NotFoundError, match="expired"):
+        tokens.read(token, KEY, good_for=-1)
+
+
 def test_a_player_is_known_again_and_nobody_else_is() -> None:
     player = tokens.new_player()
     assert tokens.read_player(tokens.issue_player(player, KEY), KEY) == player

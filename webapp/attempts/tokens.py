@@ -5,14 +5,17 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import uuid6
-from itsdangerous import BadSignature, SignatureExpired, URLSafeSerializer, URLSafeTimedSerializer
+from itsdangerous import BadSignature, URLSafeSerializer, URLSafeTimedSerializer
 
 from webapp.errors import NotFoundError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+KEPT = 20_000
+"""Tokens whose reading is kept: players at the same time."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,22 @@ def read(token: str, key: str, good_for: int) -> Claim:
     Raises:
         NotFoundError: when it is not ours, was changed, or is too old.
     """
+    claim, issued_at = _read(token, key)
+    if datetime.now(UTC) - issued_at > timedelta(seconds=good_for):
+        raise NotFoundError("This attempt's address has expired.")
+    return claim
+
+
+@lru_cache(maxsize=KEPT)
+def _read(token: str, key: str) -> tuple[Claim, datetime]:
+    # An attempt comes with every answer of its player; a signature that was good stays good.
     try:
-        attempt, version_id, player, name, started, seed = _attempts(key).loads(token, max_age=good_for)
-    except SignatureExpired as error:
-        raise NotFoundError("This attempt's address has expired.") from error
+        said, issued_at = _attempts(key).loads(token, return_timestamp=True)
+        attempt, version_id, player, name, started, seed = said
+        claim = Claim(uuid.UUID(attempt), version_id, uuid.UUID(player), name, EPOCH + started * MICROSECOND, seed)
     except (BadSignature, ValueError, TypeError) as error:
         raise NotFoundError("This is not the address of an attempt; start the quiz again.") from error
-    return Claim(uuid.UUID(attempt), version_id, uuid.UUID(player), name, EPOCH + started * MICROSECOND, seed)
+    return claim, issued_at
 
 
 def new_player() -> uuid.UUID:

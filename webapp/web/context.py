@@ -6,6 +6,7 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -22,8 +23,12 @@ class Application(Flask):
     """A Flask in which one teardown function that raises does not keep the others from running.
 
     Flask stops at the first that raises, and the session of an extension registered
-    earlier would never go back to its pool.
+    earlier would never go back to its pool. All views and hooks are plain functions.
     """
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function as it is: none here is async, and Flask asks of every hook at every request."""
+        return func
 
     def do_teardown_appcontext(self, exc: BaseException | None = None) -> None:
         """Run every teardown function; what they raise is logged, the response goes out."""

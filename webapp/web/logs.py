@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
-from typing import Literal
+from io import UnsupportedOperation
+from typing import Literal, TextIO
 
 import structlog
 
@@ -14,6 +16,27 @@ _SHARED: list[structlog.typing.Processor] = [
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
+
+
+class _OneWrite(logging.StreamHandler[TextIO]):
+    """Writes each line by one call, which the system keeps whole; so no thread waits for another to write.
+
+    The usual handler holds a lock meanwhile, and under load all request threads stand before it.
+    """
+
+    def createLock(self) -> None:  # noqa: N802 - logging's name
+        """Have none."""
+        self.lock = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        try:
+            os.write(self.stream.fileno(), f"{self.format(record)}\n".encode(errors="replace"))
+        except UnsupportedOperation:
+            # Not a file: in tests, standard error may be one in memory.
+            self.stream.write(f"{self.format(record)}\n")
+        except Exception:  # noqa: BLE001 - as every handler does
+            self.handleError(record)
 
 
 def configure_logs(log_format: Literal["json", "text"]) -> None:
@@ -31,7 +54,7 @@ def configure_logs(log_format: Literal["json", "text"]) -> None:
             renderer,
         ],
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _OneWrite(sys.stderr)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     for old in [one for one in root.handlers if isinstance(one.formatter, structlog.stdlib.ProcessorFormatter)]:
