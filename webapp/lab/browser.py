@@ -1,7 +1,7 @@
 """One visitor's connection: the least HTTP/1.1 that a keep-alive client needs, and little work for each request.
 
 The load shares a machine with what it measures, so a general client is too much: aiohttp and httpx
-take several times as long for a request as this does (docs/decisions/0006).
+take several times as long for a request as this does.
 """
 
 from __future__ import annotations
