@@ -1,7 +1,6 @@
 """One visitor's connection: the least HTTP/1.1 that a keep-alive client needs, and little work for each request.
 
-The load shares a machine with what it measures, so a general client is too much: aiohttp and httpx
-take several times as long for a request as this does.
+The load shares a machine with what it measures, so it does no more than this; the report says what it took.
 """
 
 from __future__ import annotations
