@@ -8,6 +8,7 @@ from sqlalchemy import insert
 from tests.make import CountedReads, make_quiz
 from webapp.attempts import tokens
 from webapp.attempts.board import Boards
+from webapp.attempts.leaderboard import Finished
 from webapp.attempts.models import Attempt
 from webapp.pooling.work import Work
 from webapp.quizzes.published import Version
@@ -91,3 +92,14 @@ def test_while_the_database_is_away_the_last_board_is_shown(work: Work, reads: C
     boards.standings(quiz.version_id)
     reads.is_away = True
     assert boards.standings(quiz.version_id).finished == 1
+
+
+def test_whoever_has_just_finished_sees_his_place_although_the_board_is_older(work: Work, reads: CountedReads) -> None:
+    quiz, boards = make_quiz(work), Boards(reads, seconds=60)
+    finished(work, quiz, ("best", 2, 100), ("same", 1, 300))
+    board = boards.standings(quiz.version_id)
+    own = Finished(tokens.new_player(), "own", 1, 300, None)
+    shown = board.places_with(own, most=10)
+    assert {(place.rank, place.player_name) for place in shown} == {(1, "best"), (2, "same"), (2, "own")}
+    known = board.places_with(Finished(board.places[0].attempt_id, "best", 2, 100, None), most=1)
+    assert [place.player_name for place in known] == ["best"]

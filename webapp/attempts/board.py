@@ -45,6 +45,13 @@ class Standings:
         """Return the rank of a result, 1 being the best."""
         return bisect_left(self.results, (-score, milliseconds)) + 1
 
+    def places_with(self, own: Finished, most: int) -> Sequence[Place]:
+        """Return the first places, with this result among them although it may have come after the read."""
+        if any(place.attempt_id == own.attempt_id for place in self.places):
+            return self.places[:most]
+        others = (Finished(one.attempt_id, one.player_name, one.score, one.milliseconds, None) for one in self.places)
+        return leaderboard.ranked(sorted([*others, own], key=_order))[:most]
+
 
 @dataclass
 class _Known:
@@ -65,7 +72,8 @@ class _Known:
             insort(self.results, (-row.score, row.milliseconds))
             insort(self.best, row, key=_order)
             del self.best[LONGEST_BOARD:]
-            self.latest = row.finished_at if self.latest is None else max(self.latest, row.finished_at)
+            if row.finished_at is not None:
+                self.latest = max(self.latest or row.finished_at, row.finished_at)
 
     def standings(self) -> Standings:
         return Standings(self.results.copy(), self.finished, leaderboard.ranked(self.best))

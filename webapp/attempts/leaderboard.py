@@ -36,7 +36,7 @@ class Finished:
     player_name: str
     score: int
     milliseconds: int
-    finished_at: datetime
+    finished_at: datetime | None
 
 
 def top(connection: Connection, version_id: int, limit: int = LONGEST_BOARD) -> Sequence[Place]:

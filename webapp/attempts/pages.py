@@ -74,7 +74,7 @@ def attempt(token: str) -> str:
         return render_template("attempts/play.html", attempt=views.view(claim, found, None), token=token)
     board = boards_of(current_app).standings(claim.version_id)
     shown = views.view(claim, found, views.rank(board, found.progress))
-    places = board.places[:SHOWN_WITH_RESULT]
+    places = board.places_with(views.result(claim, found.progress), SHOWN_WITH_RESULT)
     return render_template("attempts/result.html", attempt=shown, places=places, claim=claim, token=token)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from webapp.attempts import answers, scoring
 from webapp.attempts.answers import Progress
 from webapp.attempts.board import Standings
+from webapp.attempts.leaderboard import Finished
 from webapp.attempts.shuffling import order_of_choices
 from webapp.attempts.tokens import Claim
 from webapp.quizzes.documents import Question
@@ -85,6 +86,13 @@ def rank(standings: Standings, progress: Progress) -> int | None:
     if progress.score is None or progress.milliseconds is None:
         return None
     return standings.rank(progress.score, progress.milliseconds)
+
+
+def result(claim: Claim, progress: Progress) -> Finished:
+    """Return a finished attempt as the board has it."""
+    return Finished(
+        claim.attempt_id, claim.player_name, progress.score or 0, progress.milliseconds or 0, progress.finished_at
+    )
 
 
 def view(claim: Claim, found: Standing, place: int | None) -> AttemptView:
