@@ -71,7 +71,10 @@ def attempt(token: str) -> str:
     with read() as connection:
         found = views.standing(connection, claim, version)
     if found.progress.finished_at is None:
-        return render_template("attempts/play.html", attempt=views.view(claim, found, None), token=token)
+        age = int((version.now - claim.started_at).total_seconds())
+        left = max(0, current_app.config["ATTEMPT_SECONDS"] - age)
+        shown = views.view(claim, found, None)
+        return render_template("attempts/play.html", attempt=shown, token=token, claim=claim, seconds_left=left)
     board = boards_of(current_app).standings(claim.version_id)
     shown = views.view(claim, found, views.rank(board, found.progress))
     places = board.places[:SHOWN_WITH_RESULT]
