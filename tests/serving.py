@@ -29,6 +29,7 @@ class Service:
     process: subprocess.Popen[bytes]
     log: Path
     environment: dict[str, str]
+    project: Path = PROJECT
 
     @property
     def password(self) -> str:
@@ -41,6 +42,16 @@ class Service:
         """Run `poolproof` with the service's own environment."""
         return poolproof(self.environment, *arguments)
 
+    def stop(self) -> None:
+        """Shut down in order and wait for it."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(40)
+
+    def start(self) -> None:
+        """Serve again at the same address; returns when it answers."""
+        self.process = _process(self.log, self.environment, self.project)
+        _wait_for(self)
+
 
 @contextmanager
 def serving(database_url: str, folder: Path, project: Path = PROJECT, **environment: str) -> Iterator[Service]:
@@ -49,18 +60,13 @@ def serving(database_url: str, folder: Path, project: Path = PROJECT, **environm
     address = f"127.0.0.1:{free_port()}"
     variables = environment_for(database_url, folder, POOLPROOF_BIND=address, **environment)
     log = folder / "log"
-    with log.open("wb") as output:
-        command = [sys.executable, "-m", "webapp", "serve"]
-        process = subprocess.Popen(
-            command, cwd=project, env=variables, stdout=output, stderr=output, preexec_fn=die_with_parent  # noqa: PLW1509
-        )  # fmt: skip
-    service = Service(f"http://{address}", process, log, variables)
+    log.write_bytes(b"")
+    service = Service(f"http://{address}", _process(log, variables, project), log, variables, project)
     try:
         _wait_for(service)
         yield service
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(40)
+        service.stop()
 
 
 def environment_for(database_url: str, instance: Path, **more: str) -> dict[str, str]:
@@ -73,6 +79,14 @@ def poolproof(environment: dict[str, str], *arguments: str) -> subprocess.Comple
     """Run `poolproof` as a person would."""
     command = [sys.executable, "-m", "webapp", *arguments]
     return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+
+
+def _process(log: Path, variables: dict[str, str], project: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as output:
+        command = [sys.executable, "-m", "webapp", "serve"]
+        return subprocess.Popen(
+            command, cwd=project, env=variables, stdout=output, stderr=output, preexec_fn=die_with_parent  # noqa: PLW1509
+        )  # fmt: skip
 
 
 def _wait_for(service: Service) -> None:

@@ -25,7 +25,7 @@ from webapp.quizzes.shelf import Shelf
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
 from webapp.settings import HOME, Settings, load_settings, secret_key
-from webapp.web import context, health, logs, openapi, problems, rendering, security
+from webapp.web import context, health, logs, openapi, problems, rendering, scripts, security
 from webapp.web.context import Application
 
 LARGEST_BODY = 1024 * 1024
@@ -43,7 +43,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     logs.configure_logs(settings.poolproof.log_format)
     app = Application("webapp", instance_path=str(settings.poolproof.instance.resolve()))
     app.config.update(_configuration(settings))
-    for part in (context, problems, security, rendering, guard):
+    for part in (context, problems, security, rendering, scripts, guard):
         part.register(app)
     _bind_extensions(app, settings)
     _register_features(app)
@@ -92,7 +92,7 @@ def _register_features(app: Flask) -> None:
         api.register_blueprint(part.blueprint)
         # REST knows no cookies, so no other site can act in somebody's name.
         csrf.exempt(part.blueprint)
-    for page in (health, problems, accounts_pages, quizzes_pages, attempts_pages, results_pages):
+    for page in (health, problems, scripts, accounts_pages, quizzes_pages, attempts_pages, results_pages):
         app.register_blueprint(page.blueprint)
     app.register_blueprint(quizzes_pages.studio)
 

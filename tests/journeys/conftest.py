@@ -83,7 +83,15 @@ class Visitor:
             viewport={"width": width, "height": PHONE["height"]},
             color_scheme="dark" if dark else "light",
         )
-        page = context.new_page()
+        return self._listened_to(context.new_page())
+
+    def again(self, closed: Page) -> Page:
+        """Open the address of a closed page again, in the same browser."""
+        page = self._listened_to(closed.context.new_page())
+        page.goto(closed.url)
+        return page
+
+    def _listened_to(self, page: Page) -> Page:
         page.set_default_timeout(15_000)
         page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))

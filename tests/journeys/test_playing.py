@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
 from tests.journeys.conftest import Visitor
 from tests.serving import Service
@@ -132,6 +132,27 @@ def test_the_author_sees_how_the_questions_were_answered(visitor: Visitor, servi
     page.get_by_role("row", name=re.compile("Pools and queues")).get_by_role("link", name="Results").click()
     expect(page.get_by_role("heading", name="Results")).to_be_visible()
     expect(page.get_by_role("heading", name="What does a queue promise?")).to_be_visible()
+
+
+def test_the_first_visit_is_four_requests_and_all_up_to_the_first_question_is_below_thirty_kilobytes(
+    visitor: Visitor, quiz: str
+) -> None:
+    page = visitor.page()
+    sizes: dict[str, int] = {}
+
+    def weigh(request: Request) -> None:
+        # What comes from the browser's own cache the second time counts once.
+        sizes[request.url] = max(sizes.get(request.url, 0), request.sizes()["responseBodySize"])
+
+    page.on("requestfinished", weigh)
+    page.goto(quiz, wait_until="networkidle")
+    assert len(sizes) <= 4
+    page.get_by_label("Your name on the board").fill("Sophie")
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_role("group")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    assert 10_000 < sum(sizes.values()) < 30_000
+    assert len([address for address in sizes if "/scripts/" in address]) == 1
 
 
 @pytest.mark.parametrize("width", [390, 1280])

@@ -104,4 +104,4 @@ def refusal(connection: Connection, claim: Claim) -> QuizNotOpenError | AttemptF
 
 def too_late(closes_at: datetime) -> str:
     """Say that an answer came after the window."""
-    return f"The quiz closed at {closes_at.isoformat()}; this answer came too late and was not saved."
+    return f"The quiz closed on {closes_at:%-d %b %Y at %H:%M:%S} UTC; this answer came too late and was not saved."

@@ -20,6 +20,7 @@ from webapp.pooling.extension import read
 from webapp.quizzes.documents import Document
 from webapp.quizzes.published import Slug, Version
 from webapp.quizzes.shelf import shelf_of
+from webapp.web.repeating import repeatable
 from webapp.web.text import storable
 
 blueprint = Blueprint("attempt_pages", __name__)
@@ -45,6 +46,7 @@ def quiz(slug: str) -> str:
 
 
 @blueprint.post("/quizzes/<slug>/start")
+@repeatable("You have not started yet. Your name is kept on this page; send it again in a moment.")
 def start(slug: str) -> Response | tuple[str, int]:
     """Start an attempt and go there; a second press of the button goes to the first attempt."""
     version = shelf_of(current_app).current(Slug(slug))
@@ -71,7 +73,10 @@ def attempt(token: str) -> str:
     with read() as connection:
         found = views.standing(connection, claim, version)
     if found.progress.finished_at is None:
-        return render_template("attempts/play.html", attempt=views.view(claim, found, None), token=token)
+        age = int((version.now - claim.started_at).total_seconds())
+        left = max(0, current_app.config["ATTEMPT_SECONDS"] - age)
+        shown = views.view(claim, found, None)
+        return render_template("attempts/play.html", attempt=shown, token=token, claim=claim, seconds_left=left)
     board = boards_of(current_app).standings(claim.version_id)
     shown = views.view(claim, found, views.rank(board, found.progress))
     places = board.places_with(views.result(claim, found.progress), SHOWN_WITH_RESULT)
@@ -79,6 +84,7 @@ def attempt(token: str) -> str:
 
 
 @blueprint.post("/attempts/<token>")
+@repeatable("Your answers may not be saved yet. They are kept on this page; send them again in a moment.")
 def answer(token: str) -> Response:
     """Save all answers of the form at once; the finish button also finishes."""
     claim = _claim_of(token)

@@ -1,68 +1,164 @@
-// One question at a time, each answer saved when it is chosen. Without this script the
-// same form shows all questions and sends them together.
-const form = document.querySelector("form.play");
-const questions = [...form.querySelectorAll(".question")];
-const state = form.querySelector(".state");
-const steps = form.querySelector(".steps");
-const button = (name) => form.querySelector(`button.${name}`);
-let current = 0;
+// The page of an attempt: each answer is saved when it is chosen, also when the server is away meanwhile.
+// Without this script the same form shows all questions and sends them together.
+import { Outbox, sweep } from "./outbox.js";
+import { Sender } from "./sender.js";
+import { Steps } from "./steps.js";
+import { words } from "./words.js";
 
-function show(index, { focus = true } = {}) {
-  current = index;
-  questions.forEach((question, number) => { question.hidden = number !== index; });
-  steps.querySelector("progress").value = index + 1;
-  steps.querySelector(".step").textContent = `${index + 1} of ${questions.length}`;
-  button("back").hidden = index === 0;
-  button("next").hidden = index === questions.length - 1;
-  button("finish").hidden = index !== questions.length - 1;
-  // What was said was about another question.
-  say("", "");
-  if (focus) {
-    questions[index].querySelector("legend").focus();
+const form = document.querySelector("form.play");
+const state = form.querySelector(".state");
+// By this device's clock, whatever that shows.
+const expires = Date.now() + Number(form.dataset.secondsLeft) * 1000;
+const outbox = new Outbox(form.dataset.attempt, expires);
+const sender = new Sender(outbox, form.dataset.api, { saved, refused, finished, changed: tell });
+// What the server has, item → choices; and what it would not take, item or null → reason.
+const stored = new Map();
+const refusals = new Map();
+let wasTroubled = false;
+let isOver = false;
+let steps;
+
+const chosen = (question) =>
+  [...question.querySelectorAll("input:checked")].map((input) => Number(input.value)).sort((a, b) => a - b);
+const isStored = (question) =>
+  chosen(question).length > 0 && String(stored.get(question.dataset.item)) === String(chosen(question));
+
+function tell() {
+  const question = steps.current;
+  const answers = outbox.answers();
+  const finishes = outbox.finishes || isOver;
+  wasTroubled ||= sender.isTroubled;
+  const [text, kind] = words({
+    refusals: [...refusals].map(([item, reason]) => [item && numberOf(item), reason]),
+    waiting: answers.size,
+    finishes,
+    isTroubled: sender.isTroubled,
+    wasTroubled,
+    isOnline: navigator.onLine,
+    isMissing: question.dataset.isMissing === "true",
+    isSaved: isStored(question) && !answers.has(question.dataset.item),
+  });
+  // Said again it would be read out again.
+  if (state.textContent !== text) {
+    state.textContent = text;
+  }
+  state.className = `state ${kind}`;
+  lock(finishes);
+  window.onbeforeunload = outbox.isEmpty ? null : () => "Not all answers are saved yet.";
+}
+
+function lock(finishes) {
+  for (const question of steps.questions) {
+    question.disabled = finishes;
+  }
+  steps.button("finish").setAttribute("aria-disabled", finishes);
+}
+
+function numberOf(item) {
+  return steps.questions.findIndex((question) => question.dataset.item === item) + 1;
+}
+
+function choose(question) {
+  const item = question.dataset.item;
+  const choices = chosen(question);
+  question.dataset.isMissing = choices.length === 0;
+  refusals.delete(item);
+  refusals.delete(null);
+  wasTroubled = sender.isTroubled;
+  if (choices.length > 0) {
+    outbox.put(item, choices);
+  } else {
+    outbox.take(item);
+  }
+  tell();
+  sender.wake();
+}
+
+function saved(item, choices) {
+  stored.set(item, choices);
+}
+
+function refused(item, problem) {
+  refusals.set(item, problem.detail);
+  const question = steps.questions.find((one) => one.dataset.item === item);
+  if (question && !outbox.answers().has(item)) {
+    check(question, stored.get(item));
+  }
+  // Who was told that something does not count may think again before finishing, unless that is done.
+  if (!problem.type.endsWith("#attempt-finished")) {
+    outbox.finishes = false;
   }
 }
 
-function say(text, kind) {
-  state.textContent = text;
-  state.className = `state ${kind}`;
+function finished() {
+  isOver = true;
+  tell();
+  // The same address now shows the result.
+  location.replace(location.pathname);
 }
 
-async function save(question) {
-  const choices = [...question.querySelectorAll("input:checked")].map((input) => Number(input.value));
-  if (choices.length === 0) {
-    say("Choose at least one answer.", "trouble");
+function finish() {
+  if (outbox.finishes || isOver) {
     return;
   }
-  const here = () => questions[current] === question;
-  const name = `Question ${questions.indexOf(question) + 1}`;
-  say("Saving…", "");
-  try {
-    const response = await fetch(form.dataset.answers + question.dataset.item, {
-      method: "PUT",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ choices }),
-    });
-    if (!response.ok) {
-      const problem = await response.json();
-      say(`${name} is not saved: ${problem.detail}`, "trouble");
-    } else if (here()) {
-      say("Saved", "done");
+  refusals.clear();
+  // What is chosen is sent, also when a browser has restored the choice and told nobody.
+  for (const question of steps.questions) {
+    if (chosen(question).length > 0 && !isStored(question)) {
+      outbox.put(question.dataset.item, chosen(question));
     }
-  } catch {
-    say(`${name} is not saved: the server cannot be reached. Finish sends all your answers again.`, "trouble");
+  }
+  outbox.finishes = true;
+  tell();
+  sender.wake();
+}
+
+// The server's word first, and over it what it has not heard yet.
+function restore() {
+  form.reset();
+  const waiting = outbox.answers();
+  for (const question of steps.questions) {
+    stored.set(question.dataset.item, chosen(question));
+    if (waiting.has(question.dataset.item)) {
+      check(question, waiting.get(question.dataset.item));
+    }
+  }
+  wasTroubled = !outbox.isEmpty;
+}
+
+function check(question, choices) {
+  for (const input of question.querySelectorAll("input")) {
+    input.checked = choices.includes(Number(input.value));
   }
 }
 
-if (questions.length > 0) {
-  form.classList.add("stepped");
-  steps.hidden = false;
-  button("save").hidden = true;
-  for (const question of questions) {
-    question.querySelector("legend").tabIndex = -1;
-    question.addEventListener("change", () => save(question));
+function listen() {
+  for (const question of steps.questions) {
+    question.addEventListener("change", () => choose(question));
   }
-  button("back").addEventListener("click", () => show(current - 1));
-  button("next").addEventListener("click", () => show(current + 1));
-  const open = questions.findIndex((question) => !question.querySelector("input:checked"));
-  show(open === -1 ? questions.length - 1 : open, { focus: false });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (event.submitter === steps.button("finish")) {
+      finish();
+    } else {
+      // Enter in a question.
+      steps.next();
+    }
+  });
+  const onward = () => { tell(); sender.hurry(); };
+  window.addEventListener("online", onward);
+  window.addEventListener("offline", tell);
+  window.addEventListener("pageshow", onward);
+  // Another tab with this attempt has put something in, or has sent it.
+  window.addEventListener("storage", () => { tell(); sender.wake(); });
+  document.addEventListener("visibilitychange", () => document.hidden || onward());
+}
+
+sweep();
+if (form.querySelector(".question")) {
+  steps = new Steps(form, () => { wasTroubled &&= !outbox.isEmpty; tell(); });
+  restore();
+  listen();
+  steps.begin();
+  sender.wake();
 }

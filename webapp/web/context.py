@@ -68,6 +68,6 @@ def _end(response: Response) -> Response:
         "status": response.status_code,
         "seconds": round(time.monotonic() - g.began, 4) if "began" in g else None,
     }
-    if request.endpoint != "static":
+    if request.endpoint not in {"static", "scripts.script"}:
         log.info("request", **facts)
     return response

@@ -19,6 +19,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from webapp.errors import BusyError, DomainError, all_kinds
 from webapp.pooling import driver
+from webapp.web import repeating
 from webapp.web.context import request_id
 
 log = logging.getLogger(__name__)
@@ -50,10 +51,9 @@ def problem_type(kind: str) -> str:
 
 
 def _domain_error(error: DomainError) -> WerkzeugResponse:
-    response = _answer(error.status, problem_type(error.kind), error.title, error.detail, error.extra)
-    if error.status == BusyError.status:
-        # A whole number of seconds, different for each, so that they do not all come back at once.
-        response.headers["Retry-After"] = str(random.randint(1, 4))  # noqa: S311
+    # A whole number of seconds, different for each, so that they do not all come back at once.
+    wait = random.randint(1, 4) if error.status == BusyError.status else None  # noqa: S311
+    response = _answer(error.status, problem_type(error.kind), error.title, error.detail, error.extra, retry_after=wait)
     if error.status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
@@ -96,10 +96,31 @@ def _flat(messages: Any, path: str = "") -> Iterator[dict[str, str]]:
         yield from ({"where": path, "reason": str(reason)} for reason in reasons)
 
 
-def _answer(status: int, kind: str, title: str, detail: str, extra: dict[str, Any]) -> WerkzeugResponse:
-    if not _for_a_program():
-        page = render_template("web/problem.html", status=status, title=title, detail=detail)
-        return Response(page, status)
+def _answer(
+    status: int, kind: str, title: str, detail: str, extra: dict[str, Any], *, retry_after: int | None = None
+) -> WerkzeugResponse:
+    if _for_a_program():
+        response = _problem(status, kind, title, detail, extra)
+    else:
+        response = _page(status, title, detail, retry_after)
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
+    return response
+
+
+def _page(status: int, title: str, detail: str, retry_after: int | None) -> WerkzeugResponse:
+    if retry_after is None:
+        return Response(render_template("web/problem.html", status=status, title=title, detail=detail), status)
+    kept = repeating.kept_form()
+    if kept is not None:
+        detail = kept.sentence
+    elif request.method in {"GET", "HEAD"}:
+        detail = "This page cannot be shown just now. Try again in a moment."
+    shown = {"status": status, "title": title, "detail": detail, "retry_after": retry_after, "kept": kept}
+    return Response(render_template("web/busy.html", **shown), status)
+
+
+def _problem(status: int, kind: str, title: str, detail: str, extra: dict[str, Any]) -> WerkzeugResponse:
     body = {
         "type": kind,
         "title": title,

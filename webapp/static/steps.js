@@ -1,0 +1,50 @@
+// One question at a time.
+export class Steps {
+  #current = 0;
+
+  constructor(form, shown) {
+    this.questions = [...form.querySelectorAll(".question")];
+    this.bar = form.querySelector(".steps");
+    this.button = (name) => form.querySelector(`button.${name}`);
+    this.shown = shown;
+    form.classList.add("stepped");
+    this.bar.hidden = false;
+    this.button("save").hidden = true;
+    for (const question of this.questions) {
+      question.querySelector("legend").tabIndex = -1;
+    }
+    this.button("back").addEventListener("click", () => this.show(this.#current - 1));
+    this.button("next").addEventListener("click", () => this.next());
+  }
+
+  get current() {
+    return this.questions[this.#current];
+  }
+
+  next() {
+    if (this.#current < this.questions.length - 1) {
+      this.show(this.#current + 1);
+    }
+  }
+
+  show(index, { focus = true } = {}) {
+    const last = this.questions.length - 1;
+    this.#current = index;
+    this.questions.forEach((question, number) => { question.hidden = number !== index; });
+    this.bar.querySelector("progress").value = index + 1;
+    this.bar.querySelector(".step").textContent = `${index + 1} of ${last + 1}`;
+    this.button("back").hidden = index === 0;
+    this.button("next").hidden = index === last;
+    this.button("finish").hidden = index !== last;
+    this.shown();
+    if (focus) {
+      this.current.querySelector("legend").focus();
+    }
+  }
+
+  // Goes to the first question without an answer.
+  begin() {
+    const open = this.questions.findIndex((question) => !question.querySelector("input:checked"));
+    this.show(open === -1 ? this.questions.length - 1 : open, { focus: false });
+  }
+}
