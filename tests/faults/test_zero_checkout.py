@@ -1,0 +1,89 @@
+"""What many do at the same moment touches no connection: opening a quiz, starting, and the board."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.servers import Server
+from tests.serving import Service, serving
+from webapp.quizzes import shelf
+
+WORKERS, VISITORS, VISITS = 2, 8, 400
+FLEET = {"POOLPROOF_WORKERS": str(WORKERS), "POOLPROOF_THREADS": "2", "POOL_BACKGROUND": "1"}
+
+
+@pytest.fixture
+def service(server: Server, tmp_path: Path) -> Iterator[Service]:
+    with serving(server.url("poolproof"), tmp_path, **FLEET) as service:
+        yield service
+
+
+def open_and_look(service: Service) -> set[int]:
+    """Open the quiz, start, and look at the board, again and again, by many at once; return the statuses."""
+    listed = httpx.get(f"{service.address}/api/v1/quizzes").json()["quizzes"][0]
+    quiz, slug = listed["id"], listed["slug"]
+
+    def visit(_: int) -> set[int]:
+        with httpx.Client(base_url=service.address, timeout=30) as client:
+            return {
+                answer.status_code
+                for _ in range(VISITS // VISITORS)
+                for answer in (
+                    client.get(f"/quizzes/{slug}"),
+                    client.get(f"/api/v1/quizzes/{quiz}"),
+                    client.post(f"/api/v1/quizzes/{quiz}/attempts", json={"name": "Ada"}),
+                    client.get(f"/api/v1/quizzes/{quiz}/leaderboard"),
+                )
+            }
+
+    with ThreadPoolExecutor(VISITORS) as visitors:
+        return set().union(*visitors.map(visit, range(VISITORS)))
+
+
+def test_opening_starting_and_the_board_cost_two_statements_for_each_worker_and_second(
+    server: Server, service: Service
+) -> None:
+    with server.connect() as asking, asking.cursor() as cursor:
+
+        def questions() -> int:
+            cursor.execute("SHOW GLOBAL STATUS LIKE 'Questions'")
+            return int(cursor.fetchone()[1])  # type: ignore[index]
+
+        open_and_look(service)
+        before, began = questions(), time.monotonic()
+        statuses = open_and_look(service)
+        seconds = time.monotonic() - began
+        asked = questions() - before
+    assert statuses == {200, 201}
+    # The mark and the board; the list at the start; and a ping or two of the keepers.
+    looks = WORKERS * (seconds / shelf.SECONDS + 2) * 2
+    assert asked < looks + 10
+    assert asked < VISITS
+
+
+def test_all_of_it_works_while_the_database_is_stopped(server: Server, service: Service) -> None:
+    listed = httpx.get(f"{service.address}/api/v1/quizzes").json()["quizzes"][0]
+    addresses = [
+        f"/quizzes/{listed['slug']}",
+        f"/api/v1/quizzes/{listed['id']}",
+        f"/api/v1/quizzes/{listed['id']}/leaderboard",
+        f"/quizzes/{listed['slug']}/board",
+    ]
+    # Each worker must have been asked once.
+    for _ in range(10):
+        for address in addresses:
+            httpx.get(service.address + address)
+    server.stop()
+    try:
+        statuses = {httpx.get(service.address + address, timeout=30).status_code for address in addresses * 5}
+        start = httpx.post(f"{service.address}/api/v1/quizzes/{listed['id']}/attempts", json={"name": "Ada"})
+    finally:
+        server.start("--max-connections=20")
+    assert statuses == {200}
+    assert start.status_code == 201
