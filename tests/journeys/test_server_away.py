@@ -249,6 +249,23 @@ def test_the_newest_choice_wins_and_an_older_reply_does_not_call_it_saved(
     assert stored(server, quiz, player) == {"A connection"}
 
 
+def test_a_choice_made_before_the_script_has_come_is_saved_when_it_has(
+    visitor: Visitor, quiz: Quiz, server: Server
+) -> None:
+    page = visitor.page()
+    held: list[Route] = []
+    page.route("**/scripts/play.js*", lambda route: held.append(route))  # noqa: PLW0108 - Playwright takes no built-in
+    page.goto(quiz.address)
+    page.get_by_label("Your name on the board").fill("Kathleen")
+    page.get_by_role("button", name="Start").click(no_wait_after=True)
+    choose(page, "A connection")
+    held[0].continue_()
+    expect(page.get_by_text("2 of 3")).to_be_visible()
+    page.get_by_role("button", name="Back").click()
+    expect(said(page)).to_have_text("Saved")
+    assert stored(server, quiz, "Kathleen") == {"A connection"}
+
+
 def test_an_answer_that_comes_too_late_is_refused_in_words_and_not_sent_again(
     visitor: Visitor, service: Service, server: Server
 ) -> None:

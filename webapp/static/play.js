@@ -18,8 +18,9 @@ let wasTroubled = false;
 let isOver = false;
 let steps;
 
-const chosen = (question) =>
-  [...question.querySelectorAll("input:checked")].map((input) => Number(input.value)).sort((a, b) => a - b);
+const inputs = (question) => [...question.querySelectorAll("input")];
+const numbers = (some) => some.map((input) => Number(input.value)).sort((a, b) => a - b);
+const chosen = (question) => numbers(inputs(question).filter((input) => input.checked));
 const isStored = (question) =>
   chosen(question).length > 0 && String(stored.get(question.dataset.item)) === String(chosen(question));
 
@@ -113,21 +114,23 @@ function finish() {
   sender.wake();
 }
 
-// The server's word first, and over it what it has not heard yet.
+// The server's word, over it what it has not heard yet, and over that what was chosen before this script was here.
 function restore() {
-  form.reset();
   const waiting = outbox.answers();
+  wasTroubled = !outbox.isEmpty;
   for (const question of steps.questions) {
-    stored.set(question.dataset.item, chosen(question));
-    if (waiting.has(question.dataset.item)) {
-      check(question, waiting.get(question.dataset.item));
+    const item = question.dataset.item;
+    stored.set(item, numbers(inputs(question).filter((input) => input.defaultChecked)));
+    if (chosen(question).length > 0 && !isStored(question)) {
+      outbox.put(item, chosen(question));
+    } else if (waiting.has(item)) {
+      check(question, waiting.get(item));
     }
   }
-  wasTroubled = !outbox.isEmpty;
 }
 
 function check(question, choices) {
-  for (const input of question.querySelectorAll("input")) {
+  for (const input of inputs(question)) {
     input.checked = choices.includes(Number(input.value));
   }
 }
