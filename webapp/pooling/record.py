@@ -106,6 +106,7 @@ class FairRecord(_ConnectionRecord):
         if self.fairy_ref is None and _fairy_was_created:
             super().checkin(_fairy_was_created)  # which warns of a second checkin and does nothing
             return
+        proxy: Any = self.fairy_ref() if self.fairy_ref is not None else None
         self.fairy_ref = None
         pool, connection, ledger = self._own_pool, self.dbapi_connection, self.ledger
         if ledger is not None:
@@ -119,6 +120,12 @@ class FairRecord(_ConnectionRecord):
                     finalizer(connection)
             if pool.dispatch.checkin:
                 pool.dispatch.checkin(connection, self)
+        except BaseException:
+            # SQLAlchemy lets go only after a checkin that did not raise: another close would return the next one's.
+            if proxy is not None:
+                proxy._finalizer.detach()
+                proxy.dbapi_connection = proxy._connection_record = None
+            raise
         finally:
             pool._return_conn(self)
 
