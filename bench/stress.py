@@ -86,7 +86,12 @@ class Connection(sqlite3.Connection):
     def close(self) -> None:
         """Close, and sometimes fail after that."""
         self.is_unfit = True
-        self._end(super().close, lambda: self.tally.open.discard(id(self)))
+        # A goodbye takes its time; until then the server counts it.
+        self._end(
+            lambda: time.sleep(self.stress.chance.choice((0, 0.002))),
+            super().close,
+            lambda: self.tally.open.discard(id(self)),
+        )
 
     def _end(self, *steps: Callable[[], None]) -> None:
         if self.busy.locked():
@@ -289,6 +294,8 @@ class Stress:
         """Everybody has stopped: nothing may be out, no place lost, every place of use."""
         self.is_calm = True
         gc.collect()
+        if self.pool._returned:
+            self.broken.append("something came back and nobody has put it in its place")
         self.look_at_the_disposed(longer_ago_than=-1)
         pool, known = self.pool, self.tallies[self.pool].open
         if pool.checkedout() or pool.waiting() or sum(in_use(pool)) != len(pool._idle):
@@ -296,6 +303,7 @@ class Stress:
         # A place whose connection was invalidated has none.
         if len(known) != sum(record.dbapi_connection is not None for record in pool._idle):
             self.broken.append(f"{len(known)} are open, the pool knows {pool.checkedin()}")
+        self.tallies[pool].bound = LARGEST
         pool.resize(LARGEST, 0)
         held = [self.engine.raw_connection() for _ in range(LARGEST)]
         for connection in held:
@@ -327,11 +335,14 @@ def hard_times() -> Iterator[None]:
     before = signal.signal(signal.SIGUSR1, interrupt)
     sys.setswitchinterval(0.0005)
     gc.set_threshold(200, 5, 5)
+    # What was there before stays out of it: collections of a large process would take all the time.
+    gc.freeze()
     try:
         yield
     finally:
         sys.setswitchinterval(interval)
         gc.set_threshold(*thresholds)
+        gc.unfreeze()
         signal.signal(signal.SIGUSR1, before)
 
 

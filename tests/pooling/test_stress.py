@@ -22,6 +22,6 @@ def quiet() -> Iterator[None]:
 def test_everything_at_once_breaks_no_promise(seed: int) -> None:
     ended = stress.run(seconds=4, seed=seed, report=False)
     assert ended.broken == []
-    # How much of everything fits into the time is the machine's affair.
+    # How much of it, the machine decides.
     assert ended.counts["borrowed"] > 100
-    assert min(ended.counts[what] for what in ("forgotten", "invalidated", "detached")) > 0
+    assert [what for what in ("forgotten", "invalidated", "detached") if not ended.counts[what]] == []

@@ -106,7 +106,7 @@ class FairRecord(_ConnectionRecord):
         if self.fairy_ref is None and _fairy_was_created:
             super().checkin(_fairy_was_created)  # which warns of a second checkin and does nothing
             return
-        self.fairy_ref = None
+        holder, self.fairy_ref = self.fairy_ref, None
         pool, connection, ledger = self._own_pool, self.dbapi_connection, self.ledger
         if ledger is not None:
             seconds = time.monotonic() - self._borrowed_at
@@ -119,6 +119,13 @@ class FairRecord(_ConnectionRecord):
                     finalizer(connection)
             if pool.dispatch.checkin:
                 pool.dispatch.checkin(connection, self)
+        except BaseException:
+            # SQLAlchemy lets go only after a checkin that did not raise: another close would return the next one's.
+            proxy: Any = holder() if holder is not None else None
+            if proxy is not None:
+                proxy._finalizer.detach()
+                proxy.dbapi_connection = proxy._connection_record = None
+            raise
         finally:
             pool._return_conn(self)
 
