@@ -190,3 +190,15 @@ def test_a_full_pool_says_who_holds_its_connections(watched: Watched) -> None:
     assert "Held by: MainThread for 0." in str(full.value)
     assert "(2 statements, idle), borrowed at" in str(full.value)
     assert "test_watch.py:" in str(full.value)
+
+
+def test_a_late_word_about_a_detached_connection_does_not_end_the_next_hold_of_its_place(watched: Watched) -> None:
+    former = watched.engine.connect()
+    taken = former.connection.dbapi_connection
+    former.detach()
+    with watched.engine.connect() as connection:
+        (hold,) = watched.watch.holds.live()
+        # SQLAlchemy gives the place back before it tells of the detachment.
+        watched.watch.holds.end(taken, connection.connection._connection_record)  # type: ignore[attr-defined]
+        assert watched.watch.holds.live() == [hold]
+    former.close()

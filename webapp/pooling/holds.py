@@ -163,8 +163,11 @@ class Holds:
 
     def end(self, taken: Any, record: ConnectionPoolEntry) -> None:
         """Note a return, also one of a connection that was lost meanwhile."""
-        record.info.pop(_HOLD, None)
-        if (hold := self._live.pop(id(record), None)) is not None:
+        hold = self._live.get(id(record))
+        # A detached connection's place may have been lent again by the time this is told.
+        if hold is not None and (taken is None or hold.taken is taken):
+            del self._live[id(record)]
+            record.info.pop(_HOLD, None)
             hold.end()
 
     def reset(self, taken: Any, record: ConnectionPoolEntry, state: PoolResetState) -> None:
