@@ -15,7 +15,7 @@ from webapp.attempts import answers, starting, tokens
 from webapp.attempts.models import Answer, Attempt
 from webapp.attempts.tokens import Claim
 from webapp.attempts.writer import Writer
-from webapp.errors import AttemptExistsError, AttemptFinishedError, DomainError, QuizNotOpenError
+from webapp.errors import AttemptExistsError, AttemptFinishedError, BusyError, DomainError, QuizNotOpenError
 from webapp.pooling.work import Work
 from webapp.quizzes import publishing
 from webapp.quizzes.published import Version
@@ -180,3 +180,14 @@ def test_a_name_in_any_script_is_stored_as_it_is(work: Work, writer: Writer, qui
         assert found.player_name == name
         assert found.started_at == claim.started_at
         assert answers.progress(connection, claim).answers == {items(quiz)[0]: 1}
+
+
+def test_what_could_not_be_stored_in_time_may_be_sent_again_and_says_so(work: Work, quiz: Version) -> None:
+    writer = Writer(work, patience=0.1)
+    held = [work.engine.connect() for _ in range(4)]
+    with pytest.raises(BusyError, match="Send it again; that is safe"):
+        writer.save(start(quiz), quiz, {items(quiz)[0]: 1})
+    for connection in held:
+        connection.close()
+    writer.save(start(quiz), quiz, {items(quiz)[0]: 1})
+    writer.group.stop()

@@ -11,7 +11,8 @@ from webapp.attempts import answers, batches, finishing
 from webapp.attempts.answers import Progress
 from webapp.attempts.batches import Finish, Save
 from webapp.attempts.tokens import Claim
-from webapp.errors import QuizNotOpenError
+from webapp.errors import BusyError, QuizNotOpenError
+from webapp.pooling.errors import PoolTimeoutError
 from webapp.pooling.groupcommit import GroupCommit
 from webapp.pooling.work import Work
 from webapp.quizzes.documents import Document
@@ -41,21 +42,31 @@ class Writer:
 
         Raises:
             QuizNotOpenError, AttemptFinishedError, AttemptExistsError: as `answers.save`.
+            BusyError: when it took too long.
         """
         if version.now > version.closes_at + CERTAINLY:
             raise QuizNotOpenError(answers.too_late(version.closes_at))
         if chosen:
-            self.group.submit(Save(claim, chosen))
+            self._submit(Save(claim, chosen))
 
     def finish(self, claim: Claim, document: Document) -> Progress:
         """Score the attempt and return it; the second time and ever after, return the first result.
 
         Raises:
             QuizNotOpenError, AttemptExistsError: as `finishing.finish`.
+            BusyError: when it took too long.
         """
-        progress = self.group.submit(Finish(claim, document))
+        progress = self._submit(Finish(claim, document))
         assert progress is not None  # noqa: S101 - a finish has one
         return progress
+
+    def _submit(self, entry: Entry) -> Progress | None:
+        try:
+            return self.group.submit(entry)
+        except PoolTimeoutError as error:
+            raise BusyError(
+                "It could not be stored in time, or not known to be. Send it again; that is safe."
+            ) from error
 
     def _write(self, entries: Sequence[Entry]) -> Sequence[Progress | None]:
         saves = [entry for entry in entries if isinstance(entry, Save)]
