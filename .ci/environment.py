@@ -1,6 +1,6 @@
 """Make a virtual environment from a lock file, on a machine that has python3 and nothing else.
 
-    python3 .ci/environment.py VENV LOCKFILE
+    python3 .ci/environment.py VENV LOCKFILE [--without-project]
 
 Debian splits venv's pip off into a package of its own; where it is missing, pip's wheel
 is unpacked from Debian's python3-pip-whl instead, and nothing has to be installed.
@@ -29,7 +29,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "poolproof"
 
 
-def make_environment(venv: Path, lock: Path) -> None:
+def make_environment(venv: Path, lock: Path, *, with_project: bool = True) -> None:
     """Make `venv` hold just what `lock` names, and the project itself; at once when it does already."""
     wanted = _fingerprint(lock)
     mark = venv / MARK
@@ -43,7 +43,8 @@ def make_environment(venv: Path, lock: Path) -> None:
     pip = _pip(venv) if has_pip else _pip_of_debian(venv)
     quiet = ["--quiet", "--disable-pip-version-check", "--no-input"]
     _run([*pip, "install", *quiet, "--require-hashes", "--requirement", str(lock)])
-    _run([*pip, "install", *quiet, "--no-deps", "--no-build-isolation", "--editable", str(PROJECT)])
+    if with_project:
+        _run([*pip, "install", *quiet, "--no-deps", "--no-build-isolation", "--editable", str(PROJECT)])
     mark.write_text(wanted)
     _say(f"made in {time.monotonic() - began:.0f} s")
 
@@ -85,9 +86,10 @@ def main() -> None:
     """Read the command line."""
     if sys.version_info < OLDEST:
         sys.exit(f"Poolproof needs Python {'.'.join(map(str, OLDEST))} or newer; this is {sys.version.split()[0]}.")
-    venv, lock = sys.argv[1:]
+    venv, lock, *options = sys.argv[1:]
+    with_project = "--without-project" not in options
     try:
-        make_environment((PROJECT / venv).absolute(), (PROJECT / lock).absolute())
+        make_environment((PROJECT / venv).absolute(), (PROJECT / lock).absolute(), with_project=with_project)
     except debian.UnpackError as error:
         sys.exit(f"environment: {error}")
 
