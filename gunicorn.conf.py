@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from webapp.settings import load_settings
+from webapp.web.later import Worker
 
 _settings = load_settings().poolproof
 
 wsgi_app = "wsgi:app"
-worker_class = "gthread"
+# gthread, whose threads need not wait for a commit.
+worker_class = Worker
 bind = _settings.bind
 workers = _settings.workers
 threads = _settings.threads
+# People of a push keep their connections; one above this number would be closed after each answer.
+worker_connections = 20_000
 backlog = 2048
 keepalive = 15
 # Not a limit for requests: a heartbeat of the worker's main loop. Requests are bounded by
@@ -39,6 +44,13 @@ def on_starting(server: Any) -> None:
     command = [sys.executable, "-m", "webapp", "doctor", "--boot"]
     if subprocess.run(command, cwd=Path(__file__).parent, check=False).returncode:
         sys.exit(1)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Keep the garbage collector from what stays for ever: under load it would look at all of it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def worker_exit(server: Any, worker: Any) -> None:

@@ -31,6 +31,7 @@ from webapp.pooling.settings import PoolSettings
 from webapp.pooling.work import Work
 from webapp.quizzes.shelf import Shelf
 from webapp.settings import ServiceSettings, Settings
+from webapp.web import logs
 
 # A machine that is busy is slow; that is no fault of the code under test.
 hypothesis.settings.register_profile("house", deadline=None)
@@ -151,7 +152,7 @@ def app_on_database(
     app = create_app(settings_for(new_schema(database, "poolproof_test"), tmp_path_factory.mktemp("instance")))
     app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
     # What a test has published is seen at once.
-    app.extensions["shelf"] = Shelf(app.extensions["pooling"].work.read, seconds=0)
+    app.extensions["playing"].shelf = app.extensions["shelf"] = Shelf(app.extensions["pooling"].work.read, seconds=0)
     with app.app_context():
         upgrade()
     yield app
@@ -163,10 +164,11 @@ def app_on_database(
 @pytest.fixture
 def app(app_on_database: Flask) -> Iterator[Flask]:
     # SQLite gives the ids of deleted versions again, which never happens outside of tests.
-    app_on_database.extensions["boards"] = Boards(app_on_database.extensions["pooling"].work.read, seconds=0)
+    app_on_database.extensions["playing"].boards = Boards(app_on_database.extensions["pooling"].work.read, seconds=0)
     before = threading.active_count()
     yield app_on_database
-    app_on_database.extensions["writer"].group.stop()
+    app_on_database.extensions["playing"].writer.group.stop()
+    logs.write_what_is_left()
     assert not has_app_context(), "a test left an app context behind"
     assert app_on_database.extensions["pooling"].work.engine.pool.checkedout() == 0, "a connection was not given back"
     assert threading.active_count() <= before, "a thread was left behind"

@@ -13,6 +13,10 @@ from webapp.accounts import pages as accounts_pages
 from webapp.attempts import api as attempts_api
 from webapp.attempts import pages as attempts_pages
 from webapp.attempts.board import Boards
+from webapp.attempts.kept_pages import KeptPages
+from webapp.attempts.limits import Limits
+from webapp.attempts.playing import Playing
+from webapp.attempts.shortcuts import shortcuts as attempt_shortcuts
 from webapp.attempts.writer import Writer
 from webapp.bank import api as bank_api
 from webapp.extensions import csrf, db, migrate
@@ -25,8 +29,9 @@ from webapp.quizzes.shelf import Shelf
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
 from webapp.settings import HOME, Settings, load_settings, secret_key
-from webapp.web import context, health, logs, openapi, problems, rendering, scripts, security
+from webapp.web import context, health, logs, openapi, problems, rendering, scripts, security, shortcuts
 from webapp.web.context import Application
+from webapp.web.shortcuts import Shortcuts
 
 LARGEST_BODY = 1024 * 1024
 STATIC_FOR_A_YEAR = 365 * 24 * 3600
@@ -43,10 +48,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     logs.configure_logs(settings.poolproof.log_format)
     app = Application("webapp", instance_path=str(settings.poolproof.instance.resolve()))
     app.config.update(_configuration(settings))
-    for part in (context, problems, security, rendering, scripts, guard):
+    for part in (context, shortcuts, problems, security, rendering, scripts, guard):
         part.register(app)
     _bind_extensions(app, settings)
     _register_features(app)
+    requests = app.extensions["pooling"].requests
+    app.wsgi_app = Shortcuts(app.wsgi_app, attempt_shortcuts(app), requests.note)  # type: ignore[method-assign]
     if settings.poolproof.trusted_proxies:
         hops = settings.poolproof.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
@@ -81,9 +88,15 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
     service = settings.poolproof
     fleet = Fleet(service.workers, service.threads, service.background_processes)
     layer = pooling.init_app(app, engine, settings.pool, fleet, deadline_header=header)
-    app.extensions["shelf"] = Shelf(layer.work.read)
-    app.extensions["boards"] = Boards(layer.work.read)
-    app.extensions["writer"] = Writer(layer.work, settings.pool.timeout)
+    playing = Playing(
+        Shelf(layer.work.read),
+        Boards(layer.work.read),
+        Writer(layer.work, settings.pool.timeout, service.grace_seconds),
+        Limits(service.writes_per_second / service.workers),
+        app.config["SECRET_KEY"],
+        app.config["ATTEMPT_SECONDS"],
+    )
+    app.extensions |= {"shelf": playing.shelf, "playing": playing, "kept_pages": KeptPages()}
 
 
 def _register_features(app: Flask) -> None:
@@ -95,6 +108,8 @@ def _register_features(app: Flask) -> None:
     for page in (health, problems, scripts, accounts_pages, quizzes_pages, attempts_pages, results_pages):
         app.register_blueprint(page.blueprint)
     app.register_blueprint(quizzes_pages.studio)
+    # A player has nothing to sign in to, and an attempt's address is its key.
+    csrf.exempt(attempts_pages.blueprint)
 
 
 def main() -> None:

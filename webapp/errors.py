@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -134,6 +135,21 @@ class BusyError(DomainError):
     status = 503
     kind = "temporary-reduced-capacity"
     title = "We are very busy for a moment."
+
+
+class QuotaExceededError(DomainError):
+    """One player has written more often than a person can."""
+
+    status = 429
+    kind = "quota-exceeded"
+    title = "That was too often."
+
+    def __init__(self, wait: float) -> None:
+        """Say in how many seconds the same request is welcome."""
+        self.retry_after = max(1, math.ceil(wait))
+        super().__init__(
+            f"You have sent more than a person can. Send it again in {self.retry_after} s; nothing was stored."
+        )
 
 
 def all_kinds() -> list[type[DomainError]]:

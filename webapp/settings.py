@@ -47,6 +47,10 @@ class ServiceSettings(BaseModel):
     """How many reverse proxies of yours stand in front; their X-Forwarded-* is then believed."""
     attempt_hours: int = Field(24, ge=1, le=24 * 31)
     """How long an attempt's token is good."""
+    grace_seconds: int = Field(0, ge=0, le=3600)
+    """So long after a quiz has closed, answers and finishes are still taken: for those that were under way."""
+    writes_per_second: float = Field(10.0, ge=0, le=1000)
+    """How often one player may answer, in the long run and by all workers together; 0: as often as he likes."""
     token_hours: int = Field(12, ge=1, le=24 * 31)
     """How long a REST token is good."""
 

@@ -212,3 +212,49 @@ def test_a_child_of_fork_has_a_writer_of_its_own(make: Make, numbers: Work) -> N
     assert os.waitstatus_to_exitcode(status) == 0
     assert group.submit(3) == 30
     assert stored(numbers) == {1, 2, 3}
+
+
+def test_who_asked_to_be_told_is_told_after_the_commit(make: Make, numbers: Work) -> None:
+    group = make()
+    told: list[tuple[int | None, BaseException | None, bool]] = []
+    for number in (1, 2):
+        group.submit_and_tell(
+            number, lambda result, error, number=number: told.append((result, error, number in stored(numbers)))
+        )
+    wait_until(lambda: len(told) == 2)
+    assert told == [(10, None, True), (20, None, True)]
+
+
+def test_who_asked_to_be_told_is_told_once_and_in_time(make: Make) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def write(values: Sequence[int]) -> Sequence[int]:
+        begun.set()
+        go_on.wait(10)
+        return values
+
+    group = make(write, patience=0.2)
+    told: list[tuple[int | None, type[BaseException] | None]] = []
+    group.submit_and_tell(1, lambda result, error: told.append((result, type(error))))
+    begun.wait(10)
+    group.submit_and_tell(2, lambda result, error: told.append((result, type(error))))
+    wait_until(lambda: len(told) == 2)
+    assert not go_on.is_set(), "they are told while the commit still hangs"
+    go_on.set()
+    group.stop()
+    assert told == [(None, PoolTimeoutError), (None, PoolTimeoutError)]
+
+
+def test_one_who_cannot_be_told_does_not_keep_the_others_from_hearing(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    group = make()
+    told: list[int | None] = []
+
+    def stumble(result: int | None, error: BaseException | None) -> None:
+        raise OSError("gone")
+
+    group.submit_and_tell(1, stumble)
+    group.submit_and_tell(2, lambda result, error: told.append(result))
+    wait_until(lambda: told == [20])
+    assert "could not be told" in caplog.text

@@ -34,7 +34,7 @@ def busy(app: Flask, attempt: str, monkeypatch: pytest.MonkeyPatch) -> None:
         def __getattr__(self, name: str) -> object:
             raise BusyError("The database cannot be reached just now.")
 
-    monkeypatch.setitem(app.extensions, "shelf", Away())
+    monkeypatch.setattr(app.extensions["playing"], "shelf", Away())
 
 
 def hidden(page: str) -> list[tuple[str, str]]:

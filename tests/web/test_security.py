@@ -4,7 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 
 
-@pytest.mark.parametrize("address", ["/", "/sign-in", "/api/v1/quizzes", "/nothing", "/healthz"])
+@pytest.mark.parametrize("address", ["/", "/sign-in", "/nothing", "/healthz"])
 def test_every_answer_allows_only_our_own_scripts(client: FlaskClient, address: str) -> None:
     headers = client.get(address).headers
     policy = headers["Content-Security-Policy"]
@@ -12,6 +12,14 @@ def test_every_answer_allows_only_our_own_scripts(client: FlaskClient, address: 
     assert "unsafe" not in policy
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("address", ["/api/v1/quizzes", "/api/v1/nothing"])
+def test_data_allows_a_browser_nothing_at_all(client: FlaskClient, address: str) -> None:
+    headers = client.get(address).headers
+    assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize("address", ["/", "/sign-in", "/problems", "/docs"])

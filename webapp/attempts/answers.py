@@ -42,11 +42,11 @@ def progress(connection: Connection, claim: Claim) -> Progress:
     return Progress(answers, rows[0].finished_at, rows[0].score, rows[0].milliseconds)
 
 
-def save(connection: Connection, claim: Claim, chosen: Mapping[int, int]) -> None:
+def save(connection: Connection, claim: Claim, chosen: Mapping[int, int], grace: int = 0) -> None:
     """Store answers (item → chosen bits), all or none; a repeat replaces the earlier choice.
 
     The window and the attempt's end are checked by the statement that writes, on the
-    database's clock, so there is no moment between check and write.
+    database's clock, so there is no moment between check and write. `grace` in seconds.
 
     Raises:
         QuizNotOpenError: before the window opens and from its last moment on.
@@ -56,7 +56,7 @@ def save(connection: Connection, claim: Claim, chosen: Mapping[int, int]) -> Non
     if not chosen:
         return
     # This locks the attempt's row, and finish needs it too: an answer is either scored or refused.
-    be_born(connection, claim)
+    be_born(connection, claim, grace)
     given = union_all(
         *(select(literal(item).label("item_id"), literal(bits).label("chosen")) for item, bits in chosen.items())
     ).subquery("given")
@@ -66,18 +66,24 @@ def save(connection: Connection, claim: Claim, chosen: Mapping[int, int]) -> Non
         .where(
             _attempt.c.id == claim.attempt_id,
             _attempt.c.finished_at.is_(None),
-            published.is_open(claim.version_id),
+            published.takes_answers(claim.version_id),
         )
     )
     columns = ["attempt_id", "item_id", "chosen", "answered_at"]
     written = upsert_from(
-        connection, _answer, columns, rows, key=["attempt_id", "item_id"], replace=["chosen", "answered_at"]
+        connection,
+        _answer,
+        columns,
+        rows,
+        key=["attempt_id", "item_id"],
+        replace=["chosen", "answered_at"],
+        given={published.GRACE: grace},
     )
     if written == 0:
         raise refusal(connection, claim)
 
 
-def be_born(connection: Connection, claim: Claim) -> None:
+def be_born(connection: Connection, claim: Claim, grace: int = 0) -> None:
     """Give the attempt its row, if the window is open and it has none; afterwards the row is locked."""
     row = select(
         literal(claim.attempt_id, _attempt.c.id.type),
@@ -85,9 +91,9 @@ def be_born(connection: Connection, claim: Claim) -> None:
         literal(claim.player_id, _attempt.c.player_id.type),
         literal(claim.player_name),
         literal(claim.started_at, UtcDateTime()),
-    ).where(published.is_open(claim.version_id))
+    ).where(published.takes_answers(claim.version_id))
     columns = ["id", "quiz_version_id", "player_id", "player_name", "started_at"]
-    upsert_from(connection, _attempt, columns, row, key=["id"])
+    upsert_from(connection, _attempt, columns, row, key=["id"], given={published.GRACE: grace})
 
 
 def refusal(connection: Connection, claim: Claim) -> QuizNotOpenError | AttemptFinishedError | AttemptExistsError:

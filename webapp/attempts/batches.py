@@ -55,7 +55,7 @@ class Finish:
     document: Document
 
 
-def be_born(connection: Connection, claims: Iterable[Claim]) -> None:
+def be_born(connection: Connection, claims: Iterable[Claim], grace: int) -> None:
     """Give the attempts their rows, where the window is open and they have none; afterwards they are locked."""
     # In one order for all, so that two batches wait for each other and never deadlock.
     rows = [
@@ -68,17 +68,17 @@ def be_born(connection: Connection, claims: Iterable[Claim]) -> None:
         ]
         for claim in sorted(claims, key=lambda claim: claim.attempt_id)
     ]
-    connection.execute(_births(connection.dialect.name), parameter(rows))
+    connection.execute(_births(connection.dialect.name), {**parameter(rows), published.GRACE: grace})
 
 
-def save(connection: Connection, saves: Sequence[Save]) -> None:
+def save(connection: Connection, saves: Sequence[Save], grace: int) -> None:
     """Store the answers of attempts that have a row; one statement.
 
     Raises:
         RefusedError: when one of them is finished or unknown, or its window is not open.
     """
     rows = [[one.claim.attempt_id.hex, item, bits] for one in saves for item, bits in one.chosen.items()]
-    result = connection.execute(_saves(connection.dialect.name), parameter(rows))
+    result = connection.execute(_saves(connection.dialect.name), {**parameter(rows), published.GRACE: grace})
     if rows_selected(connection, result.rowcount) != len(rows):
         raise RefusedError
 
@@ -154,7 +154,7 @@ def _births(dialect: str) -> Executable:
         text_column("started", LONGEST_MOMENT),
     ]
     given = rowset(dialect, "given", columns)
-    rows = select(*given.c).where(published.is_open(given.c.version))
+    rows = select(*given.c).where(published.takes_answers(given.c.version))
     return upsert(dialect, _attempt, _BORN_COLUMNS, rows, key=["id"])
 
 
@@ -164,7 +164,7 @@ def _saves(dialect: str) -> Executable:
     rows = (
         select(_attempt.c.id, given.c.item, given.c.chosen, utc_now())
         .select_from(given.join(_attempt, _attempt.c.id == given.c.attempt))
-        .where(_attempt.c.finished_at.is_(None), published.is_open(_attempt.c.quiz_version_id))
+        .where(_attempt.c.finished_at.is_(None), published.takes_answers(_attempt.c.quiz_version_id))
         # Locked for sharing: an attempt that is being finished has either its answer scored, or refused.
         .with_for_update(read=True, of=_attempt)
         # In this order: the few given rows look their attempts up, whatever the optimiser thinks of a new table.

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, cast
 
 from sqlalchemy import Connection
 
@@ -133,8 +132,3 @@ class Boards:
                 self._kept = {}
             found = self._kept.setdefault(version_id, _Board(self._read, version_id, self._seconds))
         return found.shared.get()
-
-
-def boards_of(app: Any) -> Boards:
-    """Return the boards of a Flask app's worker."""
-    return cast("Boards", app.extensions["boards"])

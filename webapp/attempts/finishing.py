@@ -14,18 +14,18 @@ from webapp.pooling.clock import utc_now
 from webapp.quizzes.documents import Document
 
 
-def finish(connection: Connection, claim: Claim, document: Document) -> Progress:
+def finish(connection: Connection, claim: Claim, document: Document, grace: int = 0) -> Progress:
     """Score the attempt and return it; the second time and ever after, return the first result.
 
     What was answered in time counts, also when the quiz has closed in between; only an
-    attempt without any answer cannot be begun after the window.
+    attempt without any answer cannot be begun after the window, and its `grace` in seconds.
 
     Raises:
         QuizNotOpenError: when there is nothing to score and the window is not open.
         AttemptExistsError: when the player has begun another attempt at this version.
     """
     # Exclusive from the first statement on: of two that finish at once, one waits and then reads.
-    answers.be_born(connection, claim)
+    answers.be_born(connection, claim, grace)
     this_attempt = Attempt.id == claim.attempt_id
     unfinished = update(Attempt).where(this_attempt, Attempt.finished_at.is_(None))
     first = connection.execute(unfinished.values(finished_at=utc_now())).rowcount == 1

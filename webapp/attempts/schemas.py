@@ -7,6 +7,9 @@ from marshmallow import Schema, fields, validate
 from webapp.web.openapi import Text
 
 LONGEST_NAME = 40
+MOST_CHOICES = 63
+"""Of a question; their bits are one number."""
+PLACES_SHOWN = 20
 ANONYMOUS = "Anonymous"
 
 
@@ -39,7 +42,9 @@ class AnswerIn(Schema):
     """The positions chosen, counted from 0 in the published quiz's own order."""
 
     choices = fields.List(
-        fields.Integer(strict=True, validate=validate.Range(0, 62)), required=True, validate=validate.Length(1, 63)
+        fields.Integer(strict=True, validate=validate.Range(0, MOST_CHOICES - 1)),
+        required=True,
+        validate=validate.Length(1, MOST_CHOICES),
     )
 
 
@@ -88,7 +93,7 @@ class AttemptOut(Schema):
 class BoardArguments(Schema):
     """Query of the board."""
 
-    limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
+    limit = fields.Integer(load_default=PLACES_SHOWN, validate=validate.Range(1, 100))
 
 
 class BoardPlace(Schema):

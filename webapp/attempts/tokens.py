@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import uuid6
 from itsdangerous import BadSignature, URLSafeSerializer, URLSafeTimedSerializer
@@ -88,10 +88,12 @@ def read_player(token: str | None, key: str) -> uuid.UUID | None:
         return None
 
 
+@cache
 def _attempts(key: str) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(key, salt="poolproof attempt")
 
 
+@cache
 def _players(key: str) -> URLSafeSerializer:
     return URLSafeSerializer(key, salt="poolproof player")
 

@@ -53,3 +53,21 @@ def _utc_now_on_mysql(element: utc_now, compiler: Any, **kw: Any) -> str:
 def _utc_now_on_sqlite(element: utc_now, compiler: Any, **kw: Any) -> str:
     # SQLite counts milliseconds; three zeros make it comparable with stored text.
     return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
+
+
+class seconds_ago(FunctionElement[datetime]):  # noqa: N801 - an SQL function is written in lower case
+    """The database's time so many seconds ago; its argument is a parameter of the statement."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+
+@compiles(seconds_ago)
+def _seconds_ago_on_mysql(element: seconds_ago, compiler: Any, **kw: Any) -> str:
+    return f"UTC_TIMESTAMP(6) - INTERVAL {compiler.process(element.clauses, **kw)} SECOND"
+
+
+@compiles(seconds_ago, "sqlite")
+def _seconds_ago_on_sqlite(element: seconds_ago, compiler: Any, **kw: Any) -> str:
+    seconds = compiler.process(element.clauses, **kw)
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', '-' || {seconds} || ' seconds')"

@@ -17,7 +17,7 @@ import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -33,37 +33,40 @@ Written = TypeVar("Written")
 log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 500
-MOST_WAITING = 2000
+MOST_WAITING = 5000
 AWAY_FOR = 0.5
 """Seconds that a batch is tried again while no server answers; then its callers are told, and may repeat."""
 FIRST_PAUSE = 0.005
 REST = 60.0
+LOOKS_EVERY = 0.1
+"""Seconds between looks for callers whose time is over."""
+
+Then = Callable[["Result | None", "BaseException | None"], None]
 
 
 class _Entry(Generic[Value, Result]):
-    """One caller's write, and how it ended."""
+    """One caller's write, and whom to tell how it ended."""
 
-    __slots__ = ("_signal", "ends_at", "error", "is_taken", "result", "value")
+    __slots__ = ("_once", "ends_at", "is_taken", "then", "value")
 
-    def __init__(self, value: Value, ends_at: float) -> None:
+    def __init__(self, value: Value, ends_at: float, then: Then[Result]) -> None:
         self.value = value
         self.ends_at = ends_at
         self.is_taken = False
-        self.result: list[Result] = []
-        self.error: BaseException | None = None
-        self._signal = threading.Lock()
-        self._signal.acquire()
+        self.then = then
+        self._once = threading.Lock()
 
-    def wait(self) -> bool:
-        return self._signal.acquire(timeout=max(0.0, self.ends_at - time.monotonic()))
+    def is_settled(self) -> bool:
+        return self._once.locked()
 
-    def succeed(self, result: Result) -> None:
-        self.result.append(result)
-        self._signal.release()
-
-    def fail(self, error: BaseException) -> None:
-        self.error = error
-        self._signal.release()
+    def settle(self, result: Result | None, error: BaseException | None) -> None:
+        """Tell once; whoever comes second (a commit after the caller's time was over) is not heard."""
+        if self._once.acquire(blocking=False):
+            try:
+                self.then(result, error)
+            except Exception:
+                # One caller's mishap must not keep the others from hearing.
+                log.exception("A caller could not be told how its write ended")
 
 
 class GroupCommit(Generic[Value, Result]):
@@ -85,9 +88,12 @@ class GroupCommit(Generic[Value, Result]):
         self._write = write
         self._write_alone = write_alone
         self._patience = patience
+        self._thread = BackgroundThread(f"poolproof-{name}", self._work_off)
+        self._clock = BackgroundThread(f"poolproof-{name}-clock", self._look_at_the_clock)
         self._lock = threading.Lock()
         self._queue: deque[_Entry[Value, Result]] = deque()
-        self._thread = BackgroundThread(f"poolproof-{name}", self._work_off)
+        self._told: deque[_Entry[Value, Result]] = deque()
+        self._is_clock_watched = False
         self.batches: Counter[int] = Counter()
         """How many batches there were of each size."""
         self.commits = Histogram()
@@ -102,19 +108,35 @@ class GroupCommit(Generic[Value, Result]):
             PoolTimeoutError: when it took too long; whether it is written is not known.
             Exception: what `write_alone` raises for this value.
         """
-        entry: _Entry[Value, Result] = _Entry(value, time.monotonic() + deadlines.at_most(self._patience))
-        with self._lock:
-            if len(self._queue) >= MOST_WAITING:
-                raise PoolFullError(f"{MOST_WAITING} writes of this process wait for their commit, and no more may.")
-            self._queue.append(entry)
-        self._thread.wake()
-        if not entry.wait():
-            self._withdraw(entry)
-        if entry.error is not None:
-            raise entry.error
-        if not entry.result:
-            raise PoolTimeoutError(f"The commit took longer than {self._patience:g} s.")
-        return entry.result[0]
+        told: list[tuple[Result | None, BaseException | None]] = []
+        signal = threading.Lock()
+        signal.acquire()
+
+        def then(result: Result | None, error: BaseException | None) -> None:
+            told.append((result, error))
+            signal.release()
+
+        entry = self._enqueue(value, then)
+        if not signal.acquire(timeout=max(0.0, entry.ends_at - time.monotonic())):
+            self._give_up(entry)
+        ((result, error),) = told
+        if error is not None:
+            raise error
+        return cast("Result", result)
+
+    def submit_and_tell(self, value: Value, then: Then[Result]) -> None:
+        """Write `value` together with others'; call `then(result, error)` when it is committed or has failed.
+
+        It is called once, in another thread, with what `submit` would return or raise; it must not
+        take long, others wait behind it.
+
+        Raises:
+            PoolFullError: when too many wait already; nothing was done, nothing will be told.
+        """
+        self._told.append(self._enqueue(value, then))
+        if not self._is_clock_watched:
+            self._is_clock_watched = True
+            self._clock.wake()
 
     def waiting(self) -> int:
         """How many callers' values have not been taken into a batch."""
@@ -124,16 +146,44 @@ class GroupCommit(Generic[Value, Result]):
         """Begin with an empty queue; for a child of fork."""
         self._lock = threading.Lock()
         self._queue = deque()
+        self._told = deque()
+        self._is_clock_watched = False
 
     def stop(self) -> None:
         """Finish what was submitted and end the thread; for the end of a worker."""
         self._thread.stop()
         self._work_off()
+        self._clock.stop()
 
-    def _withdraw(self, entry: _Entry[Value, Result]) -> None:
+    def _enqueue(self, value: Value, then: Then[Result]) -> _Entry[Value, Result]:
+        ends_at = time.monotonic() + deadlines.at_most(self._patience)
+        entry: _Entry[Value, Result] = _Entry(value, ends_at, then)
+        with self._lock:
+            if len(self._queue) >= MOST_WAITING:
+                raise PoolFullError(f"{MOST_WAITING} writes of this process wait for their commit, and no more may.")
+            self._queue.append(entry)
+        self._thread.wake()
+        return entry
+
+    def _give_up(self, entry: _Entry[Value, Result]) -> None:
         with self._lock:
             if not entry.is_taken:
                 self._queue.remove(entry)
+                # The batch that would take it cannot come any more.
+                entry.is_taken = True
+        entry.settle(None, PoolTimeoutError(f"The commit took longer than {self._patience:g} s."))
+
+    def _look_at_the_clock(self) -> float:
+        """Tell those whose time is over; return when to look again."""
+        while self._told and (self._told[0].is_settled() or self._told[0].ends_at <= time.monotonic()):
+            entry = self._told.popleft()
+            if not entry.is_settled():
+                self._give_up(entry)
+        if self._told:
+            return LOOKS_EVERY
+        self._is_clock_watched = False
+        # Who came in between has seen it watched.
+        return LOOKS_EVERY if self._told else REST
 
     def _work_off(self) -> float:
         while batch := self._next_batch():
@@ -156,21 +206,21 @@ class GroupCommit(Generic[Value, Result]):
         except Exception as error:  # noqa: BLE001 - it belongs to the callers
             if _is_everybodys(error):
                 for entry in batch:
-                    entry.fail(error)
+                    entry.settle(None, error)
             else:
                 self._commit_one_by_one(batch)
             return
         for entry, result in zip(batch, results, strict=True):
-            entry.succeed(result)
+            entry.settle(result, None)
 
     def _commit_one_by_one(self, batch: list[_Entry[Value, Result]]) -> None:
         for entry in batch:
             try:
                 result = self._persistently(partial(self._write_alone, entry.value))
             except Exception as error:  # noqa: BLE001 - it belongs to its caller
-                entry.fail(error)
+                entry.settle(None, error)
             else:
-                entry.succeed(result)
+                entry.settle(result, None)
 
     def _persistently(self, write: Callable[[], Written]) -> Written:
         """Write, and again while it fails for want of a server or of luck, for a short while."""

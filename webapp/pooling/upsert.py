@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Executable, Select, Table
@@ -40,13 +40,15 @@ def upsert_from(
     *,
     key: Sequence[str],
     replace: Sequence[str] = (),
+    given: Mapping[str, Any] | None = None,
 ) -> int:
     """Insert the selected rows; where `key` is taken, replace the named columns, or keep the row as it is.
 
     With `replace` the result counts the rows that were written, in the sense that 0 means
     that `rows` was empty. The locks taken are exclusive from the start (no upgrade from a
     shared one), so that two that write the same row wait for each other and never deadlock.
-    On SQLite `rows` needs a WHERE, or its grammar takes ON CONFLICT for a join.
+    On SQLite `rows` needs a WHERE, or its grammar takes ON CONFLICT for a join. `given` are the
+    values of named parameters in `rows`.
     """
     statement = upsert(connection.dialect.name, table, columns, rows, key=key, replace=replace)
-    return connection.execute(statement).rowcount
+    return connection.execute(statement, dict(given or {})).rowcount

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, select
+from sqlalchemy import ColumnElement, Connection, Integer, and_, bindparam, exists, select
 from sqlalchemy.orm import aliased
 
 from webapp.errors import NotFoundError
-from webapp.pooling.clock import utc_now
+from webapp.pooling.clock import seconds_ago, utc_now
 from webapp.quizzes.documents import Document, from_json
 from webapp.quizzes.models import Quiz, QuizVersion
 
@@ -51,6 +51,12 @@ class Version(Listed):
     """A published version with its document."""
 
     document: Document
+
+    def at(self, now: datetime) -> Version:
+        """Return the same at another moment; what `dataclasses.replace` does, at a fifth of the time."""
+        later = object.__new__(Version)
+        later.__dict__.update(self.__dict__, now=now)
+        return later
 
 
 @dataclass(frozen=True)
@@ -127,9 +133,15 @@ def all_versions(connection: Connection, quiz_id: int) -> Sequence[Listed]:
     return [Listed(*row) for row in connection.execute(query.order_by(QuizVersion.number.desc()).limit(100))]
 
 
-def is_open(version_id: int | ColumnElement[int]) -> ColumnElement[bool]:
-    """Return a condition for other features' statements: the version is open, by the database's clock."""
-    return exists(select(QuizVersion.id).where(QuizVersion.id == version_id, _in_state(State.OPEN)))
+GRACE = "grace"
+"""The parameter of `takes_answers`: seconds after its end in which a window still lets in what was under way."""
+
+
+def takes_answers(version_id: int | ColumnElement[int]) -> ColumnElement[bool]:
+    """Return a condition for other features' statements: the version takes answers, by the database's clock."""
+    late = seconds_ago(bindparam(GRACE, type_=Integer()))
+    in_window = and_(QuizVersion.closes_at > late, QuizVersion.opens_at <= utc_now())
+    return exists(select(QuizVersion.id).where(QuizVersion.id == version_id, in_window))
 
 
 def _in_state(state: State) -> ColumnElement[bool]:

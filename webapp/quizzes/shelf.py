@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from datetime import datetime
 from math import inf
 from typing import Any, cast
@@ -78,7 +77,7 @@ class Shelf:
         if found is None:
             found = kept.versions.setdefault(which, SharedRead(lambda: self._load(which), inf))
         try:
-            return replace(found.get(), now=present.now())
+            return found.get().at(present.now())
         except Exception:
             # Not there, or not readable: whoever asks next looks again.
             kept.versions.pop(which, None)

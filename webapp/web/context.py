@@ -11,11 +11,13 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, g, request
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
 from webapp.pooling.extension import name_request
 
 log = structlog.get_logger("poolproof.request")
 
+WITHOUT_SESSION = ("/api/", "/scripts/", "/static/")
 ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
@@ -39,8 +41,18 @@ class Application(Flask):
                 logging.getLogger(__name__).exception("A teardown function raised: %s", function)
 
 
+class SessionsOfPages(SecureCookieSessionInterface):
+    """Sessions for pages: data and files have none, so they do not vary with cookies."""
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Save the session of a page."""
+        if session.modified or not request.path.startswith(WITHOUT_SESSION):
+            super().save_session(app, session, response)
+
+
 def register(app: Flask) -> None:
     """Give every request an id and write one line when it is over."""
+    app.session_interface = SessionsOfPages()
     app.before_request(_begin)
     app.after_request(_end)
 

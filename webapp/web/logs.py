@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import sys
+import time
+from collections import deque
+from contextlib import suppress
+from datetime import UTC, datetime
 from io import UnsupportedOperation
 from typing import Literal, TextIO
 
 import structlog
 
+from webapp.pooling.background import BackgroundThread
+
+REQUESTS = "poolproof.request"
+_log = structlog.get_logger(REQUESTS)
 _SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -31,12 +40,86 @@ class _OneWrite(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record."""
         try:
-            os.write(self.stream.fileno(), f"{self.format(record)}\n".encode(errors="replace"))
-        except UnsupportedOperation:
-            # Not a file: in tests, standard error may be one in memory.
-            self.stream.write(f"{self.format(record)}\n")
+            self.write(self.format(record))
         except Exception:  # noqa: BLE001 - as every handler does
             self.handleError(record)
+
+    def write(self, line: str) -> None:
+        """Write a line."""
+        try:
+            os.write(self.stream.fileno(), f"{line}\n".encode(errors="replace"))
+        except UnsupportedOperation:
+            # Not a file: in tests, standard error may be one in memory.
+            self.stream.write(f"{line}\n")
+
+
+class _Gathered:
+    """Lines that are written some at a time: in a push each would cost as much as half of its request."""
+
+    def __init__(self) -> None:
+        self.handler: _OneWrite | None = None
+        self._lines: deque[str] = deque()
+        self._thread = BackgroundThread("poolproof-log", self._write_now_and_then)
+        self._is_awake = False
+
+    def add(self, line: str) -> None:
+        self._lines.append(line)
+        if len(self._lines) >= WRITTEN_AT_ONCE:
+            self.write()
+        elif not self._is_awake:
+            self._is_awake = True
+            self._thread.wake()
+
+    def write(self) -> None:
+        while self._lines and self.handler is not None:
+            some: list[str] = []
+            with suppress(IndexError):
+                while len(some) < WRITTEN_AT_ONCE:
+                    some.append(self._lines.popleft())
+            if some:
+                self.handler.write("\n".join(some))
+
+    def stop(self) -> None:
+        self._thread.stop()
+        self.write()
+
+    def _write_now_and_then(self) -> float:
+        time.sleep(WRITTEN_AFTER)
+        self._is_awake = False
+        self.write()
+        return REST
+
+
+WRITTEN_AT_ONCE = 12
+"""Lines; together they are shorter than what a pipe takes in one piece (4096 bytes)."""
+WRITTEN_AFTER, REST = 0.1, 60.0
+"""Seconds."""
+_requests = _Gathered()
+
+
+def write_what_is_left() -> None:
+    """Write the lines of requests that were gathered; for the end of a process."""
+    _requests.stop()
+
+
+atexit.register(write_what_is_left)
+
+
+def request(method: str, route: str, status: int, seconds: float, identity: str) -> None:
+    """Write a request's line; the common one costs no more than its text.
+
+    `route` is the rule and never the path: an attempt's token is a secret.
+    """
+    if _requests.handler is None:
+        facts = {"method": method, "route": route, "status": status, "seconds": round(seconds, 4)}
+        _log.info("request", **facts, request_id=identity)
+        return
+    moment = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    _requests.add(
+        f'{{"method": "{method}", "route": "{route}", "status": {status}, "seconds": {seconds:.4f}, '
+        f'"event": "request", "request_id": "{identity}", "level": "info", "logger": "{REQUESTS}", '
+        f'"timestamp": "{moment}"}}'
+    )
 
 
 def configure_logs(log_format: Literal["json", "text"]) -> None:
@@ -60,6 +143,7 @@ def configure_logs(log_format: Literal["json", "text"]) -> None:
     for old in [one for one in root.handlers if isinstance(one.formatter, structlog.stdlib.ProcessorFormatter)]:
         root.removeHandler(old)
     root.addHandler(handler)
+    _requests.handler = handler if log_format == "json" else None
     root.setLevel(logging.INFO)
     for chatty in ("alembic", "webapp.pooling.pool"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

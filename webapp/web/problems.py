@@ -17,14 +17,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from webapp.errors import BusyError, DomainError, all_kinds
+from webapp.errors import BusyError, DomainError, QuotaExceededError, all_kinds
 from webapp.pooling import driver
 from webapp.web import repeating
 from webapp.web.context import request_id
 
 log = logging.getLogger(__name__)
 
-REGISTERED = {BusyError.kind}
+REGISTERED = {BusyError.kind, QuotaExceededError.kind}
 IANA = "https://iana.org/assignments/http-problem-types#"
 
 
@@ -52,7 +52,7 @@ def problem_type(kind: str) -> str:
 
 def _domain_error(error: DomainError) -> WerkzeugResponse:
     # A whole number of seconds, different for each, so that they do not all come back at once.
-    wait = random.randint(1, 4) if error.status == BusyError.status else None  # noqa: S311
+    wait = random.randint(1, 4) if error.status == BusyError.status else getattr(error, "retry_after", None)  # noqa: S311
     response = _answer(error.status, problem_type(error.kind), error.title, error.detail, error.extra, retry_after=wait)
     if error.status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"

@@ -1,0 +1,182 @@
+"""Answers that come later: no request thread waits for a commit, and no client can hold up the others."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.servers import Server
+from tests.serving import Service, serving
+
+ONE_THREAD = {
+    "POOLPROOF_WORKERS": "1", "POOLPROOF_THREADS": "1", "POOL_BACKGROUND": "1", "POOLPROOF_WRITES_PER_SECOND": "0",
+}  # fmt: skip
+
+
+@dataclass
+class Attempt:
+    """An attempt that has a row, and an item to answer."""
+
+    address: str
+    item: int
+
+    def answer(self, choice: int) -> httpx.Response:
+        return httpx.put(f"{self.address}/answers/{self.item}", json={"choices": [choice]}, timeout=30)
+
+    def request(self, choice: int, version: str = "1.1", more: str = "") -> bytes:
+        """The same as bytes."""
+        body = json.dumps({"choices": [choice]})
+        parts = urlsplit(self.address)
+        head = f"PUT {parts.path}/answers/{self.item} HTTP/{version}\r\nHost: {parts.netloc}\r\n{more}"
+        return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+
+    def connect(self) -> socket.socket:
+        parts = urlsplit(self.address)
+        return socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20)
+
+
+@pytest.fixture
+def service(server: Server, tmp_path: Path) -> Iterator[Service]:
+    with serving(server.url("poolproof"), tmp_path, **ONE_THREAD) as service:
+        yield service
+
+
+@pytest.fixture
+def attempts(service: Service) -> list[Attempt]:
+    with httpx.Client(base_url=service.address) as client:
+        quiz = client.get("/api/v1/quizzes").json()["quizzes"][0]["id"]
+        item = client.get(f"/api/v1/quizzes/{quiz}").json()["questions"][0]["item"]
+        made = [client.post(f"/api/v1/quizzes/{quiz}/attempts", json={}).json()["token"] for _ in range(8)]
+    found = [Attempt(f"{service.address}/api/v1/attempts/{token}", item) for token in made]
+    for attempt in found:
+        assert attempt.answer(0).status_code == 200
+    return found
+
+
+def received(connection: socket.socket) -> bytes:
+    """Everything until the server closes."""
+    return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_while_eight_answers_wait_for_their_commit_the_only_thread_serves_others(
+    server: Server, service: Service, attempts: list[Attempt]
+) -> None:
+    with ThreadPoolExecutor(8) as players:
+        server.pause()
+        try:
+            waiting = [players.submit(attempt.answer, 1) for attempt in attempts]
+            time.sleep(0.3)
+            began = time.monotonic()
+            assert httpx.get(f"{service.address}/healthz", timeout=30).status_code == 200
+            took = time.monotonic() - began
+            assert not any(one.done() for one in waiting), "they do wait"
+        finally:
+            server.resume()
+        statuses = {one.result().status_code for one in waiting}
+    assert took < 1.0, "with the thread waiting it would have been the patience of two seconds"
+    assert statuses <= {200, 503}
+
+
+def test_an_answer_whose_commit_takes_too_long_is_told_in_time_to_come_again(
+    server: Server, attempts: list[Attempt]
+) -> None:
+    server.pause()
+    try:
+        began = time.monotonic()
+        answer = attempts[0].answer(1)
+        took = time.monotonic() - began
+    finally:
+        server.resume()
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"].isdecimal()
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert took < 5
+
+
+def test_a_refusal_comes_later_too_and_is_a_problem(attempts: list[Attempt]) -> None:
+    assert httpx.post(f"{attempts[0].address}/finish").status_code == 200
+    late = attempts[0].answer(1)
+    assert (late.status_code, late.json()["type"]) == (409, "/problems#attempt-finished")
+
+
+def test_many_requests_on_one_connection_are_answered_in_their_order(attempts: list[Attempt]) -> None:
+    attempt = attempts[0]
+    with closing(attempt.connect()) as connection:
+        sent = [attempt.request(number % 2) for number in range(19)]
+        connection.sendall(b"".join([*sent, attempt.request(1, more="Connection: close\r\n")]))
+        answers = received(connection).split(b"HTTP/1.1 200 OK")[1:]
+    assert [json.loads(one.split(b"\r\n\r\n")[1])["choices"] for one in answers] == [[n % 2] for n in range(20)]
+    assert [b"Connection: close" in one for one in answers] == [False] * 19 + [True]
+
+
+def test_an_old_client_gets_its_answer_and_the_end_of_the_connection(attempts: list[Attempt]) -> None:
+    with closing(attempts[0].connect()) as connection:
+        connection.sendall(attempts[0].request(1, version="1.0"))
+        answer = received(connection)
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"Connection: close" in answer
+
+
+def test_who_hangs_up_before_the_answer_harms_nobody(attempts: list[Attempt]) -> None:
+    for _ in range(20):
+        connection = attempts[0].connect()
+        connection.sendall(attempts[0].request(1))
+        connection.close()
+    assert attempts[1].answer(1).status_code == 200
+
+
+def test_who_never_reads_is_hung_up_on_and_holds_nobody_up(attempts: list[Attempt]) -> None:
+    lazy = attempts[0]
+    with closing(lazy.connect()) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        connection.settimeout(0.2)
+        asked = 0
+        # Each answer stays in the server's buffers until they are full.
+        while asked < 50_000 and send(connection, lazy.request(1)):
+            asked += 1
+        assert attempts[1].answer(1).status_code == 200
+    assert attempts[2].answer(1).status_code == 200
+
+
+def send(connection: socket.socket, request: bytes) -> bool:
+    """Send, and say whether the server still takes something."""
+    try:
+        connection.sendall(request)
+    except (TimeoutError, ConnectionError):
+        return False
+    return True
+
+
+def test_a_worker_that_is_told_to_stop_answers_first_what_it_has_begun(
+    service: Service, attempts: list[Attempt]
+) -> None:
+    statuses: list[Any] = []
+
+    def play(attempt: Attempt) -> None:
+        for number in range(40):
+            try:
+                statuses.append(attempt.answer(number % 2).status_code)
+            except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError) as error:
+                statuses.append(type(error).__name__)
+                return
+
+    with ThreadPoolExecutor(4) as players:
+        playing = [players.submit(play, attempt) for attempt in attempts[:4]]
+        time.sleep(0.2)
+        service.stop()
+        for one in playing:
+            one.result()
+    service.start()
+    assert 200 in statuses
+    assert set(statuses) <= {200, "ConnectError"}, "no answer was cut off"

@@ -1,0 +1,228 @@
+"""Answers that are sent later, by whoever makes them ready: no request thread waits for a commit.
+
+WSGI has a thread wait until its answer is there. Under load that is what costs: each waiting thread
+is put to sleep and woken, and all that are woken at once fight for the interpreter. A gthread worker can do
+without: its connections belong to its main loop, and a thread only visits them. So a request whose
+answer depends on a commit lets its thread go; who has committed sends the answer, and hands the connection back to the
+main loop as the thread would have done.
+
+This module is loaded by Gunicorn's master and imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from email.utils import formatdate
+from queue import SimpleQueue
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker
+
+log = logging.getLogger(__name__)
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+Respond = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+LATER = "poolproof.later"
+"""Where a request's environ has its `Later`; under other servers and in tests it has none."""
+
+
+READS_WITHIN = 20.0
+"""Seconds that a client may leave a piece of an answer unread."""
+
+
+class PostponedError(BaseException):
+    """A request's thread goes on without an answer; for Gunicorn's frames, which none of them catches."""
+
+
+class Later:
+    """The right to answer one request later. Iterable in name only: it is returned as the body to say so."""
+
+    def __init__(self, worker: Worker, environ: Environ, start_response: StartResponse, connection: Any) -> None:
+        """Promise nothing yet."""
+        self._worker = worker
+        self._environ = environ
+        self._start_response = start_response
+        self._connection = connection
+
+    def __iter__(self) -> Any:
+        """Never be read: the worker looks for this very object first."""
+        raise TypeError("the answer comes later")
+
+    def answer(self, respond: Respond) -> None:
+        """Answer now, in this thread; it never waits for the client."""
+        is_kept = self._worker.send(self._environ, self._start_response, self._connection, respond)
+        self._worker.hand_back(self._connection, is_kept)
+
+    def answer_whole(self, status: str, headers: bytes, body: bytes) -> None:
+        """Answer now with what is ready to be sent, in one piece; `headers` are lines, each with its end."""
+        is_kept = self._worker.send_whole(self._start_response, self._connection, status, headers, body)
+        self._worker.hand_back(self._connection, is_kept)
+
+    def answer_elsewhere(self, respond: Respond) -> None:
+        """Answer in a request thread: what takes its time, or a connection."""
+        self._worker.tpool.submit(self.answer, respond)
+
+
+class _Done:
+    """How a visit ended, as Gunicorn's main loop asks a future."""
+
+    __slots__ = ("_result",)
+
+    def __init__(self, result: Any) -> None:
+        self._result = result
+
+    def result(self) -> Any:
+        return self._result
+
+    def cancelled(self) -> bool:
+        return False
+
+
+class RequestThreads:
+    """So many threads that take deeds from one queue: what Gunicorn needs of an executor, without a future for each."""
+
+    def __init__(self, threads: int) -> None:
+        """Start them as they are needed."""
+        self._most = threads
+        self._deeds: SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]] | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+
+    def submit(self, deed: Callable[..., None], *arguments: Any) -> None:
+        """Have a thread do `deed`."""
+        self._deeds.put((deed, arguments))
+        if len(self._threads) < self._most:
+            number = len(self._threads)
+            thread = threading.Thread(target=self._work, name=f"request-{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def shutdown(self, *, wait: bool) -> None:
+        """Let the threads end when the queue is empty."""
+        for _ in self._threads:
+            self._deeds.put(None)
+        if wait:
+            for thread in self._threads:
+                thread.join()
+
+    def _work(self) -> None:
+        while (deed := self._deeds.get()) is not None:
+            try:
+                deed[0](*deed[1])
+            except Exception:
+                log.exception("A request thread met with an error and goes on")
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """Gunicorn's gthread, whose requests may be answered later."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        """Make a worker; Gunicorn's arguments."""
+        super().__init__(*arguments, **named)
+        self._here = threading.local()
+        self._handed_back: deque[tuple[Any, _Done]] = deque()
+        self._is_told = False
+
+    def load_wsgi(self) -> None:
+        """Load the application and offer it to answer later."""
+        super().load_wsgi()
+        application: Respond = getattr(self, "wsgi")  # noqa: B009 - Gunicorn has no types
+
+        def offering(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+            later = Later(self, environ, start_response, self._here.connection)
+            environ[LATER] = later
+            body: Iterable[bytes] = application(environ, start_response)
+            if body is later:
+                raise PostponedError
+            # The thread writes it: a client that does not read may not keep it for ever.
+            self._here.connection.sock.settimeout(READS_WITHIN)
+            return body
+
+        self.wsgi = offering
+
+    def handle_request(self, request: Any, connection: Any) -> Any:
+        """Handle a request; remember whose it is."""
+        self._here.connection = connection
+        return super().handle_request(request, connection)
+
+    def get_thread_pool(self) -> RequestThreads:
+        """Return the request threads."""
+        return RequestThreads(self.cfg.threads)
+
+    def enqueue_req(self, connection: Any) -> None:
+        """Have a thread visit the connection."""
+        self.tpool.submit(self._visit, connection)
+
+    def _visit(self, connection: Any) -> None:
+        try:
+            result = self.handle(connection)
+        except PostponedError:
+            return
+        self.hand_back(connection, result)
+
+    def hand_back(self, connection: Any, result: Any) -> None:
+        """Let the main loop have a connection again; `result` is what `handle` returns of it."""
+        self._handed_back.append((connection, _Done(result)))
+        if not self._is_told:
+            self._is_told = True
+            self.method_queue.defer(self._take_back)
+
+    def _take_back(self) -> None:
+        # Told first: what is handed back from now on is told of again.
+        self._is_told = False
+        while self._handed_back:
+            self.finish_request(*self._handed_back.popleft())
+
+    def send(self, environ: Environ, start_response: StartResponse, connection: Any, respond: Respond) -> bool:
+        """Send an answer; return whether the connection can be used again."""
+        response = start_response.__self__  # type: ignore[attr-defined] # Gunicorn's own, that does the writing
+        body: Iterable[bytes] = ()
+        try:
+            # A client that does not read what it asked for is hung up on; nobody waits for it.
+            connection.sock.setblocking(False)
+            body = respond(environ, start_response)
+            for part in body:
+                response.write(part)
+            response.close()
+            return not response.should_close() and bool(self._keepalive_after(connection, keepalive=True))
+        except OSError:
+            return False
+        except Exception:
+            self.log.exception("An answer could not be sent")
+            return False
+        finally:
+            if close := getattr(body, "close", None):
+                close()
+
+    def send_whole(
+        self, start_response: StartResponse, connection: Any, status: str, headers: bytes, body: bytes
+    ) -> bool:
+        """Send at once what Gunicorn's response would send in parts; return whether the connection is still good."""
+        response = start_response.__self__  # type: ignore[attr-defined] # Gunicorn's own
+        closes = response.must_close or response.req.should_close()
+        last = "close" if closes else "keep-alive"
+        first = f"HTTP/1.1 {status}\r\nServer: gunicorn\r\nDate: {_date()}\r\nConnection: {last}\r\n".encode("latin-1")
+        answer = b"".join((first, headers, b"\r\n", body))
+        try:
+            connection.sock.setblocking(False)
+            # A client that does not read what it asked for is hung up on; nobody waits for it.
+            is_sent = connection.sock.send(answer) == len(answer)
+            return is_sent and not closes and bool(self._keepalive_after(connection, keepalive=True))
+        except OSError:
+            return False
+
+
+_dates: dict[int, str] = {}
+
+
+def _date() -> str:
+    second = int(time.time())
+    if (date := _dates.get(second)) is None:
+        _dates.clear()
+        date = _dates[second] = formatdate(second, usegmt=True)
+    return date
