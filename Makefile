@@ -1,5 +1,5 @@
 # `make` lists its words. Each does its own set-up; python3 and make are all they need.
-.PHONY: help run test lint format lock
+.PHONY: help run test bench lint format lock
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -18,6 +18,11 @@ DATABASES ?= mysql,sqlite
 test: test-environment ## run all tests, on a real MySQL of their own and on SQLite
 	@$(PYTHON) .ci/browser.py
 	@$(TEST_ENVIRONMENT)/bin/python -m pytest --databases $(DATABASES) --require $(firstword $(subst $(comma), ,$(DATABASES))) $(ARGUMENTS)
+
+# Nothing else should run meanwhile. ARGUMENTS: see `bench/push.py --help`. One peer needs a C compiler.
+bench: test-environment ## the push, ours beside what people would use instead: some twenty minutes
+	@$(PYTHON) bench/peers/environment.py .venv/peers
+	@PYTHONPATH=. $(TEST_ENVIRONMENT)/bin/python bench/push.py $(ARGUMENTS)
 
 lint: test-environment ## check style, types and who may import whom
 	@$(TEST_ENVIRONMENT)/bin/ruff check .
@@ -39,5 +44,7 @@ lock: ## resolve the dependencies again (needs uv)
 	  --generate-hashes --no-emit-index-url --no-header -o requirements.txt
 	uv pip compile pyproject.toml --extra build --extra dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header -c requirements.txt -o requirements-dev.txt
+	uv pip compile bench/peers/requirements.in --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header -o bench/peers/requirements.txt
 
 comma := ,

@@ -29,12 +29,11 @@ from webapp.quizzes.shelf import Shelf
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
 from webapp.settings import HOME, Settings, load_settings, secret_key
-from webapp.web import context, health, logs, openapi, problems, rendering, scripts, security, shortcuts
+from webapp.web import context, files, health, logs, openapi, problems, rendering, security, shortcuts
 from webapp.web.context import Application
 from webapp.web.shortcuts import Shortcuts
 
 LARGEST_BODY = 1024 * 1024
-STATIC_FOR_A_YEAR = 365 * 24 * 3600
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -48,7 +47,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     logs.configure_logs(settings.poolproof.log_format)
     app = Application("webapp", instance_path=str(settings.poolproof.instance.resolve()))
     app.config.update(_configuration(settings))
-    for part in (context, shortcuts, problems, security, rendering, scripts, guard):
+    for part in (context, shortcuts, problems, security, rendering, files, guard):
         part.register(app)
     _bind_extensions(app, settings)
     _register_features(app)
@@ -68,7 +67,6 @@ def _configuration(settings: Settings) -> dict[str, object]:
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": engine_options(settings.pool, url, settings.poolproof.threads),
         "MAX_CONTENT_LENGTH": LARGEST_BODY,
-        "SEND_FILE_MAX_AGE_DEFAULT": STATIC_FOR_A_YEAR,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": settings.poolproof.secure_cookies,
         "TOKEN_SECONDS": settings.poolproof.token_hours * 3600,
@@ -105,7 +103,7 @@ def _register_features(app: Flask) -> None:
         api.register_blueprint(part.blueprint)
         # REST knows no cookies, so no other site can act in somebody's name.
         csrf.exempt(part.blueprint)
-    for page in (health, problems, scripts, accounts_pages, quizzes_pages, attempts_pages, results_pages):
+    for page in (health, problems, files, accounts_pages, quizzes_pages, attempts_pages, results_pages):
         app.register_blueprint(page.blueprint)
     app.register_blueprint(quizzes_pages.studio)
     # A player has nothing to sign in to, and an attempt's address is its key.

@@ -28,7 +28,7 @@ OPEN_TO_EVERYBODY = {
     "quiz_pages.open_quizzes",
     "quizzes.list_quizzes",
     "quizzes.read_quiz",
-    "scripts.script",
+    "files.file",
     "static",
     "tokens.create_token",
 }

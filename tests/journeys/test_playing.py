@@ -152,7 +152,7 @@ def test_the_first_visit_is_four_requests_and_all_up_to_the_first_question_is_be
     expect(page.get_by_role("group")).to_have_count(1)
     page.wait_for_load_state("networkidle")
     assert 10_000 < sum(sizes.values()) < 30_000
-    assert len([address for address in sizes if "/scripts/" in address]) == 1
+    assert len([address for address in sizes if "/files/play.js" in address]) == 1
 
 
 @pytest.mark.parametrize("width", [390, 1280])

@@ -254,7 +254,7 @@ def test_a_choice_made_before_the_script_has_come_is_saved_when_it_has(
 ) -> None:
     page = visitor.page()
     held: list[Route] = []
-    page.route("**/scripts/play.js*", lambda route: held.append(route))  # noqa: PLW0108 - Playwright takes no built-in
+    page.route("**/files/play.js*", lambda route: held.append(route))  # noqa: PLW0108 - Playwright takes no built-in
     page.goto(quiz.address)
     page.get_by_label("Your name on the board").fill("Kathleen")
     page.get_by_role("button", name="Start").click(no_wait_after=True)

@@ -7,12 +7,12 @@ from collections import Counter
 import pytest
 from flask.testing import FlaskClient
 
-from webapp.web import scripts
+from webapp.web import files, scripts
 
 
 @pytest.mark.parametrize("name", sorted(scripts.ENTRANCES))
 def test_a_script_comes_in_one_file_that_needs_no_other(client: FlaskClient, name: str) -> None:
-    answer = client.get(f"/scripts/{name}")
+    answer = client.get(f"/files/{name}")
     assert answer.mimetype == "text/javascript"
     assert not re.search(r"^\s*(import|export)\b", answer.text, re.MULTILINE)
 
@@ -30,21 +30,23 @@ def test_a_module_runs_once_and_after_those_that_it_needs() -> None:
     assert order.index("patience.js") < order.index("sender.js") < order.index("play.js")
 
 
-def test_a_script_is_compressed_for_those_who_can_read_that(client: FlaskClient) -> None:
-    plain = client.get("/scripts/play.js")
-    small = client.get("/scripts/play.js", headers={"Accept-Encoding": "gzip, br"})
+@pytest.mark.parametrize("name", ["play.js", "poolproof.css"])
+def test_a_file_is_compressed_for_those_who_can_read_that(client: FlaskClient, name: str) -> None:
+    plain = client.get(f"/files/{name}")
+    small = client.get(f"/files/{name}", headers={"Accept-Encoding": "gzip, br"})
     assert gzip.decompress(small.data) == plain.data
     assert len(small.data) < len(plain.data) / 2
     assert all("Accept-Encoding" in answer.headers["Vary"] for answer in (plain, small))
 
 
-def test_a_script_may_be_kept_for_a_year_under_the_address_that_names_its_content(client: FlaskClient) -> None:
+@pytest.mark.parametrize("name", ["play.js", "poolproof.css", "icon.svg", "moments.js"])
+def test_a_file_may_be_kept_for_a_year_under_the_address_that_names_its_content(client: FlaskClient, name: str) -> None:
     with client.application.test_request_context():
-        address = scripts.address("play.js")
+        address = files.address(name)
     assert "max-age=31536000, immutable" in client.get(address).headers["Cache-Control"]
-    assert client.get("/scripts/play.js?v=older").headers["Cache-Control"] == "no-store"
+    assert client.get(f"/files/{name}?v=older").headers["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize("name", ["outbox.js", "nothing.js", "..%2f..%2fapp.py"])
-def test_nothing_else_is_a_script(client: FlaskClient, name: str) -> None:
-    assert client.get(f"/scripts/{name}").status_code == 404
+def test_nothing_else_is_a_file(client: FlaskClient, name: str) -> None:
+    assert client.get(f"/files/{name}").status_code == 404

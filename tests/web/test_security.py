@@ -28,11 +28,3 @@ def test_no_page_carries_a_script_or_style_inside(client: FlaskClient, address: 
     assert "<style" not in page
     assert " onclick=" not in page
     assert page.count("<script") == page.count("<script src=") + page.count('<script type="module" src=')
-
-
-def test_static_files_may_be_kept_for_a_year_and_change_their_address(client: FlaskClient) -> None:
-    page = client.get("/").text
-    address = page.split('rel="stylesheet" href="')[1].split('"')[0]
-    assert "?v=" in address
-    with client.get(address) as sheet:
-        assert "max-age=31536000" in sheet.headers["Cache-Control"]

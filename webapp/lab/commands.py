@@ -9,9 +9,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -68,8 +67,8 @@ def push(
         load.allow_open_files(users // processes)
         starts_at = time.monotonic() + UNTIL_ALL_PROCESSES_RUN
         plan = Plan(host, port, slug, quiz_id, items, starts_at, within, think, retry)
-        with _watching_the_database() as watched:
-            shares = load.push(plan, users, processes, _progress(users, quiet=as_json))
+        with _watching_the_database() as watched, _progress(users, quiet=as_json) as progress:
+            shares = load.push(plan, users, processes, progress)
         proved = proof.read_back(host, port, [visit for share in shares for visit in share.visits])
     except (OSError, BrokenAnswerError, TooManyUsersError) as error:
         raise click.ClickException(f"The push could not be made: {error}") from error
@@ -108,12 +107,14 @@ async def _look_at(host: str, port: int, slug: str | None) -> tuple[str, int, li
     return chosen["slug"], found["id"], items
 
 
-def _progress(users: int, *, quiet: bool) -> Any:
-    def tell(through: int) -> None:
-        if not quiet and sys.stderr.isatty():
-            click.echo(f"\r{through} of {users} people are through", err=True, nl=through == users)
-
-    return tell
+@contextmanager
+def _progress(users: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Show how many people are through, while they come through; on a terminal only."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with click.progressbar(length=users, label="people are through", file=sys.stderr, show_pos=True) as bar:
+        yield lambda through: bar.update(through - bar.pos)
 
 
 class _Watched:

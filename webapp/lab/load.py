@@ -7,12 +7,15 @@ import multiprocessing
 import resource
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from typing import Any
 
 from webapp.lab.push import Plan, Visit, visit
 
 LOOKS_AT_LAG = 0.1
+LOOKS_EVERY = 0.2
+"""Seconds between two looks at how many are through."""
 SPARE_FILES = 200
 
 
@@ -49,15 +52,23 @@ def allow_open_files(users: int) -> None:
 
 def push(plan: Plan, users: int, processes: int, progress: Callable[[int], None]) -> list[Share]:
     """Let `users` people visit, divided over `processes`; `progress` is told how many are through."""
-    shares: list[Share] = []
     numbers = [range(first, users, processes) for first in range(processes)]
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    through = context.Value("q", 0)
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_count_in, initargs=(through,)) as pool:
         running = [pool.submit(_share, plan, own, users) for own in numbers]
-        for done in as_completed(running):
-            shares.append(done.result())
-            progress(sum(len(share.visits) for share in shares))
-    return shares
+        while wait(running, timeout=LOOKS_EVERY).not_done:
+            progress(through.value)
+        progress(users)
+    return [done.result() for done in running]
+
+
+_through: list[Any] = []
+
+
+def _count_in(through: Any) -> None:
+    """Remember, in a process of the load, where all count together who is through."""
+    _through.append(through)
 
 
 def _share(plan: Plan, numbers: Sequence[int], total: int) -> Share:
@@ -69,9 +80,17 @@ def _share(plan: Plan, numbers: Sequence[int], total: int) -> Share:
 
 async def _visit_all(plan: Plan, numbers: Sequence[int], total: int) -> tuple[list[Visit], float]:
     watch = asyncio.create_task(_worst_lag())
-    visits = await asyncio.gather(*(visit(plan, number, total) for number in numbers))
+    visits = await asyncio.gather(*(_visit(plan, number, total) for number in numbers))
     watch.cancel()
     return visits, _lag[0]
+
+
+async def _visit(plan: Plan, number: int, total: int) -> Visit:
+    ended = await visit(plan, number, total)
+    for through in _through:
+        with through.get_lock():
+            through.value += 1
+    return ended
 
 
 _lag = [0.0]

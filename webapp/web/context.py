@@ -17,7 +17,7 @@ from webapp.pooling.extension import name_request
 
 log = structlog.get_logger("poolproof.request")
 
-WITHOUT_SESSION = ("/api/", "/scripts/", "/static/")
+WITHOUT_SESSION = ("/api/", "/files/", "/static/")
 ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
@@ -80,6 +80,6 @@ def _end(response: Response) -> Response:
         "status": response.status_code,
         "seconds": round(time.monotonic() - g.began, 4) if "began" in g else None,
     }
-    if request.endpoint not in {"static", "scripts.script"}:
+    if request.endpoint not in {"static", "files.file"}:
         log.info("request", **facts)
     return response
