@@ -16,6 +16,7 @@ from webapp.attempts.board import Boards
 from webapp.attempts.kept_pages import KeptPages
 from webapp.attempts.limits import Limits
 from webapp.attempts.playing import Playing
+from webapp.attempts.shortcuts import IN_PASSING
 from webapp.attempts.shortcuts import shortcuts as attempt_shortcuts
 from webapp.attempts.writer import Writer
 from webapp.bank import api as bank_api
@@ -52,6 +53,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     _bind_extensions(app, settings)
     _register_features(app)
     requests = app.extensions["pooling"].requests
+    app.config["ANSWERED_IN_PASSING"] = IN_PASSING
     app.wsgi_app = Shortcuts(app.wsgi_app, attempt_shortcuts(app), requests.note)  # type: ignore[method-assign]
     if settings.poolproof.trusted_proxies:
         hops = settings.poolproof.trusted_proxies

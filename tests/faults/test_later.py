@@ -120,6 +120,41 @@ def test_many_requests_on_one_connection_are_answered_in_their_order(attempts: l
     assert [b"Connection: close" in one for one in answers] == [False] * 19 + [True]
 
 
+def test_an_answer_that_comes_in_pieces_waits_for_its_last_piece(attempts: list[Attempt]) -> None:
+    slow = attempts[0]
+    with closing(slow.connect()) as connection:
+        connection.sendall(slow.request(0))
+        assert b"200 OK" in connection.recv(65536)
+        request = slow.request(1)
+        # On a connection that is known, the head without all of its body, then a client that thinks.
+        connection.sendall(request[:-5])
+        time.sleep(0.3)
+        connection.sendall(request[-5:])
+        answer = connection.recv(65536)
+    assert json.loads(answer.split(b"\r\n\r\n")[1])["choices"] == [1]
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ((b'{"choices": [1]}', b'{"choices": [77}'), b"400"),
+        ((b"application/json", b"text/plainabcdef"), b"415"),
+        ((b'{"choices": [1]}', b'{"choices": [9]}'), b"422"),
+        ((b"Content-Length: 16", b"Content-Length: 16\r\nContent-Length: 15"), b"400"),
+    ],
+)
+def test_what_is_wrong_on_a_known_connection_is_told_as_ever(
+    attempts: list[Attempt], change: tuple[bytes, bytes], status: bytes
+) -> None:
+    with closing(attempts[0].connect()) as connection:
+        for _ in range(3):
+            connection.sendall(attempts[0].request(1))
+            assert b"HTTP/1.1 200 OK" in connection.recv(65536)
+        connection.sendall(attempts[0].request(1).replace(*change).replace(b"Host:", b"Connection: close\r\nHost:"))
+        assert received(connection).split(b" ")[1] == status
+    assert attempts[1].answer(1).status_code == 200
+
+
 def test_an_old_client_gets_its_answer_and_the_end_of_the_connection(attempts: list[Attempt]) -> None:
     with closing(attempts[0].connect()) as connection:
         connection.sendall(attempts[0].request(1, version="1.0"))

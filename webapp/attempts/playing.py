@@ -60,6 +60,10 @@ class Playing:
         self.limits.take(claim.player_id)
         return claim
 
+    def is_at_hand(self, token: str) -> bool:
+        """Say whether the version of an attempt is in memory and was looked after just now: nothing has to be read."""
+        return self.shelf.is_at_hand(self.claim(token).version_id)
+
     def start(self, which: QuizId | Slug, name: str, player: UUID | None) -> Started:
         """Start an attempt at an open quiz, for this player or for a new one. Nothing is stored yet.
 

@@ -20,6 +20,8 @@ from webapp.web import security
 from webapp.web.shortcuts import JSON, Awaited, Environ, Reply, Shortcut, body_of
 from webapp.web.text import is_storable
 
+IN_PASSING = b"PUT /api/v1/attempts/"
+"""How a request begins that is so short that Gunicorn's main loop takes it in passing."""
 OK, CREATED, NOT_MODIFIED = "200 OK", "201 CREATED", "304 NOT MODIFIED"
 LONGEST_ID = 18
 """Digits."""
@@ -32,7 +34,7 @@ def shortcuts(app: Any) -> list[Shortcut]:
     """Return what a player does in a push, in this Flask app."""
 
     def playing(answer: Callable[..., Reply | Awaited | None]) -> Callable[..., Reply | Awaited | None]:
-        return lambda environ, *parts: answer(playing_of(app), environ, *parts)
+        return lambda environ, *parts, **how: answer(playing_of(app), environ, *parts, **how)
 
     boards, pages = _BoardBodies(), kept_pages_of(app)
     return [
@@ -70,7 +72,11 @@ def _start(playing: Playing, environ: Environ, quiz_id: str) -> Reply | None:
     return Reply(CREATED, (*_HEADERS, place), _json(bodies.started(started, playing.good_for)))
 
 
-def _answer(playing: Playing, environ: Environ, token: str, item_id: str) -> Awaited | None:
+def _answer(
+    playing: Playing, environ: Environ, token: str, item_id: str, *, in_passing: bool = False
+) -> Awaited | None:
+    if in_passing and not playing.is_at_hand(token):
+        return None
     given = _given(environ)
     if given is None or not _is_id(item_id) or given.keys() != {"choices"}:
         return None

@@ -56,6 +56,11 @@ class SharedRead(Generic[Value]):
         finally:
             self._lock.release()
 
+    def at_hand(self) -> Value | None:
+        """Return the value if it is good without a read, otherwise None."""
+        value = self._value
+        return value[0] if value and time.monotonic() < self._good_until else None
+
     def forget(self) -> None:
         """Let the next who asks read it anew, and everybody else wait for that."""
         self._value = []

@@ -61,6 +61,15 @@ class Shelf:
         """
         return self._find(version_id)
 
+    def is_at_hand(self, version_id: int) -> bool:
+        """Say whether `by_version` would return without a read."""
+        present = self._mark.at_hand()
+        kept = self._kept
+        if present is None or kept.marked != present.value:
+            return False
+        found = kept.versions.get(version_id)
+        return found is not None and found.at_hand() is not None
+
     def now(self) -> datetime:
         """Return the database's present time, as far as this worker knows."""
         return self._mark.get().now()

@@ -4,7 +4,8 @@ WSGI has a thread wait until its answer is there. Under load that is what costs:
 is put to sleep and woken, and all that are woken at once fight for the interpreter. A gthread worker can do
 without: its connections belong to its main loop, and a thread only visits them. So a request whose
 answer depends on a commit lets its thread go; who has committed sends the answer, and hands the connection back to the
-main loop as the thread would have done.
+main loop as the thread would have done. And where all of such a request has come, no thread visits it at
+all: the main loop reads it in passing, since nothing about it can wait.
 
 This module is loaded by Gunicorn's master and imports nothing of ours.
 """
@@ -12,6 +13,8 @@ This module is loaded by Gunicorn's master and imports nothing of ours.
 from __future__ import annotations
 
 import logging
+import re
+import socket
 import threading
 import time
 from collections import deque
@@ -32,6 +35,9 @@ LATER = "poolproof.later"
 """Where a request's environ has its `Later`; under other servers and in tests it has none."""
 
 
+IN_PASSING = "poolproof.in_passing"
+"""In a request's environ when Gunicorn's main loop itself calls: nothing may wait there."""
+LARGEST_IN_PASSING = 4096
 READS_WITHIN = 20.0
 """Seconds that a client may leave a piece of an answer unread."""
 
@@ -55,9 +61,10 @@ class Later:
         raise TypeError("the answer comes later")
 
     def answer(self, respond: Respond) -> None:
-        """Answer now, in this thread; it never waits for the client."""
+        """Answer now, in this request thread; or, if `respond` returns this again, later still."""
         is_kept = self._worker.send(self._environ, self._start_response, self._connection, respond)
-        self._worker.hand_back(self._connection, is_kept)
+        if is_kept is not None:
+            self._worker.hand_back(self._connection, is_kept)
 
     def answer_whole(self, status: str, headers: bytes, body: bytes) -> None:
         """Answer now with what is ready to be sent, in one piece; `headers` are lines, each with its end."""
@@ -125,17 +132,21 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Make a worker; Gunicorn's arguments."""
         super().__init__(*arguments, **named)
         self._here = threading.local()
+        self._prefix = b""
         self._handed_back: deque[tuple[Any, _Done]] = deque()
         self._is_told = False
 
     def load_wsgi(self) -> None:
         """Load the application and offer it to answer later."""
         super().load_wsgi()
-        application: Respond = getattr(self, "wsgi")  # noqa: B009 - Gunicorn has no types
+        application: Any = getattr(self, "wsgi")  # noqa: B009 - Gunicorn has no types
+        self._prefix = getattr(application, "config", {}).get("ANSWERED_IN_PASSING", b"")
 
         def offering(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
             later = Later(self, environ, start_response, self._here.connection)
             environ[LATER] = later
+            if self._here.is_passing:
+                environ[IN_PASSING] = True
             body: Iterable[bytes] = application(environ, start_response)
             if body is later:
                 raise PostponedError
@@ -144,6 +155,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return body
 
         self.wsgi = offering
+
+    def _visit_in_thread(self, connection: Any) -> None:
+        self._here.is_passing = False
+        self._visit(connection)
 
     def handle_request(self, request: Any, connection: Any) -> Any:
         """Handle a request; remember whose it is."""
@@ -156,7 +171,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def enqueue_req(self, connection: Any) -> None:
         """Have a thread visit the connection."""
-        self.tpool.submit(self._visit, connection)
+        self.tpool.submit(self._visit_in_thread, connection)
 
     def _visit(self, connection: Any) -> None:
         try:
@@ -178,14 +193,44 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         while self._handed_back:
             self.finish_request(*self._handed_back.popleft())
 
-    def send(self, environ: Environ, start_response: StartResponse, connection: Any, respond: Respond) -> bool:
-        """Send an answer; return whether the connection can be used again."""
+    def on_client_socket_readable(self, connection: Any, client: socket.socket) -> None:
+        """Have a thread visit a connection from which something has come, unless the main loop can do it in passing."""
+        if not self._is_plain(connection, client):
+            super().on_client_socket_readable(connection, client)
+            return
+        self.poller.unregister(client)
+        self.keepalived_conns.remove(connection)
+        self._here.is_passing = True
+        try:
+            self._visit(connection)
+        finally:
+            self._here.is_passing = False
+
+    def handle_error(self, request: Any, client: socket.socket, address: Any, error: BaseException) -> None:
+        """Tell a client what is wrong with its request; the main loop does not wait for it to read that."""
+        if self._here.is_passing:
+            client.setblocking(False)
+        super().handle_error(request, client, address, error)
+
+    def _is_plain(self, connection: Any, client: socket.socket) -> bool:
+        """Say whether all of a request that is done in passing has come: to read it waits for nothing."""
+        if not self._prefix or connection.is_http2 or connection.parser.unreader.buf.getvalue():
+            return False
+        try:
+            come = client.recv(LARGEST_IN_PASSING, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except OSError:
+            return False
+        return come.startswith(self._prefix) and _is_whole(come)
+
+    def send(self, environ: Environ, start_response: StartResponse, connection: Any, respond: Respond) -> bool | None:
+        """Send an answer; return whether the connection can be used again, or None if the answer comes later still."""
         response = start_response.__self__  # type: ignore[attr-defined] # Gunicorn's own, that does the writing
         body: Iterable[bytes] = ()
         try:
-            # A client that does not read what it asked for is hung up on; nobody waits for it.
-            connection.sock.setblocking(False)
             body = respond(environ, start_response)
+            if body is environ[LATER]:
+                return None
+            connection.sock.settimeout(READS_WITHIN)
             for part in body:
                 response.write(part)
             response.close()
@@ -217,6 +262,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return False
 
 
+def _is_whole(come: bytes) -> bool:
+    head, blank, body = come.partition(b"\r\n\r\n")
+    length = _LENGTH.search(head)
+    return bool(blank) and length is not None and len(body) >= int(length[1]) and b"xpect:" not in head
+
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d{1,4})(?:\r\n|$)", re.IGNORECASE)
 _dates: dict[int, str] = {}
 
 

@@ -21,7 +21,7 @@ from flask import Flask, request
 
 from webapp.web import logs, security
 from webapp.web.context import ACCEPTABLE_ID
-from webapp.web.later import LATER
+from webapp.web.later import IN_PASSING, LATER
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -85,25 +85,34 @@ class Shortcuts:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         began = time.monotonic()
+        in_passing = environ.pop(IN_PASSING, False)
+        found = self._find(environ)
+        if found is not None:
+            way, parts = found
+            try:
+                reply = way.answer(environ, *parts, **({"in_passing": True} if in_passing else {}))
+                if isinstance(reply, Awaited):
+                    if LATER in environ:
+                        return self._postpone(environ, way, reply, began)
+                    reply = reply.now()
+            except Exception as error:  # noqa: BLE001 - Flask's error handlers answer it
+                environ[_MET] = error
+                reply = None
+            if reply is not None:
+                return self._send(environ, start_response, way, reply, began)
+        if in_passing:
+            environ[LATER].answer_elsewhere(self._long_way if _MET in environ else self)
+            postponed: Iterable[bytes] = environ[LATER]
+            return postponed
+        return self._long_way(environ, start_response)
+
+    def _find(self, environ: Environ) -> tuple[Shortcut, list[str]] | None:
         path = environ["PATH_INFO"]
         for fixed, free, way in self._ways.get((environ["REQUEST_METHOD"], path.count("/")), ()):
             parts = path.split("/")
             if all(parts[place] == word for place, word in fixed):
-                if not _UNUSUAL.isdisjoint(environ):
-                    break
-                try:
-                    reply = way.answer(environ, *[parts[place] for place in free])
-                    if isinstance(reply, Awaited):
-                        if LATER in environ:
-                            return self._postpone(environ, way, reply, began)
-                        reply = reply.now()
-                except Exception as error:  # noqa: BLE001 - Flask's error handlers answer it
-                    environ[_MET] = error
-                    break
-                if reply is not None:
-                    return self._send(environ, start_response, way, reply, began)
-                break
-        return self._long_way(environ, start_response)
+                return (way, [parts[place] for place in free]) if _UNUSUAL.isdisjoint(environ) else None
+        return None
 
     def _postpone(self, environ: Environ, way: Shortcut, awaited: Awaited, began: float) -> Iterable[bytes]:
         later = environ[LATER]
