@@ -38,6 +38,9 @@ LATER = "poolproof.later"
 IN_PASSING = "poolproof.in_passing"
 """In a request's environ when Gunicorn's main loop itself calls: nothing may wait there."""
 LARGEST_IN_PASSING = 4096
+"""Bytes."""
+MOST_IN_PASSING = 40
+"""Events of one look at the connections."""
 READS_WITHIN = 20.0
 """Seconds that a client may leave a piece of an answer unread."""
 
@@ -135,6 +138,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._prefix = b""
         self._handed_back: deque[tuple[Any, _Done]] = deque()
         self._is_told = False
+        self._is_rush = False
 
     def load_wsgi(self) -> None:
         """Load the application and offer it to answer later."""
@@ -193,6 +197,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         while self._handed_back:
             self.finish_request(*self._handed_back.popleft())
 
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Wait for what comes and see to it; in a rush, all requests are for the threads."""
+        try:
+            events = self.poller.select(timeout)
+            # Otherwise those who come for the first time would wait until everybody else is served.
+            self._is_rush = len(events) > MOST_IN_PASSING
+            for key, _ in events:
+                key.data(key.fileobj)
+        except InterruptedError:
+            return
+
     def on_client_socket_readable(self, connection: Any, client: socket.socket) -> None:
         """Have a thread visit a connection from which something has come, unless the main loop can do it in passing."""
         if not self._is_plain(connection, client):
@@ -214,7 +229,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _is_plain(self, connection: Any, client: socket.socket) -> bool:
         """Say whether all of a request that is done in passing has come: to read it waits for nothing."""
-        if not self._prefix or connection.is_http2 or connection.parser.unreader.buf.getvalue():
+        if self._is_rush or not self._prefix or connection.is_http2 or connection.parser.unreader.buf.getvalue():
             return False
         try:
             come = client.recv(LARGEST_IN_PASSING, socket.MSG_PEEK | socket.MSG_DONTWAIT)
