@@ -25,7 +25,7 @@ STYLE = (
 def plot(seconds: dict[str, float], connections: dict[str, float]) -> str:
     """Return the bars as SVG, the longest first."""
     order = sorted(seconds, key=lambda name: -seconds[name])
-    scale = (WIDTH - LEFT - 170) / max(seconds.values())
+    scale = (WIDTH - LEFT - 215) / max(seconds.values())
     rows = []
     for number, name in enumerate(order):
         top, length = 56 + number * ROW, max(2.0, seconds[name] * scale)
