@@ -16,7 +16,10 @@ _settings = load_settings().poolproof
 wsgi_app = "wsgi:app"
 # gthread, whose threads need not wait for a commit.
 worker_class = Worker
-bind = _settings.bind
+bind = [_settings.bind]
+if _settings.console_bind not in {"off", _settings.bind}:
+    # For operators: what is served there is not served on the public address.
+    bind.append(_settings.console_bind)
 workers = _settings.workers
 threads = _settings.threads
 # People of a push keep their connections; one above this number would be closed after each answer.
@@ -47,7 +50,10 @@ def on_starting(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Keep the garbage collector from what stays for ever: under load it would look at all of it again and again."""
+    """Take part in the fleet; keep the garbage collector from what stays for ever: it would look at it all the time."""
+    from webapp.pooling.hooks import post_worker_init as take_part
+
+    take_part(worker.age)
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

@@ -30,6 +30,8 @@ class Service:
     log: Path
     environment: dict[str, str]
     project: Path = PROJECT
+    console: str = ""
+    """Address at which operators look."""
 
     @property
     def password(self) -> str:
@@ -58,10 +60,14 @@ def serving(database_url: str, folder: Path, project: Path = PROJECT, **environm
     """Serve `database_url` on a free port until the block ends; `project` may be a copy of this one."""
     folder.mkdir(parents=True, exist_ok=True)
     address = f"127.0.0.1:{free_port()}"
-    variables = environment_for(database_url, folder, POOLPROOF_BIND=address, **environment)
+    console = f"127.0.0.1:{free_port()}"
+    variables = environment_for(
+        database_url, folder, **{"POOLPROOF_BIND": address, "POOLPROOF_CONSOLE_BIND": console, **environment}
+    )
     log = folder / "log"
     log.write_bytes(b"")
     service = Service(f"http://{address}", _process(log, variables, project), log, variables, project)
+    service.console = f"http://{variables['POOLPROOF_CONSOLE_BIND']}"
     try:
         _wait_for(service)
         yield service

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 from flask import Flask
 from sqlalchemy import make_url
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -20,6 +22,9 @@ from webapp.attempts.shortcuts import IN_PASSING
 from webapp.attempts.shortcuts import shortcuts as attempt_shortcuts
 from webapp.attempts.writer import Writer
 from webapp.bank import api as bank_api
+from webapp.console import api as console_api
+from webapp.console import pages as console_pages
+from webapp.console.watching import Watching
 from webapp.extensions import csrf, db, migrate
 from webapp.pooling import extension as pooling
 from webapp.pooling.budget import Fleet
@@ -29,7 +34,7 @@ from webapp.quizzes import pages as quizzes_pages
 from webapp.quizzes.shelf import Shelf
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
-from webapp.settings import HOME, Settings, load_settings, secret_key
+from webapp.settings import HOME, OFF, ServiceSettings, Settings, load_settings, secret_key
 from webapp.web import context, files, health, logs, openapi, problems, rendering, security, shortcuts
 from webapp.web.context import Application
 from webapp.web.shortcuts import Shortcuts
@@ -54,7 +59,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     _register_features(app)
     requests = app.extensions["pooling"].requests
     app.config["ANSWERED_IN_PASSING"] = IN_PASSING
-    app.wsgi_app = Shortcuts(app.wsgi_app, attempt_shortcuts(app), requests.note)  # type: ignore[method-assign]
+    app.wsgi_app = Shortcuts(app.wsgi_app, attempt_shortcuts(app), requests)  # type: ignore[method-assign]
     if settings.poolproof.trusted_proxies:
         hops = settings.poolproof.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
@@ -73,7 +78,15 @@ def _configuration(settings: Settings) -> dict[str, object]:
         "SESSION_COOKIE_SECURE": settings.poolproof.secure_cookies,
         "TOKEN_SECONDS": settings.poolproof.token_hours * 3600,
         "ATTEMPT_SECONDS": settings.poolproof.attempt_hours * 3600,
+        "CONSOLE_DOOR": settings.poolproof.console_bind,
+        "CONSOLE_PORT": _console_port(settings.poolproof),
     }
+
+
+def _console_port(service: ServiceSettings) -> str:
+    """Return the port on which nobody but operators comes in; "" where there is none."""
+    port = service.console_bind.rpartition(":")[2]
+    return port if service.console_bind != OFF and port != service.bind.rpartition(":")[2] else ""
 
 
 def _bind_extensions(app: Flask, settings: Settings) -> None:
@@ -87,7 +100,8 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
     header = "X-Request-Timeout" if settings.poolproof.trusted_proxies else None
     service = settings.poolproof
     fleet = Fleet(service.workers, service.threads, service.background_processes)
-    layer = pooling.init_app(app, engine, settings.pool, fleet, deadline_header=header)
+    meet_in = service.instance / "fleet" / socket.gethostname()
+    layer = pooling.init_app(app, engine, settings.pool, fleet, deadline_header=header, fleet_folder=meet_in)
     playing = Playing(
         Shelf(layer.work.read),
         Boards(layer.work.read),
@@ -96,18 +110,21 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
         app.config["SECRET_KEY"],
         app.config["ATTEMPT_SECONDS"],
     )
-    app.extensions |= {"shelf": playing.shelf, "playing": playing, "kept_pages": KeptPages()}
+    watching = Watching(layer, socket.gethostname(), is_read_only=service.console_read_only)
+    app.extensions |= {"shelf": playing.shelf, "playing": playing, "kept_pages": KeptPages(), "watching": watching}
 
 
 def _register_features(app: Flask) -> None:
     api = openapi.create_api(app)
-    for part in (accounts_api, bank_api, quizzes_api, attempts_api, results_api):
+    for part in (accounts_api, bank_api, quizzes_api, attempts_api, results_api, console_api):
         api.register_blueprint(part.blueprint)
         # REST knows no cookies, so no other site can act in somebody's name.
         csrf.exempt(part.blueprint)
-    for page in (health, problems, files, accounts_pages, quizzes_pages, attempts_pages, results_pages):
+    pages = (health, problems, files, accounts_pages, quizzes_pages, attempts_pages, results_pages, console_pages)
+    for page in pages:
         app.register_blueprint(page.blueprint)
     app.register_blueprint(quizzes_pages.studio)
+    app.register_blueprint(console_pages.metrics)
     # A player has nothing to sign in to, and an attempt's address is its key.
     csrf.exempt(attempts_pages.blueprint)
 

@@ -18,6 +18,7 @@ HOME = Path(__file__).resolve().parent.parent
 """The folder with wsgi.py, gunicorn.conf.py and migrations/."""
 
 SHORTEST_KEY = 32
+OFF = "off"
 
 BACKENDS = {"sqlite": "sqlite", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
 
@@ -36,6 +37,10 @@ class ServiceSettings(BaseModel):
     secret_key: SecretStr | None = None
     """Signs sessions and tokens. Default: made once and kept in the instance folder."""
     bind: str = "127.0.0.1:8000"
+    console_bind: str = "127.0.0.1:8001"
+    """Another address to listen on; only there /console, /metrics and the pools are shown. `off`: nowhere."""
+    console_read_only: bool = False
+    """The console shows everything and changes nothing."""
     workers: int = Field(2, ge=1, le=64)
     threads: int = Field(8, ge=1, le=256)
     background_processes: int = Field(1, ge=0, le=64)
@@ -53,6 +58,14 @@ class ServiceSettings(BaseModel):
     """How often one player may answer, in the long run and by all workers together; 0: as often as he likes."""
     token_hours: int = Field(12, ge=1, le=24 * 31)
     """How long a REST token is good."""
+
+    @field_validator("console_bind")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if value != OFF and not (host and port.isdecimal()):
+            raise ValueError("is no address; write host:port, or off")
+        return value
 
     @field_validator("secret_key")
     @classmethod

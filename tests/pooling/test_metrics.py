@@ -117,4 +117,4 @@ def test_statements_are_counted_over_requests() -> None:
     requests.note(3)
     requests.note(1)
     assert (requests.requests, requests.statements, requests.most) == (2, 4, 3)
-    assert "poolproof_request_statements_total 4\n" in exposition(of_requests(requests))
+    assert "poolproof_request_statements_total 4\n" in exposition(of_requests(requests.requests, requests.statements))

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from copy import deepcopy
+from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, TypeVar
 
-from flask import Flask, current_app, g, redirect, request, url_for
+from flask import Flask, current_app, g, redirect, request, session, url_for
 from flask_login import UserMixin, current_user
+from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.accounts import tokens, users
-from webapp.accounts.roles import Permission
+from webapp.accounts.roles import Permission, Role
 from webapp.accounts.users import KnownUser
 from webapp.errors import ForbiddenError, SignInRequiredError
 from webapp.extensions import login
-from webapp.pooling.extension import read
+from webapp.pooling.extension import pooling_of_this_app, read
+
+CONSOLE = "console"
+"""The blueprint that has to be seen also when the database is away."""
+VOUCHED = "vouched"
+VOUCHED_FOR = 24 * 3600.0
+"""Seconds after the database has last known somebody during which his session is believed without it."""
+VOUCHED_ANEW_AFTER = 60.0
+NOT_ASKED_AGAIN_FOR = 2.0
+_trouble = [-NOT_ASKED_AGAIN_FOR]
+"""When the database was last found away, on the monotonic clock."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -105,10 +118,50 @@ def _check(user: KnownUser, permission: Permission) -> None:
     g.user = user
 
 
+def vouch_for(user: KnownUser) -> None:
+    """Remember in the signed session who this is, so that the console can be looked at while the database is away."""
+    session[VOUCHED] = {"id": user.id, "name": user.name, "role": user.role.value, "stamp": user.stamp,
+                        "at": int(time.time())}  # fmt: skip
+
+
 def _load_signed_in(session_id: str) -> SignedIn | None:
     number, _, stamp = session_id.partition(".")
     if not number.isdecimal():
         return None
-    with read() as connection:
-        user = users.find(connection, int(number))
+    try:
+        user = _find(int(number))
+    except SQLAlchemyError:
+        if not _is_console():
+            raise
+        _trouble[0] = time.monotonic()
+        user = _vouched_for(int(number))
+    else:
+        if user is not None and _is_console() and _age_of_vouching() > VOUCHED_ANEW_AFTER:
+            vouch_for(user)
     return SignedIn(user) if user is not None and user.stamp == stamp else None
+
+
+def _find(number: int) -> KnownUser | None:
+    if not _is_console():
+        with read() as connection:
+            return users.find(connection, number)
+    if time.monotonic() - _trouble[0] < NOT_ASKED_AGAIN_FOR:
+        return _vouched_for(number)
+    # A connection that no player's request can take.
+    with pooling_of_this_app().console.read() as connection:
+        return users.find(connection, number)
+
+
+def _is_console() -> bool:
+    return request.blueprint == CONSOLE
+
+
+def _age_of_vouching() -> float:
+    return time.time() - float(session.get(VOUCHED, {}).get("at", 0))
+
+
+def _vouched_for(number: int) -> KnownUser | None:
+    known = session.get(VOUCHED)
+    if known is None or known["id"] != number or _age_of_vouching() > VOUCHED_FOR:
+        return None
+    return KnownUser(known["id"], known["name"], Role(known["role"]), known["stamp"], datetime.fromtimestamp(0, UTC))

@@ -10,7 +10,7 @@ from wtforms import PasswordField, StringField
 from wtforms.validators import InputRequired, Length
 
 from webapp.accounts import passwords, users
-from webapp.accounts.guard import SignedIn
+from webapp.accounts.guard import SignedIn, vouch_for
 from webapp.pooling.extension import read
 
 blueprint = Blueprint("account_pages", __name__)
@@ -35,6 +35,7 @@ def sign_in() -> str | Response | tuple[str, int]:
     if not passwords.is_right(password, found.password_hash if found else None) or found is None:
         return render_template("accounts/sign_in.html", form=form, wrong=True), 401
     login_user(SignedIn(found.user))
+    vouch_for(found.user)
     return redirect(_heading_for())
 
 
@@ -48,4 +49,5 @@ def sign_out() -> Response:
 def _heading_for() -> str:
     wanted = request.args.get("next", "")
     # Only our own signed-in pages: never an address somebody else has put into the link.
-    return wanted if wanted.startswith("/studio") and "\\" not in wanted else url_for("studio.quizzes")
+    is_ours = wanted.startswith(("/studio", "/console")) and "\\" not in wanted
+    return wanted if is_ours else url_for("studio.quizzes")

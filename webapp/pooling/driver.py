@@ -76,6 +76,8 @@ class FrugalConnection(pymysql.Connection):
     """When the server last answered a statement, on the monotonic clock."""
     asked = 0
     """How many statements the server was sent."""
+    is_condemned = False
+    """Whether an operator has ended what is under way here: it is not to be tried again."""
     server_version: str
     busy_since: float | None = None
     """Since when the server has owed an answer, on the monotonic clock; None while it owes none."""

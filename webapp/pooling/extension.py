@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from flask import Flask, before_render_template, current_app, request
 from sqlalchemy import Connection, Engine
 
-from webapp.pooling import guard, holds
+from webapp.pooling import guard, holds, reporting
 from webapp.pooling.budget import Fleet
+from webapp.pooling.fleet import Folder, Tree
 from webapp.pooling.lanes import Lanes, open_lanes
 from webapp.pooling.middleware import GivesBack
 from webapp.pooling.probe import Probe
+from webapp.pooling.publishing import Publisher
 from webapp.pooling.settings import PoolSettings
 from webapp.pooling.statistics import RequestStatistics
+from webapp.pooling.steering import Steering
 from webapp.pooling.work import Work
 
 Result = TypeVar("Result")
@@ -37,6 +41,8 @@ class Pooling:
     console: Work
     probe: Probe
     requests: RequestStatistics
+    publisher: Publisher | None
+    """By which this process takes part in its fleet; None where no folder was named for that."""
 
 
 def init_app(
@@ -44,15 +50,19 @@ def init_app(
     engine: Engine,
     settings: PoolSettings,
     fleet: Fleet = ALONE,
+    *,
     deadline_header: str | None = None,
+    fleet_folder: Path | None = None,
 ) -> Pooling:
     """Put the units of work over `engine` and the net under every request of `app`.
 
     `fleet` says how many processes of how many threads there are, for the budget.
     `deadline_header` names a header with seconds by which a trusted proxy shortens the
-    deadline of a request; without a proxy that sets it anybody could.
+    deadline of a request; without a proxy that sets it anybody could. `fleet_folder` is
+    where the processes of this machine tell each other what they do.
     """
     lanes = open_lanes(engine, settings)
+    requests = RequestStatistics()
     pooling = Pooling(
         settings,
         fleet,
@@ -61,7 +71,8 @@ def init_app(
         background=Work(lanes.background.engine),
         console=Work(lanes.console.engine),
         probe=Probe(lanes.console.engine),
-        requests=RequestStatistics(),
+        requests=requests,
+        publisher=_publisher(fleet_folder, lanes, requests) if fleet_folder is not None else None,
     )
     app.extensions["pooling"] = pooling
 
@@ -74,6 +85,25 @@ def init_app(
     before_render_template.connect(_before_rendering, app)
     guard.install()
     return pooling
+
+
+def _publisher(folder: Path, lanes: Lanes, requests: RequestStatistics) -> Publisher:
+    def describe() -> tuple[Tree, Tree]:
+        counted = {
+            "lanes": reporting.lanes_counted(lanes),
+            "requests": reporting.requests_counted(requests),
+            "commits": reporting.commits_counted(),
+        }
+        now = {
+            "lanes": reporting.lanes_now(lanes),
+            "holders": reporting.holders(lanes),
+            "waiters": reporting.waiters(lanes),
+            "commits": reporting.commits_now(),
+        }
+        return counted, now
+
+    steering = Steering(lanes)
+    return Publisher(Folder(folder), describe, steering.obey, steering.stand)
 
 
 def pooling_of_this_app() -> Pooling:

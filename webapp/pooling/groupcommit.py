@@ -85,6 +85,7 @@ class GroupCommit(Generic[Value, Result]):
         `write_alone`, so that only the guilty one gets its error. Both must be idempotent: a
         commit whose answer was lost is repeated. A caller waits `patience` seconds at most.
         """
+        self.name = name
         self._write = write
         self._write_alone = write_alone
         self._patience = patience
@@ -98,6 +99,8 @@ class GroupCommit(Generic[Value, Result]):
         """How many batches there were of each size."""
         self.commits = Histogram()
         """How long they took."""
+        self.refused = 0
+        """Callers turned away because too many waited already."""
         _all.add(self)
 
     def submit(self, value: Value) -> Result:
@@ -160,6 +163,7 @@ class GroupCommit(Generic[Value, Result]):
         entry: _Entry[Value, Result] = _Entry(value, ends_at, then)
         with self._lock:
             if len(self._queue) >= MOST_WAITING:
+                self.refused += 1
                 raise PoolFullError(f"{MOST_WAITING} writes of this process wait for their commit, and no more may.")
             self._queue.append(entry)
         self._thread.wake()
@@ -256,6 +260,11 @@ def _begin_anew() -> None:
 
 
 os.register_at_fork(after_in_child=_begin_anew)
+
+
+def all_groups() -> list[GroupCommit[Any, Any]]:
+    """Return those of this process, by name."""
+    return sorted(_all, key=lambda group: group.name)
 
 
 def stop_all() -> None:

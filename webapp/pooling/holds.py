@@ -63,6 +63,10 @@ class Hold:
         busy_since = getattr(self.taken, "busy_since", None)
         return None if busy_since is None else max(0.0, now - busy_since)
 
+    def statement_runs(self) -> bool:
+        """Say whether the server owes an answer; on SQLite nobody knows, so perhaps."""
+        return not hasattr(self.taken, "asked") or self.taken.busy_since is not None
+
     def idle(self, now: float) -> float:
         """Return for how many seconds nothing has been asked of the connection."""
         if self.running(now) is not None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import URL, Engine, create_engine
 
 from webapp.pooling.engine import engine_options, prepare_engine
+from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.settings import PoolSettings
 from webapp.pooling.watch import Watch
 
@@ -31,6 +32,10 @@ class Lane:
     engine: Engine
     watch: Watch
 
+    def is_paused(self) -> bool:
+        """Say whether the lane lends nothing just now."""
+        return getattr(self.engine.pool, "is_paused", False)
+
 
 @dataclass(frozen=True)
 class Lanes:
@@ -46,6 +51,11 @@ class Lanes:
         if self.background is not self.interactive:
             yield self.background
             yield self.console
+
+
+def fair_pools(lanes: Lanes) -> list[tuple[Lane, FairQueuePool]]:
+    """Return the lanes whose pool is ours, with it."""
+    return [(lane, lane.engine.pool) for lane in lanes if isinstance(lane.engine.pool, FairQueuePool)]
 
 
 def open_lanes(interactive: Engine, settings: PoolSettings) -> Lanes:

@@ -12,7 +12,7 @@ from sqlalchemy.engine.interfaces import ExceptionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
-from webapp.pooling import deadlines, driver
+from webapp.pooling import deadlines, driver, events
 from webapp.pooling.errors import PoolConfigurationError
 from webapp.pooling.freshness import PING_WITHIN, Window, recycle_after
 from webapp.pooling.settings import PoolSettings
@@ -80,6 +80,8 @@ class Liveness:
             context.is_disconnect = True
         # One lost connection says nothing about the others, which are asked in their turn; a demoted server does.
         context.invalidate_pool_on_disconnect = driver.is_demoted(error)
+        if driver.is_demoted(error):
+            events.note_now_and_then("failover", "The server takes no writes (any more): all connections are renewed.")
         if context.is_disconnect:
             self.generation.was_lost = True
             if context.connection is not None and not context.connection.invalidated:
@@ -88,7 +90,9 @@ class Liveness:
     def judge_the_new(self, dbapi_connection: Any, began: float) -> None:
         """Renew all older connections when the server turns out to have been restarted."""
         if self.generation.is_new(dbapi_connection.thread_id(), began, time.monotonic()):
-            log.warning("The database server has been restarted: all connections to it are renewed.")
+            sentence = "The database server has been restarted: all connections to it are renewed."
+            log.warning(sentence)
+            events.note_now_and_then("restart", sentence)
             self._engine.pool._invalidate_time = time.monotonic()  # noqa: SLF001 - older ones are renewed when lent
 
     def read_again(self, cursor: Any, statement: str, parameters: Any) -> None:
@@ -98,7 +102,8 @@ class Liveness:
             cursor.execute(statement, parameters)
         except Exception as error:
             left = deadlines.remaining()
-            if not driver.is_lost(error) or (left is not None and left <= time.monotonic() - began):
+            too_late = left is not None and left <= time.monotonic() - began
+            if not driver.is_lost(error) or too_late or cursor.connection.is_condemned:
                 raise
             log.info("A connection broke while it was read from; the statement is asked again: %s", error)
             self.generation.was_lost = True

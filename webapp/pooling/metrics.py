@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from webapp.pooling.pool import FairQueuePool
-from webapp.pooling.statistics import OFFSET, Histogram, RequestStatistics, Snapshot
+from webapp.pooling.statistics import OFFSET, Histogram, Snapshot
 
 POOL_NAME = "db_client_connection_pool_name"
 LOWEST, HIGHEST = -17, 6
@@ -75,29 +75,32 @@ def families(states: Iterable[PoolState]) -> list[Family]:
     return [*_opentelemetry(states), *_ours(states)]
 
 
-def of_requests(requests: RequestStatistics) -> list[Family]:
+def of_requests(requests: int, statements: int) -> list[Family]:
     """Return how many requests there were, and how many statements these needed."""
     return [
-        Family("poolproof_requests_total", "counter", "Requests that are over.", [("", {}, float(requests.requests))]),
+        Family("poolproof_requests_total", "counter", "Requests that are over.", [("", {}, float(requests))]),
         Family(
             "poolproof_request_statements_total",
             "counter",
             "Statements on connections that requests have borrowed.",
-            [("", {}, float(requests.statements))],
+            [("", {}, float(statements))],
         ),
     ]
 
 
-def exposition(metrics: Iterable[Family]) -> str:
-    """Return metrics as a Prometheus server reads them (text format 0.0.4)."""
+def exposition(metrics: Iterable[Family], *, openmetrics: bool = False) -> str:
+    """Return metrics as a Prometheus server reads them: its text format 0.0.4, or OpenMetrics 1.0."""
     lines = []
     for family in metrics:
-        lines += [f"# HELP {family.name} {family.meaning}", f"# TYPE {family.name} {family.kind}"]
+        # OpenMetrics names a counter without the ending of its samples.
+        name = family.name.removesuffix("_total") if openmetrics else family.name
+        kind = {"untyped": "unknown"}.get(family.kind, family.kind) if openmetrics else family.kind
+        lines += [f"# HELP {name} {family.meaning}", f"# TYPE {name} {kind}"]
         for suffix, labels, value in family.samples:
-            inside = ",".join(f'{name}="{_escaped(text)}"' for name, text in labels.items())
+            inside = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
             labelled = f"{{{inside}}}" if inside else ""
             lines.append(f"{family.name}{suffix}{labelled} {_number(value)}")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "# EOF"] if openmetrics else lines) + "\n"
 
 
 def _opentelemetry(states: list[PoolState]) -> Iterator[Family]:
@@ -186,15 +189,23 @@ def _by_word(name: str, meaning: str, word: str, values: Mapping[str, Mapping[st
 
 
 def _histogram(name: str, meaning: str, values: Mapping[str, Histogram]) -> Family:
+    labelled = [({POOL_NAME: pool}, histogram) for pool, histogram in values.items()]
+    return histogram_family(name, meaning, labelled, LOWEST, HIGHEST)
+
+
+def histogram_family(
+    name: str, meaning: str, labelled: Iterable[tuple[dict[str, str], Histogram]], lowest: int, highest: int
+) -> Family:
+    """Return histograms of durations as one metric; its edges are powers of two, from 2^lowest to 2^highest seconds."""
     samples: list[tuple[str, dict[str, str], float]] = []
-    for pool, histogram in values.items():
-        below = sum(histogram.counts[: LOWEST + OFFSET])
-        for power in range(LOWEST, HIGHEST + 1):
+    for labels, histogram in labelled:
+        below = sum(histogram.counts[: lowest + OFFSET])
+        for power in range(lowest, highest + 1):
             below += histogram.counts[power + OFFSET]
-            samples.append(("_bucket", {POOL_NAME: pool, "le": _number(2.0**power)}, float(below)))
-        samples.append(("_bucket", {POOL_NAME: pool, "le": "+Inf"}, float(histogram.count)))
-        samples.append(("_sum", {POOL_NAME: pool}, histogram.total))
-        samples.append(("_count", {POOL_NAME: pool}, float(histogram.count)))
+            samples.append(("_bucket", {**labels, "le": _number(2.0**power)}, float(below)))
+        samples.append(("_bucket", {**labels, "le": "+Inf"}, float(histogram.count)))
+        samples.append(("_sum", labels, histogram.total))
+        samples.append(("_count", labels, float(histogram.count)))
     return Family(name, "histogram", meaning, samples)
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection, QueuePool
 
-from webapp.pooling import deadlines, errors
+from webapp.pooling import deadlines, errors, events
 from webapp.pooling.errors import PoolFullError, PoolShedError, PoolTimeoutError
 from webapp.pooling.record import FairRecord, close_all
 from webapp.pooling.shedding import CoDel
@@ -48,20 +48,16 @@ class FairQueuePool(QueuePool):
     ) -> None:
         """Make an empty pool; see QueuePool for what is not said here.
 
-        Args:
-            creator: makes a DBAPI connection.
-            pool_size: connections that are kept; 0 means no limit.
-            max_overflow: connections above that, closed on return; -1 means no limit.
-            timeout: seconds to wait for a connection; None waits for ever.
-            use_lifo: lend the connection that was returned last.
-            max_waiting: how many may wait; the next is refused at once. None: any number.
-            shedding: turns waiters away when the pool is too slow for all. None: nobody is.
-            statistics: counts what happens; shared with those that `recreate` makes. None: nobody counts.
-            kw: as for every pool.
+        `pool_size` connections are kept (0: no limit), `max_overflow` more are closed on return (-1: no limit). A
+        borrower waits for `timeout` seconds at most (None: for ever); `max_waiting` may wait, the next is refused
+        at once (None: any number). `shedding` turns waiters away when the pool is too slow for all (None: nobody
+        is); `statistics` counts what happens and is shared with those that `recreate` makes (None: nobody counts).
+        With `use_lifo` the connection that was returned last is lent first.
         """
         Pool.__init__(self, creator, **kw)
         self._size = pool_size
         self._max_overflow = -1 if pool_size == 0 else max_overflow
+        self.is_paused = False
         self._limit, self._most_idle = self.bounds()
         self._timeout = timeout  # type: ignore[assignment]
         self._use_lifo = use_lifo
@@ -162,6 +158,11 @@ class FairQueuePool(QueuePool):
             self._grant_free_slots()
         self._after_lock(surplus)
 
+    def pause(self, *, is_paused: bool = True) -> None:
+        """Lend nothing until it is told to go on; whoever waits goes on waiting, idle connections are closed."""
+        self.is_paused = is_paused
+        self.resize(self._size)
+
     def size(self) -> int:
         """Connections that are kept."""
         return self._size
@@ -188,16 +189,14 @@ class FairQueuePool(QueuePool):
 
     def status(self) -> str:
         """Say the pool's state in QueuePool's words, and how many wait."""
-        return (
-            f"Pool size: {self.size()}  Connections in pool: {self.checkedin()} "
-            f"Current Overflow: {self.overflow()} Current Checked out connections: {self.checkedout()} "
-            f"Waiting: {self.waiting()}"
-        )
+        return f"{super().status()} Waiting: {self.waiting()}"
 
     # Under the lock.
 
     def bounds(self) -> tuple[float, float]:
         """Return how many connections there may be, and how many of them idle."""
+        if self.is_paused:
+            return 0, 0
         most = math.inf if self._max_overflow == -1 else self._size + self._max_overflow
         return most, self._size or math.inf
 
@@ -263,7 +262,8 @@ class FairQueuePool(QueuePool):
         """Return what the waiter was granted: a connection, or None for the right to make one."""
         try:
             step = self._line.shedding.interval if self._line.shedding is not None else math.inf
-            waiter.wait(deadlines.at_most(self._timeout), step, lambda: self._in_line(self._line.look_for_stall))
+            longest = deadlines.at_most(self._timeout)
+            waiter.wait(longest, step, lambda: self._in_line(self._line.look_for_stall), lambda: self.is_paused)
         except BaseException:
             # Ctrl-C or the like while waiting: what was granted in the same moment goes to the next.
             self._in_line(self._line.leave, waiter)
@@ -296,4 +296,5 @@ class FairQueuePool(QueuePool):
     def _turn_away(self, kind: type[PoolTimeoutError], why: str, trouble: str) -> PoolTimeoutError:
         if self.statistics is not None:
             self.statistics.turned_away(why)
+        events.note_now_and_then(why, f"A full pool turned requests away: {trouble}.")
         return kind(errors.full_pool(trouble, self._limit, self))

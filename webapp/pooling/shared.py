@@ -61,6 +61,11 @@ class SharedRead(Generic[Value]):
         value = self._value
         return value[0] if value and time.monotonic() < self._good_until else None
 
+    def last(self) -> Value | None:
+        """Return what was read last, however old; None before the first read."""
+        value = self._value
+        return value[0] if value else None
+
     def forget(self) -> None:
         """Let the next who asks read it anew, and everybody else wait for that."""
         self._value = []

@@ -50,6 +50,11 @@ def place(stack: Stack) -> str:
     return f"{_short(code.co_filename)}:{_line(code, instruction)} in {code.co_name}"
 
 
+def lines(stack: Stack) -> list[str]:
+    """Return every frame of a stack, the innermost first, as `place` writes it."""
+    return [place((frame,)) for frame in stack]
+
+
 def caller() -> str:
     """Return the line outside of this layer that is being executed by this thread."""
     return place(take())

@@ -68,8 +68,12 @@ class Ledger:
     creates: Histogram = field(default_factory=Histogram)
 
 
+Route = tuple[str, str, int]
+"""Method, rule and status of requests that were answered."""
+
+
 class RequestStatistics:
-    """How many statements requests needed."""
+    """How many statements requests needed, and how long which of them took."""
 
     def __init__(self) -> None:
         """Begin at nothing."""
@@ -78,6 +82,7 @@ class RequestStatistics:
         self.requests = 0
         self.statements = 0
         self.most = 0
+        self._routes: dict[Route, Histogram] = {}
 
     def note(self, statements: int) -> None:
         """Count a request that is over."""
@@ -85,6 +90,19 @@ class RequestStatistics:
             self.requests += 1
             self.statements += statements
             self.most = max(self.most, statements)
+
+    def answered(self, method: str, rule: str, status: int, seconds: float) -> None:
+        """Count an answer; `rule` is the route's, never a path, and names are few."""
+        route = (method, rule, status)
+        with self._lock:
+            if (found := self._routes.get(route)) is None:
+                found = self._routes[route] = Histogram()
+            found.note(seconds)
+
+    def routes(self) -> dict[Route, Histogram]:
+        """Return how long answers took, by method, rule and status."""
+        with self._lock:
+            return {route: Histogram(one.counts.copy(), one.total) for route, one in self._routes.items()}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from webapp.pooling.holds import current_request
 from webapp.pooling.shedding import CoDel
 
 
@@ -20,7 +21,7 @@ class Waiter:
     way in Python to wake just one thread.
     """
 
-    __slots__ = ("_signal", "granted", "record", "since", "turned_away")
+    __slots__ = ("_request", "_signal", "_thread", "granted", "record", "since", "turned_away")
 
     def __init__(self) -> None:
         """Begin to wait now."""
@@ -28,8 +29,13 @@ class Waiter:
         self.granted = False
         self.turned_away = False
         self.record: ConnectionPoolEntry | None = None
+        self._request, self._thread = current_request.get(), threading.current_thread()
         self._signal = threading.Lock()
         self._signal.acquire()
+
+    def who(self) -> str:
+        """Return for which request, or outside of requests in which thread, the wait is."""
+        return (self._request and self._request.name) or self._thread.name
 
     def grant(self, record: ConnectionPoolEntry | None) -> None:
         """Hand over a connection, or with None the right to make one; the pool's lock must be held."""
@@ -42,8 +48,11 @@ class Waiter:
         self.turned_away = True
         self._signal.release()
 
-    def wait(self, longest: float, step: float, look: Callable[[], None]) -> None:
-        """Wait until granted or turned away, `longest` seconds at most; every `step` seconds, look around."""
+    def wait(self, longest: float, step: float, look: Callable[[], None], again: Callable[[], bool]) -> None:
+        """Wait until granted or turned away, `longest` seconds at most, and as long anew while `again` says so.
+
+        Every `step` seconds, look around.
+        """
         ends_at = self.since + longest
         while (left := ends_at - time.monotonic()) > 0:
             seconds = min(left, step)
@@ -51,6 +60,8 @@ class Waiter:
                 return
             if time.monotonic() < ends_at:
                 look()
+            elif again():
+                ends_at += longest
 
 
 class Line:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from webapp.pooling import stacks
+from webapp.pooling import events, stacks
 from webapp.pooling.holds import Hold, Holds
 
 log = logging.getLogger(__name__)
@@ -97,6 +97,7 @@ class Watch:
         now_at = "" if is_over else stacks.current(hold.thread.ident)
         sentence = f"A connection of the {self.holds.name} lane is {kind}: {hold.describe()}. {REMEDIES[kind]}"
         self.events.append(Event(datetime.now(UTC), kind, self.holds.name, place, sentence, now_at))
+        events.note(kind, sentence, place=place)
         if (kind, place) not in self._logged and len(self._logged) < REMEMBERED:
             self._logged.add((kind, place))
             log.warning("%s%s", sentence, f" It is now at {now_at}." if now_at else "")

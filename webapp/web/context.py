@@ -13,10 +13,12 @@ import structlog
 from flask import Flask, Response, g, request
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
-from webapp.pooling.extension import name_request
+from webapp.pooling.extension import name_request, pooling_of_this_app
 
 log = structlog.get_logger("poolproof.request")
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+"""Others are counted as one: their names are the client's."""
 WITHOUT_SESSION = ("/api/", "/files/", "/static/")
 ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
@@ -73,13 +75,17 @@ def _begin() -> None:
 
 def _end(response: Response) -> Response:
     response.headers["X-Request-ID"] = request_id()
+    seconds = time.monotonic() - g.began if "began" in g else 0.0
     # The rule and never the path: an attempt's token is a secret.
+    rule = request.url_rule.rule if request.url_rule else None
     facts: dict[str, Any] = {
         "method": request.method,
-        "route": request.url_rule.rule if request.url_rule else None,
+        "route": rule,
         "status": response.status_code,
-        "seconds": round(time.monotonic() - g.began, 4) if "began" in g else None,
+        "seconds": round(seconds, 4),
     }
+    method = request.method if request.method in METHODS else "_OTHER"
+    pooling_of_this_app().requests.answered(method, rule or "unmatched", response.status_code, seconds)
     if request.endpoint not in {"static", "files.file"}:
         log.info("request", **facts)
     return response

@@ -97,9 +97,10 @@ class _Done:
 class RequestThreads:
     """So many threads that take deeds from one queue: what Gunicorn needs of an executor, without a future for each."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, name: str = "request") -> None:
         """Start them as they are needed."""
         self._most = threads
+        self._name = name
         self._deeds: SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
 
@@ -108,7 +109,7 @@ class RequestThreads:
         self._deeds.put((deed, arguments))
         if len(self._threads) < self._most:
             number = len(self._threads)
-            thread = threading.Thread(target=self._work, name=f"request-{number}", daemon=True)
+            thread = threading.Thread(target=self._work, name=f"{self._name}-{number}", daemon=True)
             self._threads.append(thread)
             thread.start()
 
@@ -139,12 +140,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._handed_back: deque[tuple[Any, _Done]] = deque()
         self._is_told = False
         self._is_rush = False
+        self._console_port = ""
+        self._console_threads = RequestThreads(1, "console")
 
     def load_wsgi(self) -> None:
         """Load the application and offer it to answer later."""
         super().load_wsgi()
         application: Any = getattr(self, "wsgi")  # noqa: B009 - Gunicorn has no types
-        self._prefix = getattr(application, "config", {}).get("ANSWERED_IN_PASSING", b"")
+        config: dict[str, Any] = getattr(application, "config", {})
+        self._prefix = config.get("ANSWERED_IN_PASSING", b"")
+        self._console_port = config.get("CONSOLE_PORT", "")
 
         def offering(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
             later = Later(self, environ, start_response, self._here.connection)
@@ -174,8 +179,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return RequestThreads(self.cfg.threads)
 
     def enqueue_req(self, connection: Any) -> None:
-        """Have a thread visit the connection."""
-        self.tpool.submit(self._visit_in_thread, connection)
+        """Have a thread visit the connection; operators have one of their own, for when all others are stuck."""
+        is_operators = str(connection.server[1]) == self._console_port
+        (self._console_threads if is_operators else self.tpool).submit(self._visit_in_thread, connection)
 
     def _visit(self, connection: Any) -> None:
         try:

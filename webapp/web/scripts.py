@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 SOURCES = Path(__file__).resolve().parent.parent / "static"
-ENTRANCES = frozenset({"again.js", "finished.js", "play.js"})
+ENTRANCES = frozenset({"again.js", "console.js", "finished.js", "play.js"})
 
 _IMPORT = re.compile(r'^import \{ [\w, ]+ \} from "\./([a-z]+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=class|function|async|const)", re.MULTILINE)

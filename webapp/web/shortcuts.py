@@ -19,6 +19,7 @@ from typing import Any
 
 from flask import Flask, request
 
+from webapp.pooling.statistics import RequestStatistics
 from webapp.web import logs, security
 from webapp.web.context import ACCEPTABLE_ID
 from webapp.web.later import IN_PASSING, LATER
@@ -72,15 +73,15 @@ class Shortcuts:
     """WSGI middleware: tries the shortcuts, then the long way."""
 
     def __init__(
-        self, application: WsgiApplication, shortcuts: Sequence[Shortcut], note: Callable[[int], None]
+        self, application: WsgiApplication, shortcuts: Sequence[Shortcut], statistics: RequestStatistics
     ) -> None:
-        """Count each answered request by `note`, with the statements it sent itself: none."""
+        """Count each answered request in `statistics`; it sends no statement itself."""
         self._long_way = application
         self._ways: dict[tuple[str, int], list[tuple[list[tuple[int, str]], list[int], Shortcut]]] = {}
         for one in shortcuts:
             alike = self._ways.setdefault((one.method, one.path.count("/")), [])
             alike.append((_fixed_parts(one.path), _free_parts(one.path), one))
-        self._note = note
+        self._statistics = statistics
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
@@ -150,8 +151,10 @@ class Shortcuts:
         identity = environ.get("HTTP_X_REQUEST_ID", "")
         if not identity or not ACCEPTABLE_ID.fullmatch(identity):
             identity = f"{_process[0]}{next(_count):x}"
-        self._note(0)
-        logs.request(way.method, way.path, int(reply.status[:3]), time.monotonic() - began, identity)
+        status, seconds = int(reply.status[:3]), time.monotonic() - began
+        self._statistics.note(0)
+        self._statistics.answered(way.method, way.path, status, seconds)
+        logs.request(way.method, way.path, status, seconds, identity)
         headers = (("X-Request-ID", identity), ("Content-Length", str(len(reply.body))))
         return (*headers, security.TRANSPORT) if environ["wsgi.url_scheme"] == "https" else headers
 

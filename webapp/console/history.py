@@ -1,0 +1,92 @@
+"""The fleet's minutes, of all machines that share the database; kept for a day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from webapp.console.models import WorkerMinute
+from webapp.pooling.clock import seconds_ago, utc_now
+
+KEPT = timedelta(hours=24)
+DELETED_AT_ONCE = 500
+MOST_POINTS = 1440
+SUMMED = ("borrows", "busy", "waited", "turned_away", "requests", "statements", "batches", "entries")
+PEAKS = ("used_most", "open_most", "waiting_most", "oldest_most")
+
+
+@dataclass(frozen=True)
+class Minute:
+    """All workers of one machine in one minute; peaks are sums of the workers' own, so never less than there was."""
+
+    machine: str
+    ended_at: datetime
+    workers: int
+    used_most: int
+    open_most: int
+    waiting_most: int
+    turned_away: int
+    requests: int
+    busy: float
+    borrows: int
+
+
+def keep(connection: Connection, machine: str, minutes: Sequence[tuple[str, float, Mapping[str, Any]]]) -> None:
+    """Store minutes as (worker, how many seconds ago it ended, what `strip` says of it), and drop what is too old."""
+    now: datetime = connection.execute(select(utc_now())).scalar_one()
+    rows = [
+        {
+            "ended_at": now - timedelta(seconds=ago),
+            "machine": machine,
+            "worker": worker,
+            "seconds": minute["seconds"],
+            **{name: minute[name] for name in SUMMED},
+            **{name: minute[name] if name == "oldest_most" else int(minute[name]) for name in PEAKS},
+        }
+        for worker, ago, minute in minutes
+    ]
+    if rows:
+        connection.execute(insert(WorkerMinute), rows)
+    too_old = (
+        select(WorkerMinute.id)
+        .where(WorkerMinute.ended_at < now - KEPT)
+        .order_by(WorkerMinute.ended_at)
+        .limit(DELETED_AT_ONCE)
+    )
+    if ids := connection.execute(too_old).scalars().all():
+        connection.execute(delete(WorkerMinute).where(WorkerMinute.id.in_(ids)))
+
+
+def minutes(connection: Connection, seconds: int) -> list[Minute]:
+    """Return the last so many seconds, machine by machine, the earliest first."""
+    # Workers end their minutes at different seconds; a minute of the fleet is one of the clock.
+    minute = func.substr(WorkerMinute.ended_at, 1, 16)
+    found = connection.execute(
+        select(
+            WorkerMinute.machine,
+            func.max(WorkerMinute.ended_at),
+            func.count(WorkerMinute.worker.distinct()),
+            func.sum(WorkerMinute.used_most),
+            func.sum(WorkerMinute.open_most),
+            func.max(WorkerMinute.waiting_most),
+            func.sum(WorkerMinute.turned_away),
+            func.sum(WorkerMinute.requests),
+            func.sum(WorkerMinute.busy),
+            func.sum(WorkerMinute.borrows),
+        )
+        .where(WorkerMinute.ended_at >= seconds_ago(seconds))
+        .group_by(WorkerMinute.machine, minute)
+        .order_by(func.max(WorkerMinute.ended_at).desc())
+        .limit(MOST_POINTS)
+    )
+    return [_minute(row) for row in found][::-1]
+
+
+def _minute(row: Any) -> Minute:
+    values: list[int] = [int(value) for value in row[2:8]]
+    workers, used, opened, waiting, turned_away, requests = values
+    return Minute(row[0], row[1], workers, used, opened, waiting, turned_away, requests, float(row[8]), int(row[9]))

@@ -1,0 +1,44 @@
+"""How many connections are needed: measured live, by Little's law. Pure.
+
+J. D. C. Little, "A Proof for the Queuing Formula L = λW" (1961): on average as many connections are
+busy as are borrowed in a second, times the seconds that each is held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from webapp.console.history import Minute
+from webapp.console.view import ProcessView
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What the fleet needs, over the last minute; `open_most` is of the last hour, None where that is not known."""
+
+    rate: float = 0.0
+    """Borrows a second."""
+    hold: float = 0.0
+    """Seconds that each lasts, in the mean."""
+    open_most: int | None = None
+    turned_away: int = 0
+    """In the last hour."""
+
+    @property
+    def busy(self) -> float:
+        """Connections that are busy, in the mean."""
+        return self.rate * self.hold
+
+
+def needs_of(processes: Sequence[ProcessView], hour: Sequence[Minute]) -> Needs:
+    """Return what is needed, from what the processes of this machine say and from its last hour."""
+    spent = [one.spent for one in processes if one.spent]
+    rate = sum(one["borrows"] / one["seconds"] for one in spent)
+    busy = sum(one["busy"] / one["seconds"] for one in spent)
+    return Needs(
+        rate,
+        busy / rate if rate else 0.0,
+        max((minute.open_most for minute in hour), default=None),
+        sum(minute.turned_away for minute in hour),
+    )

@@ -1,0 +1,51 @@
+"""Counters as plain trees and back, so that those of several processes can be written down and added up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from webapp.pooling.statistics import BUCKETS, Histogram, Snapshot
+
+
+def of_histogram(histogram: Histogram) -> dict[str, Any]:
+    """Return a histogram as a tree, without the empty buckets at its end."""
+    counts = list(histogram.counts)
+    while counts and counts[-1] == 0:
+        counts.pop()
+    return {"counts": counts, "total": histogram.total}
+
+
+def histogram(tree: dict[str, Any] | None) -> Histogram:
+    """Return the histogram of such a tree; an empty one for none."""
+    if not tree:
+        return Histogram()
+    counts = tree["counts"]
+    return Histogram([*counts, *[0] * (BUCKETS - len(counts))], tree["total"])
+
+
+def of_snapshot(counted: Snapshot) -> dict[str, Any]:
+    """Return a pool's counters as a tree."""
+    return {
+        "borrows": counted.borrows,
+        "waits": of_histogram(counted.waits),
+        "uses": of_histogram(counted.uses),
+        "creates": of_histogram(counted.creates),
+        "timeouts": counted.timeouts,
+        "shed": counted.shed,
+        "refused": counted.refused,
+        "closed": dict(counted.closed),
+    }
+
+
+def snapshot(tree: dict[str, Any]) -> Snapshot:
+    """Return the counters of such a tree."""
+    return Snapshot(
+        tree["borrows"],
+        histogram(tree["waits"]),
+        histogram(tree["uses"]),
+        histogram(tree["creates"]),
+        timeouts=tree["timeouts"],
+        shed=tree["shed"],
+        refused=tree["refused"],
+        closed=dict(tree["closed"]),
+    )

@@ -1,0 +1,136 @@
+"""The thread by which a process takes part in its fleet: says what it does, does what it is asked, and one leads."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import weakref
+from collections.abc import Callable
+
+from webapp.pooling import diary, events
+from webapp.pooling.background import BackgroundThread
+from webapp.pooling.fleet import Folder, Seat, Tree, try_lock
+from webapp.pooling.orders import Orders
+from webapp.pooling.strip import Strip
+
+log = logging.getLogger(__name__)
+
+BEAT = 0.4
+"""Seconds between two words of a process."""
+LEADS_EVERY = 1.0
+
+Describe = Callable[[], tuple[Tree, Tree]]
+"""Returns what a process has counted, and what it is doing now: `now["lanes"]` by name."""
+
+
+class Publisher:
+    """A process's part in its fleet."""
+
+    def __init__(
+        self, folder: Folder, describe: Describe, obey: Callable[[Tree], str], stand: Callable[[Tree], None]
+    ) -> None:
+        """Take no part yet. `obey` carries out an order, `stand` makes the standing orders true."""
+        self.folder = folder
+        self.orders = Orders(folder.path)
+        self.lead: Callable[[], None] = _do_nothing
+        """Called about once a second in one process of the fleet."""
+        self._describe = describe
+        self._obey = obey
+        self._stand = stand
+        self._strip = Strip()
+        self._seat: Seat | None = None
+        self._leading: int | None = None
+        self._led_at = 0.0
+        self._thread = BackgroundThread("poolproof-fleet", self._beat)
+        _all.add(self)
+
+    def join(self, name: str, number: int = 0, *, leads: bool = True) -> None:
+        """Take part from now on, under this name; where nothing can be written, say so and go on without."""
+        try:
+            self._seat = self.folder.join({"name": name, "number": number, "master": master_name()})
+        except OSError as error:
+            log.warning("This process cannot tell the others of its pools, in %s: %s", self.folder.path, error)
+            return
+        if not leads:
+            self.lead = _do_nothing
+            self._led_at = float("inf")
+        self._thread.wake()
+
+    def leave(self) -> None:
+        """Say goodbye; for the end of a process."""
+        if self._seat is None:
+            return
+        self._thread.stop()
+        counted, _ = self._describe()
+        self._write_diary()
+        self._seat.leave(counted)
+        self._seat = None
+        if self._leading is not None:
+            os.close(self._leading)
+            self._leading = None
+
+    @property
+    def key(self) -> str:
+        """The name of this process's file; "" while it takes no part."""
+        return self._seat.key if self._seat is not None else ""
+
+    def _beat(self) -> float:
+        seat = self._seat
+        if seat is None:
+            return BEAT
+        counted, now = self._describe()
+        self._strip.note(now["lanes"], counted)
+        seat.say(counted, {**now, "strip": self._strip.tree()})
+        self._write_diary()
+        self._stand(self.orders.standing(seat.about["master"]))
+        self.orders.carry_out(seat.key, self._obey)
+        if time.monotonic() - self._led_at >= LEADS_EVERY:
+            self._led_at = time.monotonic()
+            self._lead_if_first()
+        return BEAT
+
+    def _lead_if_first(self) -> None:
+        if self._leading is None:
+            self._leading = try_lock(self.folder.path / "leader")
+        if self._leading is not None:
+            self.lead()
+
+    def _write_diary(self) -> None:
+        if happened := events.take():
+            by = f"{self._seat.about['name']} {self._seat.about['number'] or ''}".strip() if self._seat else ""
+            diary.write(self.folder.path, [{**one, "by": by} for one in happened])
+
+
+_all: weakref.WeakSet[Publisher] = weakref.WeakSet()
+
+
+def join_all(name: str, number: int) -> None:
+    """Let this process take part in its fleet."""
+    for publisher in list(_all):
+        publisher.join(name, number)
+
+
+def leave_all() -> None:
+    """Say goodbye for this process."""
+    for publisher in list(_all):
+        publisher.leave()
+
+
+def master_of(pid: int) -> str:
+    """Return a name for the process that has started this one: its number, and when it began."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:  # noqa: PTH123 - no path that could be another's
+            began = stat.read().rpartition(")")[2].split()[19]
+    except OSError:
+        return str(pid)
+    return f"{pid}-{began}"
+
+
+def master_name() -> str:
+    """Return a name for the process that has started this one."""
+    return master_of(os.getppid())
+
+
+def _do_nothing() -> None:
+    """Lead nobody."""

@@ -1,0 +1,100 @@
+"""The last minutes of a process, second by second, and its last whole minute; made from what it counts anyway."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from webapp.pooling.fleet import Tree
+
+SECONDS = 120
+"""How far the strip reaches back."""
+MINUTE = 60.0
+
+COLUMNS = ("used", "idle", "waiting", "oldest", "turned_away", "requests")
+"""What each second of the strip says; the last two are how many in that second."""
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Counters at one moment, summed over the lanes."""
+
+    at: float
+    borrows: int
+    busy: float
+    waited: float
+    turned_away: int
+    requests: int
+    statements: int
+    batches: int
+    entries: int
+
+    @classmethod
+    def of(cls, counted: Tree, at: float) -> _Sums:
+        lanes, commits = counted.get("lanes", {}).values(), counted.get("commits", {}).values()
+        return cls(
+            at,
+            borrows=sum(one["borrows"] for one in lanes),
+            busy=sum(one["uses"]["total"] for one in lanes),
+            waited=sum(one["waits"]["total"] for one in lanes),
+            turned_away=sum(one["timeouts"] + one["shed"] + one["refused"] for one in lanes),
+            requests=counted.get("requests", {}).get("count", 0),
+            statements=counted.get("requests", {}).get("statements", 0),
+            batches=sum(sum(one["batches"]) for one in commits),
+            entries=sum(one["entries"] for one in commits),
+        )
+
+
+class Strip:
+    """Remembers a process's seconds and minutes."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._rows: deque[list[float]] = deque(maxlen=SECONDS)
+        self._lately: deque[_Sums] = deque(maxlen=int(MINUTE))
+        self._second: _Sums | None = None
+        self._minute: _Sums | None = None
+        self._peaks = dict.fromkeys(("used", "open", "waiting", "oldest"), 0.0)
+        self._last_minute: Tree | None = None
+
+    def note(self, lanes: dict[str, Tree], counted: Tree) -> None:
+        """Look at a process's present state; some times a second."""
+        now = time.monotonic()
+        sums = _Sums.of(counted, now)
+        used = sum(one["used"] for one in lanes.values())
+        idle = sum(one["idle"] for one in lanes.values())
+        waiting = sum(one["waiting"] for one in lanes.values())
+        oldest = max((one["oldest"] for one in lanes.values()), default=0.0)
+        for name, value in (("used", used), ("open", used + idle), ("waiting", waiting), ("oldest", oldest)):
+            self._peaks[name] = max(self._peaks[name], value)
+        if self._second is None or self._minute is None:
+            self._second = self._minute = sums
+        elif now - self._second.at >= 1.0:
+            turned_away, requests = sums.turned_away - self._second.turned_away, sums.requests - self._second.requests
+            self._rows.append([used, idle, waiting, oldest, turned_away, requests])
+            self._second = sums
+            self._lately.append(sums)
+        if now - self._minute.at >= MINUTE:
+            self._end_minute(sums, self._minute)
+
+    def tree(self) -> Tree:
+        """Return the rows, the latest last, what was spent lately, and what the last whole minute was like."""
+        tree: Tree = {"columns": COLUMNS, "rows": list(self._rows)}
+        if len(self._lately) > 1:
+            first, last = self._lately[0], self._lately[-1]
+            spent = {name: getattr(last, name) - getattr(first, name) for name in ("borrows", "busy", "requests")}
+            tree["spent"] = {"seconds": last.at - first.at, **spent}
+        if self._last_minute is not None:
+            tree["minute"] = self._last_minute
+        return tree
+
+    def _end_minute(self, sums: _Sums, before: _Sums) -> None:
+        spent: dict[str, Any] = {
+            name: getattr(sums, name) - getattr(before, name)
+            for name in ("borrows", "busy", "waited", "turned_away", "requests", "statements", "batches", "entries")
+        }
+        peaks = {f"{name}_most": value for name, value in self._peaks.items()}
+        self._last_minute = {"ended": sums.at, "seconds": sums.at - before.at, **spent, **peaks}
+        self._minute, self._peaks = sums, dict.fromkeys(self._peaks, 0.0)
