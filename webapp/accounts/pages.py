@@ -11,7 +11,8 @@ from wtforms.validators import InputRequired, Length
 
 from webapp.accounts import passwords, users
 from webapp.accounts.guard import SignedIn, vouch_for
-from webapp.pooling.extension import read
+from webapp.pooling.extension import pooling_of_this_app, read
+from webapp.web.doors import is_console_door
 
 blueprint = Blueprint("account_pages", __name__)
 
@@ -30,7 +31,9 @@ def sign_in() -> str | Response | tuple[str, int]:
     if not form.validate_on_submit():
         return render_template("accounts/sign_in.html", form=form, wrong=False)
     name, password = form.name.data or "", form.password.data or ""
-    with read() as connection:
+    # An operator must be able to come in when players have taken all connections but the console's.
+    borrow = pooling_of_this_app().console.read if is_console_door() else read
+    with borrow() as connection:
         found = users.credentials_of(connection, name)
     if not passwords.is_right(password, found.password_hash if found else None) or found is None:
         return render_template("accounts/sign_in.html", form=form, wrong=True), 401

@@ -20,6 +20,8 @@ NEARLY_FULL = 0.9
 LONG = 5.0
 """Seconds of a wait or hold that are worth an alarm."""
 RECENT_EVENT = 120.0
+MOST_ALIKE = 5
+"""Places where connections are held wrongly that are named one by one."""
 BACKLOG = 200
 """Entries that wait for their commit."""
 
@@ -164,16 +166,21 @@ def _size(view: View) -> int:
 
 
 def _holds(view: View) -> Iterator[Sentence]:
+    alike: dict[tuple[str, str], list[HolderView]] = {}
     for one in view.holders:
         if one.kinds:
-            kind = Kind(one.kinds[0])
-            yield Sentence(
-                Grade.BAD if one.seconds > LONG else Grade.LOOK,
-                f"{one.process.label.capitalize()} has held a connection for {_span(one.seconds)} in {_request(one)}: "
-                f"{_named(kind)}",
-                f"{REMEDIES[kind]} It was borrowed at {one.place}.",
-                "holders",
-            )
+            alike.setdefault((one.kinds[0], one.place), []).append(one)
+    for (name, place), held in list(alike.items())[:MOST_ALIKE]:
+        kind, longest = Kind(name), held[0]
+        who = longest.process.label.capitalize() + " has held a connection for"
+        if len(held) > 1:
+            who = f"{len(held)} connections have been held for up to"
+        yield Sentence(
+            Grade.BAD if longest.seconds > LONG else Grade.LOOK,
+            f"{who} {_span(longest.seconds)} in {_request(longest)}: {_named(kind)}",
+            f"Borrowed at {place}. {REMEDIES[kind]}",
+            "holders",
+        )
     recent = Counter(
         (str(event["kind"]), str(event["place"]))
         for event in view.events

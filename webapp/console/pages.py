@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from webapp.accounts.guard import CONSOLE, asking_user, page_for
 from webapp.accounts.roles import Permission
 from webapp.console import charts
+from webapp.console.happenings import told
 from webapp.console.overview import grade_of
 from webapp.console.watching import DAY, HOUR, Shown, watching_of
 from webapp.errors import DomainError
@@ -39,7 +40,7 @@ BATCH_SIZES = tuple(f"up to {2**power}" for power in range(10))
 def overview() -> str:
     """Show the fleet: sentences first, then the pictures; with `part=live` what changes only."""
     shown = watching_of(current_app).show(SPANS[_span()])
-    template = "console/live.html" if request.args.get("part") == "live" else "console/console.html"
+    template = "console/fresh.html" if request.args.get("part") == "live" else "console/console.html"
     return render_template(template, **_for_template(shown))
 
 
@@ -148,6 +149,7 @@ def _for_template(shown: Shown) -> dict[str, Any]:
             for machine, minutes in groupby(sorted(shown.past, key=lambda one: one.machine), lambda one: one.machine)
         ],
         "past_trouble": shown.past_trouble,
+        "happenings": told(view.events),
         "span": span,
         "every": _every(),
         "lane": lane,

@@ -19,7 +19,7 @@ from webapp.pooling.statistics import Histogram
 
 SILENT_AFTER = 3.0
 """Seconds without a word after which a living process counts as stuck."""
-EVENTS_SHOWN = 60
+EVENTS_SHOWN = 300
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ class Publisher:
         except OSError as error:
             log.warning("This process cannot tell the others of its pools, in %s: %s", self.folder.path, error)
             return
+        events.note("start", f"{_called(self._seat)} has started.")
         if not leads:
             self.lead = _do_nothing
             self._led_at = float("inf")
@@ -62,6 +63,7 @@ class Publisher:
         if self._seat is None:
             return
         self._thread.stop()
+        events.note("end", f"{_called(self._seat)} has ended in order.")
         counted, _ = self._describe()
         self._write_diary()
         self._seat.leave(counted)
@@ -98,7 +100,7 @@ class Publisher:
 
     def _write_diary(self) -> None:
         if happened := events.take():
-            by = f"{self._seat.about['name']} {self._seat.about['number'] or ''}".strip() if self._seat else ""
+            by = _called(self._seat) if self._seat else ""
             diary.write(self.folder.path, [{**one, "by": by} for one in happened])
 
 
@@ -130,6 +132,11 @@ def master_of(pid: int) -> str:
 def master_name() -> str:
     """Return a name for the process that has started this one."""
     return master_of(os.getppid())
+
+
+def _called(seat: Seat) -> str:
+    about = seat.about
+    return f"{str(about['name']).capitalize()} {about['number'] or ''}".rstrip() + f" (process {about['pid']})"
 
 
 def _do_nothing() -> None:
