@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from flask import Blueprint, Response, stream_with_context
+from flask import Blueprint, Response, request, stream_with_context
 from sqlalchemy import text
 
 from webapp import create_app
@@ -55,14 +55,14 @@ def idles() -> str:
     with read() as connection:
         connection.execute(ONE)
         # Not time.sleep, which the guard would name first.
-        threading.Event().wait(1.5)
+        threading.Event().wait(request.args.get("seconds", 1.5, float))
     return "idled"
 
 
 @wrong.get("/lingers")
 def lingers() -> str:
     with read() as connection:
-        connection.execute(text("SELECT SLEEP(:seconds)"), {"seconds": 1.5})
+        connection.execute(text("SELECT SLEEP(:seconds)"), {"seconds": request.args.get("seconds", 1.5, float)})
     return "lingered"
 
 
@@ -71,6 +71,7 @@ def nests() -> str:
     with read() as outer, read() as inner:
         outer.execute(ONE)
         inner.execute(ONE)
+        threading.Event().wait(request.args.get("seconds", 0, float))
     return "nested"
 
 

@@ -24,6 +24,8 @@ OPEN_TO_EVERYBODY = {
     "docs.swagger_file",
     "health.healthz",
     "health.readyz",
+    # On the operators' address only, as Prometheus has no account.
+    "metrics.numbers",
     "problems.explained",
     "quiz_pages.open_quizzes",
     "quizzes.list_quizzes",

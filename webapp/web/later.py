@@ -34,7 +34,6 @@ Respond = Callable[[Environ, StartResponse], Iterable[bytes]]
 LATER = "poolproof.later"
 """Where a request's environ has its `Later`; under other servers and in tests it has none."""
 
-
 IN_PASSING = "poolproof.in_passing"
 """In a request's environ when Gunicorn's main loop itself calls: nothing may wait there."""
 LARGEST_IN_PASSING = 4096
@@ -180,8 +179,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def enqueue_req(self, connection: Any) -> None:
         """Have a thread visit the connection; operators have one of their own, for when all others are stuck."""
-        is_operators = str(connection.server[1]) == self._console_port
-        (self._console_threads if is_operators else self.tpool).submit(self._visit_in_thread, connection)
+        threads = self._console_threads if str(connection.server[1]) == self._console_port else self.tpool
+        threads.submit(self._visit_in_thread, connection)
 
     def _visit(self, connection: Any) -> None:
         try:

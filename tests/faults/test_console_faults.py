@@ -1,0 +1,245 @@
+"""The console over a real fleet: it agrees with the server, says who holds what, and answers when nothing else does."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import create_engine
+
+from tests.faults.fleet import Fleet, eventually, fleet
+from tests.faults.storm import storm
+from tests.make import make_quiz
+from tests.servers import Server
+from webapp.pooling.work import Work
+
+POLL = 2.0
+"""Seconds between two looks of an open page, unless it is told otherwise."""
+WORKERS, THREADS = 3, 4
+
+
+@pytest.fixture(scope="module")
+def running(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Three workers whose account is their own, so that the server can count its connections."""
+    server.create_database("fleet")
+    server.execute("CREATE USER fleet@'%' IDENTIFIED BY 'a long password'")
+    server.execute("GRANT ALL ON fleet.* TO fleet@'%'")
+    server.execute("SET GLOBAL max_connections = 100")
+    url = server.url("fleet", "fleet", "a%20long%20password")
+    with fleet(url, tmp_path_factory.mktemp("fleet"), WORKERS, POOL_WATCH_AFTER="0.5") as running:
+        engine = create_engine(url)
+        make_quiz(Work(engine))
+        engine.dispose()
+        yield running
+
+
+def connected(server: Server) -> int:
+    return server.execute("SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'fleet'")[0][0]
+
+
+def all_are_there(running: Fleet) -> bool:
+    return len(running.workers()) == WORKERS
+
+
+def test_the_sum_over_the_workers_is_the_servers_own_count(running: Fleet, server: Server) -> None:
+    disagreed = []
+    with storm(running.address) as load:
+        for _ in range(20):
+            # Within one poll they must have agreed: a connection may be opened between the two looks.
+            deadline = time.monotonic() + POLL
+            while (said := running.data()["budget"]["open"]) != (counted := connected(server)):
+                if time.monotonic() > deadline:
+                    disagreed.append((said, counted))
+                    break
+                time.sleep(0.1)
+            time.sleep(0.1)
+    assert disagreed == []
+    assert load.counts()[200] > 100
+
+
+def test_a_killed_worker_is_gone_within_five_seconds_and_its_counts_stay(running: Fleet) -> None:
+    with storm(running.address):
+        before, counted = running.workers(), [requests(running)]
+        victim = min(before)
+        running.kill(victim)
+        began = time.monotonic()
+        while victim in running.workers() or not all_are_there(running):
+            counted.append(requests(running))
+            assert time.monotonic() < began + 15
+        texts = [sentence["text"] for sentence in running.data()["sentences"]]
+        counted.append(requests(running))
+    assert counted == sorted(counted)
+    assert any("without a goodbye" in text for text in texts)
+    assert time.monotonic() - began < 15
+
+
+def test_the_slot_of_a_killed_worker_is_empty_within_five_seconds(running: Fleet) -> None:
+    victim = min(running.workers())
+    running.kill(victim)
+    assert eventually(lambda: victim not in running.workers()) < 5
+    eventually(lambda: all_are_there(running))
+
+
+def test_a_reload_leaves_no_ghost_and_its_counts_stay(running: Fleet) -> None:
+    with storm(running.address):
+        before, counted = set(running.workers()), [requests(running)]
+        running.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + 40
+        while before & set(running.workers()) or not all_are_there(running):
+            counted.append(requests(running))
+            assert time.monotonic() < deadline
+        counted.append(requests(running))
+    assert counted == sorted(counted)
+    assert counted[-1] > counted[0]
+
+
+@pytest.mark.parametrize(("view", "kind"), [("idles", "idle-held"), ("lingers", "long statement"), ("nests", "nested")])
+def test_a_wrong_hold_is_shown_within_a_poll_and_ended_from_the_page(running: Fleet, view: str, kind: str) -> None:
+    def shown() -> list[dict[str, Any]]:
+        return [one for one in running.data()["holders"] if kind in one["kinds"]]
+
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(httpx.get, f"{running.address}/wrong/{view}?seconds=4", timeout=30)
+        shown_after = eventually(lambda: bool(shown()))
+        (hold,) = shown()
+        said = running.act("end", process=hold["process"], connection=str(hold["id"]))
+        freed_after = eventually(lambda: not shown())
+        status = asked.result().status_code
+    assert shown_after < POLL + 0.5
+    assert f"GET wrong.{view} (request " in hold["name"]
+    assert "tests/faults/misbehaving.py:" in hold["place"]
+    assert said.startswith(f"Ended connection {hold['id']} of GET wrong.{view}")
+    assert freed_after < POLL
+    # A statement ends with an error for whoever waits for it, and is not tried again behind the operator's back.
+    assert status == 503 if view == "lingers" else status in {200, 500}
+
+
+@pytest.mark.parametrize(("view", "kind"), [("leaks", "leaked"), ("orphans", "orphaned")])
+def test_a_hold_that_nobody_has_any_more_is_an_event_with_its_line(running: Fleet, view: str, kind: str) -> None:
+    began = time.time()
+    httpx.get(f"{running.address}/wrong/{view}", timeout=20).raise_for_status()
+
+    def told() -> list[dict[str, Any]]:
+        return [one for one in running.data()["events"] if one["kind"] == kind and one["at"] > began]
+
+    assert eventually(lambda: bool(told())) < POLL + 1.0
+    assert "tests/faults/misbehaving.py:" in told()[0]["place"]
+    assert any(kind in sentence["text"] for sentence in running.data()["sentences"])
+
+
+def test_the_page_answers_within_a_second_while_every_request_thread_holds_a_connection(running: Fleet) -> None:
+    asking = [
+        threading.Thread(target=lambda: httpx.get(f"{running.address}/wrong/lingers?seconds=3", timeout=60))
+        for _ in range(WORKERS * THREADS * 2)
+    ]
+    for one in asking:
+        one.start()
+    eventually(lambda: running.data()["budget"]["used"] >= WORKERS * THREADS)
+    took = [seconds_for_the_page(running) for _ in range(5)]
+    eventually(lambda: "connections have been held for up to" in running.operator.get("/console").text)
+    for one in asking:
+        one.join()
+    assert max(took) < 1
+
+
+def test_a_drained_worker_ends_in_order_and_another_takes_its_place(running: Fleet) -> None:
+    before = running.workers()
+    victim = min(before)
+    said = running.act("drain", process=before[victim]["key"])
+    eventually(lambda: victim not in running.workers() and all_are_there(running), within=40)
+    assert "finishes its requests and ends" in said
+    assert f"(process {victim})" in running.operator.get("/console/record").text
+    sentences = [event["sentence"] for event in running.data()["events"]]
+    assert any(f"(process {victim}) has ended in order." in sentence for sentence in sentences)
+
+
+def test_a_resize_holds_in_every_worker_also_in_one_that_starts_later(running: Fleet) -> None:
+    assert sizes(running) == {THREADS}
+    running.act("resize", lane="interactive", size="3")
+    eventually(lambda: sizes(running) == {3})
+    victim = min(running.workers())
+    running.kill(victim)
+    eventually(lambda: victim not in running.workers() and all_are_there(running))
+    eventually(lambda: sizes(running) == {3})
+    too_much = {"lane": "interactive", "size": "60"}
+    refused = running.operator.get("/console/deeds/resize", params=too_much, follow_redirects=True).text
+    assert "That does not fit" in refused
+    running.act("resize", lane="interactive", size=str(THREADS))
+    eventually(lambda: sizes(running) == {THREADS})
+
+
+def test_the_background_lane_can_be_paused_and_goes_on(running: Fleet) -> None:
+    running.act("pause", lane="background")
+    eventually(lambda: paused(running) == {True})
+    assert "The background lane is paused by an operator" in running.operator.get("/console").text
+    running.act("resume", lane="background")
+    eventually(lambda: paused(running) == {False})
+
+
+def test_a_public_address_never_shows_the_console_or_its_numbers(running: Fleet) -> None:
+    cookies, console = dict(running.operator.cookies), running.console.removeprefix("http://")
+    public = [
+        httpx.get(f"{running.address}{path}", cookies=cookies, headers=headers).status_code
+        for path in ("/console", "/console/data.json", "/console/record", "/metrics", "/api/v1/pools")
+        for headers in ({}, {"Host": console}, {"X-Forwarded-Host": console})
+    ]
+    assert set(public) == {404}
+    assert running.operator.get("/console").status_code == 200
+
+
+# The last one: it takes the server away.
+def test_the_page_answers_within_a_second_while_the_database_is_frozen_and_after_it_was_killed(
+    running: Fleet, server: Server
+) -> None:
+    eventually(lambda: running.data()["server"]["facts"] is not None)
+    server.pause()
+    try:
+        frozen = [seconds_for_the_page(running) for _ in range(8)]
+        eventually(lambda: running.data()["server"]["trouble"] is not None)
+        text = running.operator.get("/console").text
+    finally:
+        server.resume()
+    server.kill()
+    dead = [seconds_for_the_page(running) for _ in range(5)]
+    eventually(lambda: running.data()["server"]["trouble"] is not None)
+    server.start(*server.options)
+    eventually(lambda: running.data()["server"]["trouble"] is None)
+    assert max(frozen) < 1
+    assert max(dead) < 1
+    assert "The database has not answered for" in text
+    # What was known before is still there.
+    assert "max_connections" in text
+
+
+def requests(running: Fleet) -> float:
+    """The counter of requests, as Prometheus would read it; from whichever worker answers."""
+    for _ in range(5):
+        try:
+            lines = httpx.get(f"{running.console}/metrics", timeout=10).text.splitlines()
+            return float(next(line for line in lines if line.startswith("poolproof_requests_total")).split()[1])
+        except httpx.TransportError:
+            # The worker that would have answered was just killed.
+            time.sleep(0.05)
+    raise AssertionError("no worker answers")
+
+
+def sizes(running: Fleet) -> set[int]:
+    lanes = [lane for one in running.workers().values() for lane in one["lanes"]]
+    return {lane["size"] for lane in lanes if lane["name"] == "interactive"}
+
+
+def paused(running: Fleet) -> set[bool]:
+    lanes = [lane for one in running.workers().values() for lane in one["lanes"]]
+    return {lane["is_paused"] for lane in lanes if lane["name"] == "background"}
+
+
+def seconds_for_the_page(running: Fleet) -> float:
+    began = time.monotonic()
+    assert running.operator.get("/console").status_code == 200
+    return time.monotonic() - began
