@@ -40,9 +40,9 @@ class Service:
         assert found, self.log.read_text()
         return found[1]
 
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run `poolproof` with the service's own environment."""
-        return poolproof(self.environment, *arguments)
+    def command(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Run `poolproof` with the service's own environment; `given` is its standard input."""
+        return poolproof(self.environment, *arguments, given=given)
 
     def stop(self) -> None:
         """Shut down in order and wait for it."""
@@ -81,10 +81,12 @@ def environment_for(database_url: str, instance: Path, **more: str) -> dict[str,
     return {**kept, "DATABASE_URL": database_url, "POOLPROOF_INSTANCE": str(instance), **more}
 
 
-def poolproof(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `poolproof` as a person would."""
+def poolproof(environment: dict[str, str], *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """Run `poolproof` as a person would; `given` is its standard input."""
     command = [sys.executable, "-m", "webapp", *arguments]
-    return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=PROJECT, env=environment, input=given, capture_output=True, text=True, check=False
+    )  # fmt: skip
 
 
 def _process(log: Path, variables: dict[str, str], project: Path) -> subprocess.Popen[bytes]:

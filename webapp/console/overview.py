@@ -19,6 +19,7 @@ from webapp.pooling.watch import REMEDIES, Kind
 NEARLY_FULL = 0.9
 LONG = 5.0
 """Seconds of a wait or hold that are worth an alarm."""
+HOUR = 3600.0
 RECENT_EVENT = 120.0
 MOST_ALIKE = 5
 """Places where connections are held wrongly that are named one by one."""
@@ -91,10 +92,12 @@ def _database(view: View) -> Iterator[Sentence]:
             "pool. See docs/too-many-connections.md.",
             "budget",
         )
-    if server.lost_lately:
+    # Those that an operator has ended from here are no riddle.
+    ended = sum(event["kind"] == "ended" for event in view.events if view.at - event["at"] < HOUR)
+    if (lost := server.lost_lately - ended) > 0:
         yield Sentence(
-            Grade.LOOK,
-            f"The server has lost {server.lost_lately} clients in the last hour without a goodbye.",
+            Grade.LOOK if server.lost_just_now > ended else Grade.WELL,
+            f"The server has lost {lost} client{'s' if lost > 1 else ''} in the last hour without a goodbye.",
             "A process was killed, or something between here and the server cuts idle connections: set "
             "POOL_PING_EVERY below its time-out. See docs/lost-connection.md.",
             "server",

@@ -17,6 +17,8 @@ from webapp.pooling.server import ServerFacts
 from webapp.pooling.settings import PoolSettings
 from webapp.pooling.statistics import Histogram
 
+JUST_NOW = 600.0
+"""Seconds."""
 SILENT_AFTER = 3.0
 """Seconds without a word after which a living process counts as stuck."""
 EVENTS_SHOWN = 300
@@ -115,6 +117,8 @@ class ServerView:
     trouble_since: float = 0.0
     lost_lately: int = 0
     """Clients that the server has lost in the last hour, as far as it was watched."""
+    lost_just_now: int = 0
+    """… in the last ten minutes."""
     refused_lately: int = 0
 
 
@@ -225,6 +229,7 @@ def _server(seen: Tree) -> ServerView:
         return ServerView()
     marks, status = seen.get("marks") or [], seen.get("status") or {}
     first = marks[0] if marks else None
+    recent = next((mark for mark in marks if time.time() - mark[0] < JUST_NOW), first)
     return ServerView(
         facts=ServerFacts(**seen["facts"]) if seen.get("facts") else None,
         status=status,
@@ -234,5 +239,6 @@ def _server(seen: Tree) -> ServerView:
         trouble=seen.get("trouble"),
         trouble_since=seen.get("trouble_since") or 0.0,
         lost_lately=max(0, int(status["Aborted_clients"] - first[1])) if first and status else 0,
+        lost_just_now=max(0, int(status["Aborted_clients"] - recent[1])) if recent and status else 0,
         refused_lately=max(0, int(status["Connection_errors_max_connections"] - first[2])) if first and status else 0,
     )

@@ -35,9 +35,19 @@ function verdict() {
   return live.querySelector("[data-verdict]").textContent;
 }
 
+function worst() {
+  return live.querySelector(".sentences p")?.textContent ?? "";
+}
+
+// What is worth hearing: another verdict, or another thing that is wrong; not every new number in it.
+function whatIsWrong() {
+  const isWell = live.querySelector("#verdict").classList.contains("grade-well");
+  return verdict() + (isWell ? "" : worst().replace(/[\d.]+ ?(ms|s|min|h)?\b/g, ""));
+}
+
 // Only what has changed is replaced; what was opened stays open, and the focus stays where it was.
 function show(page) {
-  const before = verdict();
+  const before = whatIsWrong();
   const focused = live.contains(document.activeElement) ? document.activeElement.id : "";
   for (const part of page.querySelectorAll("[data-part]")) {
     const text = part.outerHTML;
@@ -52,11 +62,9 @@ function show(page) {
     present.replaceWith(part);
     if (inner && focused) document.getElementById(focused)?.focus({ preventScroll: true });
   }
-  const now = verdict();
-  if (now !== before) {
-    const first = live.querySelector(".sentences p");
-    heard.textContent = `${now}. ${first ? first.textContent : ""}`;
-    document.title = `${now} – Console – Poolproof`;
+  if (whatIsWrong() !== before) {
+    heard.textContent = `${verdict()}. ${worst()}`;
+    document.title = `${verdict()} – Console – Poolproof`;
   }
 }
 

@@ -1,0 +1,100 @@
+"""No page of the product has a serious fault that axe-core can find, in the light or in the dark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.faults.fleet import PASSWORD
+from tests.journeys.away import publish_quiz
+from tests.journeys.conftest import Visitor
+from tests.journeys.test_console import come_in
+from tests.serving import Service
+
+pytestmark = pytest.mark.journey
+SERIOUS = {"serious", "critical"}
+
+
+@pytest.fixture(params=[False, True], ids=["light", "dark"])
+def page(browser: Browser, service: Service, request: pytest.FixtureRequest) -> Iterator[Page]:
+    visitor = Visitor(browser, service.console)
+    yield visitor.page(dark=request.param)
+    visitor.close()
+
+
+@pytest.fixture(scope="module")
+def quiz_address(service: Service) -> str:
+    return publish_quiz(service, "For everybody").address
+
+
+def faults(page: Page) -> list[str]:
+    """What axe finds: rule, and the element."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{one['id']}: {node['html'][:120]} {node['failureSummary'][:200]}"
+        for one in found
+        if one["impact"] in SERIOUS
+        for node in one["nodes"]
+    ]
+
+
+def test_what_a_player_sees(page: Page, quiz_address: str) -> None:
+    found: dict[str, list[str]] = {}
+    page.goto("/")
+    found["open quizzes"] = faults(page)
+    page.goto(quiz_address)
+    found["quiz"] = faults(page)
+    page.get_by_label("Your name on the board").fill("Axel")
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_role("group").first).to_be_visible()
+    found["question"] = faults(page)
+    page.get_by_role("radio").first.check()
+    expect(page.locator("form.play .state")).to_have_text("Saved")
+    found["saved"] = faults(page)
+    for _ in range(2):
+        page.get_by_role("button", name="Next").click()
+    page.get_by_role("button", name="Finish").click()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.wait_for_load_state()
+    found["result"] = faults(page)
+    page.goto(f"{quiz_address}/board")
+    found["board"] = faults(page)
+    page.goto("/nowhere")
+    found["not found"] = faults(page)
+    page.goto("/problems")
+    found["problems"] = faults(page)
+    assert {name: one for name, one in found.items() if one} == {}
+
+
+def test_what_an_author_and_an_operator_see(page: Page, service: Service, quiz_address: str) -> None:
+    service.command("user", "add", "lovelace", "--role", "operator", "--password-stdin", given=f"{PASSWORD}\n")
+    found: dict[str, list[str]] = {}
+    page.goto("/sign-in")
+    found["sign in"] = faults(page)
+    come_in(page, "lovelace")
+    found["console"] = faults(page)
+    page.goto("/console/deeds/pause?lane=background")
+    found["confirm"] = faults(page)
+    page.get_by_role("button", name="Yes, do it").click()
+    expect(page.locator("#verdict")).to_contain_text("paused by an operator")
+    found["console with something to look at"] = faults(page)
+    page.goto("/console/deeds/resume?lane=background")
+    page.get_by_role("button", name="Yes, do it").click()
+    page.goto("/console/record")
+    found["record"] = faults(page)
+    page.goto("/studio")
+    found["studio"] = faults(page)
+    page.goto("/studio/quizzes/new")
+    found["new quiz"] = faults(page)
+    page.goto("/studio")
+    page.get_by_role("link", name="For everybody", exact=True).click()
+    found["studio quiz"] = faults(page)
+    page.get_by_role("link", name="Results", exact=True).click()
+    found["results"] = faults(page)
+    page.goto("/docs")
+    expect(page.get_by_text("/api/v1/quizzes").first).to_be_visible()
+    found["API"] = faults(page)
+    assert {name: one for name, one in found.items() if one} == {}

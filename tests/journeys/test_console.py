@@ -1,0 +1,196 @@
+"""The console in a real browser: it keeps up by itself, acts when told, and rests when nobody looks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import httpx
+import pymysql
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import make_url
+
+from tests.faults.fleet import PASSWORD, fleet
+from tests.journeys.conftest import Visitor
+from tests.server_programs import Flavour
+from tests.serving import Service
+
+pytestmark = pytest.mark.journey
+
+
+@pytest.fixture(scope="module")
+def operator(service: Service) -> str:
+    """The name of an operator with the password above."""
+    service.command("user", "add", "hopper", "--role", "operator", "--password-stdin", given=f"{PASSWORD}\n")
+    return "hopper"
+
+
+@pytest.fixture
+def console(browser: Browser, service: Service) -> Iterator[Visitor]:
+    visitor = Visitor(browser, service.console)
+    yield visitor
+    visitor.close()
+    assert visitor.complaints == []
+
+
+def come_in(page: Page, name: str, address: str = "/console?every=1") -> Page:
+    page.goto(address)
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("[data-verdict]")).to_be_visible()
+    return page
+
+
+@contextmanager
+def a_request_that_lingers(service: Service, connect: Callable[[], object]) -> Iterator[None]:
+    """One page that waits for a table that somebody has locked."""
+    with closing(connect()) as somebody, somebody.cursor() as cursor:
+        cursor.execute("LOCK TABLES quiz_version WRITE")
+        visit = threading.Thread(target=lambda: httpx.get(f"{service.address}/", timeout=30))
+        visit.start()
+        yield
+        cursor.execute("UNLOCK TABLES")
+    visit.join()
+
+
+@pytest.fixture
+def connect(service: Service) -> Callable[[], object]:
+    """Connect to the service's database beside it."""
+    url = make_url(service.environment["DATABASE_URL"])
+    return lambda: pymysql.connect(
+        host=url.host, port=url.port, user=url.username, password=url.password or "", database=url.database,
+        ssl_disabled=True,
+    )  # fmt: skip
+
+
+def test_a_hold_appears_by_itself_and_is_ended_from_the_page(
+    console: Visitor, service: Service, operator: str, connect: Callable[[], object]
+) -> None:
+    page = come_in(console.page(width=1280), operator)
+    expect(page.locator("#holders")).to_contain_text("Nobody has held one")
+    with a_request_that_lingers(service, connect):
+        held = page.locator("#holders li").filter(has_text="GET quiz_pages.open_quizzes")
+        expect(held).to_be_visible()
+        expect(held).to_contain_text("borrowed at webapp/quizzes/pages.py:")
+        expect(page.locator("#verdict")).to_contain_text("one long statement")
+        held.get_by_role("link", name="End").click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("held by GET quiz_pages.open_quizzes")
+        page.get_by_role("button", name="Yes, do it").click()
+        expect(page.get_by_role("status").filter(has_text="Ended connection")).to_be_visible()
+        expect(page.locator("#holders")).to_contain_text("Nobody has held one")
+    page.get_by_role("link", name="Record", exact=True).click()
+    expect(page.locator("table")).to_contain_text("Ended connection")
+
+
+def test_a_change_of_state_is_heard_once_and_what_was_opened_stays_open(
+    console: Visitor, service: Service, operator: str, connect: Callable[[], object]
+) -> None:
+    page = come_in(console.page(width=1280), operator)
+    expect(page.locator("#heard")).to_have_text("")
+    with a_request_that_lingers(service, connect):
+        expect(page.locator("#heard")).to_contain_text("one long statement")
+        page.locator("#holders summary").first.click()
+        heard = page.locator("#heard").text_content()
+        page.wait_for_timeout(2500)
+        expect(page.locator("#holders details").first).to_have_attribute("open", "")
+        assert page.locator("#heard").text_content() == heard
+    expect(page.locator("#heard")).not_to_contain_text("one long statement")
+
+
+def test_a_resize_is_asked_for_confirmed_and_seen(console: Visitor, operator: str) -> None:
+    page = come_in(console.page(), operator)
+    page.get_by_label("Connections", exact=True).fill("6")
+    page.get_by_role("button", name="Resize").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Give each worker's interactive lane 6 connections?")
+    page.get_by_role("button", name="Yes, do it").click()
+    expect(page.locator("#workers")).to_contain_text("/6,")
+    page.get_by_label("Connections", exact=True).fill("8")
+    page.get_by_role("button", name="Resize").click()
+    page.get_by_role("button", name="Yes, do it").click()
+    expect(page.locator("#workers")).to_contain_text("/8,")
+
+
+def test_filters_stand_in_the_address(console: Visitor, operator: str) -> None:
+    page = come_in(console.page(), operator)
+    page.get_by_label("Lane", exact=True).select_option("background")
+    page.get_by_label("Past").select_option("day")
+    assert "lane=background" in page.url
+    assert "span=day" in page.url
+    page.reload()
+    expect(page.get_by_label("Lane", exact=True)).to_have_value("background")
+    expect(page.locator("#past-title")).to_have_text("The last day")
+
+
+def test_one_look_at_a_time_none_while_paused_and_none_in_a_hidden_tab(console: Visitor, operator: str) -> None:
+    page = come_in(console.page(), operator)
+    looks: list[str] = []
+    page.on("request", lambda request: looks.append(request.url) if "part=live" in request.url else None)
+    page.wait_for_timeout(3500)
+    assert 2 <= len(looks) <= 4
+    page.get_by_role("button", name="Pause").click()
+    page.wait_for_timeout(300)
+    looks.clear()
+    page.wait_for_timeout(2500)
+    assert looks == []
+    page.get_by_role("button", name="Go on").click()
+    page.wait_for_timeout(500)
+    assert len(looks) == 1
+    page.evaluate(
+        "Object.defineProperty(document, 'hidden', { value: true, configurable: true });"
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    page.wait_for_timeout(300)
+    looks.clear()
+    page.wait_for_timeout(2500)
+    assert looks == []
+    page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait_for_timeout(500)
+    assert len(looks) == 1
+
+
+def test_everything_is_within_reach_of_the_keyboard_and_fits_a_phone(console: Visitor, operator: str) -> None:
+    page = come_in(console.page(), operator)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
+    assert {"every", "process", "lane", "span", "pause", "connections", "Resize…"} <= reached
+
+
+def test_without_script_the_page_is_whole_and_looks_again_when_asked(console: Visitor, operator: str) -> None:
+    page = come_in(console.page(javascript=False), operator)
+    page.get_by_label("Lane", exact=True).select_option("console")
+    page.get_by_role("button", name="Look").click()
+    assert "lane=console" in page.url
+    expect(page.locator("#doctor")).to_contain_text("max_connections")
+
+
+def test_a_console_that_only_shows_has_nothing_to_press(browser: Browser, tmp_path: Path) -> None:
+    with fleet(
+        f"sqlite:///{tmp_path / 'shown.sqlite'}", tmp_path, 1, "wsgi:app", POOLPROOF_CONSOLE_READ_ONLY="true"
+    ) as running:
+        visitor = Visitor(browser, running.console)
+        page = come_in(visitor.page(), "grace")
+        expect(page.locator("#workers")).to_contain_text("worker 1")
+        expect(page.get_by_text("This console changes nothing")).to_be_visible()
+        assert page.get_by_role("button", name="Resize").count() == 0
+        assert page.get_by_role("link", name="Drain").count() == 0
+        page.goto("/console/deeds/pause?lane=background")
+        expect(page.get_by_role("alert")).to_contain_text("This console changes nothing")
+        visitor.close()
+    assert visitor.complaints == []
+
+
+def test_an_author_may_not_look(console: Visitor, service: Service, server_flavour: Flavour) -> None:
+    page = console.page()
+    page.goto("/sign-in?next=/console")
+    page.get_by_label("Name").fill("author")
+    page.get_by_label("Password").fill(service.password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Your role does not allow this")
+    console.complaints.clear()
