@@ -106,10 +106,15 @@ def numbers() -> Response:
     pooling = pooling_of_this_app()
     assert pooling.publisher is not None  # noqa: S101 - create_app names a folder
     families = fleet_families(pooling.publisher.folder.look(), pooling.settings.keep)
-    if request.accept_mimetypes.quality(OPENMETRICS) > request.accept_mimetypes.quality("text/plain"):
+    if _wish(OPENMETRICS) > _wish("text/plain"):
         kind = f"{OPENMETRICS}; version=1.0.0; charset=utf-8"
         return Response(exposition(families, openmetrics=True), content_type=kind)
     return Response(exposition(families), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _wish(kind: str) -> float:
+    """Return how much the client wants a kind, whatever version of it (the header names several)."""
+    return max((quality for name, quality in request.accept_mimetypes if name.startswith(kind)), default=0.0)
 
 
 def _span() -> str:

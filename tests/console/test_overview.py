@@ -1,0 +1,172 @@
+"""What is said of a fleet: the worst first, with what to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from webapp.console.needs import Needs, needs_of
+from webapp.console.overview import Grade, Sentence, grade_of, sentences
+from webapp.console.view import HolderView, LaneView, ProcessView, ServerView, View
+from webapp.pooling.budget import Fleet, Level, examine, need_of
+from webapp.pooling.server import ServerFacts
+from webapp.pooling.settings import PoolSettings
+
+NOW = 1_800_000_000.0
+SETTINGS = PoolSettings.model_validate({})
+FACTS = ServerFacts("mysql", "9.7", wait_timeout=28800, max_connections=151, max_used_connections=20)
+
+
+def lane(**changes: Any) -> LaneView:
+    usual = LaneView("interactive", used=1, idle=3, size=8, most=8, waiting=0, oldest=0, is_slow=False, is_paused=False)
+    return replace(usual, **changes)
+
+
+def worker(number: int, **changes: Any) -> ProcessView:
+    usual = ProcessView(
+        f"{number}-1", "worker", number, 4000 + number, NOW - 60, 0.2, is_ours=True, lanes=[lane()], rows=[],
+        turned_away=0, spent={},
+    )  # fmt: skip
+    return replace(usual, **changes)
+
+
+def holder(process: ProcessView, **changes: Any) -> HolderView:
+    usual = HolderView(
+        process, 57, "interactive", "GET studio.results (request 4f1c)", 12.3, 1, "SELECT …", None, 12.0,
+        "webapp/results/pages.py:18 in results", ["idle-held"], [], "", None,
+    )  # fmt: skip
+    return replace(usual, **changes)
+
+
+def fleet(**changes: Any) -> View:
+    """Two workers, all well."""
+    size = Fleet(2, 8)
+    usual = View(
+        NOW, "here", [worker(1), worker(2)], [], [], {}, 0,
+        ServerView(FACTS, {"Threads_connected": 8}, asked_at=NOW), need_of(size, SETTINGS),
+        examine(size, SETTINGS, FACTS), SETTINGS, [], [], {},
+    )  # fmt: skip
+    return replace(usual, **changes)
+
+
+def said(view: View, needs: Needs | None = None) -> list[Sentence]:
+    return sentences(view, needs or Needs())
+
+
+def first(view: View) -> Sentence:
+    return said(view)[0]
+
+
+def test_a_calm_fleet_is_well_and_its_numbers_are_said() -> None:
+    found = said(fleet(), Needs(rate=40, hold=0.08, open_most=18))
+    assert grade_of(found) is Grade.WELL
+    texts = " ".join(one.text for one in found)
+    assert "Connections: 2 in use, 8 open of 22, at most 18 in the last hour." in texts
+    assert "Needs 3.2 of 16: 40.0 borrows a second, 80.0 ms each." in texts
+
+
+def test_whoever_holds_a_connection_wrongly_is_named_with_what_to_do() -> None:
+    sentence = first(fleet(holders=[holder(worker(3))]))
+    assert sentence.grade is Grade.BAD
+    assert sentence.text == "Worker 3 has held a connection for 12 s in GET studio.results: held idle, a leak?"
+    assert "webapp/results/pages.py:18" in sentence.remedy
+    assert "Give the connection back before rendering" in sentence.remedy
+    assert sentence.part == "holders"
+
+
+def test_many_that_are_held_alike_are_one_sentence() -> None:
+    held = [holder(worker(1), id=number, seconds=9.0 - number) for number in range(5)]
+    about_holds = [one for one in said(fleet(holders=held)) if one.part == "holders"]
+    assert [one.text for one in about_holds] == [
+        "5 connections have been held for up to 9.0 s in GET studio.results: held idle, a leak?"
+    ]
+
+
+def test_a_database_that_is_away_comes_first_and_is_timed() -> None:
+    server = ServerView(FACTS, trouble="Can't connect", trouble_since=NOW - 12)
+    sentence = first(fleet(server=server, holders=[holder(worker(1))]))
+    assert sentence.text == "The database has not answered for 12 s: Can't connect."
+    assert "answers wait in the players' browsers" in sentence.remedy
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"processes": [worker(1, silent_for=9.0), worker(2)]}, "Worker 1 (process 4001) has said nothing for 9.0 s."),
+        (
+            {"processes": [worker(1, lanes=[lane(used=8, idle=0, waiting=5, oldest=1.2)]), worker(2)]},
+            "Worker 1: 5 requests wait for a connection, the first for 1.2 s.",
+        ),
+        (
+            {"processes": [worker(1, turned_away=7), worker(2)]},
+            "7 requests were turned away with 503 in the last two minutes.",
+        ),
+        (
+            {"server": ServerView(FACTS, {"Threads_connected": 140}, asked_at=NOW)},
+            "Connections: 2 in use, 8 open of 22. The server has 140 of 151.",
+        ),
+        (
+            {"server": ServerView(FACTS, asked_at=NOW, refused_lately=3)},
+            "The server has refused 3 connections in the last hour: Too many connections.",
+        ),
+    ],
+)
+def test_trouble_is_said_first_and_says_what_to_do(changes: dict[str, Any], text: str) -> None:
+    sentence = first(fleet(**changes))
+    assert (sentence.grade, sentence.text) == (Grade.BAD, text)
+    assert sentence.remedy
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"processes": [worker(1)]}, "1 workers live where 2 are set."),
+        (
+            {"deaths": [{"name": "worker", "number": 3, "pid": 4003, "found_at": NOW - 20}]},
+            "Worker 3 ended 20 s ago without a goodbye: it was killed.",
+        ),
+        ({"standing": {"paused": ["background"]}}, "The background lane is paused by an operator: its work waits."),
+        (
+            {"standing": {"sizes": {"interactive": 4}}},
+            "An operator has set the interactive lane of each worker to 4 connections.",
+        ),
+        (
+            {"server": ServerView(FACTS, asked_at=NOW, lost_lately=2, lost_just_now=2)},
+            "The server has lost 2 clients in the last hour without a goodbye.",
+        ),
+        ({"commits_waiting": 900}, "900 answers wait for their commit."),
+    ],
+)
+def test_what_is_not_yet_trouble_is_to_be_looked_at(changes: dict[str, Any], text: str) -> None:
+    sentence = first(fleet(**changes))
+    assert (sentence.grade, sentence.text) == (Grade.LOOK, text)
+    assert sentence.remedy
+
+
+def test_clients_that_an_operator_has_ended_are_no_riddle() -> None:
+    server = ServerView(FACTS, asked_at=NOW, lost_lately=1, lost_just_now=1)
+    ended = {"kind": "ended", "at": NOW - 5, "place": "", "sentence": ""}
+    assert grade_of(said(fleet(server=server, events=[ended]))) is Grade.WELL
+
+
+def test_a_reload_is_no_trouble() -> None:
+    found = said(fleet(processes=[worker(number) for number in range(1, 5)]))
+    assert grade_of(found) is Grade.WELL
+    assert any("a reload is under way" in one.text for one in found)
+
+
+def test_a_check_that_fails_is_trouble() -> None:
+    small = replace(FACTS, max_connections=20)
+    findings = examine(Fleet(2, 8), SETTINGS, small)
+    assert any(finding.level is Level.FAIL for finding in findings)
+    assert first(fleet(findings=findings)).part == "doctor"
+
+
+def test_what_the_fleet_needs_is_little_s_law_over_its_processes() -> None:
+    spent = {"seconds": 60.0, "borrows": 1200, "busy": 96.0, "requests": 900}
+    needs = needs_of([worker(1, spent=spent), worker(2, spent=spent), worker(3)], [])
+    assert needs.rate == pytest.approx(40)
+    assert needs.busy == pytest.approx(3.2)
+    assert needs.hold == pytest.approx(0.08)
