@@ -9,8 +9,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.server_programs import find_promtool
+from tests.server_programs import PROJECT, find_promtool
 from tests.serving import Service, serving
+
+ALERTS = PROJECT / "docs" / "alerts.yml"
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +55,9 @@ def test_who_asks_for_openmetrics_gets_it_to_its_end(service: Service) -> None:
 
 def test_the_public_address_has_no_metrics(service: Service) -> None:
     assert httpx.get(f"{service.address}/metrics").status_code == 404
+
+
+def test_promtool_takes_the_alerts(promtool: tuple[str, ...]) -> None:
+    code, said = run(promtool, "check", "rules", str(ALERTS))
+    assert code == 0, said
+    assert "SUCCESS" in said
