@@ -5,14 +5,22 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
 from tests.server_programs import PROJECT, find_promtool
 from tests.serving import Service, serving
 
 ALERTS = PROJECT / "docs" / "alerts.yml"
+MACHINE = 'job="poolproof", instance="a"'
+INTERACTIVE = f'{MACHINE}, db_client_connection_pool_name="interactive"'
+USED = f'db_client_connection_count{{{INTERACTIVE}, db_client_connection_state="used"}}'
+MOST = f"db_client_connection_max{{{INTERACTIVE}}}"
+WORKERS = f'poolproof_processes{{{MACHINE}, kind="worker"}}'
+WAITS = f"db_client_connection_wait_time_seconds_bucket{{{INTERACTIVE}, le="
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +69,56 @@ def test_promtool_takes_the_alerts(promtool: tuple[str, ...]) -> None:
     code, said = run(promtool, "check", "rules", str(ALERTS))
     assert code == 0, said
     assert "SUCCESS" in said
+
+
+@pytest.mark.parametrize(
+    ("what", "changed", "firing"),
+    [
+        ("all is well", {}, set()),
+        ("every connection is in use", {USED: "4x5 16x90"}, {"PoolproofPoolSaturated"}),
+        ("a reload", {WORKERS: "2x80 4 4 3 2x20", MOST: "16x80 32 32 24 16x20"}, set()),
+        ("a worker that does not come back", {WORKERS: "2x85 1x20"}, {"PoolproofWorkersMissing"}),
+        ("workers that come and go", {WORKERS: "2x80 1 2 1 2 1 2 1 2 1 2"}, {"PoolproofWorkersRestarting"}),
+        ("a service that is down", {WORKERS: "2x80"}, {"PoolproofAway"}),
+        (
+            "the first leak of all",
+            {f'poolproof_pool_holds_total{{{INTERACTIVE}, kind="leaked"}}': "_x88 1x20"},
+            {"PoolproofConnectionsHeldWrongly"},
+        ),
+        (
+            "a leak a week ago",
+            {f'poolproof_pool_holds_total{{{INTERACTIVE}, kind="leaked"}}': "1x100"},
+            set(),
+        ),
+        ("shedding", {f"poolproof_pool_shed_total{{{INTERACTIVE}}}": "0x88 3x20"}, {"PoolproofRequestsTurnedAway"}),
+        (
+            "waits",
+            {f'{WAITS}"0.25"}}': "0x100", f'{WAITS}"0.5"}}': "0+60x100", f'{WAITS}"+Inf"}}': "0+60x100"},
+            {"PoolproofWaitsLong"},
+        ),
+    ],
+)
+def test_the_alerts_fire_when_they_should_and_not_otherwise(
+    what: str, changed: dict[str, str], firing: set[str], promtool: tuple[str, ...], tmp_path: Path
+) -> None:
+    series = {
+        USED: "4x100",
+        MOST: "16x100",
+        WORKERS: "2x100",
+        f"db_client_connection_timeouts_total{{{INTERACTIVE}}}": "0x100",
+        f"poolproof_pool_shed_total{{{INTERACTIVE}}}": "0x100",
+        f"poolproof_pool_refused_total{{{INTERACTIVE}}}": "0x100",
+        f'poolproof_group_commit_refused_total{{{MACHINE}, writer="writer"}}': "0x100",
+        **changed,
+    }
+    fires = {
+        "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
+        "eval_time": "90m",
+        "exp_samples": [{"labels": f'{{alertname="{name}"}}', "value": 1} for name in sorted(firing)],
+    }
+    given = [{"series": name, "values": values} for name, values in series.items()]
+    test = {"interval": "1m", "name": what, "input_series": given, "promql_expr_test": [fires]}
+    path = tmp_path / "alerts_test.yml"
+    path.write_text(yaml.safe_dump({"rule_files": [str(ALERTS)], "evaluation_interval": "1m", "tests": [test]}))
+    code, said = run(promtool, "test", "rules", str(path))
+    assert code == 0, said
