@@ -1,4 +1,4 @@
-"""Where a database server's program comes from: this machine, or Debian's packages, unpacked."""
+"""Where a program that tests need comes from (a database server, promtool): this machine, or Debian, unpacked."""
 
 from __future__ import annotations
 
@@ -38,9 +38,28 @@ def find_program(flavour: Flavour) -> Program:
     """Return the server on the PATH if it is of this flavour, otherwise Debian's, fetched once."""
     if found := _on_path(flavour):
         return found
-    command = [sys.executable, str(PROJECT / ".ci" / "debian.py"), str(cache_folder() / flavour), *PACKAGES[flavour]]
-    root = Path(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
-    return _unpacked(flavour, root)
+    return _unpacked(flavour, fetched(flavour, *PACKAGES[flavour]))
+
+
+def find_promtool() -> tuple[str, ...]:
+    """Return the command that runs Prometheus's promtool: the one on the PATH, otherwise Debian's, fetched once."""
+    if path := shutil.which("promtool"):
+        return (path,)
+    root = fetched("prometheus", "prometheus")
+    return through_its_loader(root, root / "usr" / "bin" / "promtool")
+
+
+def fetched(name: str, *packages: str) -> Path:
+    """Return the folder of the cache in which these Debian packages are unpacked, with all they depend on."""
+    command = [sys.executable, str(PROJECT / ".ci" / "debian.py"), str(cache_folder() / name), *packages]
+    return Path(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
+
+
+def through_its_loader(root: Path, program: Path) -> tuple[str, ...]:
+    """Return the command that runs an unpacked program: newer than the machine, it needs its own C library."""
+    loader = next(iter(sorted(root.glob("usr/lib/*/ld-linux-*.so.*")) + sorted(root.glob("usr/lib64/ld-linux-*.so.*"))))
+    libraries = next(root.glob("usr/lib/*-linux-gnu"))
+    return (str(loader), "--library-path", str(libraries), str(program))
 
 
 def _on_path(flavour: Flavour) -> Program | None:
@@ -55,10 +74,7 @@ def _on_path(flavour: Flavour) -> Program | None:
 
 
 def _unpacked(flavour: Flavour, root: Path) -> Program:
-    # The packages are newer than the machine, so they run on their own C library, through its loader.
-    loader = next(iter(sorted(root.glob("usr/lib/*/ld-linux-*.so.*")) + sorted(root.glob("usr/lib64/ld-linux-*.so.*"))))
-    libraries = next(root.glob("usr/lib/*-linux-gnu"))
-    command = (str(loader), "--library-path", str(libraries), str(root / "usr" / "sbin" / NAMES[flavour]))
+    command = through_its_loader(root, root / "usr" / "sbin" / NAMES[flavour])
     share = root / "usr" / "share" / flavour
     plugins = root / "usr" / "lib" / "mysql" / "plugin"
     options = (f"--basedir={root / 'usr'}", f"--lc-messages-dir={share}", f"--plugin-dir={plugins}")

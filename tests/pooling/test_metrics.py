@@ -13,7 +13,8 @@ from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.statistics import PoolStatistics, RequestStatistics
 
 OPENTELEMETRY = {
-    "db_client_connection_count": "gauge",
+    # Not "gauge": promtool keeps the ending _count for histograms.
+    "db_client_connection_count": "untyped",
     "db_client_connection_max": "gauge",
     "db_client_connection_idle_max": "gauge",
     "db_client_connection_idle_min": "gauge",
