@@ -43,6 +43,7 @@ class Publisher:
         self._seat: Seat | None = None
         self._leading: io.FileIO | None = None
         self._is_mute = False
+        self._counted: Tree = {}
         self._led_at = 0.0
         self._thread = BackgroundThread("poolproof-fleet", self._beat)
         _all.add(self)
@@ -64,12 +65,15 @@ class Publisher:
         if self._seat is None:
             return
         self._thread.stop()
-        counted, _ = self._describe()
+        # Whatever happens, the end of a process goes on: its connections have to be closed.
+        try:
+            self._counted, _ = self._describe()
+        except Exception:
+            log.exception("This process says goodbye with what it said last")
         self._write_diary()
         try:
-            self._seat.leave(counted)
+            self._seat.leave(self._counted)
         except OSError as error:
-            # The end of a process goes on: its connections have to be closed.
             log.warning("This process could not say goodbye, in %s: %s", self.folder.path, error)
         self._seat = None
         if self._leading is not None:
@@ -86,6 +90,7 @@ class Publisher:
         if seat is None:
             return BEAT
         counted, now = self._describe()
+        self._counted = counted
         self._strip.note(now["lanes"], counted)
         self._say(seat, counted, {**now, "strip": self._strip.tree()})
         self._write_diary()
