@@ -66,9 +66,9 @@ def main() -> None:
     """Live until SIGTERM, then say goodbye."""
     Life(Path(sys.argv[1]))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    publishing.join_all("worker", 3)
-    print("joined", flush=True)  # noqa: T201
     try:
+        publishing.join_all("worker", 3)
+        print("joined", flush=True)  # noqa: T201
         time.sleep(60)
     finally:
         publishing.leave_all()
