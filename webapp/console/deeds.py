@@ -14,7 +14,7 @@ from webapp.console.view import ProcessView, View
 from webapp.errors import InvalidInputError, NotFoundError
 from webapp.pooling.budget import Fleet, need_of
 from webapp.pooling.clock import utc_now
-from webapp.pooling.orders import Orders
+from webapp.pooling.orders import OrderError, Orders
 from webapp.pooling.publishing import master_name
 from webapp.pooling.settings import PoolSettings
 from webapp.pooling.work import Work
@@ -71,7 +71,10 @@ def do(work: Work, orders: Orders, operator: str, wished: Wish) -> str:
         SQLAlchemyError: when it cannot be written down; then nothing was done.
     """
     number = work.transact(lambda connection: _begin(connection, operator, wished.question))
-    outcome = _carry_out(orders, wished)
+    try:
+        outcome = _carry_out(orders, wished)
+    except OrderError as error:
+        outcome = f"Not done: {error}"
     work.transact(lambda connection: _end_record(connection, number, outcome))
     return outcome
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from webapp.pooling.fleet import Tree
+from webapp.pooling.fleet import Tree, locked
 
 LARGEST = 128 * 1024
 """Bytes; then the file begins anew, and the one before is kept."""
@@ -29,7 +29,14 @@ def write(folder: Path, happened: Sequence[Tree]) -> None:
         finally:
             os.close(file)
         if is_large:
-            path.replace(folder / "diary.before")
+            _begin_anew(path)
+
+
+def _begin_anew(path: Path) -> None:
+    with locked(path.with_name("lock"), 0.0) as is_locked:
+        # Asked again: another process may have done it in this moment, and then the one before would be lost.
+        if is_locked and path.stat().st_size > LARGEST:
+            path.replace(path.with_name("diary.before"))
 
 
 def read(folder: Path, most: int) -> list[Tree]:
@@ -37,11 +44,13 @@ def read(folder: Path, most: int) -> list[Tree]:
     found: list[Tree] = []
     for name in ("diary", "diary.before"):
         try:
-            lines = (folder / name).read_text(encoding="utf-8").splitlines()
+            lines = (folder / name).read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             continue
         for line in reversed(lines):
             with contextlib.suppress(ValueError):
-                found.append(json.loads(line))
+                one = json.loads(line)
+                if isinstance(one, dict) and "at" in one:
+                    found.append(one)
     found.sort(key=lambda one: one["at"], reverse=True)
     return found[:most]

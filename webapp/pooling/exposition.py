@@ -57,7 +57,9 @@ def _processes(seen: Seen) -> Family:
 def _requests(counted: Tree) -> Sequence[Family]:
     labelled = []
     for route, tree in counted.get("routes", {}).items():
-        method, rule, status = route.split(" ")
+        # A rule of another app may have blanks.
+        method, _, rest = route.partition(" ")
+        rule, _, status = rest.rpartition(" ")
         labels = {"http_request_method": method, "http_response_status_code": status, "http_route": rule}
         labelled.append((labels, plain.histogram(tree)))
     return [

@@ -11,9 +11,12 @@ What is written is a tree: `about` (who), `counted` (numbers that only grow), `n
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import io
 import json
 import os
+import threading
 import time
 import weakref
 import zlib
@@ -26,11 +29,16 @@ Tree = dict[str, Any]
 
 FORMAT = 1
 STATE = ".state"
-HEADER = 18
-"""Bytes: checksum and length of what follows, in hexadecimal."""
+HEADER = 35
+"""Bytes: checksum and length of what follows and how many words there were before, in hexadecimal."""
+SLOT = 4 * 1024 * 1024
+"""A file has two places, written by turns: whoever dies or is read in the middle of a word has said the one before.
+
+Between them is a hole, which needs no room on the disk.
+"""
 READ_TRIES = 4
 LOCK_WITHIN = 0.2
-"""Seconds to wait for others who read or write the common files; a frozen process may hold their lock."""
+"""Seconds to wait for others who change the common files; a frozen process may hold their lock."""
 MOST_GONE = 500
 """Dead processes whose files are known to be added up."""
 
@@ -82,62 +90,60 @@ class Folder:
         return Seat(self.path, f"{os.getpid()}-{time.time_ns():x}", about)
 
     def look(self) -> Seen:
-        """Return what everybody says, and bury the dead."""
-        if not self.path.is_dir():
-            return Seen()
-        with self._locked(fcntl.LOCK_SH):
-            gone = self._gone()
-            members, dead = self._read_all(set(gone["keys"]))
+        """Return what everybody says, and bury the dead; needs no lock, and only reading where none has died."""
+        found = self._read_all()
+        # In this order: whoever was buried since he was read is known to be.
+        gone = self._gone()
+        buried = set(gone["keys"])
+        present = [(one, lives) for one, lives in found if one.key not in buried]
         counted = gone["counted"]
-        for one in (*members, *dead):
+        for one, _ in present:
             counted = add(counted, one.counted)
-        if dead:
-            self._bury()
+        if not all(lives for _, lives in present):
+            # Who may not write leaves it to the others.
+            with contextlib.suppress(OSError):
+                self._bury()
+        members = [one for one, lives in present if lives]
         return Seen(sorted(members, key=lambda one: one.about.get("since", 0)), counted)
 
     def deaths(self) -> list[Tree]:
         """Return who of the dead has not said goodbye: `about` of each, the latest last."""
         return list(self._gone()["unexpected"])
 
-    def _read_all(self, buried: set[str]) -> tuple[list[Member], list[Member]]:
-        living: list[Member] = []
-        dead: list[Member] = []
+    def _read_all(self) -> list[tuple[Member, bool]]:
+        """Return everybody who has a file, and whether he lives."""
+        found = []
         for path in self.path.glob(f"*{STATE}"):
             lives = _is_locked(path)
-            tree = None if path.stem in buried else _read_state(path)
-            if tree is None:
-                continue
-            silent_for = max(0.0, time.monotonic() - tree["at"])
-            member = Member(path.stem, tree["about"], tree["counted"], tree["now"], silent_for)
-            (living if lives else dead).append(member)
-        return living, dead
+            if (tree := _read_state(path, is_written=lives)) is not None:
+                silent_for = max(0.0, time.monotonic() - tree["at"])
+                found.append((Member(path.stem, tree["about"], tree["counted"], tree["now"], silent_for), lives))
+        return found
 
     def _bury(self) -> None:
-        with self._locked(fcntl.LOCK_EX) as is_locked:
+        with locked(self.path / "lock", LOCK_WITHIN) as is_locked:
             if not is_locked:
                 return
             gone = self._gone()
-            _, dead = self._read_all(set(gone["keys"]))
+            dead = [one for one, lives in self._read_all() if not lives]
             for one in dead:
+                if one.key in gone["keys"]:
+                    # Whoever added it up was killed before he could remove the file.
+                    continue
                 gone["counted"] = add(gone["counted"], one.counted)
+                gone["keys"] = [*gone["keys"], one.key][-MOST_GONE:]
                 if not one.now.get("goodbye"):
                     gone["unexpected"] = [*gone["unexpected"][-19:], {**one.about, "found_at": time.time()}]
-            gone["keys"] = [*gone["keys"], *(one.key for one in dead)][-MOST_GONE:]
             # First this, then the files: whoever is killed in between has counted nobody twice.
             write_whole(self.path / "gone.json", gone)
             for one in dead:
                 (self.path / f"{one.key}{STATE}").unlink(missing_ok=True)
 
     def _gone(self) -> Tree:
-        found = read_whole(self.path / "gone.json")
-        if found is None or found.get("format") != FORMAT:
-            return {"format": FORMAT, "keys": [], "counted": {}, "unexpected": []}
-        return found
-
-    @contextlib.contextmanager
-    def _locked(self, how: int) -> Iterator[bool]:
-        with (self.path / "lock").open("a") as lock:
-            yield _lock_within(lock.fileno(), how, LOCK_WITHIN)
+        nobody: Tree = {"format": FORMAT, "keys": [], "counted": {}, "unexpected": []}
+        found = read_whole(self.path / "gone.json") or nobody
+        is_ours = found.get("format") == FORMAT and all(type(found.get(key)) is type(nobody[key]) for key in nobody)
+        return found if is_ours else nobody
 
 
 class Seat:
@@ -148,36 +154,48 @@ class Seat:
         self.key = key
         self.about = {**about, "pid": os.getpid(), "since": time.time()}
         self._path = folder / f"{key}{STATE}"
+        self._words = 0
         draft = folder / f"{key}.new"
         self._file = draft.open("w+b", buffering=0)
-        # Locked before it has its name: nobody must take a newborn for dead.
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        self.say({}, {})
-        draft.rename(self._path)
-        _seats.add(self)
+        _held.add(self._file)
+        try:
+            # Locked before it has its name: nobody must take a newborn for dead.
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            self.say({}, {})
+            draft.rename(self._path)
+        except OSError:
+            self._file.close()
+            draft.unlink(missing_ok=True)
+            raise
 
     def say(self, counted: Tree, now: Tree) -> None:
-        """Replace what was said before."""
+        """Replace what was said before.
+
+        Raises:
+            OSError: when the disk is full; then the word before stands.
+        """
         if self._file.closed:
             return
         tree = {"format": FORMAT, "at": time.monotonic(), "about": self.about, "counted": counted, "now": now}
         body = json.dumps(tree, separators=(",", ":")).encode()
+        content = b"%08x %08x %016x\n" % (zlib.crc32(body), len(body), self._words + 1) + body
         # In place and not by renaming: that would be work for the disk, some times a second for ever.
-        os.pwrite(self._file.fileno(), b"%08x %08x\n" % (zlib.crc32(body), len(body)) + body, 0)
+        written = os.pwrite(self._file.fileno(), content, SLOT * (self._words % 2))
+        if written < len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+        self._words += 1
 
     def leave(self, counted: Tree) -> None:
         """Say goodbye; what was counted stays."""
-        self.say(counted, {"goodbye": True})
-        self.let_go()
-
-    def let_go(self) -> None:
-        """Close the file; in a child of fork, which is not the one who speaks here."""
-        self._file.close()
+        try:
+            self.say(counted, {"goodbye": True})
+        finally:
+            self._file.close()
 
 
 def write_whole(path: Path, tree: Tree) -> None:
     """Replace a file by one that holds this tree, never by a part of it."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}")
     draft.write_text(json.dumps(tree, separators=(",", ":")), encoding="utf-8")
     draft.replace(path)
 
@@ -185,26 +203,39 @@ def write_whole(path: Path, tree: Tree) -> None:
 def read_whole(path: Path) -> Tree | None:
     """Return the tree in a file; None when there is none."""
     try:
-        found: Tree = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found
+    return found if isinstance(found, dict) else None
 
 
-def try_lock(path: Path) -> int | None:
+def try_lock(path: Path) -> io.FileIO | None:
     """Take a lock that only one process of the machine may have; return what holds it, None if another has it."""
-    held = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    if _lock_within(held, fcntl.LOCK_EX, 0.0):
+    held = path.open("ab", buffering=0)
+    if _lock_within(held.fileno(), 0.0):
+        _held.add(held)
         return held
-    os.close(held)
+    held.close()
     return None
 
 
-def _lock_within(file: int, how: int, seconds: float) -> bool:
+@contextlib.contextmanager
+def locked(path: Path, within: float) -> Iterator[bool]:
+    """Have a lock of the whole machine, and yield whether it was got within so many seconds."""
+    with path.open("ab") as lock:
+        is_locked = _lock_within(lock.fileno(), within)
+        try:
+            yield is_locked
+        finally:
+            # Closing is not enough: a child that was forked meanwhile has a copy of the file.
+            fcntl.flock(lock, fcntl.LOCK_UN)
+
+
+def _lock_within(file: int, seconds: float) -> bool:
     ends_at = time.monotonic() + seconds
     while True:
         try:
-            fcntl.flock(file, how | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= ends_at:
                 return False
@@ -225,29 +256,43 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
-def _read_state(path: Path) -> Tree | None:
-    for _ in range(READ_TRIES):
+def _read_state(path: Path, *, is_written: bool) -> Tree | None:
+    for _ in range(READ_TRIES if is_written else 1):
         try:
-            content = path.read_bytes()
-            checksum, length = int(content[:8], 16), int(content[9:17], 16)
-        except (OSError, ValueError):
+            with path.open("rb", buffering=0) as state:
+                tree = _last_word(state)
+        except OSError:
             return None
-        body = content[HEADER : HEADER + length]
-        if zlib.crc32(body) == checksum:
-            tree: Tree = json.loads(body)
+        if tree is not None:
             return tree if tree.get("format") == FORMAT else None
-        # It is being written just now.
+        # Both places have been written since it was opened.
         time.sleep(0.001)
     return None
 
 
-_seats: weakref.WeakSet[Seat] = weakref.WeakSet()
+def _last_word(state: io.FileIO) -> Tree | None:
+    words = []
+    for place in (0, SLOT):
+        try:
+            checksum, length, number = (int(part, 16) for part in os.pread(state.fileno(), HEADER, place).split(b" "))
+        except ValueError:
+            continue
+        words.append((number, checksum, min(length, SLOT), place))
+    for _, checksum, length, place in sorted(words, reverse=True):
+        body = os.pread(state.fileno(), length, place + HEADER)
+        if body and zlib.crc32(body) == checksum:
+            tree: Tree = json.loads(body)
+            return tree
+    return None
 
 
-def _leave_the_parents_seat() -> None:
-    # A child holds the lock as long as its copy of the file is open: the dead parent would seem to live.
-    for seat in list(_seats):
-        seat.let_go()
+_held: weakref.WeakSet[io.FileIO] = weakref.WeakSet()
 
 
-os.register_at_fork(after_in_child=_leave_the_parents_seat)
+def _let_go_of_the_parents_locks() -> None:
+    # A child holds a lock as long as its copy of the file is open: the dead parent would seem to live, or to lead.
+    for file in list(_held):
+        file.close()
+
+
+os.register_at_fork(after_in_child=_let_go_of_the_parents_locks)

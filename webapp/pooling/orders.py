@@ -6,18 +6,21 @@ size of a lane, a lane that is paused) is for all workers of one master, those t
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from webapp.pooling.fleet import Tree, read_whole, write_whole
+from webapp.pooling.fleet import Tree, locked, read_whole, write_whole
+
+log = logging.getLogger(__name__)
 
 STALE_AFTER = 60.0
 """Seconds after which an order that nobody has taken is thrown away."""
 LOOK_EVERY = 0.02
+STANDS_WITHIN = 1.0
 
 
 class OrderError(Exception):
@@ -55,29 +58,47 @@ class Orders:
         if not self._folder.is_dir():
             return
         for path in self._folder.iterdir():
-            if path.name.startswith(f"{key}.") and (order := read_whole(path)) is not None:
+            # Also one that is for this process: who asked long ago has seen another state of things.
+            if _is_stale(path):
                 path.unlink(missing_ok=True)
-                try:
-                    outcome = obey(order)
-                except OrderError as error:
-                    outcome = f"Not done: {error}"
+            elif path.name.startswith(f"{key}.") and (order := read_whole(path)) is not None:
+                path.unlink(missing_ok=True)
+                outcome = _outcome(order, obey)
                 write_whole(self._folder / f"{path.name.split('.')[1]}.done", {"outcome": outcome})
-            else:
-                _throw_away_when_stale(path)
 
     def stand(self, master: str, **changes: Any) -> None:
-        """Change the standing orders of a master's workers; None takes one back."""
-        present = {**self.standing(master), **changes}
-        kept = {name: value for name, value in present.items() if value is not None}
-        write_whole(self._standing, {"master": master, "orders": kept})
+        """Change the standing orders of a master's workers; None takes one back.
+
+        Raises:
+            OrderError: when another process holds them up, so that nothing was changed.
+        """
+        # Two operators may change different things at the same time; without the lock one change would be lost.
+        with locked(self._standing.with_name("standing.lock"), STANDS_WITHIN) as is_locked:
+            if not is_locked:
+                raise OrderError("Another process is changing the standing orders, and does not come to an end.")
+            present = {**self.standing(master), **changes}
+            kept = {name: value for name, value in present.items() if value is not None}
+            write_whole(self._standing, {"master": master, "orders": kept})
 
     def standing(self, master: str) -> Tree:
         """Return the standing orders of a master's workers; those of an earlier master are over."""
         found = read_whole(self._standing)
-        return dict(found["orders"]) if found is not None and found["master"] == master else {}
+        return dict(found["orders"]) if found is not None and found.get("master") == master else {}
 
 
-def _throw_away_when_stale(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        if time.time() - path.stat().st_mtime > STALE_AFTER:
-            path.unlink()
+def _outcome(order: Tree, obey: Callable[[Tree], str]) -> str:
+    try:
+        return obey(order)
+    except OrderError as error:
+        return f"Not done: {error}"
+    except Exception as error:
+        # Whoever asked waits for a word, and other orders for their turn.
+        log.exception("An order could not be carried out")
+        return f"Not done: {type(error).__name__}: {error}"
+
+
+def _is_stale(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime > STALE_AFTER
+    except OSError:
+        return False

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from math import floor
 from typing import Any
 
 from webapp.pooling.statistics import BUCKETS, Histogram, Snapshot
+
+PARTS = 2**20
 
 
 def of_histogram(histogram: Histogram) -> dict[str, Any]:
@@ -12,7 +15,9 @@ def of_histogram(histogram: Histogram) -> dict[str, Any]:
     counts = list(histogram.counts)
     while counts and counts[-1] == 0:
         counts.pop()
-    return {"counts": counts, "total": histogram.total}
+    # In whole parts of 2^-20 s: these are added without any rounding, so that the sum over a fleet does not depend on
+    # the order, and never shrinks by a last digit (which a reader of metrics takes for a counter that began anew).
+    return {"counts": counts, "total": floor(histogram.total * PARTS) / PARTS}
 
 
 def histogram(tree: dict[str, Any] | None) -> Histogram:

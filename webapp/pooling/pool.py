@@ -1,15 +1,14 @@
 """A QueuePool that serves in order.
 
-Unlike SQLAlchemy's: waiters are served strictly first come, first served, by direct hand-over,
-and newcomers never overtake; a connect that fails, an invalidated or detached connection and a
-listener that raises wake the next waiter at once and cost no slot; all times are monotonic.
+Unlike SQLAlchemy's: waiters are served strictly first come, first served, by direct hand-over, and newcomers never
+overtake; a connect that fails, an invalidated or detached connection and a listener that raises wake the next waiter
+at once and cost no slot; all times are monotonic.
 
-How the state is kept. `_total` counts the slots in use: idle, lent, and being connected;
-`_closing` those whose connection is not closed yet. Idle connections and waiters never exist
-at the same time. What is returned goes into `_returned`, which needs no lock; whoever holds or
-next takes `_lock` puts it in its place. A return never waits for that lock, because it may
-happen inside a garbage collection that began in the very thread that holds it. Whoever lets go
-of the lock looks again. Connections are made and closed outside of the lock.
+How the state is kept. `_total` counts the slots in use: idle, lent, and being connected; `_closing` those whose
+connection is not closed yet. Idle connections and waiters never exist at the same time. What is returned goes into
+`_returned`, which needs no lock; whoever holds or next takes `_lock` puts it in its place. A return never waits for
+that lock, because it may happen inside a garbage collection that began in the very thread that holds it. Whoever lets
+go of the lock looks again. Connections are made and closed outside of the lock.
 """
 
 from __future__ import annotations
@@ -131,6 +130,7 @@ class FairQueuePool(QueuePool):
             dialect=self._dialect,
         )
         pool.describe_holders = self.describe_holders
+        pool.pause(is_paused=self.is_paused)
         return pool
 
     def dispose(self) -> None:

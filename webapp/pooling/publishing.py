@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import time
@@ -40,7 +41,9 @@ class Publisher:
         self._stand = stand
         self._strip = Strip()
         self._seat: Seat | None = None
-        self._leading: int | None = None
+        self._leading: io.FileIO | None = None
+        self._is_mute = False
+        self._counted: Tree = {}
         self._led_at = 0.0
         self._thread = BackgroundThread("poolproof-fleet", self._beat)
         _all.add(self)
@@ -64,12 +67,19 @@ class Publisher:
             return
         self._thread.stop()
         events.note("end", f"{_called(self._seat)} has ended in order.")
-        counted, _ = self._describe()
+        # Whatever happens, the end of a process goes on: its connections have to be closed.
+        try:
+            self._counted, _ = self._describe()
+        except Exception:
+            log.exception("This process says goodbye with what it said last")
         self._write_diary()
-        self._seat.leave(counted)
+        try:
+            self._seat.leave(self._counted)
+        except OSError as error:
+            log.warning("This process could not say goodbye, in %s: %s", self.folder.path, error)
         self._seat = None
         if self._leading is not None:
-            os.close(self._leading)
+            self._leading.close()
             self._leading = None
 
     @property
@@ -82,8 +92,9 @@ class Publisher:
         if seat is None:
             return BEAT
         counted, now = self._describe()
+        self._counted = counted
         self._strip.note(now["lanes"], counted)
-        seat.say(counted, {**now, "strip": self._strip.tree()})
+        self._say(seat, counted, {**now, "strip": self._strip.tree()})
         self._write_diary()
         self._stand(self.orders.standing(seat.about["master"]))
         self.orders.carry_out(seat.key, self._obey)
@@ -92,8 +103,18 @@ class Publisher:
             self._lead_if_first()
         return BEAT
 
+    def _say(self, seat: Seat, counted: Tree, now: Tree) -> None:
+        try:
+            seat.say(counted, now)
+            self._is_mute = False
+        except OSError as error:
+            if not self._is_mute:
+                log.warning("This process cannot tell the others of its pools, in %s: %s", self.folder.path, error)
+            self._is_mute = True
+
     def _lead_if_first(self) -> None:
-        if self._leading is None:
+        # In a child of fork it is closed: the parent leads.
+        if self._leading is None or self._leading.closed:
             self._leading = try_lock(self.folder.path / "leader")
         if self._leading is not None:
             self.lead()

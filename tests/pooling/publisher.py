@@ -1,0 +1,78 @@
+"""A process that takes part in a fleet by a Publisher, for tests.
+
+python -m tests.pooling.publisher FOLDER [small]
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+
+from webapp.pooling import events, publishing
+from webapp.pooling.fleet import Folder, Tree
+from webapp.pooling.orders import OrderError
+from webapp.pooling.publishing import Publisher
+
+
+class Life:
+    """Counts its beats, and does what it is asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.beats = 0
+        self.is_broken = False
+        self.stood: Tree = {}
+        self.led = 0
+        self.publisher = Publisher(Folder(folder), self.describe, self.obey, self.stand)
+        self.publisher.lead = self.lead
+
+    def describe(self) -> tuple[Tree, Tree]:
+        self.beats += 1
+        if self.is_broken:
+            raise RuntimeError("it cannot be described")
+        lane = {"used": 1, "idle": 0, "waiting": 0, "oldest": 0.0}
+        now = {"lanes": {"main": lane}, "stood": self.stood, "led": self.led}
+        return {"beats": self.beats, "by": {"one": 1}}, now
+
+    def obey(self, order: Tree) -> str:
+        if order["deed"] == "note":
+            events.note("noted", order["sentence"])
+        elif order["deed"] == "fork":
+            child = os.fork()
+            if not child:
+                signal.alarm(60)
+                time.sleep(60)
+                os._exit(0)
+            return str(child)
+        elif order["deed"] == "break":
+            self.is_broken = True
+        elif order["deed"] == "fill the disk":
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))
+        else:
+            raise OrderError("unknown.")
+        return "done"
+
+    def stand(self, orders: Tree) -> None:
+        self.stood = orders
+
+    def lead(self) -> None:
+        self.led += 1
+
+
+def main() -> None:
+    """Live until SIGTERM, then say goodbye."""
+    Life(Path(sys.argv[1]))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    try:
+        publishing.join_all("worker", 3)
+        print("joined", flush=True)  # noqa: T201
+        time.sleep(60)
+    finally:
+        publishing.leave_all()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,301 @@
+"""Real processes that join a fleet, and end in every way there is."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.pooling.member import PROJECT, Process, several
+from webapp.pooling import plain
+from webapp.pooling.fleet import Folder, add, try_lock
+from webapp.pooling.statistics import Histogram
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path / "fleet")
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not happen"
+        time.sleep(0.01)
+
+
+def test_where_nobody_has_met_yet_nobody_is_seen(folder: Folder) -> None:
+    assert not folder.look().members
+    assert folder.deaths() == []
+    assert not folder.path.exists(), "who only looks leaves nothing behind"
+
+
+def test_a_living_process_is_seen_by_others_with_what_it_says(folder: Folder) -> None:
+    with several(folder.path, 1) as (one,):
+        one.do("say", {"count": 3}, {"doing": "this"})
+        (seen,) = folder.look().members
+        assert (seen.key, seen.about["pid"], seen.about["name"]) == (one.key, one.pid, "worker")
+        assert (seen.counted, seen.now) == ({"count": 3}, {"doing": "this"})
+        assert seen.silent_for < 10
+
+
+def test_processes_see_each_other_and_the_oldest_is_the_first(folder: Folder) -> None:
+    with several(folder.path, 3) as processes:
+        for number, one in enumerate(processes):
+            one.do("say", {"count": 10**number}, {})
+        assert [one.key for one in folder.look().members] == [one.key for one in processes]
+        assert folder.look().counted == {"count": 111}
+        assert max(processes[2].do("look_often", 0.05)) == 111
+
+
+def test_a_killed_process_vanishes_at_once(folder: Folder) -> None:
+    with several(folder.path, 2) as (one, other):
+        one.signal(signal.SIGKILL)
+        assert [member.key for member in folder.look().members] == [other.key]
+
+
+@pytest.mark.parametrize("looks", [1, 5])
+def test_what_a_killed_process_has_counted_stays_in_the_sum_once(folder: Folder, looks: int) -> None:
+    with several(folder.path, 3) as (one, other, third):
+        one.do("say", {"count": 5, "by": {"a": [1, 2]}}, {})
+        other.do("say", {"count": 7, "by": {"a": [1], "b": [4]}}, {})
+        one.signal(signal.SIGKILL)
+        for _ in range(looks):
+            assert folder.look().counted == {"count": 12, "by": {"a": [2, 2], "b": [4]}}
+            assert set(third.do("look_often", 0.05)) == {12}
+        other.signal(signal.SIGKILL)
+        assert folder.look().counted["count"] == 12
+    assert folder.look().counted["count"] == 12
+
+
+def test_a_fleet_that_starts_anew_goes_on_counting(folder: Folder) -> None:
+    for expected in (4, 8, 12):
+        with several(folder.path, 2) as processes:
+            for one in processes:
+                one.do("say", {"count": 2}, {})
+            assert folder.look().counted == {"count": expected}
+
+
+def test_a_goodbye_is_no_unexpected_death_and_what_was_counted_stays(folder: Folder) -> None:
+    with several(folder.path, 1) as (one,):
+        one.do("leave", {"count": 9})
+        assert folder.look().members == []
+        assert folder.look().counted == {"count": 9}
+    assert folder.deaths() == []
+
+
+def test_a_kill_and_an_end_without_a_goodbye_are_unexpected_deaths_told_once(folder: Folder) -> None:
+    with several(folder.path, 2) as (killed, other):
+        killed.signal(signal.SIGKILL)
+        folder.look()
+        assert other.end_of("exit") == 0
+        for _ in range(3):
+            folder.look()
+    assert [death["pid"] for death in folder.deaths()] == [killed.pid, other.pid]
+    assert time.time() - folder.deaths()[0]["found_at"] < 60
+
+
+def test_a_frozen_process_is_still_a_member_and_its_silence_grows(folder: Folder) -> None:
+    with several(folder.path, 1) as (one,):
+        one.do("say", {"count": 1}, {})
+        one.signal(signal.SIGSTOP)
+        first = folder.look().members[0].silent_for
+        time.sleep(0.3)
+        assert folder.look().members[0].silent_for >= first + 0.25
+        assert folder.deaths() == []
+        one.signal(signal.SIGCONT)
+        one.do("say", {"count": 2}, {})
+        assert folder.look().members[0].silent_for < 0.25
+        assert folder.look().counted == {"count": 2}
+
+
+def test_a_child_of_fork_does_not_keep_its_dead_parent_alive(folder: Folder) -> None:
+    with several(folder.path, 1) as (parent,):
+        parent.do("say", {"count": 6}, {})
+        child = parent.do("fork")
+        assert len(folder.look().members) == 1, "the child has closed its own copy only"
+        try:
+            parent.signal(signal.SIGKILL)
+            assert folder.look().members == []
+            assert folder.look().counted == {"count": 6}
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+def test_sums_never_go_backwards_whoever_looks_and_buries_at_the_same_time(folder: Folder) -> None:
+    with several(folder.path, 3) as watchers:
+        for one in watchers:
+            one.begin("look_often", 3)
+        sums, ends_at = [], time.monotonic() + 2.5
+        while time.monotonic() < ends_at:
+            with several(folder.path, 3) as processes:
+                for one in processes:
+                    one.do("say", {"count": 10}, {})
+                    sums.append(folder.look().counted.get("count", 0))
+                processes[0].do("leave", {"count": 11})
+            sums.append(folder.look().counted["count"])
+        assert sums == sorted(sums)
+        for one in watchers:
+            seen = one._answer()
+            assert seen == sorted(seen)
+    whole = folder.look().counted["count"]
+    assert whole == sums[-1]
+    assert whole % 31 == 0
+
+
+def test_sums_do_not_go_backwards_while_somebody_is_frozen_with_the_common_lock(folder: Folder) -> None:
+    with several(folder.path, 3) as (frozen, one, watcher):
+        one.do("say", {"count": 4}, {})
+        frozen.do("hold_the_common_lock")
+        frozen.signal(signal.SIGSTOP)
+        one.signal(signal.SIGKILL)
+        began = time.monotonic()
+        assert folder.look().counted == {"count": 4}
+        assert time.monotonic() - began < 2, "nobody waits for long"
+        watcher.begin("look_often", 1)
+        time.sleep(0.2)
+        frozen.signal(signal.SIGCONT)
+        assert set(watcher._answer()) == {4}
+    assert folder.look().counted == {"count": 4}
+
+
+def test_a_process_killed_in_the_middle_of_a_word_loses_nothing_that_was_seen(folder: Folder) -> None:
+    total = 0
+    for attempt in range(12):
+        one = Process(folder.path)
+        one.do("count_for_ever", 400_000)
+        # At another moment of its writing each time.
+        time.sleep(0.05 + attempt * 0.0007)
+        before = folder.look().counted["count"]
+        one.signal(signal.SIGKILL)
+        after = folder.look().counted["count"]
+        assert after >= before >= total
+        total = after
+        one.close()
+    assert len(folder.deaths()) == 12
+
+
+def test_who_is_read_in_the_middle_of_a_word_is_seen_with_the_word_before(folder: Folder) -> None:
+    with several(folder.path, 1) as (one,):
+        one.do("count_for_ever", 400_000)
+        time.sleep(0.05)
+        counts = []
+        for _ in range(200):
+            (member,) = folder.look().members
+            counts.append(member.counted["count"])
+        assert counts == sorted(counts)
+        assert counts[-1] > counts[0]
+
+
+FOREIGN = [b"", b"\0" * 50, b"{}", b"00000000 00000000\n", b"zz", b"deadbeef 000000ff\n{", b"\xff\xfe" * 40]
+
+
+@pytest.mark.parametrize("content", FOREIGN)
+def test_a_torn_or_foreign_file_harms_nobody(folder: Folder, content: bytes) -> None:
+    with several(folder.path, 1) as (one,):
+        one.do("say", {"count": 2}, {})
+        for name in ("torn.state", "1-abc.state", "1-abc.new", "notes.txt"):
+            (folder.path / name).write_bytes(content)
+        (folder.path / "a folder.state").mkdir()
+        seen = folder.look()
+        assert [member.key for member in seen.members] == [one.key]
+        assert seen.counted == {"count": 2}
+        assert one.do("look_often", 0.02)[-1] == 2
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "null", "3", '{"format":1}', '{"format":0}', "{", '{"format":1,"keys":5}']
+)
+def test_a_torn_or_foreign_sum_of_the_gone_begins_anew(folder: Folder, content: str) -> None:
+    with several(folder.path, 2) as (one, other):
+        other.do("say", {"count": 2}, {})
+        (folder.path / "gone.json").write_text(content)
+        one.signal(signal.SIGKILL)
+        assert folder.look().counted == {"count": 2}
+        assert [death["pid"] for death in folder.deaths()] == [one.pid]
+
+
+def test_who_may_read_and_not_write_still_sees_all(folder: Folder) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    with several(folder.path, 2) as (one, other):
+        one.do("say", {"count": 1}, {})
+        folder.path.chmod(0o500)
+        other.signal(signal.SIGKILL)
+        assert [member.key for member in folder.look().members] == [one.key]
+        folder.path.chmod(0o700)
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_for_who_joins_and_none_for_who_looks(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    folder = Folder(tmp_path / "file" / "fleet")
+    with pytest.raises(OSError, match="file"):
+        folder.join({})
+    assert not folder.look().members
+
+
+def test_only_one_process_has_a_lock_and_its_death_frees_it(tmp_path: Path) -> None:
+    lock = tmp_path / "leader"
+    program = "import sys, time; from pathlib import Path; from webapp.pooling.fleet import try_lock\n"
+    program += "held = try_lock(Path(sys.argv[1])); print(held is not None, flush=True); time.sleep(20)"
+    command = [sys.executable, "-c", program, str(lock)]
+    with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"True\n"
+        assert try_lock(lock) is None
+        other.kill()
+    held = try_lock(lock)
+    assert held is not None
+    held.close()
+
+
+def test_what_a_burial_was_killed_in_the_middle_of_is_counted_once(folder: Folder) -> None:
+    with several(folder.path, 2) as (one, _):
+        one.do("say", {"count": 5}, {})
+        state = folder.path / f"{one.key}.state"
+        kept = state.read_bytes()
+        one.signal(signal.SIGKILL)
+        assert folder.look().counted == {"count": 5}
+        assert not state.exists()
+        # As if whoever buried it had been killed before he could remove the file.
+        state.write_bytes(kept)
+        assert folder.look().counted == {"count": 5}
+        assert len(folder.look().members) == 1
+
+
+def test_a_full_disk_is_an_error_for_who_speaks_and_harms_nobody_else(folder: Folder) -> None:
+    program = (
+        "import resource, sys, time; from pathlib import Path; from webapp.pooling.fleet import Folder\n"
+        "seat = Folder(Path(sys.argv[1])).join({'name': 'small'})\n"
+        "seat.say({'count': 1}, {})\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))\n"
+        "try: seat.say({'count': 2}, {'much': 'x' * 10000})\n"
+        "except OSError: print('full', flush=True)\n"
+        "time.sleep(20)"
+    )
+    command = [sys.executable, "-c", program, str(folder.path)]
+    with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"full\n"
+        assert folder.look().counted == {"count": 1}
+        other.kill()
+    assert folder.look().counted == {"count": 1}
+
+
+@given(st.permutations([0.1, 0.2, 0.3, 1e-6, 7.7, 12345.678]))
+def test_sums_of_seconds_do_not_depend_on_who_is_added_first(seconds: list[float]) -> None:
+    def summed(totals: list[float]) -> float:
+        trees = [json.loads(json.dumps(plain.of_histogram(Histogram(total=total)))) for total in totals]
+        return list(itertools.accumulate(trees, add))[-1]["total"]
+
+    # A reader of metrics takes the last digit less for a counter that began anew.
+    assert summed(seconds) == summed(sorted(seconds))
+    assert summed(seconds) == pytest.approx(sum(seconds), abs=1e-5)

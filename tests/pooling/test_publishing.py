@@ -1,0 +1,230 @@
+"""Processes that take part in a fleet by their publishing thread."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.pooling.member import PROJECT
+from webapp.pooling import diary
+from webapp.pooling.extension import Pooling
+from webapp.pooling.fleet import Folder, Member
+from webapp.pooling.orders import Orders
+from webapp.pooling.publishing import Publisher, master_of
+
+ENDS_WITHIN = 20
+WITHIN_SOME_BEATS = 10
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path / "fleet")
+
+
+@pytest.fixture
+def start(folder: Folder) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    running: list[subprocess.Popen[str]] = []
+
+    def start() -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "tests.pooling.publisher", str(folder.path)]
+        one = subprocess.Popen(
+            command, cwd=PROJECT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+        )
+        running.append(one)
+        assert one.stdout is not None
+        assert one.stdout.readline() == "joined\n"
+        return one
+
+    yield start
+    for one in running:
+        one.kill()
+        one.communicate(timeout=ENDS_WITHIN)
+
+
+Start = Callable[[], subprocess.Popen[str]]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WITHIN_SOME_BEATS
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not happen"
+        time.sleep(0.02)
+
+
+def member(folder: Folder, pid: int) -> Member | None:
+    return next((one for one in folder.look().members if one.about["pid"] == pid), None)
+
+
+def now(folder: Folder, pid: int, name: str) -> object:
+    found = member(folder, pid)
+    return found and found.now.get(name)
+
+
+def test_a_process_says_some_times_a_second_what_it_does(folder: Folder, start: Start) -> None:
+    one = start()
+    wait_until(lambda: now(folder, one.pid, "lanes") is not None)
+    first = member(folder, one.pid)
+    assert (first.about["name"], first.about["number"]) == ("worker", 3)
+    assert first.about["master"] == master_of(os.getpid())
+    wait_until(lambda: member(folder, one.pid).counted["beats"] >= first.counted["beats"] + 3)
+    assert member(folder, one.pid).silent_for < 2
+    wait_until(lambda: len(now(folder, one.pid, "strip")["rows"]) >= 1)
+
+
+def test_a_process_that_ends_in_order_says_goodbye_with_its_last_counts(folder: Folder, start: Start) -> None:
+    one = start()
+    wait_until(lambda: now(folder, one.pid, "lanes") is not None)
+    seen = member(folder, one.pid).counted["beats"]
+    one.terminate()
+    assert one.wait(ENDS_WITHIN) == 0
+    assert folder.look().members == []
+    assert folder.deaths() == []
+    assert folder.look().counted["beats"] > seen
+    assert folder.look().counted["by"] == {"one": 1}
+
+
+def test_an_order_is_done_within_some_beats_and_its_outcome_comes_back(folder: Folder, start: Start) -> None:
+    one, _ = start(), start()
+    wait_until(lambda: len(folder.look().members) == 2)
+    orders = Orders(folder.path)
+    name = orders.ask(member(folder, one.pid).key, "note", sentence="An operator was here.")
+    assert orders.outcome(name, WITHIN_SOME_BEATS) == "done"
+    wait_until(lambda: bool(diary.read(folder.path, 10)))
+    (event,) = diary.read(folder.path, 10)
+    assert (event["sentence"], event["by"]) == ("An operator was here.", "worker 3")
+    assert orders.outcome(orders.ask(member(folder, one.pid).key, "what"), WITHIN_SOME_BEATS) == "Not done: unknown."
+
+
+def test_standing_orders_reach_all_workers_also_those_that_start_later(folder: Folder, start: Start) -> None:
+    folder.path.mkdir()
+    ours, orders = master_of(os.getpid()), Orders(folder.path)
+    one = start()
+    orders.stand(ours, paused=["main"])
+    other = start()
+    for pid in (one.pid, other.pid):
+        wait_until(lambda pid=pid: now(folder, pid, "stood") == {"paused": ["main"]})  # type: ignore[misc]
+    orders.stand(ours, paused=None)
+    for pid in (one.pid, other.pid):
+        wait_until(lambda pid=pid: now(folder, pid, "stood") == {})  # type: ignore[misc]
+    orders.stand("another master", paused=["main"])
+    time.sleep(1)
+    assert now(folder, one.pid, "stood") == {}
+
+
+def leaders(folder: Folder, pids: list[int]) -> list[int]:
+    """Return who leads in this second or two."""
+    before = {pid: now(folder, pid, "led") for pid in pids}
+    time.sleep(2)
+    return [pid for pid in pids if now(folder, pid, "led") != before[pid]]
+
+
+def test_one_process_leads_and_another_one_when_it_was_killed(folder: Folder, start: Start) -> None:
+    running = [start() for _ in range(3)]
+    pids = [one.pid for one in running]
+    wait_until(lambda: any(now(folder, pid, "led") for pid in pids))
+    (leader,) = leaders(folder, pids)
+    os.kill(leader, signal.SIGKILL)
+    others = [pid for pid in pids if pid != leader]
+    wait_until(lambda: any(now(folder, pid, "led") for pid in others))
+    assert len(leaders(folder, others)) == 1
+
+
+def test_a_child_of_fork_neither_leads_nor_keeps_others_from_leading(folder: Folder, start: Start) -> None:
+    one = start()
+    wait_until(lambda: bool(now(folder, one.pid, "led")))
+    orders = Orders(folder.path)
+    child = int(orders.outcome(orders.ask(member(folder, one.pid).key, "fork"), WITHIN_SOME_BEATS))
+    try:
+        one.kill()
+        one.wait(ENDS_WITHIN)
+        other = start()
+        wait_until(lambda: bool(now(folder, other.pid, "led")))
+        assert len(folder.look().members) == 1
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def test_a_full_disk_stops_neither_the_beats_nor_the_end(folder: Folder, start: Start) -> None:
+    one = start()
+    wait_until(lambda: now(folder, one.pid, "lanes") is not None)
+    Orders(folder.path).ask(member(folder, one.pid).key, "fill the disk")
+    wait_until(lambda: member(folder, one.pid).silent_for > 1.5)
+    one.terminate()
+    _, said = one.communicate(timeout=ENDS_WITHIN)
+    assert one.returncode == 0
+    assert said.count("cannot tell the others of its pools") == 1, said
+    assert "could not say goodbye" in said
+    assert folder.look().counted["beats"] > 0
+
+
+def test_a_process_that_cannot_be_described_does_not_end_for_that(folder: Folder, start: Start) -> None:
+    one = start()
+    wait_until(lambda: now(folder, one.pid, "lanes") is not None)
+    orders = Orders(folder.path)
+    assert orders.outcome(orders.ask(member(folder, one.pid).key, "break"), WITHIN_SOME_BEATS) == "done"
+    wait_until(lambda: member(folder, one.pid).silent_for > 1.5)
+    one.terminate()
+    assert one.wait(ENDS_WITHIN) == 0, "its connections have to be closed, whatever the fleet is about"
+    assert folder.deaths() == []
+
+
+def test_a_folder_that_cannot_be_written_is_a_warning_and_no_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    before = threading.active_count()
+    one = Publisher(Folder(tmp_path / "file" / "fleet"), lambda: ({}, {"lanes": {}}), str, lambda orders: None)
+    one.join("worker", 1)
+    assert "cannot tell the others of its pools" in caplog.text
+    assert one.key == ""
+    assert threading.active_count() == before
+    one.leave()
+
+
+def test_who_never_joined_has_nothing_to_leave(folder: Folder) -> None:
+    Publisher(folder, lambda: ({}, {"lanes": {}}), str, lambda orders: None).leave()
+    assert not folder.path.exists()
+
+
+def test_who_does_not_lead_never_does(folder: Folder) -> None:
+    led: list[bool] = []
+    one = Publisher(folder, lambda: ({}, {"lanes": {}}), str, lambda orders: None)
+    one.lead = lambda: led.append(True)
+    one.join("command", leads=False)
+    wait_until(lambda: bool(folder.look().members and folder.look().members[0].now))
+    time.sleep(0.5)
+    one.leave()
+    assert led == []
+    assert not (folder.path / "leader").exists()
+
+
+def test_an_app_takes_part_and_what_its_requests_need_is_seen_by_all(pooling: Pooling) -> None:
+    publisher = pooling.publisher
+    assert publisher is not None
+    pooling.requests.note(3)
+    publisher.join("worker", 1)
+    try:
+        wait_until(lambda: bool(publisher.folder.look().members))
+        with contextlib.ExitStack() as stack:
+            connection = stack.enter_context(pooling.work.read())
+            connection.exec_driver_sql("SELECT 1")
+            wait_until(
+                lambda: any(one.now.get("holders") for one in publisher.folder.look().members)  # type: ignore[union-attr]
+            )
+            (one,) = publisher.folder.look().members
+            assert one.now["lanes"]["interactive"]["used"] == 1
+            (holder,) = one.now["holders"]
+            assert "test_publishing.py" in holder["place"]
+        assert publisher.folder.look().counted["requests"]["statements"] >= 3
+    finally:
+        publisher.leave()
+    assert publisher.folder.look().members == []
