@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import secrets
 from pathlib import Path
@@ -63,8 +64,9 @@ class ServiceSettings(BaseModel):
     @classmethod
     def _host_and_port(cls, value: str) -> str:
         host, _, port = value.rpartition(":")
-        if value != OFF and not (host and port.isdecimal()):
-            raise ValueError("is no address; write host:port, or off")
+        if value != OFF and not (port.isdecimal() and (host == "localhost" or _is_ip(host.strip("[]")))):
+            # By a name nobody could tell at which address a request came in.
+            raise ValueError("is no address; write an IP address or localhost and a port, as 127.0.0.1:8001, or off")
         return value
 
     @field_validator("secret_key")
@@ -140,6 +142,14 @@ def secret_key(settings: Settings) -> str:
         finally:
             draft.unlink()
     return path.read_text(encoding="ascii").strip()
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _line(problem: Any) -> str:

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +13,13 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
+from tests.serving import PROJECT, serving
 from webapp.bank import items
 from webapp.bank.items import Filters, Item
 from webapp.cli import poolproof
+from webapp.pooling.fleet import Folder
+from webapp.pooling.orders import Orders
+from webapp.pooling.publishing import master_of
 from webapp.pooling.work import Work
 
 RIVERS = b"#Q Which river is the longest?\n^ Nile\nA Rhine\nB Nile\n\n#Q Which one is cold?\n^ Both\nA One\n\n"
@@ -123,3 +131,24 @@ def test_a_file_that_cannot_be_read_is_one_error_and_the_others_go_on(
 
 def test_the_command_is_told_of_in_the_help(command: Callable[..., Result]) -> None:
     assert {"--format", "--category", "--dry-run"} <= set(re.findall(r"--[a-z-]+", command("--help").output))
+
+
+def test_an_import_waits_while_an_operator_has_paused_its_lane(tmp_path: Path) -> None:
+    folder, rivers = tmp_path / "instance", tmp_path / "rivers"
+    rivers.write_bytes(RIVERS)
+    with serving(f"sqlite:///{tmp_path / 'paused.sqlite'}", folder, POOLPROOF_WORKERS="1") as service:
+        meeting = folder / "fleet" / socket.gethostname()
+        orders = Orders(meeting)
+        master = master_of(service.process.pid)
+        orders.stand(master, paused=["background"])
+        command = [sys.executable, "-m", "webapp", "import", "--format", "opentriviaqa", str(rivers)]
+        importing = subprocess.Popen(command, cwd=PROJECT, env=service.environment, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 20
+        while not any(one.about["name"] == "import" for one in Folder(meeting).look().members):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(1.0)
+        is_waiting = importing.poll() is None
+        orders.stand(master, paused=[])
+        assert importing.wait(20) == 0
+    assert is_waiting

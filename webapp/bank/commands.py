@@ -12,7 +12,7 @@ import click
 from webapp.bank import imports
 from webapp.bank.formats.records import ByteStream, UnreadableError
 from webapp.bank.imports import DryRun, Format, Report, Store
-from webapp.pooling.extension import pooling_of_this_app
+from webapp.pooling.extension import pooling_of_this_app, taking_part
 
 
 class _Counted:
@@ -47,19 +47,21 @@ def import_items(files: tuple[str, ...], chosen: str | None, category: str | Non
     same. The exit status is 1 only when a file could not be read to its end.
     """
     formats = [_format_of(file, chosen) for file in files]
-    work = pooling_of_this_app().background
+    pooling = pooling_of_this_app()
+    work = pooling.background
     store: Store = DryRun(work.read) if dry_run else imports.into(work.transact)
     reports = [Report() for _ in files]
     failed = False
-    for file, file_format, report in zip(files, formats, reports, strict=True):
-        try:
-            _import_one(file, file_format, category, store, report)
-        except (OSError, UnreadableError) as error:
-            failed = True
-            reason = error.strerror if isinstance(error, OSError) else error
-            click.echo(f"Error: {file} could not be imported: {reason}", err=True)
-        for rejected in report.rejected:
-            click.echo(f"{file}:{rejected.line}: {rejected.reason}", err=True)
+    with taking_part(pooling, "import"):
+        for file, file_format, report in zip(files, formats, reports, strict=True):
+            try:
+                _import_one(file, file_format, category, store, report)
+            except (OSError, UnreadableError) as error:
+                failed = True
+                reason = error.strerror if isinstance(error, OSError) else error
+                click.echo(f"Error: {file} could not be imported: {reason}", err=True)
+            for rejected in report.rejected:
+                click.echo(f"{file}:{rejected.line}: {rejected.reason}", err=True)
     _summarise(files, reports, dry_run=dry_run)
     if failed:
         sys.exit(1)

@@ -61,7 +61,8 @@ def budget(view: View) -> tuple[list[Bar], int]:
     facts = view.server.facts
     budgeted = view.need.of_the_workers + view.need.of_the_others
     idle = view.open - view.used
-    others = facts.others if facts is not None else 0
+    # Other machines with the same account are others, too.
+    others = facts.others + max(0, len(view.server.processes) - view.open) if facts is not None else 0
     whole = facts.max_connections if facts is not None and facts.max_connections else max(budgeted, view.open)
     unopened = max(0, budgeted - view.open)
     parts = [

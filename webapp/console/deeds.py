@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -16,7 +15,6 @@ from webapp.pooling.budget import Fleet, need_of
 from webapp.pooling.clock import utc_now
 from webapp.pooling.orders import OrderError, Orders
 from webapp.pooling.publishing import master_name
-from webapp.pooling.settings import PoolSettings
 from webapp.pooling.work import Work
 
 OUTCOME_WITHIN = 1.5
@@ -158,7 +156,7 @@ def _resize(view: View, values: Mapping[str, str], fleet: Fleet) -> Wish:
     if lane not in LANES or not size.isdecimal() or not 1 <= int(size) <= LARGEST_POOL:
         raise InvalidInputError(f"A lane has 1 to {LARGEST_POOL} connections, and is one of: {', '.join(LANES)}.")
     name = "size" if lane == "interactive" else "background"
-    need = need_of(fleet, _present(view).model_copy(update={name: int(size)}))
+    need = need_of(fleet, view.settings.model_copy(update={name: int(size)}))
     facts = view.server.facts
     if facts is not None and facts.max_connections and need.at_most > facts.max_connections - facts.others:
         raise InvalidInputError(
@@ -171,12 +169,6 @@ def _resize(view: View, values: Mapping[str, str], fleet: Fleet) -> Wish:
         f"{need}. It lasts until the service starts anew. Connections above it are closed as they come back.",
         {"lane": lane, "size": size},
     )
-
-
-def _present(view: View) -> PoolSettings:
-    sizes: Mapping[str, Any] = view.standing.get("sizes", {})
-    changes = {"size": sizes.get("interactive"), "background": sizes.get("background")}
-    return view.settings.model_copy(update={name: value for name, value in changes.items() if value})
 
 
 def _pause(deed: str, values: Mapping[str, str]) -> Wish:

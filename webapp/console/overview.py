@@ -226,7 +226,8 @@ def _orders(view: View) -> Iterator[Sentence]:
         yield Sentence(Grade.LOOK, text, "Let it go on when the reason is over.", "workers")
     for lane, size in view.standing.get("sizes", {}).items():
         text = f"An operator has set the {lane} lane of each worker to {size} connections."
-        yield Sentence(Grade.LOOK, text, "It lasts until the service starts anew: set POOL_SIZE to keep it.", "workers")
+        variable = "POOL_SIZE" if lane == "interactive" else "POOL_BACKGROUND"
+        yield Sentence(Grade.LOOK, text, f"It lasts until the service starts anew: set {variable} to keep it.", "size")
 
 
 def _checks(view: View) -> Iterator[Sentence]:

@@ -162,13 +162,13 @@ class View:
         return plain.histogram(tree.get(what))
 
 
-def gather(folder: Folder, machine: str, fleet: Fleet, settings: PoolSettings, size: int | None) -> View:
-    """Read the fleet's files. `size` is what an operator has set for the interactive lane, if anything."""
+def gather(folder: Folder, machine: str, fleet: Fleet, settings: PoolSettings) -> View:
+    """Read the fleet's files; sizes are those that operators have set, where they have."""
     seen = folder.look()
-    orders = Orders(folder.path)
+    standing = Orders(folder.path).standing(master_name())
     processes = [_process(one) for one in seen.members]
     server = _server(observer.last_seen(folder.path))
-    present = settings.model_copy(update={"size": size}) if size else settings
+    present = as_set(settings, standing)
     return View(
         at=time.time(),
         machine=machine,
@@ -184,11 +184,18 @@ def gather(folder: Folder, machine: str, fleet: Fleet, settings: PoolSettings, s
         server=server,
         need=need_of(fleet, present),
         findings=examine(fleet, present, server.facts) if server.facts is not None else [],
-        settings=settings,
+        settings=present,
         events=diary.read(folder.path, EVENTS_SHOWN),
         deaths=folder.deaths(),
-        standing=orders.standing(master_name()),
+        standing=standing,
     )
+
+
+def as_set(settings: PoolSettings, standing: Tree) -> PoolSettings:
+    """Return the settings with the sizes that operators have set since."""
+    sizes = standing.get("sizes", {})
+    changes = {"size": sizes.get("interactive"), "background": sizes.get("background")}
+    return settings.model_copy(update={name: value for name, value in changes.items() if value})
 
 
 def _process(member: Member) -> ProcessView:

@@ -17,7 +17,6 @@ from webapp.console.overview import Sentence, sentences
 from webapp.console.view import View
 from webapp.errors import BusyError, ForbiddenError
 from webapp.pooling.extension import Pooling
-from webapp.pooling.publishing import master_name
 from webapp.pooling.shared import SharedRead
 
 HOUR, DAY = 3600, 24 * 3600
@@ -54,8 +53,7 @@ class Watching:
         """Return the fleet as it is; no connection is used."""
         folder = self._publisher.folder
         observer.watch(folder.path)
-        size = self._publisher.orders.standing(master_name()).get("sizes", {}).get("interactive")
-        return view.gather(folder, self._machine, self._pooling.fleet, self._pooling.settings, size)
+        return view.gather(folder, self._machine, self._pooling.fleet, self._pooling.settings)
 
     def show(self, seconds: int) -> Shown:
         """Return everything, with the past of the last hour or day."""

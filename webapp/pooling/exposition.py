@@ -8,7 +8,10 @@ from typing import Any
 from webapp.pooling import plain
 from webapp.pooling.fleet import Seen, Tree
 from webapp.pooling.metrics import Family, PoolState, families, histogram_family, of_requests
+from webapp.pooling.watch import Kind
 
+REASONS = ("age", "disposed", "idle", "invalidated", "lost", "surplus")
+"""Why connections are closed."""
 FASTEST, SLOWEST = -10, 5
 """Powers of two that are the edges of the durations of requests and commits: 1 ms to 32 s."""
 
@@ -38,8 +41,9 @@ def _pool_states(seen: Seen, keep: int) -> list[PoolState]:
                 idle_minimum=keep * len(lanes),
                 waiting=sum(lane["waiting"] for lane in lanes),
                 oldest_wait=max((lane["oldest"] for lane in lanes), default=0.0),
-                counted=plain.snapshot(counted),
-                holds=counted["holds"],
+                counted=plain.snapshot({**counted, "closed": {**dict.fromkeys(REASONS, 0), **counted["closed"]}}),
+                # From the start, so that a rate sees the first one.
+                holds={**dict.fromkeys(Kind, 0), **counted["holds"]},
             )
         )
     return states

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -104,6 +104,18 @@ def _publisher(folder: Path, lanes: Lanes, requests: RequestStatistics) -> Publi
 
     steering = Steering(lanes)
     return Publisher(Folder(folder), describe, steering.obey, steering.stand)
+
+
+@contextmanager
+def taking_part(pooling: Pooling, name: str) -> Iterator[None]:
+    """Let the fleet see this process under a name while the block runs: a command that works beside the workers."""
+    if pooling.publisher is not None:
+        pooling.publisher.join(name, leads=False)
+    try:
+        yield
+    finally:
+        if pooling.publisher is not None:
+            pooling.publisher.leave()
 
 
 def pooling_of_this_app() -> Pooling:

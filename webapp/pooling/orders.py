@@ -82,8 +82,12 @@ class Orders:
 
     def standing(self, master: str) -> Tree:
         """Return the standing orders of a master's workers; those of an earlier master are over."""
+        return self.in_force(lambda given: given == master)
+
+    def in_force(self, is_running: Callable[[str], bool]) -> Tree:
+        """Return the standing orders if the master whose operator gave them is still running."""
         found = read_whole(self._standing)
-        return dict(found["orders"]) if found is not None and found.get("master") == master else {}
+        return dict(found["orders"]) if found is not None and is_running(str(found.get("master"))) else {}
 
 
 def _outcome(order: Tree, obey: Callable[[Tree], str]) -> str:

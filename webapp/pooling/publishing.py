@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import os
+import shutil
 import time
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 
 from webapp.pooling import diary, events
 from webapp.pooling.background import BackgroundThread
@@ -20,6 +23,7 @@ log = logging.getLogger(__name__)
 BEAT = 0.4
 """Seconds between two words of a process."""
 LEADS_EVERY = 1.0
+FORGOTTEN_AFTER = 24 * 3600.0
 
 Describe = Callable[[], tuple[Tree, Tree]]
 """Returns what a process has counted, and what it is doing now: `now["lanes"]` by name."""
@@ -56,9 +60,13 @@ class Publisher:
             log.warning("This process cannot tell the others of its pools, in %s: %s", self.folder.path, error)
             return
         events.note("start", f"{_called(self._seat)} has started.")
+        if leads:
+            forget_old_folders(self.folder.path)
         if not leads:
             self.lead = _do_nothing
             self._led_at = float("inf")
+        # Before anything is borrowed: what is paused does not even begin. Also in a command, which has another parent.
+        self._stand(self.orders.in_force(is_running))
         self._thread.wake()
 
     def leave(self) -> None:
@@ -96,7 +104,7 @@ class Publisher:
         self._strip.note(now["lanes"], counted)
         self._say(seat, counted, {**now, "strip": self._strip.tree()})
         self._write_diary()
-        self._stand(self.orders.standing(seat.about["master"]))
+        self._stand(self.orders.in_force(is_running))
         self.orders.carry_out(seat.key, self._obey)
         if time.monotonic() - self._led_at >= LEADS_EVERY:
             self._led_at = time.monotonic()
@@ -138,6 +146,20 @@ def leave_all() -> None:
     """Say goodbye for this process."""
     for publisher in list(_all):
         publisher.leave()
+
+
+def forget_old_folders(own: Path) -> None:
+    """Remove the folders of machines that have said nothing for a day: each new container has another name."""
+    for folder in own.parent.iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            if folder != own and max(path.stat().st_mtime for path in folder.iterdir()) < time.time() - FORGOTTEN_AFTER:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_running(master: str) -> bool:
+    """Say whether the process with this name, as `master_of` gives it, lives."""
+    pid = master.partition("-")[0]
+    return pid.isdecimal() and master_of(int(pid)) == master and Path(f"/proc/{pid}").exists()
 
 
 def master_of(pid: int) -> str:

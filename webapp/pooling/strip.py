@@ -12,6 +12,8 @@ from webapp.pooling.fleet import Tree
 SECONDS = 120
 """How far the strip reaches back."""
 MINUTE = 60.0
+INTERACTIVE = "interactive"
+NOTHING: Tree = {"borrows": 0, "uses": {"total": 0.0}, "waits": {"total": 0.0}}
 
 COLUMNS = ("used", "idle", "waiting", "oldest", "turned_away", "requests")
 """What each second of the strip says; the last two are how many in that second."""
@@ -19,7 +21,7 @@ COLUMNS = ("used", "idle", "waiting", "oldest", "turned_away", "requests")
 
 @dataclass(frozen=True)
 class _Sums:
-    """Counters at one moment, summed over the lanes."""
+    """Counters at one moment: of the lane that requests use, and of all what was turned away."""
 
     at: float
     borrows: int
@@ -33,13 +35,14 @@ class _Sums:
 
     @classmethod
     def of(cls, counted: Tree, at: float) -> _Sums:
-        lanes, commits = counted.get("lanes", {}).values(), counted.get("commits", {}).values()
+        lanes, commits = counted.get("lanes", {}), counted.get("commits", {}).values()
+        requests = lanes.get(INTERACTIVE, NOTHING)
         return cls(
             at,
-            borrows=sum(one["borrows"] for one in lanes),
-            busy=sum(one["uses"]["total"] for one in lanes),
-            waited=sum(one["waits"]["total"] for one in lanes),
-            turned_away=sum(one["timeouts"] + one["shed"] + one["refused"] for one in lanes),
+            borrows=requests["borrows"],
+            busy=requests["uses"]["total"],
+            waited=requests["waits"]["total"],
+            turned_away=sum(one["timeouts"] + one["shed"] + one["refused"] for one in lanes.values()),
             requests=counted.get("requests", {}).get("count", 0),
             statements=counted.get("requests", {}).get("statements", 0),
             batches=sum(sum(one["batches"]) for one in commits),

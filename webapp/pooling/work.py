@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -67,12 +67,14 @@ class Work:
         after the deadline.
         """
         for lost in range(TRIES - 1):
+            taken: Any = None
             try:
                 with self.transaction() as connection:
+                    taken = connection.connection.dbapi_connection
                     return deed(connection)
             except DBAPIError as error:
                 may_repeat = driver.is_contention(error) or (idempotent and driver.is_lost(error))
-                if not may_repeat or deadlines.remaining() == 0:
+                if not may_repeat or deadlines.remaining() == 0 or getattr(taken, "is_condemned", False):
                     raise
             time.sleep(FIRST_PAUSE * 2**lost * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
         with self.transaction() as connection:
