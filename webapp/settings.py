@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -41,6 +42,10 @@ class ServiceSettings(BaseModel):
     """Another address to listen on; only there /console, /metrics and the pools are shown. `off`: nowhere."""
     console_read_only: bool = False
     """The console shows everything and changes nothing."""
+    otlp_endpoint: str | None = None
+    """Where an OpenTelemetry collector takes metrics, e.g. http://127.0.0.1:4318/v1/metrics."""
+    otlp_seconds: float = Field(15.0, gt=0, le=3600)
+    """How often it gets them."""
     workers: int = Field(2, ge=1, le=64)
     threads: int = Field(8, ge=1, le=256)
     background_processes: int = Field(1, ge=0, le=64)
@@ -65,6 +70,13 @@ class ServiceSettings(BaseModel):
         host, _, port = value.rpartition(":")
         if value != OFF and not (host and port.isdecimal()):
             raise ValueError("is no address; write host:port, or off")
+        return value
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _with_http(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"https?://[^/]", value):
+            raise ValueError("is no address; write http://host:4318/v1/metrics, or https://…")
         return value
 
     @field_validator("secret_key")
