@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import socket
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 from flask import Flask
 from sqlalchemy import make_url
@@ -29,12 +32,13 @@ from webapp.extensions import csrf, db, migrate
 from webapp.pooling import extension as pooling
 from webapp.pooling.budget import Fleet
 from webapp.pooling.engine import engine_options
+from webapp.pooling.fleet import Folder
 from webapp.quizzes import api as quizzes_api
 from webapp.quizzes import pages as quizzes_pages
 from webapp.quizzes.shelf import Shelf
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
-from webapp.settings import HOME, OFF, ServiceSettings, Settings, load_settings, secret_key
+from webapp.settings import HOME, OFF, ServiceSettings, Settings, SettingsError, load_settings, secret_key
 from webapp.web import context, files, health, logs, openapi, problems, rendering, security, shortcuts
 from webapp.web.context import Application
 from webapp.web.shortcuts import Shortcuts
@@ -110,8 +114,27 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
         app.config["SECRET_KEY"],
         app.config["ATTEMPT_SECONDS"],
     )
-    watching = Watching(layer, socket.gethostname(), is_read_only=service.console_read_only)
+    machine = socket.gethostname()
+    push = _push(service, meet_in, settings.pool.keep, machine)
+    watching = Watching(layer, machine, is_read_only=service.console_read_only, tick=push and push.tick)
     app.extensions |= {"shelf": playing.shelf, "playing": playing, "kept_pages": KeptPages(), "watching": watching}
+    app.extensions["otlp"] = push
+
+
+def _push(service: ServiceSettings, fleet: Path, keep: int, machine: str) -> Any:
+    """Return what sends the fleet's metrics to a collector; None where none is set, and then nothing is imported."""
+    if service.otlp_endpoint is None:
+        return None
+    try:
+        otlp = import_module("webapp.console.otlp")
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("opentelemetry"):
+            raise
+        raise SettingsError(
+            "POOLPROOF_OTLP_ENDPOINT needs OpenTelemetry's SDK and its exporter: "
+            "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http (the extra `otlp`), or unset it."
+        ) from error
+    return otlp.Push(service.otlp_endpoint, service.otlp_seconds, Folder(fleet), keep, machine)
 
 
 def _register_features(app: Flask) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -42,6 +43,10 @@ class ServiceSettings(BaseModel):
     """Another address to listen on; only there /console, /metrics and the pools are shown. `off`: nowhere."""
     console_read_only: bool = False
     """The console shows everything and changes nothing."""
+    otlp_endpoint: str | None = None
+    """Where an OpenTelemetry collector takes metrics, e.g. http://127.0.0.1:4318/v1/metrics."""
+    otlp_seconds: float = Field(15.0, gt=0, le=3600)
+    """How often it gets them."""
     workers: int = Field(2, ge=1, le=64)
     threads: int = Field(8, ge=1, le=256)
     background_processes: int = Field(1, ge=0, le=64)
@@ -67,6 +72,13 @@ class ServiceSettings(BaseModel):
         if value != OFF and not (port.isdecimal() and (host == "localhost" or _is_ip(host.strip("[]")))):
             # By a name nobody could tell at which address a request came in.
             raise ValueError("is no address; write an IP address or localhost and a port, as 127.0.0.1:8001, or off")
+        return value
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _with_http(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"https?://[^/]", value):
+            raise ValueError("is no address; write http://host:4318/v1/metrics, or https://…")
         return value
 
     @field_validator("secret_key")

@@ -10,7 +10,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,12 @@ MARKS = 60
 class Observer:
     """What the leader of a fleet does, about once a second."""
 
-    def __init__(self, folder: Folder, console: Work, machine: str) -> None:
-        """Ask on the console lane; nothing is asked yet."""
+    def __init__(self, folder: Folder, console: Work, machine: str, tick: Callable[[], None] | None = None) -> None:
+        """Ask on the console lane; nothing is asked yet. `tick` is called each time, and must not take long."""
         self._folder = folder
         self._console = console
         self._machine = machine
+        self._tick = tick
         self._looked_at = -OTHERWISE_EVERY
         self._slow_at = -SLOW_EVERY
         self._kept: dict[str, float] = {}
@@ -50,6 +51,9 @@ class Observer:
 
     def lead(self) -> None:
         """Ask the server if it is time, and keep the minutes that have ended."""
+        if self._tick is not None:
+            # First: whatever is wrong with the database is worth to be seen elsewhere.
+            self._tick()
         now = time.monotonic()
         every = 0.0 if is_watched(self._folder.path) else OTHERWISE_EVERY
         if now - self._looked_at >= every:

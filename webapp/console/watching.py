@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -38,15 +38,17 @@ class Shown:
 class Watching:
     """The console of one app; asks the database on the console lane only."""
 
-    def __init__(self, pooling: Pooling, machine: str, *, is_read_only: bool) -> None:
-        """Ask nothing yet."""
+    def __init__(
+        self, pooling: Pooling, machine: str, *, is_read_only: bool, tick: Callable[[], None] | None = None
+    ) -> None:
+        """Ask nothing yet. `tick` is called about once a second in one process of the fleet."""
         if pooling.publisher is None:
             raise ValueError("A console needs a folder in which the fleet meets.")
         self.is_read_only = is_read_only
         self._pooling = pooling
         self._machine = machine
         self._publisher = pooling.publisher
-        self._publisher.lead = observer.Observer(self._publisher.folder, pooling.console, machine).lead
+        self._publisher.lead = observer.Observer(self._publisher.folder, pooling.console, machine, tick).lead
         self._past = {seconds: SharedRead(partial(self._read_past, seconds), PAST_GOOD_FOR) for seconds in (HOUR, DAY)}
 
     def view(self) -> View:

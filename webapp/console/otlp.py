@@ -1,0 +1,200 @@
+"""The fleet's numbers for an OpenTelemetry collector, by OpenTelemetry's own SDK; imported only where one is set.
+
+The numbers are counted already and summed over processes, dead ones too, so there is nothing to
+record: the SDK's data are made from the same metrics that /metrics shows.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    DataT,
+    Gauge,
+    Histogram,
+    HistogramDataPoint,
+    Metric,
+    MetricExportResult,
+    MetricsData,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+    Sum,
+)
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from webapp.pooling import events
+from webapp.pooling.background import BackgroundThread
+from webapp.pooling.exposition import fleet_families
+from webapp.pooling.fleet import Folder, read_whole, write_whole
+from webapp.pooling.metrics import POOL_NAME, Family
+
+LONGEST = 10.0
+"""Seconds that the collector is tried, a try with its repetitions."""
+REST = 3600.0
+CUMULATIVE = AggregationTemporality.CUMULATIVE
+
+Attributes = dict[str, str | int]
+
+NAMES = {
+    "db_client_connection_count": ("db.client.connection.count", "{connection}"),
+    "db_client_connection_max": ("db.client.connection.max", "{connection}"),
+    "db_client_connection_idle_max": ("db.client.connection.idle.max", "{connection}"),
+    "db_client_connection_idle_min": ("db.client.connection.idle.min", "{connection}"),
+    "db_client_connection_pending_requests": ("db.client.connection.pending_requests", "{request}"),
+    "db_client_connection_timeouts_total": ("db.client.connection.timeouts", "{timeout}"),
+    "db_client_connection_create_time_seconds": ("db.client.connection.create_time", "s"),
+    "db_client_connection_wait_time_seconds": ("db.client.connection.wait_time", "s"),
+    "db_client_connection_use_time_seconds": ("db.client.connection.use_time", "s"),
+    "http_server_request_duration_seconds": ("http.server.request.duration", "s"),
+    "poolproof_pool_shed_total": ("poolproof.pool.shed", "{request}"),
+    "poolproof_pool_refused_total": ("poolproof.pool.refused", "{request}"),
+    "poolproof_pool_oldest_wait_seconds": ("poolproof.pool.oldest_wait", "s"),
+    "poolproof_pool_closed_total": ("poolproof.pool.closed", "{connection}"),
+    "poolproof_pool_holds_total": ("poolproof.pool.holds", "{connection}"),
+    "poolproof_processes": ("poolproof.processes", "{process}"),
+    "poolproof_requests_total": ("poolproof.requests", "{request}"),
+    "poolproof_request_statements_total": ("poolproof.request.statements", "{statement}"),
+    "poolproof_group_commit_entries": ("poolproof.group_commit.entries", "{entry}"),
+    "poolproof_group_commit_seconds": ("poolproof.group_commit.duration", "s"),
+    "poolproof_group_commit_refused_total": ("poolproof.group_commit.refused", "{entry}"),
+    "poolproof_group_commit_waiting": ("poolproof.group_commit.waiting", "{entry}"),
+}
+"""OpenTelemetry's names with their units, by Prometheus's."""
+
+LABELS = {
+    POOL_NAME: "db.client.connection.pool.name",
+    "db_client_connection_state": "db.client.connection.state",
+    "http_request_method": "http.request.method",
+    "http_response_status_code": "http.response.status_code",
+    "http_route": "http.route",
+}
+STATUS, ROUTE = LABELS["http_response_status_code"], LABELS["http_route"]
+SERVER_ERROR = 500
+
+
+class Push:
+    """Sends a fleet's numbers to a collector, every so many seconds, by a thread of its own."""
+
+    def __init__(self, endpoint: str, seconds: float, folder: Folder, keep: int, machine: str) -> None:
+        """Send nothing and start nothing yet; `keep` is how many idle connections each pool keeps."""
+        self._endpoint = endpoint
+        self._seconds = seconds
+        self._folder = folder
+        self._keep = keep
+        self._machine = machine
+        self._pushed_at = -math.inf
+        self._is_due = False
+        self._is_taken = True
+        self._thread = BackgroundThread("poolproof-otlp", self._push)
+        self._send: Callable[[MetricsData], MetricExportResult] | None = None
+        self._resource: Resource | None = None
+
+    def tick(self) -> None:
+        """Let the thread send when it is time; for the leader of the fleet, who never waits for a collector."""
+        now = time.monotonic()
+        if now - self._pushed_at >= self._seconds:
+            self._pushed_at = now
+            self._is_due = True
+            self._thread.wake()
+
+    def stop(self) -> bool:
+        """Let the thread end; say whether it did soon."""
+        return self._thread.stop()
+
+    def data(self, resource: Resource) -> MetricsData:
+        """Return the fleet's numbers at this moment."""
+        families = fleet_families(self._folder.look(), self._keep)
+        since, now = self._counting_since(), time.time_ns()
+        metrics = [_metric(family, since, now) for family in families if family.samples]
+        scope = ScopeMetrics(InstrumentationScope("poolproof"), metrics, "")
+        return MetricsData([ResourceMetrics(resource, [scope], "")])
+
+    def _push(self) -> float:
+        # A thread that was woken before it had begun would send twice.
+        if self._is_due:
+            self._is_due = False
+            if self._send is None or self._resource is None:
+                # Not before: a connection is no good after a fork.
+                self._send = OTLPMetricExporter(self._endpoint, timeout=min(LONGEST, self._seconds)).export
+                self._resource = Resource.create({"service.name": "poolproof", "host.name": self._machine})
+            is_taken = self._send(self.data(self._resource)) is MetricExportResult.SUCCESS
+            if is_taken != self._is_taken:
+                takes = "takes the metrics again" if is_taken else "does not take the metrics; it is tried again"
+                events.note("otlp", f"The OpenTelemetry collector {takes}.")
+            self._is_taken = is_taken
+        return REST
+
+    def _counting_since(self) -> int:
+        # The same whoever leads: another beginning would mean that the counters began anew. It ends with the folder
+        # in which the counters are.
+        path = self._folder.path / "counting.json"
+        found = read_whole(path)
+        if found is None or not isinstance(found.get("since"), int):
+            found = {"since": time.time_ns()}
+            write_whole(path, found)
+        since: int = found["since"]
+        return since
+
+
+def _metric(family: Family, since: int, now: int) -> Metric:
+    name, unit = NAMES[family.name]
+    return Metric(name, family.meaning, unit, _data(name, family, since, now))
+
+
+def _data(name: str, family: Family, since: int, now: int) -> DataT:
+    if family.kind == "histogram":
+        return Histogram(list(_histograms(family, since, now)), CUMULATIVE)
+    points = [
+        NumberDataPoint(_attributes(labels), since, now, value)
+        for _, labels, value in family.samples
+        # A pool without a limit has none to tell.
+        if math.isfinite(value)
+    ]
+    if family.kind == "counter":
+        return Sum(points, CUMULATIVE, is_monotonic=True)
+    if name.startswith("db."):
+        # The conventions have an UpDownCounter for each of them.
+        return Sum(points, CUMULATIVE, is_monotonic=False)
+    return Gauge(points)
+
+
+def _histograms(family: Family, since: int, now: int) -> Iterable[HistogramDataPoint]:
+    found: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
+    for suffix, labels, value in family.samples:
+        series = tuple((label, text) for label, text in labels.items() if label != "le")
+        found.setdefault(series, {})[labels.get("le", suffix)] = value
+    for series, values in found.items():
+        total, count = values.pop("_sum"), values.pop("_count")
+        edges = [float(edge) for edge in values]
+        below = [int(value) for value in values.values()]
+        yield HistogramDataPoint(
+            attributes=_attributes(dict(series)),
+            start_time_unix_nano=since,
+            time_unix_nano=now,
+            count=int(count),
+            sum=total,
+            # Each bucket for itself; Prometheus adds those below.
+            bucket_counts=[here - before for here, before in zip(below, [0, *below[:-1]], strict=True)],
+            explicit_bounds=edges[:-1],
+            # Nobody has noted them, and the protocol lets them out.
+            min=None,  # type: ignore[arg-type]
+            max=None,  # type: ignore[arg-type]
+        )
+
+
+def _attributes(labels: dict[str, str]) -> Attributes:
+    attributes: Attributes = {LABELS.get(label, label): text for label, text in labels.items()}
+    if STATUS in attributes:
+        attributes[STATUS] = status = int(attributes[STATUS])
+        if status >= SERVER_ERROR:
+            attributes["error.type"] = str(status)
+    if attributes.get(ROUTE) == "unmatched":
+        # The conventions have a route only where one was found.
+        del attributes[ROUTE]
+    return attributes
