@@ -104,7 +104,8 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
     header = "X-Request-Timeout" if settings.poolproof.trusted_proxies else None
     service = settings.poolproof
     fleet = Fleet(service.workers, service.threads, service.background_processes)
-    meet_in = service.instance / "fleet" / socket.gethostname()
+    is_watched = service.console_bind != OFF or service.otlp_endpoint is not None
+    meet_in = service.instance / "fleet" / socket.gethostname() if is_watched else None
     layer = pooling.init_app(app, engine, settings.pool, fleet, deadline_header=header, fleet_folder=meet_in)
     playing = Playing(
         Shelf(layer.work.read),
@@ -116,14 +117,15 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
     )
     machine = socket.gethostname()
     push = _push(service, meet_in, settings.pool.keep, machine)
-    watching = Watching(layer, machine, is_read_only=service.console_read_only, tick=push and push.tick)
-    app.extensions |= {"shelf": playing.shelf, "playing": playing, "kept_pages": KeptPages(), "watching": watching}
-    app.extensions["otlp"] = push
+    read_only, tick = service.console_read_only, push.tick if push is not None else None
+    watching = Watching(layer, machine, is_read_only=read_only, tick=tick) if is_watched else None
+    app.extensions |= {"shelf": playing.shelf, "playing": playing, "kept_pages": KeptPages()}
+    app.extensions |= {"watching": watching, "otlp": push}
 
 
-def _push(service: ServiceSettings, fleet: Path, keep: int, machine: str) -> Any:
+def _push(service: ServiceSettings, fleet: Path | None, keep: int, machine: str) -> Any:
     """Return what sends the fleet's metrics to a collector; None where none is set, and then nothing is imported."""
-    if service.otlp_endpoint is None:
+    if service.otlp_endpoint is None or fleet is None:
         return None
     try:
         otlp = import_module("webapp.console.otlp")

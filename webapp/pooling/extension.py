@@ -62,7 +62,7 @@ def init_app(
     where the processes of this machine tell each other what they do.
     """
     lanes = open_lanes(engine, settings)
-    requests = RequestStatistics()
+    requests = RequestStatistics(is_timing=settings.statistics)
     pooling = Pooling(
         settings,
         fleet,

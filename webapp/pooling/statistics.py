@@ -75,10 +75,11 @@ Route = tuple[str, str, int]
 class RequestStatistics:
     """How many statements requests needed, and how long which of them took."""
 
-    def __init__(self) -> None:
-        """Begin at nothing."""
+    def __init__(self, *, is_timing: bool = True) -> None:
+        """Begin at nothing; without `is_timing` only statements are counted."""
         self._lock = threading.RLock()
         _all.add(self)
+        self._is_timing = is_timing
         self.requests = 0
         self.statements = 0
         self.most = 0
@@ -93,6 +94,8 @@ class RequestStatistics:
 
     def answered(self, method: str, rule: str, status: int, seconds: float) -> None:
         """Count an answer; `rule` is the route's, never a path, and names are few."""
+        if not self._is_timing:
+            return
         route = (method, rule, status)
         with self._lock:
             if (found := self._routes.get(route)) is None:
