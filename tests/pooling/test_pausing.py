@@ -110,6 +110,24 @@ def test_after_the_pause_a_wait_has_its_time_out_again(pool: FairQueuePool) -> N
                 one.result().close()
 
 
+@pytest.mark.parametrize("moment", [0.9, 0.99, 1.0, 1.01, 1.1])
+def test_the_time_out_counts_from_the_end_of_the_pause_whenever_that_is(pool: FairQueuePool, moment: float) -> None:
+    pool.pause()
+    with ThreadPoolExecutor(3) as threads:
+        # The places are taken by two who keep them for half of a time-out; the third must wait for these.
+        waiting = [threads.submit(borrow_for, pool, TIMEOUT / 2) for _ in range(3)]
+        time.sleep(4 * TIMEOUT * moment)
+        pool.pause(is_paused=False)
+        for one in waiting:
+            one.result(timeout=5)
+
+
+def borrow_for(pool: FairQueuePool, seconds: float) -> None:
+    connection = pool.connect()
+    time.sleep(seconds)
+    connection.close()
+
+
 def test_pausing_twice_is_pausing_once(pool: FairQueuePool) -> None:
     for _ in range(2):
         pool.pause()

@@ -64,8 +64,7 @@ class FairQueuePool(QueuePool):
         self.statistics = statistics
         self.describe_holders: Callable[[], str] = str
         self._total = self._closing = 0
-        self._idle: deque[ConnectionPoolEntry] = deque()
-        self._returned: deque[ConnectionPoolEntry] = deque()
+        self._idle, self._returned = deque[ConnectionPoolEntry](), deque[ConnectionPoolEntry]()
         self._lock = threading.Lock()
 
     def _do_get(self) -> ConnectionPoolEntry:
@@ -161,6 +160,7 @@ class FairQueuePool(QueuePool):
     def pause(self, *, is_paused: bool = True) -> None:
         """Lend nothing until it is told to go on; whoever waits goes on waiting, idle connections are closed."""
         self.is_paused = is_paused
+        self._line.pause(is_paused=is_paused)
         self.resize(self._size)
 
     def size(self) -> int:
@@ -263,7 +263,7 @@ class FairQueuePool(QueuePool):
         try:
             step = self._line.shedding.interval if self._line.shedding is not None else math.inf
             longest = deadlines.at_most(self._timeout)
-            waiter.wait(longest, step, lambda: self._in_line(self._line.look_for_stall), lambda: self.is_paused)
+            waiter.wait(longest, step, lambda: self._in_line(self._line.look_for_stall), self._line.counts_from)
         except BaseException:
             # Ctrl-C or the like while waiting: what was granted in the same moment goes to the next.
             self._in_line(self._line.leave, waiter)

@@ -48,8 +48,8 @@ class Waiter:
         self.turned_away = True
         self._signal.release()
 
-    def wait(self, longest: float, step: float, look: Callable[[], None], again: Callable[[], bool]) -> None:
-        """Wait until granted or turned away, `longest` seconds at most, and as long anew while `again` says so.
+    def wait(self, longest: float, step: float, look: Callable[[], None], counts_from: Callable[[], float]) -> None:
+        """Wait until granted or turned away, `longest` seconds at most; they count anew from when `counts_from` says.
 
         Every `step` seconds, look around.
         """
@@ -60,18 +60,31 @@ class Waiter:
                 return
             if time.monotonic() < ends_at:
                 look()
-            elif again():
-                ends_at += longest
+            else:
+                ends_at = max(ends_at, counts_from() + longest)
 
 
 class Line:
-    """The waiters of a pool, in order. Every method but `oldest_wait` needs the pool's lock."""
+    """The waiters of a pool, in order. Every method needs the pool's lock unless it says that it does not."""
 
     def __init__(self, most: int | None, shedding: CoDel | None) -> None:
         """Let at most `most` wait at once (None: any number); `shedding` says whose wait has been too long."""
         self.most = most
         self.shedding = shedding
         self.waiting: deque[Waiter] = deque()
+        self._goes_on_since = -math.inf
+        """When the last pause ended, on the monotonic clock; in the future while one lasts."""
+
+    def pause(self, *, is_paused: bool) -> None:
+        """Note that nothing is lent from now on, or again; needs no lock."""
+        if is_paused:
+            self._goes_on_since = math.inf
+        elif self._goes_on_since == math.inf:
+            self._goes_on_since = time.monotonic()
+
+    def counts_from(self) -> float:
+        """Return from when a time-out counts: nobody could be served in a pause. Needs no lock."""
+        return min(self._goes_on_since, time.monotonic())
 
     def is_full(self) -> bool:
         """Say whether nobody more may wait."""
@@ -117,7 +130,7 @@ class Line:
                 self.waiting.popleft().turn_away()
 
     def oldest_wait(self) -> float:
-        """Return how long the first has waited, in seconds; 0.0 when nobody waits."""
+        """Return how long the first has waited, in seconds; 0.0 when nobody waits. Needs no lock."""
         try:
             return time.monotonic() - self.waiting[0].since
         except IndexError:
