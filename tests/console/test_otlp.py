@@ -152,7 +152,8 @@ def test_a_collector_gets_opentelemetrys_names_with_units_values_and_attributes(
     assert values(metrics["db.client.connection.pending_requests"].sum.data_points) == {(POOL,): 4}
     assert values(metrics["db.client.connection.timeouts"].sum.data_points) == {(POOL,): 2}
     assert metrics["db.client.connection.timeouts"].sum.is_monotonic
-    assert values(metrics["poolproof.pool.closed"].sum.data_points) == {(POOL, ("reason", "age")): 2}
+    closed = values(metrics["poolproof.pool.closed"].sum.data_points)
+    assert (closed[(POOL, ("reason", "age"))], closed[(POOL, ("reason", "lost"))]) == (2, 0)
     assert values(metrics["poolproof.pool.oldest_wait"].gauge.data_points) == {(POOL,): 0.25}
     assert values(metrics["poolproof.processes"].gauge.data_points) == {(("kind", "worker"),): 2}
     assert values(metrics["poolproof.requests"].sum.data_points) == {(): 6}

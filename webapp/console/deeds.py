@@ -101,7 +101,8 @@ def _end_record(connection: Connection, number: int, outcome: str) -> None:
 def _carry_out(orders: Orders, wished: Wish) -> str:
     values = wished.values
     if wished.deed in {"end", "drain"}:
-        details = {"connection": int(values["connection"])} if wished.deed == "end" else {}
+        is_end = wished.deed == "end"
+        details = {"connection": int(values["connection"]), "since": float(values["since"])} if is_end else {}
         name = orders.ask(values["process"], wished.deed, **details)
         said = orders.outcome(name, OUTCOME_WITHIN)
         return said or f"The process has been asked, and has not answered within {OUTCOME_WITHIN:g} s."
@@ -127,13 +128,14 @@ def _process(view: View, values: Mapping[str, str]) -> ProcessView:
 def _end(view: View, values: Mapping[str, str]) -> Wish:
     process = _process(view, values)
     for one in view.holders:
-        if one.process.key == process.key and str(one.id) == values.get("connection"):
+        is_the_one = one.process.key == process.key and str(one.id) == values.get("connection")
+        if is_the_one and values.get("since", f"{one.since:.6f}") == f"{one.since:.6f}":
             return Wish(
                 "end",
                 f"End connection {one.id} of {process.label}, held by {one.name}?",
                 "Its transaction is rolled back, the request that holds it gets an error, and its place is free for "
                 "the next.",
-                {"process": process.key, "connection": str(one.id)},
+                {"process": process.key, "connection": str(one.id), "since": f"{one.since:.6f}"},
             )
     raise NotFoundError("That connection is back in its pool already.")
 

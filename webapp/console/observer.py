@@ -6,6 +6,7 @@ server is away or all have been restarted since. It also keeps the fleet's minut
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -118,10 +119,12 @@ def is_watched(folder: Path) -> bool:
 
 def watch(folder: Path) -> None:
     """Let the leader know that somebody looks at the console."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "watched"
-    path.touch()
-    os.utime(path)
+    # Where nothing can be written there is no leader either who would have to know.
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        os.utime(path)
 
 
 def last_seen(folder: Path) -> Tree:

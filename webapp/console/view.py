@@ -90,6 +90,8 @@ class HolderView:
 
     process: ProcessView
     id: int
+    since: float
+    """On the machine's monotonic clock; tells this hold from the next one of the same connection."""
     lane: str
     name: str
     seconds: float

@@ -109,6 +109,7 @@ def _holder(hold: Hold) -> Tree:
     running = hold.running(now)
     tree: dict[str, Any] = {
         "id": connection_id(hold),
+        "since": hold.since,
         "lane": hold.holds.name,
         "name": hold.request.name or hold.thread.name,
         "seconds": round(hold.seconds, 3),
