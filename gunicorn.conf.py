@@ -17,7 +17,7 @@ wsgi_app = "wsgi:app"
 # gthread, whose threads need not wait for a commit.
 worker_class = Worker
 bind = [_settings.bind]
-if _settings.console_bind not in {"off", _settings.bind}:
+if _settings.console_bind != "off":
     # For operators: what is served there is not served on the public address.
     bind.append(_settings.console_bind)
 workers = _settings.workers

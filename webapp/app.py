@@ -89,8 +89,7 @@ def _configuration(settings: Settings) -> dict[str, object]:
 
 def _console_port(service: ServiceSettings) -> str:
     """Return the port on which nobody but operators comes in; "" where there is none."""
-    port = service.console_bind.rpartition(":")[2]
-    return port if service.console_bind != OFF and port != service.bind.rpartition(":")[2] else ""
+    return service.console_bind.rpartition(":")[2] if service.console_bind != OFF else ""
 
 
 def _bind_extensions(app: Flask, settings: Settings) -> None:

@@ -74,6 +74,15 @@ class ServiceSettings(BaseModel):
             raise ValueError("is no address; write an IP address or localhost and a port, as 127.0.0.1:8001, or off")
         return value
 
+    @model_validator(mode="after")
+    def _not_for_the_public(self) -> Self:
+        if self.console_bind.rpartition(":")[2] == self.bind.rpartition(":")[2]:
+            raise ValueError(
+                f"POOLPROOF_CONSOLE_BIND is {self.console_bind} and POOLPROOF_BIND is {self.bind}: the console must not "
+                "be on the public address. Give it another port."
+            )
+        return self
+
     @field_validator("otlp_endpoint")
     @classmethod
     def _with_http(cls, value: str | None) -> str | None:
