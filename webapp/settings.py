@@ -78,8 +78,8 @@ class ServiceSettings(BaseModel):
     def _not_for_the_public(self) -> Self:
         if self.console_bind.rpartition(":")[2] == self.bind.rpartition(":")[2]:
             raise ValueError(
-                f"POOLPROOF_CONSOLE_BIND is {self.console_bind} and POOLPROOF_BIND is {self.bind}: the console must not "
-                "be on the public address. Give it another port."
+                f"POOLPROOF_CONSOLE_BIND is {self.console_bind} and POOLPROOF_BIND is {self.bind}: the console must "
+                "not be on the public address. Give it another port."
             )
         return self
 
