@@ -53,7 +53,7 @@ def post_worker_init(worker: Any) -> None:
     """Take part in the fleet; keep the garbage collector from what stays for ever: it would look at it all the time."""
     from webapp.pooling.hooks import post_worker_init as take_part
 
-    take_part(worker.age)
+    take_part(worker.age, worker.tpool)
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

@@ -27,7 +27,7 @@ def lane(**changes: Any) -> LaneView:
 def worker(number: int, **changes: Any) -> ProcessView:
     usual = ProcessView(
         f"{number}-1", "worker", number, 4000 + number, NOW - 60, 0.2, is_ours=True, lanes=[lane()], rows=[],
-        turned_away=0, spent={},
+        turned_away=0, queued=0, stuck_for=0.0, spent={},
     )  # fmt: skip
     return replace(usual, **changes)
 
@@ -98,6 +98,10 @@ def test_a_database_that_is_away_comes_first_and_is_timed() -> None:
         (
             {"processes": [worker(1, lanes=[lane(used=8, idle=0, waiting=5, oldest=1.2)]), worker(2)]},
             "Worker 1: 5 requests wait for a connection, the first for 1.2 s.",
+        ),
+        (
+            {"processes": [worker(1, queued=9, stuck_for=3.2), worker(2)]},
+            "Worker 1: no thread has been free for 3.2 s, and 9 requests wait for one.",
         ),
         (
             {"processes": [worker(1, turned_away=7), worker(2)]},

@@ -136,13 +136,14 @@ def test_a_hold_that_nobody_has_any_more_is_an_event_with_its_line(running: Flee
 def test_the_page_answers_within_a_second_while_every_request_thread_holds_a_connection(running: Fleet) -> None:
     asking = [
         threading.Thread(target=lambda: httpx.get(f"{running.address}/wrong/lingers?seconds=3", timeout=60))
-        for _ in range(WORKERS * THREADS * 2)
+        for _ in range(WORKERS * THREADS * 3)
     ]
     for one in asking:
         one.start()
     eventually(lambda: running.data()["budget"]["used"] >= WORKERS * THREADS)
     took = [seconds_for_the_page(running) for _ in range(5)]
     eventually(lambda: "connections have been held for up to" in running.operator.get("/console").text)
+    eventually(lambda: "no thread has been free for" in running.operator.get("/console").text)
     for one in asking:
         one.join()
     assert max(took) < 1

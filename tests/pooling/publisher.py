@@ -67,7 +67,7 @@ def main() -> None:
     Life(Path(sys.argv[1]))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
-        publishing.join_all("worker", 3)
+        publishing.join_all("worker", 3, dict)
         print("joined", flush=True)  # noqa: T201
         time.sleep(60)
     finally:

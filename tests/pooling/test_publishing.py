@@ -136,6 +136,7 @@ def leaders(folder: Folder, pids: list[int]) -> list[int]:
 def test_one_process_leads_and_another_one_when_it_was_killed(folder: Folder, start: Start) -> None:
     running = [start() for _ in range(3)]
     pids = [one.pid for one in running]
+    wait_until(lambda: all(now(folder, pid, "led") is not None for pid in pids))
     wait_until(lambda: any(now(folder, pid, "led") for pid in pids))
     (leader,) = leaders(folder, pids)
     os.kill(leader, signal.SIGKILL)

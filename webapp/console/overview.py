@@ -17,6 +17,7 @@ from webapp.pooling.budget import Level
 from webapp.pooling.watch import REMEDIES, Kind
 
 NEARLY_FULL = 0.9
+STUCK_AFTER = 1.0
 LONG = 5.0
 """Seconds of a wait or hold that are worth an alarm."""
 HOUR = 3600.0
@@ -138,6 +139,15 @@ def _processes(view: View) -> Iterator[Sentence]:
 
 def _waiting(view: View) -> Iterator[Sentence]:
     for one in view.processes:
+        if one.stuck_for > STUCK_AFTER:
+            wait = f"{one.queued} request{'s wait' if one.queued > 1 else ' waits'}"
+            yield Sentence(
+                Grade.BAD,
+                f"{one.label.capitalize()}: no thread has been free for {_span(one.stuck_for)}, and {wait} for one.",
+                f"All of them are busy with something that takes long{_most_common(view, one.key)}. See who holds "
+                "connections, and what the server says of those.",
+                "holders",
+            )
         if one.waiting:
             requests = f"{one.waiting} request{'s wait' if one.waiting > 1 else ' waits'}"
             for_whom = _most_common(view, one.key)

@@ -55,6 +55,10 @@ class ProcessView:
     rows: Sequence[Sequence[float]]
     turned_away: int
     """In the seconds of `rows`."""
+    queued: int
+    """Requests that wait for a thread."""
+    stuck_for: float
+    """Seconds for which no thread has been free for them."""
     spent: Tree
     """Borrows and busy seconds lately, and in how many seconds; empty in the first moments."""
 
@@ -214,6 +218,8 @@ def _process(member: Member) -> ProcessView:
         lanes=[LaneView(name, **lane) for name, lane in now.get("lanes", {}).items()],
         rows=rows,
         turned_away=int(sum(row[4] for row in rows)),
+        queued=now.get("threads", {}).get("queued", 0),
+        stuck_for=now.get("threads", {}).get("stuck_for", 0.0),
         spent=now.get("strip", {}).get("spent", {}),
     )
 

@@ -6,13 +6,27 @@ master has imported is not loaded anew by a reload (HUP).
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from webapp.pooling import groupcommit, keeper, publishing
 from webapp.pooling.engine import close_connections
+from webapp.pooling.fleet import Tree
 
 
-def post_worker_init(number: int) -> None:
-    """Let the fleet know of this worker, the so-maniest that its master has started."""
-    publishing.join_all("worker", number)
+class Threads(Protocol):
+    """What the fleet wants to know of a worker's request threads."""
+
+    def queued(self) -> int: ...  # noqa: D102
+    def stuck_for(self) -> float: ...  # noqa: D102
+
+
+def post_worker_init(number: int, threads: Threads) -> None:
+    """Let the fleet know of this worker, the so-maniest that its master has started, and of who waits for a thread."""
+
+    def now() -> Tree:
+        return {"threads": {"queued": threads.queued(), "stuck_for": round(threads.stuck_for(), 3)}}
+
+    publishing.join_all("worker", number, now)
 
 
 def worker_exit() -> None:

@@ -38,6 +38,8 @@ class Publisher:
         """Take no part yet. `obey` carries out an order, `stand` makes the standing orders true."""
         self.folder = folder
         self.orders = Orders(folder.path)
+        self.more: Callable[[], Tree] = dict
+        """Adds to what this process says it is doing now."""
         self.lead: Callable[[], None] = _do_nothing
         """Called about once a second in one process of the fleet."""
         self._describe = describe
@@ -102,7 +104,7 @@ class Publisher:
         counted, now = self._describe()
         self._counted = counted
         self._strip.note(now["lanes"], counted)
-        self._say(seat, counted, {**now, "strip": self._strip.tree()})
+        self._say(seat, counted, {**now, **self.more(), "strip": self._strip.tree()})
         self._write_diary()
         self._stand(self.orders.in_force(is_running))
         self.orders.carry_out(seat.key, self._obey)
@@ -136,9 +138,10 @@ class Publisher:
 _all: weakref.WeakSet[Publisher] = weakref.WeakSet()
 
 
-def join_all(name: str, number: int) -> None:
-    """Let this process take part in its fleet."""
+def join_all(name: str, number: int, more: Callable[[], Tree]) -> None:
+    """Let this process take part in its fleet; `more` adds to what it is doing now."""
     for publisher in list(_all):
+        publisher.more = more
         publisher.join(name, number)
 
 

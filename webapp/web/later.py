@@ -7,12 +7,11 @@ answer depends on a commit lets its thread go; who has committed sends the answe
 main loop as the thread would have done. And where all of such a request has come, no thread visits it at
 all: the main loop reads it in passing, since nothing about it can wait.
 
-This module is loaded by Gunicorn's master and imports nothing of ours.
+This module is loaded by Gunicorn's master and imports nothing of ours but the threads.
 """
 
 from __future__ import annotations
 
-import logging
 import re
 import socket
 import threading
@@ -20,12 +19,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
-from queue import SimpleQueue
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
-log = logging.getLogger(__name__)
+from webapp.web.threads import RequestThreads
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -91,41 +89,6 @@ class _Done:
 
     def cancelled(self) -> bool:
         return False
-
-
-class RequestThreads:
-    """So many threads that take deeds from one queue: what Gunicorn needs of an executor, without a future for each."""
-
-    def __init__(self, threads: int, name: str = "request") -> None:
-        """Start them as they are needed."""
-        self._most = threads
-        self._name = name
-        self._deeds: SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]] | None] = SimpleQueue()
-        self._threads: list[threading.Thread] = []
-
-    def submit(self, deed: Callable[..., None], *arguments: Any) -> None:
-        """Have a thread do `deed`."""
-        self._deeds.put((deed, arguments))
-        if len(self._threads) < self._most:
-            number = len(self._threads)
-            thread = threading.Thread(target=self._work, name=f"{self._name}-{number}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def shutdown(self, *, wait: bool) -> None:
-        """Let the threads end when the queue is empty."""
-        for _ in self._threads:
-            self._deeds.put(None)
-        if wait:
-            for thread in self._threads:
-                thread.join()
-
-    def _work(self) -> None:
-        while (deed := self._deeds.get()) is not None:
-            try:
-                deed[0](*deed[1])
-            except Exception:
-                log.exception("A request thread met with an error and goes on")
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
