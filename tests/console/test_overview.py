@@ -20,7 +20,9 @@ FACTS = ServerFacts("mysql", "9.7", wait_timeout=28800, max_connections=151, max
 
 
 def lane(**changes: Any) -> LaneView:
-    usual = LaneView("interactive", used=1, idle=3, size=8, most=8, waiting=0, oldest=0, is_slow=False, is_paused=False)
+    usual = LaneView(
+        "interactive", used=1, idle=3, size=8, most=8, waiting=0, oldest=0, held=0, is_slow=False, is_paused=False
+    )
     return replace(usual, **changes)
 
 
@@ -60,7 +62,7 @@ def first(view: View) -> Sentence:
 
 
 def test_a_calm_fleet_is_well_and_its_numbers_are_said() -> None:
-    found = said(fleet(), Needs(rate=40, hold=0.08, open_most=18))
+    found = said(fleet(), Needs(rate=40, busy=3.2, open_most=18))
     assert grade_of(found) is Grade.WELL
     texts = " ".join(one.text for one in found)
     assert "Connections: 2 in use, 8 open of 22, at most 18 in the last hour." in texts

@@ -122,3 +122,13 @@ def test_a_process_without_lanes_has_rows_too() -> None:
     one = Strip()
     one.note({}, {})
     assert one.tree()["rows"] == []
+
+
+def test_what_is_still_out_is_busy_too(process: Counting) -> None:
+    process.live(10, per_beat=0)
+    for beat in range(1, 51):
+        # Two connections, taken when this began and still out.
+        process.live(0.4, per_beat=0, used=2, held=2 * 0.4 * beat)
+    spent = process.strip.tree()["spent"]
+    assert spent["borrows"] == 0
+    assert spent["busy"] == pytest.approx(2 * 20, abs=2)

@@ -19,16 +19,16 @@ class Needs:
 
     rate: float = 0.0
     """Borrows a second."""
-    hold: float = 0.0
-    """Seconds that each lasts, in the mean."""
+    busy: float = 0.0
+    """Connections that are busy, in the mean; those that are still out are among them."""
     open_most: int | None = None
     turned_away: int = 0
     """In the last hour."""
 
     @property
-    def busy(self) -> float:
-        """Connections that are busy, in the mean."""
-        return self.rate * self.hold
+    def hold(self) -> float:
+        """Seconds that each lasts, in the mean; 0.0 where none was borrowed."""
+        return self.busy / self.rate if self.rate else 0.0
 
 
 def needs_of(processes: Sequence[ProcessView], hour: Sequence[Minute]) -> Needs:
@@ -38,7 +38,7 @@ def needs_of(processes: Sequence[ProcessView], hour: Sequence[Minute]) -> Needs:
     busy = sum(one["busy"] / one["seconds"] for one in spent)
     return Needs(
         rate,
-        busy / rate if rate else 0.0,
+        busy,
         max((minute.open_most for minute in hour), default=None),
         sum(minute.turned_away for minute in hour),
     )

@@ -24,6 +24,8 @@ HOUR = 3600.0
 RECENT_EVENT = 120.0
 MOST_ALIKE = 5
 """Places where connections are held wrongly that are named one by one."""
+IDLE = 0.05
+"""Connections busy in the mean that are not worth a number."""
 BACKLOG = 200
 """Entries that wait for their commit."""
 
@@ -260,7 +262,7 @@ def _connections(view: View, needs: Needs) -> Sentence:
 
 
 def _need(view: View, needs: Needs) -> Sentence:
-    if needs.rate == 0:
+    if needs.rate == 0 and needs.busy < IDLE:
         return Sentence(Grade.WELL, "Nobody has borrowed a connection in the last minute.", part="size")
     of = view.need.interactive * max(1, len(view.workers))
     text = f"Needs {needs.busy:.1f} of {of}: {needs.rate:.1f} borrows a second, {needs.hold * 1000:.1f} ms each."

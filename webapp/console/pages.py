@@ -56,7 +56,7 @@ def data() -> dict[str, Any]:
         "grade": grade_of(shown.sentences).name.lower(),
         "sentences": [{**asdict(one), "grade": one.grade.name.lower()} for one in shown.sentences],
         "budget": {"at_most": view.need.at_most, "sum": str(view.need), "used": view.used, "open": view.open},
-        "needs": {**asdict(shown.needs), "busy": shown.needs.busy},
+        "needs": {**asdict(shown.needs), "hold": shown.needs.hold},
         "processes": [asdict(one) for one in view.processes],
         "holders": [{**asdict(one), "process": one.process.key} for one in view.holders],
         "waiters": view.waiters,

@@ -35,6 +35,8 @@ class LaneView:
     most: int | None
     waiting: int
     oldest: float
+    held: float
+    """Seconds for which those in use have been held, summed."""
     is_slow: bool
     is_paused: bool
 

@@ -99,6 +99,7 @@ def _lane(lane: Lane, pool: FairQueuePool) -> Tree:
         "most": most if most != float("inf") else None,
         "waiting": pool.waiting(),
         "oldest": round(pool.oldest_wait(), 3),
+        "held": round(sum(hold.seconds for hold in lane.watch.holds.live()), 3),
         "is_slow": pool._line.shedding is not None and pool._line.shedding.slow,
         "is_paused": lane.is_paused(),
     }

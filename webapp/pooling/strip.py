@@ -34,13 +34,14 @@ class _Sums:
     entries: int
 
     @classmethod
-    def of(cls, counted: Tree, at: float) -> _Sums:
+    def of(cls, counted: Tree, held: float, at: float) -> _Sums:
+        """Sum up; `held` is for how long what is out just now has been held: between two moments it is busy, too."""
         lanes, commits = counted.get("lanes", {}), counted.get("commits", {}).values()
         requests = lanes.get(INTERACTIVE, NOTHING)
         return cls(
             at,
             borrows=requests["borrows"],
-            busy=requests["uses"]["total"],
+            busy=requests["uses"]["total"] + held,
             waited=requests["waits"]["total"],
             turned_away=sum(one["timeouts"] + one["shed"] + one["refused"] for one in lanes.values()),
             requests=counted.get("requests", {}).get("count", 0),
@@ -65,7 +66,7 @@ class Strip:
     def note(self, lanes: dict[str, Tree], counted: Tree) -> None:
         """Look at a process's present state; some times a second."""
         now = time.monotonic()
-        sums = _Sums.of(counted, now)
+        sums = _Sums.of(counted, lanes.get(INTERACTIVE, {}).get("held", 0.0), now)
         used = sum(one["used"] for one in lanes.values())
         idle = sum(one["idle"] for one in lanes.values())
         waiting = sum(one["waiting"] for one in lanes.values())
