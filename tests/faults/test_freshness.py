@@ -172,8 +172,9 @@ def test_storms_of_kills_cost_at_most_the_request_that_was_hit(server: Server, e
             # Whom it names may have gone by itself; then MySQL has been seen to end the killer's next connection.
             with suppress(pymysql.err.MySQLError):
                 for (number,) in server.execute(chosen):
-                    server.execute(f"KILL {number}")
+                    # Counted first: it may take effect although its answer is lost.
                     kills += 1
+                    server.execute(f"KILL {number}")
             time.sleep(0.02)
 
     killer = threading.Thread(target=kill_at_random)
