@@ -177,20 +177,24 @@ def test_storms_of_kills_cost_at_most_the_request_that_was_hit(server: Server, e
                     server.execute(f"KILL {number}")
             time.sleep(0.02)
 
+    # SQLAlchemy's own questions at an engine's very first connect, cut off, end in an error that is no DBAPIError.
+    identities(engine)
     killer = threading.Thread(target=kill_at_random)
     killer.start()
     failed = served = others = 0
     end = time.monotonic() + 3
-    while time.monotonic() < end:
-        try:
-            with engine.connect() as connection:
-                identity(connection)
-            served += 1
-        except DBAPIError as error:
-            failed += driver.is_away(error)
-            others += not driver.is_away(error)
-    done.set()
-    killer.join()
+    try:
+        while time.monotonic() < end:
+            try:
+                with engine.connect() as connection:
+                    identity(connection)
+                served += 1
+            except DBAPIError as error:
+                failed += driver.is_away(error)
+                others += not driver.is_away(error)
+    finally:
+        done.set()
+        killer.join()
     assert kills > 10
     assert others == 0
     assert failed <= kills
