@@ -10,11 +10,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 import click
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.lab import load, proof, report
 from webapp.lab.browser import BrokenAnswerError, Browser
@@ -134,7 +135,8 @@ class _Watched:
         self.asked.append(int(connection.execute(text("SHOW GLOBAL STATUS LIKE 'Questions'")).one()[1]))
 
     def seen(self) -> Server | None:
-        if len(self.asked) < 2:  # noqa: PLR2004 - before and after
+        # Before and after; a server that was restarted meanwhile has counted from zero.
+        if len(self.asked) != 2 or self.asked[1] < self.asked[0]:  # noqa: PLR2004
             return None
         return Server(self.peak, self.asked[1] - self.asked[0] - self.own - 1)
 
@@ -148,12 +150,16 @@ def _watching_the_database() -> Iterator[_Watched]:
         yield watched
         return
 
+    def ask(question: Callable[[Connection], None]) -> None:
+        # A server that is away is what the push may be about; then it is asked again later.
+        with suppress(SQLAlchemyError), work.read() as connection:
+            question(connection)
+
     def look() -> None:
-        with work.read() as connection:
-            watched.count(connection)
-            while not done.wait(LOOKS_EVERY):
-                watched.look(connection)
-            watched.count(connection)
+        ask(watched.count)
+        while not done.wait(LOOKS_EVERY):
+            ask(watched.look)
+        ask(watched.count)
 
     thread = threading.Thread(target=look)
     thread.start()
