@@ -104,6 +104,22 @@ def test_json_is_known_by_its_name(command: Callable[..., Result], work: Work, t
     assert [item.right for item in bank(work)] == [(0, 1)]
 
 
+def test_gift_is_known_by_its_name(command: Callable[..., Result], work: Work, tmp_path: Path) -> None:
+    path = tmp_path / "mine.gift"
+    path.write_text("$CATEGORY: Water\n\nIs it wet? {T}\n\nWhy? {}\n")
+    result = command(path)
+    assert counts(result, "mine.gift") == [2, 1, 0, 0, 1]
+    assert result.stderr == f"{path}:5: An essay is not supported; true/false, single and multiple choice are.\n"
+    assert [(item.stem, item.category) for item in bank(work)] == [("Is it wet?", "Water")]
+
+
+def test_aiken_is_imported_by_its_format(command: Callable[..., Result], work: Work, tmp_path: Path) -> None:
+    path = tmp_path / "mine.txt"
+    path.write_text("Is it wet?\nA. Yes\nB. No\nANSWER: A\n")
+    assert counts(command("--format", "aiken", "--category", "Water", path), "mine.txt") == [1, 1, 0, 0, 0]
+    assert [(item.choices, item.category) for item in bank(work)] == [(("Yes", "No"), "Water")]
+
+
 def test_standard_input_is_a_file_too(command: Callable[..., Result], work: Work) -> None:
     result = command("--format", "opentriviaqa", "-", input=LAKES)
     assert result.exit_code == 0

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.bank.anything import drafts
 from tests.make import item_draft
 from webapp.bank.formats import own_json
 from webapp.bank.formats.own_json import dump, parse
 from webapp.bank.formats.records import Accepted, Record, Rejected, UnreadableError
-from webapp.bank.items import TRUE_AND_FALSE, ItemDraft
+from webapp.bank.items import ItemDraft
 
 GOOD = {"kind": "single", "stem": "Why?", "choices": ["One", "Two"], "right": [1]}
 
@@ -20,31 +21,6 @@ GOOD = {"kind": "single", "stem": "Why?", "choices": ["One", "Two"], "right": [1
 def records(document: Any, category: str | None = None) -> list[Record]:
     raw = document if isinstance(document, bytes) else json.dumps(document).encode()
     return list(parse(io.BytesIO(raw), category))
-
-
-def texts(longest: int, shortest: int = 1) -> st.SearchStrategy[str]:
-    characters = st.characters(exclude_categories=["Cs", "Cc"])
-    return st.text(characters, min_size=shortest, max_size=longest).filter(lambda text: text == text.strip())
-
-
-@st.composite
-def drafts(draw: st.DrawFn) -> ItemDraft:
-    kind = draw(st.sampled_from(["single", "multiple", "true_false"]))
-    choices = draw(st.lists(texts(20), min_size=2, max_size=20, unique=True).map(tuple))
-    if kind == "true_false":
-        choices = TRUE_AND_FALSE
-    many = len(choices) if kind == "multiple" else 1
-    right = draw(st.sets(st.integers(0, len(choices) - 1), min_size=1, max_size=many).map(sorted))
-    named = {name: draw(st.none() | texts(30)) for name in ("category", "source", "licence")}
-    return ItemDraft(
-        kind=kind,
-        stem=draw(texts(100)),
-        choices=choices,
-        right=tuple(right),
-        explanation=draw(texts(50, 0)),
-        difficulty=draw(st.sampled_from([None, "easy", "medium", "hard"])),
-        **named,
-    )
 
 
 @given(st.lists(drafts(), max_size=5))

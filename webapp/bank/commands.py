@@ -36,7 +36,7 @@ class _Counted:
 @click.command("import")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
-    "--format", "chosen", type=click.Choice([one.value for one in Format]), help="Default: by the name, .json."
+    "--format", "chosen", type=click.Choice([one.value for one in Format]), help="Default: by the name, .json or .gift."
 )
 @click.option("--category", help="Category of the items. Default for OpenTriviaQA: the file's name.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen and keep nothing.")
@@ -90,9 +90,11 @@ def _opened(file: str) -> Iterator[ByteStream]:
 def _format_of(file: str, chosen: str | None) -> Format:
     if chosen is not None:
         return Format(chosen)
-    if file.endswith(".json"):
-        return Format.JSON
-    raise click.UsageError(f"The name of {file} does not tell its format; say --format opentriviaqa or --format json.")
+    for ending in (Format.JSON, Format.GIFT):
+        if file.endswith(f".{ending}"):
+            return ending
+    choices = " or ".join(f"--format {one}" for one in Format)
+    raise click.UsageError(f"The name of {file} does not tell its format; say {choices}.")
 
 
 def _summarise(files: Sequence[str], reports: Sequence[Report], *, dry_run: bool) -> None:

@@ -12,7 +12,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from webapp.bank import bulk
-from webapp.bank.formats import opentriviaqa, own_json
+from webapp.bank.formats import aiken, gift, opentriviaqa, own_json
 from webapp.bank.formats.records import Accepted, ByteStream, Record, Rejected
 from webapp.bank.items import ItemDraft, column_values
 
@@ -22,6 +22,8 @@ class Format(StrEnum):
 
     OPENTRIVIAQA = "opentriviaqa"
     JSON = "json"
+    GIFT = "gift"
+    AIKEN = "aiken"
 
 
 @dataclass
@@ -58,9 +60,13 @@ def parse(file_format: Format, stream: ByteStream, category: str | None) -> Iter
     Raises:
         UnreadableError: when the file as a whole is not of the format.
     """
-    if file_format is Format.OPENTRIVIAQA:
-        return opentriviaqa.parse(stream, category)
-    return own_json.parse(stream, category)
+    parsers = {
+        Format.OPENTRIVIAQA: opentriviaqa.parse,
+        Format.JSON: own_json.parse,
+        Format.GIFT: gift.parse,
+        Format.AIKEN: aiken.parse,
+    }
+    return parsers[file_format](stream, category)
 
 
 def into(transact: Transact) -> Store:

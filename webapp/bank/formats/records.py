@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from webapp.bank.items import ItemDraft, problems_of, trimmed
 
@@ -40,6 +41,9 @@ class Rejected:
 
 Record = Accepted | Rejected
 
+Refuse = Callable[[ItemDraft, str], None]
+"""Told, while a format is written, of an item that it cannot hold, and why."""
+
 
 class UnreadableError(Exception):
     """The file as a whole is not of the format; the text says what was found instead."""
@@ -51,3 +55,16 @@ def judged(line: int, draft: ItemDraft, *, repaired: bool = False) -> Record:
     if wrong := problems_of(draft):
         return Rejected(line, " ".join(f"{field}: {reason}" for field, reason in wrong))
     return Accepted(line, draft, repaired)
+
+
+def with_plain_breaks(draft: ItemDraft) -> ItemDraft:
+    """Return the draft with LF for every line break; text formats cannot tell CRLF and CR from it."""
+    texts: dict[str, Any] = {name: _plain(value) for name in _TEXTS if (value := getattr(draft, name)) is not None}
+    return replace(draft, choices=tuple(map(_plain, draft.choices)), **texts)
+
+
+_TEXTS = ("stem", "explanation", "category", "source", "licence")
+
+
+def _plain(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,0 +1,119 @@
+"""Any item that the bank can hold, and any file that somebody may import."""
+
+from __future__ import annotations
+
+import io
+import tracemalloc
+from collections.abc import Iterator
+from typing import Protocol
+
+from hypothesis import strategies as st
+
+from webapp.bank.formats.records import Accepted, ByteStream, Record, UnreadableError
+from webapp.bank.items import TRUE_AND_FALSE, ItemDraft, problems_of
+
+CATEGORIES = ["Birds", "top", "top/Birds", "$course$/top/Birds", "Sea//Fish", "Air/Birds", "a\nb"]
+SPECIAL = [*"\n\r\t\\:#={}~%[]()/->'\"<>&;,@+AB.T1 n\u00a0\u2028\ufeff", "[html]", "%50%", "//", "\\n", "-->", "]]>"]
+
+
+class Parse(Protocol):
+    """A format's parser."""
+
+    def __call__(self, stream: ByteStream, category: str | None = None, /) -> Iterator[Record]:
+        """Yield a file's records."""
+
+
+def texts(longest: int, shortest: int = 1) -> st.SearchStrategy[str]:
+    pieces = st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from(SPECIAL)
+    joined = st.lists(pieces, min_size=shortest, max_size=longest).map("".join)
+    return joined.map(str.strip).filter(lambda text: shortest <= len(text) <= longest)
+
+
+@st.composite
+def drafts(draw: st.DrawFn) -> ItemDraft:
+    kind = draw(st.sampled_from(["single", "multiple", "true_false"]))
+    choices = draw(st.lists(texts(20), min_size=2, max_size=20, unique=True).map(tuple))
+    if kind == "true_false":
+        choices = TRUE_AND_FALSE
+    many = len(choices) if kind == "multiple" else 1
+    right = draw(st.sets(st.integers(0, len(choices) - 1), min_size=1, max_size=many).map(sorted))
+    draft = ItemDraft(
+        kind=kind,
+        stem=draw(texts(60)),
+        choices=choices,
+        right=tuple(right),
+        explanation=draw(texts(40, 0)),
+        category=draw(st.none() | texts(30) | st.sampled_from(CATEGORIES)),
+        difficulty=draw(st.sampled_from([None, "easy", "medium", "hard"])),
+        source=draw(st.none() | texts(30)),
+        licence=draw(st.none() | texts(30)),
+    )
+    assert problems_of(draft) == []
+    return draft
+
+
+def files(valid: bytes) -> st.SearchStrategy[bytes]:
+    """Any bytes, and `valid` with pieces of it cut, doubled, moved or overwritten."""
+    spot = st.integers(0, len(valid))
+    noise = st.binary(max_size=8) | st.sampled_from([b"\r", b"\n\n", b'"', b"<", b"{", b"}", b"\\", b"\xff", b"\x00"])
+
+    def mutated(edits: list[tuple[int, int, bytes]]) -> bytes:
+        content = valid
+        for one, other, new in edits:
+            start, end = sorted((one, other))
+            content = content[:start] + new + content[end:]
+        return content
+
+    return st.binary(max_size=400) | st.lists(st.tuples(spot, spot, noise), max_size=4).map(mutated)
+
+
+def read(parse: Parse, content: bytes | str, category: str | None = None) -> list[Record]:
+    raw = content if isinstance(content, bytes) else content.encode()
+    return list(parse(io.BytesIO(raw), category))
+
+
+def only_draft(parse: Parse, content: bytes | str) -> ItemDraft:
+    (record,) = read(parse, content)
+    assert isinstance(record, Accepted), record
+    return record.draft
+
+
+def is_read_or_refused(parse: Parse, content: bytes) -> bool:
+    """Say whether every record of a file has a line in it and is an item or has a reason."""
+    try:
+        found = read(parse, content)
+    except UnreadableError as error:
+        return bool(str(error))
+    return all(
+        record.line >= 1 and (not problems_of(record.draft) if isinstance(record, Accepted) else bool(record.reason))
+        for record in found
+    )
+
+
+def peak_of(parse: Parse, content: bytes) -> int:
+    """Return the bytes of memory that reading a file takes beside the file."""
+    stream = io.BytesIO(content)
+    tracemalloc.start()
+    try:
+        for _ in parse(stream):
+            pass
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+class Endless:
+    """A file without an end; `taken` are the bytes read of it."""
+
+    def __init__(self, piece: bytes, before: bytes = b"") -> None:
+        self.taken = 0
+        self._before = before
+        self._piece = piece
+
+    def read(self, size: int, /) -> bytes:
+        content, self._before = (self._before + self._piece * (size // len(self._piece) + 1))[:size], b""
+        self.taken += len(content)
+        return content
+
+    def readline(self, size: int, /) -> bytes:
+        raise AssertionError("a line may have any length")

@@ -1,0 +1,39 @@
+"""What an item has and a foreign format has no place for, as a comment of ours: JSON on one line of ASCII."""
+
+from __future__ import annotations
+
+import json
+
+from webapp.bank.items import ItemDraft
+
+MARK = "poolproof:"
+"""A comment that begins with it is ours."""
+
+_NAMES = ("category", "difficulty", "source", "licence")
+
+
+def written(draft: ItemDraft, *, with_category: bool) -> str | None:
+    """Return the comment's text, or None when there is nothing to tell."""
+    names = _NAMES if with_category else _NAMES[1:]
+    values = {name: value for name in names if (value := getattr(draft, name)) is not None}
+    return f"{MARK} {json.dumps(values)}" if values else None
+
+
+def read(comment: str) -> dict[str, str] | None:
+    """Return the fields that a comment tells; None when it is somebody else's comment.
+
+    Raises:
+        ValueError: when it is ours and has been broken.
+    """
+    text = comment.strip()
+    if not text.startswith(MARK):
+        return None
+    try:
+        values = json.loads(text.removeprefix(MARK))
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
+        raise ValueError(f"The comment that begins with {MARK} is not as we write it.")
+    if unknown := sorted(values.keys() - set(_NAMES)):
+        raise ValueError(f"The comment that begins with {MARK} tells of {unknown[0]!r}, which is no field of an item.")
+    return values

@@ -1,0 +1,89 @@
+"""HTML reduced to the text that a reader would see; our items are plain text."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+LONGEST_HTML = 64 * 1024
+"""Characters: html.parser takes quadratic time for some malformed texts."""
+
+_BREAKING = {"address", "blockquote", "br", "dd", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr"}
+_BREAKING |= {"li", "ol", "p", "pre", "table", "tr", "ul"}
+_HIDDEN = {"script", "style"}
+# Without its height x² would be x2: another answer.
+_HEIGHTS = {
+    "sup": str.maketrans("0123456789+-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻"),
+    "sub": str.maketrans("0123456789+-−", "₀₁₂₃₄₅₆₇₈₉₊₋₋"),
+}
+_BLANKS = re.compile(r"[ \t\r\n\f]+")
+
+
+class BrokenHtmlError(ValueError):
+    """The text is no HTML that could be read; the message says why."""
+
+
+class _Text(HTMLParser):
+    """Collects what is seen, line by line."""
+
+    def __init__(self, *, keep_breaks: bool) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self._line = ""
+        self._open: list[str] = []
+        self._keep_breaks = keep_breaks
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in _BREAKING:
+            self.end_line()
+        if tag == "img":
+            self.handle_data(dict(attrs).get("alt") or "")
+        if tag in {"pre", *_HIDDEN, *_HEIGHTS}:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in _BREAKING:
+            self.end_line()
+        if tag in {"td", "th"}:
+            self._line += " "
+        if self._open and self._open[-1] == tag:
+            self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if _HIDDEN.intersection(self._open):
+            return
+        if self._open and self._open[-1] in _HEIGHTS:
+            data = data.translate(_HEIGHTS[self._open[-1]])
+        if not self._keep_breaks and "pre" not in self._open:
+            self._line += _BLANKS.sub(" ", data) if self._line else _BLANKS.sub(" ", data).lstrip()
+            return
+        first, *others = data.replace("\r\n", "\n").split("\n")
+        self._line += first
+        for other in others:
+            self.lines.append(self._line.rstrip())
+            self._line = other
+
+    def end_line(self) -> None:
+        if self._line.strip():
+            self.lines.append(self._line.rstrip())
+        self._line = ""
+
+
+def text_of(html: str, *, keep_breaks: bool = False) -> str:
+    """Return the text of a piece of HTML: blocks are lines, of an image its alt text is left.
+
+    `keep_breaks` is for texts whose line breaks are seen, as in Moodle's auto-format.
+
+    Raises:
+        BrokenHtmlError: when it has more than `LONGEST_HTML` characters or cannot be read.
+    """
+    if len(html) > LONGEST_HTML:
+        raise BrokenHtmlError(f"A text has more than {LONGEST_HTML} characters of HTML.")
+    parser = _Text(keep_breaks=keep_breaks)
+    try:
+        parser.feed(html)
+        parser.close()
+    except AssertionError as error:  # as html.parser says it of declarations
+        raise BrokenHtmlError(f"A text is no HTML that can be read ({error}).") from error
+    parser.end_line()
+    return "\n".join(parser.lines).strip()
