@@ -168,3 +168,44 @@ def test_an_import_waits_while_an_operator_has_paused_its_lane(tmp_path: Path) -
         orders.stand(master, paused=[])
         assert importing.wait(20) == 0
     assert is_waiting
+
+
+@pytest.fixture
+def export(app: Flask) -> Callable[..., Result]:
+    """Run `poolproof export` with these arguments."""
+    return lambda *arguments: app.test_cli_runner().invoke(poolproof(lambda: app), ["export", *map(str, arguments)])
+
+
+@pytest.mark.parametrize("file_format", ["json", "gift", "aiken"])
+def test_what_was_exported_is_known_when_it_is_imported_again(
+    command: Callable[..., Result], export: Callable[..., Result], rivers: Path, tmp_path: Path, file_format: str
+) -> None:
+    assert command("--format", "opentriviaqa", rivers).exit_code == 0
+    file = tmp_path / "out"
+    done = export("--format", file_format, file)
+    assert done.exit_code == 0, done.output
+    assert "1 items written." in done.stderr
+    assert re.search(r"out +1 +0 +1 +0 +0$", command("--format", file_format, file).output, re.MULTILINE)
+
+
+def test_an_export_may_be_of_one_category_and_go_to_standard_output(
+    command: Callable[..., Result], export: Callable[..., Result], rivers: Path, lakes: Path
+) -> None:
+    command("--format", "opentriviaqa", rivers, lakes)
+    done = export("--category", "Lakes")
+    assert [item["stem"] for item in json.loads(done.stdout)["items"]] == ["Which lake is “deep”?"]
+
+
+def test_an_item_that_a_format_cannot_hold_is_named_and_the_others_are_written(
+    command: Callable[..., Result], export: Callable[..., Result], rivers: Path, tmp_path: Path
+) -> None:
+    several = tmp_path / "several.json"
+    one = {"kind": "multiple", "stem": "Which two?", "choices": ["A", "B", "C"], "right": [0, 1]}
+    several.write_text(json.dumps({"format": "poolproof items", "version": 1, "items": [one]}))
+    command("--format", "opentriviaqa", rivers)
+    command(several)
+    done = export("--format", "aiken")
+    assert done.exit_code == 0
+    assert re.search(r"^item \d+: .+", done.stderr, re.MULTILINE)
+    assert "1 items written, 1 refused." in done.stderr
+    assert "Which river is the longest?" in done.stdout

@@ -1,4 +1,4 @@
-"""`poolproof import`: question files into the bank."""
+"""`poolproof import` and `export`: question files into the bank, and the bank into files."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from pathlib import Path
 
 import click
 
-from webapp.bank import imports
+from webapp.bank import exports, imports
+from webapp.bank.exports import ExportFormat
 from webapp.bank.formats.records import ByteStream, UnreadableError
 from webapp.bank.imports import DryRun, Format, Report, Store
+from webapp.bank.items import Item, ItemDraft
 from webapp.pooling.extension import pooling_of_this_app, taking_part
 
 
@@ -107,3 +109,34 @@ def _summarise(files: Sequence[str], reports: Sequence[Report], *, dry_run: bool
     for name, *numbers in rows:
         cells = [name.ljust(widths[0]), *(number.rjust(wide) for number, wide in zip(numbers, widths[1:], strict=True))]
         click.echo("  ".join(cells))
+
+
+@click.command("export")
+@click.argument("file", default="-", metavar="[FILE]")
+@click.option(
+    "--format", "chosen", type=click.Choice([one.value for one in ExportFormat]), default=ExportFormat.JSON.value,
+    show_default=True, help="JSON loses nothing; Aiken has no place for much.",
+)  # fmt: skip
+@click.option("--category", help="Only the items of this category.")
+def export_items(file: str, chosen: str, category: str | None) -> None:
+    """Write the bank's items to a file; - is standard output.
+
+    Items that the format cannot hold are named with the reason; the others are written all the same.
+    """
+    pooling, counts = pooling_of_this_app(), {"written": 0, "refused": 0}
+
+    def counted(found: Iterator[Item]) -> Iterator[Item]:
+        for item in found:
+            counts["written"] += 1
+            yield item
+
+    def refuse(item: ItemDraft, reason: str) -> None:
+        counts["refused"] += 1
+        click.echo(f"item {getattr(item, 'id', '?')}: {reason}", err=True)
+
+    with taking_part(pooling, "export"), click.open_file(file, "w", encoding="utf-8") as stream:
+        found = counted(exports.everything(pooling.background.read, category))
+        for piece in exports.dump(ExportFormat(chosen), found, refuse):
+            stream.write(piece)
+    refused = f", {counts['refused']} refused" if counts["refused"] else ""
+    click.echo(f"{counts['written'] - counts['refused']} items written{refused}.", err=True)
