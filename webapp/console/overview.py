@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from webapp.console.durations import span
 from webapp.console.needs import Needs
 from webapp.console.view import SILENT_AFTER, HolderView, View
 from webapp.pooling.budget import Level
@@ -80,7 +81,7 @@ def _database(view: View) -> Iterator[Sentence]:
     if server.trouble is not None:
         yield Sentence(
             Grade.BAD,
-            f"The database has not answered for {_span(view.at - server.trouble_since)}: {server.trouble}.",
+            f"The database has not answered for {span(view.at - server.trouble_since)}: {server.trouble}.",
             "Look whether the server runs and can be reached. Open quizzes are served meanwhile, answers wait in the "
             "players' browsers; everything goes on by itself when it is back.",
             "server",
@@ -112,7 +113,7 @@ def _processes(view: View) -> Iterator[Sentence]:
         if one.silent_for > SILENT_AFTER:
             yield Sentence(
                 Grade.BAD,
-                f"{one.label.capitalize()} (process {one.pid}) has said nothing for {_span(one.silent_for)}.",
+                f"{one.label.capitalize()} (process {one.pid}) has said nothing for {span(one.silent_for)}.",
                 "It is frozen or starved of the processor; if it lasts, kill it: the master starts another one.",
                 "workers",
             )
@@ -121,7 +122,7 @@ def _processes(view: View) -> Iterator[Sentence]:
         if ago < RECENT_EVENT:
             yield Sentence(
                 Grade.LOOK,
-                f"{str(death['name']).capitalize()} {death['number'] or death['pid']} ended {_span(ago)} ago without "
+                f"{str(death['name']).capitalize()} {death['number'] or death['pid']} ended {span(ago)} ago without "
                 "a goodbye: it was killed.",
                 "Look for the out-of-memory killer (journalctl -k), or for who sent SIGKILL.",
                 "events",
@@ -145,7 +146,7 @@ def _waiting(view: View) -> Iterator[Sentence]:
             wait = f"{one.queued} request{'s wait' if one.queued > 1 else ' waits'}"
             yield Sentence(
                 Grade.BAD,
-                f"{one.label.capitalize()}: no thread has been free for {_span(one.stuck_for)}, and {wait} for one.",
+                f"{one.label.capitalize()}: no thread has been free for {span(one.stuck_for)}, and {wait} for one.",
                 f"All of them are busy with something that takes long{_most_common(view, one.key)}. See who holds "
                 "connections, and what the server says of those.",
                 "holders",
@@ -155,7 +156,7 @@ def _waiting(view: View) -> Iterator[Sentence]:
             for_whom = _most_common(view, one.key)
             yield Sentence(
                 Grade.BAD if one.oldest > 1.0 or one.waiting > 2 * _size(view) else Grade.LOOK,
-                f"{one.label.capitalize()}: {requests} for a connection, the first for {_span(one.oldest)}.",
+                f"{one.label.capitalize()}: {requests} for a connection, the first for {span(one.oldest)}.",
                 f"See who holds them{for_whom}. See docs/queuepool-limit-reached.md.",
                 "holders",
             )
@@ -192,7 +193,7 @@ def _holds(view: View) -> Iterator[Sentence]:
             who = f"{len(held)} connections have been held for up to"
         yield Sentence(
             Grade.BAD if longest.seconds > LONG else Grade.LOOK,
-            f"{who} {_span(longest.seconds)} in {_request(longest)}: {_named(kind)}",
+            f"{who} {span(longest.seconds)} in {_request(longest)}: {_named(kind)}",
             f"Borrowed at {place}. {REMEDIES[kind]}",
             "holders",
         )
@@ -270,13 +271,3 @@ def _need(view: View, needs: Needs) -> Sentence:
         remedy = "Hold connections shorter, or raise POOL_SIZE within the budget. See docs/which-pool-size.md."
         return Sentence(Grade.LOOK, text, remedy, "size")
     return Sentence(Grade.WELL, text, part="size")
-
-
-def _span(seconds: float) -> str:
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 120:  # noqa: PLR2004 - two minutes
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004
-    if seconds < 7200:  # noqa: PLR2004 - two hours
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.0f} h"

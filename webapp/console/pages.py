@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from webapp.accounts.guard import CONSOLE, asking_user, page_for
 from webapp.accounts.roles import Permission
-from webapp.console import charts
+from webapp.console import charts, durations
 from webapp.console.happenings import told
 from webapp.console.overview import grade_of
 from webapp.console.watching import DAY, HOUR, Shown, watching_of
@@ -26,6 +26,8 @@ blueprint = Blueprint(CONSOLE, __name__, url_prefix="/console")
 metrics = Blueprint("metrics", __name__)
 for one in (blueprint, metrics):
     one.before_request(require_console_door)
+
+blueprint.add_app_template_filter(durations.span)
 
 SHORTEST, USUAL, LONGEST = 1, 2, 20
 """Seconds between two looks of an open page."""
@@ -160,6 +162,4 @@ def _for_template(shown: Shown) -> dict[str, Any]:
         "lane": lane,
         "process": wanted,
         "is_read_only": watching_of(current_app).is_read_only,
-        "shown_at": now,
-        "is_live": request.args.get("part") == "live",
     }  # fmt: skip

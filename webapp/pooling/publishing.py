@@ -64,8 +64,7 @@ class Publisher:
         events.note("start", f"{_called(self._seat)} has started.")
         if leads:
             forget_old_folders(self.folder.path)
-        if not leads:
-            self.lead = _do_nothing
+        else:
             self._led_at = float("inf")
         # Before anything is borrowed: what is paused does not even begin. Also in a command, which has another parent.
         self._stand(self.orders.in_force(is_running))
