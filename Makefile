@@ -42,7 +42,7 @@ test-environment:
 lock: ## resolve the dependencies again (needs uv)
 	uv pip compile pyproject.toml --extra build --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header -o requirements.txt
-	uv pip compile pyproject.toml --extra build --extra dev --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --extra build --extra lab --extra dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header -c requirements.txt -o requirements-dev.txt
 	uv pip compile bench/peers/requirements.in --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header -o bench/peers/requirements.txt

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -17,6 +16,7 @@ import pytest
 
 from tests.servers import Server
 from tests.serving import Service, serving
+from webapp.quizzes.shelf import SECONDS
 
 ONE_THREAD = {
     "POOLPROOF_WORKERS": "1", "POOLPROOF_THREADS": "1", "POOL_BACKGROUND": "1", "POOLPROOF_WRITES_PER_SECOND": "0",
@@ -45,9 +45,9 @@ class Attempt:
         return socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20)
 
 
-@pytest.fixture
-def service(server: Server, tmp_path: Path) -> Iterator[Service]:
-    with serving(server.url("poolproof"), tmp_path, **ONE_THREAD) as service:
+@pytest.fixture(scope="module")
+def service(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with serving(server.url("poolproof"), tmp_path_factory.mktemp("later"), **ONE_THREAD) as service:
         yield service
 
 
@@ -71,6 +71,9 @@ def received(connection: socket.socket) -> bytes:
 def test_while_eight_answers_wait_for_their_commit_the_only_thread_serves_others(
     server: Server, service: Service, attempts: list[Attempt]
 ) -> None:
+    # Whoever comes first after a while looks whether quizzes have changed: the last one before the server freezes.
+    time.sleep(SECONDS)
+    assert attempts[0].answer(0).status_code == 200
     with ThreadPoolExecutor(8) as players:
         server.pause()
         try:
@@ -168,6 +171,31 @@ def test_who_hangs_up_before_the_answer_harms_nobody(attempts: list[Attempt]) ->
         connection.sendall(attempts[0].request(1))
         connection.close()
     assert attempts[1].answer(1).status_code == 200
+
+
+def test_who_stops_in_the_midst_of_a_request_holds_the_only_thread_for_some_seconds_not_for_ever(
+    attempts: list[Attempt],
+) -> None:
+    with closing(attempts[0].connect()) as known, closing(attempts[1].connect()) as new:
+        known.sendall(attempts[0].request(1))
+        assert b"200 OK" in known.recv(65536)
+        known.sendall(attempts[0].request(1)[:-5])
+        new.sendall(attempts[1].request(1)[:-5])
+        assert attempts[2].answer(1).status_code == 200
+        assert received(known).split(b" ")[1] == b"400"
+
+
+def test_an_upload_over_a_bad_line_is_waited_for(attempts: list[Attempt]) -> None:
+    with closing(attempts[0].connect()) as connection:
+        body = json.dumps({"choices": [1], "padding": "x" * 40_000}).encode()
+        head = attempts[0].request(1, more="Connection: close\r\n").split(b"Content-Length")[0]
+        connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body))
+        for start in range(0, len(body), 4_000):
+            time.sleep(0.7)
+            connection.sendall(body[start : start + 4_000])
+        answer = received(connection)
+    assert answer.startswith(b"HTTP/1.1 4"), "understood to its end: there is no such field"
+    assert b"padding" in answer
 
 
 def test_who_never_reads_is_hung_up_on_and_holds_nobody_up(attempts: list[Attempt]) -> None:

@@ -7,11 +7,12 @@ answer depends on a commit lets its thread go; who has committed sends the answe
 main loop as the thread would have done. And where all of such a request has come, no thread visits it at
 all: the main loop reads it in passing, since nothing about it can wait.
 
-This module is loaded by Gunicorn's master and imports nothing of ours but the threads.
+This module is loaded by Gunicorn's master and imports nothing of ours but the threads and the clients' connections.
 """
 
 from __future__ import annotations
 
+import errno
 import re
 import socket
 import threading
@@ -23,6 +24,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
+from webapp.web.clients import Connection
 from webapp.web.threads import RequestThreads
 
 Environ = dict[str, Any]
@@ -127,6 +129,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
         self.wsgi = offering
 
+    def _keepalive_after(self, connection: Connection, keepalive: bool) -> bool:  # noqa: FBT001 - Gunicorn's
+        return bool(super()._keepalive_after(connection, keepalive)) and not connection.is_given_up
+
     def _visit_in_thread(self, connection: Any) -> None:
         self._here.is_passing = False
         self._visit(connection)
@@ -135,6 +140,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Handle a request; remember whose it is."""
         self._here.connection = connection
         return super().handle_request(request, connection)
+
+    def accept(self, listener: Any) -> None:
+        """Let a client in, as Gunicorn does, on a connection of our kind."""
+        try:
+            client, address = listener.accept()
+        except OSError as error:
+            if error.errno not in {errno.EAGAIN, errno.ECONNABORTED}:
+                raise
+            return
+        self.nr_conns += 1
+        self.enqueue_req(Connection(self.cfg, client, address, listener.getsockname()))
 
     def get_thread_pool(self) -> RequestThreads:
         """Return the request threads."""
@@ -217,7 +233,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             for part in body:
                 response.write(part)
             response.close()
-            return not response.should_close() and bool(self._keepalive_after(connection, keepalive=True))
+            return not response.should_close() and self._keepalive_after(connection, keepalive=True)
         except OSError:
             return False
         except Exception:
@@ -240,7 +256,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             connection.sock.setblocking(False)
             # A client that does not read what it asked for is hung up on; nobody waits for it.
             is_sent = connection.sock.send(answer) == len(answer)
-            return is_sent and not closes and bool(self._keepalive_after(connection, keepalive=True))
+            return is_sent and not closes and self._keepalive_after(connection, keepalive=True)
         except OSError:
             return False
 
