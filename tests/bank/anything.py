@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import tracemalloc
 from collections.abc import Iterator
+from datetime import UTC
 from typing import Protocol
 
 from hypothesis import strategies as st
 
+from webapp.bank.drafts import TRUE_AND_FALSE, ItemDraft, problems_of
 from webapp.bank.formats.records import Accepted, ByteStream, Record, UnreadableError
-from webapp.bank.items import TRUE_AND_FALSE, ItemDraft, problems_of
 
 CATEGORIES = ["Birds", "top", "top/Birds", "$course$/top/Birds", "Sea//Fish", "Air/Birds", "a\nb"]
 SPECIAL = [*"\n\r\t\\:#={}~%[]()/->'\"<>&;,@+AB.T1 n\u00a0\u2028\ufeff", "[html]", "%50%", "//", "\\n", "-->", "]]>"]
@@ -47,6 +48,9 @@ def drafts(draw: st.DrawFn) -> ItemDraft:
         difficulty=draw(st.sampled_from([None, "easy", "medium", "hard"])),
         source=draw(st.none() | texts(30)),
         licence=draw(st.none() | texts(30)),
+        address=draw(st.none() | texts(30)),
+        collected_at=draw(st.none() | st.datetimes(timezones=st.just(UTC))),
+        original=draw(st.none() | texts(60)),
     )
     assert problems_of(draft) == []
     return draft

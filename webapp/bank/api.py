@@ -9,7 +9,8 @@ from flask import url_for
 from webapp.accounts.guard import api_for
 from webapp.accounts.roles import Permission
 from webapp.bank import items
-from webapp.bank.items import Filters, Item, ItemDraft
+from webapp.bank.drafts import ItemDraft
+from webapp.bank.items import Filters, Item
 from webapp.bank.schemas import ItemArguments, ItemIn, ItemOut, ItemPage
 from webapp.pooling.extension import read, transact
 from webapp.web import conditional, cursors

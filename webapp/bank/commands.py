@@ -10,10 +10,11 @@ from pathlib import Path
 import click
 
 from webapp.bank import exports, imports
+from webapp.bank.drafts import ItemDraft
 from webapp.bank.exports import ExportFormat
 from webapp.bank.formats.records import ByteStream, UnreadableError
 from webapp.bank.imports import DryRun, Format, Report, Store
-from webapp.bank.items import Item, ItemDraft
+from webapp.bank.items import Item
 from webapp.pooling.extension import pooling_of_this_app, taking_part
 
 

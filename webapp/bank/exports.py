@@ -27,7 +27,7 @@ def everything(look: Look, category: str | None) -> Iterator[Item]:
     filters, after = Filters(category=category), None
     while True:
         with look() as connection:
-            page = items.search(connection, filters, after, AT_ONCE)
+            page = items.search(connection, filters, after, AT_ONCE, is_whole=True)
         yield from page.rows
         if page.next_after is None:
             return

@@ -12,9 +12,10 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from webapp.bank import bulk
+from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats import aiken, gift, opentriviaqa, own_json
 from webapp.bank.formats.records import Accepted, ByteStream, Record, Rejected
-from webapp.bank.items import ItemDraft, column_values
+from webapp.bank.items import column_values
 
 
 class Format(StrEnum):

@@ -1,53 +1,27 @@
-"""Items: check, find, create, change, remove."""
+"""Items: find, create, change, remove."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from webapp.bank import versions
+from webapp.bank.drafts import ItemDraft, check
 from webapp.bank.identity import dedupe_key
-from webapp.bank.kinds import Difficulty, Kind
 from webapp.bank.models import Item as ItemRow
 from webapp.bank.search import indexed_words, stem_has_words
 from webapp.errors import (
     DuplicateItemError,
-    InvalidInputError,
     ItemInUseError,
     NotFoundError,
     VersionMismatchError,
 )
 from webapp.pooling.clock import utc_now
-from webapp.web.text import is_storable
-
-LONGEST_STEM = 4000
-LONGEST_CHOICE = 500
-LONGEST_EXPLANATION = 4000
-LONGEST_CATEGORY = 100
-LONGEST_SOURCE = 200
-LONGEST_LICENCE = 100
-FEWEST_CHOICES = 2
-MOST_CHOICES = 20
-TRUE_AND_FALSE = ("True", "False")
-
-
-@dataclass(frozen=True)
-class ItemDraft:
-    """What somebody wants an item to be; `right` are positions in `choices`."""
-
-    kind: str
-    stem: str
-    choices: tuple[str, ...]
-    right: tuple[int, ...]
-    explanation: str = ""
-    category: str | None = None
-    difficulty: str | None = None
-    source: str | None = None
-    licence: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,71 +52,29 @@ class Found:
     next_after: int | None
 
 
-_TEXTS = ("kind", "stem", "explanation", "category", "difficulty", "source", "licence")
-_COLUMNS = [column for column in ItemRow.__table__.c if column.name not in {"dedupe_key", "words"}]
-
-
-def trimmed(draft: ItemDraft) -> ItemDraft:
-    """Return the draft as it is stored: no blanks around texts, nothing instead of an empty text, `right` in order."""
-    return replace(
-        draft,
-        stem=draft.stem.strip(),
-        choices=tuple(choice.strip() for choice in draft.choices),
-        right=tuple(sorted(set(draft.right))),
-        explanation=draft.explanation.strip(),
-        category=(draft.category or "").strip() or None,
-        source=(draft.source or "").strip() or None,
-        licence=(draft.licence or "").strip() or None,
-    )
-
-
-def problems_of(draft: ItemDraft) -> list[tuple[str, str]]:
-    """Return what is wrong with a trimmed draft, as (field, reason); nothing when it is good."""
-    wrong = [
-        None if 1 <= len(draft.stem) <= LONGEST_STEM else ("stem", f"The stem has 1 to {LONGEST_STEM} characters."),
-        ("kind", f"{draft.kind} is no kind of item.") if draft.kind not in set(Kind) else None,
-        ("difficulty", f"{draft.difficulty} is no difficulty.")
-        if draft.difficulty is not None and draft.difficulty not in set(Difficulty)
-        else None,
-        _too_long("explanation", draft.explanation, LONGEST_EXPLANATION),
-        _too_long("category", draft.category, LONGEST_CATEGORY),
-        _too_long("source", draft.source, LONGEST_SOURCE),
-        _too_long("licence", draft.licence, LONGEST_LICENCE),
-        _trouble_with_choices(draft),
-        _trouble_with_right(draft),
-        *(_unstorable(field, text) for field, text in _texts_of(draft)),
-    ]
-    return [one for one in wrong if one is not None]
-
-
-def check(draft: ItemDraft) -> ItemDraft:
-    """Return the draft as it is stored, or refuse it.
-
-    Raises:
-        InvalidInputError: with every field that is wrong.
-    """
-    draft = trimmed(draft)
-    if wrong := problems_of(draft):
-        errors = [{"where": where, "reason": reason} for where, reason in wrong]
-        raise InvalidInputError(" ".join(reason for _, reason in wrong), {"errors": errors})
-    return draft
+_FIELDS = (
+    "kind", "stem", "explanation", "category", "difficulty", "source", "licence", "address", "collected_at", "original"
+)  # fmt: skip
+_NOT_SHOWN = {"dedupe_key", "words", "identity_key", "fingerprints"}
+_WHOLE = [column for column in ItemRow.__table__.c if column.name not in _NOT_SHOWN]
+_COLUMNS = [column for column in _WHOLE if column.name != "original"]
 
 
 def column_values(draft: ItemDraft) -> dict[str, Any]:
     """Return a checked draft as the table's columns, without times and version."""
-    values: dict[str, Any] = {name: getattr(draft, name) for name in _TEXTS}
+    values: dict[str, Any] = {name: getattr(draft, name) for name in _FIELDS}
     key = dedupe_key(draft.stem, draft.choices, draft.right)
     lists = {"choices": list(draft.choices), "right": list(draft.right)}
     return values | lists | {"words": indexed_words(draft.stem), "dedupe_key": key}
 
 
 def find(connection: Connection, item_id: int) -> Item:
-    """Return an item.
+    """Return an item, whole.
 
     Raises:
         NotFoundError: when there is none with this id.
     """
-    row = connection.execute(select(*_COLUMNS).where(ItemRow.id == item_id)).one_or_none()
+    row = connection.execute(select(*_WHOLE).where(ItemRow.id == item_id)).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no item {item_id}.")
     return _item(row)
@@ -157,9 +89,12 @@ def find_many(connection: Connection, item_ids: Iterable[int]) -> dict[int, Item
     return {row.id: _item(row) for row in rows}
 
 
-def search(connection: Connection, filters: Filters, after: int | None, limit: int) -> Found:
-    """Return items that fit all filters, by id, in pages that no insert or delete can shift."""
-    query = select(*_COLUMNS)
+def search(connection: Connection, filters: Filters, after: int | None, limit: int, *, is_whole: bool = False) -> Found:
+    """Return items that fit all filters, by id, in pages that no insert or delete can shift.
+
+    `original` is None unless they are asked for whole.
+    """
+    query = select(*(_WHOLE if is_whole else _COLUMNS))
     for column, value in (
         (ItemRow.category, filters.category),
         (ItemRow.difficulty, filters.difficulty),
@@ -202,13 +137,18 @@ def create(connection: Connection, draft: ItemDraft) -> Item:
 def change(connection: Connection, item_id: int, draft: ItemDraft, expected_version: int) -> Item:
     """Replace an item, unless somebody was faster. Published quizzes keep what they were published with.
 
+    What it was is kept as a version. When and as what it was collected stays; from now on a person
+    answers for it, and no collection changes it.
+
     Raises:
         NotFoundError: when there is no such item.
         VersionMismatchError: when it is not at `expected_version` any more.
         InvalidInputError: when it is not a good item.
         DuplicateItemError: when the bank has the same one under another id.
     """
-    values = column_values(check(draft))
+    values = column_values(check(draft)) | {"fingerprints": None}
+    del values["collected_at"], values["original"]
+    versions.keep(connection, [item_id], expected_version)
     statement = update(ItemRow).where(ItemRow.id == item_id, ItemRow.version == expected_version)
     try:
         changed = connection.execute(statement.values(version=ItemRow.version + 1, changed_at=utc_now(), **values))
@@ -235,48 +175,6 @@ def remove(connection: Connection, item_id: int) -> None:
         raise ItemInUseError("A quiz is built from this item; take it out of the quiz first.") from error
     if removed == 0:
         raise NotFoundError(f"There is no item {item_id}.")
-
-
-def _too_long(field: str, text: str | None, longest: int) -> tuple[str, str] | None:
-    return (field, f"Give at most {longest} characters.") if text is not None and len(text) > longest else None
-
-
-def _trouble_with_choices(draft: ItemDraft) -> tuple[str, str] | None:
-    choices = draft.choices
-    if draft.kind == Kind.TRUE_FALSE:
-        return (
-            None
-            if choices == TRUE_AND_FALSE
-            else ("choices", "True or false has the choices True and False, in this order.")
-        )
-    if not FEWEST_CHOICES <= len(choices) <= MOST_CHOICES:
-        return ("choices", f"An item has {FEWEST_CHOICES} to {MOST_CHOICES} choices, not {len(choices)}.")
-    if any(not 1 <= len(choice) <= LONGEST_CHOICE for choice in choices):
-        return ("choices", f"A choice has 1 to {LONGEST_CHOICE} characters.")
-    if twice := next((choice for choice in choices if choices.count(choice) > 1), None):
-        return ("choices", f"The choice {twice!r} is there twice.")
-    return None
-
-
-def _trouble_with_right(draft: ItemDraft) -> tuple[str, str] | None:
-    right = set(draft.right)
-    if any(not 0 <= position < len(draft.choices) for position in right):
-        return ("right", "Positions of right choices are counted from 0.")
-    if not right:
-        return ("right", "Say which choice is right.")
-    if draft.kind != Kind.MULTIPLE and len(right) != 1:
-        return ("right", "This kind of item has exactly one right choice.")
-    return None
-
-
-def _texts_of(draft: ItemDraft) -> Iterator[tuple[str, str]]:
-    yield from (("choices", choice) for choice in draft.choices)
-    for field in ("stem", "explanation", "category", "source", "licence"):
-        yield field, getattr(draft, field) or ""
-
-
-def _unstorable(field: str, text: str) -> tuple[str, str] | None:
-    return None if is_storable(text) else (field, "It contains a character that cannot be stored.")
 
 
 def _duplicate(connection: Connection, key: bytes) -> DuplicateItemError:

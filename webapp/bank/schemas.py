@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from webapp.bank.items import (
+from webapp.bank.drafts import (
+    LONGEST_ADDRESS,
     LONGEST_CATEGORY,
     LONGEST_CHOICE,
     LONGEST_EXPLANATION,
@@ -51,6 +52,12 @@ class ItemIn(Schema):
     difficulty = fields.Enum(Difficulty, by_value=True, load_default=None, allow_none=True)
     source = Text(load_default=None, allow_none=True, validate=validate.Length(max=LONGEST_SOURCE))
     licence = Text(load_default=None, allow_none=True, validate=validate.Length(max=LONGEST_LICENCE))
+    address = Text(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Length(max=LONGEST_ADDRESS),
+        metadata={"description": "Where the source has it"},
+    )
 
 
 class ItemOut(Schema):
@@ -66,6 +73,8 @@ class ItemOut(Schema):
     difficulty = fields.String(required=True, allow_none=True)
     source = fields.String(required=True, allow_none=True)
     licence = fields.String(required=True, allow_none=True)
+    address = fields.String(required=True, allow_none=True)
+    collected_at = fields.AwareDateTime(required=True, allow_none=True)
     version = fields.Integer(required=True)
     created_at = fields.AwareDateTime(required=True)
     changed_at = fields.AwareDateTime(required=True)

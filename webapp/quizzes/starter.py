@@ -7,7 +7,7 @@ from datetime import timedelta
 from sqlalchemy import Connection, select
 
 from webapp.bank import items
-from webapp.bank.items import ItemDraft
+from webapp.bank.drafts import ItemDraft
 from webapp.bank.kinds import Kind
 from webapp.pooling.clock import utc_now
 from webapp.quizzes import drafts, publishing

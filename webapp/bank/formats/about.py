@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from typing import Any
 
-from webapp.bank.items import ItemDraft
+from webapp.bank.drafts import ItemDraft
 
 MARK = "poolproof:"
 """A comment that begins with it is ours."""
 
-_NAMES = ("category", "difficulty", "source", "licence")
+_NAMES = ("category", "difficulty", "source", "licence", "address", "collected_at", "original")
 
 
 def written(draft: ItemDraft, *, with_category: bool) -> str | None:
     """Return the comment's text, or None when there is nothing to tell."""
     names = _NAMES if with_category else _NAMES[1:]
     values = {name: value for name in names if (value := getattr(draft, name)) is not None}
-    return f"{MARK} {json.dumps(values)}" if values else None
+    return f"{MARK} {json.dumps(values, default=datetime.isoformat)}" if values else None
 
 
-def read(comment: str) -> dict[str, str] | None:
+def moment(text: str) -> datetime:
+    """Return the moment that `collected_at` tells.
+
+    Raises:
+        ValueError: when it is none, or does not say in which time zone.
+    """
+    try:
+        told = datetime.fromisoformat(text)
+    except ValueError:
+        told = None
+    if told is None or told.tzinfo is None:
+        raise ValueError(f"collected_at is {text!r}, not a time like 2026-11-25T12:00:00+00:00.")
+    return told.astimezone(UTC)
+
+
+def read(comment: str) -> dict[str, Any] | None:
     """Return the fields that a comment tells; None when it is somebody else's comment.
 
     Raises:
@@ -36,4 +53,6 @@ def read(comment: str) -> dict[str, str] | None:
         raise ValueError(f"The comment that begins with {MARK} is not as we write it.")
     if unknown := sorted(values.keys() - set(_NAMES)):
         raise ValueError(f"The comment that begins with {MARK} tells of {unknown[0]!r}, which is no field of an item.")
+    if "collected_at" in values:
+        values["collected_at"] = moment(values["collected_at"])
     return values

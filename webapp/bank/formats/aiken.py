@@ -16,12 +16,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from string import ascii_uppercase
 
+from webapp.bank.drafts import TRUE_AND_FALSE, ItemDraft
 from webapp.bank.formats.lines import LONGEST_LINE, decoded, lines_of
 from webapp.bank.formats.records import ByteStream, Record, Refuse, Rejected, UnreadableError, judged
-from webapp.bank.items import TRUE_AND_FALSE, ItemDraft
 from webapp.bank.kinds import Kind
 
-LOST = ("explanation", "category", "difficulty", "source", "licence")
+LOST = ("explanation", "category", "difficulty", "source", "licence", "address", "collected_at", "original")
 """Fields that an export leaves out."""
 
 _OPTION = re.compile(r"([A-Z])[.)]\s*(.*)")

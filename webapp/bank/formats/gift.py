@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from webapp.bank.drafts import TRUE_AND_FALSE, ItemDraft
 from webapp.bank.formats import about
 from webapp.bank.formats.html_text import text_of
 from webapp.bank.formats.lines import decoded, lines_of
@@ -30,7 +31,6 @@ from webapp.bank.formats.records import (
     judged,
     with_plain_breaks,
 )
-from webapp.bank.items import TRUE_AND_FALSE, ItemDraft
 from webapp.bank.kinds import Kind
 
 LONGEST_QUESTION = 256 * 1024

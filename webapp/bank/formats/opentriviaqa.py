@@ -16,8 +16,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from webapp.bank.drafts import TRUE_AND_FALSE, ItemDraft
 from webapp.bank.formats.records import ByteStream, Record, Rejected, UnreadableError, judged
-from webapp.bank.items import TRUE_AND_FALSE, ItemDraft
 from webapp.bank.kinds import Kind
 
 SOURCE = "OpenTriviaQA"

@@ -9,8 +9,9 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from webapp.bank.drafts import ItemDraft
+from webapp.bank.formats import about
 from webapp.bank.formats.records import ByteStream, Record, Rejected, UnreadableError, judged
-from webapp.bank.items import ItemDraft
 
 NAME = "poolproof items"
 VERSION = 1
@@ -18,7 +19,7 @@ LARGEST = 64 * 1024 * 1024
 """Bytes; the document is read whole."""
 
 _REQUIRED = {"kind": str, "stem": str, "choices": list, "right": list}
-_OPTIONAL = {"explanation": str, "category": str, "difficulty": str, "source": str, "licence": str}
+_OPTIONAL = ("explanation", "category", "difficulty", "source", "licence", "address", "original", "collected_at")
 
 
 def parse(stream: ByteStream, category: str | None = None) -> Iterator[Record]:
@@ -56,6 +57,8 @@ def dump(drafts: Iterable[ItemDraft]) -> Iterator[str]:
 def _element(draft: ItemDraft) -> dict[str, Any]:
     required = {"kind": str(draft.kind), "stem": draft.stem, "choices": draft.choices, "right": draft.right}
     optional = {name: getattr(draft, name) for name in _OPTIONAL}
+    if draft.collected_at is not None:
+        optional["collected_at"] = draft.collected_at.isoformat()
     return required | {name: value for name, value in optional.items() if value}
 
 
@@ -64,6 +67,11 @@ def _record(place: int, element: Any, category: str | None) -> Record:
         return Rejected(place, reason)
     optional = {name: element[name] for name in _OPTIONAL if element.get(name) is not None}
     optional.setdefault("category", category)
+    if "collected_at" in optional:
+        try:
+            optional["collected_at"] = about.moment(optional["collected_at"])
+        except ValueError as error:
+            return Rejected(place, str(error))
     draft = ItemDraft(
         kind=element["kind"],
         stem=element["stem"],
@@ -81,10 +89,10 @@ def _malformed(element: Any) -> str | None:  # noqa: PLR0911 - one line for each
     for name, kind in _REQUIRED.items():
         if not isinstance(element.get(name), kind):
             return f"{name} is missing or not a {'list' if kind is list else 'text'}."
-    if unknown := sorted(element.keys() - _REQUIRED.keys() - _OPTIONAL.keys()):
+    if unknown := sorted(element.keys() - _REQUIRED.keys() - set(_OPTIONAL)):
         return f"{unknown[0]!r} is no field of an item."
     if any(not isinstance(element.get(name), str | None) for name in _OPTIONAL):
-        return "explanation, category, difficulty, source and licence are texts."
+        return f"{', '.join(_OPTIONAL)} are texts."
     if not all(isinstance(choice, str) for choice in element["choices"]):
         return "choices are texts."
     if not all(type(position) is int for position in element["right"]):

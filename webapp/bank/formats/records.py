@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from webapp.bank.items import ItemDraft, problems_of, trimmed
+from webapp.bank.drafts import ItemDraft, problems_of, trimmed
 
 
 class ByteStream(Protocol):
@@ -63,7 +63,7 @@ def with_plain_breaks(draft: ItemDraft) -> ItemDraft:
     return replace(draft, choices=tuple(map(_plain, draft.choices)), **texts)
 
 
-_TEXTS = ("stem", "explanation", "category", "source", "licence")
+_TEXTS = ("stem", "explanation", "category", "source", "licence", "address", "original")
 
 
 def _plain(text: str) -> str:

@@ -1,0 +1,58 @@
+"""What items were before they were changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select
+
+from webapp.bank.models import Item, ItemVersion
+
+MOST_SHOWN = 100
+
+
+@dataclass(frozen=True)
+class Version:
+    """What an item was from `changed_at` on, until the next version."""
+
+    version: int
+    kind: str
+    stem: str
+    choices: tuple[str, ...]
+    right: tuple[int, ...]
+    explanation: str
+    category: str | None
+    difficulty: str | None
+    source: str | None
+    licence: str | None
+    address: str | None
+    changed_at: datetime
+
+
+_COLUMNS = [column for column in ItemVersion.__table__.c if column.name != "item_id"]
+_PRESENT = [Item.__table__.c[column.name] for column in _COLUMNS]
+
+
+def keep(connection: Connection, item_ids: Collection[int], version: int | None = None) -> None:
+    """Copy the present state of items into their past; of one that is not at `version`, nothing.
+
+    To be called before they change, in the same transaction.
+    """
+    present = select(Item.id, *_PRESENT).where(Item.id.in_(list(item_ids)))
+    if version is not None:
+        present = present.where(Item.version == version)
+    connection.execute(insert(ItemVersion).from_select(["item_id", *(column.name for column in _COLUMNS)], present))
+
+
+def of(connection: Connection, item_id: int) -> list[Version]:
+    """Return an item's earlier versions, the latest first, a hundred at most."""
+    query = select(*_COLUMNS).where(ItemVersion.item_id == item_id).order_by(ItemVersion.version.desc())
+    return [_version(row) for row in connection.execute(query.limit(MOST_SHOWN))]
+
+
+def _version(row: Row[*tuple[Any, ...]]) -> Version:
+    values = row._asdict()
+    return Version(**values | {"choices": tuple(values["choices"]), "right": tuple(values["right"])})
