@@ -1,0 +1,186 @@
+"""What the engine and a source of questions expect of each other. No HTTP library here.
+
+A source knows an interface somewhere: what to ask, and what its answers mean. The engine
+knows everything else: waiting, trying again, storing, going on after it was killed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol
+
+from webapp.bank.formats.records import Record
+
+LONGEST_ORIGINAL = 20_000
+"""Characters that are kept of a record as the source wrote it."""
+
+State = dict[str, Any]
+"""Where a strand has got to; it can be written as JSON, and holds no secret."""
+
+
+class FetchError(Exception):
+    """A call did not give what was asked for; `reason` says what came instead.
+
+    `transient`: the same call may do later, and nobody knows whether the source has carried
+    it out. `retry_after`: seconds that the source wants to be left alone, where it said so.
+    """
+
+    def __init__(self, reason: str, *, transient: bool = False, retry_after: float | None = None) -> None:
+        """Say what came instead of an answer."""
+        super().__init__(reason)
+        self.reason = reason
+        self.transient = transient
+        self.retry_after = retry_after
+
+
+class LimitedError(FetchError):
+    """The source says "too fast" and has done nothing: the very same call is good, later."""
+
+    def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
+        """Say who wants to be left alone, and for how many seconds if it said so."""
+        super().__init__(reason, transient=True, retry_after=retry_after)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back: the names of headers in lower case, the body bounded by who fetched it."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """Return the body's value.
+
+        Raises:
+            FetchError: when it is no JSON, as the page of a proxy or half an answer; transient.
+        """
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            start = self.body[:60].decode(errors="replace")
+            raise FetchError(f"HTTP {self.status} with no JSON but {start!r}", transient=True) from error
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that Retry-After asks for, written as seconds or as a date; None without it."""
+        value = self.headers.get("retry-after", "").strip()
+        if value.isdecimal():
+            return float(value)
+        try:
+            until = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        # A date without a zone is in UTC, says the format.
+        until = until if until.tzinfo else until.replace(tzinfo=UTC)
+        return max(0.0, (until - datetime.now(UTC)).total_seconds())
+
+
+class Fetch(Protocol):
+    """A GET, given to the source by the engine, which waits its turn and counts the call."""
+
+    def __call__(
+        self,
+        address: str,
+        parameters: Mapping[str, str] = ...,
+        *,
+        repeatable: bool = True,
+        headers: Mapping[str, str] = ...,
+    ) -> Reply:
+        """Return what came back, whatever its status, when the call may not be repeated.
+
+        A `repeatable` call is tried again inside after what passes (no connection, time-out,
+        a body cut off, 5xx, 429 with Retry-After). `headers` may hold a secret: they are not
+        logged, not stored, and do not follow a redirect to another origin.
+
+        Raises:
+            FetchError: when no reply came, or none after all tries.
+            LimitedError: when the source wants to be left alone longer than it is worth waiting inside.
+        """
+
+
+@dataclass(frozen=True)
+class Strand:
+    """An independent part of a source's work; its pages come one after the other.
+
+    `expected` is how many records the source says it has, where it says so.
+    """
+
+    key: str
+    state: State
+    expected: int | None = None
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Collected:
+    """A record as the source gave it, and what became of it.
+
+    `identity` is the source's own, where it has one; `original` the record's text, cut at
+    `LONGEST_ORIGINAL`.
+    """
+
+    record: Record
+    identity: str | None
+    original: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """What one step of a strand gave; it may be no record at all.
+
+    `state` is where to go on, None when the strand is done. `restarts`: the strand begins
+    anew, and what it has returned so far will be returned again.
+    """
+
+    records: tuple[Collected, ...]
+    state: State | None
+    restarts: bool = False
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of a source may be used by all processes together.
+
+    `spacing`: seconds between the starts of two calls. `daily`: calls in a day.
+    """
+
+    concurrency: int = 10
+    spacing: float = 0.0
+    daily: int | None = None
+
+
+class Source(Protocol):
+    """An interface somewhere that gives questions."""
+
+    name: str
+    title: str
+    address: str
+    licence: str
+    limits: Limits
+
+    def strands(self, fetch: Fetch) -> list[Strand]:
+        """List the work.
+
+        Raises:
+            FetchError: when the source cannot be read.
+        """
+
+    def page(self, fetch: Fetch, strand: Strand) -> Page:
+        """Take the step that `strand.state` says, with at most one call that changes something at the source.
+
+        Raises:
+            FetchError: when the step cannot be taken; the state stays good for another try.
+        """
+
+    def resumed(self, strand: Strand) -> Strand:
+        """Return the strand to go on with after a run was cut off between a call and its commit."""
+
+
+def original_of(value: Any) -> str:
+    """Return a record as it is kept beside the item made of it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))[:LONGEST_ORIGINAL]
