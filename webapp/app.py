@@ -25,6 +25,8 @@ from webapp.attempts.shortcuts import IN_PASSING
 from webapp.attempts.shortcuts import shortcuts as attempt_shortcuts
 from webapp.attempts.writer import Writer
 from webapp.bank import api as bank_api
+from webapp.collector.sources.known import Sources
+from webapp.collector.sources.open_trivia import OpenTriviaSource
 from webapp.console import api as console_api
 from webapp.console import pages as console_pages
 from webapp.console.watching import Watching
@@ -119,7 +121,12 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
     read_only, tick = service.console_read_only, push.tick if push is not None else None
     watching = Watching(layer, machine, is_read_only=read_only, tick=tick) if is_watched else None
     app.extensions |= {"shelf": playing.shelf, "playing": playing, "kept_pages": KeptPages()}
-    app.extensions |= {"watching": watching, "otlp": push}
+    app.extensions |= {"watching": watching, "otlp": push, "sources": _sources(service)}
+
+
+def _sources(service: ServiceSettings) -> Sources:
+    open_trivia = OpenTriviaSource(service.opentdb_address, spacing=service.opentdb_spacing)
+    return Sources(service.sources or service.instance / "sources", open_trivia)
 
 
 def _push(service: ServiceSettings, fleet: Path | None, keep: int, machine: str) -> Any:

@@ -129,6 +129,14 @@ class AttemptExistsError(DomainError):
     title = "You have already played this quiz."
 
 
+class CollectionStateError(DomainError):
+    """A collection run is not where it can be started, cancelled or resumed."""
+
+    status = 409
+    kind = "collection-state"
+    title = "The collection cannot do that now."
+
+
 class BusyError(DomainError):
     """Too much at once; the same request will do a moment later."""
 

@@ -51,6 +51,15 @@ class ServiceSettings(BaseModel):
     threads: int = Field(8, ge=1, le=256)
     background_processes: int = Field(1, ge=0, le=64)
     """How many commands (imports, collections) run beside the workers at the same time."""
+    collectors: int = Field(1, ge=0, le=16)
+    """How many of these `serve` starts to carry out collections; 0: none."""
+    sources: Path | None = None
+    """Folder of TOML files that describe further sources of questions. Default: `sources` in the instance folder."""
+    contact: str | None = Field(None, max_length=200, pattern=r"^[\x20-\x7e]+$")
+    """An address at which a source's people reach you; every call carries it."""
+    opentdb_address: str = "https://opentdb.com"
+    opentdb_spacing: float = Field(5.0, ge=0, le=3600)
+    """Seconds between two calls of Open Trivia DB; it asks for five."""
     log_format: Literal["json", "text"] = "json"
     secure_cookies: bool = False
     """Send cookies over HTTPS only; set it when a proxy in front speaks TLS."""

@@ -1,0 +1,97 @@
+"""The tables of the collector: runs with their strands and events, and the ledger of calls."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.extensions import MYSQL_TABLE, Base, BigId
+from webapp.pooling.clock import UtcDateTime
+
+
+class CollectionRun(Base):
+    """One collection of one source, from its order to its end."""
+
+    __tablename__ = "collection_run"
+    __table_args__ = (Index(None, "status", "id"), Index(None, "source", "id"), MYSQL_TABLE)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    source: Mapped[str] = mapped_column(String(64))
+    status: Mapped[str] = mapped_column(String(16))
+    ordered_by: Mapped[str | None] = mapped_column(String(64))
+    ordered_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    began_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    resumes_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Until when it is paused."""
+    worker: Mapped[str | None] = mapped_column(String(80))
+    claim: Mapped[int] = mapped_column(default=0)
+    """Counts who took it up; only the latest may write."""
+    heartbeat_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    expected: Mapped[int | None]
+    returned: Mapped[int] = mapped_column(default=0)
+    new: Mapped[int] = mapped_column(default=0)
+    changed: Mapped[int] = mapped_column(default=0)
+    duplicate: Mapped[int] = mapped_column(default=0)
+    rejected: Mapped[int] = mapped_column(default=0)
+    calls: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+class CollectionStrand(Base):
+    """An independent part of a run's work, and where it has got to."""
+
+    __tablename__ = "collection_strand"
+    __table_args__ = (MYSQL_TABLE,)
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("collection_run.id", ondelete="CASCADE"), primary_key=True)
+    place: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    key: Mapped[str] = mapped_column(String(200))
+    title: Mapped[str] = mapped_column(String(200))
+    state: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """None: it is done."""
+    expected: Mapped[int | None]
+    returned: Mapped[int] = mapped_column(default=0)
+    pages: Mapped[int] = mapped_column(default=0)
+
+
+class CollectionEvent(Base):
+    """Something that happened in a run."""
+
+    __tablename__ = "collection_event"
+    __table_args__ = (Index(None, "run_id", "id"), MYSQL_TABLE)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("collection_run.id", ondelete="CASCADE"))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    kind: Mapped[str] = mapped_column(String(16))
+    text: Mapped[str] = mapped_column(String(500))
+
+
+class CollectionLedger(Base):
+    """What may still be asked of a source, by all processes of all machines together."""
+
+    __tablename__ = "collection_ledger"
+    __table_args__ = (MYSQL_TABLE,)
+
+    source: Mapped[str] = mapped_column(String(64), primary_key=True)
+    day_began_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    calls: Mapped[int] = mapped_column(default=0)
+    """Since then."""
+    free_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """When the next call may begin."""
+
+
+class CollectionCall(Base):
+    """A call that is under way, or whose process died in it."""
+
+    __tablename__ = "collection_call"
+    __table_args__ = (Index(None, "source", "ends_at"), MYSQL_TABLE)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    source: Mapped[str] = mapped_column(ForeignKey("collection_ledger.source", ondelete="CASCADE"))
+    ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """At the latest."""

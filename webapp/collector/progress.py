@@ -1,0 +1,189 @@
+"""What a run writes while it is carried out; only who has taken it up last may."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select, update
+
+from webapp.bank import bulk, merging
+from webapp.bank.formats.records import Accepted, Rejected
+from webapp.bank.merging import Given, Outcome
+from webapp.collector import runs
+from webapp.collector.models import CollectionEvent, CollectionRun, CollectionStrand
+from webapp.collector.runs import Run, Status
+from webapp.collector.sources.protocol import Collected, Page, State, Strand
+from webapp.pooling.clock import utc_now
+
+MOST_REJECTED_TOLD = 20
+"""Rejected records of one page that become events; they are all counted."""
+
+
+class LostRunError(Exception):
+    """The run is not ours any more: cancelled, or another worker has taken it up."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A strand of a run that is not done: which it is, how many pages are stored, and where it goes on."""
+
+    number: int
+    pages: int
+    strand: Strand
+
+
+@dataclass(frozen=True)
+class Step:
+    """A page that a strand has given."""
+
+    place: Place
+    page: Page
+
+
+def heartbeat(connection: Connection, run: Run) -> None:
+    """Say that the run's worker lives.
+
+    Raises:
+        LostRunError: when the run is not ours any more.
+    """
+    mine = (CollectionRun.id == run.id, CollectionRun.claim == run.claim, CollectionRun.status == Status.RUNNING)
+    if not connection.execute(update(CollectionRun).where(*mine).values(heartbeat_at=utc_now())).rowcount:
+        raise LostRunError(f"run {run.id} is not ours any more")
+
+
+def places(connection: Connection, run: Run) -> list[Place] | None:
+    """Return the strands that are not done; None before they were listed."""
+    table = CollectionStrand.__table__
+    rows = connection.execute(select(table).where(table.c.run_id == run.id).order_by(table.c.place)).all()
+    if not rows:
+        return None
+    return [
+        Place(row.place, row.pages, Strand(row.key, row.state, row.expected, row.title))
+        for row in rows
+        if row.state is not None
+    ]
+
+
+def begin(connection: Connection, run: Run, strands: Sequence[Strand]) -> list[Place]:
+    """Store the list of a run's work.
+
+    Raises:
+        LostRunError: when the run is not ours any more.
+    """
+    heartbeat(connection, run)
+    rows = [
+        {
+            "run_id": run.id,
+            "place": place,
+            "key": one.key[:200],
+            "title": (one.title or one.key)[:200],
+            "state": one.state,
+            "expected": one.expected,
+            "returned": 0,
+            "pages": 0,
+        }
+        for place, one in enumerate(strands)
+    ]
+    if rows:
+        connection.execute(insert(CollectionStrand.__table__), rows)  # type: ignore[arg-type]
+    known = [one.expected for one in strands]
+    expected = sum(one for one in known if one is not None) if None not in known else None
+    connection.execute(update(CollectionRun).where(CollectionRun.id == run.id).values(expected=expected))
+    return [Place(place, 0, one) for place, one in enumerate(strands)]
+
+
+def store(connection: Connection, run: Run, source: str, step: Step, *, calls: int, now: datetime) -> bool:
+    """Store a page: its items, where its strand goes on and the counts; say whether it was stored just now.
+
+    Harmless when repeated: a page that is stored is not stored again, nor counted.
+
+    Raises:
+        LostRunError: when the run is not ours any more.
+    """
+    heartbeat(connection, run)
+    page, place = step.page, step.place
+    table = CollectionStrand.__table__
+    here = (table.c.run_id == run.id, table.c.place == place.number, table.c.pages == place.pages)
+    returned = len(page.records)
+    values = {"pages": place.pages + 1, "state": page.state, "returned": table.c.returned + returned}
+    if page.restarts:
+        values["returned"] = returned
+    if not connection.execute(update(CollectionStrand).where(*here).values(**values)).rowcount:
+        return False
+    counts = _merge(connection, run, source, page.records, now)
+    counts |= {"returned": returned, "calls": calls}
+    columns = {name: CollectionRun.__table__.c[name] + count for name, count in counts.items() if count}
+    if columns:
+        connection.execute(update(CollectionRun).where(CollectionRun.id == run.id).values(**columns))
+    _tell_of_rejected(connection, run, place, page.records)
+    return True
+
+
+def end(
+    connection: Connection,
+    run: Run,
+    status: Status,
+    calls: int = 0,
+    *,
+    error: str | None = None,
+    until: datetime | None = None,
+) -> None:
+    """End a run, or pause it `until` then; count calls that gave no page.
+
+    Raises:
+        LostRunError: when the run is not ours any more.
+    """
+    heartbeat(connection, run)
+    ended = utc_now() if status in {Status.FINISHED, Status.FAILED, Status.CANCELLED} else None
+    values = {"status": status, "error": error, "resumes_at": until, "ended_at": ended, "worker": None}
+    statement = update(CollectionRun).where(CollectionRun.id == run.id)
+    connection.execute(statement.values(calls=CollectionRun.calls + calls, **values))
+    texts = {
+        Status.FINISHED: "Everything is collected.",
+        Status.PAUSED: f"Today's calls are used up; it goes on at {until:%Y-%m-%d %H:%M} UTC." if until else "",
+        Status.CANCELLED: "Interrupted.",
+        Status.QUEUED: "Given back by its worker.",
+    }
+    runs.note(connection, run.id, status, error or texts.get(status, ""))
+
+
+def went_on(state: State | None, place: Place) -> Place | None:
+    """Return where a strand goes on after its page is stored; None when it is done."""
+    if state is None:
+        return None
+    return Place(place.number, place.pages + 1, replace(place.strand, state=state))
+
+
+def _merge(
+    connection: Connection, run: Run, source: str, records: Sequence[Collected], now: datetime
+) -> dict[str, int]:
+    given = [
+        Given(replace(one.record.draft, collected_at=now, original=one.original or None), one.identity)
+        for one in records
+        if isinstance(one.record, Accepted)
+    ]
+    outcomes: Counter[Outcome] = Counter()
+    for start in range(0, len(given), bulk.BATCH):
+        some = given[start : start + bulk.BATCH]
+        outcomes.update(merging.merge(connection, source, some, run.began_at or now))
+    counts = {str(outcome): outcomes.get(outcome, 0) for outcome in Outcome}
+    return counts | {"rejected": len(records) - len(given)}
+
+
+def _tell_of_rejected(connection: Connection, run: Run, place: Place, records: Sequence[Collected]) -> None:
+    rejected = [one for one in records if isinstance(one.record, Rejected)][:MOST_REJECTED_TOLD]
+    rows = [
+        {"run_id": run.id, "kind": "rejected", "text": _about(place.strand, one)[:500]}
+        for one in rejected
+    ]  # fmt: skip
+    if rows:
+        now = connection.scalar(select(utc_now()))
+        connection.execute(insert(CollectionEvent.__table__), [row | {"at": now} for row in rows])  # type: ignore[arg-type]
+
+
+def _about(strand: Strand, one: Collected) -> str:
+    reason = one.record.reason if isinstance(one.record, Rejected) else ""
+    return f"{strand.title or strand.key}: {reason} {one.original[:300]}"
