@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,25 @@ def on_starting(server: Any) -> None:
     command = [sys.executable, "-m", "webapp", "doctor", "--boot"]
     if subprocess.run(command, cwd=Path(__file__).parent, check=False).returncode:
         sys.exit(1)
+
+    if _settings.collectors:
+        collector = [sys.executable, "-m", "webapp", "collect", "--worker"]
+        keeper = Path(__file__).parent / "webapp" / "web" / "companions.py"
+        server.collectors = subprocess.Popen(
+            [sys.executable, str(keeper), str(_settings.collectors), *collector], cwd=Path(__file__).parent
+        )
+
+
+def on_reload(server: Any) -> None:
+    """Have the collectors begin anew as well."""
+    if getattr(server, "collectors", None) is not None:
+        server.collectors.send_signal(signal.SIGHUP)
+
+
+def on_exit(server: Any) -> None:
+    """End the collectors in order."""
+    if getattr(server, "collectors", None) is not None:
+        server.collectors.terminate()
 
 
 def post_worker_init(worker: Any) -> None:

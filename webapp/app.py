@@ -25,6 +25,8 @@ from webapp.attempts.shortcuts import IN_PASSING
 from webapp.attempts.shortcuts import shortcuts as attempt_shortcuts
 from webapp.attempts.writer import Writer
 from webapp.bank import api as bank_api
+from webapp.collector import api as collector_api
+from webapp.collector import pages as collector_pages
 from webapp.collector.sources.known import Sources
 from webapp.collector.sources.open_trivia import OpenTriviaSource
 from webapp.console import api as console_api
@@ -104,7 +106,7 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
         engine = db.engine
     header = "X-Request-Timeout" if settings.poolproof.trusted_proxies else None
     service = settings.poolproof
-    fleet = Fleet(service.workers, service.threads, service.background_processes)
+    fleet = Fleet(service.workers, service.threads, service.background_processes + service.collectors)
     is_watched = service.console_bind != OFF or service.otlp_endpoint is not None
     meet_in = service.instance / "fleet" / socket.gethostname() if is_watched else None
     layer = pooling.init_app(app, engine, settings.pool, fleet, deadline_header=header, fleet_folder=meet_in)
@@ -147,13 +149,14 @@ def _push(service: ServiceSettings, fleet: Path | None, keep: int, machine: str)
 
 def _register_features(app: Flask) -> None:
     api = openapi.create_api(app)
-    for part in (accounts_api, bank_api, quizzes_api, attempts_api, results_api, console_api):
+    for part in (accounts_api, bank_api, quizzes_api, attempts_api, results_api, collector_api, console_api):
         api.register_blueprint(part.blueprint)
         # REST knows no cookies, so no other site can act in somebody's name.
         csrf.exempt(part.blueprint)
     pages = (health, problems, files, accounts_pages, quizzes_pages, attempts_pages, results_pages, console_pages)
     for page in pages:
         app.register_blueprint(page.blueprint)
+    app.register_blueprint(collector_pages.blueprint)
     app.register_blueprint(quizzes_pages.studio)
     app.register_blueprint(console_pages.metrics)
     # A player has nothing to sign in to, and an attempt's address is its key.

@@ -11,7 +11,6 @@ from types import FrameType
 from typing import Any
 
 import click
-from flask import current_app
 
 from webapp.collector import fetching, runs
 from webapp.collector.runs import Run, Status
@@ -36,13 +35,14 @@ def collect(source: str | None, resumed: int | None, as_worker: bool, listing: b
     everything is collected or the run is paused until the source has calls left, 1 when it failed.
     """
     work = pooling_of_this_app().background
-    sources: Sources = current_app.extensions["sources"]
+    app = click.get_current_context().obj.load_app()
+    sources: Sources = app.extensions["sources"]
     if sum((source is not None, resumed is not None, as_worker, listing)) != 1:
         raise click.UsageError("Say one of: a SOURCE, --resume RUN, --worker, --list.")
     if listing:
         _list(work, sources)
         return
-    with fetching.client(current_app.config["SETTINGS"].poolproof.contact) as http:
+    with fetching.client(app.config["SETTINGS"].poolproof.contact) as http:
         worker = Worker(work, http, sources)
         _when_told_to_stop(worker.stop)
         with taking_part(pooling_of_this_app(), "collect"):

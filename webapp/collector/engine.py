@@ -171,7 +171,7 @@ class Engine:
         def store(connection: Connection) -> bool:
             now: datetime | None = connection.scalar(select(utc_now()))
             assert now is not None  # noqa: S101 - every database has a clock
-            return progress.store(connection, self._run, self._source.name, step, calls=calls, now=now)
+            return progress.store(connection, self._run, self._source, step, calls=calls, now=now)
 
         self._transact(store)
         with self._work.read() as connection:

@@ -10,12 +10,13 @@ from datetime import datetime
 from sqlalchemy import Connection, insert, select, update
 
 from webapp.bank import bulk, merging
+from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats.records import Accepted, Rejected
 from webapp.bank.merging import Given, Outcome
 from webapp.collector import runs
 from webapp.collector.models import CollectionEvent, CollectionRun, CollectionStrand
 from webapp.collector.runs import Run, Status
-from webapp.collector.sources.protocol import Collected, Page, State, Strand
+from webapp.collector.sources.protocol import Collected, Page, Source, State, Strand
 from webapp.pooling.clock import utc_now
 
 MOST_REJECTED_TOLD = 20
@@ -95,7 +96,7 @@ def begin(connection: Connection, run: Run, strands: Sequence[Strand]) -> list[P
     return [Place(place, 0, one) for place, one in enumerate(strands)]
 
 
-def store(connection: Connection, run: Run, source: str, step: Step, *, calls: int, now: datetime) -> bool:
+def store(connection: Connection, run: Run, source: Source, step: Step, *, calls: int, now: datetime) -> bool:
     """Store a page: its items, where its strand goes on and the counts; say whether it was stored just now.
 
     Harmless when repeated: a page that is stored is not stored again, nor counted.
@@ -158,19 +159,30 @@ def went_on(state: State | None, place: Place) -> Place | None:
 
 
 def _merge(
-    connection: Connection, run: Run, source: str, records: Sequence[Collected], now: datetime
+    connection: Connection, run: Run, source: Source, records: Sequence[Collected], now: datetime
 ) -> dict[str, int]:
     given = [
-        Given(replace(one.record.draft, collected_at=now, original=one.original or None), one.identity)
+        Given(_from(source, one.record.draft, one.original, now), one.identity)
         for one in records
         if isinstance(one.record, Accepted)
     ]
     outcomes: Counter[Outcome] = Counter()
     for start in range(0, len(given), bulk.BATCH):
         some = given[start : start + bulk.BATCH]
-        outcomes.update(merging.merge(connection, source, some, run.began_at or now))
+        outcomes.update(merging.merge(connection, source.name, some, run.began_at or now))
     counts = {str(outcome): outcomes.get(outcome, 0) for outcome in Outcome}
     return counts | {"rejected": len(records) - len(given)}
+
+
+def _from(source: Source, draft: ItemDraft, original: str, now: datetime) -> ItemDraft:
+    return replace(
+        draft,
+        source=draft.source or source.title,
+        address=draft.address or source.address,
+        licence=draft.licence or source.licence,
+        collected_at=now,
+        original=original or None,
+    )
 
 
 def _tell_of_rejected(connection: Connection, run: Run, place: Place, records: Sequence[Collected]) -> None:

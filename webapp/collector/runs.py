@@ -8,9 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
 
-from webapp.collector.models import CollectionEvent, CollectionRun, CollectionStrand
+from webapp.collector.models import CollectionCall, CollectionEvent, CollectionRun, CollectionStrand
 from webapp.errors import CollectionStateError, NotFoundError
 from webapp.pooling.clock import seconds_ago, utc_now
 
@@ -218,9 +218,12 @@ def take(connection: Connection, worker: str, run_id: int | None = None) -> Run 
     ).rowcount
     if not taken:
         return None
+    run = find(connection, row.id)
     if row.claim:
-        note(connection, row.id, "taken up", f"{worker} goes on with it.")
-    return find(connection, row.id)
+        note(connection, run.id, "taken up", f"{worker} goes on with it.")
+        # Calls of a worker that died in them are under way no more.
+        connection.execute(delete(CollectionCall).where(CollectionCall.source == run.source))
+    return run
 
 
 def give_up(connection: Connection, run: Run, error: str) -> Run:

@@ -145,7 +145,8 @@ def configure_logs(log_format: Literal["json", "text"]) -> None:
     root.addHandler(handler)
     _requests.handler = handler if log_format == "json" else None
     root.setLevel(logging.INFO)
-    for chatty in ("alembic", "webapp.pooling.pool"):
+    # httpx tells whole addresses, which may hold a key.
+    for chatty in ("alembic", "webapp.pooling.pool", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

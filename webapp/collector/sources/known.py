@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 from webapp.collector.sources.open_trivia import OpenTriviaSource
 from webapp.collector.sources.protocol import Source
@@ -31,3 +32,8 @@ class Sources:
     def all(self) -> list[Source]:
         """Return all sources, by title."""
         return [self._open_trivia]
+
+
+def sources_of(app: Any) -> Sources:
+    """Return the sources of a Flask app."""
+    return cast("Sources", app.extensions["sources"])

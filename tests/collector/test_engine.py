@@ -1,0 +1,185 @@
+"""Collections carried out against a real server."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from tests import opentdb
+from tests.collector.collecting import bank, carried_out, keys, ordered, source_of, taken
+from tests.opentdb import Fault, StandIn, Switches, questions
+from webapp.bank.models import Item as ItemRow
+from webapp.collector import fetching, runs
+from webapp.collector.engine import Engine
+from webapp.collector.models import CollectionLedger
+from webapp.collector.runs import Status
+from webapp.collector.sources.protocol import Limits
+from webapp.pooling.work import Work
+
+BANK = questions(120, 3)
+
+
+def test_everything_is_collected_once_with_where_it_comes_from(work: Work) -> None:
+    with StandIn(BANK) as server:
+        run = carried_out(work, source_of(server))
+        assert keys(work) == sorted(opentdb.keys(BANK))
+        assert run.calls == len(server.calls)
+    assert (run.status, run.expected, run.returned, run.rejected) == (Status.FINISHED, 120, 120, 0)
+    assert run.new == len(opentdb.keys(BANK))
+    assert run.new + run.duplicate == 120
+    item = bank(work)[0]
+    assert (item.source, item.licence) == ("Open Trivia DB", "CC BY-SA 4.0")
+    assert item.address is not None
+    assert item.collected_at is not None
+
+
+def test_collected_again_nothing_is_new_and_nothing_has_changed(work: Work) -> None:
+    with StandIn(BANK) as server:
+        carried_out(work, source_of(server))
+        run = carried_out(work, source_of(server))
+    assert (run.status, run.new, run.changed, run.returned) == (Status.FINISHED, 0, 0, 120)
+    assert {item.version for item in bank(work)} == {1}
+
+
+def test_what_the_source_has_changed_becomes_a_new_version(work: Work) -> None:
+    other = {"easy": "hard", "medium": "easy", "hard": "medium"}
+    one = BANK[0]
+    with StandIn(BANK) as server:
+        carried_out(work, source_of(server))
+    with StandIn([replace(one, difficulty=other[one.difficulty]), *BANK[1:]]) as server:
+        run = carried_out(work, source_of(server))
+    assert (run.new, run.changed) == (0, 1)
+    assert [item.difficulty for item in bank(work) if item.version == 2] == [other[one.difficulty]]
+
+
+@pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.SILENCE])
+def test_a_fault_in_the_midst_costs_no_record(work: Work, fault: Fault) -> None:
+    with StandIn(BANK, faults={5: fault, 9: fault, 10: fault}) as server:
+        run = carried_out(work, source_of(server, concurrency=2))
+    assert run.status == Status.FINISHED, run.error
+    assert keys(work) == sorted(opentdb.keys(BANK))
+
+
+def test_a_source_that_only_fails_ends_the_run_with_its_reason(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "FIRST_PAUSE", 0.01)
+    with StandIn(BANK, faults=lambda number, path: Fault.HTML) as server:
+        run = carried_out(work, source_of(server))
+    assert run.status == Status.FAILED
+    assert run.error is not None
+    assert "JSON" in run.error
+
+
+def test_what_was_collected_before_a_failure_stays_and_the_run_goes_on_behind_it(work: Work) -> None:
+    broken = threading.Event()
+    broken.set()
+
+    def faults(number: int, path: str) -> Fault | None:
+        return Fault.ERROR if number > 8 and path == "/api.php" and broken.is_set() else None
+
+    with StandIn(BANK, faults=faults) as server:
+        source = source_of(server, concurrency=1)
+        run = carried_out(work, source)
+        assert run.status == Status.FAILED
+        broken.clear()
+        work.transact(lambda connection: runs.resume(connection, run.id))
+        run = carried_out(work, source, run)
+    assert run.status == Status.FINISHED
+    assert keys(work) == sorted(opentdb.keys(BANK))
+
+
+def test_a_spent_quota_pauses_the_run_which_goes_on_when_there_are_calls_again(work: Work) -> None:
+    with StandIn(BANK) as server:
+        run = carried_out(work, source_of(server, daily=9))
+        assert len(server.calls) == 9
+        assert run.status == Status.PAUSED
+        assert run.resumes_at is not None
+        assert taken(work) is None, "not before"
+        with work.transaction() as connection:
+            connection.execute(update(CollectionLedger).values(calls=0))
+        work.transact(lambda connection: runs.resume(connection, run.id))
+        run = carried_out(work, source_of(server, daily=90), run)
+    assert run.status == Status.FINISHED
+    assert keys(work) == sorted(opentdb.keys(BANK))
+
+
+def test_a_run_that_is_cancelled_ends_soon_and_keeps_what_it_has(work: Work) -> None:
+    with StandIn(BANK, Switches(spacing=0.2)) as server, fetching.client(None) as http:
+        source = source_of(server, spacing=0.3)
+        run = taken(work, ordered(work, source))
+        assert run is not None
+        engine = Engine(work, http, source, run)
+        thread = threading.Thread(target=engine.execute)
+        thread.start()
+        eventually(lambda: len(bank(work)) > 0)
+        work.transact(lambda connection: runs.cancel(connection, run.id))
+        thread.join(10)
+        assert not thread.is_alive()
+    with work.read() as connection:
+        assert runs.find(connection, run.id).status == Status.CANCELLED
+        assert len(bank(work)) > 0
+
+
+def test_a_worker_whose_run_was_taken_over_stores_nothing_more(work: Work) -> None:
+    with StandIn(BANK) as server, fetching.client(None) as http:
+        source = source_of(server)
+        zombie = taken(work, ordered(work, source))
+        assert zombie is not None
+        with work.transaction() as connection:
+            connection.execute(
+                update(runs.CollectionRun).values(claim=zombie.claim + 1)
+            )  # fmt: skip
+        Engine(work, http, source, zombie).execute()
+    assert bank(work) == []
+
+
+def test_calls_are_spaced_as_the_source_wants(work: Work) -> None:
+    with StandIn(questions(30, 2), Switches(spacing=0.3, limited_status=200)) as server:
+        run = carried_out(work, source_of(server, spacing=0.3))
+        arrivals = [call.arrived for call in server.calls]
+    assert run.status == Status.FINISHED
+    assert min(later - earlier for earlier, later in pairwise(arrivals)) >= 0.3
+
+
+def test_what_a_person_changes_meanwhile_is_kept(work: Work) -> None:
+    with StandIn(BANK) as server:
+        carried_out(work, source_of(server))
+        with work.transaction() as connection:
+            connection.execute(update(ItemRow).values(fingerprints=None, explanation="Mended."))
+        run = carried_out(work, source_of(server))
+    assert (run.new, run.changed) == (0, 0)
+    assert {item.explanation for item in bank(work)} == {"Mended."}
+
+
+def test_no_more_calls_than_allowed_are_under_way(work: Work) -> None:
+    under_way, most, lock = [0], [0], threading.Lock()
+
+    class Slow(StandIn):
+        def take(self, *arguments: Any) -> Any:
+            with lock:
+                under_way[0] += 1
+                most[0] = max(most[0], under_way[0])
+            time.sleep(0.03)
+            try:
+                return super().take(*arguments)
+            finally:
+                with lock:
+                    under_way[0] -= 1
+
+    with Slow(questions(80, 8)) as server:
+        source = source_of(server)
+        source.limits = Limits(concurrency=3)
+        assert carried_out(work, source).status == Status.FINISHED
+    assert most[0] == 3
+
+
+def eventually(is_so: Any, within: float = 20.0) -> None:
+    deadline = time.monotonic() + within
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.02)

@@ -1,0 +1,154 @@
+"""Collections whose processes are killed, and many processes at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from sqlalchemy import delete
+
+from tests import opentdb
+from tests.collector.collecting import bank, carried_out, keys, let_its_worker_be_dead, ordered, source_of, taken
+from tests.opentdb import StandIn, Switches, questions
+from webapp.bank.models import Item
+from webapp.collector import fetching
+from webapp.collector.engine import Engine
+from webapp.collector.runs import Status
+from webapp.pooling.work import Work
+
+BANK = questions(64, 2)
+# Of every switch both ways; all combinations: bench/collector_kills.py.
+COMBINATIONS = [
+    Switches(short_tail=4, limited_status=429),
+    Switches(short_tail=1, limited_status=200, count_off=3),
+    Switches(short_tail=1, limited_status=429, count_off=-3, lists_all_categories=True),
+]
+
+
+def in_a_child(deed: Callable[[], None]) -> int:
+    """Run a deed in a process of its own; return its number."""
+    with warnings.catch_warnings():
+        # Later Pythons warn of threads, and all that we use is made for a fork.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        try:
+            deed()
+        finally:
+            os._exit(0)
+    return child
+
+
+def collect_in_a_child(work: Work, server: StandIn, spacing: float = 0.0, concurrency: int = 2) -> int:
+    source = source_of(server, spacing=spacing, concurrency=concurrency)
+
+    def collect() -> None:
+        run = taken(work)
+        if run is not None:
+            with fetching.client(None) as http:
+                Engine(work, http, source, run).execute()
+
+    return in_a_child(collect)
+
+
+class Killer:
+    """A plan without faults that kills a process at one call, before it gets the answer."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.child = 0
+        self.knows_whom = threading.Event()
+        self.has_killed = threading.Event()
+
+    def aim_at(self, child: int) -> None:
+        """Let the calls come, and return when the process has ended."""
+        self.child = child
+        self.knows_whom.set()
+        os.waitpid(child, 0)
+
+    def __call__(self, number: int, path: str) -> None:
+        self.knows_whom.wait()
+        if number == self.at:
+            self.has_killed.set()
+            os.kill(self.child, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("switches", COMBINATIONS)
+def test_killed_at_any_call_a_run_goes_on_and_has_everything_once(work: Work, switches: Switches) -> None:
+    expected, at, killed = sorted(opentdb.keys(BANK)), 0, True
+    while killed:
+        killer = Killer(at)
+        with StandIn(BANK, switches, killer) as server:
+            run = ordered(work, source_of(server))
+            killer.aim_at(collect_in_a_child(work, server))
+            killed = killer.has_killed.is_set()
+            if killed:
+                let_its_worker_be_dead(work, run)
+                run = carried_out(work, source_of(server), run)
+                assert run.status == Status.FINISHED, f"killed at call {at}: {run.error}"
+        assert keys(work) == expected, f"killed at call {at}"
+        with work.transaction() as connection:
+            connection.execute(delete(Item))
+        at += 1
+    assert at > 8, "there were calls to be killed at"
+
+
+def test_four_processes_keep_the_limits_together(work: Work) -> None:
+    # Four runs of one source cannot be under way, so four processes call through its ledger.
+    with StandIn(questions(40, 2), Switches(spacing=0.3)) as server:
+        source = source_of(server, spacing=0.3)
+
+        def call() -> None:
+            with fetching.client(None) as http:
+                fetch = fetching.Fetcher(work, source.name, source.limits, http, lambda: False)
+                for _ in range(5):
+                    fetch(f"{server.address}/api_category.php")
+
+        children = [in_a_child(call) for _ in range(4)]
+        for child in children:
+            os.waitpid(child, 0)
+        arrivals = [call.arrived for call in server.calls]
+        codes = [call.code for call in server.calls]
+    assert len(arrivals) == 20
+    assert min(later - earlier for earlier, later in pairwise(arrivals)) >= 0.3
+    assert 5 not in codes
+
+
+def test_four_processes_never_exceed_a_daily_quota(work: Work) -> None:
+    with StandIn(questions(40, 2)) as server:
+        source = source_of(server, daily=11)
+
+        def call() -> None:
+            with fetching.client(None) as http:
+                fetch = fetching.Fetcher(work, source.name, source.limits, http, lambda: False)
+                try:
+                    for _ in range(5):
+                        fetch(f"{server.address}/api_category.php")
+                except fetching.QuotaSpentError:
+                    return
+
+        for child in [in_a_child(call) for _ in range(4)]:
+            os.waitpid(child, 0)
+        assert len(server.calls) == 11
+
+
+def test_a_dead_workers_run_is_taken_over_and_its_calls_block_nobody(work: Work) -> None:
+    with StandIn(BANK) as server:
+        run = ordered(work, source_of(server))
+        server.faults = lambda number, path: time.sleep(0.05)
+        child = collect_in_a_child(work, server)
+        while len(server.calls) < 4:
+            time.sleep(0.01)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        assert taken(work) is None, "nobody knows yet that it is dead"
+        let_its_worker_be_dead(work, run)
+        run = carried_out(work, source_of(server), run)
+    assert run.status == Status.FINISHED
+    assert len(bank(work)) == len(opentdb.keys(BANK))

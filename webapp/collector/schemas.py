@@ -1,0 +1,96 @@
+"""What sources and collection runs look like over REST."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields, validate
+
+from webapp.web.openapi import Text
+
+
+class RunArguments(Schema):
+    """Query of the list of runs."""
+
+    cursor = Text()
+    limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
+
+
+class RunIn(Schema):
+    """What is to be collected."""
+
+    source = Text(required=True, validate=validate.Length(1, 64))
+
+
+class RunOut(Schema):
+    """A collection run; counts are of records."""
+
+    id = fields.Integer(required=True)
+    source = fields.String(required=True)
+    status = fields.String(required=True)
+    ordered_by = fields.String(required=True, allow_none=True)
+    ordered_at = fields.AwareDateTime(required=True)
+    began_at = fields.AwareDateTime(required=True, allow_none=True)
+    ended_at = fields.AwareDateTime(required=True, allow_none=True)
+    resumes_at = fields.AwareDateTime(required=True, allow_none=True)
+    expected = fields.Integer(required=True, allow_none=True)
+    returned = fields.Integer(required=True)
+    new = fields.Integer(required=True)
+    changed = fields.Integer(required=True)
+    duplicate = fields.Integer(required=True)
+    rejected = fields.Integer(required=True)
+    calls = fields.Integer(required=True)
+    error = fields.String(required=True, allow_none=True)
+
+
+class EventOut(Schema):
+    """Something that happened in a run."""
+
+    at = fields.AwareDateTime(required=True)
+    kind = fields.String(required=True)
+    text = fields.String(required=True)
+
+
+class PartOut(Schema):
+    """How far a part of a run is."""
+
+    title = fields.String(required=True)
+    expected = fields.Integer(required=True, allow_none=True)
+    returned = fields.Integer(required=True)
+    is_done = fields.Boolean(required=True)
+
+
+class RunWhole(RunOut):
+    """A run with its parts and its latest events."""
+
+    parts = fields.List(fields.Nested(PartOut), required=True)
+    events = fields.List(fields.Nested(EventOut), required=True)
+
+
+class RunPage(Schema):
+    """A page of runs, the newest first."""
+
+    runs = fields.List(fields.Nested(RunOut), required=True)
+    next = fields.String(required=True, allow_none=True, metadata={"description": "Cursor of the next page"})
+
+
+class LimitsOut(Schema):
+    """How much of a source may be used, by all processes together."""
+
+    concurrency = fields.Integer(required=True, metadata={"description": "Calls at once"})
+    spacing = fields.Float(required=True, metadata={"description": "Seconds between two calls"})
+    daily = fields.Integer(required=True, allow_none=True, metadata={"description": "Calls in a day"})
+
+
+class SourceOut(Schema):
+    """Where questions can be collected from."""
+
+    name = fields.String(required=True)
+    title = fields.String(required=True)
+    address = fields.String(required=True)
+    licence = fields.String(required=True)
+    limits = fields.Nested(LimitsOut, required=True)
+
+
+class SourceList(Schema):
+    """All sources of this installation."""
+
+    sources = fields.List(fields.Nested(SourceOut), required=True)
