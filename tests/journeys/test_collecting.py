@@ -1,0 +1,80 @@
+"""An author collects questions from a source: orders, watches, cancels, resumes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests import opentdb
+from tests.journeys.conftest import Visitor
+from tests.opentdb import StandIn, Switches, questions
+from tests.serving import Service, serving
+
+pytestmark = pytest.mark.journey
+
+BANK = questions(60, 3)
+SOON = 60_000
+
+
+@pytest.fixture(scope="module")
+def source() -> Iterator[StandIn]:
+    with StandIn(BANK, Switches(spacing=0.5)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def service(
+    source: StandIn,
+    new_schema: Callable[[str, str], str],
+    tmp_path_factory: pytest.TempPathFactory,
+    server_flavour: str,
+) -> Iterator[Service]:
+    url = new_schema(server_flavour, "poolproof_collecting")
+    collector = {"POOLPROOF_COLLECTORS": "1", "POOLPROOF_OPENTDB_ADDRESS": source.address}
+    folder = tmp_path_factory.mktemp("collecting")
+    with serving(url, folder, POOLPROOF_WORKERS="1", POOLPROOF_OPENTDB_SPACING="0.5", **collector) as service:
+        yield service
+
+
+def test_a_collection_is_watched_cancelled_and_resumed(visitor: Visitor, service: Service, source: StandIn) -> None:
+    page = visitor.page()
+    sign_in(page, service)
+    page.get_by_role("link", name="Collect").click()
+    page.get_by_role("button", name="Collect from Open Trivia DB").click()
+    expect(page.get_by_role("heading", name="Collection run")).to_be_visible()
+    returned = page.get_by_role("progressbar", name="Records returned")
+    expect(returned).to_be_visible(timeout=SOON)
+    expect(returned).not_to_have_attribute("value", "0", timeout=SOON)
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("cancelled", exact=True).first).to_be_visible()
+    assert len(source.calls) < 25, "it was not over yet"
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_text("finished", exact=True).first).to_be_visible(timeout=SOON)
+    expect(page.locator("#count-new")).to_have_text(str(len(opentdb.keys(BANK))))
+    page.get_by_text("Parts").click()
+    expect(page.get_by_text("3 of 3 done")).to_be_visible()
+
+
+def test_a_second_collection_of_the_same_source_is_refused_with_the_first_ones_number(
+    visitor: Visitor, service: Service
+) -> None:
+    page = visitor.page(javascript=False)
+    sign_in(page, service)
+    page.goto("/studio/collections")
+    page.get_by_role("button", name="Collect from Open Trivia DB").click()
+    page.goto("/studio/collections")
+    page.get_by_role("button", name="Collect from Open Trivia DB").click()
+    expect(page.get_by_role("alert")).to_contain_text("is under way")
+    page.get_by_role("link", name="Run").first.click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("cancelled", exact=True).first).to_be_visible()
+
+
+def sign_in(page: Page, service: Service) -> None:
+    page.goto("/studio")
+    page.get_by_label("Name").fill("author")
+    page.get_by_label("Password").fill(service.password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Quizzes")).to_be_visible()
