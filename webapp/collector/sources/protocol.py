@@ -183,4 +183,9 @@ class Source(Protocol):
 
 def original_of(value: Any) -> str:
     """Return a record as it is kept beside the item made of it."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))[:LONGEST_ORIGINAL]
+    try:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except RecursionError:
+        text = "(nested too deeply)"
+    # Half a character of UTF-16, which JSON can spell and no database can store, stays spelled out.
+    return text[:LONGEST_ORIGINAL].encode(errors="backslashreplace").decode()[:LONGEST_ORIGINAL]
