@@ -29,6 +29,7 @@ from webapp.collector.sources.protocol import (
     Strand,
     original_of,
 )
+from webapp.collector.sources.replies import look, value_of
 
 TITLE = "Open Trivia DB"
 LICENCE = "CC BY-SA 4.0"
@@ -39,12 +40,8 @@ SPACING = 5.5
 """Seconds: five are asked for between arrivals, and a call may be faster on its way than the one before."""
 MOST_TROUBLES = 8
 """So often a strand begins anew without getting further than ever before; then somebody should look at it."""
-TRIES = 3
-"""Of a call that changes nothing, when something else than JSON comes."""
 
 SUCCESS, NO_RESULTS, INVALID, NO_TOKEN, TOKEN_EMPTY, TOO_FAST = range(6)
-TOO_MANY_REQUESTS = 429
-SERVER_ERROR = 500
 
 
 class Encoding(StrEnum):
@@ -182,22 +179,14 @@ class OpenTriviaSource:
 
     def _look(self, fetch: Fetch, page: str, parameters: dict[str, str]) -> dict[str, Any]:
         """Return the answer of a call that does no harm when it is repeated."""
-        for _ in range(TRIES - 1):
-            reply = fetch(f"{self.address}/{page}", parameters)
-            try:
-                return _body(reply)
-            except LimitedError:
-                raise
-            except FetchError as error:
-                if not error.transient:
-                    raise
-        return _body(fetch(f"{self.address}/{page}", parameters))
+        return _object(*look(fetch, f"{self.address}/{page}", parameters))
 
     def _questions(self, fetch: Fetch, progress: _Progress) -> tuple[int, list[Any]]:
         asked = {"amount": str(progress.next_amount), "category": str(progress.category), "token": str(progress.token)}
         if self._encoding is not Encoding.HTML:
             asked["encode"] = self._encoding
-        body = _body(fetch(f"{self.address}/api.php", asked, repeatable=False))
+        reply = fetch(f"{self.address}/api.php", asked, repeatable=False)
+        body = _object(reply, value_of(reply))
         code, results = body.get("response_code"), body.get("results")
         if code == INVALID:
             raise FetchError(
@@ -242,25 +231,18 @@ def _anew(progress: _Progress, reason: str) -> Page:
     return Page((), asdict(fresh), restarts=True)
 
 
-def _body(reply: Reply) -> dict[str, Any]:
-    """Return the reply's object.
+def _object(reply: Reply, value: Any) -> dict[str, Any]:
+    """Return what an answer says.
 
     Raises:
-        LimitedError: when the source was asked too fast, which it says in one of two ways.
-        FetchError: when there is none; transient, if the source may have done what it was asked for.
+        LimitedError: when it is "too fast", which may come with any status.
+        FetchError: when it is not of the interface; transient, for the token may have moved.
     """
-    if reply.status == TOO_MANY_REQUESTS:
-        raise LimitedError("asked too fast (HTTP 429)", retry_after=reply.retry_after)
-    if reply.status >= SERVER_ERROR:
-        raise FetchError(f"HTTP {reply.status}", transient=True, retry_after=reply.retry_after)
-    if reply.status >= 300:  # noqa: PLR2004 - neither done nor broken: the call itself is wrong
-        raise FetchError(f"HTTP {reply.status}")
-    body = reply.json()
-    if not isinstance(body, dict):
-        raise FetchError(f"an answer that is not of the interface: {_short(body)}", transient=True)
-    if body.get("response_code") == TOO_FAST:
+    if not isinstance(value, dict):
+        raise FetchError(f"an answer that is not of the interface: {_short(value)}", transient=True)
+    if value.get("response_code") == TOO_FAST:
         raise LimitedError("asked too fast (code 5)", retry_after=reply.retry_after)
-    return body
+    return value
 
 
 def _record(place: int, element: Any, decode: Callable[[str], str]) -> Record:

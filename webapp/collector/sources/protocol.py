@@ -18,6 +18,9 @@ from webapp.bank.formats.records import Record
 LONGEST_ORIGINAL = 20_000
 """Characters that are kept of a record as the source wrote it."""
 
+LONGEST_IDENTITY = 200
+"""Characters of a source's own id."""
+
 State = dict[str, Any]
 """Where a strand has got to; it can be written as JSON, and holds no secret."""
 
@@ -94,7 +97,8 @@ class Fetch(Protocol):
         """Return what came back, whatever its status, when the call may not be repeated.
 
         A `repeatable` call is tried again inside after what passes (no connection, time-out,
-        a body cut off, 5xx, 429 with Retry-After). `headers` may hold a secret: they are not
+        a body cut off, 5xx, 429 with Retry-After). An address that has a query of its own comes
+        without parameters, and its query stays as it is. `headers` may hold a secret: they are not
         logged, not stored, and do not follow a redirect to another origin.
 
         Raises:
@@ -120,8 +124,8 @@ class Strand:
 class Collected:
     """A record as the source gave it, and what became of it.
 
-    `identity` is the source's own, where it has one; `original` the record's text, cut at
-    `LONGEST_ORIGINAL`.
+    `identity` is the source's own, where it has one, at most `LONGEST_IDENTITY` long;
+    `original` is the record's text, cut at `LONGEST_ORIGINAL`.
     """
 
     record: Record
