@@ -10,10 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
 import httpx
+from hypothesis import strategies as st
 
 from webapp.bank.formats.records import Accepted, Rejected
 from webapp.bank.identity import dedupe_key
 from webapp.collector.sources.protocol import Collected, Fetch, FetchError, LimitedError, Page, Reply, Source, Strand
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
+    max_leaves=8,
+)
+"""Any JSON."""
 
 TRIES = 4
 PATIENCE = 200

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from tests.collector.driving import HttpFetch, collect, keys_of, reasons_of
+from tests.collector.driving import ANYTHING, HttpFetch, collect, keys_of, reasons_of
 from tests.collector.paged import Paged
 from webapp.bank.formats.records import Accepted, Rejected
 from webapp.bank.identity import dedupe_key
@@ -187,6 +189,10 @@ def test_a_source_that_wants_another_secret_says_so() -> None:
             ("[paging]", '[authentication]\nheader = "X"\nvalue = "s"\n[paging]'),
             "authentication.value: holds no ${NAME}",
         ),
+        (
+            ("[paging]", '[authentication]\nheader = "X"\nvalue = 5\n[paging]'),
+            "authentication.value: input should be a valid string; c",
+        ),
         (("[paging]", '[paging]\nkind = "pages"'), "paging.kind: input should be 'cursor', 'link', "),
         (("[paging]", '[paging]\nkind = "cursor"'), 'paging: kind = "cursor" needs next and parameter; add it'),
         (("[paging]", '[paging]\nkind = "none"\nnext = "a"'), 'paging: kind = "none" has no use for next; remove it'),
@@ -304,6 +310,19 @@ def test_a_bad_record_is_rejected_with_its_reason(element: Any, fields: str, rea
     record = parsed(element, fields)
     assert isinstance(record, Rejected)
     assert reason in record.reason
+
+
+@given(ANYTHING, st.sampled_from([RIGHT, TEXT, POSITION]))
+def test_no_record_can_stop_a_collection(value: Any, fields: str) -> None:
+    for element in (value, {"q": "Q", "g": value, "b": value}, {"q": value, "o": [{"t": value}] * 2, "a": value}):
+        record = parsed(element, fields, 'decode = "html"\n')
+        assert isinstance(record, Accepted) or record.reason
+
+
+def test_a_text_that_cannot_be_decoded_is_rejected() -> None:
+    record = parsed({"q": f"&#{'9' * 5000};", "g": "a", "b": ["b"]}, RIGHT, 'decode = "html"\n')
+    assert isinstance(record, Rejected)
+    assert "q cannot be decoded" in record.reason
 
 
 def test_an_answer_of_another_form_is_an_error_that_shows_it() -> None:

@@ -7,8 +7,10 @@ from itertools import product
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.collector.driving import HttpFetch, collect, keys_of, pages_of, reasons_of, strands_of
+from tests.collector.driving import ANYTHING, HttpFetch, collect, keys_of, pages_of, reasons_of, strands_of
 from tests.opentdb import CATEGORIES, Fault, Plan, StandIn, Switches, keys, questions
 from webapp.bank.formats.records import Accepted, Rejected
 from webapp.bank.items import ItemDraft
@@ -84,11 +86,13 @@ def test_however_wrong_the_count_is_every_record_is_collected_once(tail: int, of
 @pytest.mark.parametrize("refused_count", [True, False])
 def test_being_too_fast_loses_nothing(status: int, everything: bool, refused_count: bool) -> None:
     switches = Switches(spacing=0.02, limited_status=status, limits_all=everything, refused_count=refused_count)
-    with StandIn(BANK, switches) as server, HttpFetch() as fetch:
+    # On a machine that is busy enough no call comes too early by itself.
+    plan = dict.fromkeys((0, 3, 4, 9), Fault.LIMITED)
+    with StandIn(BANK, switches, plan) as server, HttpFetch() as fetch:
         found = collect(OpenTriviaSource(server.address), fetch, wait=0.03)
     assert keys_of(found) == keys(BANK)
     assert len(found) == len(BANK)
-    assert 5 in {call.code for call in server.calls}
+    assert [call.code for call in server.calls].count(5) >= len(plan)
 
 
 def test_strands_side_by_side_keep_the_spacing_together() -> None:
@@ -244,6 +248,12 @@ def test_a_bad_record_is_rejected_with_its_reason(element: Any, reason: str) -> 
     record = parsed(element)
     assert isinstance(record, Rejected)
     assert reason in record.reason
+
+
+@given(ANYTHING, st.sampled_from(["all", *PLAIN]), st.sampled_from(Encoding))
+def test_no_record_can_stop_a_collection(value: Any, field: str, encoding: Encoding) -> None:
+    record = parsed(value if field == "all" else PLAIN | {field: value}, encoding)
+    assert isinstance(record, Accepted) or record.reason
 
 
 @pytest.mark.parametrize("encoding", [Encoding.BASE64, Encoding.URL_LEGACY, Encoding.URL_3986])

@@ -208,4 +208,6 @@ def _sentence(fault: Any) -> str:
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "value_error":
         return f"{place}: {message}."
-    return f"{place}: {message[:1].lower()}{message[1:]}, not {str(fault['input'])[:60]!r}; correct it."
+    # What stands under authentication may be a secret that was written there by mistake.
+    shown = "" if place.startswith("authentication") else f", not {str(fault['input'])[:60]!r}"
+    return f"{place}: {message[:1].lower()}{message[1:]}{shown}; correct it."

@@ -128,7 +128,10 @@ class Reader:
         if not isinstance(value, str | int | float):
             raise _UnfitError(f"{where} holds {original_of(value)[:60]}, which is no text.")
         text = str(value)
-        return html.unescape(text) if self._described.decode == "html" else text
+        try:
+            return html.unescape(text) if self._described.decode == "html" else text
+        except ValueError as error:
+            raise _UnfitError(f"{where} cannot be decoded ({error}).") from error
 
 
 def _position(value: Any, counted_from: int) -> int:

@@ -12,7 +12,7 @@ import html
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, unquote_plus
 
 from webapp.bank.formats.records import Record, Rejected, judged
@@ -42,6 +42,9 @@ MOST_TROUBLES = 8
 """So often a strand begins anew without getting further than ever before; then somebody should look at it."""
 
 SUCCESS, NO_RESULTS, INVALID, NO_TOKEN, TOKEN_EMPTY, TOO_FAST = range(6)
+
+
+Given = TypeVar("Given", str, list[Any])
 
 
 class Encoding(StrEnum):
@@ -247,9 +250,9 @@ def _object(reply: Reply, value: Any) -> dict[str, Any]:
 
 def _record(place: int, element: Any, decode: Callable[[str], str]) -> Record:
     try:
-        kind, stem, category, difficulty, right = (decode(element[name]) for name in _FIELDS)
-        wrong = [decode(text) for text in _list(element["incorrect_answers"])]
-    except (KeyError, TypeError, AttributeError):
+        kind, stem, category, difficulty, right = (decode(_a(str, element[name])) for name in _FIELDS)
+        wrong = [decode(_a(str, text)) for text in _a(list, element["incorrect_answers"])]
+    except (KeyError, TypeError):
         return Rejected(place, f"A record has {', '.join(_FIELDS)} and incorrect_answers; this one has not.")
     except ValueError as error:
         return Rejected(place, f"A text cannot be decoded ({error}).")
@@ -277,9 +280,9 @@ _FIELDS = ("type", "question", "category", "difficulty", "correct_answer")
 _KINDS = {"multiple": Kind.SINGLE, "boolean": Kind.TRUE_FALSE}
 
 
-def _list(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise TypeError("no list")
+def _a(kind: type[Given], value: Any) -> Given:
+    if not isinstance(value, kind):
+        raise TypeError(f"no {kind}")
     return value
 
 

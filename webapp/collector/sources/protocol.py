@@ -73,10 +73,10 @@ class Reply:
         """Seconds that Retry-After asks for, written as seconds or as a date; None without it."""
         value = self.headers.get("retry-after", "").strip()
         if value.isdecimal():
-            return float(value)
+            return float(value[:9])
         try:
             until = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         # A date without a zone is in UTC, says the format.
         until = until if until.tzinfo else until.replace(tzinfo=UTC)
