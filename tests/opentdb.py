@@ -116,8 +116,8 @@ class Switches:
     """A call that came too early makes the next one wait anew."""
     count_off: int = 0
     """How much the count is too high, or, below 0, too low."""
-    lists_all_categories: bool = False
-    """Categories without a question are listed too."""
+    empty_categories: int = 0
+    """So many categories without a question are listed too."""
     spacing: float = 0.0
     """Seconds that must lie between the starts of two calls, over all clients."""
     token_seconds: float = 6 * 3600.0
@@ -254,7 +254,8 @@ class Interface:
 
     def _categories(self, query: dict[str, str], now: float) -> Any:
         used = {one.category for one in self.bank}
-        listed = CATEGORIES if self.switches.lists_all_categories else sorted(used)
+        empty = [number for number in CATEGORIES if number not in used]
+        listed = sorted(used.union(empty[: self.switches.empty_categories]))
         return {"trivia_categories": [{"id": number, "name": CATEGORIES[number]} for number in listed]}
 
     def _count(self, query: dict[str, str], now: float) -> Any:

@@ -42,7 +42,16 @@ from webapp.quizzes import pages as quizzes_pages
 from webapp.quizzes.shelf import Shelf
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
-from webapp.settings import HOME, OFF, ServiceSettings, Settings, SettingsError, load_settings, secret_key
+from webapp.settings import (
+    HOME,
+    OFF,
+    ServiceSettings,
+    Settings,
+    SettingsError,
+    environment,
+    load_settings,
+    secret_key,
+)
 from webapp.web import context, files, health, logs, openapi, problems, rendering, security, shortcuts
 from webapp.web.context import Application
 from webapp.web.shortcuts import Shortcuts
@@ -128,7 +137,7 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
 
 def _sources(service: ServiceSettings) -> Sources:
     open_trivia = OpenTriviaSource(service.opentdb_address, spacing=service.opentdb_spacing)
-    return Sources(service.sources or service.instance / "sources", open_trivia)
+    return Sources(service.sources or service.instance / "sources", open_trivia, environment())
 
 
 def _push(service: ServiceSettings, fleet: Path | None, keep: int, machine: str) -> Any:

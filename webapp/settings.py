@@ -6,6 +6,7 @@ import ipaddress
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -152,6 +153,11 @@ def load_settings() -> Settings:
     except ValidationError as error:
         raise SettingsError("\n".join(_line(problem) for problem in error.errors())) from error
     return settings
+
+
+def environment() -> Mapping[str, str]:
+    """Return the environment, from which the files of sources take the secrets that they name."""
+    return os.environ
 
 
 def secret_key(settings: Settings) -> str:

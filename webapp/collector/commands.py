@@ -116,6 +116,8 @@ def _list(work: Work, sources: Sources) -> None:
         daily = f", {limits.daily} calls a day" if limits.daily is not None else ""
         spacing = f"one call each {limits.spacing:g} s" if limits.spacing else f"{limits.concurrency} calls at once"
         click.echo(f"{source.name:<20}  {source.title} ({source.address}; {spacing}{daily}; {source.licence})")
+    for fault in sources.faults():
+        click.echo(f"Not to be used: {fault}", err=True)
     with work.read() as connection:
         latest = runs.latest(connection, None, 10)
     for run in latest.rows:

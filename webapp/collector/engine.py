@@ -94,7 +94,7 @@ class Engine:
         if known is not None:
             # A page may have been fetched and not stored.
             return [replace(place, strand=self._source.resumed(place.strand)) for place in known]
-        strands = self._source.strands(self._fetch)
+        strands = self._unhurried(lambda: self._source.strands(self._fetch))
         return self._transact(lambda connection: progress.begin(connection, self._run, strands))
 
     def _collect(self, places: Sequence[Place], stopped: Status) -> None:
@@ -156,11 +156,14 @@ class Engine:
                 self._done.put(_Failed(place.strand, error))
 
     def _page(self, strand: Strand) -> Page:
+        return self._unhurried(lambda: self._source.page(self._fetch, strand))
+
+    def _unhurried(self, ask: Callable[[], Result]) -> Result:
         while True:
             if self._is_stopping.is_set():
                 raise StoppedError
             try:
-                return self._source.page(self._fetch, strand)
+                return ask()
             except LimitedError as limited:
                 # It has done nothing: the very same call is good later, however often.
                 self._fetch.leave_alone(limited.retry_after)

@@ -27,8 +27,8 @@ def collections() -> str:
     before = cursors.decode(request.args.get("cursor"))
     with read() as connection:
         found = runs.latest(connection, before, LISTED_AT_ONCE)
-    page = cursors.Page(found.rows, found.next_before)
-    return render_template("studio/collections.html", page=page, sources=sources_of(current_app).all())
+    page, sources = cursors.Page(found.rows, found.next_before), sources_of(current_app)
+    return render_template("studio/collections.html", page=page, sources=sources.all(), faults=sources.faults())
 
 
 @blueprint.post("")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from webapp.collector.sources.described import load
+from webapp.collector.sources.description import DescriptionError
 from webapp.collector.sources.open_trivia import OpenTriviaSource
 from webapp.collector.sources.protocol import Source
 from webapp.errors import NotFoundError
@@ -13,10 +16,11 @@ from webapp.errors import NotFoundError
 class Sources:
     """Open Trivia DB, and what the TOML files of a folder describe."""
 
-    def __init__(self, folder: Path, open_trivia: OpenTriviaSource) -> None:
-        """Look into `folder` whenever somebody asks: a new file needs no restart."""
+    def __init__(self, folder: Path, open_trivia: OpenTriviaSource, environment: Mapping[str, str]) -> None:
+        """Look into `folder` whenever somebody asks: a new file needs no restart. Secrets come from `environment`."""
         self._folder = folder
         self._open_trivia = open_trivia
+        self._environment = environment
 
     def find(self, name: str) -> Source:
         """Return a source.
@@ -26,12 +30,32 @@ class Sources:
         """
         known = {source.name: source for source in self.all()}
         if name not in known:
-            raise NotFoundError(f"There is no source {name!r}. There are: {', '.join(sorted(known))}.")
+            wrong = next((f" {fault}" for fault in self.faults() if name in fault), "")
+            raise NotFoundError(f"There is no source {name!r}. There are: {', '.join(sorted(known))}.{wrong}")
         return known[name]
 
     def all(self) -> list[Source]:
-        """Return all sources, by title."""
-        return [self._open_trivia]
+        """Return all sources that can be collected from, by title."""
+        return self._look()[0]
+
+    def faults(self) -> list[str]:
+        """Return what is wrong with the files that describe none, a line for each fault."""
+        return self._look()[1]
+
+    def _look(self) -> tuple[list[Source], list[str]]:
+        known: dict[str, Source] = {self._open_trivia.name: self._open_trivia}
+        faults: list[str] = []
+        for file in sorted(self._folder.glob("*.toml")):
+            try:
+                source = load(file, self._environment)
+            except DescriptionError as error:
+                faults += str(error).splitlines()
+                continue
+            if source.name in known:
+                faults.append(f"{file}: name: there is a source {source.name!r} already; give it another name.")
+            else:
+                known[source.name] = source
+        return sorted(known.values(), key=lambda source: source.title.casefold()), faults
 
 
 def sources_of(app: Any) -> Sources:

@@ -12,7 +12,7 @@ import html
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, unquote_plus
 
 from webapp.bank.drafts import TRUE_AND_FALSE, ItemDraft
@@ -29,6 +29,7 @@ from webapp.collector.sources.protocol import (
     Strand,
     original_of,
 )
+from webapp.collector.sources.replies import look, value_of
 
 TITLE = "Open Trivia DB"
 LICENCE = "CC BY-SA 4.0"
@@ -39,12 +40,11 @@ SPACING = 5.5
 """Seconds: five are asked for between arrivals, and a call may be faster on its way than the one before."""
 MOST_TROUBLES = 8
 """So often a strand begins anew without getting further than ever before; then somebody should look at it."""
-TRIES = 3
-"""Of a call that changes nothing, when something else than JSON comes."""
 
 SUCCESS, NO_RESULTS, INVALID, NO_TOKEN, TOKEN_EMPTY, TOO_FAST = range(6)
-TOO_MANY_REQUESTS = 429
-SERVER_ERROR = 500
+
+
+Given = TypeVar("Given", str, list[Any])
 
 
 class Encoding(StrEnum):
@@ -182,22 +182,14 @@ class OpenTriviaSource:
 
     def _look(self, fetch: Fetch, page: str, parameters: dict[str, str]) -> dict[str, Any]:
         """Return the answer of a call that does no harm when it is repeated."""
-        for _ in range(TRIES - 1):
-            reply = fetch(f"{self.address}/{page}", parameters)
-            try:
-                return _body(reply)
-            except LimitedError:
-                raise
-            except FetchError as error:
-                if not error.transient:
-                    raise
-        return _body(fetch(f"{self.address}/{page}", parameters))
+        return _object(*look(fetch, f"{self.address}/{page}", parameters))
 
     def _questions(self, fetch: Fetch, progress: _Progress) -> tuple[int, list[Any]]:
         asked = {"amount": str(progress.next_amount), "category": str(progress.category), "token": str(progress.token)}
         if self._encoding is not Encoding.HTML:
             asked["encode"] = self._encoding
-        body = _body(fetch(f"{self.address}/api.php", asked, repeatable=False))
+        reply = fetch(f"{self.address}/api.php", asked, repeatable=False)
+        body = _object(reply, value_of(reply))
         code, results = body.get("response_code"), body.get("results")
         if code == INVALID:
             raise FetchError(
@@ -242,32 +234,25 @@ def _anew(progress: _Progress, reason: str) -> Page:
     return Page((), asdict(fresh), restarts=True)
 
 
-def _body(reply: Reply) -> dict[str, Any]:
-    """Return the reply's object.
+def _object(reply: Reply, value: Any) -> dict[str, Any]:
+    """Return what an answer says.
 
     Raises:
-        LimitedError: when the source was asked too fast, which it says in one of two ways.
-        FetchError: when there is none; transient, if the source may have done what it was asked for.
+        LimitedError: when it is "too fast", which may come with any status.
+        FetchError: when it is not of the interface; transient, for the token may have moved.
     """
-    if reply.status == TOO_MANY_REQUESTS:
-        raise LimitedError("asked too fast (HTTP 429)", retry_after=reply.retry_after)
-    if reply.status >= SERVER_ERROR:
-        raise FetchError(f"HTTP {reply.status}", transient=True, retry_after=reply.retry_after)
-    if reply.status >= 300:  # noqa: PLR2004 - neither done nor broken: the call itself is wrong
-        raise FetchError(f"HTTP {reply.status}")
-    body = reply.json()
-    if not isinstance(body, dict):
-        raise FetchError(f"an answer that is not of the interface: {_short(body)}", transient=True)
-    if body.get("response_code") == TOO_FAST:
+    if not isinstance(value, dict):
+        raise FetchError(f"an answer that is not of the interface: {_short(value)}", transient=True)
+    if value.get("response_code") == TOO_FAST:
         raise LimitedError("asked too fast (code 5)", retry_after=reply.retry_after)
-    return body
+    return value
 
 
 def _record(place: int, element: Any, decode: Callable[[str], str]) -> Record:
     try:
-        kind, stem, category, difficulty, right = (decode(element[name]) for name in _FIELDS)
-        wrong = [decode(text) for text in _list(element["incorrect_answers"])]
-    except (KeyError, TypeError, AttributeError):
+        kind, stem, category, difficulty, right = (decode(_a(str, element[name])) for name in _FIELDS)
+        wrong = [decode(_a(str, text)) for text in _a(list, element["incorrect_answers"])]
+    except (KeyError, TypeError):
         return Rejected(place, f"A record has {', '.join(_FIELDS)} and incorrect_answers; this one has not.")
     except ValueError as error:
         return Rejected(place, f"A text cannot be decoded ({error}).")
@@ -295,9 +280,9 @@ _FIELDS = ("type", "question", "category", "difficulty", "correct_answer")
 _KINDS = {"multiple": Kind.SINGLE, "boolean": Kind.TRUE_FALSE}
 
 
-def _list(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise TypeError("no list")
+def _a(kind: type[Given], value: Any) -> Given:
+    if not isinstance(value, kind):
+        raise TypeError(f"no {kind}")
     return value
 
 

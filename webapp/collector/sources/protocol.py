@@ -18,6 +18,9 @@ from webapp.bank.formats.records import Record
 LONGEST_ORIGINAL = 20_000
 """Characters that are kept of a record as the source wrote it."""
 
+LONGEST_IDENTITY = 200
+"""Characters of a source's own id."""
+
 State = dict[str, Any]
 """Where a strand has got to; it can be written as JSON, and holds no secret."""
 
@@ -70,10 +73,10 @@ class Reply:
         """Seconds that Retry-After asks for, written as seconds or as a date; None without it."""
         value = self.headers.get("retry-after", "").strip()
         if value.isdecimal():
-            return float(value)
+            return float(value[:9])
         try:
             until = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         # A date without a zone is in UTC, says the format.
         until = until if until.tzinfo else until.replace(tzinfo=UTC)
@@ -94,7 +97,8 @@ class Fetch(Protocol):
         """Return what came back, whatever its status, when the call may not be repeated.
 
         A `repeatable` call is tried again inside after what passes (no connection, time-out,
-        a body cut off, 5xx, 429 with Retry-After). `headers` may hold a secret: they are not
+        a body cut off, 5xx, 429 with Retry-After). An address that has a query of its own comes
+        without parameters, and its query stays as it is. `headers` may hold a secret: they are not
         logged, not stored, and do not follow a redirect to another origin.
 
         Raises:
@@ -120,8 +124,8 @@ class Strand:
 class Collected:
     """A record as the source gave it, and what became of it.
 
-    `identity` is the source's own, where it has one; `original` the record's text, cut at
-    `LONGEST_ORIGINAL`.
+    `identity` is the source's own, where it has one, at most `LONGEST_IDENTITY` long;
+    `original` is the record's text, cut at `LONGEST_ORIGINAL`.
     """
 
     record: Record
@@ -183,4 +187,9 @@ class Source(Protocol):
 
 def original_of(value: Any) -> str:
     """Return a record as it is kept beside the item made of it."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))[:LONGEST_ORIGINAL]
+    try:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except RecursionError:
+        text = "(nested too deeply)"
+    # Half a character of UTF-16, which JSON can spell and no database can store, stays spelled out.
+    return text[:LONGEST_ORIGINAL].encode(errors="backslashreplace").decode()[:LONGEST_ORIGINAL]
