@@ -12,7 +12,8 @@ import pytest
 import yaml
 from sqlalchemy import create_engine, make_url, text
 
-from webapp.pooling import reporting
+from webapp.collector import progress  # noqa: F401 - it declares what it counts
+from webapp.pooling import reporting, tally
 from webapp.pooling.engine import engine_options
 from webapp.pooling.exposition import fleet_families
 from webapp.pooling.fleet import Member, Seen
@@ -48,6 +49,7 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Family]:
         "lanes": reporting.lanes_counted(lanes),
         "requests": reporting.requests_counted(requests),
         "commits": {"metrics": reporting.commits_counted()["metrics"]},
+        "tallies": {one.name: {tally.SEPARATOR.join(one.labels): 1} for one in tally.declared()},
     }
     now = {"lanes": reporting.lanes_now(lanes), "commits": {"metrics": {"waiting": 0}}}
     seen = Seen([Member("1", {"name": "worker"}, counted, now, 0.0)], counted)

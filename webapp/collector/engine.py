@@ -171,12 +171,13 @@ class Engine:
     def _store(self, step: Step) -> Place | None:
         calls = self._fetch.taken()
 
-        def store(connection: Connection) -> bool:
+        def store(connection: Connection) -> dict[str, int]:
             now: datetime | None = connection.scalar(select(utc_now()))
             assert now is not None  # noqa: S101 - every database has a clock
             return progress.store(connection, self._run, self._source, step, calls=calls, now=now)
 
-        self._transact(store)
+        for outcome, count in self._transact(store).items():
+            progress.RECORDS.count(self._source.name, outcome, by=count)
         with self._work.read() as connection:
             present = runs.find(connection, self._run.id)
         if self._tell is not None:

@@ -18,11 +18,12 @@ from webapp.collector.ledger import Turn
 from webapp.collector.pacing import Spent, Wait
 from webapp.collector.patience import persistently
 from webapp.collector.sources.protocol import FetchError, LimitedError, Limits, Reply
-from webapp.pooling import guard
+from webapp.pooling import guard, tally
 from webapp.pooling.work import Work
 
 Result = TypeVar("Result")
 
+CALLS = tally.declare("poolproof_collector_calls", "Calls to sources.", ("source",))
 LARGEST_REPLY = 16 * 1024 * 1024
 """Bytes."""
 CONNECT_WITHIN = 10.0
@@ -163,6 +164,7 @@ class Fetcher:
                 elif time.monotonic() < good_until:
                     with self._counting:
                         self._calls += 1
+                    CALLS.count(self._source)
                     return answer, good_until
                 else:
                     self._give_back(answer)

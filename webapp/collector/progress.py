@@ -17,8 +17,14 @@ from webapp.collector import runs
 from webapp.collector.models import CollectionEvent, CollectionRun, CollectionStrand
 from webapp.collector.runs import Run, Status
 from webapp.collector.sources.protocol import Collected, Page, Source, State, Strand
+from webapp.pooling import tally
 from webapp.pooling.clock import utc_now
 
+RECORDS = tally.declare(
+    "poolproof_collected_records",
+    "Records that collections have stored, by what became of them.",
+    ("source", "outcome"),
+)
 MOST_REJECTED_TOLD = 20
 """Rejected records of one page that become events; they are all counted."""
 
@@ -96,8 +102,8 @@ def begin(connection: Connection, run: Run, strands: Sequence[Strand]) -> list[P
     return [Place(place, 0, one) for place, one in enumerate(strands)]
 
 
-def store(connection: Connection, run: Run, source: Source, step: Step, *, calls: int, now: datetime) -> bool:
-    """Store a page: its items, where its strand goes on and the counts; say whether it was stored just now.
+def store(connection: Connection, run: Run, source: Source, step: Step, *, calls: int, now: datetime) -> dict[str, int]:
+    """Store a page: its items, where its strand goes on and the counts; return these.
 
     Harmless when repeated: a page that is stored is not stored again, nor counted.
 
@@ -113,14 +119,14 @@ def store(connection: Connection, run: Run, source: Source, step: Step, *, calls
     if page.restarts:
         values["returned"] = returned
     if not connection.execute(update(CollectionStrand).where(*here).values(**values)).rowcount:
-        return False
+        return {}
     counts = _merge(connection, run, source, page.records, now)
-    counts |= {"returned": returned, "calls": calls}
-    columns = {name: CollectionRun.__table__.c[name] + count for name, count in counts.items() if count}
+    added = counts | {"returned": returned, "calls": calls}
+    columns = {name: CollectionRun.__table__.c[name] + count for name, count in added.items() if count}
     if columns:
         connection.execute(update(CollectionRun).where(CollectionRun.id == run.id).values(**columns))
     _tell_of_rejected(connection, run, place, page.records)
-    return True
+    return counts
 
 
 def end(

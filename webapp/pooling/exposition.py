@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from webapp.pooling import plain
+from webapp.pooling import plain, tally
 from webapp.pooling.fleet import Seen, Tree
 from webapp.pooling.metrics import Family, PoolState, families, histogram_family, of_requests
 from webapp.pooling.watch import Kind
@@ -23,6 +23,7 @@ def fleet_families(seen: Seen, keep: int) -> list[Family]:
         _processes(seen),
         *_requests(seen.counted.get("requests", {})),
         *_commits(seen),
+        *_tallies(seen.counted.get("tallies", {})),
     ]
 
 
@@ -100,6 +101,20 @@ def _commits(seen: Seen) -> Sequence[Family]:
             [("", {"writer": name}, count) for name, count in waiting.items()],
         ),
     ]  # fmt: skip
+
+
+def _tallies(counted: Tree) -> Sequence[Family]:
+    return [
+        _counter(
+            one.name,
+            one.meaning,
+            [
+                (dict(zip(one.labels, key.split(tally.SEPARATOR), strict=True)), count)
+                for key, count in counted.get(one.name, {}).items()
+            ],
+        )
+        for one in tally.declared()
+    ]
 
 
 def _sizes(labels: dict[str, str], counts: list[int], entries: int) -> list[tuple[str, dict[str, str], float]]:

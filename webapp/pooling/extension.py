@@ -93,6 +93,7 @@ def _publisher(folder: Path, lanes: Lanes, requests: RequestStatistics) -> Publi
             "lanes": reporting.lanes_counted(lanes),
             "requests": reporting.requests_counted(requests),
             "commits": reporting.commits_counted(),
+            "tallies": reporting.tallies_counted(),
         }
         now = {
             "lanes": reporting.lanes_now(lanes),

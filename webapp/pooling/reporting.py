@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from webapp.pooling import groupcommit, plain, stacks
+from webapp.pooling import groupcommit, plain, stacks, tally
 from webapp.pooling.fleet import Tree
 from webapp.pooling.holds import Hold
 from webapp.pooling.lanes import Lane, Lanes, fair_pools
@@ -39,6 +39,11 @@ def requests_counted(requests: RequestStatistics) -> Tree:
     """Return how many requests there were, and how many statements these needed."""
     routes = {" ".join(map(str, route)): plain.of_histogram(one) for route, one in requests.routes().items()}
     return {"count": requests.requests, "statements": requests.statements, "routes": routes}
+
+
+def tallies_counted() -> Tree:
+    """What other parts of this process have counted."""
+    return {one.name: dict(one.counts) for one in tally.declared() if one.counts}
 
 
 def commits_now() -> dict[str, Tree]:
