@@ -13,10 +13,12 @@ from typing import Any
 import click
 
 from webapp.collector import fetching, runs
+from webapp.collector.courtesy import Courtesy, be_nice
 from webapp.collector.runs import Run, Status
 from webapp.collector.sources.known import Sources
 from webapp.collector.worker import Worker, name
 from webapp.pooling.extension import pooling_of_this_app, taking_part
+from webapp.pooling.fleet import Folder
 from webapp.pooling.work import Work
 
 EXIT = {Status.FINISHED: 0, Status.PAUSED: 0, Status.FAILED: 1, Status.CANCELLED: 130}
@@ -43,7 +45,9 @@ def collect(source: str | None, resumed: int | None, as_worker: bool, listing: b
         _list(work, sources)
         return
     with fetching.client(app.config["SETTINGS"].poolproof.contact) as http:
-        worker = Worker(work, http, sources)
+        be_nice()
+        folder = pooling_of_this_app().fleet_folder
+        worker = Worker(work, http, sources, Courtesy(Folder(folder) if folder is not None else None))
         _when_told_to_stop(worker.stop)
         with taking_part(pooling_of_this_app(), "collect"):
             if as_worker:

@@ -19,6 +19,7 @@ import httpx
 from sqlalchemy import Connection, select
 
 from webapp.collector import progress, runs
+from webapp.collector.courtesy import Courtesy
 from webapp.collector.fetching import Fetcher, QuotaSpentError, StoppedError
 from webapp.collector.patience import persistently
 from webapp.collector.progress import LostRunError, Place, Step
@@ -52,9 +53,17 @@ class Engine:
     """Carries out one run in this process."""
 
     def __init__(
-        self, work: Work, http: httpx.Client, source: Source, run: Run, tell: Tell | None = None
-    ) -> None:  # fmt: skip
+        self,
+        work: Work,
+        http: httpx.Client,
+        source: Source,
+        run: Run,
+        tell: Tell | None = None,
+        *,
+        courtesy: Courtesy | None = None,
+    ) -> None:
         """Store with connections of `work`; `tell` hears of every page that is stored."""
+        self._courtesy = courtesy or Courtesy(None)
         self._work = work
         self._source = source
         self._run = run
@@ -169,6 +178,7 @@ class Engine:
                 self._fetch.leave_alone(limited.retry_after)
 
     def _store(self, step: Step) -> Place | None:
+        self._courtesy.wait(self._is_stopping.is_set)
         calls = self._fetch.taken()
 
         def store(connection: Connection) -> dict[str, int]:

@@ -13,6 +13,7 @@ import httpx
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.collector import runs
+from webapp.collector.courtesy import Courtesy
 from webapp.collector.engine import Engine, Tell
 from webapp.collector.runs import Run, Status
 from webapp.collector.sources.known import Sources
@@ -33,11 +34,12 @@ def name() -> str:
 class Worker:
     """Takes up runs until it is told to stop."""
 
-    def __init__(self, work: Work, http: httpx.Client, sources: Sources) -> None:
+    def __init__(self, work: Work, http: httpx.Client, sources: Sources, courtesy: Courtesy) -> None:
         """Carry out runs of `sources` with connections of `work`."""
         self._work = work
         self._http = http
         self._sources = sources
+        self._courtesy = courtesy
         self._is_stopping = threading.Event()
         self._engine: Engine | None = None
 
@@ -67,7 +69,7 @@ class Worker:
         except DomainError as error:
             reason = error.detail
             return self._work.transact(lambda connection: runs.give_up(connection, run, reason))
-        self._engine = Engine(self._work, self._http, source, run, tell)
+        self._engine = Engine(self._work, self._http, source, run, tell, courtesy=self._courtesy)
         if self._is_stopping.is_set():
             self._engine.stop()
         try:

@@ -43,6 +43,7 @@ class Pooling:
     requests: RequestStatistics
     publisher: Publisher | None
     """By which this process takes part in its fleet; None where no folder was named for that."""
+    fleet_folder: Path | None = None
 
 
 def init_app(
@@ -73,6 +74,7 @@ def init_app(
         probe=Probe(lanes.console.engine),
         requests=requests,
         publisher=_publisher(fleet_folder, lanes, requests) if fleet_folder is not None else None,
+        fleet_folder=fleet_folder,
     )
     app.extensions["pooling"] = pooling
 

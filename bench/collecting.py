@@ -1,0 +1,141 @@
+"""A push while a collection of 50,000 items runs, and the same push alone, by turns on one MySQL.
+
+    PYTHONPATH=. .venv/test/bin/python bench/collecting.py [--rounds 3] [--users 2000]
+
+Prints the requests' p99 of each push and what the collection has stored meanwhile, and exits 1 when the median p99
+beside the collection is more than 10 % above the median alone, somebody met with an error, or the collection did not
+go on afterwards. Nothing else should run meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import create_engine, text
+
+from tests.collector.paged import Paged
+from tests.make import make_quiz
+from tests.servers import new_server
+from tests.serving import Service, serving
+from webapp.pooling.work import Work
+
+BOUND = 1.10
+ITEMS = 50_000
+SOURCE = """
+name = "birds"
+title = "Birds"
+address = "{address}"
+licence = "CC0"
+[limits]
+concurrency = 10
+[paging]
+kind = "page"
+parameter = "page"
+size_parameter = "limit"
+size = 200
+total = "meta.total"
+[fields]
+items = "data.results"
+identity = "id"
+stem = "stem"
+right = "right"
+wrong = "wrong[]"
+"""
+
+
+def records(count: int) -> list[dict[str, Any]]:
+    """Make records of a usual length."""
+    return [
+        {
+            "id": number,
+            "stem": f"Which of these birds was number {number} on the list that the society of the town kept?",
+            "right": f"The bird that is called {number}",
+            "wrong": [f"Another one, {number}-{other}" for other in range(3)],
+        }
+        for number in range(count)
+    ]
+
+
+def push(service: Service, slug: str, users: int) -> dict[str, Any]:
+    """Push, and return the lab's report."""
+    command = [sys.executable, "-m", "webapp", "lab", "push", "--users", str(users), "--within", "1", "--json"]
+    done = subprocess.run(  # noqa: S603 - ours
+        [*command, "--url", service.address, "--quiz", slug],
+        env=service.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        sys.exit(done.stderr[-2000:])
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+def p99(report: dict[str, Any]) -> float:
+    """Return the worst p99 of the steps."""
+    return max(step["p99"] for step in report["steps"].values())
+
+
+def measure(rounds: int, users: int) -> int:
+    """Measure, print, and return the exit status."""
+    with tempfile.TemporaryDirectory() as name, Paged(records(ITEMS)) as paged:
+        folder = Path(name)
+        server = new_server("mysql", folder / "server")
+        server.create_database("poolproof")
+        (folder / "service" / "sources").mkdir(parents=True)
+        (folder / "service" / "sources" / "birds.toml").write_text(SOURCE.format(address=paged.address))
+        engine = create_engine(server.url("poolproof"))
+        try:
+            with serving(server.url("poolproof"), folder / "service", POOLPROOF_COLLECTORS="1") as service:
+                return _rounds(service, engine, rounds, users)
+        finally:
+            engine.dispose()
+            server.stop()
+
+
+def _rounds(service: Service, engine: Any, rounds: int, users: int) -> int:
+    work = Work(engine)
+    slug = make_quiz(work, questions=10).document.slug
+    alone, beside, failed = [], [], 0
+
+    def stored() -> int:
+        with engine.connect() as connection:
+            return int(connection.scalar(text("SELECT COUNT(*) FROM item")) or 0)
+
+    for number in range(rounds):
+        alone.append(push(service, slug, users))
+        collect = [sys.executable, "-m", "webapp", "collect", *(["birds"] if number == 0 else ["--resume", "1"])]
+        collection = subprocess.Popen(
+            collect, env=service.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )  # noqa: S603
+        while stored() < 2000 * (number + 1):
+            time.sleep(0.2)
+        before = stored()
+        beside.append(push(service, slug, users))
+        during = stored() - before
+        failed += beside[-1]["failed"] + alone[-1]["failed"]
+        told = f"p99 alone {p99(alone[-1]):.3f} s, beside {p99(beside[-1]):.3f} s; {during} items stored meanwhile"
+        print(f"round {number + 1}: {told}")
+        if number < rounds - 1:
+            collection.terminate()
+        collection.wait()
+    total = stored()
+    ratio = statistics.median(map(p99, beside)) / statistics.median(map(p99, alone))
+    is_met = ratio <= BOUND and not failed and total >= ITEMS
+    print(f"p99 beside a collection / alone: {ratio:.3f} (bound ≤ {BOUND}); {failed} failed; {total} items in the end")
+    print("every bound met" if is_met else "MISSED")
+    return 0 if is_met else 1
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--users", type=int, default=2000)
+    given = parser.parse_args()
+    sys.exit(measure(given.rounds, given.users))
