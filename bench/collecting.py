@@ -111,9 +111,9 @@ def _rounds(service: Service, engine: Any, rounds: int, users: int) -> int:
     for number in range(rounds):
         alone.append(push(service, slug, users))
         collect = [sys.executable, "-m", "webapp", "collect", *(["birds"] if number == 0 else ["--resume", "1"])]
-        collection = subprocess.Popen(
+        collection = subprocess.Popen(  # noqa: S603 - ours
             collect, env=service.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )  # noqa: S603
+        )
         while stored() < 2000 * (number + 1):
             time.sleep(0.2)
         before = stored()
