@@ -2,10 +2,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import count
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError
 
+from tests.bank.anything import drafts as any_drafts
 from tests.make import item_draft, make_item
 from webapp.bank import bulk, items
 from webapp.bank.items import Filters, ItemDraft
@@ -34,6 +38,22 @@ def test_the_largest_items_fit(work: Work) -> None:
     ]
     assert sum(store(work, drafts)) == 100
     assert len(set(stems(work))) == 100
+
+
+def test_any_items_are_stored_as_they_are(work: Work) -> None:
+    """Quotes, backslashes, percent signs, faces, and columns that only some of a batch have."""
+
+    @given(st.lists(any_drafts(), min_size=1, max_size=5))
+    @settings(max_examples=60)
+    def are_stored(some: list[ItemDraft]) -> None:
+        some = [replace(draft, stem=f"{next(numbers)} {draft.stem}") for draft in some]
+        assert all(store(work, some))
+        with work.read() as connection:
+            rows = items.search(connection, Filters(), None, 1000, is_whole=True).rows[-len(some) :]
+        assert [ItemDraft(**{name: getattr(row, name) for name in vars(some[0])}) for row in rows] == some
+
+    numbers = count()
+    are_stored()
 
 
 def test_each_draft_is_told_whether_it_was_new(work: Work) -> None:
@@ -70,18 +90,25 @@ def test_another_error_is_not_taken_for_a_duplicate(work: Work) -> None:
     assert stems(work) == []
 
 
-def test_an_item_created_between_looking_and_storing_is_a_duplicate(work: Work) -> None:
+def test_an_error_of_the_database_names_the_column_and_is_short(work: Work) -> None:
+    with pytest.raises(DBAPIError, match="explanation") as refused:
+        store(work, [*(item_draft() for _ in range(bulk.BATCH - 1)), item_draft(explanation=None)])
+    assert len(str(refused.value)) < 10_000
+
+
+@pytest.mark.parametrize("face", ["", "😀" * 490], ids=["small", "large"])
+def test_an_item_created_between_looking_and_storing_is_a_duplicate(work: Work, face: str) -> None:
     """The other import's row is not committed when we look, so only the constraint can tell."""
-    drafts = [item_draft() for _ in range(3)]
+    drafts = [item_draft(choices=tuple(f"{face}{number}" for number in range(20))) for _ in range(8)]
     if work.engine.dialect.name == "sqlite":
         pytest.skip("SQLite lets one write at a time")
     with ThreadPoolExecutor(1) as other:
         with work.transaction() as connection:
-            items.create(connection, drafts[1])
+            items.create(connection, drafts[7])
             stored = other.submit(store, work, drafts)
             with pytest.raises(TimeoutError):
                 stored.result(0.3)
-        assert stored.result(10) == [True, False, True]
+        assert stored.result(10) == [True] * 7 + [False]
 
 
 def test_of_imports_at_the_same_time_one_counts_each_item(work: Work) -> None:

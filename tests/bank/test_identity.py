@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from webapp.bank.identity import dedupe_key, normalised
+from webapp.bank.identity import dedupe_key, folded, letters_and_digits, normalised
 
 
 def test_case_punctuation_and_blanks_do_not_make_another_item() -> None:
@@ -62,3 +62,14 @@ def test_texts_do_not_run_into_each_other() -> None:
 @given(st.text())
 def test_what_is_normalised_stays_as_it_is(text: str) -> None:
     assert normalised(normalised(text)) == normalised(text)
+
+
+ASCII = st.text(st.characters(max_codepoint=127))
+
+
+@given(ASCII)
+@example("".join(map(chr, range(128))))
+def test_a_text_in_ascii_is_read_as_it_is_beside_a_letter_of_another_script(text: str) -> None:
+    """ASCII takes a short way, which another letter bars."""
+    assert folded(f"{text} ж") == f"{folded(text)} ж".strip()
+    assert letters_and_digits(f"{text} ж") == f"{letters_and_digits(text)} ж".strip()

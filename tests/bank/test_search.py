@@ -3,11 +3,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.make import item_draft, make_item
 from webapp.bank import items
 from webapp.bank.items import Filters
-from webapp.bank.search import LONGEST_INDEX, indexed_words
+from webapp.bank.search import LONGEST_INDEX, indexed_words, words_of
 from webapp.pooling.work import Work
 
 STEMS = (
@@ -125,6 +127,11 @@ def test_a_full_last_page_has_no_next(work: Work) -> None:
     work.transact(lambda connection: [make_item(connection) for _ in range(2)])
     with work.read() as connection:
         assert items.search(connection, Filters(), None, 2).next_after is None
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_the_words_of_a_text_in_ascii_are_the_same_beside_a_word_of_another_script(text: str) -> None:
+    assert words_of(f"{text} мир") == [*words_of(text), "мир"]
 
 
 def test_a_stem_that_grows_when_it_is_normalised_still_fits(work: Work) -> None:

@@ -11,23 +11,29 @@ from collections.abc import Callable, Iterable, Sequence
 VARIATION_SELECTORS = {*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
 
 
-class _Table(dict[int, str]):
+class CharacterTable(dict[int, str]):
     """A table for `str.translate` that is filled as characters are met."""
 
     def __init__(self, rule: Callable[[str], str]) -> None:
+        """Ask `rule` what becomes of a character."""
         super().__init__()
         self._rule = rule
 
     def __missing__(self, code: int) -> str:
+        """Ask, and remember."""
         self[code] = self._rule(chr(code))
         return self[code]
 
 
-_visible = _Table(
+_visible = CharacterTable(
     lambda one: "" if unicodedata.category(one) == "Cf" or ord(one) in VARIATION_SELECTORS else one,
 )
 # Marks are parts of letters: without them many scripts lose their vowels.
-_alphanumeric = _Table(lambda one: one if unicodedata.category(one)[0] in "LMN" else " ")
+_alphanumeric = CharacterTable(lambda one: one if unicodedata.category(one)[0] in "LMN" else " ")
+# The same for texts in ASCII, and small letters in it: there nothing is invisible, and normalising changes nothing.
+_ascii_alphanumeric = bytes(ord(chr(code).lower()) if chr(code).isalnum() else ord(" ") for code in range(128)).ljust(
+    256
+)
 
 
 def dedupe_key(stem: str, choices: Sequence[str], right: Iterable[int]) -> bytes:
@@ -45,16 +51,20 @@ def dedupe_key(stem: str, choices: Sequence[str], right: Iterable[int]) -> bytes
 def normalised(text: str) -> str:
     """Return the text's letters and digits, casefolded; a text of symbols alone keeps its symbols."""
     alphanumeric = letters_and_digits(text)
-    return alphanumeric if any(one.isalnum() for one in alphanumeric) else folded(text)
+    return alphanumeric if any(map(str.isalnum, alphanumeric)) else folded(text)
 
 
 def letters_and_digits(text: str) -> str:
     """Return the folded text with a blank in place of everything but letters and digits."""
+    if text.isascii():
+        return b" ".join(text.encode("ascii").translate(_ascii_alphanumeric).split()).decode("ascii")
     return " ".join(folded(text).translate(_alphanumeric).split())
 
 
 def folded(text: str) -> str:
     """Return the text NFKC, casefolded, without invisible characters, with single blanks."""
+    if text.isascii():
+        return " ".join(text.lower().split())
     once = unicodedata.normalize("NFKC", text.translate(_visible)).casefold()
     return " ".join(unicodedata.normalize("NFKC", once).split())
 

@@ -15,7 +15,7 @@ import unicodedata
 from sqlalchemy import ColumnElement, column, false, select, table
 from sqlalchemy.dialects.mysql import match
 
-from webapp.bank.identity import letters_and_digits
+from webapp.bank.identity import CharacterTable, letters_and_digits
 from webapp.bank.models import Item
 
 MOST_WORDS = 12
@@ -27,20 +27,21 @@ LONGEST_INDEX = 16_000
 LAST_LETTER = "\uffff"
 """MySQL does not know which of the characters beyond are letters."""
 
+_bare = CharacterTable(lambda one: one if one <= LAST_LETTER and unicodedata.category(one)[0] != "M" else "")
 _item_words = table("item_words", column("rowid"), column("item_words"))
 
 
 def words_of(text: str) -> list[str]:
     """Return the different words of a text, in order, as they are compared."""
-    decomposed = unicodedata.normalize("NFKD", letters_and_digits(text))
-    bare = "".join(one for one in decomposed if one <= LAST_LETTER and unicodedata.category(one)[0] != "M")
-    words = unicodedata.normalize("NFC", bare).split()
-    return list(dict.fromkeys(word[:LONGEST_WORD] for word in words))
+    read = letters_and_digits(text)
+    if not read.isascii():
+        read = unicodedata.normalize("NFC", unicodedata.normalize("NFKD", read).translate(_bare))
+    return list(dict.fromkeys([word[:LONGEST_WORD] for word in read.split()]))
 
 
 def indexed_words(stem: str) -> str:
     """Return the words of a stem as the database indexes them."""
-    text = " ".join(f"{word}__" for word in words_of(stem))
+    text = " ".join([f"{word}__" for word in words_of(stem)])
     return text if len(text) <= LONGEST_INDEX else text[:LONGEST_INDEX].rpartition(" ")[0]
 
 

@@ -22,6 +22,8 @@ from webapp.pooling import stacks
 
 SHOWN = 5
 """How many holders an error names: those who have held longest."""
+LONGEST_STATEMENT = 500
+"""Characters that are remembered of a statement: one that inserts many rows has the same again for each."""
 _HOLD = "poolproof_hold"
 
 
@@ -206,6 +208,6 @@ def watch(engine: Engine, name: str) -> Holds:
     def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
         # With its placeholders: a value may be a secret.
         if (hold := connection.info.get(_HOLD)) is not None:
-            hold.statement = statement
+            hold.statement = statement[:LONGEST_STATEMENT]
 
     return holds
