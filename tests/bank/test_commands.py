@@ -113,6 +113,21 @@ def test_gift_is_known_by_its_name(command: Callable[..., Result], work: Work, t
     assert [(item.stem, item.category) for item in bank(work)] == [("Is it wet?", "Water")]
 
 
+def test_moodle_xml_is_known_by_its_name_and_kept_up_to_where_it_breaks(
+    command: Callable[..., Result], work: Work, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.xml"
+    answer = '<answer fraction="{}"><text>{}</text></answer>'
+    question = f"{answer.format(100, 'true')}{answer.format(0, 'false')}<questiontext><text>Wet?</text></questiontext>"
+    path.write_text(f'<quiz>\n<question type="essay"/>\n<question type="truefalse">{question}</question>\n</quizz>')
+    result = command(path)
+    assert result.exit_code == 1
+    assert counts(result, "mine.xml") == [2, 1, 0, 0, 1]
+    assert f"{path}:2: A question of type 'essay' is not supported" in result.stderr
+    assert "could not be imported: from line 4 on this is no XML" in result.stderr
+    assert [item.stem for item in bank(work)] == ["Wet?"]
+
+
 def test_aiken_is_imported_by_its_format(command: Callable[..., Result], work: Work, tmp_path: Path) -> None:
     path = tmp_path / "mine.txt"
     path.write_text("Is it wet?\nA. Yes\nB. No\nANSWER: A\n")
@@ -176,7 +191,7 @@ def export(app: Flask) -> Callable[..., Result]:
     return lambda *arguments: app.test_cli_runner().invoke(poolproof(lambda: app), ["export", *map(str, arguments)])
 
 
-@pytest.mark.parametrize("file_format", ["json", "gift", "aiken"])
+@pytest.mark.parametrize("file_format", ["json", "gift", "aiken", "moodle-xml"])
 def test_what_was_exported_is_known_when_it_is_imported_again(
     command: Callable[..., Result], export: Callable[..., Result], rivers: Path, tmp_path: Path, file_format: str
 ) -> None:
