@@ -17,7 +17,7 @@ from webapp.bank.imports import DryRun, Format, Report, Store
 from webapp.bank.items import Item
 from webapp.pooling.extension import pooling_of_this_app, taking_part
 
-ENDINGS = {".json": Format.JSON, ".gift": Format.GIFT, ".xml": Format.MOODLE_XML}
+ENDINGS = {".json": Format.JSON, ".gift": Format.GIFT, ".xml": Format.MOODLE_XML, ".csv": Format.CSV}
 """Formats that a file's name tells."""
 
 

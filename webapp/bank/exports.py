@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 
 from webapp.bank import items
-from webapp.bank.formats import aiken, gift, moodle_xml, own_json
+from webapp.bank.formats import aiken, csv_table, gift, moodle_xml, own_json
 from webapp.bank.formats.records import Refuse
 from webapp.bank.imports import Look
 from webapp.bank.items import Filters, Item
@@ -21,6 +21,7 @@ class ExportFormat(StrEnum):
     GIFT = "gift"
     AIKEN = "aiken"
     MOODLE_XML = "moodle-xml"
+    CSV = "csv"
 
 
 def everything(look: Look, category: str | None) -> Iterator[Item]:
@@ -43,5 +44,6 @@ def dump(file_format: ExportFormat, found: Iterator[Item], refuse: Refuse) -> It
         ExportFormat.GIFT: gift.dump,
         ExportFormat.AIKEN: aiken.dump,
         ExportFormat.MOODLE_XML: moodle_xml.dump,
+        ExportFormat.CSV: csv_table.dump,
     }
     return writers[file_format](found, refuse)

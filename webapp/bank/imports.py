@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from webapp.bank import bulk
 from webapp.bank.drafts import ItemDraft
-from webapp.bank.formats import aiken, gift, moodle_xml, opentriviaqa, own_json
+from webapp.bank.formats import aiken, csv_table, gift, moodle_xml, opentriviaqa, own_json
 from webapp.bank.formats.records import Accepted, ByteStream, Record, Rejected, UnreadableError
 from webapp.bank.items import column_values
 
@@ -25,6 +25,7 @@ class Format(StrEnum):
     GIFT = "gift"
     AIKEN = "aiken"
     MOODLE_XML = "moodle-xml"
+    CSV = "csv"
 
 
 @dataclass
@@ -67,6 +68,7 @@ def parse(file_format: Format, stream: ByteStream, category: str | None) -> Iter
         Format.GIFT: gift.parse,
         Format.AIKEN: aiken.parse,
         Format.MOODLE_XML: moodle_xml.parse,
+        Format.CSV: csv_table.parse,
     }
     return parsers[file_format](stream, category)
 

@@ -29,11 +29,11 @@ def moment(text: str) -> datetime:
     """
     try:
         told = datetime.fromisoformat(text)
-    except ValueError:
-        told = None
-    if told is None or told.tzinfo is None:
-        raise ValueError(f"collected_at is {text!r}, not a time like 2026-11-25T12:00:00+00:00.")
-    return told.astimezone(UTC)
+        if told.tzinfo is not None:
+            return told.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(f"collected_at is {text[:40]!r}, not a time like 2026-11-25T12:00:00+00:00.")
 
 
 def read(comment: str) -> dict[str, Any] | None:
