@@ -105,7 +105,7 @@ def _malformed(element: Any) -> str | None:  # noqa: PLR0911 - one line for each
         if not isinstance(element.get(name), kind):
             return f"{name} is missing or not a {'list' if kind is list else 'text'}."
     if unknown := sorted(element.keys() - _REQUIRED.keys() - set(_OPTIONAL)):
-        return f"{unknown[0]!r} is no field of an item."
+        return f"{unknown[0][:40]!r} is no field of an item."
     if any(not isinstance(element.get(name), str | None) for name in _OPTIONAL):
         return f"{', '.join(_OPTIONAL)} are texts."
     if not all(isinstance(choice, str) for choice in element["choices"]):
