@@ -113,6 +113,30 @@ def test_gift_is_known_by_its_name(command: Callable[..., Result], work: Work, t
     assert [(item.stem, item.category) for item in bank(work)] == [("Is it wet?", "Water")]
 
 
+def test_csv_is_known_by_its_name(command: Callable[..., Result], work: Work, tmp_path: Path) -> None:
+    path = tmp_path / "Mine.CSV"
+    path.write_text("stem;choice_1;choice_2;right\nIs it wet?;Yes;No;1\nIs it?;Yes;No;3\n")
+    result = command(path)
+    assert counts(result, "Mine.CSV") == [2, 1, 0, 0, 1]
+    assert result.stderr == f"{path}:3: right names choice 3, and there are 2.\n"
+    assert [item.stem for item in bank(work)] == ["Is it wet?"]
+
+
+def test_moodle_xml_is_known_by_its_name_and_kept_up_to_where_it_breaks(
+    command: Callable[..., Result], work: Work, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.xml"
+    answer = '<answer fraction="{}"><text>{}</text></answer>'
+    question = f"{answer.format(100, 'true')}{answer.format(0, 'false')}<questiontext><text>Wet?</text></questiontext>"
+    path.write_text(f'<quiz>\n<question type="essay"/>\n<question type="truefalse">{question}</question>\n</quizz>')
+    result = command(path)
+    assert result.exit_code == 1
+    assert counts(result, "mine.xml") == [2, 1, 0, 0, 1]
+    assert f"{path}:2: A question of type 'essay' is not supported" in result.stderr
+    assert "could not be imported: from line 4 on this is no XML" in result.stderr
+    assert [item.stem for item in bank(work)] == ["Wet?"]
+
+
 def test_aiken_is_imported_by_its_format(command: Callable[..., Result], work: Work, tmp_path: Path) -> None:
     path = tmp_path / "mine.txt"
     path.write_text("Is it wet?\nA. Yes\nB. No\nANSWER: A\n")
@@ -176,7 +200,7 @@ def export(app: Flask) -> Callable[..., Result]:
     return lambda *arguments: app.test_cli_runner().invoke(poolproof(lambda: app), ["export", *map(str, arguments)])
 
 
-@pytest.mark.parametrize("file_format", ["json", "gift", "aiken"])
+@pytest.mark.parametrize("file_format", ["json", "gift", "aiken", "moodle-xml", "csv"])
 def test_what_was_exported_is_known_when_it_is_imported_again(
     command: Callable[..., Result], export: Callable[..., Result], rivers: Path, tmp_path: Path, file_format: str
 ) -> None:

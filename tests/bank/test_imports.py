@@ -73,10 +73,10 @@ def test_no_connection_is_held_while_records_are_parsed(work: Work) -> None:
 
 def test_what_was_stored_before_a_reading_error_stays_and_is_reported(work: Work) -> None:
     def broken() -> Iterator[Record]:
-        yield from records(bulk.BATCH)
+        yield from records(bulk.BATCH + 1)
         raise UnreadableError("the tape is torn")
 
     report = Report()
     with pytest.raises(UnreadableError):
         imports.import_records(broken(), imports.into(work.transact), report)
-    assert report.new == count_items(work) == bulk.BATCH
+    assert report.new == count_items(work) == bulk.BATCH + 1

@@ -4,7 +4,9 @@ import io
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
 
+from tests.bank.anything import files, is_read_or_refused
 from webapp.bank.formats.opentriviaqa import LONGEST_RECORD, parse
 from webapp.bank.formats.records import Accepted, Record, Rejected, UnreadableError
 from webapp.bank.items import ItemDraft
@@ -158,3 +160,8 @@ def test_a_file_is_read_no_further_than_it_is_asked_for() -> None:
     found: Iterator[Record] = parse(stream, None)
     assert [next(found).line for _ in range(3)] == [1, 3, 5]
     assert stream.taken < 10
+
+
+@given(files(GOOD + b"#Q Is it \x93big\x94?\r\n^ True\nA True\nB False\n"))
+def test_any_file_is_read_or_refused_with_a_reason(content: bytes) -> None:
+    assert is_read_or_refused(parse, content)

@@ -8,14 +8,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.bank.anything import drafts
+from tests.bank.anything import drafts, files, is_read_or_refused
 from tests.make import item_draft
 from webapp.bank.formats import own_json
 from webapp.bank.formats.own_json import dump, parse
 from webapp.bank.formats.records import Accepted, Record, Rejected, UnreadableError
 from webapp.bank.items import ItemDraft
 
+VALID = b"""{"format": "poolproof items", "version": 1, "items": [
+{"kind": "single", "stem": "Which one flies?", "choices": ["Crane", "Kiwi"], "right": [0], "explanation": "Kiwis run."},
+{"kind": "multiple", "stem": "Which?", "choices": ["a", "b", "c"], "right": [0, 2], "category": "\\u00fcb/er"},
+{"kind": "true_false", "stem": "Emus run.", "choices": ["True", "False"], "right": [0], "difficulty": "easy",
+ "collected_at": "2026-11-25T12:00:00+00:00", "original": "{}"}
+]}"""
 GOOD = {"kind": "single", "stem": "Why?", "choices": ["One", "Two"], "right": [1]}
+
+
+def nested(depth: int) -> list[Any]:
+    return [nested(depth - 1)] if depth else []
 
 
 def records(document: Any, category: str | None = None) -> list[Record]:
@@ -63,6 +73,9 @@ def test_a_given_category_is_for_items_that_name_none() -> None:
         (GOOD | {"answer": "Two"}, "'answer'"),
         (GOOD | {"stem": "\ud800"}, "cannot be stored"),
         (GOOD | {"explanation": "\u0000"}, "cannot be stored"),
+        (GOOD | {"collected_at": "0001-01-01T00:00:00+05:00"}, "collected_at"),
+        (GOOD | {"right": nested(own_json.DEEPEST - 3)}, "right"),
+        (nested(own_json.DEEPEST - 2), "object"),
     ],
 )
 def test_a_bad_element_says_why_and_stops_none_of_the_others(element: Any, expected: str) -> None:
@@ -85,6 +98,7 @@ def test_a_bad_element_says_why_and_stops_none_of_the_others(element: Any, expec
         b'{"format": "poolproof items", "version": 2, "items": []}',
         b'{"format": "poolproof items", "version": 1, "items": {}}',
         b"[" * 200_000,
+        b"[" * 200_000 + b"]" * 200_000,
         b'{"a":' * 100_000,
         b"[1" + b"0" * 5000 + b"]",
         b"\xff\xfe\x00",
@@ -93,6 +107,17 @@ def test_a_bad_element_says_why_and_stops_none_of_the_others(element: Any, expec
 def test_a_document_of_something_else_is_refused_as_a_whole(content: bytes) -> None:
     with pytest.raises(UnreadableError):
         records(content)
+
+
+@pytest.mark.parametrize("element", [nested(own_json.DEEPEST), GOOD | {"source": nested(500)}])
+def test_a_document_that_goes_too_deep_is_not_parsed(element: Any) -> None:
+    with pytest.raises(UnreadableError, match="within each other"):
+        records([element])
+
+
+def test_brackets_in_texts_go_nowhere() -> None:
+    (found,) = records([GOOD | {"stem": '[{"' * own_json.DEEPEST}])
+    assert isinstance(found, Accepted)
 
 
 def test_a_document_that_is_too_large_is_not_parsed() -> None:
@@ -105,3 +130,8 @@ def test_a_document_that_is_too_large_is_not_parsed() -> None:
 
     with pytest.raises(UnreadableError, match=f"{own_json.LARGEST // 1024 // 1024} MiB"):
         list(parse(Endless()))
+
+
+@given(files(VALID))
+def test_any_file_is_read_or_refused_with_a_reason(content: bytes) -> None:
+    assert is_read_or_refused(parse, content)

@@ -17,6 +17,9 @@ from webapp.bank.imports import DryRun, Format, Report, Store
 from webapp.bank.items import Item
 from webapp.pooling.extension import pooling_of_this_app, taking_part
 
+ENDINGS = {".json": Format.JSON, ".gift": Format.GIFT, ".xml": Format.MOODLE_XML, ".csv": Format.CSV}
+"""Formats that a file's name tells."""
+
 
 class _Counted:
     """A binary stream that tells a progress bar how far it has been read."""
@@ -39,8 +42,9 @@ class _Counted:
 @click.command("import")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
-    "--format", "chosen", type=click.Choice([one.value for one in Format]), help="Default: by the name, .json or .gift."
-)
+    "--format", "chosen", type=click.Choice([one.value for one in Format]),
+    help=f"Default: by the name, {', '.join(ENDINGS)}.",
+)  # fmt: skip
 @click.option("--category", help="Category of the items. Default for OpenTriviaQA: the file's name.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen and keep nothing.")
 def import_items(files: tuple[str, ...], chosen: str | None, category: str | None, dry_run: bool) -> None:
@@ -93,9 +97,9 @@ def _opened(file: str) -> Iterator[ByteStream]:
 def _format_of(file: str, chosen: str | None) -> Format:
     if chosen is not None:
         return Format(chosen)
-    for ending in (Format.JSON, Format.GIFT):
-        if file.endswith(f".{ending}"):
-            return ending
+    for ending, file_format in ENDINGS.items():
+        if file.lower().endswith(ending):
+            return file_format
     choices = " or ".join(f"--format {one}" for one in Format)
     raise click.UsageError(f"The name of {file} does not tell its format; say {choices}.")
 

@@ -65,8 +65,8 @@ def problems_of(draft: ItemDraft) -> list[tuple[str, str]]:
     """Return what is wrong with a trimmed draft, as (field, reason); nothing when it is good."""
     wrong = [
         None if 1 <= len(draft.stem) <= LONGEST_STEM else ("stem", f"The stem has 1 to {LONGEST_STEM} characters."),
-        ("kind", f"{draft.kind} is no kind of item.") if draft.kind not in set(Kind) else None,
-        ("difficulty", f"{draft.difficulty} is no difficulty.")
+        ("kind", f"{draft.kind[:40]} is no kind of item.") if draft.kind not in set(Kind) else None,
+        ("difficulty", f"{draft.difficulty[:40]} is no difficulty.")
         if draft.difficulty is not None and draft.difficulty not in set(Difficulty)
         else None,
         _too_long("explanation", draft.explanation, LONGEST_EXPLANATION),
@@ -112,7 +112,7 @@ def _trouble_with_choices(draft: ItemDraft) -> tuple[str, str] | None:
     if any(not 1 <= len(choice) <= LONGEST_CHOICE for choice in choices):
         return ("choices", f"A choice has 1 to {LONGEST_CHOICE} characters.")
     if twice := next((choice for choice in choices if choices.count(choice) > 1), None):
-        return ("choices", f"The choice {twice!r} is there twice.")
+        return ("choices", f"The choice {twice[:60]!r} is there twice.")
     return None
 
 

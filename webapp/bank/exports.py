@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 
 from webapp.bank import items
-from webapp.bank.formats import aiken, gift, own_json
+from webapp.bank.formats import aiken, csv_table, gift, moodle_xml, own_json
 from webapp.bank.formats.records import Refuse
 from webapp.bank.imports import Look
 from webapp.bank.items import Filters, Item
@@ -20,6 +20,8 @@ class ExportFormat(StrEnum):
     JSON = "json"
     GIFT = "gift"
     AIKEN = "aiken"
+    MOODLE_XML = "moodle-xml"
+    CSV = "csv"
 
 
 def everything(look: Look, category: str | None) -> Iterator[Item]:
@@ -38,6 +40,10 @@ def dump(file_format: ExportFormat, found: Iterator[Item], refuse: Refuse) -> It
     """Yield items as a file's text, piece by piece; `refuse` is told of those that the format cannot hold."""
     if file_format is ExportFormat.JSON:
         return own_json.dump(found)
-    if file_format is ExportFormat.GIFT:
-        return gift.dump(found, refuse)
-    return aiken.dump(found, refuse)
+    writers = {
+        ExportFormat.GIFT: gift.dump,
+        ExportFormat.AIKEN: aiken.dump,
+        ExportFormat.MOODLE_XML: moodle_xml.dump,
+        ExportFormat.CSV: csv_table.dump,
+    }
+    return writers[file_format](found, refuse)

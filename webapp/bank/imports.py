@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import islice
 from typing import Protocol
 
 from sqlalchemy import Connection
 
 from webapp.bank import bulk
 from webapp.bank.drafts import ItemDraft
-from webapp.bank.formats import aiken, gift, opentriviaqa, own_json
-from webapp.bank.formats.records import Accepted, ByteStream, Record, Rejected
+from webapp.bank.formats import aiken, csv_table, gift, moodle_xml, opentriviaqa, own_json
+from webapp.bank.formats.records import Accepted, ByteStream, Record, Rejected, UnreadableError
 from webapp.bank.items import column_values
 
 
@@ -25,6 +24,8 @@ class Format(StrEnum):
     JSON = "json"
     GIFT = "gift"
     AIKEN = "aiken"
+    MOODLE_XML = "moodle-xml"
+    CSV = "csv"
 
 
 @dataclass
@@ -66,6 +67,8 @@ def parse(file_format: Format, stream: ByteStream, category: str | None) -> Iter
         Format.JSON: own_json.parse,
         Format.GIFT: gift.parse,
         Format.AIKEN: aiken.parse,
+        Format.MOODLE_XML: moodle_xml.parse,
+        Format.CSV: csv_table.parse,
     }
     return parsers[file_format](stream, category)
 
@@ -98,17 +101,33 @@ class DryRun:
 def import_records(records: Iterable[Record], store: Store, report: Report) -> None:
     """Store all good records and write into `report` what became of each; memory holds one batch.
 
-    When reading ends with an error, the batches before it are stored and in the report; a
-    repeated import leaves them out.
+    When reading ends with an error, what was read before it is stored and in the report; a
+    repeated import leaves it out.
 
     Raises:
         UnreadableError: when the parser finds that the file is not of its format.
     """
-    stream = iter(records)
-    while batch := list(islice(stream, bulk.BATCH)):
+    for batch in _batches(records):
         accepted = [record for record in batch if isinstance(record, Accepted)]
         new = store([record.draft for record in accepted]) if accepted else []
         report.rejected += [record for record in batch if isinstance(record, Rejected)]
         report.repaired += sum(record.repaired for record in accepted)
         report.new += sum(new)
         report.duplicate += len(new) - sum(new)
+
+
+def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Yield the records in batches; before an error of reading also the batch that it cuts short."""
+    batch: list[Record] = []
+    try:
+        for record in records:
+            batch.append(record)
+            if len(batch) == bulk.BATCH:
+                yield batch
+                batch = []
+    except UnreadableError:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch

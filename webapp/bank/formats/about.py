@@ -29,11 +29,11 @@ def moment(text: str) -> datetime:
     """
     try:
         told = datetime.fromisoformat(text)
-    except ValueError:
-        told = None
-    if told is None or told.tzinfo is None:
-        raise ValueError(f"collected_at is {text!r}, not a time like 2026-11-25T12:00:00+00:00.")
-    return told.astimezone(UTC)
+        if told.tzinfo is not None:
+            return told.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(f"collected_at is {text[:40]!r}, not a time like 2026-11-25T12:00:00+00:00.")
 
 
 def read(comment: str) -> dict[str, Any] | None:
@@ -52,7 +52,9 @@ def read(comment: str) -> dict[str, Any] | None:
     if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
         raise ValueError(f"The comment that begins with {MARK} is not as we write it.")
     if unknown := sorted(values.keys() - set(_NAMES)):
-        raise ValueError(f"The comment that begins with {MARK} tells of {unknown[0]!r}, which is no field of an item.")
+        raise ValueError(
+            f"The comment that begins with {MARK} tells of {unknown[0][:40]!r}, which is no field of an item."
+        )
     if "collected_at" in values:
         values["collected_at"] = moment(values["collected_at"])
     return values

@@ -22,6 +22,14 @@ from webapp.bank.drafts import TRUE_AND_FALSE, ItemDraft
 from webapp.bank.formats import about
 from webapp.bank.formats.html_text import text_of
 from webapp.bank.formats.lines import decoded, lines_of
+from webapp.bank.formats.moodle import (
+    NotTakenError,
+    category_named,
+    category_path,
+    right_of,
+    share_of,
+    unsupported,
+)
 from webapp.bank.formats.records import (
     ByteStream,
     Record,
@@ -36,13 +44,10 @@ from webapp.bank.kinds import Kind
 LONGEST_QUESTION = 256 * 1024
 """Bytes; the rest of a longer one is skipped."""
 CATEGORY = "$CATEGORY:"
-TOP = "top"
-"""Moodle's name for the category above all."""
 BLANK = "_____"
 """Stands in the stem where the answers stood, when text follows them."""
 
 _FORMAT = re.compile(r"\[(html|moodle|plain|markdown)\]")
-_CONTEXT = re.compile(r"\$[a-z]+\$(/|$)")
 _WEIGHT = re.compile(r"%(-*[0-9]{1,3}(?:\.[0-9]*)?)%")
 _TRUE_OR_FALSE = {"T": 0, "TRUE": 0, "F": 1, "FALSE": 1}
 _SPECIAL = re.compile(r"[\\:#={}~]")
@@ -50,10 +55,6 @@ _ESCAPE = re.compile(r"\\([\\:#={}~n])")
 # Escaped characters stand as half characters, which no decoded text can have, until all is split.
 _HALF = 0xD800
 _HALVES = re.compile("[\ud800-\ud8ff]")
-
-
-class _NotTakenError(Exception):
-    """The question cannot be taken; the text says why."""
 
 
 @dataclass
@@ -136,14 +137,11 @@ def dump(drafts: Iterable[ItemDraft], refuse: Refuse | None = None) -> Iterator[
 
 def category_in(line: str) -> str | None:
     """Return what a `$CATEGORY:` line says, without the context (`$course$/top`); None for the top."""
-    name = line.removeprefix(CATEGORY).strip()
-    name = _CONTEXT.sub("", name, count=1).strip()
-    name = "" if name == TOP else name.removeprefix(f"{TOP}/")
-    return name.replace("//", "/").strip() or None
+    return category_named(line.removeprefix(CATEGORY))
 
 
 def _category_line(category: str | None) -> str:
-    return f"{CATEGORY} {TOP if category is None else category.replace('/', '//')}".replace("\n", " ")
+    return f"{CATEGORY} {category_path(category)}".replace("\n", " ")
 
 
 def _question(draft: ItemDraft) -> str:
@@ -161,8 +159,7 @@ def _question(draft: ItemDraft) -> str:
 def _mark(draft: ItemDraft, place: int) -> str:
     if draft.kind == Kind.SINGLE:
         return "=" if place in draft.right else "~"
-    # A wrong choice costs all, or whoever chooses everything would be right.
-    return f"~%{100 / len(draft.right):.7g}%" if place in draft.right else "~%-100%"
+    return f"~%{share_of(place, draft.right)}%"
 
 
 def _escaped(text: str, *, leads: bool = True) -> str:
@@ -176,7 +173,7 @@ def _record(block: _Block, category: str | None) -> Record:
         return Rejected(block.line, block.trouble)
     try:
         draft = _draft(_ESCAPE.sub(_hide, "\n".join(block.lines)))
-    except (_NotTakenError, ValueError) as error:
+    except (NotTakenError, ValueError) as error:
         return Rejected(block.line, str(error))
     fields: dict[str, Any] = {"category": category} | block.ours
     return judged(block.line, replace(draft, **fields), repaired=block.repaired)
@@ -187,7 +184,7 @@ def _draft(text: str) -> ItemDraft:
     if text.startswith("::"):
         _, closed, text = text[2:].partition("::")
         if not closed:
-            raise _NotTakenError("The name has no :: at its end.")
+            raise NotTakenError("The name has no :: at its end.")
     stem, answers = _parted(text)
     form, stem = _format(stem, "moodle")
     before, is_there, after = answers.rpartition("####")
@@ -207,13 +204,13 @@ def _parted(text: str) -> tuple[str, str]:
     before, opened, rest = text.partition("{")
     answers, closed, after = rest.partition("}")
     if not opened and "}" not in text:
-        raise _NotTakenError("A description, which asks nothing, is not supported.")
+        raise NotTakenError("A description, which asks nothing, is not supported.")
     if not opened or "}" in before:
-        raise _NotTakenError("A } closes answers that no { opens.")
+        raise NotTakenError("A } closes answers that no { opens.")
     if not closed:
-        raise _NotTakenError("The answers are not closed by } before the empty line.")
+        raise NotTakenError("The answers are not closed by } before the empty line.")
     if "{" in after or "}" in after:
-        raise _NotTakenError(r"There are braces after the answers; write \{ and \} where they are text.")
+        raise NotTakenError(r"There are braces after the answers; write \{ and \} where they are text.")
     # As in Moodle: answers at the end leave nothing behind, all others a blank to be filled in.
     return (f"{before}{BLANK}{after}" if after.strip() else before), answers.strip()
 
@@ -221,16 +218,16 @@ def _parted(text: str) -> tuple[str, str]:
 def _answers(answers: str, form: str) -> tuple[Kind, tuple[str, ...], tuple[int, ...]]:
     """Return kind, choices and right positions. Moodle tells the types apart in this order."""
     if not answers:
-        raise _unsupported("An essay")
+        raise unsupported("An essay")
     if answers.startswith("#"):
-        raise _unsupported("A numerical question")
+        raise unsupported("A numerical question")
     if "~" in answers:
         return _choices(answers, form)
     if "=" in answers and "->" in answers:
-        raise _unsupported("A matching question")
+        raise unsupported("A matching question")
     verdict = _TRUE_OR_FALSE.get(answers.partition("#")[0].strip())
     if verdict is None:
-        raise _unsupported("A short answer")
+        raise unsupported("A short answer")
     return Kind.TRUE_FALSE, TRUE_AND_FALSE, (verdict,)
 
 
@@ -238,17 +235,14 @@ def _choices(answers: str, form: str) -> tuple[Kind, tuple[str, ...], tuple[int,
     is_single = "=" in answers
     before, *parts = answers.replace("=", "~=").split("~")
     if before.strip():
-        raise _NotTakenError("Before the first choice stands text.")
+        raise NotTakenError("Before the first choice stands text.")
     choices, weights = [], []
     for part in map(str.strip, parts):
         weight, text = _weighed(part)
         weights.append(weight)
         choices.append(_formatted(text.partition("#")[0], form))
-    enough = 100 if is_single else 0.001
-    right = tuple(position for position, weight in enumerate(weights) if weight >= enough)
-    if is_single and len(right) > 1:
-        raise _NotTakenError(f"A single choice of which {len(right)} choices are right is not supported.")
-    return (Kind.SINGLE if is_single else Kind.MULTIPLE), tuple(choices), right
+    kind = Kind.SINGLE if is_single else Kind.MULTIPLE
+    return kind, tuple(choices), right_of(weights, is_single=is_single)
 
 
 def _weighed(part: str) -> tuple[float, str]:
@@ -284,7 +278,3 @@ def _hide(escape: re.Match[str]) -> str:
 def _show(half: re.Match[str]) -> str:
     character = chr(ord(half[0]) - _HALF)
     return "\n" if character == "n" else character
-
-
-def _unsupported(what: str) -> _NotTakenError:
-    return _NotTakenError(f"{what} is not supported; true/false, single and multiple choice are.")

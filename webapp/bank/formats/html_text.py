@@ -19,6 +19,10 @@ _HEIGHTS = {
 _BLANKS = re.compile(r"[ \t\r\n\f]+")
 
 
+# A formula's text without its layout would be another formula.
+_MORE_THAN_TEXT = re.compile(r"<(audio|canvas|embed|iframe|img|math|object|svg|video)\b|@@PLUGINFILE@@", re.IGNORECASE)
+
+
 class BrokenHtmlError(ValueError):
     """The text is no HTML that could be read; the message says why."""
 
@@ -87,3 +91,8 @@ def text_of(html: str, *, keep_breaks: bool = False) -> str:
         raise BrokenHtmlError(f"A text is no HTML that can be read ({error}).") from error
     parser.end_line()
     return "\n".join(parser.lines).strip()
+
+
+def shows_more_than_text(html: str) -> bool:
+    """Say whether a piece of HTML has a picture, sound, film, formula or file, which its text cannot stand for."""
+    return _MORE_THAN_TEXT.search(html) is not None

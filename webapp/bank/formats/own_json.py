@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -17,7 +18,11 @@ NAME = "poolproof items"
 VERSION = 1
 LARGEST = 64 * 1024 * 1024
 """Bytes; the document is read whole."""
+DEEPEST = 50
+"""Lists and objects within each other; an item needs four."""
 
+# A text, closed or not, or a bracket.
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
 _REQUIRED = {"kind": str, "stem": str, "choices": list, "right": list}
 _OPTIONAL = ("explanation", "category", "difficulty", "source", "licence", "address", "original", "collected_at")
 
@@ -33,10 +38,7 @@ def parse(stream: ByteStream, category: str | None = None) -> Iterator[Record]:
     content = stream.read(LARGEST + 1)
     if len(content) > LARGEST:
         raise UnreadableError(f"the file has more than {LARGEST // 1024 // 1024} MiB; split it")
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise UnreadableError(f"this is not JSON ({error})") from error
+    document = _loaded(content)
     elements = document.get("items") if isinstance(document, dict) else document
     if isinstance(document, dict) and (document.get("format"), document.get("version")) != (NAME, VERSION):
         raise UnreadableError(f'expected "format": "{NAME}" and "version": {VERSION}')
@@ -44,6 +46,19 @@ def parse(stream: ByteStream, category: str | None = None) -> Iterator[Record]:
         raise UnreadableError("expected a list of items")
     for place, element in enumerate(elements, start=1):
         yield _record(place, element, category)
+
+
+def _loaded(content: bytes) -> Any:
+    try:
+        text = content.decode(json.detect_encoding(content), "surrogatepass").removeprefix("\ufeff")
+        depth = 0
+        for token in _TOKEN.finditer(text):
+            depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
+            if depth > DEEPEST:
+                raise UnreadableError(f"more than {DEEPEST} lists and objects stand within each other")
+        return json.loads(text)
+    except ValueError as error:
+        raise UnreadableError(f"this is not JSON ({error})") from error
 
 
 def dump(drafts: Iterable[ItemDraft]) -> Iterator[str]:
@@ -90,7 +105,7 @@ def _malformed(element: Any) -> str | None:  # noqa: PLR0911 - one line for each
         if not isinstance(element.get(name), kind):
             return f"{name} is missing or not a {'list' if kind is list else 'text'}."
     if unknown := sorted(element.keys() - _REQUIRED.keys() - set(_OPTIONAL)):
-        return f"{unknown[0]!r} is no field of an item."
+        return f"{unknown[0][:40]!r} is no field of an item."
     if any(not isinstance(element.get(name), str | None) for name in _OPTIONAL):
         return f"{', '.join(_OPTIONAL)} are texts."
     if not all(isinstance(choice, str) for choice in element["choices"]):

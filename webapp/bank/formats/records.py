@@ -23,12 +23,14 @@ class ByteStream(Protocol):
 class Accepted:
     """A good item; `repaired` when bytes of it had to be mended.
 
-    `line` is where its record begins; in a list, its place from 1.
+    `line` is where its record begins; in a list, its place from 1. `item` is the id that the
+    record gives, where it is meant to change an item of the bank.
     """
 
     line: int
     draft: ItemDraft
     repaired: bool = False
+    item: int | None = None
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,12 @@ class UnreadableError(Exception):
     """The file as a whole is not of the format; the text says what was found instead."""
 
 
-def judged(line: int, draft: ItemDraft, *, repaired: bool = False) -> Record:
+def judged(line: int, draft: ItemDraft, *, repaired: bool = False, item: int | None = None) -> Record:
     """Accept a draft if it is a good item, reject it with all its faults if not."""
     draft = trimmed(draft)
     if wrong := problems_of(draft):
         return Rejected(line, " ".join(f"{field}: {reason}" for field, reason in wrong))
-    return Accepted(line, draft, repaired)
+    return Accepted(line, draft, repaired, item)
 
 
 def with_plain_breaks(draft: ItemDraft) -> ItemDraft:
