@@ -8,8 +8,8 @@ from enum import StrEnum
 from webapp.bank import items
 from webapp.bank.formats import aiken, gift, own_json
 from webapp.bank.formats.records import Refuse
-from webapp.bank.imports import Look
 from webapp.bank.items import Filters, Item
+from webapp.bank.storing import Look
 
 AT_ONCE = 500
 

@@ -23,12 +23,14 @@ class ByteStream(Protocol):
 class Accepted:
     """A good item; `repaired` when bytes of it had to be mended.
 
-    `line` is where its record begins; in a list, its place from 1.
+    `line` is where its record begins; in a list, its place from 1. `item` is the id of the item of the bank that
+    the record says it is, where a format can say so.
     """
 
     line: int
     draft: ItemDraft
     repaired: bool = False
+    item: int | None = None
 
 
 @dataclass(frozen=True)
