@@ -51,6 +51,8 @@ class ServiceSettings(BaseModel):
     threads: int = Field(8, ge=1, le=256)
     background_processes: int = Field(1, ge=0, le=64)
     """How many commands (imports, collections) run beside the workers at the same time."""
+    largest_import: int = Field(32, ge=1, le=1024)
+    """MiB of the largest file that can be uploaded; commands take files of any size."""
     log_format: Literal["json", "text"] = "json"
     secure_cookies: bool = False
     """Send cookies over HTTPS only; set it when a proxy in front speaks TLS."""
