@@ -25,6 +25,7 @@ from webapp.attempts.shortcuts import IN_PASSING
 from webapp.attempts.shortcuts import shortcuts as attempt_shortcuts
 from webapp.attempts.writer import Writer
 from webapp.bank import api as bank_api
+from webapp.bank import pages as bank_pages
 from webapp.console import api as console_api
 from webapp.console import pages as console_pages
 from webapp.console.watching import Watching
@@ -146,7 +147,17 @@ def _register_features(app: Flask) -> None:
         api.register_blueprint(blueprint)
         # REST knows no cookies, so no other site can act in somebody's name.
         csrf.exempt(blueprint)
-    pages = (health, problems, files, accounts_pages, quizzes_pages, attempts_pages, results_pages, console_pages)
+    pages = (
+        health,
+        problems,
+        files,
+        accounts_pages,
+        bank_pages,
+        quizzes_pages,
+        attempts_pages,
+        results_pages,
+        console_pages,
+    )
     for page in pages:
         app.register_blueprint(page.blueprint)
     app.register_blueprint(quizzes_pages.studio)

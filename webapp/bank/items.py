@@ -32,6 +32,8 @@ class Item(ItemDraft):
     version: int
     created_at: datetime
     changed_at: datetime
+    import_id: int | None = None
+    """Which import made the present version."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Found:
 _FIELDS = (
     "kind", "stem", "explanation", "category", "difficulty", "source", "licence", "address", "collected_at", "original"
 )  # fmt: skip
-_NOT_SHOWN = {"dedupe_key", "stem_key", "words", "identity_key", "fingerprints", "import_id"}
+_NOT_SHOWN = {"dedupe_key", "stem_key", "words", "identity_key", "fingerprints"}
 _WHOLE = [column for column in ItemRow.__table__.c if column.name not in _NOT_SHOWN]
 _COLUMNS = [column for column in _WHOLE if column.name != "original"]
 

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 from flask import Flask, current_app, request, session
 
+from webapp.errors import TooLargeError
+
 LARGEST = "LARGEST_IMPORT"
 """In the app's configuration: bytes of the largest file."""
 ROOM_FOR_A_FORM = 64 * 1024
@@ -34,4 +36,7 @@ def register(app: Flask) -> None:
 def _let_in() -> None:
     # A form is read before its view is asked: of a stranger, nothing large. Flask-Login's mark, which we have signed.
     if is_for_a_file() and ("Authorization" in request.headers or "_user_id" in session):
-        request.max_content_length = current_app.config[LARGEST] + ROOM_FOR_A_FORM
+        most = current_app.config[LARGEST] + ROOM_FOR_A_FORM
+        if (request.content_length or 0) > most:
+            raise TooLargeError(f"A file may have {current_app.config[LARGEST] // 1024 // 1024} MiB; split it.")
+        request.max_content_length = most
