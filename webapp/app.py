@@ -25,6 +25,7 @@ from webapp.attempts.shortcuts import IN_PASSING
 from webapp.attempts.shortcuts import shortcuts as attempt_shortcuts
 from webapp.attempts.writer import Writer
 from webapp.bank import api as bank_api
+from webapp.bank import pages as bank_pages
 from webapp.collector import api as collector_api
 from webapp.collector import pages as collector_pages
 from webapp.collector.sources.known import Sources
@@ -52,7 +53,7 @@ from webapp.settings import (
     load_settings,
     secret_key,
 )
-from webapp.web import context, files, health, logs, openapi, problems, rendering, security, shortcuts
+from webapp.web import context, files, health, logs, openapi, problems, rendering, security, shortcuts, uploads
 from webapp.web.context import Application
 from webapp.web.shortcuts import Shortcuts
 
@@ -70,7 +71,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     logs.configure_logs(settings.poolproof.log_format)
     app = Application("webapp", instance_path=str(settings.poolproof.instance.resolve()))
     app.config.update(_configuration(settings))
-    for part in (context, shortcuts, problems, security, rendering, files, guard):
+    for part in (context, shortcuts, uploads, problems, security, rendering, files, guard):
         part.register(app)
     _bind_extensions(app, settings)
     _register_features(app)
@@ -91,6 +92,7 @@ def _configuration(settings: Settings) -> dict[str, object]:
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": engine_options(settings.pool, url, settings.poolproof.threads),
         "MAX_CONTENT_LENGTH": LARGEST_BODY,
+        uploads.LARGEST: settings.poolproof.largest_import * 1024 * 1024,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": settings.poolproof.secure_cookies,
         "TOKEN_SECONDS": settings.poolproof.token_hours * 3600,
@@ -158,11 +160,22 @@ def _push(service: ServiceSettings, fleet: Path | None, keep: int, machine: str)
 
 def _register_features(app: Flask) -> None:
     api = openapi.create_api(app)
-    for part in (accounts_api, bank_api, quizzes_api, attempts_api, results_api, collector_api, console_api):
-        api.register_blueprint(part.blueprint)
+    parts = (accounts_api, bank_api, quizzes_api, attempts_api, results_api, collector_api, console_api)
+    for blueprint in (*(part.blueprint for part in parts), bank_api.imports):
+        api.register_blueprint(blueprint)
         # REST knows no cookies, so no other site can act in somebody's name.
-        csrf.exempt(part.blueprint)
-    pages = (health, problems, files, accounts_pages, quizzes_pages, attempts_pages, results_pages, console_pages)
+        csrf.exempt(blueprint)
+    pages = (
+        health,
+        problems,
+        files,
+        accounts_pages,
+        bank_pages,
+        quizzes_pages,
+        attempts_pages,
+        results_pages,
+        console_pages,
+    )
     for page in pages:
         app.register_blueprint(page.blueprint)
     app.register_blueprint(collector_pages.blueprint)

@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from webapp.accounts import passwords, users
 from webapp.accounts.commands import user
 from webapp.accounts.roles import Role
-from webapp.bank.commands import export_items, import_items
+from webapp.bank.commands import export_items, import_items, undo_import
 from webapp.collector.commands import collect
 from webapp.console.commands import doctor
 from webapp.errors import DomainError
@@ -82,7 +82,8 @@ def poolproof(create_app: Callable[[], Flask]) -> FlaskGroup:
         help="Poolproof: a quiz service that survives its own push notification.",
     )
     group.add_command(_Lab("lab", help="Rehearse what will come: push."))
-    for command in (shell_command, routes_command, serve, doctor, user, import_items, export_items, collect):
+    ours = (serve, doctor, user, import_items, undo_import, export_items, collect)
+    for command in (shell_command, routes_command, *ours):
         group.add_command(_in_context(command))
     return group
 

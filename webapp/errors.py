@@ -89,6 +89,22 @@ class ItemInUseError(DomainError):
     title = "A quiz uses this item."
 
 
+class ImportStateError(DomainError):
+    """The import has been carried out, or undone, or is not finished; read its state again."""
+
+    status = 409
+    kind = "import-state"
+    title = "The import is not where this can be done."
+
+
+class TooLargeError(DomainError):
+    """A file is larger than this installation takes."""
+
+    status = 413
+    kind = "too-large"
+    title = "The file is too large."
+
+
 class NameTakenError(DomainError):
     """A slug or a user name is another's."""
 

@@ -61,6 +61,8 @@ class ServiceSettings(BaseModel):
     opentdb_address: str = "https://opentdb.com"
     opentdb_spacing: float = Field(5.0, ge=0, le=3600)
     """Seconds between two calls of Open Trivia DB; it asks for five."""
+    largest_import: int = Field(32, ge=1, le=1024)
+    """MiB of the largest file that can be uploaded; commands take files of any size."""
     log_format: Literal["json", "text"] = "json"
     secure_cookies: bool = False
     """Send cookies over HTTPS only; set it when a proxy in front speaks TLS."""

@@ -9,7 +9,7 @@ from webapp.extensions import MYSQL_TABLE, BigId
 from webapp.pooling.clock import UtcDateTime
 
 revision = "0010"
-down_revision = "0008"
+down_revision = "0009"
 
 
 def upgrade() -> None:

@@ -10,7 +10,9 @@ from webapp.quizzes.documents import Document, Question
 from webapp.quizzes.published import Version
 
 NOW = datetime(2026, 11, 20, 22, 30, tzinfo=UTC)
-QUESTION = Question(5, "single", "Which?", ("a", "b", "c"), (1,), "Because.", None, None, "Somebody", "CC0")
+QUESTION = Question(
+    5, "single", "Which?", ("a", "b", "c"), (1,), "Because.", None, None, "Somebody", "CC0", "https://example.org"
+)
 DOCUMENT = Document("Title", "", (QUESTION,))
 HOUR = timedelta(hours=1)
 VERSION = Version(1, 2, "slug", 1, "Title", 1, NOW - HOUR, NOW + HOUR, NOW, DOCUMENT)
@@ -24,7 +26,7 @@ def seen(progress: Progress, version: Version = VERSION) -> AttemptView:
 def test_before_the_finish_nothing_tells_what_is_right() -> None:
     (question,) = seen(Progress({5: 0b100}, None, None, None)).questions
     assert {choice.right for choice in question.choices} == {None}
-    assert (question.is_right, question.explanation) == (None, "")
+    assert (question.is_right, question.explanation, question.address) == (None, "", "")
     assert [choice.text for choice in question.choices if choice.chosen] == ["c"]
 
 
@@ -32,6 +34,14 @@ def test_after_the_finish_everything_is_told() -> None:
     (question,) = seen(Progress({5: 0b100}, NOW, 0, 1000)).questions
     assert [choice.text for choice in question.choices if choice.right] == ["b"]
     assert (question.is_right, question.explanation, question.credit) == (False, "Because.", "Somebody, CC0")
+    assert question.address == "https://example.org"
+
+
+def test_where_the_questions_come_from_is_told_after_the_finish() -> None:
+    """The source's page may have the answer."""
+    assert seen(Progress({}, None, None, None)).origins == ()
+    (origin,) = seen(Progress({}, NOW, 0, 1000)).origins
+    assert (origin.source, origin.licence, origin.address) == ("Somebody", "CC0", "https://example.org")
 
 
 def test_every_choice_is_shown_once_in_the_attempts_own_order() -> None:

@@ -7,17 +7,26 @@ from itertools import count
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from tests.bank.anything import drafts as any_drafts
 from tests.make import item_draft, make_item
-from webapp.bank import bulk, items
+from webapp.bank import bulk, items, storing
+from webapp.bank.formats.records import Accepted
 from webapp.bank.items import Filters, ItemDraft
+from webapp.bank.merging import Outcome
 from webapp.pooling.work import Work
 
 
 def store(work: Work, drafts: list[ItemDraft]) -> list[bool]:
-    return work.transact(lambda connection: bulk.store(connection, drafts))
+    return work.transact(lambda connection: stored(connection, drafts))
+
+
+def stored(connection: Connection, drafts: list[ItemDraft]) -> list[bool]:
+    """Say of each draft whether it was new."""
+    fates = storing.store(connection, [Accepted(line, draft) for line, draft in enumerate(drafts, start=1)])
+    return [fate.outcome is Outcome.NEW for fate in fates]
 
 
 def stems(work: Work) -> list[str]:
@@ -123,8 +132,8 @@ def test_of_imports_at_the_same_time_one_counts_each_item(work: Work) -> None:
 def test_a_batch_is_stored_beside_what_else_its_transaction_does(work: Work) -> None:
     draft = item_draft()
 
-    def both(connection: object) -> list[bool]:
+    def both(connection: Connection) -> list[bool]:
         make_item(connection, stem=draft.stem, choices=draft.choices)
-        return bulk.store(connection, [draft, item_draft()])
+        return stored(connection, [draft, item_draft()])
 
     assert work.transact(both) == [False, True]

@@ -194,6 +194,23 @@ def test_an_import_waits_while_an_operator_has_paused_its_lane(tmp_path: Path) -
     assert is_waiting
 
 
+def test_an_import_tells_its_number_by_which_it_is_undone(
+    app: Flask, command: Callable[..., Result], work: Work, rivers: Path, lakes: Path
+) -> None:
+    kept = command("--format", "opentriviaqa", lakes)
+    result = command("--format", "opentriviaqa", rivers)
+    number = re.search(r"poolproof undo-import (\d+)", result.stdout)[1]
+    assert f"{rivers}: import {number};" in result.stdout
+    undone = app.test_cli_runner().invoke(poolproof(lambda: app), ["undo-import", number])
+    assert (kept.exit_code, undone.exit_code) == (0, 0)
+    assert undone.stdout == "1 items removed, 0 brought back to what they were.\n"
+    assert [item.category for item in bank(work)] == ["Lakes"]
+
+
+def test_a_dry_run_has_nothing_to_undo(command: Callable[..., Result], rivers: Path) -> None:
+    assert "undo-import" not in command("--format", "opentriviaqa", "--dry-run", rivers).stdout
+
+
 @pytest.fixture
 def export(app: Flask) -> Callable[..., Result]:
     """Run `poolproof export` with these arguments."""

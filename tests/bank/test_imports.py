@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.make import item_draft, make_item
-from webapp.bank import bulk, imports, items
+from webapp.bank import bulk, imports, items, storing
 from webapp.bank.formats.records import Accepted, Record, Rejected, UnreadableError
-from webapp.bank.imports import DryRun, Report
+from webapp.bank.imports import Report, Store
 from webapp.bank.items import Filters, ItemDraft
+from webapp.bank.storing import DryRun
 from webapp.pooling.work import Work
 
 
@@ -16,9 +17,13 @@ def records(count: int) -> list[Record]:
     return [Accepted(line, item_draft()) for line in range(1, count + 1)]
 
 
+def into(work: Work) -> Store:
+    return lambda accepted: work.transact(lambda connection: storing.store(connection, accepted))
+
+
 def import_all(work: Work, given: list[Record]) -> Report:
     report = Report()
-    imports.import_records(given, imports.into(work.transact), report)
+    imports.import_records(given, into(work), report)
     return report
 
 
@@ -33,7 +38,7 @@ def test_every_record_is_new_or_a_duplicate_or_rejected(work: Work) -> None:
     bad = Rejected(9, "It is bad.")
     given = [*records(2), Accepted(3, known), bad, Accepted(5, item_draft(), repaired=True)]
     report = import_all(work, given)
-    assert report == Report(new=3, duplicate=1, repaired=1, rejected=[bad])
+    assert report == Report(new=3, duplicate=1, repaired=1, rejected=1, reasons=[bad])
     assert report.records == 5
 
 
@@ -67,7 +72,7 @@ def test_no_connection_is_held_while_records_are_parsed(work: Work) -> None:
             assert work.engine.pool.checkedout() == 0
             yield record
 
-    for store in (DryRun(work.read), imports.into(work.transact)):
+    for store in (DryRun(work.read), into(work)):
         imports.import_records(parsing(), store, Report())
 
 
@@ -78,5 +83,5 @@ def test_what_was_stored_before_a_reading_error_stays_and_is_reported(work: Work
 
     report = Report()
     with pytest.raises(UnreadableError):
-        imports.import_records(broken(), imports.into(work.transact), report)
+        imports.import_records(broken(), into(work), report)
     assert report.new == count_items(work) == bulk.BATCH + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from flask import Flask
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import inspect
+from sqlalchemy import MetaData, Table, insert, inspect, text
 
 from tests.conftest import settings_for
 from webapp import create_app
+from webapp.bank.identity import stem_key
 from webapp.extensions import db
 
 
@@ -58,7 +60,7 @@ def test_down_takes_everything_away_and_up_again_works(empty: Flask) -> None:
 
 def test_every_step_goes_down_and_up_by_itself(empty: Flask) -> None:
     with empty.app_context():
-        for revision in ("0001", "0002", "0003", "0004", "0005", "0006", "0007"):
+        for revision in ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009"):
             upgrade(revision=revision)
             downgrade(revision="-1")
             upgrade(revision=revision)
@@ -70,3 +72,23 @@ def test_migrating_twice_changes_nothing(empty: Flask) -> None:
         before = tables(empty)
         upgrade()
     assert tables(empty) == before
+
+
+def test_items_that_were_there_before_are_found_by_their_stem_after(empty: Flask) -> None:
+    work = empty.extensions["pooling"].work
+    with empty.app_context():
+        upgrade(revision="0008")
+        stems = [f"Item number {number}?" for number in range(1100)]
+        row = {"kind": "single", "choices": ["a", "b"], "right": [0], "explanation": "", "version": 1}
+        old = Table("item", MetaData(), autoload_with=work.engine)
+        now = datetime(2026, 1, 1)  # noqa: DTZ001 - the column's own form
+        rows = [
+            row
+            | {"stem": stem, "words": stem, "dedupe_key": stem.ljust(32).encode(), "created_at": now, "changed_at": now}
+            for stem in stems
+        ]
+        work.transact(lambda connection: connection.execute(insert(old), rows))
+        upgrade()
+    with work.read() as connection:
+        found = connection.execute(text("SELECT stem, stem_key FROM item")).all()
+    assert {stem: bytes(key) for stem, key in found} == {stem: stem_key(stem) for stem in stems}

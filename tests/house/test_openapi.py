@@ -45,7 +45,7 @@ def test_every_operation_has_a_name_of_its_own_and_says_what_can_go_wrong(app: F
         if method in {"get", "put", "post", "delete"}
     ]
     names = [operation["operationId"] for operation in operations]
-    assert len(names) == len(set(names)) == 22
+    assert len(names) == len(set(names)) == 29
     for operation in operations:
         assert operation["summary"]
         assert "503" in operation["responses"]
@@ -54,14 +54,19 @@ def test_every_operation_has_a_name_of_its_own_and_says_what_can_go_wrong(app: F
 def test_no_request_makes_a_5xx_or_an_answer_that_is_not_documented(
     app: Flask, author: dict[str, str], work: Work
 ) -> None:
-    known = {"item_id": work.transact(make_item).id, "quiz_id": make_draft(work).id, "open": make_quiz(work).quiz_id}
+    known = {
+        "item_id": work.transact(make_item).id,
+        "quiz_id": make_draft(work).id,
+        "import_id": 1,
+        "open": make_quiz(work).quiz_id,
+    }
     start = app.test_client().post(f"/api/v1/quizzes/{known['open']}/attempts", json={})
     token = start.json["token"]
     schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", app)
     statuses: Counter[int] = Counter()
 
     def send(case: Case, choose: random.Random, *, signed_in: bool) -> None:
-        for name in set(case.path_parameters or {}) & {"token", "item_id", "quiz_id"}:
+        for name in set(case.path_parameters or {}) & {"token", "item_id", "quiz_id", "import_id"}:
             if choose.random() < 0.7:
                 real = [token] if name == "token" else [known[name], known["open"]]
                 case.path_parameters[name] = choose.choice(real)

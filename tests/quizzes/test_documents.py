@@ -7,7 +7,7 @@ import pytest
 from tests.make import item_draft
 from webapp.bank.items import Item
 from webapp.errors import NotFoundError
-from webapp.quizzes.documents import freeze, from_json, to_json
+from webapp.quizzes.documents import Origin, freeze, from_json, origins, to_json
 
 
 def item(number: int, **values: object) -> Item:
@@ -29,3 +29,23 @@ def test_true_and_false_keep_their_order() -> None:
 def test_a_question_that_is_not_asked_is_not_found() -> None:
     with pytest.raises(NotFoundError, match="no item 2"):
         freeze("", "", [item(1)]).question(2)
+
+
+def test_a_document_that_was_published_before_addresses_were_kept_still_works() -> None:
+    stored = to_json(freeze("", "", [item(1, address="https://example.org/1")]))
+    assert stored["questions"][0]["address"] == "https://example.org/1"
+    del stored["questions"][0]["address"]
+    assert from_json(stored).questions[0].address is None
+
+
+def test_origins_are_told_once_with_the_address_that_all_have() -> None:
+    made = {"source": "Open Trivia DB", "licence": "CC BY-SA 4.0"}
+    given = [
+        item(1),
+        item(2, source="Ada", address="https://example.org/2"),
+        item(3, **made, address="https://example.org/3"),
+        item(4, **made, address="https://example.org/4"),
+    ]
+    assert origins(given) == [
+        Origin("Open Trivia DB", "CC BY-SA 4.0", None, 2), Origin("Ada", None, "https://example.org/2", 1)
+    ]  # fmt: skip

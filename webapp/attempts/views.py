@@ -13,7 +13,7 @@ from webapp.attempts.board import Standings
 from webapp.attempts.leaderboard import Finished
 from webapp.attempts.shuffling import order_of_choices
 from webapp.attempts.tokens import Claim
-from webapp.quizzes.documents import Question
+from webapp.quizzes.documents import Origin, Question, origins
 from webapp.quizzes.published import State, Version
 
 
@@ -29,7 +29,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class Shown:
-    """A question as shown; `is_right` is None and `explanation` empty until the attempt is finished."""
+    """A question as shown; `is_right` is None, `explanation` and `address` empty until the attempt is finished.
+
+    The address is the source's page, which may have the answer.
+    """
 
     item: int
     kind: str
@@ -38,6 +41,7 @@ class Shown:
     is_right: bool | None
     explanation: str
     credit: str
+    address: str
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class AttemptView:
     milliseconds: int | None
     rank: int | None
     questions: tuple[Shown, ...]
+    origins: tuple[Origin, ...] = ()
+    """Where the questions come from; told once the attempt is finished."""
 
     @property
     def out_of(self) -> int:
@@ -114,6 +120,7 @@ def view(claim: Claim, found: Standing, place: int | None) -> AttemptView:
         milliseconds=progress.milliseconds,
         rank=place,
         questions=tuple(_shown(claim, one, progress.answers.get(one.item_id), finished=finished) for one in asked),
+        origins=tuple(origins(asked)) if finished else (),
     )
 
 
@@ -133,4 +140,5 @@ def _shown(claim: Claim, question: Question, bits: int | None, *, finished: bool
         is_right=scoring.is_right(question, bits) if finished else None,
         explanation=question.explanation if finished else "",
         credit=", ".join(part for part in (question.source, question.licence) if part),
+        address=(question.address or "") if finished else "",
     )

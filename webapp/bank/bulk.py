@@ -2,51 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, select
+from sqlalchemy import Connection, Dialect, bindparam, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from webapp.bank.drafts import ItemDraft
-from webapp.bank.items import column_values
+from webapp.bank import versions
 from webapp.bank.models import Item
 from webapp.errors import BusyError
 from webapp.pooling.clock import utc_now
 
 BATCH = 1000
-"""Drafts of one transaction, and at most of one statement: SQLite takes 32,766 parameters."""
+"""Items of one transaction, and at most of one statement: SQLite takes 32,766 parameters."""
 STATEMENT = 250_000
 """Characters of one statement, or one row. Each may be four bytes, in JSON and escaped fourteen: less than the four
 million bytes that the most frugal server takes unless it was told otherwise."""
 TOLD = 500
 """Characters of a statement that an error shows."""
 TRIES = 5
-
-
-def store(connection: Connection, drafts: Sequence[ItemDraft]) -> list[bool]:
-    """Store up to `BATCH` checked drafts; say for each whether it was new.
-
-    One that the bank has, or that stands twice in the batch, is left out. Of imports that
-    store the same item in the same instant exactly one counts it as new.
-
-    Raises:
-        BusyError: when others keep storing the same items.
-    """
-    rows = [column_values(draft) for draft in drafts]
-    first: dict[bytes, int] = {}
-    for position, row in enumerate(rows):
-        first.setdefault(row["dedupe_key"], position)
-    for key in already_there(connection, first):
-        del first[key]
-    positions = sorted(first.values())
-    new = {
-        position
-        for position, is_new in zip(positions, insert(connection, [rows[one] for one in positions]), strict=True)
-        if is_new
-    }
-    return [position in new for position in range(len(rows))]
 
 
 def already_there(connection: Connection, keys: Iterable[bytes]) -> set[bytes]:
@@ -65,6 +40,27 @@ def insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[bool]
     for some in _statements(rows):
         inserted |= _insert(connection, some)
     return [row["dedupe_key"] in inserted for row in rows]
+
+
+def change(connection: Connection, changes: Mapping[int, dict[str, Any]]) -> None:
+    """Change up to `BATCH` items, all the same columns; what they were is kept as a version.
+
+    Raises:
+        BusyError: when somebody has stored in this instant what one of them becomes.
+    """
+    if not changes:
+        return
+    versions.keep(connection, changes.keys())
+    names = next(iter(changes.values())).keys()
+    statement = update(Item.__table__).where(Item.__table__.c.id == bindparam("of_item"))  # type: ignore[arg-type]
+    columns: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
+    try:
+        connection.execute(
+            statement.values(version=Item.version + 1, changed_at=utc_now(), **columns),
+            [{"of_item": one} | {f"new_{name}": values[name] for name in names} for one, values in changes.items()],
+        )
+    except IntegrityError as error:
+        raise BusyError("Others are storing the same items just now; try again in a moment.") from error
 
 
 def _statements(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

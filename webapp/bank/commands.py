@@ -1,4 +1,4 @@
-"""`poolproof import` and `export`: question files into the bank, and the bank into files."""
+"""`poolproof import`, `undo-import` and `export`: question files into the bank, and the bank into files."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from pathlib import Path
 
 import click
 
-from webapp.bank import exports, imports
+from webapp.bank import carrying, exports, imports, register, undoing
 from webapp.bank.drafts import ItemDraft
 from webapp.bank.exports import ExportFormat
-from webapp.bank.formats.records import ByteStream, UnreadableError
-from webapp.bank.imports import DryRun, Format, Report, Store
+from webapp.bank.formats.records import ByteStream, Rejected, UnreadableError
+from webapp.bank.imports import Format, Report
 from webapp.bank.items import Item
+from webapp.bank.register import About, State
+from webapp.bank.storing import DryRun
 from webapp.pooling.extension import pooling_of_this_app, taking_part
 
 ENDINGS = {".json": Format.JSON, ".gift": Format.GIFT, ".xml": Format.MOODLE_XML, ".csv": Format.CSV}
@@ -55,30 +57,44 @@ def import_items(files: tuple[str, ...], chosen: str | None, category: str | Non
     """
     formats = [_format_of(file, chosen) for file in files]
     pooling = pooling_of_this_app()
-    work = pooling.background
-    store: Store = DryRun(work.read) if dry_run else imports.into(work.transact)
+    dry = DryRun(pooling.background.read) if dry_run else None
     reports = [Report() for _ in files]
+    numbers: dict[str, int] = {}
     failed = False
     with taking_part(pooling, "import"):
         for file, file_format, report in zip(files, formats, reports, strict=True):
             try:
-                _import_one(file, file_format, category, store, report)
+                for number in _import_one(file, file_format, category, dry, report):
+                    numbers[file] = number
             except (OSError, UnreadableError) as error:
                 failed = True
                 reason = error.strerror if isinstance(error, OSError) else error
                 click.echo(f"Error: {file} could not be imported: {reason}", err=True)
-            for rejected in report.rejected:
-                click.echo(f"{file}:{rejected.line}: {rejected.reason}", err=True)
     _summarise(files, reports, dry_run=dry_run)
+    for file, number in numbers.items():
+        click.echo(f"{file}: import {number}; `poolproof undo-import {number}` takes it back.")
     if failed:
         sys.exit(1)
 
 
-def _import_one(file: str, file_format: Format, category: str | None, store: Store, report: Report) -> None:
+def _import_one(
+    file: str, file_format: Format, category: str | None, dry: DryRun | None, report: Report
+) -> Iterator[int]:
+    """Import a file, or look what that would do; yields the import's number when there is one."""
     if file_format is Format.OPENTRIVIAQA and category is None and file != "-":
         category = Path(file).stem.replace("-", " ").capitalize()
+
+    def tell(rejected: Rejected) -> None:
+        click.echo(f"{file}:{rejected.line}: {rejected.reason}", err=True)
+
     with _opened(file) as stream:
-        imports.import_records(imports.parse(file_format, stream, category), store, report)
+        if dry is not None:
+            imports.import_records(imports.parse(file_format, stream, category), dry, report, tell)
+            return
+        work, about = pooling_of_this_app().background, About(None, Path(file).name, file_format, category)
+        number = work.transact(lambda connection: register.begin(connection, about, State.IMPORTING))
+        yield number
+        carrying.import_stream(work, number, about, stream, report=report, tell=tell)
 
 
 @contextmanager
@@ -106,7 +122,7 @@ def _format_of(file: str, chosen: str | None) -> Format:
 
 def _summarise(files: Sequence[str], reports: Sequence[Report], *, dry_run: bool) -> None:
     titles = ["file", "records", "would be new" if dry_run else "new", "duplicate", "repaired", "rejected"]
-    counts = [(one.records, one.new, one.duplicate, one.repaired, len(one.rejected)) for one in reports]
+    counts = [(one.records, one.new, one.duplicate, one.repaired, one.rejected) for one in reports]
     rows = [titles, *([file, *map(str, row)] for file, row in zip(files, counts, strict=True))]
     if len(files) > 1:
         rows.append(["total", *(str(sum(column)) for column in zip(*counts, strict=True))])
@@ -114,6 +130,21 @@ def _summarise(files: Sequence[str], reports: Sequence[Report], *, dry_run: bool
     for name, *numbers in rows:
         cells = [name.ljust(widths[0]), *(number.rjust(wide) for number, wide in zip(numbers, widths[1:], strict=True))]
         click.echo("  ".join(cells))
+
+
+@click.command("undo-import")
+@click.argument("number", type=click.IntRange(min=1))
+def undo_import(number: int) -> None:
+    """Undo an import: what it added goes, what it changed is again what it was.
+
+    Items that somebody has changed since, or that a quiz is built from, stay and are named.
+    """
+    pooling = pooling_of_this_app()
+    with taking_part(pooling, "import"):
+        done = undoing.undo(pooling.background, number)
+    for stayed in done.stayed:
+        click.echo(f"item {stayed.item} stays: {stayed.reason}", err=True)
+    click.echo(f"{done.removed} items removed, {done.restored} brought back to what they were.")
 
 
 @click.command("export")

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
+from itertools import chain
+
+from sqlalchemy import Connection
 
 from webapp.bank import items
 from webapp.bank.formats import aiken, csv_table, gift, moodle_xml, own_json
 from webapp.bank.formats.records import Refuse
-from webapp.bank.imports import Look
 from webapp.bank.items import Filters, Item
+from webapp.bank.storing import Look
+from webapp.pooling import deadlines
+from webapp.pooling.work import Work
 
 AT_ONCE = 500
 
@@ -22,6 +28,33 @@ class ExportFormat(StrEnum):
     AIKEN = "aiken"
     MOODLE_XML = "moodle-xml"
     CSV = "csv"
+
+
+ENDINGS = {"aiken": "txt", "moodle-xml": "xml"}
+"""Of a file's name, where it is not the format's own."""
+MEDIA = {"json": "application/json", "csv": "text/csv", "moodle-xml": "application/xml"}
+"""Media types of formats that are more than text."""
+
+
+def file_of(file_format: ExportFormat) -> tuple[str, str]:
+    """Return a good name for a file of this format, and its media type."""
+    return f"items.{ENDINGS.get(file_format, file_format)}", MEDIA.get(file_format, "text/plain")
+
+
+def download(work: Work, file_format: ExportFormat, category: str | None) -> Iterator[str]:
+    """Yield a file's text for a request, which may take as long as it takes; the first piece is read already.
+
+    Items that the format cannot hold are left out.
+    """
+
+    @contextmanager
+    def look() -> Iterator[Connection]:
+        with deadlines.lifted(), work.read() as connection:
+            yield connection
+
+    text = dump(file_format, everything(look, category), lambda *_: None)
+    # What goes wrong before the first byte can still be told.
+    return chain([next(text, "")], text)
 
 
 def everything(look: Look, category: str | None) -> Iterator[Item]:

@@ -48,6 +48,11 @@ def dedupe_key(stem: str, choices: Sequence[str], right: Iterable[int]) -> bytes
     return hashlib.sha256(identity.encode("ascii")).digest()
 
 
+def stem_key(stem: str) -> bytes:
+    """Return 32 bytes that are equal for stems that read the same, whatever the choices are."""
+    return hashlib.sha256(normalised(stem).encode()).digest()
+
+
 def normalised(text: str) -> str:
     """Return the text's letters and digits, casefolded; a text of symbols alone keeps its symbols."""
     alphanumeric = letters_and_digits(text)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from sqlalchemy import Connection
-
 from webapp.bank import bulk
-from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats import aiken, csv_table, gift, moodle_xml, opentriviaqa, own_json
 from webapp.bank.formats.records import Accepted, ByteStream, Record, Rejected, UnreadableError
-from webapp.bank.items import column_values
+from webapp.bank.merging import Outcome
+from webapp.bank.storing import Fate
+
+MOST_TOLD = 1000
+"""Records of a kind that are named, not only counted."""
+LONGEST_TOLD = 300
+"""Characters of a reason, or of a stem."""
 
 
 class Format(StrEnum):
@@ -28,32 +30,61 @@ class Format(StrEnum):
     CSV = "csv"
 
 
+@dataclass(frozen=True)
+class Resembling:
+    """A new record whose stem another one has with other choices; `item` is None when that stands in the same file."""
+
+    line: int
+    stem: str
+    item: int | None
+
+
 @dataclass
 class Report:
-    """What became of a file's records."""
+    """What became of a file's records; those that may be duplicates are new and told of."""
 
     new: int = 0
+    changed: int = 0
     duplicate: int = 0
+    possible: int = 0
     repaired: int = 0
-    rejected: list[Rejected] = field(default_factory=list)
+    rejected: int = 0
+    reasons: list[Rejected] = field(default_factory=list)
+    """The first of the rejected."""
+    resembling: list[Resembling] = field(default_factory=list)
+    """The first of those that may be duplicates."""
 
     @property
     def records(self) -> int:
         """How many records the file had."""
-        return self.new + self.duplicate + len(self.rejected)
+        return self.new + self.changed + self.duplicate + self.rejected
+
+    def reject(self, rejected: Rejected) -> None:
+        """Count a record that cannot be an item, and remember it while there is room."""
+        self.rejected += 1
+        if len(self.reasons) < MOST_TOLD:
+            self.reasons.append(Rejected(rejected.line, rejected.reason[:LONGEST_TOLD]))
+
+    def count(self, record: Accepted, fate: Fate) -> None:
+        """Count what became of a good record."""
+        self.repaired += record.repaired
+        self.new += fate.outcome is Outcome.NEW
+        self.changed += fate.outcome is Outcome.CHANGED
+        self.duplicate += fate.outcome is Outcome.DUPLICATE
+        self.possible += fate.resembles
+        if fate.resembles and len(self.resembling) < MOST_TOLD:
+            self.resembling.append(Resembling(record.line, record.draft.stem[:LONGEST_TOLD], fate.item))
 
 
-Look = Callable[[], AbstractContextManager[Connection]]
-"""A unit of work that reads; see `pooling.work`."""
-Transact = Callable[[Callable[[Connection], list[bool]]], list[bool]]
-"""A unit of work that writes; it may run its deed more than once."""
+Tell = Callable[[Rejected], None]
+"""Hears of every rejected record."""
 
 
 class Store(Protocol):
-    """Says for each draft of a batch whether it is new."""
+    """Says what becomes of each record of a batch."""
 
-    def __call__(self, drafts: Sequence[ItemDraft]) -> list[bool]:
-        """Take a batch of checked drafts."""
+    def __call__(self, accepted: Sequence[Accepted], /) -> list[Fate]:
+        """Take a batch of good records."""
 
 
 def parse(file_format: Format, stream: ByteStream, category: str | None) -> Iterator[Record]:
@@ -73,47 +104,22 @@ def parse(file_format: Format, stream: ByteStream, category: str | None) -> Iter
     return parsers[file_format](stream, category)
 
 
-def into(transact: Transact) -> Store:
-    """Return a store that keeps what is new, each batch in a transaction of its own."""
-    return lambda drafts: transact(lambda connection: bulk.store(connection, drafts))
-
-
-class DryRun:
-    """A store that keeps nothing and counts as if it had."""
-
-    def __init__(self, look: Look) -> None:
-        """Look into the bank on connections of `look`."""
-        self._look = look
-        self._seen: set[bytes] = set()
-
-    def __call__(self, drafts: Sequence[ItemDraft]) -> list[bool]:
-        """Say which drafts would be new."""
-        keys = [column_values(draft)["dedupe_key"] for draft in drafts]
-        with self._look() as connection:
-            self._seen |= bulk.already_there(connection, keys)
-        new = []
-        for key in keys:
-            new.append(key not in self._seen)
-            self._seen.add(key)
-        return new
-
-
-def import_records(records: Iterable[Record], store: Store, report: Report) -> None:
+def import_records(records: Iterable[Record], store: Store, report: Report, tell: Tell = lambda _: None) -> None:
     """Store all good records and write into `report` what became of each; memory holds one batch.
 
-    When reading ends with an error, what was read before it is stored and in the report; a
-    repeated import leaves it out.
+    `tell` hears of every rejected record. When reading ends with an error, what was read before it is stored
+    and in the report; a repeated import leaves it out.
 
     Raises:
         UnreadableError: when the parser finds that the file is not of its format.
     """
     for batch in _batches(records):
         accepted = [record for record in batch if isinstance(record, Accepted)]
-        new = store([record.draft for record in accepted]) if accepted else []
-        report.rejected += [record for record in batch if isinstance(record, Rejected)]
-        report.repaired += sum(record.repaired for record in accepted)
-        report.new += sum(new)
-        report.duplicate += len(new) - sum(new)
+        for record, fate in zip(accepted, store(accepted) if accepted else [], strict=True):
+            report.count(record, fate)
+        for rejected in (record for record in batch if isinstance(record, Rejected)):
+            report.reject(rejected)
+            tell(rejected)
 
 
 def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:

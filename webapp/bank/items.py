@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from webapp.bank import versions
 from webapp.bank.drafts import ItemDraft, check
-from webapp.bank.identity import dedupe_key
+from webapp.bank.identity import dedupe_key, stem_key
 from webapp.bank.models import Item as ItemRow
 from webapp.bank.search import indexed_words, stem_has_words
 from webapp.errors import (
@@ -32,6 +32,8 @@ class Item(ItemDraft):
     version: int
     created_at: datetime
     changed_at: datetime
+    import_id: int | None = None
+    """Which import made the present version."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +57,17 @@ class Found:
 _FIELDS = (
     "kind", "stem", "explanation", "category", "difficulty", "source", "licence", "address", "collected_at", "original"
 )  # fmt: skip
-_NOT_SHOWN = {"dedupe_key", "words", "identity_key", "fingerprints"}
+_NOT_SHOWN = {"dedupe_key", "stem_key", "words", "identity_key", "fingerprints"}
 _WHOLE = [column for column in ItemRow.__table__.c if column.name not in _NOT_SHOWN]
 _COLUMNS = [column for column in _WHOLE if column.name != "original"]
 
 
 def column_values(draft: ItemDraft) -> dict[str, Any]:
-    """Return a checked draft as the table's columns, without times and version."""
+    """Return a checked draft as the table's columns, without times and version; no import has made it."""
     values: dict[str, Any] = {name: getattr(draft, name) for name in _FIELDS}
-    key = dedupe_key(draft.stem, draft.choices, draft.right)
+    keys = {"dedupe_key": dedupe_key(draft.stem, draft.choices, draft.right), "stem_key": stem_key(draft.stem)}
     lists = {"choices": list(draft.choices), "right": list(draft.right)}
-    return values | lists | {"words": indexed_words(draft.stem), "dedupe_key": key}
+    return values | lists | keys | {"words": indexed_words(draft.stem), "import_id": None}
 
 
 def find(connection: Connection, item_id: int) -> Item:

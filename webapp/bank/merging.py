@@ -18,11 +18,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, update
 
-from webapp.bank import bulk, versions
+from webapp.bank import bulk
 from webapp.bank.drafts import ItemDraft
 from webapp.bank.items import column_values
 from webapp.bank.models import Item
-from webapp.pooling.clock import utc_now
 
 FINGERPRINT = 8
 """Bytes of each."""
@@ -117,9 +116,12 @@ def _meet(one: _Known | None, same: _Known | None, row: dict[str, Any], began_at
     return Outcome.CHANGED
 
 
+_NOT_TOLD = {"collected_at", "original", "words", "stem_key", "import_id"}
+
+
 def _values(source: str, given: Given) -> dict[str, Any]:
     values = column_values(given.draft)
-    told = {name: value for name, value in values.items() if name not in {"collected_at", "original", "words"}}
+    told = {name: value for name, value in values.items() if name not in _NOT_TOLD}
     content = json.dumps(told | {"dedupe_key": values["dedupe_key"].hex()}, sort_keys=True).encode()
     identity = None
     if given.identity is not None:
@@ -141,16 +143,7 @@ def _known(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[_Know
 
 
 def _change(connection: Connection, changed: Sequence[_Known]) -> None:
-    if not changed:
-        return
-    versions.keep(connection, [one.id for one in changed if one.id is not None])
-    names = changed[0].values.keys()
-    statement = update(Item.__table__).where(Item.__table__.c.id == bindparam("of_item"))  # type: ignore[arg-type]
-    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
-    connection.execute(
-        statement.values(version=Item.version + 1, changed_at=utc_now(), **values),
-        [{"of_item": one.id} | {f"new_{name}": one.values[name] for name in names} for one in changed],
-    )
+    bulk.change(connection, {one.id: one.values for one in changed if one.id is not None})
 
 
 def _remember(connection: Connection, seen: Sequence[_Known]) -> None:

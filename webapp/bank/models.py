@@ -1,8 +1,9 @@
-"""The tables of items and their earlier versions."""
+"""The tables of items, their earlier versions, and the imports of files."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import JSON, Dialect, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.dialects import mysql
@@ -12,6 +13,7 @@ from webapp.extensions import MYSQL_TABLE, Base, BigId
 from webapp.pooling.clock import UtcDateTime
 
 Sha256 = LargeBinary(32).with_variant(mysql.BINARY(32), "mysql").with_variant(mysql.BINARY(32), "mariadb")
+Blob = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 
 
 def _has_fulltext(*_ddl: object, dialect: Dialect, **_options: object) -> bool:
@@ -31,6 +33,8 @@ class Item(Base):
         Index(None, "category", "id"),
         Index(None, "difficulty", "id"),
         Index(None, "kind", "id"),
+        Index(None, "stem_key"),
+        Index(None, "import_id", "id"),
         # On SQLite the table item_words (FTS5) and its triggers do the same; see the migration.
         Index("ft_item_words", "words", mysql_prefix="FULLTEXT", mariadb_prefix="FULLTEXT").ddl_if(
             callable_=_has_fulltext
@@ -59,6 +63,10 @@ class Item(Base):
     fingerprints: Mapped[bytes | None] = mapped_column(LargeBinary(256))
     """Of the records that a collection has seen as this item; None when a person answers for it."""
     dedupe_key: Mapped[bytes] = mapped_column(Sha256)
+    stem_key: Mapped[bytes | None] = mapped_column(Sha256)
+    """Equal for equal stems; of other choices, such items may be the same question all the same."""
+    import_id: Mapped[int | None] = mapped_column(BigId)
+    """Which import made the present version; None when something else did."""
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -68,7 +76,7 @@ class ItemVersion(Base):
     """What an item was before a change."""
 
     __tablename__ = "item_version"
-    __table_args__ = (MYSQL_TABLE,)
+    __table_args__ = (Index(None, "import_id", "item_id"), MYSQL_TABLE)
 
     item_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"), primary_key=True)
     version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -84,3 +92,44 @@ class ItemVersion(Base):
     address: Mapped[str | None] = mapped_column(String(500))
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
     """When it became what it is here; it ended at the next version's."""
+    import_id: Mapped[int | None] = mapped_column(BigId)
+
+
+class ItemImport(Base):
+    """A file that was looked at, imported, or imported and undone again."""
+
+    __tablename__ = "item_import"
+    # SQLite would give the number of a forgotten import again.
+    __table_args__ = (Index(None, "state", "at"), MYSQL_TABLE | {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    account: Mapped[str | None] = mapped_column(String(64))
+    """Who imports; None: a command."""
+    file_name: Mapped[str] = mapped_column(String(200))
+    file_format: Mapped[str] = mapped_column(String(16))
+    category: Mapped[str | None] = mapped_column(String(100))
+    state: Mapped[str] = mapped_column(String(16))
+    new: Mapped[int] = mapped_column(default=0)
+    changed: Mapped[int] = mapped_column(default=0)
+    duplicate: Mapped[int] = mapped_column(default=0)
+    possible: Mapped[int] = mapped_column(default=0)
+    repaired: Mapped[int] = mapped_column(default=0)
+    rejected: Mapped[int] = mapped_column(default=0)
+    removed: Mapped[int] = mapped_column(default=0)
+    """Items that undoing it has taken out of the bank again."""
+    restored: Mapped[int] = mapped_column(default=0)
+    """Items that undoing it has brought back to what they were."""
+    details: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """The first of the records that were rejected or may be duplicates, and of the items that undoing left alone."""
+
+
+class ItemImportPiece(Base):
+    """A piece of a file between its upload and its import."""
+
+    __tablename__ = "item_import_piece"
+    __table_args__ = (MYSQL_TABLE,)
+
+    import_id: Mapped[int] = mapped_column(ForeignKey("item_import.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    content: Mapped[bytes] = mapped_column(Blob)

@@ -30,6 +30,8 @@ class Version:
     licence: str | None
     address: str | None
     changed_at: datetime
+    import_id: int | None
+    """Which import made it this."""
 
 
 _COLUMNS = [column for column in ItemVersion.__table__.c if column.name != "item_id"]

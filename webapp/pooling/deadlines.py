@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 _ends_at: ContextVar[float | None] = ContextVar("poolproof_deadline", default=None)
@@ -14,6 +16,16 @@ def begin(seconds: float) -> None:
     ends_at = time.monotonic() + seconds
     present = _ends_at.get()
     _ends_at.set(ends_at if present is None else min(present, ends_at))
+
+
+@contextmanager
+def lifted() -> Iterator[None]:
+    """Have no deadline while the block runs: for requests that take as long as a file does, on the background lane."""
+    token = _ends_at.set(None)
+    try:
+        yield
+    finally:
+        _ends_at.reset(token)
 
 
 def remaining() -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from random import SystemRandom
-from typing import Any
+from typing import Any, Protocol
 
 from webapp.bank.items import Item
 from webapp.bank.kinds import Kind
@@ -29,6 +29,34 @@ class Question:
     difficulty: str | None
     source: str | None
     licence: str | None
+    address: str | None = None
+    """Documents that were published before it was kept have none."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where some questions come from; `address` when all of them have the same."""
+
+    source: str | None
+    licence: str | None
+    address: str | None
+    questions: int
+
+
+class HasOrigin(Protocol):
+    """A question or an item."""
+
+    @property
+    def source(self) -> str | None:
+        """Who made it."""
+
+    @property
+    def licence(self) -> str | None:
+        """Under what it may be used."""
+
+    @property
+    def address(self) -> str | None:
+        """Where the source has it."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +90,19 @@ def freeze(title: str, description: str, items: Iterable[Item]) -> Document:
     comes first, and a choice's number must tell nothing.
     """
     return Document(title, description, tuple(_question(item) for item in items))
+
+
+def origins(questions: Iterable[HasOrigin]) -> list[Origin]:
+    """Return where questions come from, what most come from first; of those that do not say it, nothing."""
+    addresses: dict[tuple[str | None, str | None], list[str | None]] = {}
+    for one in questions:
+        if one.source or one.licence or one.address:
+            addresses.setdefault((one.source, one.licence), []).append(one.address)
+    found = [
+        Origin(source, licence, known[0] if len(set(known)) == 1 else None, len(known))
+        for (source, licence), known in addresses.items()
+    ]
+    return sorted(found, key=lambda one: -one.questions)
 
 
 def to_json(document: Document) -> dict[str, Any]:
@@ -100,4 +141,5 @@ def _question(item: Item) -> Question:
         difficulty=item.difficulty,
         source=item.source,
         licence=item.licence,
+        address=item.address,
     )

@@ -19,7 +19,7 @@ from webapp.bank import items
 from webapp.bank.items import Filters
 from webapp.errors import DomainError, NotFoundError
 from webapp.pooling.extension import read, transact
-from webapp.quizzes import drafts, published, publishing
+from webapp.quizzes import documents, drafts, published, publishing
 from webapp.quizzes.drafts import LONGEST_DESCRIPTION, LONGEST_TITLE, Draft, DraftValues
 from webapp.quizzes.published import State
 from webapp.quizzes.shelf import look_again_after_changes
@@ -103,10 +103,12 @@ def quiz(quiz_id: int) -> str:
         found = items.search(connection, filters, after, FOUND_AT_ONCE)
         categories = items.categories(connection)
         versions = published.all_versions(connection, quiz_id)
+    in_order = [chosen[one] for one in draft.item_ids]
     return render_template(
         "studio/quiz.html",
         draft=draft,
-        chosen=[chosen[one] for one in draft.item_ids],
+        chosen=in_order,
+        origins=documents.origins(in_order),
         page=cursors.Page(found.rows, found.next_after),
         categories=categories,
         versions=versions,

@@ -18,6 +18,7 @@ from werkzeug.routing import IntegerConverter
 
 from webapp.web.cursors import LARGEST_ID
 from webapp.web.text import is_storable
+from webapp.web.uploads import is_for_a_file
 
 PREFIX = "/api/v1"
 LONGEST_NUMBER = 20
@@ -115,7 +116,7 @@ class QuizApi(Api):
 
 
 def api_blueprint(name: str, import_name: str, path: str = "", description: str = "") -> Blueprint:
-    """Return a blueprint under /api/v1 that takes JSON bodies and nothing else."""
+    """Return a blueprint under /api/v1 that takes JSON bodies and nothing else, but for views that take a file."""
     blueprint = Blueprint(name, import_name, url_prefix=PREFIX + path, description=description)
     blueprint.before_request(_only_json)
     return blueprint
@@ -146,7 +147,7 @@ def create_api(app: Flask) -> Api:
 
 def _only_json() -> None:
     has_body = request.content_length or "Transfer-Encoding" in request.headers
-    if request.method in {"POST", "PUT", "PATCH"} and has_body and not request.is_json:
+    if request.method in {"POST", "PUT", "PATCH"} and has_body and not request.is_json and not is_for_a_file():
         raise UnsupportedMediaType("Send the body as application/json.")
 
 

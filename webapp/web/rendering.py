@@ -1,7 +1,8 @@
-"""What templates may use: times for people."""
+"""What templates may use: times for people, addresses that may be followed."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from flask import Flask
@@ -11,6 +12,7 @@ def register(app: Flask) -> None:
     """Make the names below known to all templates."""
     app.jinja_env.filters["moment"] = moment
     app.jinja_env.filters["machine_time"] = machine_time
+    app.jinja_env.filters["web_address"] = web_address
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
 
@@ -23,3 +25,11 @@ def moment(value: datetime | None) -> str:
 def machine_time(value: datetime | None) -> str:
     """Return a time for `<time datetime>`, which script turns into the reader's own zone."""
     return "" if value is None else value.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def web_address(value: str | None) -> str | None:
+    """Return an address that may be a link: of the web, not javascript: or the like."""
+    return value if value is not None and _WEB.match(value) else None
+
+
+_WEB = re.compile(r"https?://[^\s/]", re.IGNORECASE)

@@ -23,8 +23,8 @@ class ByteStream(Protocol):
 class Accepted:
     """A good item; `repaired` when bytes of it had to be mended.
 
-    `line` is where its record begins; in a list, its place from 1. `item` is the id that the
-    record gives, where it is meant to change an item of the bank.
+    `line` is where its record begins; in a list, its place from 1. `item` is the id of the item of the bank that
+    the record says it is, where a format can say so.
     """
 
     line: int

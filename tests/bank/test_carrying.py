@@ -1,0 +1,284 @@
+"""A file is kept, looked at, imported as one unit, and that is undone."""
+
+from __future__ import annotations
+
+import io
+import tracemalloc
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import func, select, update
+
+from tests.make import item_draft, make_item
+from webapp.bank import bulk, carrying, imports, items, pieces, register, undoing
+from webapp.bank.formats import own_json
+from webapp.bank.formats.records import Accepted, Rejected
+from webapp.bank.imports import Format, Report
+from webapp.bank.items import Filters, Item
+from webapp.bank.models import ItemImport, ItemImportPiece
+from webapp.bank.register import About, Import, State
+from webapp.errors import BusyError, ImportStateError, InvalidInputError, NotFoundError, TooLargeError
+from webapp.pooling import deadlines
+from webapp.pooling.clock import seconds_ago
+from webapp.pooling.work import Work
+from webapp.quizzes import drafts
+from webapp.quizzes.drafts import DraftValues
+
+GOOD = b"#Q Which river is long?\n^ Nile\nA Rhine\nB Nile\n\n"
+ANOTHER = b"#Q Which lake is deep?\n^ Baikal\nA Baikal\nB Erie\n\n"
+BAD = b"#Q Which one?\n^ Both\nA One\nB Other\n\n"
+TRIVIA = About("ada", "rivers", Format.OPENTRIVIAQA, "Water")
+MOST = 1024 * 1024
+
+
+def received(work: Work, content: bytes, about: About = TRIVIA, largest: int = MOST) -> int:
+    return carrying.receive(work, about, io.BytesIO(content), largest)
+
+
+def done(work: Work, content: bytes) -> Import:
+    return carrying.carry_out(work, received(work, content))
+
+
+def bank(work: Work) -> list[Item]:
+    with work.read() as connection:
+        return list(items.search(connection, Filters(), None, 5000).rows)
+
+
+def kept(work: Work) -> int:
+    with work.read() as connection:
+        return connection.execute(select(func.count()).select_from(ItemImportPiece)).scalar_one()
+
+
+def begun(work: Work, given: list[Accepted]) -> int:
+    """An import of these records by a command, without a file."""
+    number = work.transact(lambda connection: register.begin(connection, TRIVIA, State.IMPORTING))
+    report = Report()
+    imports.import_records(given, carrying.into(work, number), report)
+    carrying.finish(work, number, report)
+    return number
+
+
+def change(work: Work, item: Item, **changes: object) -> Item:
+    values = {name: getattr(item, name) for name in items.ItemDraft.__dataclass_fields__} | changes
+    return work.transact(lambda connection: items.change(connection, item.id, items.ItemDraft(**values), item.version))
+
+
+def test_a_file_is_looked_at_then_imported_and_its_import_is_one_unit(work: Work) -> None:
+    number = received(work, GOOD + BAD + ANOTHER)
+    seen = carrying.check(work, number)
+    assert (seen.state, seen.records, seen.new, seen.rejected) == (State.CHECKED, 3, 2, 1)
+    assert [one.line for one in seen.reasons] == [6]
+    assert bank(work) == []
+    imported = carrying.carry_out(work, number)
+    assert imported == replace(seen, state=State.DONE)
+    assert [item.category for item in bank(work)] == ["Water", "Water"]
+    assert kept(work) == 0
+
+
+def test_a_file_of_many_pieces_is_read_as_it_came(work: Work) -> None:
+    content = bytes(range(256)) * 5000
+    number = received(work, content, largest=len(content))
+    assert kept(work) == 3
+    assert pieces.stream(work.read, number).read(len(content) + 1) == content
+
+
+def test_nothing_stays_of_a_file_that_is_too_large_or_does_not_come_whole(work: Work) -> None:
+    class Torn(io.BytesIO):
+        def read(self, size: int = -1, /) -> bytes:
+            if not (content := super().read(size)):
+                raise ConnectionResetError
+            return content
+
+    with pytest.raises(TooLargeError):
+        received(work, b"x" * (pieces.LARGEST_PIECE + 2), largest=pieces.LARGEST_PIECE + 1)
+    with pytest.raises(ConnectionResetError):
+        carrying.receive(work, TRIVIA, Torn(b"x" * (pieces.LARGEST_PIECE + 2)), MOST)
+    assert kept(work) == 0
+
+
+def test_a_file_that_is_not_of_its_format_is_refused_and_forgotten(work: Work) -> None:
+    for deed in (carrying.check, carrying.carry_out):
+        number = received(work, b"[1,", replace(TRIVIA, file_format=Format.JSON))
+        with pytest.raises(InvalidInputError, match="not JSON"):
+            deed(work, number)
+        with pytest.raises(NotFoundError):
+            carrying.carry_out(work, number)
+
+
+def test_a_file_waits_for_a_day(work: Work) -> None:
+    number = received(work, GOOD)
+    long_ago = update(ItemImport).values(at=seconds_ago(register.KEPT_FOR + 1))
+    work.transact(lambda connection: connection.execute(long_ago))
+    other = received(work, ANOTHER)
+    with pytest.raises(NotFoundError, match="kept for a day"):
+        carrying.check(work, number)
+    assert (kept(work), carrying.check(work, other).new) == (1, 1)
+
+
+def test_an_import_is_carried_out_once(work: Work) -> None:
+    number = done(work, GOOD).id
+    with pytest.raises(ImportStateError, match="done"):
+        carrying.carry_out(work, number)
+
+
+def test_an_import_that_was_broken_off_is_carried_out_to_its_end_and_counts_all(work: Work) -> None:
+    number = received(work, GOOD + ANOTHER)
+    work.transact(lambda connection: register.move(connection, number, State.IMPORTING))
+    some: list[Accepted] = [
+        one for one in imports.parse(Format.OPENTRIVIAQA, io.BytesIO(GOOD), "Water") if isinstance(one, Accepted)
+    ]
+    carrying.into(work, number)(some)
+    imported = carrying.carry_out(work, number)
+    assert (imported.new, imported.duplicate, len(bank(work))) == (2, 0, 2)
+
+
+def test_a_process_imports_one_file_at_a_time(work: Work) -> None:
+    number = received(work, GOOD)
+    with carrying.alone(), pytest.raises(BusyError):
+        carrying.carry_out(work, number)
+    assert carrying.carry_out(work, number).new == 1
+
+
+def test_an_import_may_take_longer_than_a_request(work: Work) -> None:
+    deadlines.begin(1000)
+    with carrying.alone():
+        assert deadlines.remaining() is None
+    assert deadlines.remaining() is not None
+
+
+def test_undoing_takes_away_what_was_added_and_may_be_repeated(work: Work) -> None:
+    mine = work.transact(make_item)
+    number = begun(work, [Accepted(line, item_draft()) for line in range(bulk.BATCH + 5)])
+    for _ in range(2):
+        undone = undoing.undo(work, number)
+        assert (undone.state, undone.removed, undone.stayed) == (State.UNDONE, bulk.BATCH + 5, ())
+    assert bank(work) == [mine]
+
+
+def test_undoing_brings_what_was_changed_back_as_a_new_version(work: Work) -> None:
+    item = work.transact(make_item)
+    other = item_draft(stem="Something else?")
+    number = begun(work, [Accepted(1, other, item=item.id)])
+    assert bank(work)[0].stem == other.stem
+    for _ in range(2):
+        assert undoing.undo(work, number).restored == 1
+    present = bank(work)[0]
+    assert (present.stem, present.choices, present.version) == (item.stem, item.choices, 3)
+
+
+def test_what_was_changed_since_or_is_in_a_quiz_stays_and_is_named(work: Work) -> None:
+    item = work.transact(make_item)
+    number = begun(work, [Accepted(1, item_draft()), Accepted(2, item_draft()), Accepted(3, item_draft()),
+                          Accepted(4, item_draft(), item=item.id)])  # fmt: skip
+    changed, _, used, changed_again = sorted(bank(work), key=lambda one: (one.id == item.id, one.id))
+    change(work, changed, explanation="Mine.")
+    change(work, changed_again, explanation="Mine.")
+    work.transact(lambda connection: drafts.create(connection, DraftValues("Quiz", item_ids=(used.id,))))
+    for _ in range(2):
+        undone = undoing.undo(work, number)
+        assert (undone.removed, undone.restored) == (1, 0)
+        assert {(one.item, one.reason) for one in undone.stayed} == {
+            (changed.id, undoing.CHANGED_SINCE), (changed_again.id, undoing.CHANGED_SINCE), (used.id, undoing.IN_USE)
+        }  # fmt: skip
+    assert {one.id for one in bank(work)} == {changed.id, changed_again.id, used.id}
+
+
+def test_what_another_item_has_become_in_the_meantime_is_not_brought_back(work: Work) -> None:
+    item = work.transact(make_item)
+    number = begun(work, [Accepted(1, item_draft(), item=item.id)])
+    work.transact(lambda connection: make_item(connection, stem=item.stem, choices=item.choices))
+    for _ in range(2):
+        undone = undoing.undo(work, number)
+        assert [(one.item, one.reason) for one in undone.stayed] == [(item.id, undoing.TAKEN)]
+
+
+def test_nothing_is_stored_by_an_import_that_was_undone_meanwhile(work: Work) -> None:
+    number = work.transact(lambda connection: register.begin(connection, TRIVIA, State.IMPORTING))
+    undoing.undo(work, number)
+    with pytest.raises(ImportStateError, match="undone"):
+        carrying.into(work, number)([Accepted(1, item_draft())])
+    assert bank(work) == []
+
+
+def test_a_file_that_is_only_kept_cannot_be_undone(work: Work) -> None:
+    number = received(work, GOOD)
+    with pytest.raises(ImportStateError):
+        undoing.undo(work, number)
+
+
+def test_the_register_tells_the_latest_first(work: Work) -> None:
+    numbers = [done(work, GOOD).id for _ in range(3)]
+    with work.read() as connection:
+        page = register.latest(connection, None, 2)
+        rest = register.latest(connection, page.next_after, 2)
+    assert [one.id for one in [*page.rows, *rest.rows]] == numbers[::-1]
+    assert (rest.next_after, rest.rows[0].account, rest.rows[0].file_name) == (None, "ada", "rivers")
+
+
+def test_only_the_first_of_very_many_rejected_are_named(work: Work) -> None:
+    report = Report()
+    heard: list[Rejected] = []
+    given = [Rejected(line, "x" * 1000) for line in range(imports.MOST_TOLD + 10)]
+    imports.import_records(given, lambda _: [], report, heard.append)
+    assert (report.rejected, len(report.reasons), len(report.reasons[0].reason)) == (1010, 1000, imports.LONGEST_TOLD)
+    assert heard == given
+
+
+RECORD = 480
+"""Bytes."""
+
+
+class Endless(io.RawIOBase):
+    """A file of so many good records, made as it is read."""
+
+    def __init__(self, records: int) -> None:
+        self._made = iter(self._lines(records))
+        self._rest = b""
+
+    def _lines(self, records: int) -> Iterator[bytes]:
+        for number in range(records):
+            yield f"#Q Is {number} a number of file {id(self)}?\n^ yes\nA yes\nB no {'x' * 430}\n\n".encode()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        self._rest = self._rest or next(self._made, b"")
+        given = self._rest[: len(buffer)]
+        buffer[: len(given)] = given
+        self._rest = self._rest[len(given) :]
+        return len(given)
+
+
+def peak(deed: Callable[[], object]) -> int:
+    tracemalloc.start()
+    try:
+        deed()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_file(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "BATCH", 50)
+    monkeypatch.setattr(pieces, "LARGEST_PIECE", 16 * 1024)
+
+    def import_one(records: int) -> None:
+        number = carrying.receive(work, TRIVIA, io.BufferedReader(Endless(records)), MOST)
+        assert carrying.check(work, number).new == records
+        assert carrying.carry_out(work, number).new == records
+
+    some, many = 8 * bulk.BATCH, 36 * bulk.BATCH
+    import_one(bulk.BATCH)
+    small = peak(lambda: import_one(some))
+    large = peak(lambda: import_one(many))
+    assert large < 1.6 * small
+    assert large < many * RECORD
+
+
+def test_what_is_exported_is_imported_again_through_pieces(work: Work) -> None:
+    work.transact(make_item)
+    content = "".join(own_json.dump(bank(work))).encode()
+    number = received(work, content, replace(TRIVIA, file_format=Format.JSON))
+    assert carrying.check(work, number).duplicate == 1

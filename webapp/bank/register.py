@@ -1,0 +1,185 @@
+"""The register of imports: which file, by whom, what became of its records. Each is one unit, which can be undone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Row, case, delete, func, insert, select, update
+
+from webapp.bank.formats.records import Rejected
+from webapp.bank.imports import Format, Report, Resembling
+from webapp.bank.models import Item, ItemImport
+from webapp.errors import ImportStateError, NotFoundError
+from webapp.pooling.clock import seconds_ago, utc_now
+
+KEPT_FOR = 24 * 3600
+"""Seconds that a file waits for its import."""
+LONGEST_FILE_NAME = 200
+
+
+class State(StrEnum):
+    """Where an import is."""
+
+    RECEIVING = "receiving"
+    CHECKED = "checked"
+    IMPORTING = "importing"
+    DONE = "done"
+    UNDONE = "undone"
+
+
+@dataclass(frozen=True)
+class About:
+    """What is to be imported; `account` is None for a command."""
+
+    account: str | None
+    file_name: str
+    file_format: Format
+    category: str | None = None
+
+
+@dataclass(frozen=True)
+class Stayed:
+    """An item that undoing has left as it is, and why."""
+
+    item: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Import:
+    """An import as the register has it; the first of the records and items that are worth telling of are named."""
+
+    id: int
+    at: datetime
+    account: str | None
+    file_name: str
+    file_format: str
+    category: str | None
+    state: State
+    new: int
+    changed: int
+    duplicate: int
+    possible: int
+    repaired: int
+    rejected: int
+    removed: int
+    restored: int
+    reasons: tuple[Rejected, ...] = ()
+    resembling: tuple[Resembling, ...] = ()
+    stayed: tuple[Stayed, ...] = ()
+
+    @property
+    def records(self) -> int:
+        """How many records the file has."""
+        return self.new + self.changed + self.duplicate + self.rejected
+
+
+@dataclass(frozen=True)
+class Imports:
+    """Some imports, without details, and when there are more, the id to go on after."""
+
+    rows: Sequence[Import]
+    next_after: int | None
+
+
+_COUNTS = ("new", "changed", "duplicate", "possible", "repaired", "rejected", "removed", "restored")
+_LINE = [column for column in ItemImport.__table__.c if column.name != "details"]
+
+
+def begin(connection: Connection, about: About, state: State) -> int:
+    """Enter an import and return its number; files that waited for a day are forgotten."""
+    waited = ItemImport.state.in_([State.RECEIVING, State.CHECKED]), ItemImport.at < seconds_ago(KEPT_FOR)
+    connection.execute(delete(ItemImport).where(*waited))
+    values = {name: getattr(about, name) for name in ("account", "file_format", "category")}
+    entered = connection.execute(
+        insert(ItemImport).values(
+            at=utc_now(), state=state, file_name=about.file_name[:LONGEST_FILE_NAME] or "?", details={}, **values,
+            **dict.fromkeys(_COUNTS, 0),
+        )
+    )  # fmt: skip
+    import_id: int = entered.inserted_primary_key[0]  # type: ignore[index]
+    return import_id
+
+
+def find(connection: Connection, import_id: int) -> Import:
+    """Return an import with its details.
+
+    Raises:
+        NotFoundError: when there is none, or its file has waited for too long.
+    """
+    row = connection.execute(select(ItemImport.__table__).where(ItemImport.id == import_id)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no import {import_id}; a file that is not imported is kept for a day.")
+    return _import(row)
+
+
+def latest(connection: Connection, before: int | None, limit: int) -> Imports:
+    """Return imports, the latest first, without their details; not those whose file is still coming."""
+    query = select(*_LINE).where(ItemImport.state != State.RECEIVING)
+    if before is not None:
+        query = query.where(ItemImport.id < before)
+    rows = [_import(row) for row in connection.execute(query.order_by(ItemImport.id.desc()).limit(limit + 1))]
+    return Imports(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+
+
+def lock(connection: Connection, import_id: int, *states: State) -> State:
+    """Return the state, which stays until the transaction ends.
+
+    Raises:
+        NotFoundError: when there is no such import.
+        ImportStateError: when it is in none of `states`.
+    """
+    found = select(ItemImport.state).where(ItemImport.id == import_id).with_for_update()
+    state = connection.execute(found).scalar_one_or_none()
+    if state is None:
+        raise NotFoundError(f"There is no import {import_id}; a file that is not imported is kept for a day.")
+    if state not in states:
+        raise ImportStateError(f"Import {import_id} is {state}; this is for one that is {' or '.join(states)}.")
+    return State(state)
+
+
+def move(connection: Connection, import_id: int, state: State) -> None:
+    """Write down that an import is in this state now."""
+    connection.execute(update(ItemImport).where(ItemImport.id == import_id).values(state=state))
+
+
+def note(connection: Connection, import_id: int, state: State, report: Report) -> None:
+    """Write down what a dry run foretells, or what an import has done."""
+    details = {
+        "reasons": [[one.line, one.reason] for one in report.reasons],
+        "resembling": [[one.line, one.stem, one.item] for one in report.resembling],
+    }
+    counts = {name: getattr(report, name) for name in _COUNTS if hasattr(report, name)}
+    if state is State.DONE:
+        counts |= _made(connection, import_id, report)
+    statement = update(ItemImport).where(ItemImport.id == import_id)
+    connection.execute(statement.values(state=state, details=details, **counts))
+
+
+def forget(connection: Connection, import_id: int) -> None:
+    """Strike out an import that has stored nothing, and its file."""
+    connection.execute(delete(ItemImport).where(ItemImport.id == import_id))
+
+
+def _made(connection: Connection, import_id: int, report: Report) -> dict[str, int]:
+    """Count what an import has made, also where it was broken off and done again: then some of it looked known."""
+    versions = case((Item.version == 1, 1), else_=0)
+    found = connection.execute(select(func.count(), func.sum(versions)).where(Item.import_id == import_id)).one()
+    new = max(report.new, int(found[1] or 0))
+    changed = max(report.changed, int(found[0]) - int(found[1] or 0))
+    return {"new": new, "changed": changed, "duplicate": report.records - report.rejected - new - changed}
+
+
+def _import(row: Row[*tuple[Any, ...]]) -> Import:
+    values = row._asdict()
+    details = values.pop("details", {})
+    return Import(
+        **values | {"state": State(values["state"])},
+        reasons=tuple(Rejected(*one) for one in details.get("reasons", ())),
+        resembling=tuple(Resembling(*one) for one in details.get("resembling", ())),
+        stayed=tuple(Stayed(*one) for one in details.get("stayed", ())),
+    )
