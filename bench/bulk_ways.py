@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, insert
 from sqlalchemy.orm import Session
 
 from tests.servers import Server
-from webapp.bank import bulk, imports, merging
+from webapp.bank import bulk, carrying, imports, merging, register
 from webapp.bank.drafts import ItemDraft, check
 from webapp.bank.formats.records import Accepted
 from webapp.bank.items import column_values
@@ -163,14 +163,22 @@ def load_data(server: Server, work: Work, material: Material, threads: int) -> D
 
 
 def ours(server: Server, work: Work, material: Material, threads: int) -> Deed:
-    """What `poolproof import` does with the drafts of a file."""
-    store = imports.into(work.transact)
+    """What `poolproof import` does with the records of a file, here with so many writers as there are threads."""
+    number = begun(work)
+    accepted = [Accepted(place, draft) for place, draft in enumerate(material.drafts, start=1)]
 
     def deed(part: Part) -> None:
-        for start, end in batches(part, bulk.BATCH):
-            store(material.drafts[start:end])
+        if part[0] == 0:
+            report = imports.Report()
+            imports.import_records(accepted, carrying.into(work, number), report, writers=threads)
 
     return deed
+
+
+def begun(work: Work) -> int:
+    """Begin an import and return its number."""
+    about = register.About(None, "bench", imports.Format.JSON)
+    return work.transact(lambda connection: register.begin(connection, about, register.State.IMPORTING))
 
 
 def merged(server: Server, work: Work, material: Material, threads: int) -> Deed:

@@ -25,7 +25,9 @@ def store(work: Work, drafts: list[ItemDraft]) -> list[bool]:
 
 def stored(connection: Connection, drafts: list[ItemDraft]) -> list[bool]:
     """Say of each draft whether it was new."""
-    fates = storing.store(connection, [Accepted(line, draft) for line, draft in enumerate(drafts, start=1)])
+    fates = storing.store(
+        connection, storing.prepared([Accepted(line, one) for line, one in enumerate(drafts, start=1)])
+    )
     return [fate.outcome is Outcome.NEW for fate in fates]
 
 

@@ -18,7 +18,7 @@ def records(count: int) -> list[Record]:
 
 
 def into(work: Work) -> Store:
-    return lambda accepted: work.transact(lambda connection: storing.store(connection, accepted))
+    return lambda accepted: work.transact(lambda connection: storing.store(connection, storing.prepared(accepted)))
 
 
 def import_all(work: Work, given: list[Record]) -> Report:

@@ -23,7 +23,7 @@ def draft_of(item: Item, **changes: object) -> ItemDraft:
 
 
 def into(work: Work) -> Store:
-    return lambda accepted: work.transact(lambda connection: storing.store(connection, accepted, 7))
+    return lambda accepted: work.transact(lambda connection: storing.store(connection, storing.prepared(accepted), 7))
 
 
 def foretold_and_done(work: Work, given: list[Record]) -> Report:

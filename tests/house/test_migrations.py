@@ -79,7 +79,7 @@ def test_items_that_were_there_before_are_found_by_their_stem_after(empty: Flask
     with empty.app_context():
         upgrade(revision="0008")
         stems = [f"Item number {number}?" for number in range(1100)]
-        row = {"kind": "single", "choices": ["a", "b"], "right": [0], "explanation": "", "version": 1}
+        row = {"kind": "single", "choices": "[]", "right": "[]", "explanation": "", "version": 1}
         old = Table("item", MetaData(), autoload_with=work.engine)
         now = datetime(2026, 1, 1)  # noqa: DTZ001 - the column's own form
         rows = [

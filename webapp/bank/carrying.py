@@ -92,6 +92,10 @@ def carry_out(work: Work, import_id: int) -> Import:
         return _found(work, import_id)
 
 
+WRITERS = 2
+"""Batches that a command stores at the same time: the keys and words of one are made while the server has another."""
+
+
 def import_stream(work: Work, import_id: int, about: About, stream: ByteStream, *, report: Report, tell: Tell) -> None:
     """Import what a command reads, as the unit that it has begun; a reading error leaves what was before it.
 
@@ -101,7 +105,7 @@ def import_stream(work: Work, import_id: int, about: About, stream: ByteStream, 
     """
     try:
         records = imports.parse(about.file_format, stream, about.category)
-        imports.import_records(records, into(work, import_id), report, tell)
+        imports.import_records(records, into(work, import_id), report, tell, writers=WRITERS)
     finally:
         finish(work, import_id, report)
 
@@ -110,10 +114,12 @@ def into(work: Work, import_id: int) -> Store:
     """Return a store that keeps what is new or changed as this import's, each batch in a transaction of its own."""
 
     def store(accepted: Sequence[Accepted]) -> list[Fate]:
+        given = storing.prepared(accepted)
+
         def deed(connection: Connection) -> list[Fate]:
-            # Whoever undoes it in the meantime has the last word.
-            register.lock(connection, import_id, State.IMPORTING)
-            return storing.store(connection, accepted, import_id)
+            # Whoever undoes it in the meantime has the last word; other batches of it are in nobody's way.
+            register.lock(connection, import_id, State.IMPORTING, is_shared=True)
+            return storing.store(connection, given, import_id)
 
         return work.transact(deed)
 

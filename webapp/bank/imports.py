@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -104,22 +106,56 @@ def parse(file_format: Format, stream: ByteStream, category: str | None) -> Iter
     return parsers[file_format](stream, category)
 
 
-def import_records(records: Iterable[Record], store: Store, report: Report, tell: Tell = lambda _: None) -> None:
-    """Store all good records and write into `report` what became of each; memory holds one batch.
+def import_records(
+    records: Iterable[Record], store: Store, report: Report, tell: Tell = lambda _: None, *, writers: int = 0
+) -> None:
+    """Store all good records and write into `report` what became of each; memory holds a batch for each writer and one.
 
-    `tell` hears of every rejected record. When reading ends with an error, what was read before it is stored
+    `writers` threads store while this one reads on; without them it stores itself. `tell` hears of every rejected record. When reading ends with an error, what was read before it is stored
     and in the report; a repeated import leaves it out.
 
     Raises:
         UnreadableError: when the parser finds that the file is not of its format.
     """
-    for batch in _batches(records):
-        accepted = [record for record in batch if isinstance(record, Accepted)]
-        for record, fate in zip(accepted, store(accepted) if accepted else [], strict=True):
+    for batch, fates in _stored(_batches(records), store, writers):
+        accepted = (record for record in batch if isinstance(record, Accepted))
+        for record, fate in zip(accepted, fates, strict=True):
             report.count(record, fate)
         for rejected in (record for record in batch if isinstance(record, Rejected)):
             report.reject(rejected)
             tell(rejected)
+
+
+def _stored(
+    batches: Iterable[list[Record]], store: Store, writers: int
+) -> Iterator[tuple[list[Record], Sequence[Fate]]]:
+    """Yield the batches in order, each with what became of its good records; before an error of reading all of them."""
+
+    def fates(batch: list[Record]) -> Sequence[Fate]:
+        accepted = [record for record in batch if isinstance(record, Accepted)]
+        return store(accepted) if accepted else []
+
+    if not writers:
+        yield from ((batch, fates(batch)) for batch in batches)
+        return
+    under_way: deque[tuple[list[Record], Future[Sequence[Fate]]]] = deque()
+
+    def first() -> tuple[list[Record], Sequence[Fate]]:
+        batch, future = under_way.popleft()
+        return batch, future.result()
+
+    with ThreadPoolExecutor(writers, thread_name_prefix="import") as threads:
+        try:
+            for batch in batches:
+                under_way.append((batch, threads.submit(fates, batch)))
+                if len(under_way) > writers:
+                    yield first()
+        except (OSError, UnreadableError):
+            while under_way:
+                yield first()
+            raise
+        while under_way:
+            yield first()
 
 
 def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:

@@ -126,14 +126,14 @@ def latest(connection: Connection, before: int | None, limit: int) -> Imports:
     return Imports(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
 
 
-def lock(connection: Connection, import_id: int, *states: State) -> State:
-    """Return the state, which stays until the transaction ends.
+def lock(connection: Connection, import_id: int, *states: State, is_shared: bool = False) -> State:
+    """Return the state, which stays until the transaction ends; others may share that, but not change it.
 
     Raises:
         NotFoundError: when there is no such import.
         ImportStateError: when it is in none of `states`.
     """
-    found = select(ItemImport.state).where(ItemImport.id == import_id).with_for_update()
+    found = select(ItemImport.state).where(ItemImport.id == import_id).with_for_update(read=is_shared)
     state = connection.execute(found).scalar_one_or_none()
     if state is None:
         raise NotFoundError(f"There is no import {import_id}; a file that is not imported is kept for a day.")

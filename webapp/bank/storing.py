@@ -43,6 +43,14 @@ class Fate:
     item: int | None = None
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """Records, and the rows that they would be."""
+
+    accepted: Sequence[Accepted]
+    rows: Sequence[dict[str, Any]]
+
+
 class _Keys(Protocol):
     """Keys met before: a set, or what is as good."""
 
@@ -79,10 +87,10 @@ class _Memory:
 class _Batch:
     """Some records, and what the bank knows of them."""
 
-    def __init__(self, connection: Connection, accepted: Sequence[Accepted], *, is_for_change: bool) -> None:
+    def __init__(self, connection: Connection, prepared: Prepared, *, is_for_change: bool) -> None:
         """Ask the bank, with three statements at most."""
-        self.accepted = accepted
-        self.rows = [column_values(one.draft) for one in accepted]
+        accepted = self.accepted = prepared.accepted
+        self.rows = prepared.rows
         self.named = _named(connection, accepted, is_for_change=is_for_change)
         contents = [row["dedupe_key"] for row in self.rows]
         owned = select(Item.dedupe_key, Item.id).where(Item.dedupe_key.in_(contents))
@@ -123,7 +131,12 @@ class _Batch:
         return Fate(Outcome.CHANGED)
 
 
-def store(connection: Connection, accepted: Sequence[Accepted], import_id: int | None = None) -> list[Fate]:
+def prepared(accepted: Sequence[Accepted]) -> Prepared:
+    """Return records ready to be stored: what takes longest needs no connection."""
+    return Prepared(accepted, [column_values(one.draft) for one in accepted])
+
+
+def store(connection: Connection, given: Prepared, import_id: int | None = None) -> list[Fate]:
     """Store up to `bulk.BATCH` records as this import's; say what became of each.
 
     Of imports that store the same item in the same instant exactly one counts it as new.
@@ -131,10 +144,10 @@ def store(connection: Connection, accepted: Sequence[Accepted], import_id: int |
     Raises:
         BusyError: when others keep storing the same items.
     """
-    batch = _Batch(connection, accepted, is_for_change=True)
+    batch = _Batch(connection, given, is_for_change=True)
     fates = batch.fates(_Memory(), import_id)
     rows = [row | {"import_id": import_id} for row in batch.rows]
-    told = list(zip(accepted, rows, fates, strict=True))
+    told = list(zip(given.accepted, rows, fates, strict=True))
     new = iter(bulk.insert(connection, [row for _, row, fate in told if fate.outcome is Outcome.NEW]))
     changed = {one.item: row for one, row, fate in told if fate.outcome is Outcome.CHANGED and one.item is not None}
     bulk.change(connection, {item_id: _becoming(row) for item_id, row in changed.items()})
@@ -155,8 +168,9 @@ class DryRun:
 
     def __call__(self, accepted: Sequence[Accepted]) -> list[Fate]:
         """Say what would become of a batch of records."""
+        given = prepared(accepted)
         with self._look() as connection:
-            batch = _Batch(connection, accepted, is_for_change=False)
+            batch = _Batch(connection, given, is_for_change=False)
         return batch.fates(self._memory, None)
 
 
