@@ -111,8 +111,9 @@ def import_records(
 ) -> None:
     """Store all good records and write into `report` what became of each; memory holds a batch for each writer and one.
 
-    `writers` threads store while this one reads on; without them it stores itself. `tell` hears of every rejected record. When reading ends with an error, what was read before it is stored
-    and in the report; a repeated import leaves it out.
+    `writers` threads store while this one reads on; without them it stores itself. `tell` hears of every rejected
+    record. When reading ends with an error, what was read before it is stored and in the report; a repeated import
+    leaves it out.
 
     Raises:
         UnreadableError: when the parser finds that the file is not of its format.
