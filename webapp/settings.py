@@ -182,6 +182,12 @@ def secret_key(settings: Settings) -> str:
     return path.read_text(encoding="ascii").strip()
 
 
+def environment_for_child(**variables: str) -> dict[str, str]:
+    """Return the environment of a process that runs this code with some variables of its own; "" unsets one."""
+    paths = [str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **variables}
+
+
 def _is_ip(host: str) -> bool:
     try:
         ipaddress.ip_address(host)

@@ -1,4 +1,4 @@
-"""`poolproof lab push`: the push, rehearsed."""
+"""`poolproof lab`: the push, the reports that are kept, and the ways to the parts that need more libraries."""
 
 from __future__ import annotations
 
@@ -11,16 +11,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 import click
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp.lab import load, proof, report
-from webapp.lab.browser import BrokenAnswerError, Browser
+from webapp.lab import comparing, load, proof, report, reporting
+from webapp.lab.browser import BrokenAnswerError
+from webapp.lab.keeping import folder_of_reports, with_report_options
 from webapp.lab.load import TooManyUsersError
-from webapp.lab.push import WELL, Plan
+from webapp.lab.push import Plan
+from webapp.lab.quiz import NoQuizError, open_quiz
 from webapp.lab.report import Server
 from webapp.pooling.extension import pooling_of_this_app
 
@@ -28,9 +34,72 @@ UNTIL_ALL_PROCESSES_RUN = 4.0
 LOOKS_EVERY = 0.1
 
 
-@click.group()
+PARTS = {"incident": "webapp.lab.incidents", "strategies": "webapp.lab.strategies"}
+"""Commands that need the lab's extra, and the modules that have them as `command`: imported when asked for."""
+EXTRA = {"matplotlib", "numpy", "scipy"}
+
+
+class _Parts(click.Group):
+    """The commands below, and those that can be had only where the extra is installed."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted({*self.commands, *PARTS})
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        return _part(name, PARTS[name]) if name in PARTS else self.commands.get(name)
+
+
+def _part(name: str, module: str) -> click.Command:
+    try:
+        return cast("click.Command", import_module(module).command)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in EXTRA:
+            raise
+        return _without_the_extra(name, missing)
+
+
+def _without_the_extra(name: str, missing: str) -> click.Command:
+    def refuse() -> None:
+        raise click.ClickException(f"poolproof lab {name} needs {missing}: pip install poolproof[lab]")
+
+    settings = {"ignore_unknown_options": True, "allow_extra_args": True}
+    return click.Command(name, settings, refuse, help="Not installed: pip install poolproof[lab].")
+
+
+@click.group(cls=_Parts)
 def lab() -> None:
     """Rehearse what will come."""
+
+
+@lab.command()
+@with_report_options
+def reports(folder: Path | None, as_json: bool) -> None:
+    """List the reports that are kept, newest first."""
+    kept = reporting.read_all(folder_of_reports(folder))
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in kept]))
+        return
+    for one in kept:
+        click.echo(f"{one.name}\n    {one.title}. {one.verdict}")
+    if not kept:
+        click.echo(f"There is no report in {folder_of_reports(folder)}.")
+
+
+@lab.command()
+@click.argument("left")
+@click.argument("right")
+@with_report_options
+def compare(left: str, right: str, folder: Path | None, as_json: bool) -> None:
+    """Put two reports side by side on one page; names as `reports` lists them, or paths."""
+    where = folder_of_reports(folder)
+    try:
+        sides = comparing.Sides(reporting.read(where, left), reporting.read(where, right))
+    except reporting.NoSuchReportError as error:
+        raise click.ClickException(str(error)) from error
+    page = comparing.write(sides, where)
+    tables = [asdict(one) for one in comparing.tables(sides)]
+    click.echo(json.dumps({"page": str(page), "tables": tables}) if as_json else f"The comparison: {page}")
 
 
 @lab.command()
@@ -64,13 +133,18 @@ def push(
             "add --yes-i-own-this-server if it is yours."
         )
     try:
-        slug, quiz_id, items = asyncio.run(_look_at(host, port, quiz))
+        slug, quiz_id, items = asyncio.run(open_quiz(host, port, quiz))
         load.allow_open_files(users // processes)
         starts_at = time.monotonic() + UNTIL_ALL_PROCESSES_RUN
         plan = Plan(host, port, slug, quiz_id, items, starts_at, within, think, retry)
         with _watching_the_database() as watched, _progress(users, quiet=as_json) as progress:
             shares = load.push(plan, users, processes, progress)
         proved = proof.read_back(host, port, [visit for share in shares for visit in share.visits])
+    except load.StoppedError as stopped:
+        click.echo(report.as_text(report.sum_up(stopped.shares, None, None)))
+        raise click.ClickException("Stopped: this is what had been done until then.") from stopped
+    except NoQuizError as error:
+        raise click.ClickException(str(error)) from error
     except (OSError, BrokenAnswerError, TooManyUsersError) as error:
         raise click.ClickException(f"The push could not be made: {error}") from error
     found = report.sum_up(shares, proved, watched.seen())
@@ -91,21 +165,6 @@ def _is_this_machine(host: str) -> bool:
         return all(ipaddress.ip_address(found[4][0]).is_loopback for found in socket.getaddrinfo(host, None))
     except OSError:
         return False
-
-
-async def _look_at(host: str, port: int, slug: str | None) -> tuple[str, int, list[tuple[int, int]]]:
-    browser = Browser(host, port)
-    listed = (await browser.ask("GET", "/api/v1/quizzes?limit=100")).json()["quizzes"]
-    chosen = next((one for one in listed if slug in {None, one["slug"]}), None)
-    if chosen is None:
-        raise click.ClickException(f"There is no open quiz{f' {slug}' if slug else ''} at http://{host}:{port}.")
-    answer = await browser.ask("GET", f"/api/v1/quizzes/{chosen['id']}")
-    browser.close()
-    if answer.status not in WELL:
-        raise click.ClickException(f"The quiz {chosen['slug']} cannot be read: status {answer.status}.")
-    found = answer.json()
-    items = [(one["item"], len(one["choices"])) for one in found["questions"]]
-    return chosen["slug"], found["id"], items
 
 
 @contextmanager
