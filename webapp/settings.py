@@ -145,6 +145,11 @@ def load_settings() -> Settings:
     return settings
 
 
+def environment_with(**variables: str) -> dict[str, str]:
+    """Return the environment of a process of ours with some variables changed; an empty value unsets one."""
+    return {**os.environ, **variables}
+
+
 def secret_key(settings: Settings) -> str:
     """Return the signing key; the first time it is made and kept where only this account can read it."""
     if settings.poolproof.secret_key is not None:

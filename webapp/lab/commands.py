@@ -33,7 +33,7 @@ UNTIL_ALL_PROCESSES_RUN = 4.0
 LOOKS_EVERY = 0.1
 
 
-PARTS: dict[str, str] = {}
+PARTS: dict[str, str] = {"size": "webapp.lab.size"}
 """Commands that need the lab's extra, and the modules that have them as `command`: imported when asked for."""
 EXTRA = {"matplotlib", "numpy", "scipy"}
 
