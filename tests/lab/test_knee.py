@@ -82,10 +82,12 @@ def test_littles_law_holds_or_is_said_not_to() -> None:
     [
         (Seen(4, 16, machine_cpu=0.97, lock_share=0.0, flush_share=0.1), False, ("CPU",)),
         (Seen(4, 16, machine_cpu=0.6, process_cpu=0.99), False, ("CPU",)),
+        (Seen(4, 16, machine_cpu=0.97, own_cpu=0.8), False, ("CPU",)),
+        (Seen(4, 16, machine_cpu=0.97, own_cpu=0.2), False, ("other work",)),
         (Seen(2, 16, machine_cpu=0.3, lock_share=0.8, flush_share=0.7), False, ("locks", "commits")),
         (Seen(16, 16, machine_cpu=0.1, lock_share=0.0), True, ("threads",)),
         (Seen(8, 16, machine_cpu=0.1, pool_share=0.5), True, ("pool",)),
-        (Seen(8, 16, machine_cpu=0.1, lock_share=0.0, flush_share=0.0), False, ("holds",)),
+        (Seen(8, 16, machine_cpu=0.1, lock_share=0.0, flush_share=0.0), False, ("idle holds",)),
     ],
 )
 def test_what_limits_is_named(seen: Seen, rises: bool, names: tuple[str, ...]) -> None:

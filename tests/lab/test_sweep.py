@@ -262,6 +262,7 @@ def test_rows_that_are_waited_for_are_seen_to_limit(url: str) -> None:
         finally:
             bench.close()
     assert found.seen.lock_share > 0.3
+    assert 0 < found.seen.own_cpu <= found.seen.machine_cpu + 0.05
     assert "locks" in limits(found.seen, still_rises=False, server_is_here=True).names
 
 

@@ -38,6 +38,7 @@ class Direct:
         """
         self._work = witness_of(url, pool)
         self._subject = Subject(url, workload, pool)
+        self._server = witness.server_process(self._work)
 
     def measure(self, setting: Setting, load: Load) -> Measured:
         """Measure one run.
@@ -47,9 +48,9 @@ class Direct:
         """
         starts_at = self._subject.begin(setting, load)
         until(starts_at + load.warm_up)
-        before = witness.look(self._work, [self._subject.pid])
+        before = witness.look(self._work, [self._subject.pid], self._server)
         until(starts_at + load.warm_up + load.seconds)
-        after = witness.look(self._work, [self._subject.pid])
+        after = witness.look(self._work, [self._subject.pid], self._server)
         timed = self._subject.end()
         seen = witness.between(before, after, setting, setting.threads, pool_share(timed))
         return summed_up(setting, load, timed, starts_at, clients=setting.threads, seen=seen)

@@ -53,6 +53,8 @@ class Seen:
     """Of all processors of this machine; the database may be on another."""
     process_cpu: float | None = None
     """Of one processor, by the busiest process that holds the pool."""
+    own_cpu: float | None = None
+    """Of all processors, by what belongs to the measurement: the pool's processes, the clients and the database."""
     lock_share: float | None = None
     """Of the time of all connections, spent waiting for rows that others have locked."""
     flush_share: float | None = None
@@ -133,7 +135,7 @@ def limits(seen: Seen, *, still_rises: bool, server_is_here: bool) -> Limits:
     found = list(_found(seen, still_rises=still_rises))
     unknown = list(_unknown(seen, server_is_here=server_is_here))
     if not found:
-        found = [("holds", NOTHING_BUSY)]
+        found = [("idle holds", NOTHING_BUSY)]
     return Limits(tuple(name for name, _ in found), tuple(said for _, said in found), tuple(unknown))
 
 
@@ -145,7 +147,7 @@ def _found(seen: Seen, *, still_rises: bool) -> Iterator[tuple[str, str]]:
         said = f"CPU: a process uses {seen.process_cpu:.0%} of a processor, and Python's threads share one."
         yield "CPU", f"{said} More workers may help where processors are free."
     elif seen.machine_cpu is not None and seen.machine_cpu >= BUSY:
-        yield "CPU", f"CPU: {seen.machine_cpu:.0%} of this machine's processors are busy."
+        yield _busy_machine(seen, seen.machine_cpu)
     if seen.flush_share is not None and seen.flush_share >= FLUSHING:
         said = f"Commits: the server spends {seen.flush_share:.0%} of the time on bringing its log to the disk."
         yield "commits", f"{said} Commit less often: group commit, or more in one transaction."
@@ -154,6 +156,13 @@ def _found(seen: Seen, *, still_rises: bool) -> Iterator[tuple[str, str]]:
     elif still_rises:
         share = f": {seen.pool_share:.0%} of an operation is waiting for one" if seen.pool_share is not None else ""
         yield "pool", f"The pool: throughput still rises with its size{share}. Measure larger ones."
+
+
+def _busy_machine(seen: Seen, share: float) -> tuple[str, str]:
+    said = f"{share:.0%} of this machine's processors are busy"
+    if seen.own_cpu is not None and seen.own_cpu < share / 2:
+        return "other work", f"Other work: {said}, only {seen.own_cpu:.0%} with this. Measure again when it is quiet."
+    return "CPU", f"CPU: {said}" + (f", {seen.own_cpu:.0%} with this." if seen.own_cpu is not None else ".")
 
 
 def _unknown(seen: Seen, *, server_is_here: bool) -> Iterator[str]:

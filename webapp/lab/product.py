@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
 import subprocess
@@ -50,6 +51,7 @@ class Product:
         self._folder = tempfile.TemporaryDirectory(prefix="poolproof-lab-")
         (Path(self._folder.name) / "ungrouped_wsgi.py").write_text(WSGI, encoding="utf-8")
         self._work = witness_of(url, pool)
+        self._server = witness.server_process(self._work)
         self._visitors = Visitors(processes)
         self._running: subprocess.Popen[bytes] | None = None
         self._port = self._console = 0
@@ -86,10 +88,11 @@ class Product:
         visits = (load.rate or 0.0) / (STEPS + len(plan.items))
         started = self._visitors.begin(Crowd(plan, load, self._clients, visits))
         pids = witness.children(self._running.pid) if self._running else []
+        clients = witness.children(os.getpid())
         until(starts_at + load.warm_up)
-        before, used_before = witness.look(self._work, pids), asyncio.run(_used(self._console))
+        before, used_before = witness.look(self._work, pids, self._server, clients), asyncio.run(_used(self._console))
         until(starts_at + load.warm_up + load.seconds)
-        after, used = witness.look(self._work, pids), asyncio.run(_used(self._console))
+        after, used = witness.look(self._work, pids, self._server, clients), asyncio.run(_used(self._console))
         shares = [one.result() for one in started]
         timed = [one for some, _ in shares for one in some]
         seen = witness.between(before, after, setting, setting.threads, None)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import shlex
 import signal
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -126,7 +124,7 @@ def measure(settings: Settings, wish: Wish) -> reporting.Report:
             progress.end()
         finally:
             bench.close()
-    is_here = _is_here(make_url(settings.database_url).host or "localhost")
+    is_here = witness.is_here(make_url(settings.database_url).host or "localhost")
     chosen = sweep.chosen or plan.base
     found = find(sweep.measured, chosen, sweep.rate, wish.within, server_is_here=is_here)
     return size_report.report(
@@ -179,13 +177,6 @@ def _command(wish: Wish) -> str:
     """Return what repeats it; the address of the lab's schema may have a password in it."""
     given = ["poolproof", *sys.argv[1:]]
     return shlex.join(one if one != wish.lab_database else "URL" for one in given)
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return all(ipaddress.ip_address(one[4][0]).is_loopback for one in socket.getaddrinfo(host, None))
-    except OSError:
-        return False
 
 
 @contextmanager

@@ -131,7 +131,7 @@ def _sizes(found: Found, measured: Sequence[Measured]) -> Table:
         p99 = _between(one.p99, 1000) if one.p99 else None
         shares = [
             _share([getattr(each, name) for each in seen])
-            for name in ("pool_share", "machine_cpu", "lock_share", "flush_share")
+            for name in ("pool_share", "machine_cpu", "own_cpu", "lock_share", "flush_share")
         ]
         rows.append((one.size, _between(one.throughput), p99, *shares, mark))
     columns = (
@@ -140,6 +140,7 @@ def _sizes(found: Found, measured: Sequence[Measured]) -> Table:
         "p99 ms (open loop)",
         "waiting for it",
         "processors",
+        "by this",
         "row locks",
         "log flush",
         "",

@@ -106,6 +106,7 @@ def _middle(runs: Sequence[Measured]) -> Seen:
         first,
         machine_cpu=middle("machine_cpu"),
         process_cpu=middle("process_cpu"),
+        own_cpu=middle("own_cpu"),
         lock_share=middle("lock_share"),
         flush_share=middle("flush_share"),
         pool_share=middle("pool_share"),

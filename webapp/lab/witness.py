@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import socket
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -36,19 +38,24 @@ class Look:
     busy: float | None
     all_processors: float | None
     processes: dict[int, float] = field(default_factory=dict)
+    own: float | None = None
+    """Used by the measurement and its database so far; None where the database's process cannot be seen."""
     locked: float | None = None
     flushed: float | None = None
 
 
-def look(work: Work, processes: Sequence[int]) -> Look:
-    """Read all counters now."""
+def look(work: Work, processes: Sequence[int], server: int | None = None, others: Sequence[int] = ()) -> Look:
+    """Read all counters now: of the processes that have the pool, of the database's, and of the clients'."""
     busy, all_processors = _machine()
     locked = flushed = None
     with suppress(SQLAlchemyError), work.read() as connection:
         locked = _milliseconds(connection)
         flushed = _picoseconds(connection)
     used = {pid: seconds for pid in processes if (seconds := processor_seconds(pid)) is not None}
-    return Look(time.monotonic(), busy, all_processors, used, locked, flushed)
+    own = None
+    if server is not None:
+        own = sum(used.values()) + sum(processor_seconds(pid) or 0.0 for pid in (server, *others))
+    return Look(time.monotonic(), busy, all_processors, used, own, locked, flushed)
 
 
 def between(before: Look, after: Look, setting: Setting, concurrency: int, pool_share: float | None) -> Seen:
@@ -60,6 +67,7 @@ def between(before: Look, after: Look, setting: Setting, concurrency: int, pool_
         concurrency=concurrency,
         processes=setting.workers,
         machine_cpu=_share(before.busy, after.busy, _grown(before.all_processors, after.all_processors)),
+        own_cpu=_share(before.own, after.own, _grown(before.all_processors, after.all_processors)),
         process_cpu=max(used) / seconds if used else None,
         lock_share=_share(before.locked, after.locked, seconds * setting.pool * setting.workers),
         flush_share=_share(before.flushed, after.flushed, seconds),
@@ -73,6 +81,25 @@ def machine_share(seconds: float) -> float | None:
     time.sleep(seconds)
     after, total = _machine()
     return _share(before, after, _grown(total_before, total))
+
+
+def server_process(work: Work) -> int | None:
+    """Return the number of the database's process; None where it is on another machine, or hides it."""
+    if not is_here(work.engine.url.host or "localhost"):
+        return None
+    with suppress(SQLAlchemyError, OSError, ValueError), work.read() as connection:
+        place, folder = connection.execute(text("SELECT @@global.pid_file, @@global.datadir")).one()
+        pid = int((Path(folder) / place).read_text(encoding="ascii"))
+        return pid if processor_seconds(pid) is not None else None
+    return None
+
+
+def is_here(host: str) -> bool:
+    """Whether a host is this machine."""
+    try:
+        return all(ipaddress.ip_address(one[4][0]).is_loopback for one in socket.getaddrinfo(host, None))
+    except OSError:
+        return False
 
 
 def children(pid: int) -> list[int]:
