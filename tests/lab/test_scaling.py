@@ -110,7 +110,14 @@ def test_two_sizes_or_no_throughput_determine_no_law(sizes: list[float], measure
         fit(sizes, measured)
 
 
-def test_repeated_figures_have_an_interval_around_their_mean() -> None:
+def test_one_disturbed_run_does_not_move_the_middle_but_widens_the_interval() -> None:
+    found = interval_of([100, 101, 20])
+    assert found.value == 100
+    assert found.low < 20
+    assert interval_of([0, 100, 100]).value == 100
+
+
+def test_repeated_figures_have_an_interval_around_their_median() -> None:
     found = interval_of([90, 100, 111.1])
     assert found.low < 90 < found.value < 111 < found.high
     assert interval_of([5.0]) == Interval(pytest.approx(5), pytest.approx(5), pytest.approx(5))

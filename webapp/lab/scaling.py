@@ -161,26 +161,24 @@ def fit(
 
 
 def interval_of(values: Sequence[float], level: float = LEVEL) -> Interval:
-    """Return the mean of repeated figures with Student's interval.
+    """Return the median of repeated figures, which one disturbed run does not move, with Student's interval.
 
-    On the scale of logarithms, as their noise is one of factors; plainly where one is 0. One figure alone has no
-    interval: its low and high are itself.
+    The interval is one on the scale of logarithms, as their noise is one of factors; plainly where a figure is 0. One
+    figure alone has no interval: its low and high are itself.
     """
     figures = np.asarray(values, float)
-    if (figures > 0).all():
-        low, middle, high = _students(np.log(figures), level)
-        return Interval(math.exp(low), math.exp(middle), math.exp(high))
-    low, middle, high = _students(figures, level)
-    return Interval(max(0.0, low), middle, high)
+    value = float(np.median(figures))
+    low, high = np.exp(_students(np.log(figures), level)) if (figures > 0).all() else _students(figures, level)
+    return Interval(min(value, max(0.0, float(low))), value, max(value, float(high)))
 
 
-def _students(figures: Numbers, level: float) -> tuple[float, float, float]:
+def _students(figures: Numbers, level: float) -> tuple[float, float]:
     middle = float(figures.mean())
     if len(figures) == 1:
-        return middle, middle, middle
+        return middle, middle
     spread = float(figures.std(ddof=1)) / math.sqrt(len(figures))
     half = float(student.ppf((1 + level) / 2, len(figures) - 1)) * spread
-    return middle - half, middle, middle + half
+    return middle - half, middle + half
 
 
 def _top(law: Law, largest: float) -> float:
