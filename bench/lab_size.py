@@ -24,7 +24,7 @@ from webapp.lab.direct import Direct
 from webapp.lab.figures import Setting
 from webapp.lab.knee import within_one_step
 from webapp.lab.scaling import Interval
-from webapp.lab.schema import lab_schema
+from webapp.lab.workplace import lab_schema
 from webapp.lab.sizing import Found, find
 from webapp.lab.sweep import Plan, Sweep, beyond
 from webapp.pooling.settings import PoolSettings

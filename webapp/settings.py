@@ -145,11 +145,6 @@ def load_settings() -> Settings:
     return settings
 
 
-def environment_with(**variables: str) -> dict[str, str]:
-    """Return the environment of a process of ours with some variables changed; an empty value unsets one."""
-    return {**os.environ, **variables}
-
-
 def secret_key(settings: Settings) -> str:
     """Return the signing key; the first time it is made and kept where only this account can read it."""
     if settings.poolproof.secret_key is not None:
@@ -168,6 +163,12 @@ def secret_key(settings: Settings) -> str:
         finally:
             draft.unlink()
     return path.read_text(encoding="ascii").strip()
+
+
+def environment_for_child(**variables: str) -> dict[str, str]:
+    """Return the environment of a process that runs this code with some variables of its own; "" unsets one."""
+    paths = [str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **variables}
 
 
 def _is_ip(host: str) -> bool:

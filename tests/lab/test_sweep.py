@@ -23,7 +23,8 @@ from webapp.lab.figures import Load, Measured, Setting
 from webapp.lab.knee import Seen, limits
 from webapp.lab.product import Product
 from webapp.lab.scaling import Law
-from webapp.lab.schema import MARK, PREFIX, NoLabError, lab_schema
+from webapp.lab.workplace import MARK, lab_schema
+from webapp.lab.schemas import PREFIX, NotALabError
 from webapp.lab.sizing import Found, find
 from webapp.lab.sweep import Plan, Sweep, beyond, ladder
 from webapp.pooling.settings import PoolSettings
@@ -201,7 +202,7 @@ def test_a_schema_with_somebodys_tables_is_refused_and_a_marked_one_emptied(
     given = new_schema(server_flavour, "poolproof_given")
     with asking(given) as ask:
         ask("CREATE TABLE theirs (id INT)")
-        with pytest.raises(NoLabError, match="not empty"), lab_schema(given, given):
+        with pytest.raises(NotALabError, match="not empty"), lab_schema(given, given):
             pass
         assert ask("SHOW TABLES") == [("theirs",)]
         ask(f"CREATE TABLE {MARK} (id INT)")
@@ -212,7 +213,7 @@ def test_a_schema_with_somebodys_tables_is_refused_and_a_marked_one_emptied(
 
 
 def test_sqlite_has_no_size_to_be_found(tmp_path: Path) -> None:
-    with pytest.raises(NoLabError, match="SQLite"), lab_schema(f"sqlite:///{tmp_path}/x"):
+    with pytest.raises(NotALabError, match="SQLite"), lab_schema(f"sqlite:///{tmp_path}/x"):
         pass
 
 
@@ -290,7 +291,7 @@ def test_ctrl_c_ends_the_command_with_a_report_and_without_its_schema(url: str, 
 def test_sqlite_is_refused_in_a_sentence(tmp_path: Path) -> None:
     done = poolproof(environment_for(f"sqlite:///{tmp_path}/x.sqlite", tmp_path), "lab", "size", "--quick")
     assert done.returncode == 1
-    assert "SQLite has one writer" in done.stderr
+    assert "needs MySQL or MariaDB" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -22,7 +22,7 @@ from webapp.lab.push import Plan
 from webapp.lab.ungrouped import WSGI
 from webapp.lab.visitors import Crowd, Visitors
 from webapp.pooling.settings import PoolSettings
-from webapp.settings import HOME, environment_with
+from webapp.settings import HOME, environment_for_child
 
 STARTS_WITHIN = 60.0
 STOPS_WITHIN = 40.0
@@ -120,8 +120,8 @@ class Product:
         with log.open("wb") as output:
             # In a session of its own: Ctrl-C is for the sweep.
             self._running = subprocess.Popen(  # noqa: S603 - our own service
-                [sys.executable, *command], cwd=HOME, env=environment_with(**variables), stdout=output, stderr=output,
-                start_new_session=True,
+                [sys.executable, *command], cwd=HOME, env=environment_for_child(**variables),
+                stdout=output, stderr=output, start_new_session=True,
             )  # fmt: skip
         self._wait(log)
 

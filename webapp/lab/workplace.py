@@ -1,26 +1,20 @@
-"""A schema of the lab's own, so that nothing of anybody's is touched."""
+"""The schema that a sweep works in: one of its own, or one that was given to it and holds nothing of anybody's."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from webapp.lab.schemas import NotALabError, schema_of_its_own
 from webapp.pooling.engine import engine_options, prepare_engine
 from webapp.pooling.settings import PoolSettings
 from webapp.pooling.work import Work
 
-PREFIX = "poolproof_lab_"
 MARK = "poolproof_lab"
 """A table of this name says: this schema is a lab, everything in it may be dropped."""
-
-
-class NoLabError(Exception):
-    """There is no schema to work in; the text says what to do."""
 
 
 @contextmanager
@@ -32,35 +26,20 @@ def lab_schema(database_url: str, given: str | None = None) -> Iterator[str]:
         given: A schema to work in instead, for accounts that may not create one. It is emptied after.
 
     Raises:
-        NoLabError: when none can be made, or the given one holds what is not the lab's.
+        NotALabError: when none can be made, or the given one holds what is not the lab's.
     """
-    url = make_url(given or database_url)
-    if url.get_backend_name() == "sqlite":
-        raise NoLabError("SQLite has one writer and no connections to count: point DATABASE_URL at MySQL or MariaDB.")
-    if given:
-        _empty(url)
-        try:
-            yield given
-        finally:
-            _empty(url)
+    if not given:
+        with schema_of_its_own(database_url, "size") as own:
+            yield own
         return
-    name = PREFIX + secrets.token_hex(4)
+    url = make_url(given)
+    if url.get_backend_name() == "sqlite":
+        raise NotALabError("--lab-database names SQLite, which has one writer and no connections to count.")
+    _empty(url)
     try:
-        _run(url, f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
-    except DBAPIError as error:
-        raise NoLabError(
-            f"No schema can be created on the server ({error.orig}). Grant the account ALL ON `poolproof\\_lab\\_%`.*, "
-            "or name an empty schema with --lab-database."
-        ) from error
-    try:
-        yield url.set(database=name).render_as_string(hide_password=False)
+        yield given
     finally:
-        _run(url, f"DROP DATABASE `{name}`")
-
-
-def _run(url: URL, statement: str) -> None:
-    with _work(url).at_once() as connection:
-        connection.execute(text(statement))
+        _empty(url)
 
 
 def _work(url: URL) -> Work:
@@ -79,7 +58,7 @@ def _empty(url: URL) -> None:
     with _work(url).at_once() as connection:
         tables = _tables(connection)
         if tables and MARK not in tables:
-            raise NoLabError(
+            raise NotALabError(
                 f"The schema {url.database} is not empty and not marked as a lab: it has {', '.join(tables[:3])} … "
                 f"Name an empty one, or mark it as one that may be emptied: CREATE TABLE {MARK} (id INT)."
             )
