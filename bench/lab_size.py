@@ -24,9 +24,9 @@ from webapp.lab.direct import Direct
 from webapp.lab.figures import Setting
 from webapp.lab.knee import within_one_step
 from webapp.lab.scaling import Interval
-from webapp.lab.workplace import lab_schema
 from webapp.lab.sizing import Found, find
 from webapp.lab.sweep import Plan, Sweep, beyond
+from webapp.lab.workplace import lab_schema
 from webapp.pooling.settings import PoolSettings
 
 SIZES = (1, 2, 4, 8, 16)

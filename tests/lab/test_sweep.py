@@ -23,10 +23,10 @@ from webapp.lab.figures import Load, Measured, Setting
 from webapp.lab.knee import Seen, limits
 from webapp.lab.product import Product
 from webapp.lab.scaling import Law
-from webapp.lab.workplace import MARK, lab_schema
 from webapp.lab.schemas import PREFIX, NotALabError
 from webapp.lab.sizing import Found, find
 from webapp.lab.sweep import Plan, Sweep, beyond, ladder
+from webapp.lab.workplace import MARK, lab_schema
 from webapp.pooling.settings import PoolSettings
 
 LAW = Law(100, 0.1, 0.01)

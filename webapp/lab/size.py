@@ -24,12 +24,12 @@ from webapp.lab.figures import Setting
 from webapp.lab.keeping import hand_over, with_report_options
 from webapp.lab.knee import Fitting, fitting
 from webapp.lab.product import Product, ServiceError
-from webapp.lab.workplace import lab_schema
 from webapp.lab.schemas import NotALabError
 from webapp.lab.sizing import Found, find
 from webapp.lab.subject import SubjectError
 from webapp.lab.sweep import Plan, Sweep, beyond, ladder
 from webapp.lab.workload import WorkloadError
+from webapp.lab.workplace import lab_schema
 from webapp.pooling.budget import Fleet
 from webapp.pooling.extension import pooling_of_this_app
 from webapp.pooling.server import ServerFacts, read_facts
