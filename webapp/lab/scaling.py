@@ -1,0 +1,231 @@
+"""Gunther's Universal Scalability Law, fitted to what was measured. Pure.
+
+    X(N) = λN / (1 + σ(N − 1) + κN(N − 1))
+
+X is the throughput with N at once, λ that of one alone; σ is contention (a share that goes one after the other),
+κ coherency (what each pays for every other). With κ > 0 there is a peak at N* = √((1 − σ) / κ). Sources: N. J.
+Gunther, Guerrilla Capacity Planning, Springer 2007, chapters 4 to 6; and A General Theory of Computational
+Scalability Based on Rational Functions, arXiv:0808.1431, 2008.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+from scipy.stats import t as student
+
+Numbers = NDArray[np.float64]
+
+LEVEL = 0.90
+RESAMPLED = 500
+PARAMETERS = 3
+FAINT = 1e-9
+"""A κ below it is none: a peak beyond 30,000."""
+POORLY_DESCRIBED = 0.10
+MOST_LEVERAGE = 0.9
+
+
+class TooFewSizesError(Exception):
+    """The law has three parameters: fewer different sizes do not determine it."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value, and between what it lies at the stated level."""
+
+    low: float
+    value: float
+    high: float
+
+    def overlaps(self, other: Interval) -> bool:
+        """Whether both could be one and the same."""
+        return self.low <= other.high and other.low <= self.high
+
+
+@dataclass(frozen=True)
+class Law:
+    """One curve: λ in operations a second, σ and κ as shares of one operation."""
+
+    rate: float
+    contention: float
+    coherency: float
+
+    def at(self, size: float) -> float:
+        """Return the throughput with so many at once."""
+        return self.rate * size / (1 + self.contention * (size - 1) + self.coherency * size * (size - 1))
+
+    @property
+    def peak_at(self) -> float:
+        """N*, at least 1; infinite where throughput only grows."""
+        if self.coherency <= FAINT:
+            return math.inf
+        return max(1.0, math.sqrt(max(0.0, 1 - self.contention) / self.coherency))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The law that describes the figures best, and how sure that is."""
+
+    law: Law
+    rate: Interval
+    contention: Interval
+    coherency: Interval
+    peak_at: Interval
+    peak: Interval
+    """X(N*); within the sizes that were measured, where no peak was observed."""
+    has_peak: bool
+    misfit: float
+    """How far the mean of a size lies from the curve at worst, as a share: large where the law is not the curve's."""
+    largest: int
+    level: float
+    resampled: tuple[Law, ...]
+
+    def band(self, size: float) -> Interval:
+        """Return the throughput at a size with its interval."""
+        return _around(self.law.at(size), [law.at(size) for law in self.resampled], self.level)
+
+    def sentence(self) -> str:
+        """Say where the peak is, or that none was seen."""
+        if not self.has_peak:
+            said = f"No peak observed up to {self.largest}: throughput never fell by more than chance would have it."
+        else:
+            at, peak = self.peak_at, self.peak
+            said = (
+                f"The peak is at {at.value:.1f} ({at.low:.1f} to {at.high:.1f}) with {peak.value:.0f} a second "
+                f"({peak.low:.0f} to {peak.high:.0f}); {self.level:.0%} intervals."
+            )
+        if self.misfit > POORLY_DESCRIBED:
+            said += f" The law describes these figures poorly (off by up to {self.misfit:.0%}): trust the points."
+        return said
+
+
+def fit(
+    sizes: Sequence[float],
+    throughputs: Sequence[float],
+    *,
+    weights: Sequence[float] | None = None,
+    level: float = LEVEL,
+    resamples: int = RESAMPLED,
+    seed: int = 1,
+) -> Fit:
+    """Fit the law to measured throughputs; a size that was measured repeatedly is there repeatedly.
+
+    N / X = a + b(N − 1) + cN(N − 1) with a = 1/λ, b = σ/λ, c = κ/λ is linear, so non-negative least squares on
+    relative errors (the noise of a throughput grows with it) finds the one best curve, and never a local one.
+
+    The intervals come from resampling residuals. The sizes are chosen, not drawn, and repeated a few times only:
+    resampling cases would leave out whole sizes, the first or the last among them, on which σ and κ hang.
+    Residuals are scaled by their leverage, as a fit bends towards its own points.
+
+    Args:
+        sizes: N, each above 0.
+        throughputs: Operations a second, each above 0.
+        weights: How much each figure counts; 1 each by default.
+        level: Of the intervals.
+        resamples: How many.
+        seed: The same one gives the same intervals.
+
+    Raises:
+        TooFewSizesError: with fewer than three different sizes, or figures that are not above 0.
+    """
+    at, measured = np.asarray(sizes, float), np.asarray(throughputs, float)
+    weighed = np.ones_like(at) if weights is None else np.asarray(weights, float)
+    if len(np.unique(at)) < PARAMETERS or not (measured > 0).all() or not (at > 0).all():
+        raise TooFewSizesError(f"{len(np.unique(at))} different sizes; at least {PARAMETERS}, with figures above 0.")
+    law = _best(at, measured, weighed)
+    noise = _noise(law, at, measured, weighed, resamples, seed=seed)
+    expected = _expected(law, at)
+    laws = tuple(_best(at, expected * np.exp(one), weighed) for one in noise)
+    largest = float(at.max())
+    coherency = _around(law.coherency, [one.coherency for one in laws], level)
+    has_peak = coherency.low > FAINT and law.peak_at <= largest
+    tops = [_top(one, largest) for one in laws]
+    return Fit(
+        law=law,
+        rate=_around(law.rate, [one.rate for one in laws], level),
+        contention=_around(law.contention, [one.contention for one in laws], level),
+        coherency=coherency,
+        peak_at=_around(law.peak_at, [one.peak_at for one in laws], level),
+        peak=_around(_top(law, largest), tops, level),
+        has_peak=has_peak,
+        misfit=_misfit(law, at, measured),
+        largest=int(largest),
+        level=level,
+        resampled=laws,
+    )
+
+
+def interval_of(values: Sequence[float], level: float = LEVEL) -> Interval:
+    """Return the median of repeated figures, which one disturbed run does not move, with Student's interval.
+
+    The interval is one on the scale of logarithms, as their noise is one of factors; plainly where a figure is 0. One
+    figure alone has no interval: its low and high are itself.
+    """
+    figures = np.asarray(values, float)
+    value = float(np.median(figures))
+    low, high = np.exp(_students(np.log(figures), level)) if (figures > 0).all() else _students(figures, level)
+    return Interval(min(value, max(0.0, float(low))), value, max(value, float(high)))
+
+
+def _students(figures: Numbers, level: float) -> tuple[float, float]:
+    middle = float(figures.mean())
+    if len(figures) == 1:
+        return middle, middle
+    spread = float(figures.std(ddof=1)) / math.sqrt(len(figures))
+    half = float(student.ppf((1 + level) / 2, len(figures) - 1)) * spread
+    return middle - half, middle + half
+
+
+def _top(law: Law, largest: float) -> float:
+    return law.at(min(law.peak_at, largest))
+
+
+def _columns(at: Numbers) -> Numbers:
+    return np.column_stack([np.ones_like(at), at - 1, at * (at - 1)])
+
+
+def _best(at: Numbers, measured: Numbers, weights: Numbers) -> Law:
+    # Each row is taken times what is expected of its size, so that what is left over is its relative error. The
+    # figures themselves are the first guess; with it alone those that came out high by chance would weigh more.
+    expected = measured
+    for _ in range(2):
+        scale = expected / at * np.sqrt(weights)
+        found, _ = nnls(_columns(at) * scale[:, None], at / measured * scale)
+        if found[0] <= 0:
+            break
+        expected = at / (_columns(at) @ found)
+    first = max(float(found[0]), FAINT)
+    return Law(1 / first, float(found[1]) / first, float(found[2]) / first)
+
+
+def _expected(law: Law, at: Numbers) -> Numbers:
+    return np.array([law.at(size) for size in at])
+
+
+def _noise(law: Law, at: Numbers, measured: Numbers, weights: Numbers, resamples: int, *, seed: int) -> Numbers:
+    """Return what is drawn anew from the residuals, one row for each resampling."""
+    expected, scale = _expected(law, at), np.sqrt(weights)
+    orthogonal, _ = np.linalg.qr(_columns(at) * (expected / at * scale)[:, None])
+    leverage = np.minimum((orthogonal**2).sum(axis=1), MOST_LEVERAGE)
+    residuals = np.log(measured / expected) * scale / np.sqrt(1 - leverage)
+    drawn: Numbers = np.random.default_rng(seed).choice(residuals - residuals.mean(), size=(resamples, len(at)))
+    return drawn / scale
+
+
+def _misfit(law: Law, at: Numbers, measured: Numbers) -> float:
+    return max(abs(float(measured[at == size].mean()) / law.at(size) - 1) for size in np.unique(at))
+
+
+def _around(value: float, resampled: Sequence[float], level: float) -> Interval:
+    if not resampled:
+        return Interval(value, value, value)
+    ordered = sorted(resampled)
+    # By rank, without interpolation: an infinite peak among them is one like any other.
+    low = ordered[int((1 - level) / 2 * (len(ordered) - 1))]
+    high = ordered[math.ceil((1 + level) / 2 * (len(ordered) - 1))]
+    return Interval(min(low, value), value, max(high, value))
