@@ -35,6 +35,7 @@ LOOKS_EVERY = 0.1
 
 
 PARTS = {
+    "drill": "webapp.lab.drills.commands",
     "incident": "webapp.lab.incidents",
     "size": "webapp.lab.size",
     "strategies": "webapp.lab.strategies",
