@@ -32,6 +32,7 @@ from webapp.collector.sources.known import Sources
 from webapp.collector.sources.open_trivia import OpenTriviaSource
 from webapp.console import api as console_api
 from webapp.console import pages as console_pages
+from webapp.console import reports as kept_reports
 from webapp.console.watching import Watching
 from webapp.extensions import csrf, db, migrate
 from webapp.pooling import extension as pooling
@@ -132,7 +133,8 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
     machine = socket.gethostname()
     push = _push(service, meet_in, settings.pool.keep, machine)
     read_only, tick = service.console_read_only, push.tick if push is not None else None
-    watching = Watching(layer, machine, is_read_only=read_only, tick=tick) if is_watched else None
+    reports = service.instance / kept_reports.FOLDER
+    watching = Watching(layer, machine, reports, is_read_only=read_only, tick=tick) if is_watched else None
     app.extensions |= {"shelf": playing.shelf, "playing": playing, "kept_pages": KeptPages()}
     app.extensions |= {"watching": watching, "otlp": push, "sources": _sources(service)}
 

@@ -9,6 +9,7 @@ import pytest
 
 from webapp.console.needs import Needs, needs_of
 from webapp.console.overview import Grade, Sentence, grade_of, sentences
+from webapp.console.reports import Measured
 from webapp.console.view import HolderView, LaneView, ProcessView, ServerView, View
 from webapp.pooling.budget import Fleet, Level, examine, need_of
 from webapp.pooling.server import ServerFacts
@@ -176,3 +177,32 @@ def test_what_the_fleet_needs_is_little_s_law_over_its_processes() -> None:
     assert needs.rate == pytest.approx(40)
     assert needs.busy == pytest.approx(3.2)
     assert needs.hold == pytest.approx(0.08)
+
+
+LATELY = Measured("2026-11-26 09:00:00 UTC", workers=2, pool=6, throughput=812.4, p99=0.04)
+
+
+def size_said(needs: Needs, lately: Measured) -> Sentence:
+    (found,) = [one for one in sentences(fleet(), needs, lately) if one.text.startswith("The lab measured")]
+    return found
+
+
+def test_what_the_lab_has_measured_is_compared_with_what_is_set_and_needed() -> None:
+    found = size_said(Needs(rate=40, busy=3.2), LATELY)
+    assert found.grade is Grade.WELL
+    assert found.text == (
+        "The lab measured on 2026-11-26 that 12 connections carry 812 requests a second, p99 40 ms; "
+        "16 are set, 3.2 are needed now."
+    )
+
+
+def test_settings_far_from_what_was_measured_are_worth_a_look() -> None:
+    found = size_said(Needs(rate=40, busy=2.0), replace(LATELY, pool=2))
+    assert found.grade is Grade.LOOK
+    assert "POOL_SIZE=2" in found.remedy
+
+
+def test_a_need_beyond_what_was_measured_asks_for_another_measurement() -> None:
+    found = size_said(Needs(rate=400, busy=13.0), LATELY)
+    assert found.grade is Grade.LOOK
+    assert "Measure again" in found.remedy

@@ -13,6 +13,7 @@ from enum import IntEnum
 
 from webapp.console.durations import span
 from webapp.console.needs import Needs
+from webapp.console.reports import Measured
 from webapp.console.view import SILENT_AFTER, HolderView, View
 from webapp.pooling.budget import Level
 from webapp.pooling.watch import REMEDIES, Kind
@@ -27,6 +28,8 @@ MOST_ALIKE = 5
 """Places where connections are held wrongly that are named one by one."""
 IDLE = 0.05
 """Connections busy in the mean that are not worth a number."""
+FAR_OFF = 2.0
+"""How many times more or fewer connections than the lab recommends are worth a look."""
 BACKLOG = 200
 """Entries that wait for their commit."""
 
@@ -60,8 +63,8 @@ def grade_of(sentences: Sequence[Sentence]) -> Grade:
     return max((one.grade for one in sentences), default=Grade.WELL)
 
 
-def sentences(view: View, needs: Needs) -> list[Sentence]:
-    """Return what is to be said of the fleet, the worst first."""
+def sentences(view: View, needs: Needs, measured: Measured | None = None) -> list[Sentence]:
+    """Return what is to be said of the fleet, the worst first; `measured` is what the lab has recommended last."""
     found = [
         *_database(view),
         *_processes(view),
@@ -72,6 +75,7 @@ def sentences(view: View, needs: Needs) -> list[Sentence]:
         *_checks(view),
         _connections(view, needs),
         _need(view, needs),
+        *_measured(view, needs, measured),
     ]
     return sorted(found, key=lambda one: -one.grade)
 
@@ -271,3 +275,25 @@ def _need(view: View, needs: Needs) -> Sentence:
         remedy = "Hold connections shorter, or raise POOL_SIZE within the budget. See docs/which-pool-size.md."
         return Sentence(Grade.LOOK, text, remedy, "size")
     return Sentence(Grade.WELL, text, part="size")
+
+
+def _measured(view: View, needs: Needs, measured: Measured | None) -> Iterator[Sentence]:
+    """Compare what the lab has measured with the settings, and with what is needed today."""
+    if measured is None:
+        return
+    workers = max(1, len(view.workers))
+    present, best = view.need.interactive * workers, measured.connections
+    tail = f", p99 {measured.p99 * 1000:.0f} ms" if measured.p99 is not None else ""
+    text = (
+        f"The lab measured on {measured.at[:10]} that {best} connections carry {measured.throughput:,.0f} requests a "
+        f"second{tail}; {present} are set, {needs.busy:.1f} are needed now."
+    )
+    if needs.busy > best:
+        remedy = "More is needed than the lab found useful: what it measured is no longer what you run. Measure again."
+        yield Sentence(Grade.LOOK, text, remedy, "size")
+    elif not best / FAR_OFF <= present <= best * FAR_OFF:
+        size = max(1, round(best / workers))
+        remedy = f"Set POOL_SIZE={size} for {workers} workers, or measure again: poolproof lab size."
+        yield Sentence(Grade.LOOK, text, remedy, "size")
+    else:
+        yield Sentence(Grade.WELL, text, part="size")

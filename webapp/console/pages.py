@@ -13,10 +13,11 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from webapp.accounts.guard import CONSOLE, asking_user, page_for
 from webapp.accounts.roles import Permission
 from webapp.console import charts, durations
+from webapp.console import reports as kept
 from webapp.console.happenings import told
 from webapp.console.overview import grade_of
 from webapp.console.watching import DAY, HOUR, Shown, watching_of
-from webapp.errors import DomainError
+from webapp.errors import DomainError, NotFoundError
 from webapp.pooling.exposition import fleet_families
 from webapp.pooling.extension import pooling_of_this_app
 from webapp.pooling.metrics import exposition
@@ -32,6 +33,8 @@ blueprint.add_app_template_filter(durations.span)
 SHORTEST, USUAL, LONGEST = 1, 2, 20
 """Seconds between two looks of an open page."""
 SPANS = {"hour": HOUR, "day": DAY}
+# Its styles and pictures are in it.
+POLICY_OF_REPORTS = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'none'"
 OPENMETRICS = "application/openmetrics-text"
 DISTRIBUTIONS = (("waits", "Waiting for a connection"), ("uses", "Holding it"), ("creates", "Opening it"))
 BATCH_SIZES = tuple(f"up to {2**power}" for power in range(10))
@@ -67,6 +70,23 @@ def data() -> dict[str, Any]:
         "events": view.events,
         "past": [{**asdict(one), "ended_at": one.ended_at.isoformat()} for one in shown.past],
     }
+
+
+@blueprint.get("/reports")
+@page_for(Permission.OPERATE)
+def reports() -> str:
+    """List what the lab has measured."""
+    return render_template("console/reports.html", reports=kept.kept(watching_of(current_app).reports))
+
+
+@blueprint.get("/reports/<name>")
+@page_for(Permission.OPERATE)
+def report(name: str) -> Response:
+    """Show a report of the lab: a page of its own, which may do nothing but be looked at."""
+    content = kept.page(watching_of(current_app).reports, name)
+    if content is None:
+        raise NotFoundError(f"There is no report {name}.")
+    return Response(content, mimetype="text/html", headers={"Content-Security-Policy": POLICY_OF_REPORTS})
 
 
 @blueprint.get("/deeds/<deed>")

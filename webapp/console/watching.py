@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,6 +15,7 @@ from webapp.console.deeds import Done, Wish
 from webapp.console.history import Minute
 from webapp.console.needs import Needs, needs_of
 from webapp.console.overview import Sentence, sentences
+from webapp.console.reports import measured
 from webapp.console.view import View
 from webapp.errors import BusyError, ForbiddenError
 from webapp.pooling.extension import Pooling
@@ -39,9 +41,19 @@ class Watching:
     """The console of one app; asks the database on the console lane only."""
 
     def __init__(
-        self, pooling: Pooling, machine: str, *, is_read_only: bool, tick: Callable[[], None] | None = None
+        self,
+        pooling: Pooling,
+        machine: str,
+        reports: Path,
+        *,
+        is_read_only: bool,
+        tick: Callable[[], None] | None = None,
     ) -> None:
-        """Ask nothing yet. `tick` is called about once a second in one process of the fleet."""
+        """Ask nothing yet. `tick` is called about once a second in one process of the fleet.
+
+        `reports` is the folder where the lab keeps what it has measured.
+        """
+        self.reports = reports
         if pooling.publisher is None:
             raise ValueError("A console needs a folder in which the fleet meets.")
         self.is_read_only = is_read_only
@@ -73,7 +85,7 @@ class Watching:
         except SQLAlchemyError as error:
             trouble = f"The past cannot be read just now: {type(error).__name__}."
         needs = needs_of(seen.processes, [one for one in hour if one.machine == self._machine])
-        return Shown(seen, needs, sentences(seen, needs), past, trouble)
+        return Shown(seen, needs, sentences(seen, needs, measured(self.reports)), past, trouble)
 
     def wish(self, deed: str, values: Mapping[str, str]) -> Wish:
         """Return what was asked for, checked and in words.

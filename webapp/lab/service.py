@@ -35,6 +35,7 @@ class Service:
             DATABASE_URL=address,
             POOLPROOF_BIND=f"127.0.0.1:{self.port}",
             POOLPROOF_CONSOLE_BIND="off",
+            POOLPROOF_COLLECTORS="0",
             POOLPROOF_INSTANCE=str(folder),
             # A drill's few players do more than people can.
             POOLPROOF_WRITES_PER_SECOND="0",
