@@ -145,6 +145,12 @@ def load_settings() -> Settings:
     return settings
 
 
+def environment_for(**values: str) -> dict[str, str]:
+    """Return this process's environment for a child that is to have these variables of ours, and no others."""
+    ours = ("DATABASE_URL", "POOL_", "POOLPROOF_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | values
+
+
 def secret_key(settings: Settings) -> str:
     """Return the signing key; the first time it is made and kept where only this account can read it."""
     if settings.poolproof.secret_key is not None:

@@ -1,0 +1,1 @@
+"""The drills, one module for each family of faults; `catalogue` has them all."""

@@ -1,0 +1,74 @@
+"""Another server takes over: the one that everybody is connected to takes no writes any more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from sqlalchemy.exc import DBAPIError
+
+from webapp.lab.drill import CannotBeHeldError, Drill, Stage
+from webapp.lab.proxy import Proxy
+from webapp.lab.recovery import Check, errors_end_within, full_rate_within
+
+THREADS, EVERY = 4, 0.04
+BEFORE, AFTER = 1.5, 2.5
+AWAY = 1.0
+"""Seconds in which the first server takes no writes and the address does not lead to the second one yet."""
+
+
+def _read_only(stage: Stage) -> Sequence[Check]:
+    if stage.ground.is_own:
+        _to_another_server(stage)
+    else:
+        _for_a_moment(stage)
+    course = stage.measured()
+    return [errors_end_within(course, 1.0), full_rate_within(course, 1.5)]
+
+
+def _to_another_server(stage: Stage) -> None:
+    first, second = stage.ground.server(), stage.ground.server(1)
+    stage.ground.make_ready(second.url())
+    proxy = Proxy(first.port)
+    try:
+        with stage.pool(THREADS, first.url(proxy.port)) as pool:
+            with stage.load(pool.mixed, THREADS, EVERY, together=True):
+                time.sleep(BEFORE)
+                stage.fault("read-only")
+                first.execute("SET GLOBAL read_only = ON")
+                time.sleep(AWAY)
+                proxy.lead_to(second.port)
+                stage.over("another server takes writes")
+                time.sleep(AFTER)
+    finally:
+        first.execute("SET GLOBAL read_only = OFF")
+        proxy.close()
+
+
+def _for_a_moment(stage: Stage) -> None:
+    """On the operator's server, where there is no other: it takes writes again."""
+    with stage.pool(THREADS) as pool, stage.load(pool.mixed, THREADS, EVERY, together=True):
+        time.sleep(BEFORE)
+        stage.fault("read-only")
+        try:
+            stage.ground.execute("SET GLOBAL read_only = ON")
+        except DBAPIError as error:
+            raise CannotBeHeldError("its account may not SET GLOBAL read_only") from error
+        try:
+            time.sleep(AWAY)
+        finally:
+            stage.ground.execute("SET GLOBAL read_only = OFF")
+        stage.over("takes writes again")
+        time.sleep(AFTER)
+
+
+DRILLS = (
+    Drill(
+        "read-only",
+        "When the server turns read-only because another one has taken over, writes reach that one within a second.",
+        "SQLAlchemy's own pool with its defaults: a refused write is no reason to leave a server",
+        9,
+        _read_only,
+        needs_own_server=False,
+    ),
+)

@@ -1,0 +1,84 @@
+"""A proxy on the way to a database: it can lead elsewhere, and forget connections without a word, as firewalls do."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+
+PIECE = 65536
+"""Bytes."""
+
+
+class _Pair:
+    """A client's connection and ours to the server for it."""
+
+    def __init__(self, client: socket.socket, server: socket.socket) -> None:
+        self.client = client
+        self.server = server
+        self.is_mute = False
+
+    def pump(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while piece := source.recv(PIECE):
+                if not self.is_mute:
+                    target.sendall(piece)
+        # What was forgotten stays open: neither side is told.
+        if not self.is_mute:
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        for end in (self.client, self.server):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+class Proxy:
+    """Listens on a port of this machine and leads to another one."""
+
+    def __init__(self, port: int) -> None:
+        """Lead to `port`."""
+        self._leads_to = port
+        self._pairs: list[_Pair] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._listen, name="lab-proxy", daemon=True).start()
+
+    def lead_to(self, port: int) -> None:
+        """Lead new connections to another server; the open ones stay where they are."""
+        self._leads_to = port
+
+    def forget(self) -> int:
+        """Swallow every further byte of the connections that are open now; returns how many those were."""
+        forgotten = [pair for pair in self._pairs if not pair.is_mute]
+        for pair in forgotten:
+            pair.is_mute = True
+        return len(forgotten)
+
+    def close(self) -> None:
+        """Hang up on everybody."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for pair in self._pairs:
+            pair.hang_up()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection(("127.0.0.1", self._leads_to), timeout=5)
+            except OSError:
+                client.close()
+                continue
+            server.settimeout(None)
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            pair = _Pair(client, server)
+            self._pairs.append(pair)
+            for ends in ((client, server), (server, client)):
+                threading.Thread(target=pair.pump, args=ends, name="lab-proxy", daemon=True).start()
