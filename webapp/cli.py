@@ -80,7 +80,7 @@ def poolproof(create_app: Callable[[], Flask]) -> FlaskGroup:
         load_dotenv=False,
         help="Poolproof: a quiz service that survives its own push notification.",
     )
-    group.add_command(_Lab("lab", help="Rehearse what will come: push."))
+    group.add_command(_Lab("lab", help="Rehearse what will come: push, drill."))
     for command in (shell_command, routes_command, serve, doctor, user, import_items, export_items):
         group.add_command(_in_context(command))
     return group

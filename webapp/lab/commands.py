@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.lab import load, proof, report
 from webapp.lab.browser import BrokenAnswerError, Browser
+from webapp.lab.drills.commands import drill
 from webapp.lab.load import TooManyUsersError
 from webapp.lab.push import WELL, Plan
 from webapp.lab.report import Server
@@ -31,6 +32,9 @@ LOOKS_EVERY = 0.1
 @click.group()
 def lab() -> None:
     """Rehearse what will come."""
+
+
+lab.add_command(drill)
 
 
 @lab.command()

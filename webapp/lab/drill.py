@@ -80,7 +80,7 @@ class Ground:
         return self.server().url() if self.is_own else self._address
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
-        """Run a statement on the application's schema, apart from any pool: with its own account, which may do little."""
+        """Run a statement apart from any pool, with the application's own account, which may do little."""
         with alone(self.address()) as connection:
             result = connection.execute(text(statement))
             return [tuple(row) for row in result] if result.returns_rows else []

@@ -21,9 +21,9 @@ def start(
     Call it from the main thread: on Linux the program ends when the thread that started it ends.
     """
     with log.open("ab") as output:
-        return subprocess.Popen(  # noqa: S603, PLW1509 - the lab's own commands; the hook does one system call
+        return subprocess.Popen(  # noqa: S603 - the lab's own commands; the hook does one system call
             command, cwd=folder, env=environment, stdout=output, stderr=output, process_group=0,
-            preexec_fn=_end_with_parent,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509
         )  # fmt: skip
 
 

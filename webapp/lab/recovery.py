@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 BIN = 0.1
 """Seconds of one point of a time line."""
@@ -88,7 +89,7 @@ class Course:
         """Return the longest time from the fault on in which nothing succeeded, in seconds."""
         moments = sorted(one.ended for one in self.samples if not one.error and one.ended >= self.fault)
         edges = [self.fault, *moments, self.ended]
-        return max(late - early for early, late in zip(edges, edges[1:], strict=False))
+        return max(late - early for early, late in pairwise(edges))
 
     def bins(self) -> list[tuple[float, int, int]]:
         """Return for every 100 ms its begin from the load's on, successes and errors."""

@@ -1,4 +1,4 @@
-"""Database servers that the lab starts itself, to be restarted, frozen and filled: on fresh data in a temporary folder."""
+"""Database servers that the lab starts itself, on fresh data in a temporary folder: to be restarted, frozen, filled."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Program:
 
     @property
     def flavour(self) -> str:
-        """mysql or mariadb."""
+        """Say whose it is: mysql or mariadb."""
         return "mariadb" if "mariadb" in self.version.lower() else "mysql"
 
     def command(self, data: Path) -> list[str]:

@@ -60,6 +60,14 @@ class Load:
         """Go on."""
         self._going.set()
 
+    def until_served(self, within: float) -> None:
+        """Wait until something that ends from now on succeeds, for so many seconds at most."""
+        now = time.monotonic()
+        while time.monotonic() < now + within:
+            if any(one.ended >= now and not one.error for one in self.samples[-10:]):
+                return
+            time.sleep(0.02)
+
     def stop(self) -> None:
         """Begin nothing more; what does not end in a moment is noted as without an end."""
         self._done.set()

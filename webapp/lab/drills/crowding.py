@@ -34,14 +34,13 @@ def _others(stage: Stage) -> Sequence[Check]:
     server = stage.ground.server()
     server.execute(f"SET GLOBAL max_connections = {ALLOWED}")
     try:
-        with stage.pool(SIZE, size=SIZE) as pool:
-            with stage.load(pool.sleeping(HOLD), CROWD, CROWDED_EVERY, together=True):
-                time.sleep(BEFORE)
-                stage.fault("others take the rest")
-                with _everything_taken(stage):
-                    time.sleep(CROWDED)
-                stage.over("others leave")
-                time.sleep(AFTER)
+        with stage.pool(SIZE) as pool, stage.load(pool.sleeping(HOLD), CROWD, CROWDED_EVERY, together=True):
+            time.sleep(BEFORE)
+            stage.fault("others take the rest")
+            with _everything_taken(stage):
+                time.sleep(CROWDED)
+            stage.over("others leave")
+            time.sleep(AFTER)
     finally:
         server.execute("SET GLOBAL max_connections = 60")
     course = stage.measured()
@@ -69,8 +68,8 @@ def _everything_taken(stage: Stage) -> Iterator[None]:
 
 
 def _slow(stage: Stage) -> Sequence[Check]:
-    times = {"statement_timeout": STATEMENT_TIMEOUT, "read_timeout": STATEMENT_TIMEOUT + 1}
-    with stage.pool(SIZE, **times) as pool, stage.load(pool.mixed, THREADS, EVERY, together=True):
+    pooled = stage.pool(SIZE, statement_timeout=STATEMENT_TIMEOUT, read_timeout=STATEMENT_TIMEOUT + 1)
+    with pooled as pool, stage.load(pool.mixed, THREADS, EVERY, together=True):
         time.sleep(BEFORE)
         stage.fault("slow statements on every connection")
         _with_all_connections(stage, lambda: pool.sleeping(SLOW)(0, 0))

@@ -31,15 +31,15 @@ def _to_another_server(stage: Stage) -> None:
     stage.ground.make_ready(second.url())
     proxy = Proxy(first.port)
     try:
-        with stage.pool(THREADS, first.url(proxy.port)) as pool:
-            with stage.load(pool.mixed, THREADS, EVERY, together=True):
-                time.sleep(BEFORE)
-                stage.fault("read-only")
-                first.execute("SET GLOBAL read_only = ON")
-                time.sleep(AWAY)
-                proxy.lead_to(second.port)
-                stage.over("another server takes writes")
-                time.sleep(AFTER)
+        pooled = stage.pool(THREADS, first.url(proxy.port))
+        with pooled as pool, stage.load(pool.mixed, THREADS, EVERY, together=True):
+            time.sleep(BEFORE)
+            stage.fault("read-only")
+            first.execute("SET GLOBAL read_only = ON")
+            time.sleep(AWAY)
+            proxy.lead_to(second.port)
+            stage.over("another server takes writes")
+            time.sleep(AFTER)
     finally:
         first.execute("SET GLOBAL read_only = OFF")
         proxy.close()

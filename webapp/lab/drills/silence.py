@@ -24,8 +24,8 @@ PINGED = 2.5
 
 def _frozen(stage: Stage) -> Sequence[Check]:
     server = stage.ground.server()
-    times = {"read_timeout": READ_TIMEOUT, "statement_timeout": STATEMENT_TIMEOUT}
-    with stage.pool(THREADS, **times) as pool, stage.load(pool.mixed, THREADS, EVERY, together=True):
+    pooled = stage.pool(THREADS, read_timeout=READ_TIMEOUT, statement_timeout=STATEMENT_TIMEOUT)
+    with pooled as pool, stage.load(pool.mixed, THREADS, EVERY, together=True):
         time.sleep(BEFORE)
         stage.fault("frozen")
         server.freeze()
