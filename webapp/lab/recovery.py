@@ -82,8 +82,9 @@ class Course:
 
     def usual_rate(self) -> float:
         """Return successes a second before the fault."""
-        before = [one for one in self.samples if not one.error and one.ended < self.fault]
-        return len(before) / max(self.fault - self.began, BIN)
+        before = [one.ended for one in self.samples if not one.error and one.ended < self.fault]
+        # From the first one on: what it takes to connect is not what is usual.
+        return len(before) / max(self.fault - min(before, default=self.began), BIN)
 
     def longest_silence(self) -> float:
         """Return the longest time from the fault on in which nothing succeeded, in seconds."""
@@ -97,22 +98,29 @@ class Course:
         return [(round(number * BIN, 1), *counts) for number, counts in enumerate(zip(good, bad, strict=True))]
 
     def slowest(self) -> list[tuple[float, float]]:
-        """Return for every 100 ms in which something ended how long the slowest of it took, in seconds."""
-        found: dict[int, float] = {}
+        """Return for every 100 ms how long the slowest that ended in it took, in seconds; 0 where nothing ended."""
+        found = [0.0] * _bins(self.ended - self.began)
         for one in self.samples:
             number = int((one.ended - self.began) / BIN)
-            found[number] = max(found.get(number, 0.0), one.seconds)
-        return [(round(number * BIN, 1), seconds) for number, seconds in sorted(found.items())]
+            if number < len(found):
+                found[number] = max(found[number], one.seconds)
+        return [(round(number * BIN, 1), seconds) for number, seconds in enumerate(found)]
 
     def _after(self) -> list[int]:
         return self._count(errors=False, since=self.over, until=self.ended)
 
     def _count(self, *, errors: bool, since: float, until: float) -> list[int]:
-        counts = [0] * max(0, math.ceil((until - since) / BIN))
+        counts = [0] * _bins(until - since)
         for one in self.samples:
-            if bool(one.error) == errors and since <= one.ended < until:
-                counts[int((one.ended - since) / BIN)] += 1
+            number = math.floor((one.ended - since) / BIN)
+            if bool(one.error) == errors and 0 <= number < len(counts):
+                counts[number] += 1
         return counts
+
+
+def _bins(seconds: float) -> int:
+    """Return how many whole ones there are: a part of one would look like a loss."""
+    return max(0, int(seconds / BIN))
 
 
 def no_errors(course: Course) -> Check:

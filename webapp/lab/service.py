@@ -18,7 +18,7 @@ from webapp.lab.steady import UnitError
 from webapp.settings import HOME, environment_for
 
 START_WITHIN = STOP_WITHIN = 60.0
-ANSWERS_WITHIN = 10.0
+ANSWERS_WITHIN = 30.0
 """Seconds."""
 WELL = {200, 201}
 

@@ -10,7 +10,7 @@ from typing import Any
 from webapp.lab.drills.rehearsal import Result
 from webapp.lab.reporting import Figure, Report, Table
 
-COLUMNS = ("drill", "hypothesis", "verdict", "errors", "first success, s", "full rate, s")
+COLUMNS = ("drill", "hypothesis", "verdict", "errors", "first success, s", "full rate, s", "longest wait, s")
 
 
 def report_of(
@@ -51,9 +51,9 @@ def verdict_of(results: Sequence[Result], *, is_protected: bool) -> str:
 
 def as_text(report: Report) -> str:
     """Return the table and what is to be said about it, for a terminal."""
-    rows = [(row[0], row[2], *map(_cell, row[3:]), row[1]) for row in report.tables[0].rows]
-    head = f"{'drill':<14}{'verdict':<11}{'errors':>7}{'first success':>15}{'full rate':>11}   hypothesis"
-    lines = [f"{row[0]:<14}{row[1]:<11}{row[2]:>7}{row[3]:>15}{row[4]:>11}   {row[5]}" for row in rows]
+    rows = [(row[0], row[2], *map(_cell, row[3:])) for row in report.tables[0].rows]
+    head = f"{'drill':<14}{'verdict':<11}{'errors':>7}{'first success':>15}{'full rate':>11}{'longest wait':>14}"
+    lines = [f"{row[0]:<14}{row[1]:<11}{row[2]:>7}{row[3]:>15}{row[4]:>11}{row[5]:>14}" for row in rows]
     return "\n".join([head, *lines, "", *report.findings, report.verdict])
 
 
@@ -84,7 +84,8 @@ def _row(result: Result) -> tuple[str | float | int | None, ...]:
     course = result.course
     first, full = _recovery(result)
     errors = None if course is None else len(course.failed())
-    return (result.drill.name, result.drill.hypothesis, result.verdict, errors, first, full)
+    longest = None if course is None else round(course.longest(), 2)
+    return (result.drill.name, result.drill.hypothesis, result.verdict, errors, first, full, longest)
 
 
 def _recovery(result: Result) -> tuple[float | None, float | None]:

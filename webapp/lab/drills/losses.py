@@ -17,10 +17,10 @@ THREADS, EVERY = 4, 0.04
 BEFORE, AFTER = 1.5, 2.0
 WAIT_TIMEOUT = 2
 SILENCE = 3.2
-STORM, BETWEEN_KILLS = 2.0, 0.1
-"""Seconds."""
-FEW = 10
-"""Of some 550: who meets two kills within one statement is told so."""
+KILLS, BETWEEN_KILLS = 20, 0.1
+"""Times, and seconds."""
+FEW = 2
+"""Who meets two kills within one statement is told so."""
 
 
 def _wait_timeout(stage: Stage) -> Sequence[Check]:
@@ -43,8 +43,7 @@ def _kills(stage: Stage) -> Sequence[Check]:
     with stage.pool(THREADS) as pool, stage.load(pool.mixed, THREADS, EVERY, together=True):
         time.sleep(BEFORE)
         stage.fault("all are killed, again and again")
-        end = time.monotonic() + STORM
-        while time.monotonic() < end:
+        for _ in range(KILLS):
             _kill(stage.ground.address(), pool.connections)
             time.sleep(BETWEEN_KILLS)
         stage.over("peace")
