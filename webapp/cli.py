@@ -80,7 +80,7 @@ def poolproof(create_app: Callable[[], Flask]) -> FlaskGroup:
         load_dotenv=False,
         help="Poolproof: a quiz service that survives its own push notification.",
     )
-    group.add_command(_Lab("lab", help="Rehearse what will come: push, drill."))
+    group.add_command(_Lab("lab", help="Rehearse what will come."))
     for command in (shell_command, routes_command, serve, doctor, user, import_items, export_items):
         group.add_command(_in_context(command))
     return group
@@ -90,15 +90,14 @@ class _Lab(click.Group):
     """The lab's commands, imported only when somebody asks for them: they are never on the serving path."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return sorted(self._loaded().commands)
+        return self._loaded().list_commands(context)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        return self._loaded().commands.get(name)
+        command = self._loaded().get_command(context, name)
+        return None if command is None else _in_context(command)
 
     def _loaded(self) -> click.Group:
-        loaded = import_module("webapp.lab.commands").lab
-        _in_context(loaded)
-        return cast("click.Group", loaded)
+        return cast("click.Group", import_module("webapp.lab.commands").lab)
 
 
 def run(create_app: Callable[[], Flask]) -> None:

@@ -23,7 +23,9 @@ def test_the_environment_is_read_in_one_module() -> None:
 
 
 def test_commits_stand_in_one_module() -> None:
-    committing = {path.name for path in MODULES if re.search(r"(?<!super\(\))\.commit\(|\.begin\(\)", path.read_text())}
+    # The lab's exhibit is how others write it.
+    ours = [path for path in MODULES if path.name != "documented.py"]
+    committing = {path.name for path in ours if re.search(r"(?<!super\(\))\.commit\(|\.begin\(\)", path.read_text())}
     assert committing == {"work.py"}
 
 

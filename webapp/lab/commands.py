@@ -1,4 +1,4 @@
-"""`poolproof lab push`: the push, rehearsed."""
+"""`poolproof lab`: the push, the reports that are kept, and the ways to the parts that need more libraries."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 import click
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp.lab import load, proof, report
+from webapp.lab import comparing, load, proof, report, reporting
 from webapp.lab.browser import BrokenAnswerError, Browser
-from webapp.lab.drills.commands import drill
+from webapp.lab.keeping import folder_of_reports, with_report_options
 from webapp.lab.load import TooManyUsersError
 from webapp.lab.push import WELL, Plan
 from webapp.lab.report import Server
@@ -29,12 +33,71 @@ UNTIL_ALL_PROCESSES_RUN = 4.0
 LOOKS_EVERY = 0.1
 
 
-@click.group()
+PARTS: dict[str, str] = {"drill": "webapp.lab.drills.commands"}
+"""Commands that need the lab's extra, and the modules that have them as `command`: imported when asked for."""
+EXTRA = {"matplotlib", "numpy", "scipy"}
+
+
+class _Parts(click.Group):
+    """The commands below, and those that can be had only where the extra is installed."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted({*self.commands, *PARTS})
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        return _part(name, PARTS[name]) if name in PARTS else self.commands.get(name)
+
+
+def _part(name: str, module: str) -> click.Command:
+    try:
+        return cast("click.Command", import_module(module).command)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRA:
+            raise
+        return _without_the_extra(name, error.name)
+
+
+def _without_the_extra(name: str, missing: str) -> click.Command:
+    def refuse() -> None:
+        raise click.ClickException(f"poolproof lab {name} needs {missing}: pip install poolproof[lab]")
+
+    settings = {"ignore_unknown_options": True, "allow_extra_args": True}
+    return click.Command(name, settings, refuse, help="Not installed: pip install poolproof[lab].")
+
+
+@click.group(cls=_Parts)
 def lab() -> None:
     """Rehearse what will come."""
 
 
-lab.add_command(drill)
+@lab.command()
+@with_report_options
+def reports(folder: Path | None, as_json: bool) -> None:
+    """List the reports that are kept, newest first."""
+    kept = reporting.read_all(folder_of_reports(folder))
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in kept]))
+        return
+    for one in kept:
+        click.echo(f"{one.name}\n    {one.title}. {one.verdict}")
+    if not kept:
+        click.echo(f"There is no report in {folder_of_reports(folder)}.")
+
+
+@lab.command()
+@click.argument("left")
+@click.argument("right")
+@with_report_options
+def compare(left: str, right: str, folder: Path | None, as_json: bool) -> None:
+    """Put two reports side by side on one page; names as `reports` lists them, or paths."""
+    where = folder_of_reports(folder)
+    try:
+        sides = comparing.Sides(reporting.read(where, left), reporting.read(where, right))
+    except reporting.NoSuchReportError as error:
+        raise click.ClickException(str(error)) from error
+    page = comparing.write(sides, where)
+    tables = [asdict(one) for one in comparing.tables(sides)]
+    click.echo(json.dumps({"page": str(page), "tables": tables}) if as_json else f"The comparison: {page}")
 
 
 @lab.command()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -165,8 +164,3 @@ def silence_at_most(course: Course, seconds: float) -> Check:
 def listed(errors: dict[str, int]) -> str:
     """Return counts of errors as words in brackets, or nothing."""
     return f" ({', '.join(f'{count} × {name}' for name, count in errors.items())})" if errors else ""
-
-
-def verdict_of(checks: Sequence[Check]) -> str:
-    """Return "passed" when every bound holds."""
-    return "passed" if checks and all(check.holds for check in checks) else "failed"

@@ -97,13 +97,13 @@ def write(report: Report, folder: Path) -> Path:
         at=report.at or now.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00") + " UTC",
     )
     folder.mkdir(parents=True, exist_ok=True)
-    page = _free_name(folder, f"{now:%Y%m%dT%H%M%SZ}-{report.kind}")
+    page = free_name(folder, f"{now:%Y%m%dT%H%M%SZ}-{report.kind}")
     page.with_suffix(".json").write_text(json.dumps(as_json(whole), indent=1, default=str), encoding="utf-8")
     page.write_text(as_html(whole), encoding="utf-8")
     return page
 
 
-def _free_name(folder: Path, stem: str) -> Path:
+def free_name(folder: Path, stem: str) -> Path:
     """Two reports of one second must not replace each other."""
     number = 1
     path = folder / f"{stem}.html"

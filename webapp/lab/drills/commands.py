@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from flask import current_app
 from sqlalchemy import URL, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -16,7 +14,7 @@ from webapp.lab.drill import MARK, Drill, Ground, alone
 from webapp.lab.drills.catalogue import DRILLS
 from webapp.lab.drills.findings import as_text, report_of
 from webapp.lab.drills.rehearsal import Result, rehearse
-from webapp.lab.reporting import FOLDER, as_json, write
+from webapp.lab.keeping import Progress, hand_over, with_report_options
 from webapp.lab.servers import ServerProgramError, find_program
 from webapp.lab.surroundings import surroundings
 
@@ -26,24 +24,23 @@ SERVER_STARTS_IN = 10
 """Seconds, about."""
 
 
-@click.command()
+@click.command("drill")
 @click.argument("names", nargs=-1, type=click.Choice(list(DRILLS)), metavar="[NAME]...")
 @click.option("--list", "is_listed", is_flag=True, help="Say which drills there are.")
 @click.option("--without-protection", is_flag=True, help="Take away what each drill tests: then it has to fail.")
 @click.option("--mysqld", metavar="PATH", help="The server program. Default: mysqld or mariadbd on the PATH.")
 @click.option("--against", metavar="URL", help="A staging server of yours instead, marked by a table poolproof_lab.")
 @click.option("--yes-this-is-staging", "is_staging", is_flag=True, help="Needed with --against.")
-@click.option("--reports", type=click.Path(path_type=Path, file_okay=False), help="Folder for the report.")
-@click.option("--json", "is_json", is_flag=True, help="Print the report as JSON.")
-def drill(
+@with_report_options
+def command(
     names: tuple[str, ...],
     is_listed: bool,
     without_protection: bool,
     mysqld: str | None,
     against: str | None,
     is_staging: bool,
-    reports: Path | None,
-    is_json: bool,
+    folder: Path | None,
+    as_json: bool,
 ) -> None:
     """Rehearse the bad day on servers that the lab starts itself: all drills, or those named.
 
@@ -60,52 +57,49 @@ def drill(
     except ServerProgramError as error:
         raise click.ClickException(str(error)) from error
     try:
-        environment = _environment(address, ground)
-        tell = _telling(chosen if ground.is_own else [one for one in chosen if not one.needs_own_server])
-        results = rehearse(ground, chosen, is_protected=not without_protection, tell=tell)
+        results, environment = _held(ground, chosen, address, is_protected=not without_protection)
     except ServerProgramError as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         raise click.ClickException("Stopped before anything was measured.") from None
     finally:
         ground.close()
-    is_cut_short = any(one.verdict == "cut short" for one in results)
-    report = report_of(
-        results, _command(names, address, without_protection=without_protection), environment,
-        is_protected=not without_protection, is_complete=not is_cut_short,
-    )  # fmt: skip
-    path = write(report, reports or current_app.config["SETTINGS"].poolproof.instance / FOLDER)
-    click.echo(f"Report: {path}", err=True)
-    click.echo(json.dumps(as_json(report, figures=False), indent=2) if is_json else as_text(report))
-    sys.exit(_status(results, is_cut_short=is_cut_short))
+    again = _command(names, address, without_protection=without_protection)
+    report = report_of(results, again, environment, is_protected=not without_protection)
+    if not as_json:
+        click.echo(as_text(report))
+    hand_over(report, folder, as_json=as_json)
+    sys.exit(_status(results))
 
 
-def _status(results: Sequence[Result], *, is_cut_short: bool) -> int:
-    if any(one.verdict == "failed" for one in results) or not any(one.checks for one in results):
-        return CUT_SHORT if is_cut_short and not any(one.checks for one in results) else 1
-    return CUT_SHORT if is_cut_short else 0
+def _held(
+    ground: Ground, chosen: Sequence[Drill], address: URL | None, *, is_protected: bool
+) -> tuple[list[Result], dict[str, str]]:
+    left = {one.name: one.seconds for one in chosen if ground.is_own or not one.needs_own_server}
+    starting = SERVER_STARTS_IN if ground.is_own else 0
+    progress = Progress(sum(left.values()) + starting)
+    progress.say("a server: started on fresh data" if ground.is_own else "the server: looked at")
+    environment = _environment(address, ground)
+
+    def tell(one: Drill) -> None:
+        progress.say(f"{one.name}: {one.hypothesis}", left=sum(left.values()))
+        left.pop(one.name, None)
+
+    results = rehearse(ground, chosen, is_protected=is_protected, tell=tell)
+    progress.end()
+    return results, environment
+
+
+def _status(results: Sequence[Result]) -> int:
+    verdicts = {one.verdict for one in results}
+    if "failed" in verdicts or not verdicts & {"passed", "cut short"}:
+        return 1
+    return CUT_SHORT if "cut short" in verdicts else 0
 
 
 def _described(one: Drill) -> str:
     where = "" if one.needs_own_server else " Also with --against."
     return f"{one.name} ({one.seconds:g} s)\n  {one.hypothesis}\n  Without protection: {one.without}.{where}"
-
-
-def _telling(chosen: Sequence[Drill]) -> Callable[[Drill, Result | None], None]:
-    """Return what says on the standard error which drill is held, and how long the others will take."""
-    left = {one.name: one.seconds for one in chosen}
-    count = len(chosen)
-
-    def tell(one: Drill, result: Result | None) -> None:
-        if result is not None:
-            left.pop(one.name, None)
-            click.echo(f" {result.verdict}", err=True)
-            return
-        about = sum(left.values())
-        number = count - len(left) + 1
-        click.echo(f"{number} of {count}, about {about:.0f} s left: {one.name} …", nl=False, err=True)
-
-    return tell
 
 
 def _environment(address: URL | None, ground: Ground) -> dict[str, str]:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from typing import Any
 
 from webapp.lab.drills.rehearsal import Result
+from webapp.lab.plots import Panel, timeline
+from webapp.lab.recovery import Course
 from webapp.lab.reporting import Figure, Report, Table
 
 COLUMNS = ("drill", "hypothesis", "verdict", "errors", "first success, s", "full rate, s", "longest wait, s")
 
 
-def report_of(
-    results: Sequence[Result], command: str, environment: Mapping[str, str], *, is_protected: bool, is_complete: bool
-) -> Report:
+def report_of(results: Sequence[Result], command: str, environment: Mapping[str, str], *, is_protected: bool) -> Report:
     """Return the report of a rehearsal."""
     has_failed = any(one.verdict == "failed" for one in results)
     passed = any(one.verdict == "passed" for one in results)
@@ -29,7 +28,7 @@ def report_of(
         figures=_figures(results),
         data={"protected": is_protected, "drills": [_data(one, is_protected=is_protected) for one in results]},
         rows=tuple(row for one in results for row in _rows(one)),
-        is_complete=is_complete,
+        is_complete=all(one.verdict != "cut short" for one in results),
         grade="bad" if has_failed else "good" if passed else "",
         environment=environment,
     )
@@ -50,11 +49,11 @@ def verdict_of(results: Sequence[Result], *, is_protected: bool) -> str:
 
 
 def as_text(report: Report) -> str:
-    """Return the table and what is to be said about it, for a terminal."""
+    """Return the table for a terminal."""
     rows = [(row[0], row[2], *map(_cell, row[3:])) for row in report.tables[0].rows]
     head = f"{'drill':<14}{'verdict':<11}{'errors':>7}{'first success':>15}{'full rate':>11}{'longest wait':>14}"
     lines = [f"{row[0]:<14}{row[1]:<11}{row[2]:>7}{row[3]:>15}{row[4]:>11}{row[5]:>14}" for row in rows]
-    return "\n".join([head, *lines, "", *report.findings, report.verdict])
+    return "\n".join([head, *lines, ""])
 
 
 def _cell(value: object) -> str:
@@ -105,35 +104,20 @@ def _bounds(results: Sequence[Result]) -> Table:
 
 
 def _figures(results: Sequence[Result]) -> tuple[Figure, ...]:
-    try:
-        plots = import_module("webapp.lab.plots")
-    except ModuleNotFoundError:
-        # Without the lab's extra there are the tables and the numbers.
-        return ()
-    return tuple(_figure(plots, one) for one in results if one.course is not None and one.course.samples)
+    return tuple(_figure(one, one.course) for one in results if one.course is not None and one.course.samples)
 
 
-def _figure(plots: Any, result: Result) -> Figure:
-    course = result.course
-    assert course is not None  # noqa: S101 - see above
+def _figure(result: Result, course: Course) -> Figure:
     bins = course.bins()
-    rates = {
-        "succeeded": [(at, good) for at, good, _ in bins],
-        "failed": [(at, bad) for at, _, bad in bins],
-    }
+    rates = {"succeeded": [(at, good) for at, good, _ in bins], "failed": [(at, bad) for at, _, bad in bins]}
     panels = [
-        plots.Panel("ended in each 100 ms", rates, filled=True),
-        plots.Panel("slowest of them, s", {"slowest": course.slowest()}, height=0.6),
+        Panel("ended in each 100 ms", rates, filled=True),
+        Panel("slowest of them, s", {"slowest": course.slowest()}, height=0.6),
     ]
-    figure: Figure = plots.timeline(
-        f"{result.drill.name}: {result.verdict}",
-        "seconds",
-        panels,
-        marks=course.marks,
-        caption=result.drill.hypothesis,
-        tones={"succeeded": "right", "failed": "wrong", "slowest": "quiet"},
-    )
-    return figure
+    return timeline(
+        f"{result.drill.name}: {result.verdict}", "seconds", panels, marks=course.marks,
+        caption=result.drill.hypothesis, tones={"succeeded": "right", "failed": "wrong", "slowest": "quiet"},
+    )  # fmt: skip
 
 
 def _data(result: Result, *, is_protected: bool) -> dict[str, Any]:

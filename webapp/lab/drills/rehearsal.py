@@ -30,17 +30,15 @@ class Result:
 
 
 def rehearse(
-    ground: Ground, drills: Sequence[Drill], *, is_protected: bool, tell: Callable[[Drill, Result | None], None]
+    ground: Ground, drills: Sequence[Drill], *, is_protected: bool, tell: Callable[[Drill], None]
 ) -> list[Result]:
-    """Hold these drills; `tell` is told before each, and what came of it. Ctrl-C ends it with what there is."""
+    """Hold these drills; `tell` is told before each. Ctrl-C ends it with what there is."""
     results: list[Result] = []
     with _quiet():
         for drill in drills:
-            tell(drill, None)
-            result = _hold(ground, drill, is_protected=is_protected)
-            results.append(result)
-            tell(drill, result)
-            if result.verdict == "cut short":
+            tell(drill)
+            results.append(_hold(ground, drill, is_protected=is_protected))
+            if results[-1].verdict == "cut short":
                 break
     return results
 
