@@ -86,7 +86,7 @@ def _leak(stage: Stage) -> Sequence[Check]:
                 time.sleep(BEFORE)
                 stage.fault("every connection borrowed, none returned")
                 _with_all_connections(stage, lambda: forgotten.append(pool.work.engine.connect()))
-                time.sleep(WATCH_AFTER + 3.5)
+                time.sleep(WATCH_AFTER + AFTER)
         finally:
             # Without a watch they would be out for ever, and the waiting with them.
             for connection in forgotten:

@@ -18,12 +18,15 @@ AWAY = 1.0
 
 
 def _read_only(stage: Stage) -> Sequence[Check]:
+    more: list[Check] = []
     if stage.ground.is_own:
         _to_another_server(stage)
     else:
-        _for_a_moment(stage)
+        more.append(_for_a_moment(stage))
     course = stage.measured()
-    return [errors_end_within(course, 1.0), full_rate_within(course, 1.5)]
+    if not course.failed(since=course.fault):
+        raise CannotBeHeldError("its account may write in spite of read_only; it needs one without CONNECTION_ADMIN")
+    return [errors_end_within(course, 1.0), full_rate_within(course, 1.5), *more]
 
 
 def _to_another_server(stage: Stage) -> None:
@@ -45,21 +48,25 @@ def _to_another_server(stage: Stage) -> None:
         proxy.close()
 
 
-def _for_a_moment(stage: Stage) -> None:
-    """On the operator's server, where there is no other: it takes writes again."""
+def _for_a_moment(stage: Stage) -> Check:
+    """On the operator's server, where there is no other: behind its address there might be one by now."""
     with stage.pool(THREADS) as pool, stage.load(pool.mixed, THREADS, EVERY, together=True):
         time.sleep(BEFORE)
         stage.fault("read-only")
         try:
             stage.ground.execute("SET GLOBAL read_only = ON")
         except DBAPIError as error:
-            raise CannotBeHeldError("its account may not SET GLOBAL read_only") from error
+            raise CannotBeHeldError("its account may not SET GLOBAL read_only (SYSTEM_VARIABLES_ADMIN)") from error
+        old = set(pool.connections)
         try:
             time.sleep(AWAY)
         finally:
             stage.ground.execute("SET GLOBAL read_only = OFF")
         stage.over("takes writes again")
         time.sleep(AFTER)
+        alive = {number for (number,) in stage.ground.execute("SELECT id FROM information_schema.processlist")}
+    left = len(old & alive)
+    return Check("no connection to the demoted server is kept", f"{left} of {len(old)} are", not left)
 
 
 DRILLS = (

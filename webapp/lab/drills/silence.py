@@ -10,7 +10,7 @@ from webapp.lab.proxy import Proxy
 from webapp.lab.recovery import Check, errors_end_within, full_rate_within, no_errors, nobody_waits_longer
 
 THREADS, EVERY = 4, 0.04
-BEFORE, AFTER = 1.5, 2.5
+BEFORE, AFTER = 1.5, 2.2
 FROZEN = 6.0
 QUIET = 1.0
 """Seconds; longer than a connection may lie idle and be lent without a ping."""

@@ -1,0 +1,166 @@
+"""Drills pass on our configuration, and fail where the protection that they test is taken away."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import create_engine, text
+
+from tests.server_programs import Flavour, find_program
+from tests.serving import PROJECT, environment_for
+from webapp.cli import poolproof
+from webapp.lab import servers
+from webapp.lab.drill import MARK, Ground
+from webapp.lab.drills.catalogue import DRILLS
+from webapp.lab.drills.rehearsal import Result, rehearse
+
+LAB = (PROJECT / "docs" / "lab.md").read_text()
+QUICK = "leak"
+
+
+def test_every_drill_is_documented_and_no_other() -> None:
+    assert re.findall(r"^\| `([a-z-]+)` \|", LAB, re.MULTILINE) == list(DRILLS)
+
+
+def test_every_drill_says_what_it_takes_away() -> None:
+    for drill in DRILLS.values():
+        assert drill.hypothesis.endswith(".")
+        assert drill.without
+        assert not drill.without.endswith(".")
+
+
+@pytest.fixture(scope="module")
+def ground(server_flavour: Flavour, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """The lab's own server, by a program that stands for one on the PATH."""
+    found = find_program(server_flavour)
+    program = tmp_path_factory.mktemp("program") / "server"
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(found.command)} "$@" {shlex.join(found.options)}\n')
+    program.chmod(0o755)
+    ground = Ground(servers.find_program(str(program)))
+    yield ground
+    ground.close()
+
+
+def held(ground: Ground, name: str, *, is_protected: bool) -> Result:
+    (result,) = rehearse(ground, [DRILLS[name]], is_protected=is_protected, tell=lambda _: None)
+    return result
+
+
+def test_forgotten_connections_are_found_by_our_pool_and_wait_for_ever_in_the_stock_one(ground: Ground) -> None:
+    ours, stock = (held(ground, "mute", is_protected=is_protected) for is_protected in (True, False))
+    assert ours.verdict == "passed", ours.checks
+    assert stock.verdict == "failed", stock.checks
+    assert stock.course.errors() == {"no end": 4}
+
+
+@pytest.fixture(scope="module")
+def staging(server_flavour: Flavour, new_schema: Callable[[str, str], str]) -> str:
+    """A server of the operator's, marked as one for drills."""
+    url = new_schema(server_flavour, "poolproof_drills")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text(f"CREATE TABLE {MARK} (id INT PRIMARY KEY)"))
+    engine.dispose()
+    return url
+
+
+def drill(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    environment = environment_for(f"sqlite:///{folder / 'unused.sqlite'}", folder)
+    command = [sys.executable, "-m", "webapp", "lab", "drill", *arguments]
+    return subprocess.Popen(
+        command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )  # fmt: skip
+
+
+def against(staging: str, *more: str) -> tuple[str, ...]:
+    return ("--against", staging, "--yes-this-is-staging", *more)
+
+
+def test_on_a_staging_server_a_leak_is_named_and_freed_and_what_needs_an_own_server_is_left_out(
+    staging: str, tmp_path: Path
+) -> None:
+    running = drill(tmp_path, QUICK, "frozen", *against(staging, "--json"))
+    output, error = running.communicate(timeout=100)
+    assert running.returncode == 0, error
+    report: dict[str, Any] = json.loads(output)
+    verdicts = {one["drill"]: one["verdict"] for one in report["data"]["drills"]}
+    assert verdicts == {QUICK: "passed", "frozen": "left out"}
+    leak = next(one for one in report["data"]["drills"] if one["drill"] == QUICK)
+    assert "is orphaned" in leak["checks"][0]["found"]
+    assert report["is_complete"]
+    assert Path(report["page"]).is_file()
+    assert len(report["rows"]) == len(leak["time_line"])
+    assert "left" in error
+
+
+def test_the_same_leak_stops_the_stock_pool_for_good_and_the_exit_status_says_so(staging: str, tmp_path: Path) -> None:
+    running = drill(tmp_path, QUICK, "--without-protection", *against(staging, "--reports", str(tmp_path / "kept")))
+    output, error = running.communicate(timeout=100)
+    assert running.returncode == 1, error
+    assert re.search(rf"^{QUICK} +failed +\d+ .*– ", output, re.MULTILINE)
+    assert "full rate within 2.5 s of the fault's end: never again" in output
+    assert [path.suffix for path in sorted((tmp_path / "kept").iterdir())] == [".html", ".json"]
+
+
+def test_ctrl_c_keeps_what_was_measured(staging: str, tmp_path: Path) -> None:
+    running = drill(tmp_path, "slow", QUICK, *against(staging, "--json"))
+    assert running.stderr is not None
+    for line in running.stderr:
+        if line.startswith("slow:"):
+            break
+    time.sleep(0.7)
+    running.send_signal(signal.SIGINT)
+    output, error = running.communicate(timeout=60)
+    assert running.returncode == 130, error
+    report = json.loads(output)
+    assert not report["is_complete"]
+    assert [(one["drill"], one["verdict"]) for one in report["data"]["drills"]] == [("slow", "cut short")]
+    assert report["data"]["drills"][0]["units"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "sentence"),
+    [
+        (("nonsense",), 2, "'nonsense' is not one of 'wait-timeout'"),
+        (("--mysqld", "/nowhere/mysqld"), 1, "/nowhere/mysqld is not a program that can be run."),
+        (("--against", "mysql://root@192.0.2.1/quiz"), 2, "Add --yes-this-is-staging"),
+        (("--against", "sqlite:///quiz", "--yes-this-is-staging"), 2, "--against takes a MySQL or MariaDB server"),
+        (("--against", "mysql://a:secret@127.0.0.1:1/b", "--yes-this-is-staging"), 1, "cannot be reached"),
+    ],
+)
+def test_what_cannot_be_rehearsed_is_told_in_a_sentence(
+    app: Flask, arguments: tuple[str, ...], status: int, sentence: str
+) -> None:
+    result = app.test_cli_runner().invoke(poolproof(lambda: app), ["lab", "drill", *arguments])
+    assert result.exit_code == status
+    assert sentence in result.output
+    assert "secret" not in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_server_that_is_not_marked_is_left_alone(
+    app: Flask, server_flavour: Flavour, new_schema: Callable[[str, str], str]
+) -> None:
+    url = new_schema(server_flavour, "poolproof_unmarked")
+    arguments = ["lab", "drill", "--against", url, "--yes-this-is-staging"]
+    result = app.test_cli_runner().invoke(poolproof(lambda: app), arguments)
+    assert result.exit_code == 1
+    assert "is not marked as a server for drills" in result.output
+
+
+def test_without_a_server_program_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(servers, "ALSO_IN", (str(tmp_path),))
+    with pytest.raises(servers.ServerProgramError, match="apt install mysql-server-core"):
+        servers.find_program(None)

@@ -1,0 +1,69 @@
+"""What a time line says about a fault: pure arithmetic on made-up ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from webapp.lab import recovery
+from webapp.lab.recovery import Course, Sample
+
+
+def course(*, back: float = 3.0, errors_from: float = 99.0, ends: float = 8.0) -> Course:
+    """Twenty successes a second from 1000 on; none from the fault at 1002 until `back`; every one an error later on."""
+    moments = [1000 + number * 0.05 + 0.01 for number in range(int(ends * 20))]
+    samples = [
+        Sample(at - 0.01, at, "error 2013" if at - 1000 >= errors_from else "")
+        for at in moments
+        if not 2.0 <= at - 1000 < back
+    ]
+    return Course(tuple(samples), began=1000.0, ended=1000 + ends, fault=1002.0, over=1002.5)
+
+
+def test_recovery_is_timed_from_the_end_of_the_cause() -> None:
+    found = course(back=3.0)
+    assert found.first_success() == pytest.approx(0.51, abs=0.02)
+    assert found.full_rate() == pytest.approx(0.5, abs=0.11)
+    assert found.longest_silence() == pytest.approx(1.05, abs=0.1)
+    assert found.usual_rate() == pytest.approx(20, abs=1)
+
+
+def test_what_never_comes_back_has_no_recovery() -> None:
+    found = course(back=9.0)
+    assert found.first_success() is None
+    assert found.full_rate() is None
+    assert not recovery.full_rate_within(found, 60).holds
+    assert not recovery.silence_at_most(found, 1.0).holds
+
+
+def test_half_of_the_rate_is_not_all_of_it() -> None:
+    whole = course(back=2.0)
+    half = Course(
+        tuple(one for number, one in enumerate(whole.samples) if one.ended < 1002 or number % 2), 1000, 1008, 1002, 1002
+    )
+    assert half.full_rate() is None
+    assert half.first_success() is not None
+
+
+def test_a_time_line_counts_each_sample_once() -> None:
+    found = course(errors_from=6.0)
+    bins = found.bins()
+    assert sum(good for _, good, _ in bins) + sum(bad for _, _, bad in bins) == len(found.samples)
+    assert next(at for at, _, bad in bins if bad) == 6.0
+    assert all(bad == 0 for at, _, bad in bins if at < 6.0)
+    assert len(found.slowest()) == len(bins) == 80
+
+
+def test_errors_after_the_fault_have_no_excuse() -> None:
+    late = course(errors_from=6.0)
+    assert not recovery.errors_end_within(late, 1.0).holds
+    assert recovery.errors_end_within(late, 6.0).holds
+    assert recovery.errors_at_most(late, 40).holds
+    assert not recovery.errors_at_most(late, 39).holds
+    assert "40 × error 2013" in recovery.no_errors(late).found
+
+
+def test_the_wait_counts_from_the_moment_at_which_it_was_meant_to_begin() -> None:
+    waited = Course((Sample(1000.0, 1003.5),), 1000.0, 1004.0, 1001.0, 1001.0)
+    assert waited.longest() == 3.5
+    assert recovery.nobody_waits_longer(waited, 3.6).holds
+    assert not recovery.nobody_waits_longer(waited, 3.4).holds
