@@ -145,7 +145,7 @@ def load_settings() -> Settings:
     return settings
 
 
-def environment_for(**values: str) -> dict[str, str]:
+def bare_environment(**values: str) -> dict[str, str]:
     """Return this process's environment for a child that is to have these variables of ours, and no others."""
     ours = ("DATABASE_URL", "POOL_", "POOLPROOF_")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | values
@@ -169,6 +169,12 @@ def secret_key(settings: Settings) -> str:
         finally:
             draft.unlink()
     return path.read_text(encoding="ascii").strip()
+
+
+def environment_for_child(**variables: str) -> dict[str, str]:
+    """Return the environment of a process that runs this code with some variables of its own; "" unsets one."""
+    paths = [str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **variables}
 
 
 def _is_ip(host: str) -> bool:

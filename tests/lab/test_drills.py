@@ -50,6 +50,8 @@ def ground(server_flavour: Flavour, tmp_path_factory: pytest.TempPathFactory) ->
     ground = Ground(servers.find_program(str(program)))
     yield ground
     ground.close()
+    assert not ground._folder.exists()
+    assert all(server.process is None for server in ground._servers)
 
 
 def held(ground: Ground, name: str, *, is_protected: bool) -> Result:

@@ -22,10 +22,11 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.lab import comparing, load, proof, report, reporting
-from webapp.lab.browser import BrokenAnswerError, Browser
+from webapp.lab.browser import BrokenAnswerError
 from webapp.lab.keeping import folder_of_reports, with_report_options
 from webapp.lab.load import TooManyUsersError
-from webapp.lab.push import WELL, Plan
+from webapp.lab.push import Plan
+from webapp.lab.quiz import NoQuizError, open_quiz
 from webapp.lab.report import Server
 from webapp.pooling.extension import pooling_of_this_app
 
@@ -33,7 +34,7 @@ UNTIL_ALL_PROCESSES_RUN = 4.0
 LOOKS_EVERY = 0.1
 
 
-PARTS: dict[str, str] = {"drill": "webapp.lab.drills.commands"}
+PARTS = {"drill": "webapp.lab.drills.commands", "incident": "webapp.lab.incidents"}
 """Commands that need the lab's extra, and the modules that have them as `command`: imported when asked for."""
 EXTRA = {"matplotlib", "numpy", "scipy"}
 
@@ -52,9 +53,10 @@ def _part(name: str, module: str) -> click.Command:
     try:
         return cast("click.Command", import_module(module).command)
     except ModuleNotFoundError as error:
-        if error.name not in EXTRA:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in EXTRA:
             raise
-        return _without_the_extra(name, error.name)
+        return _without_the_extra(name, missing)
 
 
 def _without_the_extra(name: str, missing: str) -> click.Command:
@@ -131,13 +133,18 @@ def push(
             "add --yes-i-own-this-server if it is yours."
         )
     try:
-        slug, quiz_id, items = asyncio.run(_look_at(host, port, quiz))
+        slug, quiz_id, items = asyncio.run(open_quiz(host, port, quiz))
         load.allow_open_files(users // processes)
         starts_at = time.monotonic() + UNTIL_ALL_PROCESSES_RUN
         plan = Plan(host, port, slug, quiz_id, items, starts_at, within, think, retry)
         with _watching_the_database() as watched, _progress(users, quiet=as_json) as progress:
             shares = load.push(plan, users, processes, progress)
         proved = proof.read_back(host, port, [visit for share in shares for visit in share.visits])
+    except load.StoppedError as stopped:
+        click.echo(report.as_text(report.sum_up(stopped.shares, None, None)))
+        raise click.ClickException("Stopped: this is what had been done until then.") from stopped
+    except NoQuizError as error:
+        raise click.ClickException(str(error)) from error
     except (OSError, BrokenAnswerError, TooManyUsersError) as error:
         raise click.ClickException(f"The push could not be made: {error}") from error
     found = report.sum_up(shares, proved, watched.seen())
@@ -158,21 +165,6 @@ def _is_this_machine(host: str) -> bool:
         return all(ipaddress.ip_address(found[4][0]).is_loopback for found in socket.getaddrinfo(host, None))
     except OSError:
         return False
-
-
-async def _look_at(host: str, port: int, slug: str | None) -> tuple[str, int, list[tuple[int, int]]]:
-    browser = Browser(host, port)
-    listed = (await browser.ask("GET", "/api/v1/quizzes?limit=100")).json()["quizzes"]
-    chosen = next((one for one in listed if slug in {None, one["slug"]}), None)
-    if chosen is None:
-        raise click.ClickException(f"There is no open quiz{f' {slug}' if slug else ''} at http://{host}:{port}.")
-    answer = await browser.ask("GET", f"/api/v1/quizzes/{chosen['id']}")
-    browser.close()
-    if answer.status not in WELL:
-        raise click.ClickException(f"The quiz {chosen['slug']} cannot be read: status {answer.status}.")
-    found = answer.json()
-    items = [(one["item"], len(one["choices"])) for one in found["questions"]]
-    return chosen["slug"], found["id"], items
 
 
 @contextmanager

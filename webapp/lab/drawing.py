@@ -29,7 +29,7 @@ TONES: Mapping[Tone, tuple[str, str]] = {
     "quiet": ("#52656e", "#9fb2ba"),
 }
 INK, QUIET, LINE = ("#12222a", "#e7eff2"), ("#52656e", "#9fb2ba"), ("#d3dee2", "#2c3f48")
-# Nobody has to tell lines apart by colour alone: each has its name at its end, and a dash of its own.
+# Nobody has to tell lines apart by colour alone: each has its name at its end, and each tone has a dash.
 DASHES: Sequence[Any] = ("-", (0, (5, 2)), (0, (1.2, 1.5)), (0, (7, 2, 1.2, 2)), (0, (3, 1.2)), (0, (9, 3)))
 WIDTH, HEIGHT, PANEL, ROW, LEFT = 7.6, 3.2, 1.25, 0.27, 0.55
 ABOVE, BELOW = 0.42, 0.55
@@ -54,21 +54,19 @@ class Look:
 
     def colour(self, name: str) -> str:
         """Return a name's colour; the same wherever the name occurs in one figure."""
-        given = self.tones.get(name)
-        if given is None:
-            free = [tone for tone in TONES if tone not in self.tones.values()] or list(TONES)
-            others = [one for one in self._known(name) if one not in self.tones]
-            given = free[others.index(name) % len(free)]
-        return TONES[given][self.page]
+        return TONES[self._tone(name)][self.page]
 
     def dash(self, name: str) -> Any:
-        """Return a name's dash."""
-        return DASHES[self._known(name).index(name) % len(DASHES)]
+        """Return the dash of a name's tone."""
+        return DASHES[list(TONES).index(self._tone(name))]
 
-    def _known(self, name: str) -> list[str]:
+    def _tone(self, name: str) -> Tone:
+        if name in self.tones:
+            return self.tones[name]
         if name not in self.names:
             self.names.append(name)
-        return self.names
+        free = [tone for tone in TONES if tone not in self.tones.values()] or list(TONES)
+        return free[self.names.index(name) % len(free)]
 
 
 def figure(title: str, caption: str, tones: Mapping[str, Tone] | None, draw: Callable[[Look], Drawing]) -> Figure:
@@ -171,7 +169,8 @@ def mark(axes: Axes, marks: Sequence[tuple[float, str]], look: Look) -> None:
 def name_ends(axes: Axes, series: Mapping[str, Points], look: Look) -> None:
     """Write each line's name where it ends, moved apart where they would overlap."""
     ends = [(axes.transData.transform(points[-1])[1], name) for name, points in series.items() if points]
-    at = float("-inf")
+    # Not on the line that all stand on, and not on each other.
+    at = axes.transAxes.transform((0, 0))[1] + (0.5 - NAME_GAP) * POINT_SIZE
     for end, name in sorted(ends):
         at = max(at + POINT_SIZE * NAME_GAP, end)
         axes.annotate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import resource
+import signal
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
@@ -50,25 +51,48 @@ def allow_open_files(users: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+class StoppedError(Exception):
+    """Ctrl-C has ended the push; `shares` are what had been done until then."""
+
+    def __init__(self, shares: list[Share]) -> None:
+        """Keep what was done."""
+        super().__init__("The push was stopped.")
+        self.shares = shares
+
+
 def push(plan: Plan, users: int, processes: int, progress: Callable[[int], None]) -> list[Share]:
-    """Let `users` people visit, divided over `processes`; `progress` is told how many are through."""
+    """Let `users` people visit, divided over `processes`; `progress` is told how many are through.
+
+    Raises:
+        StoppedError: on Ctrl-C, with what had been done.
+    """
     numbers = [range(first, users, processes) for first in range(processes)]
     context = multiprocessing.get_context("spawn")
-    through = context.Value("q", 0)
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_count_in, initargs=(through,)) as pool:
+    through, stopped = context.Value("q", 0), context.Value("b", 0)
+    with ProcessPoolExecutor(
+        processes, mp_context=context, initializer=_take_part, initargs=(through, stopped)
+    ) as pool:
         running = [pool.submit(_share, plan, own, users) for own in numbers]
-        while wait(running, timeout=LOOKS_EVERY).not_done:
-            progress(through.value)
-        progress(users)
+        try:
+            while wait(running, timeout=LOOKS_EVERY).not_done:
+                progress(through.value)
+            progress(users)
+        except KeyboardInterrupt:
+            stopped.value = 1
+            raise StoppedError([done.result() for done in running]) from None
     return [done.result() for done in running]
 
 
 _through: list[Any] = []
+_stopped: list[Any] = []
 
 
-def _count_in(through: Any) -> None:
-    """Remember, in a process of the load, where all count together who is through."""
+def _take_part(through: Any, stopped: Any) -> None:
+    """Remember, in a process of the load, where all count together who is through, and where the end is told."""
+    # Ctrl-C reaches all processes of a terminal; ours are told by their parent, and have something to hand over.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _through.append(through)
+    _stopped.append(stopped)
 
 
 def _share(plan: Plan, numbers: Sequence[int], total: int) -> Share:
@@ -79,10 +103,23 @@ def _share(plan: Plan, numbers: Sequence[int], total: int) -> Share:
 
 
 async def _visit_all(plan: Plan, numbers: Sequence[int], total: int) -> tuple[list[Visit], float]:
-    watch = asyncio.create_task(_worst_lag())
-    visits = await asyncio.gather(*(_visit(plan, number, total) for number in numbers))
-    watch.cancel()
-    return visits, _lag[0]
+    visits = [asyncio.create_task(_visit(plan, number, total)) for number in numbers]
+    watches = [asyncio.create_task(_worst_lag()), asyncio.create_task(_end_in_time(plan, visits))]
+    # One that is cut off before it has begun has no visit to return.
+    ended = await asyncio.gather(*visits, return_exceptions=True)
+    for watch in watches:
+        watch.cancel()
+    if failed := [one for one in ended if isinstance(one, Exception)]:
+        raise failed[0]
+    return [one for one in ended if isinstance(one, Visit)], _lag[0]
+
+
+async def _end_in_time(plan: Plan, visits: Sequence[asyncio.Task[Visit]]) -> None:
+    # Another process tells, and it has no events of this loop.
+    while time.monotonic() < plan.ends_at and not any(stopped.value for stopped in _stopped):  # noqa: ASYNC110
+        await asyncio.sleep(LOOKS_EVERY)
+    for one in visits:
+        one.cancel()
 
 
 async def _visit(plan: Plan, number: int, total: int) -> Visit:

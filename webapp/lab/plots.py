@@ -27,6 +27,9 @@ from webapp.lab.drawing import (
 )
 from webapp.lab.reporting import Figure, shown
 
+WITHIN = 0.6
+"""Of the time axis: a line that ends before has room for its name within the panel."""
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -98,8 +101,7 @@ def timeline(
     """Draw panels above each other that share the time axis; the marks go through all of them."""
 
     def draw(look: Look) -> Drawing:
-        names = {name for panel in panels for name in panel.series}
-        drawing, rows = sheet([PANEL * panel.height for panel in panels], right=room(names))
+        drawing, rows = sheet([PANEL * panel.height for panel in panels], right=room(_at_the_edge(panels)))
         for number, (axes, panel) in enumerate(zip(rows, panels, strict=True)):
             for name, points in panel.series.items():
                 add_line(axes, look, name, points, marker="")
@@ -116,6 +118,13 @@ def timeline(
         return drawing
 
     return figure(title, caption, tones, draw)
+
+
+def _at_the_edge(panels: Sequence[Panel]) -> list[str]:
+    """Return the names that need room beside the panels: lines that end early have theirs within."""
+    ends = [(points[-1][0], name) for panel in panels for name, points in panel.series.items() if points]
+    edge = max((end for end, _ in ends), default=0.0)
+    return [name for end, name in ends if end >= edge * WITHIN]
 
 
 def bars(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import signal
-import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -25,14 +24,6 @@ def start(
             command, cwd=folder, env=environment, stdout=output, stderr=output, process_group=0,
             preexec_fn=_end_with_parent,  # noqa: PLW1509
         )  # fmt: skip
-
-
-def free_port() -> int:
-    """Return a port of this machine that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _end_with_parent() -> None:

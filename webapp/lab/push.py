@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Sequence
@@ -18,6 +19,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 """Seconds; where the server names no time, the pause is doubled after every try, with full jitter."""
 TOLD_TO_WAIT = {429, 503}
 WELL = {200, 201}
+CUT_OFF = "cut off"
+"""How a try has ended that was still under way when the push was."""
+LONGEST_WORDS = 300
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Plan:
     within: float
     think: float
     retries: bool
+    ends_at: float = math.inf
+    """Whoever is not through by then is cut off."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,11 @@ class Sample:
     """The status, or the error's name."""
     is_final: bool
     """No other try followed."""
+    began: float = 0.0
+    came_back: float = 0.0
+    """When this try was sent and when it had ended, in seconds since the push began."""
+    words: str = ""
+    """What was said where it did not end well."""
 
 
 @dataclass
@@ -89,7 +100,8 @@ async def visit(plan: Plan, number: int, total: int) -> Visit:
         await asyncio.sleep(max(0.0, arrival - time.monotonic()))
         await _go_through(plan, one, browser, arrival)
         one.is_done = True
-    except StepFailedError:
+    except (StepFailedError, asyncio.CancelledError):
+        # Also one that is cut off has something to tell.
         pass
     finally:
         browser.close()
@@ -122,11 +134,16 @@ async def _go_through(plan: Plan, one: Visit, browser: Browser, arrival: float) 
 async def _step(plan: Plan, one: Visit, browser: Browser, request: _Request) -> Answer:
     """Try until it ends well; what may be repeated is, as the page's own script does."""
     for tried in range(TRIES if plan.retries else 1):
-        answer, ended = await _try(browser, request)
+        began = time.monotonic() - plan.starts_at
+        try:
+            answer, ended, words = await _try(browser, request)
+        except asyncio.CancelledError:
+            one.samples.append(_sample(plan, request, began, CUT_OFF, is_final=True))
+            raise
         well = answer is not None and answer.status in WELL
         hopeless = answer is not None and not well and answer.status not in TOLD_TO_WAIT
         is_final = well or hopeless or tried == TRIES - 1 or not plan.retries
-        one.samples.append(Sample(request.step, time.monotonic() - request.meant, ended, is_final))
+        one.samples.append(_sample(plan, request, began, ended, is_final=is_final, words=words))
         if well and answer is not None:
             return answer
         if is_final:
@@ -135,13 +152,19 @@ async def _step(plan: Plan, one: Visit, browser: Browser, request: _Request) -> 
     raise StepFailedError
 
 
-async def _try(browser: Browser, request: _Request) -> tuple[Answer | None, str]:
+def _sample(plan: Plan, request: _Request, began: float, ended: str, *, is_final: bool, words: str = "") -> Sample:
+    now = time.monotonic()
+    return Sample(request.step, now - request.meant, ended, is_final, began, now - plan.starts_at, words)
+
+
+async def _try(browser: Browser, request: _Request) -> tuple[Answer | None, str, str]:
     try:
         answer = await browser.ask(request.method, request.path, request.body)
     except (OSError, BrokenAnswerError) as error:
         browser.close()
-        return None, type(error).__name__
-    return answer, str(answer.status)
+        return None, type(error).__name__, str(error)
+    words = "" if answer.status in WELL else answer.body.decode(errors="replace")[:LONGEST_WORDS]
+    return answer, str(answer.status), words
 
 
 def _pause(answer: Answer | None, tried: int) -> float:

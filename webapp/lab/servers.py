@@ -18,7 +18,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from webapp.lab.processes import free_port, start
+from webapp.lab.processes import start
+from webapp.lab.serving import free_port
 
 START_WITHIN = STOP_WITHIN = 60.0
 """Seconds."""

@@ -12,19 +12,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from webapp.lab.processes import free_port, start
+from webapp.lab.processes import start
 from webapp.lab.servers import tail
+from webapp.lab.serving import NotServingError, free_port
 from webapp.lab.steady import UnitError
-from webapp.settings import HOME, environment_for
+from webapp.settings import HOME, bare_environment
 
 START_WITHIN = STOP_WITHIN = 60.0
 ANSWERS_WITHIN = 30.0
 """Seconds."""
 WELL = {200, 201}
-
-
-class ServiceStartError(Exception):
-    """The service did not start; the text ends with its log."""
 
 
 class Service:
@@ -34,7 +31,7 @@ class Service:
         """Serve the database at `address` on a free port; `settings` are POOL_* and POOLPROOF_* variables."""
         self.port = free_port()
         self._folder = folder
-        self._environment = environment_for(
+        self._environment = bare_environment(
             DATABASE_URL=address,
             POOLPROOF_BIND=f"127.0.0.1:{self.port}",
             POOLPROOF_CONSOLE_BIND="off",
@@ -49,7 +46,7 @@ class Service:
         """Start, and return when it answers.
 
         Raises:
-            ServiceStartError: when it does not.
+            NotServingError: when it does not.
         """
         log = self._folder / "log"
         self._process = start([sys.executable, "-m", "webapp", "serve"], log, self._environment, HOME)
@@ -60,7 +57,7 @@ class Service:
                 return
             time.sleep(0.05)
         self.stop()
-        raise ServiceStartError(f"The service did not start. Its log ends:\n{tail(log)}")
+        raise NotServingError(f"The service did not start. Its log ends:\n{tail(log)}")
 
     def stop(self) -> None:
         """Shut down in order and wait for it."""

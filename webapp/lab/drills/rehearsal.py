@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.lab.drill import CannotBeHeldError, Drill, Ground, Stage
 from webapp.lab.recovery import Check, Course
-from webapp.lab.service import ServiceStartError
+from webapp.lab.serving import NotServingError
 from webapp.lab.steady import UnitError
 
 Verdict = Literal["passed", "failed", "left out", "cut short"]
@@ -54,7 +54,7 @@ def _hold(ground: Ground, drill: Drill, *, is_protected: bool) -> Result:
         return Result(drill, "left out", why=str(error))
     except KeyboardInterrupt:
         return Result(drill, "cut short", course=stage.course())
-    except (SQLAlchemyError, ServiceStartError, UnitError, OSError) as error:
+    except (SQLAlchemyError, NotServingError, UnitError, OSError) as error:
         why = f"it could not be held to its end: {str(error).splitlines()[0]}"
         return Result(drill, "failed", course=stage.course(), why=why)
     holds = bool(checks) and all(check.holds for check in checks)

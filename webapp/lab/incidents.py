@@ -1,0 +1,95 @@
+"""`poolproof lab incident`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from flask import current_app
+
+from webapp.lab import incident, incident_report, reporting
+from webapp.lab.incident import Side, Wish
+from webapp.lab.keeping import Progress, hand_over, with_report_options
+from webapp.lab.load import TooManyUsersError
+from webapp.lab.schemas import NotALabError
+from webapp.lab.serving import NotServingError
+
+THREADS = 1000
+
+
+@click.command("incident")
+@click.option("--users", default=2000, show_default=True, type=click.IntRange(1, 20_000), help="How many people come.")
+@click.option("--within", default=1.0, show_default=True, type=click.FloatRange(0, 600), help="Seconds of arrivals.")
+@click.option(
+    "--think", default=0.0, show_default=True, type=click.FloatRange(0, 60), help="Seconds before each answer."
+)
+@click.option(
+    "--threads",
+    default=THREADS,
+    show_default=True,
+    type=click.IntRange(1, 4000),
+    help="Request threads of each of the two workers of the service with the defaults.",
+)
+@click.option(
+    "--pool-timeout",
+    type=click.IntRange(0, 600),
+    help="Whole seconds that its pool lets a request wait. Default: SQLAlchemy's own 30.",
+)
+@click.option(
+    "--limit",
+    default=200.0,
+    show_default=True,
+    type=click.FloatRange(1, 3600),
+    help="Seconds after which nobody is waited for any longer, on either side.",
+)
+@with_report_options
+def command(
+    *,
+    users: int,
+    within: float,
+    think: float,
+    threads: int,
+    pool_timeout: int | None,
+    limit: float,
+    folder: Path | None,
+    as_json: bool,
+) -> None:
+    """Push at Flask-SQLAlchemy with its defaults, then at Poolproof, on the MySQL of DATABASE_URL.
+
+    Both are started on free ports, in schemas of their own (poolproof_lab_…) that are dropped afterwards. The exit
+    status is 1 when Poolproof had an error.
+    """
+    wish = Wish(users, within, think, threads, pool_timeout, limit)
+    sides = _rehearse(wish)
+    if not sides:
+        raise click.ClickException("Stopped before anything was measured.")
+    report = incident_report.report_of(sides, wish, _repeats(wish))
+    page = hand_over(report, folder, as_json=as_json)
+    requests = reporting.as_csv(incident_report.requests(sides))
+    page.with_name(f"{page.stem}-requests.csv").write_text(requests, encoding="utf-8")
+    if not report.is_complete or not incident_report.is_well(sides[-1]):
+        sys.exit(1)
+
+
+def _rehearse(wish: Wish) -> list[Side]:
+    """Return what could be measured: on Ctrl-C not all."""
+    progress = Progress(sum(wish.users * each for each in incident.SECONDS_EACH.values()) + 2 * incident.START_AND_STOP)
+    sides: list[Side] = []
+    try:
+        sides.extend(incident.rehearse(current_app.config["SETTINGS"].database_url, wish, progress))
+    except KeyboardInterrupt:
+        click.echo("Stopped.", err=True)
+    except (NotALabError, NotServingError, TooManyUsersError, OSError) as error:
+        raise click.ClickException(f"The incident could not be rehearsed: {error}") from error
+    finally:
+        progress.end()
+    return sides
+
+
+def _repeats(wish: Wish) -> str:
+    timeout = "" if wish.pool_timeout is None else f" --pool-timeout {wish.pool_timeout}"
+    return (
+        f"poolproof lab incident --users {wish.users} --within {wish.within:g} --think {wish.think:g} "
+        f"--threads {wish.threads} --limit {wish.limit:g}{timeout}"
+    )
