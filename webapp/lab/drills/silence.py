@@ -47,7 +47,7 @@ def _mute(stage: Stage) -> Sequence[Check]:
             with stage.load(pool.mixed, THREADS, EVERY, together=True) as load:
                 time.sleep(BEFORE)
                 load.pause()
-                stage.fault("connections forgotten")
+                stage.fault("forgotten")
                 proxy.forget()
                 time.sleep(QUIET)
                 stage.over("the first come")
