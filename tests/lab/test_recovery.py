@@ -35,6 +35,12 @@ def test_what_never_comes_back_has_no_recovery() -> None:
     assert not recovery.silence_at_most(found, 1.0).holds
 
 
+def test_what_was_under_way_when_the_fault_came_is_no_sign_of_recovery() -> None:
+    under_way, next_one = Sample(1001.9, 1002.6), Sample(1002.1, 1004.0)
+    found = Course((under_way, next_one), began=1000.0, ended=1005.0, fault=1002.0, over=1002.5)
+    assert found.first_success() == pytest.approx(1.5)
+
+
 def test_half_of_the_rate_is_not_all_of_it() -> None:
     whole = course(back=2.0)
     half = Course(

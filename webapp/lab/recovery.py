@@ -68,7 +68,9 @@ class Course:
 
     def first_success(self) -> float | None:
         """Return after how many seconds from the fault's end something succeeded; None: nothing did."""
-        after = [one.ended for one in self.samples if not one.error and one.ended >= self.over]
+        # What was under way when the fault came is no sign of recovery.
+        begun = [one for one in self.samples if one.meant >= self.fault and one.ended >= self.over]
+        after = [one.ended for one in begun if not one.error]
         return min(after) - self.over if after else None
 
     def full_rate(self) -> float | None:

@@ -61,10 +61,10 @@ class Load:
         self._going.set()
 
     def until_served(self, within: float) -> None:
-        """Wait until something that ends from now on succeeds, for so many seconds at most."""
+        """Wait until something that begins from now on succeeds, for so many seconds at most."""
         now = time.monotonic()
         while time.monotonic() < now + within:
-            if any(one.ended >= now and not one.error for one in self.samples[-10:]):
+            if any(one.meant >= now and not one.error for one in self.samples[-10:]):
                 return
             time.sleep(0.02)
 
