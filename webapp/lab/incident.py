@@ -117,6 +117,7 @@ def _ours(database_url: str, folder: Path, port: int) -> Recipe:
         "POOLPROOF_INSTANCE": str(folder / "instance"),
         "POOLPROOF_BIND": f"{HOST}:{port}",
         "POOLPROOF_CONSOLE_BIND": "off",
+        "POOLPROOF_COLLECTORS": "0",
         "POOLPROOF_OTLP_ENDPOINT": "",
     }
     return Recipe(OURS, [sys.executable, "-m", "webapp", "serve"], environment_for_child(**variables))

@@ -111,6 +111,7 @@ class Product:
             "POOLPROOF_WORKERS": str(setting.workers),
             "POOLPROOF_THREADS": str(setting.threads),
             "POOLPROOF_WRITES_PER_SECOND": "0",
+            "POOLPROOF_COLLECTORS": "0",
             "POOLPROOF_OTLP_ENDPOINT": "",
             "POOL_SIZE": str(setting.pool),
             "POOL_KEEP": "1",
