@@ -127,11 +127,9 @@ def import_items(asked: dict[str, Any]) -> tuple[Import, int, dict[str, str]]:
     """
     work = pooling_of_this_app().background
     about = About(asking_user().name, asked["name"], asked["format"], asked.get("category"))
-    import_id = carrying.receive(work, about, request.stream, current_app.config[uploads.LARGEST])
-    location = {"Location": url_for("imports.read_import", import_id=import_id)}
-    if asked["dry_run"]:
-        return carrying.check(work, import_id), 200, location
-    return carrying.carry_out(work, import_id), 201, location
+    deed = carrying.check if asked["dry_run"] else carrying.carry_out
+    found = carrying.take(work, about, request.stream, current_app.config[uploads.LARGEST], deed)
+    return found, 200 if asked["dry_run"] else 201, {"Location": url_for("imports.read_import", import_id=found.id)}
 
 
 @blueprint.route("/export", methods=["GET"])

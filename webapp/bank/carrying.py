@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import Connection
@@ -50,6 +50,23 @@ def receive(work: Work, about: About, upload: pieces.Upload, largest: int) -> in
             work.transact(lambda connection: register.forget(connection, import_id))
             raise
     return import_id
+
+
+def take(work: Work, about: About, upload: pieces.Upload, largest: int, deed: Callable[[Work, int], Import]) -> Import:
+    """Keep a file that comes and do `deed` with it, `check` or `carry_out`; who is sent away leaves nothing behind.
+
+    Raises:
+        TooLargeError: when it has more than `largest` bytes.
+        BusyError: when this process imports another file.
+        InvalidInputError: when it is not of its format.
+    """
+    import_id = receive(work, about, upload, largest)
+    try:
+        return deed(work, import_id)
+    except BusyError:
+        with deadlines.lifted():
+            work.transact(lambda connection: register.forget(connection, import_id, State.RECEIVING))
+        raise
 
 
 def check(work: Work, import_id: int) -> Import:

@@ -176,11 +176,10 @@ def undo(import_id: int) -> WerkzeugResponse:
 def _look_at(about: About, upload: Any) -> WerkzeugResponse:
     work = pooling_of_this_app().background
     try:
-        import_id = carrying.receive(work, about, upload, current_app.config[uploads.LARGEST])
-        carrying.check(work, import_id)
+        seen = carrying.take(work, about, upload, current_app.config[uploads.LARGEST], carrying.check)
     except DomainError as error:
         return _refused(error, None)
-    return redirect(url_for("bank_pages.imported", import_id=import_id))
+    return redirect(url_for("bank_pages.imported", import_id=seen.id))
 
 
 def _refused(error: DomainError, import_id: int | None) -> WerkzeugResponse:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, case, delete, func, insert, select, upda
 
 from webapp.bank.formats.records import Rejected
 from webapp.bank.imports import Format, Report, Resembling
-from webapp.bank.models import Item, ItemImport
+from webapp.bank.models import Item, ItemImport, ItemImportPiece
 from webapp.errors import ImportStateError, NotFoundError
 from webapp.pooling.clock import seconds_ago, utc_now
 
@@ -92,8 +92,7 @@ _LINE = [column for column in ItemImport.__table__.c if column.name != "details"
 
 def begin(connection: Connection, about: About, state: State) -> int:
     """Enter an import and return its number; files that waited for a day are forgotten."""
-    waited = ItemImport.state.in_([State.RECEIVING, State.CHECKED]), ItemImport.at < seconds_ago(KEPT_FOR)
-    connection.execute(delete(ItemImport).where(*waited))
+    _forget_old_files(connection)
     values = {name: getattr(about, name) for name in ("account", "file_format", "category")}
     entered = connection.execute(
         insert(ItemImport).values(
@@ -160,9 +159,21 @@ def note(connection: Connection, import_id: int, state: State, report: Report) -
     connection.execute(statement.values(state=state, details=details, **counts))
 
 
-def forget(connection: Connection, import_id: int) -> None:
-    """Strike out an import that has stored nothing, and its file."""
-    connection.execute(delete(ItemImport).where(ItemImport.id == import_id))
+def forget(connection: Connection, import_id: int, *states: State) -> None:
+    """Strike out an import that has stored nothing, and its file; where `states` are named, only in one of them."""
+    statement = delete(ItemImport).where(ItemImport.id == import_id)
+    connection.execute(statement.where(ItemImport.state.in_(states)) if states else statement)
+
+
+def _forget_old_files(connection: Connection) -> None:
+    """Forget files that have waited for a day; an import that was broken off and that nobody took up is what it is."""
+    is_old = ItemImport.at < seconds_ago(KEPT_FOR)
+    waited = ItemImport.state.in_([State.RECEIVING, State.CHECKED])
+    connection.execute(delete(ItemImport).where(waited, is_old))
+    broken_off = ItemImport.id.in_(select(ItemImportPiece.import_id))
+    connection.execute(update(ItemImport).where(broken_off, is_old).values(state=State.DONE))
+    old = ItemImportPiece.import_id.in_(select(ItemImport.id).where(is_old))
+    connection.execute(delete(ItemImportPiece).where(old))
 
 
 def _made(connection: Connection, import_id: int, report: Report) -> dict[str, int]:
