@@ -51,8 +51,16 @@ def run(run_id: int) -> str:
     with read() as connection:
         found = runs.find(connection, run_id)
         parts, events = runs.parts(connection, run_id), runs.events(connection, run_id)
+    titles = {source.name: source.title for source in sources_of(current_app).all()}
     template = "studio/collection_live.html" if request.args.get("part") == "live" else "studio/collection.html"
-    return render_template(template, run=found, parts=parts, events=events, can_resume=_can_resume(found))
+    return render_template(
+        template,
+        run=found,
+        parts=parts,
+        events=events,
+        can_resume=_can_resume(found),
+        title=titles.get(found.source, found.source),
+    )
 
 
 @blueprint.post(f"/<{ID}:run_id>/cancel")
