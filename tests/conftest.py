@@ -68,6 +68,8 @@ class Servers:
     def url(self, flavour: str, schema: str, folder: Path) -> str:
         """Return the address of a fresh, empty schema."""
         if flavour == "sqlite":
+            for old in folder.glob(f"{schema}.sqlite*"):
+                old.unlink()
             return f"sqlite:///{folder / schema}.sqlite"
         if given := os.environ.get("TEST_DATABASE_URL"):
             return _empty_schema(given, schema)
