@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
-import warnings
-from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-from sqlalchemy import delete
 
 from tests import opentdb
-from tests.collector.collecting import bank, carried_out, keys, let_its_worker_be_dead, ordered, source_of, taken
+from tests.collector.collecting import bank, carried_out, let_its_worker_be_dead, ordered, source_of, taken
+from tests.collector.killing import BANK, collect_in_a_child, in_a_child, kill_at_every_call
 from tests.opentdb import StandIn, Switches, questions
-from webapp.bank.models import Item
 from webapp.collector import fetching
-from webapp.collector.engine import Engine
 from webapp.collector.runs import Status
 from webapp.pooling.work import Work
 
-BANK = questions(56, 1)
 # Of every switch both ways; all combinations: bench/collector_kills.py.
 COMBINATIONS = [
     Switches(short_tail=4, limited_status=429),
@@ -31,72 +25,9 @@ COMBINATIONS = [
 ]
 
 
-def in_a_child(deed: Callable[[], None]) -> int:
-    """Run a deed in a process of its own; return its number."""
-    with warnings.catch_warnings():
-        # Later Pythons warn of threads, and all that we use is made for a fork.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        try:
-            deed()
-        finally:
-            os._exit(0)
-    return child
-
-
-def collect_in_a_child(work: Work, server: StandIn, spacing: float = 0.0, concurrency: int = 2) -> int:
-    source = source_of(server, spacing=spacing, concurrency=concurrency)
-
-    def collect() -> None:
-        run = taken(work)
-        if run is not None:
-            with fetching.client(None) as http:
-                Engine(work, http, source, run).execute()
-
-    return in_a_child(collect)
-
-
-class Killer:
-    """A plan without faults that kills a process at one call, before it gets the answer."""
-
-    def __init__(self, at: int) -> None:
-        self.at = at
-        self.child = 0
-        self.knows_whom = threading.Event()
-        self.has_killed = threading.Event()
-
-    def aim_at(self, child: int) -> None:
-        """Let the calls come, and return when the process has ended."""
-        self.child = child
-        self.knows_whom.set()
-        os.waitpid(child, 0)
-
-    def __call__(self, number: int, path: str) -> None:
-        self.knows_whom.wait()
-        if number == self.at:
-            self.has_killed.set()
-            os.kill(self.child, signal.SIGKILL)
-
-
 @pytest.mark.parametrize("switches", COMBINATIONS)
 def test_killed_at_any_call_a_run_goes_on_and_has_everything_once(work: Work, switches: Switches) -> None:
-    expected, at, killed = sorted(opentdb.keys(BANK)), 0, True
-    while killed:
-        killer = Killer(at)
-        with StandIn(BANK, switches, killer) as server:
-            run = ordered(work, source_of(server))
-            killer.aim_at(collect_in_a_child(work, server))
-            killed = killer.has_killed.is_set()
-            if killed:
-                let_its_worker_be_dead(work, run)
-                run = carried_out(work, source_of(server), run)
-                assert run.status == Status.FINISHED, f"killed at call {at}: {run.error}"
-        assert keys(work) == expected, f"killed at call {at}"
-        with work.transaction() as connection:
-            connection.execute(delete(Item))
-        at += 1
-    assert at > 5, "there were calls to be killed at"
+    assert kill_at_every_call(work, switches) >= 5, "there were calls to be killed at"
 
 
 def test_four_processes_keep_the_limits_together(work: Work) -> None:

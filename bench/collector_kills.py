@@ -1,0 +1,65 @@
+"""A collection killed at each of its calls in turn, in every combination of what nobody knows of Open Trivia DB.
+
+    PYTHONPATH=. .venv/test/bin/python bench/collector_kills.py [--database mysql]
+
+Prints a line for each combination; exits 1 when a record was lost or came twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import tempfile
+from itertools import product
+from pathlib import Path
+
+from flask_migrate import upgrade
+
+from tests.collector.killing import kill_at_every_call
+from tests.conftest import settings_for
+from tests.opentdb import Switches
+from tests.servers import new_server
+from webapp import create_app
+
+
+def main() -> None:
+    """Kill, compare, print."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--database", choices=["mysql", "mariadb", "sqlite"], default="sqlite")
+    given = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder, server = Path(name), None
+        url = f"sqlite:///{folder / 'kills.sqlite'}"
+        if given.database != "sqlite":
+            server = new_server(given.database, folder / "server")
+            server.create_database("kills")
+            url = server.url("kills")
+        app = create_app(settings_for(url, folder))
+        logging.disable(logging.WARNING)
+        with app.app_context():
+            upgrade()
+        work, kills = app.extensions["pooling"].work, 0
+        combinations = [
+            Switches(
+                short_tail=tail, limited_status=status, limits_all=limits, refused_count=refused, count_off=off,
+                lists_all_categories=lists,
+            )
+            for tail, status, limits, refused, off, lists in product(
+                (1, 4), (429, 200), (True, False), (True, False), (0, 3, -3), (True, False)
+            )
+        ]  # fmt: skip
+        try:
+            for number, switches in enumerate(combinations, start=1):
+                kills += kill_at_every_call(work, switches)
+                print(f"{number} of {len(combinations)}: {kills} kills so far, nothing lost, nothing twice", flush=True)
+        except AssertionError as error:
+            print(f"MISSED: {error}")
+            sys.exit(1)
+        finally:
+            if server is not None:
+                server.stop()
+
+
+if __name__ == "__main__":
+    main()
