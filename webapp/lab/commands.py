@@ -34,7 +34,11 @@ UNTIL_ALL_PROCESSES_RUN = 4.0
 LOOKS_EVERY = 0.1
 
 
-PARTS = {"incident": "webapp.lab.incidents", "size": "webapp.lab.size"}
+PARTS = {
+    "incident": "webapp.lab.incidents",
+    "size": "webapp.lab.size",
+    "strategies": "webapp.lab.strategies",
+}
 """Commands that need the lab's extra, and the modules that have them as `command`: imported when asked for."""
 EXTRA = {"matplotlib", "numpy", "scipy"}
 

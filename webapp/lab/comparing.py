@@ -72,14 +72,11 @@ def as_html(sides: Sides) -> str:
     """Return the page of a comparison."""
     both = [sides.left, sides.right]
     names = [f"{side}: {one.at}" for side, one in zip(("left", "right"), both, strict=True)]
+    title = f"Two runs of poolproof lab {sides.left.kind}" if sides.left.kind == sides.right.kind else "Two reports"
     return reporting.page(
         "comparison.html", both=list(zip(names, both, strict=True)), figures=figures(sides), tables=tables(sides),
-        environment=environment(sides), title=f"{sides.left.kind}, twice" if _alike(sides) else "Two reports",
+        environment=environment(sides), title=title,
     )  # fmt: skip
-
-
-def _alike(sides: Sides) -> bool:
-    return sides.left.kind == sides.right.kind
 
 
 def write(sides: Sides, folder: Path) -> Path:

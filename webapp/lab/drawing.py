@@ -28,6 +28,7 @@ TONES: Mapping[Tone, tuple[str, str]] = {
     "right": ("#0f6b39", "#74d8a1"),
     "quiet": ("#52656e", "#9fb2ba"),
 }
+PAPER = ("#ffffff", "#152329")
 INK, QUIET, LINE = ("#12222a", "#e7eff2"), ("#52656e", "#9fb2ba"), ("#d3dee2", "#2c3f48")
 # Nobody has to tell lines apart by colour alone: each has its name at its end, and each tone has a dash.
 DASHES: Sequence[Any] = ("-", (0, (5, 2)), (0, (1.2, 1.5)), (0, (7, 2, 1.2, 2)), (0, (3, 1.2)), (0, (9, 3)))
@@ -40,6 +41,7 @@ LETTER = 0.56
 NAME_GAP = 1.35
 """Of the height of a letter: between two names at the ends of lines."""
 FACES = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
+HALO = "stroke-width: 3px; stroke-linejoin: round;"
 LIGHT, DARK = 0, 1
 
 
@@ -102,6 +104,10 @@ def _as_svg(draw: Callable[[Look], Drawing], look: Look, title: str) -> str:
     text = out.getvalue()
     # The reader's own typeface: it is narrower than the one that has been measured with, so nothing overlaps.
     text = re.sub(r"'DejaVu Sans'[^\";]*", FACES, text)
+    # A name stays readable where a line runs through it.
+    text = text.replace(
+        "font-weight: 700;", f"font-weight: 700; paint-order: stroke; stroke: {PAPER[look.page]}; {HALO}"
+    )
     return text[text.index("<svg") :]
 
 

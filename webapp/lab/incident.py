@@ -141,7 +141,7 @@ def _load(plan: Plan, wish: Wish, title: str, progress: Progress) -> tuple[list[
         passed = max(0.0, time.monotonic() - plan.starts_at)
         guessed = max(wish.users * SECONDS_EACH[title] - passed, 0.0)
         left = min(wish.limit - passed, passed / through * (wish.users - through) if through else guessed)
-        progress.say(f"{title}: {through} of {wish.users} people are through", left=left + rest)
+        progress.say(f"{title}: {through} of {wish.users} people are through or gave up", left=left + rest)
 
     load.allow_open_files(wish.users)
     try:

@@ -1,0 +1,133 @@
+"""Each way to come by a connection on a real server: what it does when it fills, is full, or loses connections."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.lab.test_schemas import all_schemas
+from tests.server_programs import Flavour
+from tests.serving import environment_for, poolproof
+from webapp.lab import habits, labour
+from webapp.lab.borrowing import DEFAULTS, OURS, WAYS, Way
+from webapp.lab.habits import Habits
+from webapp.lab.labour import Done, Task, first_words
+from webapp.lab.observing import Observer
+
+SMALL = Task(threads=8, requests=3, seconds=0.001)
+UNITS = 8 * 3 * 3
+pytestmark = pytest.mark.filterwarnings("ignore")
+"""What is broken on purpose complains when it is collected."""
+
+
+@pytest.fixture(scope="module")
+def url(server_flavour: Flavour, new_schema: Callable[[str, str], str]) -> str:
+    return new_schema(server_flavour, "poolproof_strategies")
+
+
+@pytest.fixture(scope="module")
+def observer(url: str) -> Iterator[Observer]:
+    with closing(Observer(url)) as observer:
+        yield observer
+
+
+@pytest.fixture(autouse=True)
+def in_silence(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("CRITICAL")
+
+
+def way(name: str) -> Way:
+    return next(one for one in WAYS if one.name == name)
+
+
+@pytest.fixture(scope="module")
+def theirs(url: str, observer: Observer) -> Habits:
+    return habits.habits_of(way(DEFAULTS), url, observer)
+
+
+@pytest.fixture(scope="module")
+def ours(url: str, observer: Observer) -> Habits:
+    return habits.habits_of(way(OURS), url, observer)
+
+
+def work(name: str, url: str, observer: Observer, task: Task = SMALL) -> Done:
+    return labour.work(way(name), url, task, observer)
+
+
+def test_both_pools_fill_from_none_and_grow_as_they_are_asked(theirs: Habits, ours: Habits) -> None:
+    for one in (theirs, ours):
+        assert (one.when_made, one.after_one, one.after_few, one.lent, one.open_then) == (0, 1, 5, 15, 15)
+
+
+def test_overflow_is_closed_when_it_comes_back_and_a_full_size_is_kept(theirs: Habits, ours: Habits) -> None:
+    assert (theirs.after_many, ours.after_many) == (5, 15)
+
+
+def test_at_a_full_pool_somebody_waits_for_what_comes_back_and_one_too_many_is_turned_away(
+    theirs: Habits, ours: Habits
+) -> None:
+    assert theirs.turned_away.startswith("TimeoutError: QueuePool limit of size 5 overflow 10 reached")
+    assert ours.turned_away.startswith("PoolTimeoutError: QueuePool limit of 15 connections reached")
+    for one in (theirs, ours):
+        assert one.waited >= habits.HOLDS_FOR
+        assert one.turned_away_after >= habits.PATIENCE
+
+
+def test_an_old_connection_is_renewed(theirs: Habits, ours: Habits) -> None:
+    assert theirs.is_renewed
+    assert ours.is_renewed
+
+
+def test_one_killed_connection_costs_the_defaults_all_others_and_ours_nothing(theirs: Habits, ours: Habits) -> None:
+    assert (theirs.failed_after_kill, theirs.closed_after_kill) == (1, 4)
+    assert (ours.failed_after_kill, ours.closed_after_kill) == (0, 0)
+
+
+def test_a_restart_is_not_seen_by_those_who_borrow_from_ours(theirs: Habits, ours: Habits) -> None:
+    assert theirs.failed_after_restart == 5
+    assert ours.failed_after_restart == 0
+
+
+def test_without_a_pool_each_unit_opens_a_connection_and_each_request_one(url: str, observer: Observer) -> None:
+    each_unit, each_request = (work(name, url, observer) for name in ("NullPool", "a connection per request"))
+    assert (each_unit.units, each_unit.connects) == (UNITS, UNITS)
+    assert (each_request.units, each_request.connects) == (UNITS, UNITS / 3)
+
+
+@pytest.mark.parametrize("name", [DEFAULTS, OURS, "SingletonThreadPool, all"])
+def test_a_pool_does_the_work_on_few_connections(name: str, url: str, observer: Observer) -> None:
+    done = work(name, url, observer)
+    assert (done.units, done.failed, done.was_stopped) == (UNITS, 0, False)
+    assert done.connects <= 15
+    assert len(done.finished_after) == 8
+
+
+@pytest.mark.parametrize("name", ["StaticPool", "SingletonThreadPool, 5"])
+def test_what_threads_cannot_share_fails_and_says_how(name: str, url: str, observer: Observer) -> None:
+    done = work(name, url, observer, Task(threads=16, requests=10, seconds=0.001))
+    assert done.failed > 0
+    assert done.worst in done.errors
+
+
+def test_an_error_is_told_in_the_drivers_own_words_without_a_link() -> None:
+    assert first_words(ValueError("read of closed file\nmore")) == "ValueError: read of closed file"
+    assert first_words(TimeoutError("limit (Background on this error at: https://…)")) == "TimeoutError: limit"
+    assert first_words(ValueError()) == "ValueError"
+
+
+def test_the_command_compares_ways_and_leaves_nothing_behind(url: str, tmp_path: Path) -> None:
+    options = ("--threads", "4", "--requests", "2", "--rounds", "1", "--way", DEFAULTS, "--way", "NullPool", "--json")
+    done = poolproof(environment_for(url, tmp_path), "lab", "strategies", *options)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [one["way"] for one in found["data"]["work"]] == [DEFAULTS, "NullPool"]
+    assert [row[0] for row in found["tables"][0]["rows"]] == [DEFAULTS, "NullPool"]
+    assert set(found["data"]["habits"]) == {DEFAULTS, "NullPool"}
+    assert found["command"].endswith(f"--way '{DEFAULTS}' --way 'NullPool'")
+    assert found["is_complete"]
+    assert [name for name in all_schemas(url) if name.startswith("poolproof_lab_strategies")] == []
+    assert "is watched · about" in done.stderr
