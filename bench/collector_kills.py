@@ -43,10 +43,10 @@ def main() -> None:
         combinations = [
             Switches(
                 short_tail=tail, limited_status=status, limits_all=limits, refused_count=refused, count_off=off,
-                lists_all_categories=lists,
+                empty_categories=lists,
             )
             for tail, status, limits, refused, off, lists in product(
-                (1, 4), (429, 200), (True, False), (True, False), (0, 3, -3), (True, False)
+                (1, 4), (429, 200), (True, False), (True, False), (0, 3, -3), (0, 2)
             )
         ]  # fmt: skip
         try:

@@ -21,7 +21,7 @@ from webapp.pooling.work import Work
 COMBINATIONS = [
     Switches(short_tail=4, limited_status=429),
     Switches(short_tail=1, limited_status=200, count_off=3),
-    Switches(short_tail=1, limited_status=429, count_off=-3, lists_all_categories=True),
+    Switches(short_tail=1, limited_status=429, count_off=-3, empty_categories=2),
 ]
 
 
