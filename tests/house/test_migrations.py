@@ -77,7 +77,8 @@ def test_migrating_twice_changes_nothing(empty: Flask) -> None:
 def test_items_that_were_there_before_are_found_by_their_stem_after(empty: Flask) -> None:
     work = empty.extensions["pooling"].work
     with empty.app_context():
-        upgrade(revision="0008")
+        upgrade()
+        downgrade(revision="0008")
         stems = [f"Item number {number}?" for number in range(1100)]
         row = {"kind": "single", "choices": "[]", "right": "[]", "explanation": "", "version": 1}
         old = Table("item", MetaData(), autoload_with=work.engine)
@@ -87,6 +88,7 @@ def test_items_that_were_there_before_are_found_by_their_stem_after(empty: Flask
             | {"stem": stem, "words": stem, "dedupe_key": stem.ljust(32).encode(), "created_at": now, "changed_at": now}
             for stem in stems
         ]
+        work.transact(lambda connection: connection.execute(old.delete()))
         work.transact(lambda connection: connection.execute(insert(old), rows))
         upgrade()
     with work.read() as connection:
