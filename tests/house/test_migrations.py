@@ -60,7 +60,7 @@ def test_down_takes_everything_away_and_up_again_works(empty: Flask) -> None:
 
 def test_every_step_goes_down_and_up_by_itself(empty: Flask) -> None:
     with empty.app_context():
-        for revision in ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009"):
+        for revision in ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010"):
             upgrade(revision=revision)
             downgrade(revision="-1")
             upgrade(revision=revision)

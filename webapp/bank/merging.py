@@ -116,7 +116,8 @@ def _meet(one: _Known | None, same: _Known | None, row: dict[str, Any], began_at
     return Outcome.CHANGED
 
 
-_NOT_TOLD = {"collected_at", "original", "words", "stem_key", "import_id"}
+# A source that has moved has changed nothing.
+_NOT_TOLD = {"collected_at", "original", "words", "stem_key", "import_id", "address"}
 
 
 def _values(source: str, given: Given) -> dict[str, Any]:

@@ -64,6 +64,8 @@ NAMES = {
     "poolproof_group_commit_seconds": ("poolproof.group_commit.duration", "s"),
     "poolproof_group_commit_refused_total": ("poolproof.group_commit.refused", "{entry}"),
     "poolproof_group_commit_waiting": ("poolproof.group_commit.waiting", "{entry}"),
+    "poolproof_collected_records_total": ("poolproof.collector.records", "{record}"),
+    "poolproof_collector_calls_total": ("poolproof.collector.calls", "{call}"),
 }
 """OpenTelemetry's names with their units, by Prometheus's."""
 
