@@ -19,10 +19,13 @@ from tests.conftest import settings_for
 from tests.pooling.member import several
 from tests.pooling.test_exposition import counted, now
 from webapp import create_app
+from webapp.collector.fetching import CALLS
+from webapp.collector.progress import RECORDS
 from webapp.console.otlp import NAMES, Push
 from webapp.pooling import events
 from webapp.pooling.exposition import fleet_families
 from webapp.pooling.fleet import Folder
+from webapp.pooling.tally import SEPARATOR
 from webapp.settings import ServiceSettings, Settings, SettingsError
 
 SOON = 10.0
@@ -130,12 +133,15 @@ def sent(collector: Collector, push: Push) -> dict[str, Any]:
     return collector.metrics()
 
 
+COLLECTED = {CALLS.name: {"birds": 3}, RECORDS.name: {SEPARATOR.join(("birds", "new")): 5}}
+
+
 def test_a_collector_gets_opentelemetrys_names_with_units_values_and_attributes(
     folder: Folder, collector: Collector, push_to: Make
 ) -> None:
     with several(folder.path, 2) as processes:
         for one in processes:
-            one.do("say", counted(3, 0.5, [1, 1, 4]), now(2, oldest=0.25))
+            one.do("say", counted(3, 0.5, [1, 1, 4]) | {"tallies": COLLECTED}, now(2, oldest=0.25))
         metrics = sent(collector, push_to())
     units = {name: metric.unit for name, metric in metrics.items()}
     assert units == dict(NAMES.values())
@@ -157,6 +163,7 @@ def test_a_collector_gets_opentelemetrys_names_with_units_values_and_attributes(
     assert values(metrics["poolproof.pool.oldest_wait"].gauge.data_points) == {(POOL,): 0.25}
     assert values(metrics["poolproof.processes"].gauge.data_points) == {(("kind", "worker"),): 2}
     assert values(metrics["poolproof.requests"].sum.data_points) == {(): 6}
+    assert values(metrics["poolproof.collector.calls"].sum.data_points) == {(("source", "birds"),): 6}
 
 
 def test_histograms_are_cumulative_in_time_and_each_bucket_is_for_itself(
