@@ -109,8 +109,8 @@ def carry_out(work: Work, import_id: int) -> Import:
         return _found(work, import_id)
 
 
-WRITERS = 2
-"""Batches that a command stores at the same time: the keys and words of one are made while the server has another."""
+WRITERS = 4
+"""Batches that a command has under way: the keys and words of some are made while the server has others."""
 
 
 def import_stream(work: Work, import_id: int, about: About, stream: ByteStream, *, report: Report, tell: Tell) -> None:
@@ -120,9 +120,11 @@ def import_stream(work: Work, import_id: int, about: About, stream: ByteStream, 
         UnreadableError: when the file is not of its format.
         OSError: when it cannot be read.
     """
+    # SQLite lets one write at a time; the others would only try again and again.
+    writers = 0 if work.engine.dialect.name == "sqlite" else WRITERS
     try:
         records = imports.parse(about.file_format, stream, about.category)
-        imports.import_records(records, into(work, import_id), report, tell, writers=WRITERS)
+        imports.import_records(records, into(work, import_id), report, tell, writers=writers)
     finally:
         finish(work, import_id, report)
 
