@@ -101,7 +101,7 @@ def measure(rounds: int, users: int) -> int:
 
 def _rounds(service: Service, engine: Any, rounds: int, users: int) -> int:
     work = Work(engine)
-    slug = make_quiz(work, questions=10).document.slug
+    slug = make_quiz(work, questions=10).slug
     alone, beside, failed = [], [], 0
 
     def stored() -> int:
@@ -119,7 +119,7 @@ def _rounds(service: Service, engine: Any, rounds: int, users: int) -> int:
         before = stored()
         beside.append(push(service, slug, users))
         during = stored() - before
-        failed += beside[-1]["failed"] + alone[-1]["failed"]
+        failed += sum(beside[-1]["failed"].values()) + sum(alone[-1]["failed"].values())
         told = f"p99 alone {p99(alone[-1]):.3f} s, beside {p99(beside[-1]):.3f} s; {during} items stored meanwhile"
         print(f"round {number + 1}: {told}")
         if number < rounds - 1:
