@@ -13,6 +13,7 @@ from sqlalchemy import update
 
 from tests import opentdb
 from tests.collector.collecting import bank, carried_out, keys, ordered, source_of, taken
+from tests.faults.fleet import eventually
 from tests.opentdb import Fault, StandIn, Switches, questions
 from webapp.bank.models import Item as ItemRow
 from webapp.collector import fetching, runs
@@ -176,10 +177,3 @@ def test_no_more_calls_than_allowed_are_under_way(work: Work) -> None:
         source.limits = Limits(concurrency=3)
         assert carried_out(work, source).status == Status.FINISHED
     assert most[0] == 3
-
-
-def eventually(is_so: Any, within: float = 20.0) -> None:
-    deadline = time.monotonic() + within
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.02)

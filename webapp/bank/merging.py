@@ -73,18 +73,18 @@ def merge(connection: Connection, source: str, given: Sequence[Given], began_at:
     added: list[_Known] = []
     for row in rows:
         key, identity = row["dedupe_key"], row["identity_key"]
-        found = by_identity.get(identity) if identity is not None else None
         same = by_key.get(key)
-        if found is None and same is None:
-            one = _Known(key, identity, row["fingerprints"], None, values=row, is_seen_anew=True)
+        found = by_identity.get(identity, same)
+        if found is None:
+            one = _Known(key, identity, row["fingerprints"], None, values=row)
             added.append(one)
             by_key[key] = one
             if identity is not None:
                 by_identity[identity] = one
             outcomes.append(Outcome.NEW)
         else:
-            outcomes.append(_meet(found or same, same, row, began_at))
-    _change(connection, [one for one in known if one.values])
+            outcomes.append(_meet(found, same, row, began_at))
+    bulk.change(connection, {one.id: one.values for one in known if one.id is not None and one.values})
     _remember(connection, [one for one in known if one.is_seen_anew and not one.values])
     new = iter(bulk.insert(connection, [one.values for one in added]))
     # Who stored the same in the same instant has counted it as new.
@@ -93,9 +93,8 @@ def merge(connection: Connection, source: str, given: Sequence[Given], began_at:
     ]  # fmt: skip
 
 
-def _meet(one: _Known | None, same: _Known | None, row: dict[str, Any], began_at: datetime) -> Outcome:
+def _meet(one: _Known, same: _Known | None, row: dict[str, Any], began_at: datetime) -> Outcome:
     """Say what a record is to an item that it may be; write into the item what it becomes."""
-    assert one is not None  # noqa: S101 - or else it were new
     fingerprint = row["fingerprints"]
     if one.fingerprints is None or fingerprint in _pieces(one.fingerprints):
         return Outcome.DUPLICATE
@@ -141,10 +140,6 @@ def _known(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[_Know
         _Known(bytes(key), _bytes(identity), _bytes(fingerprints), collected_at, item_id)
         for key, identity, fingerprints, collected_at, item_id in connection.execute(select(*columns).where(wanted))
     ]
-
-
-def _change(connection: Connection, changed: Sequence[_Known]) -> None:
-    bulk.change(connection, {one.id: one.values for one in changed if one.id is not None})
 
 
 def _remember(connection: Connection, seen: Sequence[_Known]) -> None:

@@ -63,10 +63,9 @@ class ItemIn(Schema):
     )
 
 
-class ItemOut(Schema):
-    """An item of the bank."""
+class _Content(Schema):
+    """What is asked, and where it comes from; now or once."""
 
-    id = fields.Integer(required=True)
     kind = fields.String(required=True)
     stem = fields.String(required=True)
     choices = fields.List(fields.String(), required=True)
@@ -77,6 +76,12 @@ class ItemOut(Schema):
     source = fields.String(required=True, allow_none=True)
     licence = fields.String(required=True, allow_none=True)
     address = fields.String(required=True, allow_none=True)
+
+
+class ItemOut(_Content):
+    """An item of the bank."""
+
+    id = fields.Integer(required=True)
     collected_at = fields.AwareDateTime(required=True, allow_none=True)
     version = fields.Integer(required=True)
     created_at = fields.AwareDateTime(required=True)
@@ -90,20 +95,10 @@ class ItemPage(Schema):
     next = fields.String(required=True, allow_none=True, metadata={"description": "Cursor of the next page"})
 
 
-class VersionOut(Schema):
+class VersionOut(_Content):
     """What an item was, from `changed_at` until the next version."""
 
     version = fields.Integer(required=True)
-    kind = fields.String(required=True)
-    stem = fields.String(required=True)
-    choices = fields.List(fields.String(), required=True)
-    right = fields.List(fields.Integer(), required=True)
-    explanation = fields.String(required=True)
-    category = fields.String(required=True, allow_none=True)
-    difficulty = fields.String(required=True, allow_none=True)
-    source = fields.String(required=True, allow_none=True)
-    licence = fields.String(required=True, allow_none=True)
-    address = fields.String(required=True, allow_none=True)
     changed_at = fields.AwareDateTime(required=True)
     import_id = fields.Integer(required=True, allow_none=True, metadata={"description": "Which import made it this"})
 

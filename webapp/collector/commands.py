@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from types import FrameType
 from typing import Any
 
@@ -79,28 +79,23 @@ def _taken(work: Work, sources: Sources, source: str | None, resumed: int | None
 
 def _watched(worker: Worker, run: Run) -> Run:
     hidden = not sys.stderr.isatty()
-    bars: list[Any] = []
+    bar: Any = None
 
     def tell(present: Run) -> None:
-        if not bars and present.expected is not None:
-            bars.append(_bar(present, hidden=hidden).__enter__())
-        if bars and present.expected is not None:
-            # What a strand returns once more is not progress.
-            bars[0].update(min(present.returned, present.expected) - bars[0].pos)
+        # Before the work is listed nobody knows how long the bar is.
+        nonlocal bar
+        if present.expected is None:
+            return
+        if bar is None:
+            label, length = f"run {run.id}", present.expected
+            bar = shown.enter_context(
+                click.progressbar(length=length, label=label, file=sys.stderr, hidden=hidden, show_pos=True)
+            )
+        # What a strand returns once more is not progress.
+        bar.update(min(present.returned, present.expected) - bar.pos)
 
-    try:
+    with ExitStack() as shown:
         return worker.carry_out(run, tell=tell)
-    finally:
-        for bar in bars:
-            bar.__exit__(None, None, None)
-
-
-def _bar(run: Run, *, hidden: bool) -> AbstractContextManager[Any]:
-    if run.expected is None:
-        return nullcontext()
-    return click.progressbar(
-        length=run.expected, label=f"run {run.id}", file=sys.stderr, hidden=hidden, show_pos=True, show_eta=True
-    )
 
 
 def _say(run: Run) -> None:
@@ -115,12 +110,13 @@ def _say(run: Run) -> None:
 
 
 def _list(work: Work, sources: Sources) -> None:
-    for source in sources.all():
+    known, faults = sources.look()
+    for source in known:
         limits = source.limits
         daily = f", {limits.daily} calls a day" if limits.daily is not None else ""
         spacing = f"one call each {limits.spacing:g} s" if limits.spacing else f"{limits.concurrency} calls at once"
         click.echo(f"{source.name:<20}  {source.title} ({source.address}; {spacing}{daily}; {source.licence})")
-    for fault in sources.faults():
+    for fault in faults:
         click.echo(f"Not to be used: {fault}", err=True)
     with work.read() as connection:
         latest = runs.latest(connection, None, 10)

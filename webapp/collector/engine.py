@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import TypeVar
 
 import httpx
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from webapp.collector import progress, runs
 from webapp.collector.courtesy import Courtesy
@@ -26,7 +26,7 @@ from webapp.collector.progress import LostRunError, Place, Step
 from webapp.collector.runs import Run, Status
 from webapp.collector.sources.protocol import FetchError, LimitedError, Page, Source, Strand
 from webapp.pooling.background import BackgroundThread
-from webapp.pooling.clock import utc_now
+from webapp.pooling.clock import present_time
 from webapp.pooling.work import Work
 
 log = logging.getLogger(__name__)
@@ -94,8 +94,7 @@ class Engine:
         finally:
             self._is_stopping.set()
             self._pulse.stop()
-        with self._work.read() as connection:
-            return runs.find(connection, self._run.id)
+        return self._present()
 
     def _places(self) -> Sequence[Place]:
         with self._work.read() as connection:
@@ -182,17 +181,18 @@ class Engine:
         calls = self._fetch.taken()
 
         def store(connection: Connection) -> dict[str, int]:
-            now: datetime | None = connection.scalar(select(utc_now()))
-            assert now is not None  # noqa: S101 - every database has a clock
+            now = present_time(connection)
             return progress.store(connection, self._run, self._source, step, calls=calls, now=now)
 
         for outcome, count in self._transact(store).items():
             progress.RECORDS.count(self._source.name, outcome, by=count)
-        with self._work.read() as connection:
-            present = runs.find(connection, self._run.id)
         if self._tell is not None:
-            self._tell(present)
+            self._tell(self._present())
         return progress.went_on(step.page.state, step.place)
+
+    def _present(self) -> Run:
+        with self._work.read() as connection:
+            return runs.find(connection, self._run.id)
 
     def _transact(self, deed: Callable[[Connection], Result]) -> Result:
         return persistently(lambda: self._work.transact(deed, idempotent=True), self._is_stopping.is_set)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from webapp.collector import pacing
 from webapp.collector.models import CollectionCall, CollectionLedger
 from webapp.collector.pacing import Ledger, Spent, Wait
 from webapp.collector.sources.protocol import Limits
-from webapp.pooling.clock import utc_now
+from webapp.pooling.clock import present_time
 
 LONGEST_CALL = 90.0
 """Seconds after which a call whose process died counts no more."""
@@ -31,7 +30,7 @@ def open_for(connection: Connection, source: str) -> None:
     row = connection.execute(select(CollectionLedger.source).where(CollectionLedger.source == source)).first()
     if row is not None:
         return
-    now = _now(connection)
+    now = present_time(connection)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     try:
         connection.execute(
@@ -45,11 +44,10 @@ def open_for(connection: Connection, source: str) -> None:
 def reserve(connection: Connection, source: str, limits: Limits) -> Turn | Wait | Spent:
     """Take a turn, if one is free: counted from the commit on, whatever becomes of the call."""
     ledger = _locked(connection, source)
-    now = _now(connection)
-    calls = CollectionCall.__table__
-    assert isinstance(calls, Table)  # noqa: S101 - for the types
-    connection.execute(delete(calls).where(calls.c.source == source, calls.c.ends_at < now))
-    under_way = connection.scalar(select(func.count()).select_from(calls).where(calls.c.source == source)) or 0
+    now = present_time(connection)
+    its_calls = CollectionCall.source == source
+    connection.execute(delete(CollectionCall).where(its_calls, CollectionCall.ends_at < now))
+    under_way = connection.scalar(select(func.count()).select_from(CollectionCall).where(its_calls)) or 0
     decided = pacing.decide(ledger, limits, now, under_way)
     if not isinstance(decided, Ledger):
         return decided
@@ -59,28 +57,23 @@ def reserve(connection: Connection, source: str, limits: Limits) -> Turn | Wait 
         .values(day_began_at=decided.day_began_at, calls=decided.calls, free_at=decided.free_at)
     )
     made = connection.execute(
-        insert(calls).values(source=source, ends_at=now + timedelta(seconds=LONGEST_CALL))
+        insert(CollectionCall).values(source=source, ends_at=now + timedelta(seconds=LONGEST_CALL))
     )  # fmt: skip
-    key: Sequence[int] = made.inserted_primary_key or (0,)
-    return Turn(key[0])
+    call: int = made.inserted_primary_key[0]  # type: ignore[index]
+    return Turn(call)
 
 
 def end(connection: Connection, source: str, turn: Turn, limits: Limits) -> None:
     """Give a turn back when its call has ended; seconds-long spacing counts from now as well."""
     if limits.spacing >= pacing.COUNTED_FROM_REPLY:
-        _rest(connection, source, limits.spacing)
-    calls = CollectionCall.__table__
-    connection.execute(delete(CollectionCall).where(calls.c.id == turn.call))
+        leave_alone(connection, source, limits.spacing)
+    connection.execute(delete(CollectionCall).where(CollectionCall.id == turn.call))
 
 
 def leave_alone(connection: Connection, source: str, seconds: float) -> None:
-    """Let nobody call the source for so many seconds: it has asked for that."""
-    _rest(connection, source, seconds)
-
-
-def _rest(connection: Connection, source: str, seconds: float) -> None:
+    """Let nobody call the source for so many seconds from now on."""
     ledger = _locked(connection, source)
-    free_at = _now(connection) + timedelta(seconds=seconds)
+    free_at = present_time(connection) + timedelta(seconds=seconds)
     if free_at > ledger.free_at:
         connection.execute(
             update(CollectionLedger).where(CollectionLedger.source == source).values(free_at=free_at)
@@ -94,9 +87,3 @@ def _locked(connection: Connection, source: str) -> Ledger:
     connection.execute(update(CollectionLedger).where(mine).values(calls=CollectionLedger.calls))
     columns = (CollectionLedger.day_began_at, CollectionLedger.calls, CollectionLedger.free_at)
     return Ledger(*connection.execute(select(*columns).where(mine)).one())
-
-
-def _now(connection: Connection) -> datetime:
-    now: datetime | None = connection.scalar(select(utc_now()))
-    assert now is not None  # noqa: S101 - every database has a clock
-    return now

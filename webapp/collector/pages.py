@@ -27,8 +27,9 @@ def collections() -> str:
     before = cursors.decode(request.args.get("cursor"))
     with read() as connection:
         found = runs.latest(connection, before, LISTED_AT_ONCE)
-    page, sources = cursors.Page(found.rows, found.next_before), sources_of(current_app)
-    return render_template("studio/collections.html", page=page, sources=sources.all(), faults=sources.faults())
+    page = cursors.Page(found.rows, found.next_before)
+    sources, faults = sources_of(current_app).look()
+    return render_template("studio/collections.html", page=page, sources=sources, faults=faults)
 
 
 @blueprint.post("")

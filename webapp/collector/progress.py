@@ -18,7 +18,7 @@ from webapp.collector.models import CollectionEvent, CollectionRun, CollectionSt
 from webapp.collector.runs import Run, Status
 from webapp.collector.sources.protocol import Collected, Page, Source, State, Strand
 from webapp.pooling import tally
-from webapp.pooling.clock import utc_now
+from webapp.pooling.clock import present_time, utc_now
 
 RECORDS = tally.declare(
     "poolproof_collected_records",
@@ -198,7 +198,7 @@ def _tell_of_rejected(connection: Connection, run: Run, place: Place, records: S
         for one in rejected
     ]  # fmt: skip
     if rows:
-        now = connection.scalar(select(utc_now()))
+        now = present_time(connection)
         connection.execute(insert(CollectionEvent.__table__), [row | {"at": now} for row in rows])  # type: ignore[arg-type]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select
 
 from webapp.console.models import WorkerMinute
-from webapp.pooling.clock import seconds_ago, utc_now
+from webapp.pooling.clock import present_time, seconds_ago
 
 KEPT = timedelta(hours=24)
 DELETED_AT_ONCE = 500
@@ -37,7 +37,7 @@ class Minute:
 
 def keep(connection: Connection, machine: str, minutes: Sequence[tuple[str, float, Mapping[str, Any]]]) -> None:
     """Store minutes as (worker, how many seconds ago it ended, what `strip` says of it), and drop what is too old."""
-    now: datetime = connection.execute(select(utc_now())).scalar_one()
+    now = present_time(connection)
     rows = [
         {
             "ended_at": now - timedelta(seconds=ago),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from webapp.lab.browser import BrokenAnswerError, Browser
 from webapp.lab.direct import until, witness_of
 from webapp.lab.figures import Load, Measured, Setting, summed_up
 from webapp.lab.push import Plan
+from webapp.lab.serving import HOST, free_port
 from webapp.lab.ungrouped import WSGI
 from webapp.lab.visitors import Crowd, Visitors
 from webapp.pooling.settings import PoolSettings
@@ -28,7 +28,6 @@ STARTS_WITHIN = 60.0
 STOPS_WITHIN = 40.0
 SOON = 0.3
 OK = 200
-HOST = "127.0.0.1"
 USED = re.compile(r'^db_client_connection_use_time_seconds_sum\{[^}]*="interactive"[^}]*\} (\S+)', re.MULTILINE)
 STEPS = 4
 """Open, start, finish and board; beside the answers."""
@@ -102,7 +101,7 @@ class Product:
         return replace(found, hold=(used - used_before) / max(1.0, found.throughput * (after.at - before.at)))
 
     def _start(self, setting: Setting, *command: str) -> None:
-        self._port, self._console = _free_port(), _free_port()
+        self._port, self._console = free_port(), free_port()
         variables = {
             "DATABASE_URL": self._url,
             "POOLPROOF_INSTANCE": self._folder.name,
@@ -171,10 +170,3 @@ async def _plan(port: int) -> tuple[str, int, list[tuple[int, int]]]:
     found = (await browser.ask("GET", f"/api/v1/quizzes/{quiz['id']}")).json()
     browser.close()
     return quiz["slug"], quiz["id"], [(one["item"], len(one["choices"])) for one in found["questions"]]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port

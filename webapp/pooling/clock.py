@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect
+from sqlalchemy import Connection, DateTime, Dialect, select
 from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
@@ -53,6 +53,12 @@ def _utc_now_on_mysql(element: utc_now, compiler: Any, **kw: Any) -> str:
 def _utc_now_on_sqlite(element: utc_now, compiler: Any, **kw: Any) -> str:
     # SQLite counts milliseconds; three zeros make it comparable with stored text.
     return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
+
+
+def present_time(connection: Connection) -> datetime:
+    """Ask the database what time it is."""
+    now: datetime = connection.execute(select(utc_now())).scalar_one()
+    return now
 
 
 class seconds_ago(FunctionElement[datetime]):  # noqa: N801 - an SQL function is written in lower case

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from webapp.bank import items
 from webapp.errors import InvalidInputError, NotFoundError
-from webapp.pooling.clock import utc_now
+from webapp.pooling.clock import present_time, utc_now
 from webapp.quizzes import documents, drafts, mark, published
 from webapp.quizzes.models import Quiz, QuizVersion
 from webapp.quizzes.published import Version
@@ -35,7 +35,7 @@ def publish(connection: Connection, quiz_id: int, opens_at: datetime | None, clo
     draft = drafts.find(connection, quiz_id)
     if not draft.item_ids:
         raise InvalidInputError("A quiz needs at least one item before it can be published.")
-    now = connection.execute(select(utc_now())).scalar_one()
+    now = present_time(connection)
     opens_at, closes_at = _window(now, opens_at, closes_at)
     found = items.find_many(connection, draft.item_ids)
     document = documents.freeze(draft.title, draft.description, (found[one] for one in draft.item_ids))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from webapp.bank import items
 from webapp.bank.drafts import ItemDraft
 from webapp.bank.kinds import Kind
-from webapp.pooling.clock import utc_now
+from webapp.pooling.clock import present_time
 from webapp.quizzes import drafts, publishing
 from webapp.quizzes.drafts import DraftValues
 
@@ -100,5 +100,5 @@ def add_starter_quiz(connection: Connection) -> None:
         ids.append(items.create(connection, draft).id)
     values = DraftValues("Warm-up", "Eight questions about pools of all kinds.", "warm-up", tuple(ids))
     quiz = drafts.create(connection, values)
-    now = connection.execute(select(utc_now())).scalar_one()
+    now = present_time(connection)
     publishing.publish(connection, quiz.id, None, now + OPEN_FOR)

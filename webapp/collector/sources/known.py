@@ -28,21 +28,23 @@ class Sources:
         Raises:
             NotFoundError: when there is none of that name; the text names all.
         """
-        known = {source.name: source for source in self.all()}
+        sources, faults = self.look()
+        known = {source.name: source for source in sources}
         if name not in known:
-            wrong = next((f" {fault}" for fault in self.faults() if name in fault), "")
+            wrong = next((f" {fault}" for fault in faults if name in fault), "")
             raise NotFoundError(f"There is no source {name!r}. There are: {', '.join(sorted(known))}.{wrong}")
         return known[name]
 
     def all(self) -> list[Source]:
         """Return all sources that can be collected from, by title."""
-        return self._look()[0]
+        return self.look()[0]
 
     def faults(self) -> list[str]:
         """Return what is wrong with the files that describe none, a line for each fault."""
-        return self._look()[1]
+        return self.look()[1]
 
-    def _look(self) -> tuple[list[Source], list[str]]:
+    def look(self) -> tuple[list[Source], list[str]]:
+        """Return what `all` and `faults` do, with one look into the folder."""
         known: dict[str, Source] = {self._open_trivia.name: self._open_trivia}
         faults: list[str] = []
         for file in sorted(self._folder.glob("*.toml")):
