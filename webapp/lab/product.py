@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import subprocess
@@ -13,8 +12,9 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
+
 from webapp.lab import witness
-from webapp.lab.browser import BrokenAnswerError, Browser
 from webapp.lab.direct import until, witness_of
 from webapp.lab.figures import Load, Measured, Setting, summed_up
 from webapp.lab.push import Plan
@@ -26,6 +26,7 @@ from webapp.settings import HOME, environment_for_child
 
 STARTS_WITHIN = 60.0
 STOPS_WITHIN = 40.0
+ANSWERS_WITHIN = 10.0
 SOON = 0.3
 OK = 200
 USED = re.compile(r'^db_client_connection_use_time_seconds_sum\{[^}]*="interactive"[^}]*\} (\S+)', re.MULTILINE)
@@ -57,7 +58,7 @@ class Product:
         try:
             # The first start makes the tables, by the way in which it is always done.
             self._start(Setting(1, 1), "-m", "webapp", "serve")
-            self._plan = asyncio.run(_plan(self._port))
+            self._plan = _plan(self._port)
             self._stop()
         except BaseException:
             # Ctrl-C, too: nobody has this object yet who could close it.
@@ -89,9 +90,9 @@ class Product:
         pids = witness.children(self._running.pid) if self._running else []
         clients = witness.children(os.getpid())
         until(starts_at + load.warm_up)
-        before, used_before = witness.look(self._work, pids, self._server, clients), asyncio.run(_used(self._console))
+        before, used_before = witness.look(self._work, pids, self._server, clients), _used(self._console)
         until(starts_at + load.warm_up + load.seconds)
-        after, used = witness.look(self._work, pids, self._server, clients), asyncio.run(_used(self._console))
+        after, used = witness.look(self._work, pids, self._server, clients), _used(self._console)
         shares = [one.result() for one in started]
         timed = [one for some, _ in shares for one in some]
         seen = witness.between(before, after, setting, setting.threads, None)
@@ -128,8 +129,8 @@ class Product:
     def _wait(self, log: Path) -> None:
         ends_at = time.monotonic() + STARTS_WITHIN
         while time.monotonic() < ends_at and self._running is not None and self._running.poll() is None:
-            with suppress(OSError, BrokenAnswerError):
-                if asyncio.run(_status(self._port)) == OK:
+            with suppress(httpx.HTTPError):
+                if _ask(self._port, "/healthz").status_code == OK:
                     return
             time.sleep(0.1)
         self._stop()
@@ -147,26 +148,18 @@ class Product:
         self._running = None
 
 
-async def _status(port: int) -> int:
-    browser = Browser(HOST, port)
-    try:
-        return (await browser.ask("GET", "/healthz")).status
-    finally:
-        browser.close()
+def _ask(port: int, path: str) -> httpx.Response:
+    """Ask the service, in this thread and without a loop of events: the caller may have one that runs."""
+    return httpx.get(f"http://{HOST}:{port}{path}", timeout=ANSWERS_WITHIN, trust_env=False)
 
 
-async def _used(port: int) -> float:
+def _used(port: int) -> float:
     """Return how many seconds the interactive connections of all workers have been in use so far."""
-    browser = Browser(HOST, port)
-    metrics = (await browser.ask("GET", "/metrics")).body.decode()
-    browser.close()
-    return sum(float(found) for found in USED.findall(metrics))
+    return sum(float(found) for found in USED.findall(_ask(port, "/metrics").text))
 
 
-async def _plan(port: int) -> tuple[str, int, list[tuple[int, int]]]:
+def _plan(port: int) -> tuple[str, int, list[tuple[int, int]]]:
     """Return the starter quiz: its slug, its id, and each question's item with how many choices it has."""
-    browser = Browser(HOST, port)
-    quiz = (await browser.ask("GET", "/api/v1/quizzes?limit=1")).json()["quizzes"][0]
-    found = (await browser.ask("GET", f"/api/v1/quizzes/{quiz['id']}")).json()
-    browser.close()
+    quiz = _ask(port, "/api/v1/quizzes?limit=1").json()["quizzes"][0]
+    found = _ask(port, f"/api/v1/quizzes/{quiz['id']}").json()
     return quiz["slug"], quiz["id"], [(one["item"], len(one["choices"])) for one in found["questions"]]
