@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, bindparam, select, update
+from sqlalchemy import Connection, Dialect, Row, bindparam, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from webapp.bank import versions
+from webapp.bank import loading, versions
 from webapp.bank.models import Item
 from webapp.errors import BusyError
 from webapp.pooling.clock import utc_now
 
-BATCH = 1000
-"""Items of one transaction, and at most of one statement: SQLite takes 32,766 parameters."""
+BATCH = 2500
+"""Items of one transaction: at each commit InnoDB writes what the full-text index has gathered."""
+LENGTH = 2_000_000
+"""Characters of one transaction's items, or one item: what is under way must fit in memory."""
+ROWS = 1000
+"""Of one statement: SQLite takes 32,766 parameters."""
 STATEMENT = 250_000
 """Characters of one statement, or one row. Each may be four bytes, in JSON and escaped fourteen: less than the four
 million bytes that the most frugal server takes unless it was told otherwise."""
 TOLD = 500
 """Characters of a statement that an error shows."""
+LOADED = 100
+"""Rows from which on loading them is worth its three round trips more."""
 TRIES = 5
 
 
-def already_there(connection: Connection, keys: Iterable[bytes]) -> set[bytes]:
+def already_there(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
     """Return which of these dedupe keys the bank has, in one statement."""
-    found = connection.execute(select(Item.dedupe_key).where(Item.dedupe_key.in_(list(keys)))).scalars()
-    return {bytes(key) for key in found}
+    found = with_keys(connection, "SELECT dedupe_key FROM item WHERE dedupe_key IN (KEYS)", keys)
+    return {row.dedupe_key for row in found}
+
+
+def with_keys(connection: Connection, query: str, keys: Sequence[bytes]) -> Sequence[Row[Any]]:
+    """Return what a query selects whose `KEYS` are these.
+
+    SQLAlchemy takes longer to take apart a list of a thousand than the server to find them.
+    """
+    if not keys:
+        return []
+    return connection.exec_driver_sql(
+        query.replace("KEYS", ", ".join([_mark(connection.dialect)] * len(keys))), tuple(keys)
+    ).all()
 
 
 def insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[bool]:
@@ -36,6 +54,8 @@ def insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[bool]
     Raises:
         BusyError: when others keep storing the same items.
     """
+    if len(rows) >= LOADED and loading.load(connection, rows):
+        return [True] * len(rows)
     inserted: set[bytes] = set()
     for some in _statements(rows):
         inserted |= _insert(connection, some)
@@ -68,7 +88,7 @@ def _statements(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]
     size = 0
     for row in rows:
         length = sum([len(value) for value in row.values() if isinstance(value, str)]) + sum(map(len, row["choices"]))
-        if some and size + length > STATEMENT:
+        if len(some) == ROWS or (some and size + length > STATEMENT):
             yield some
             some, size = [], 0
         some.append(row)
@@ -92,7 +112,7 @@ def _insert(connection: Connection, rows: list[dict[str, Any]]) -> set[bytes]:
         except DBAPIError as error:
             # The rest is the same again for each row.
             error.statement = f"{str(error.statement)[:TOLD]}…"
-            taken = already_there(connection, keys) if isinstance(error, IntegrityError) else set()
+            taken = already_there(connection, list(keys)) if isinstance(error, IntegrityError) else set()
             if not taken:
                 raise
             rows = [row for row in rows if row["dedupe_key"] not in taken]
@@ -107,15 +127,13 @@ def _one_statement(dialect: Dialect, rows: Sequence[dict[str, Any]]) -> tuple[st
     Column by column, and past SQLAlchemy's own executemany, which takes each row apart three times: what that
     took was longer than what the server needs. What all rows leave empty is left out.
     """
-    columns: dict[str, list[Any]] = {}
-    for name in rows[0]:
-        values = [row[name] for row in rows]
-        if any(value is not None for value in values):
-            process = Item.__table__.c[name].type.dialect_impl(dialect).bind_processor(dialect)
-            columns[name] = [process(value) for value in values] if process else values
-    mark = "?" if dialect.paramstyle == "qmark" else "%s"
+    columns = loading.columns_of(dialect, rows)
     now = str(utc_now().compile(dialect=dialect))
     names = ", ".join(map(dialect.identifier_preparer.quote, [*columns, "version", "created_at", "changed_at"]))
-    row = f"({', '.join([mark] * len(columns))}, 1, {now}, {now})"
+    row = f"({', '.join([_mark(dialect)] * len(columns))}, 1, {now}, {now})"
     statement = f"INSERT INTO item ({names}) VALUES {', '.join([row] * len(rows))}"  # noqa: S608 - names are ours
     return statement, tuple(chain.from_iterable(zip(*columns.values(), strict=True)))
+
+
+def _mark(dialect: Dialect) -> str:
+    return "?" if dialect.paramstyle == "qmark" else "%s"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii as quoted
 
 # They only choose how the character before them is drawn.
 VARIATION_SELECTORS = {*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
@@ -44,8 +45,8 @@ def dedupe_key(stem: str, choices: Sequence[str], right: Iterable[int]) -> bytes
     """
     read = _distinct(choices)
     # JSON, because no text can then be taken for the end of another.
-    identity = json.dumps([normalised(stem), sorted(read), sorted(read[one] for one in right)])
-    return hashlib.sha256(identity.encode("ascii")).digest()
+    parts = (quoted(normalised(stem)), _list(read), _list([read[one] for one in right]))
+    return hashlib.sha256(f"[{', '.join(parts)}]".encode("ascii")).digest()
 
 
 def stem_key(stem: str) -> bytes:
@@ -59,8 +60,12 @@ def normalised(text: str) -> str:
     return alphanumeric if any(map(str.isalnum, alphanumeric)) else folded(text)
 
 
+@lru_cache(maxsize=256)
 def letters_and_digits(text: str) -> str:
-    """Return the folded text with a blank in place of everything but letters and digits."""
+    """Return the folded text with a blank in place of everything but letters and digits.
+
+    Remembered for a moment: an item's keys and its words begin with the same reading of its stem.
+    """
     if text.isascii():
         return b" ".join(text.encode("ascii").translate(_ascii_alphanumeric).split()).decode("ascii")
     return " ".join(folded(text).translate(_alphanumeric).split())
@@ -72,6 +77,10 @@ def folded(text: str) -> str:
         return " ".join(text.lower().split())
     once = unicodedata.normalize("NFKC", text.translate(_visible)).casefold()
     return " ".join(unicodedata.normalize("NFKC", once).split())
+
+
+def _list(texts: Iterable[str]) -> str:
+    return f"[{', '.join(map(quoted, sorted(texts)))}]"
 
 
 def _distinct(choices: Sequence[str]) -> list[str]:

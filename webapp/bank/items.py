@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
@@ -57,6 +58,7 @@ class Found:
 _FIELDS = (
     "kind", "stem", "explanation", "category", "difficulty", "source", "licence", "address", "collected_at", "original"
 )  # fmt: skip
+_fields_of = attrgetter(*_FIELDS)
 _NOT_SHOWN = {"dedupe_key", "stem_key", "words", "identity_key", "fingerprints"}
 _WHOLE = [column for column in ItemRow.__table__.c if column.name not in _NOT_SHOWN]
 _COLUMNS = [column for column in _WHOLE if column.name != "original"]
@@ -64,7 +66,7 @@ _COLUMNS = [column for column in _WHOLE if column.name != "original"]
 
 def column_values(draft: ItemDraft) -> dict[str, Any]:
     """Return a checked draft as the table's columns, without times and version; no import has made it."""
-    values: dict[str, Any] = {name: getattr(draft, name) for name in _FIELDS}
+    values: dict[str, Any] = dict(zip(_FIELDS, _fields_of(draft), strict=True))
     keys = {"dedupe_key": dedupe_key(draft.stem, draft.choices, draft.right), "stem_key": stem_key(draft.stem)}
     lists = {"choices": list(draft.choices), "right": list(draft.right)}
     return values | lists | keys | {"words": indexed_words(draft.stem), "import_id": None}

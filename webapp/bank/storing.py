@@ -10,9 +10,10 @@ import weakref
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from struct import Struct
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from webapp.bank import bulk
 from webapp.bank.formats.records import Accepted
@@ -20,11 +21,13 @@ from webapp.bank.items import column_values
 from webapp.bank.merging import Outcome
 from webapp.bank.models import Item
 
-SHORT_KEY = 8
-"""Bytes of a key that are remembered: in a file of a million records, two share them once in 37 million files."""
+SHORT_KEY = Struct("<q")
+"""What is remembered of a key: in a file of a million records, two share them once in 37 million files."""
 CONTENT = (
     "kind", "stem", "choices", "right", "explanation", "category", "difficulty", "source", "licence", "address"
 )  # fmt: skip
+OWNERS = "SELECT dedupe_key, id FROM item WHERE dedupe_key IN (KEYS)"
+STEMS = "SELECT stem_key, MIN(id) AS id FROM item WHERE stem_key IN (KEYS) GROUP BY stem_key"
 _STAYS = ("collected_at", "original")
 
 Look = Callable[[], AbstractContextManager[Connection]]
@@ -41,6 +44,9 @@ class Fate:
     outcome: Outcome
     resembles: bool = False
     item: int | None = None
+
+
+NEW, DUPLICATE = Fate(Outcome.NEW), Fate(Outcome.DUPLICATE)
 
 
 @dataclass(frozen=True)
@@ -92,12 +98,10 @@ class _Batch:
         accepted = self.accepted = prepared.accepted
         self.rows = prepared.rows
         self.named = _named(connection, accepted, is_for_change=is_for_change)
-        contents = [row["dedupe_key"] for row in self.rows]
-        owned = select(Item.dedupe_key, Item.id).where(Item.dedupe_key.in_(contents))
-        self.owners = {bytes(key): item_id for key, item_id in connection.execute(owned)}
-        stems = Item.stem_key.in_([row["stem_key"] for row in self.rows])
-        found = connection.execute(select(Item.stem_key, func.min(Item.id)).where(stems).group_by(Item.stem_key))
-        self.stems = {bytes(key): item_id for key, item_id in found if key is not None}
+        owners = bulk.with_keys(connection, OWNERS, [row["dedupe_key"] for row in self.rows])
+        self.owners: dict[bytes, int] = {row.dedupe_key: row.id for row in owners}
+        stems = bulk.with_keys(connection, STEMS, [row["stem_key"] for row in self.rows])
+        self.stems: dict[bytes, int] = {row.stem_key: row.id for row in stems}
 
     def fates(self, memory: _Memory, import_id: int | None) -> list[Fate]:
         """Say what becomes of each record, and remember it."""
@@ -111,12 +115,12 @@ class _Batch:
         """Say what becomes of a record that names no item of the bank."""
         key, stem = _short(row["dedupe_key"]), _short(row["stem_key"])
         if row["dedupe_key"] in self.owners or key in memory.contents:
-            return Fate(Outcome.DUPLICATE)
+            return DUPLICATE
         item = self.stems.get(row["stem_key"])
         resembles = item is not None or stem in memory.stems
         memory.contents.add(key)
         memory.stems.add(stem)
-        return Fate(Outcome.NEW, resembles, item)
+        return Fate(Outcome.NEW, resembles, item) if resembles else NEW
 
     def _judged(self, row: dict[str, Any], item: dict[str, Any], memory: _Memory, import_id: int | None) -> Fate:
         """Say what a record is to the item that it names; an import changes an item once."""
@@ -125,7 +129,7 @@ class _Batch:
         is_what_another_is = key in memory.contents if owner is None else owner != item["id"]
         is_changed_already = item["id"] in memory.changed or (import_id is not None and item["import_id"] == import_id)
         if is_what_another_is or is_changed_already or all(row[name] == item[name] for name in CONTENT):
-            return Fate(Outcome.DUPLICATE)
+            return DUPLICATE
         memory.contents.add(key)
         memory.changed.add(item["id"])
         return Fate(Outcome.CHANGED)
@@ -151,7 +155,7 @@ def store(connection: Connection, given: Prepared, import_id: int | None = None)
     new = iter(bulk.insert(connection, [row for _, row, fate in told if fate.outcome is Outcome.NEW]))
     changed = {one.item: row for one, row, fate in told if fate.outcome is Outcome.CHANGED and one.item is not None}
     bulk.change(connection, {item_id: _becoming(row) for item_id, row in changed.items()})
-    return [fate if fate.outcome is not Outcome.NEW or next(new) else Fate(Outcome.DUPLICATE) for fate in fates]
+    return [fate if fate.outcome is not Outcome.NEW or next(new) else DUPLICATE for fate in fates]
 
 
 class DryRun:
@@ -192,4 +196,5 @@ def _becoming(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _short(key: bytes) -> int:
-    return int.from_bytes(key[:SHORT_KEY], signed=True)
+    short: int = SHORT_KEY.unpack_from(key)[0]
+    return short

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pymysql
-from pymysql.constants import CR, ER, SERVER_STATUS
+from pymysql.constants import CLIENT, CR, ER, SERVER_STATUS
 from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
 from webapp.pooling.settings import PoolSettings
+from webapp.pooling.streams import Loaded
 
 LOOPBACK = {None, "", "localhost", "127.0.0.1", "::1"}
 
@@ -81,6 +82,12 @@ class FrugalConnection(pymysql.Connection):
     server_version: str
     busy_since: float | None = None
     """Since when the server has owed an answer, on the monotonic clock; None while it owes none."""
+    to_load: bytes | None = None
+    """What the next LOAD DATA LOCAL is given."""
+
+    def __init__(self, *arguments: Any, client_flag: int = 0, **named: Any) -> None:
+        """Offer the server to be asked for what is loaded; for a file it asks in vain (see `streams`)."""
+        super().__init__(*arguments, client_flag=client_flag | CLIENT.LOCAL_FILES, **named)
 
     def connect(self, sock: Any = None) -> None:
         """Connect and sign in."""
@@ -122,6 +129,16 @@ class FrugalConnection(pymysql.Connection):
         use_read_timeout(self, settings.read_timeout)
         with self.cursor() as cursor:
             cursor.execute(session_statement(self.server_version, settings))
+
+    def _read_query_result(self, unbuffered: bool = False) -> int:  # noqa: FBT001, FBT002 - PyMySQL's signature
+        if self.to_load is None:
+            # PyMySQL itself was not told that it may send files: a server that asks for one gets an error.
+            affected: int = super()._read_query_result(unbuffered)  # type: ignore[misc]
+            return affected
+        result: Any = Loaded(self, self.to_load)
+        result.read()
+        self._result, self.server_status = result, result.server_status
+        return int(result.affected_rows)
 
     def _end(self, step: Callable[[], None]) -> None:
         # Not known before the first answer; then the question costs nothing.

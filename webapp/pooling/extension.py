@@ -106,7 +106,9 @@ def _publisher(folder: Path, lanes: Lanes, requests: RequestStatistics) -> Publi
         return counted, now
 
     steering = Steering(lanes)
-    return Publisher(Folder(folder), describe, steering.obey, steering.stand)
+    publisher = Publisher(Folder(folder), describe, steering.obey, steering.stand)
+    requests.tell = publisher.beat
+    return publisher
 
 
 @contextmanager

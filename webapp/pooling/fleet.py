@@ -153,7 +153,7 @@ class Seat:
         """Begin with nothing to say."""
         self.key = key
         self.about = {**about, "pid": os.getpid(), "since": time.time()}
-        self._path = folder / f"{key}{STATE}"
+        self.path = folder / f"{key}{STATE}"
         self._words = 0
         draft = folder / f"{key}.new"
         self._file = draft.open("w+b", buffering=0)
@@ -162,7 +162,7 @@ class Seat:
             # Locked before it has its name: nobody must take a newborn for dead.
             fcntl.flock(self._file, fcntl.LOCK_EX)
             self.say({}, {})
-            draft.rename(self._path)
+            draft.rename(self.path)
         except OSError:
             self._file.close()
             draft.unlink(missing_ok=True)
@@ -182,7 +182,7 @@ class Seat:
         # In place and not by renaming: that would be work for the disk, some times a second for ever.
         written = os.pwrite(self._file.fileno(), content, SLOT * (self._words % 2))
         if written < len(content):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
         self._words += 1
 
     def leave(self, counted: Tree) -> None:

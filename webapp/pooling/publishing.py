@@ -16,6 +16,7 @@ from webapp.pooling import diary, events
 from webapp.pooling.background import BackgroundThread
 from webapp.pooling.fleet import Folder, Seat, Tree, try_lock
 from webapp.pooling.orders import Orders
+from webapp.pooling.pulse import Pulse
 from webapp.pooling.strip import Strip
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class Publisher:
         self._stand = stand
         self._strip = Strip()
         self._seat: Seat | None = None
+        self._pulse: Pulse | None = None
         self._leading: io.FileIO | None = None
         self._is_mute = False
         self._counted: Tree = {}
@@ -58,6 +60,7 @@ class Publisher:
         """Take part from now on, under this name; where nothing can be written, say so and go on without."""
         try:
             self._seat = self.folder.join({"name": name, "number": number, "master": master_name()})
+            self._pulse = Pulse(self._seat.path)
         except OSError as error:
             log.warning("This process cannot tell the others of its pools, in %s: %s", self.folder.path, error)
             return
@@ -69,6 +72,11 @@ class Publisher:
         # Before anything is borrowed: what is paused does not even begin. Also in a command, which has another parent.
         self._stand(self.orders.in_force(is_running))
         self._thread.wake()
+
+    def beat(self, requests: int) -> None:
+        """Say at once how many requests this process has served."""
+        if self._pulse is not None:
+            self._pulse.beat(requests)
 
     def leave(self) -> None:
         """Say goodbye; for the end of a process."""

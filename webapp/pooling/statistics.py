@@ -13,6 +13,7 @@ import os
 import threading
 import weakref
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import frexp
 
@@ -80,6 +81,8 @@ class RequestStatistics:
         self._lock = threading.RLock()
         _all.add(self)
         self._is_timing = is_timing
+        self.tell: Callable[[int], None] = _tell_nobody
+        """Hears after each request how many there were."""
         self.requests = 0
         self.statements = 0
         self.most = 0
@@ -91,6 +94,7 @@ class RequestStatistics:
             self.requests += 1
             self.statements += statements
             self.most = max(self.most, statements)
+            self.tell(self.requests)
 
     def answered(self, method: str, rule: str, status: int, seconds: float) -> None:
         """Count an answer; `rule` is the route's, never a path, and names are few."""
@@ -106,6 +110,10 @@ class RequestStatistics:
         """Return how long answers took, by method, rule and status."""
         with self._lock:
             return {route: Histogram(one.counts.copy(), one.total) for route, one in self._routes.items()}
+
+
+def _tell_nobody(requests: int) -> None:
+    """Say nothing."""
 
 
 @dataclass(frozen=True)
