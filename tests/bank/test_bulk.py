@@ -33,7 +33,7 @@ def stored(connection: Connection, drafts: list[ItemDraft]) -> list[bool]:
 
 def stems(work: Work) -> list[str]:
     with work.read() as connection:
-        return [row.stem for row in items.search(connection, Filters(), None, 1000).rows]
+        return [row.stem for row in items.search(connection, Filters(), None, 2 * bulk.BATCH).rows]
 
 
 def test_a_whole_batch_is_stored_in_its_order(work: Work) -> None:

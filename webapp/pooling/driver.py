@@ -18,7 +18,7 @@ from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
 from webapp.pooling.settings import PoolSettings
-from webapp.pooling.streams import Loaded
+from webapp.pooling.streams import Answer
 
 LOOPBACK = {None, "", "localhost", "127.0.0.1", "::1"}
 
@@ -86,7 +86,7 @@ class FrugalConnection(pymysql.Connection):
     """What the next LOAD DATA LOCAL is given."""
 
     def __init__(self, *arguments: Any, client_flag: int = 0, **named: Any) -> None:
-        """Offer the server to be asked for what is loaded; for a file it asks in vain (see `streams`)."""
+        """Let the server ask for what is to be loaded; for a file it asks in vain (see `streams`)."""
         super().__init__(*arguments, client_flag=client_flag | CLIENT.LOCAL_FILES, **named)
 
     def connect(self, sock: Any = None) -> None:
@@ -131,14 +131,17 @@ class FrugalConnection(pymysql.Connection):
             cursor.execute(session_statement(self.server_version, settings))
 
     def _read_query_result(self, unbuffered: bool = False) -> int:  # noqa: FBT001, FBT002 - PyMySQL's signature
-        if self.to_load is None:
-            # PyMySQL itself was not told that it may send files: a server that asks for one gets an error.
+        if unbuffered:
             affected: int = super()._read_query_result(unbuffered)  # type: ignore[misc]
             return affected
-        result: Any = Loaded(self, self.to_load)
-        result.read()
-        self._result, self.server_status = result, result.server_status
-        return int(result.affected_rows)
+        self._result = None
+        answer: Any = Answer(self, self.to_load)
+        answer.read()
+        self._result = answer
+        # Only what changes something says how the session stands.
+        if answer.server_status is not None:
+            self.server_status = answer.server_status
+        return int(answer.affected_rows)
 
     def _end(self, step: Callable[[], None]) -> None:
         # Not known before the first answer; then the question costs nothing.

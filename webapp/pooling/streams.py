@@ -5,27 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 from pymysql.connections import MySQLResult
+from pymysql.err import NotSupportedError
 from sqlalchemy import Connection
 
 PACKET = 64 * 1024
 """Bytes sent at once."""
 
 
-class Loaded(MySQLResult):
-    """The result of a LOAD DATA LOCAL that is sent what we have made; the name of a file means nothing here."""
+class Answer(MySQLResult):
+    """What a server answers; when it asks for a file it is sent what we have made, else nothing."""
 
-    def __init__(self, connection: Any, content: bytes) -> None:
-        """Send `content` when the server asks."""
+    def __init__(self, connection: Any, to_load: bytes | None) -> None:
+        """Send `to_load` when the server asks."""
         super().__init__(connection)
-        self._content = content
+        self._to_load = to_load
 
     def _read_load_local_packet(self, first_packet: Any) -> None:
         connection: Any = self.connection
-        for start in range(0, len(self._content), PACKET):
-            connection.write_packet(self._content[start : start + PACKET])
-        # An empty one ends it; the server answers in both cases, with a count or with an error.
+        content = self._to_load or b""
+        for start in range(0, len(content), PACKET):
+            connection.write_packet(content[start : start + PACKET])
+        # An empty one ends it; the server answers in any case, with a count or with an error.
         connection.write_packet(b"")
         self._read_ok_packet(connection._read_packet())  # type: ignore[attr-defined]  # noqa: SLF001
+        if self._to_load is None:
+            raise NotSupportedError("The server has asked for a file of this machine; it was given nothing.")
 
 
 def may_load(connection: Connection) -> bool:
