@@ -29,7 +29,7 @@ def import_all(work: Work, given: list[Record]) -> Report:
 
 def count_items(work: Work) -> int:
     with work.read() as connection:
-        return len(items.search(connection, Filters(), None, 5000).rows)
+        return len(items.search(connection, Filters(), None, 3 * bulk.BATCH).rows)
 
 
 def test_every_record_is_new_or_a_duplicate_or_rejected(work: Work) -> None:

@@ -34,7 +34,7 @@ def everything_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def server_that_refuses(work: Work) -> Iterator[None]:
+def server_that_refuses(work: Work, server_that_may_be_loaded: None) -> Iterator[None]:
     allow(work, "OFF")
     yield
     allow(work, "ON")

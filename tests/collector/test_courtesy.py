@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from webapp.collector import courtesy
 from webapp.collector.courtesy import Courtesy
 from webapp.pooling.fleet import Folder, Seat
-from webapp.pooling.pulse import Pulse, requests_served
+from webapp.pooling.pulse import EVERY, Pulse, requests_served
 
 
 @pytest.fixture
@@ -42,6 +43,7 @@ def test_without_a_fleet_nothing_waits() -> None:
 def test_a_collection_does_not_wait_while_the_workers_are_calm(folder: Folder, pulse: Pulse) -> None:
     pulse.beat(1_000_000)
     polite = Courtesy(folder)
+    time.sleep(EVERY)
     pulse.beat(1_000_003)
     assert polite.wait(lambda: False) == 0.0
 
@@ -95,10 +97,15 @@ def test_a_worker_that_is_gone_is_no_longer_counted(folder: Folder, worker: Seat
 
 
 def test_what_a_worker_says_and_how_many_it_has_served_do_not_disturb_each_other(
-    folder: Folder, worker: Seat, pulse: Pulse
+    folder: Folder, worker: Seat, pulse: Pulse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("webapp.pooling.pulse.EVERY", 0.0)
     for number in range(1, 4):
         pulse.beat(number)
         worker.say({"a": number}, {})
     assert requests_served(folder) == 3
     assert folder.look().members[0].counted == {"a": 3}
+
+
+def test_a_full_disk_is_no_fault_of_a_request() -> None:
+    Pulse(Path("/dev/full")).beat(7)

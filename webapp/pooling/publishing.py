@@ -75,13 +75,14 @@ class Publisher:
 
     def beat(self, requests: int) -> None:
         """Say at once how many requests this process has served."""
-        if self._pulse is not None:
-            self._pulse.beat(requests)
+        if (pulse := self._pulse) is not None:
+            pulse.beat(requests)
 
     def leave(self) -> None:
         """Say goodbye; for the end of a process."""
         if self._seat is None:
             return
+        self._pulse = None
         self._thread.stop()
         events.note("end", f"{_called(self._seat)} has ended in order.")
         # Whatever happens, the end of a process goes on: its connections have to be closed.

@@ -1,41 +1,48 @@
-"""How many requests a machine's workers have served, so cheap to say that every request may, and fresh at every look.
+"""How many requests a machine's workers have served: cheap to say, and hardly ever more than a moment old.
 
-A process's file in the fleet has two places with a hole between them; in its midst stands one number, in memory that
-the process maps. What else it says there is up to half a second old, more when it is busy: too late for
-whoever wants to give way to players at once.
+A process's file in the fleet has two places with a hole between them; in its midst stands one number. What else the
+process says there is up to half a second old, more when it is busy: too late for whoever wants to give way to players
+at once.
 """
 
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
 import struct
+import time
+import weakref
 from pathlib import Path
 
 from webapp.pooling.fleet import SLOT, STATE, Folder
 
 PLACE = SLOT // 2
 NUMBER = struct.Struct("<Q")
+EVERY = 0.02
+"""Seconds between two words: a write costs a request more than the rest of its counting does."""
 
 
 class Pulse:
     """A process's own number."""
 
     def __init__(self, state: Path) -> None:
-        """Map the hole of this process's file.
+        """Write into this process's file.
 
         Raises:
-            OSError: when it cannot be written.
+            OSError: when it cannot be opened.
         """
-        with state.open("r+b") as file:
-            file.truncate(max(file.seek(0, os.SEEK_END), PLACE + mmap.PAGESIZE))
-            self._memory = mmap.mmap(file.fileno(), mmap.PAGESIZE, offset=PLACE)
+        # Not mapped into memory: on a full disk a write would be an error that nobody can catch.
+        self._file = os.open(state, os.O_RDWR | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, self._file)
+        self._silent_until = 0.0
 
     def beat(self, count: int) -> None:
-        """Say that so many requests are served."""
-        # Eight bytes in their place: no lock, no system call, and no other thread meanwhile.
-        NUMBER.pack_into(self._memory, 0, count)
+        """Say that so many requests are served, unless something has just been said."""
+        now = time.monotonic()
+        if now >= self._silent_until:
+            self._silent_until = now + EVERY
+            with contextlib.suppress(OSError):
+                os.pwrite(self._file, NUMBER.pack(count), PLACE)
 
 
 def requests_served(folder: Folder) -> int:
