@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import re
-import ssl
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import pymysql
+from pymysql.connections import MySQLResult
 from pymysql.constants import CLIENT, CR, ER, SERVER_STATUS
 from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
+from webapp.pooling import tls
 from webapp.pooling.settings import PoolSettings
-from webapp.pooling.streams import Answer
-
-LOOPBACK = {None, "", "localhost", "127.0.0.1", "::1"}
 
 NO_CAPACITY = {ER.CON_COUNT_ERROR, ER.TOO_MANY_USER_CONNECTIONS, ER.USER_LIMIT_REACHED}
 """The server is full: max_connections, max_user_connections, or a limit of the account."""
@@ -53,6 +49,9 @@ CONTENDED = {
 """Two transactions wanted the same rows; the loser may simply try again."""
 
 
+PACKET = 64 * 1024
+"""Bytes sent at once of what is loaded."""
+
 _RECORDS = re.compile(rb"Records: (\d+)")
 
 
@@ -62,6 +61,28 @@ class _Connecting(threading.local):
 
 connecting = _Connecting()
 """Whether this thread is connecting to the database."""
+
+
+class Answer(MySQLResult):
+    """What a server answers; when it asks for a file it is sent what we have made, else nothing."""
+
+    def __init__(self, connection: Any, to_load: bytes | None) -> None:
+        """Send `to_load` when the server asks."""
+        super().__init__(connection)
+        self._to_load = to_load
+
+    def _read_load_local_packet(self, first_packet: Any) -> None:
+        connection: Any = self.connection
+        content = self._to_load or b""
+        for start in range(0, len(content), PACKET):
+            connection.write_packet(content[start : start + PACKET])
+        # An empty one ends it; the server answers in any case, with a count or with an error.
+        connection.write_packet(b"")
+        self._read_ok_packet(connection._read_packet())  # type: ignore[attr-defined]  # noqa: SLF001
+        if self._to_load is None:
+            raise pymysql.err.NotSupportedError(
+                "The server has asked for a file of this machine, and got nothing."
+            )
 
 
 class FrugalConnection(pymysql.Connection):
@@ -86,7 +107,7 @@ class FrugalConnection(pymysql.Connection):
     """What the next LOAD DATA LOCAL is given."""
 
     def __init__(self, *arguments: Any, client_flag: int = 0, **named: Any) -> None:
-        """Let the server ask for what is to be loaded; for a file it asks in vain (see `streams`)."""
+        """Let the server ask for what is to be loaded; for a file it asks in vain (see `Answer`)."""
         super().__init__(*arguments, client_flag=client_flag | CLIENT.LOCAL_FILES, **named)
 
     def connect(self, sock: Any = None) -> None:
@@ -166,35 +187,12 @@ def connect_arguments(settings: PoolSettings, url: URL) -> dict[str, Any]:
         "charset": "utf8mb4",
         "autocommit": True,
     }
-    if wants_tls(settings, url):
-        arguments["ssl"] = shared_ssl_context(settings.tls_ca)
+    if tls.is_wanted(settings, url):
+        arguments["ssl"] = tls.shared_context(settings.tls_ca)
     else:
         # Otherwise PyMySQL builds a context at every connect: 28 ms instead of 0.5.
         arguments["ssl_disabled"] = True
     return arguments
-
-
-def wants_tls(settings: PoolSettings, url: URL) -> bool:
-    """Say whether connections are encrypted: `auto` means everywhere but on this machine."""
-    if settings.tls == "auto":
-        on_this_machine = url.host in LOOPBACK or "unix_socket" in url.query
-        return settings.tls_ca is not None or not on_this_machine
-    return settings.tls == "required"
-
-
-@lru_cache(maxsize=8)
-def shared_ssl_context(ca: Path | None) -> ssl.SSLContext:
-    """Return one context for all connections of the process; making one takes 28 ms.
-
-    With a certificate authority the server's certificate must be signed by it; without
-    one the connection is encrypted, but nobody proves who answers.
-    """
-    context = ssl.create_default_context(cafile=str(ca) if ca else None)
-    # Certificates that MySQL makes for itself carry no host name and no key usage.
-    context.check_hostname = False
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    context.verify_mode = ssl.CERT_REQUIRED if ca else ssl.CERT_NONE
-    return context
 
 
 def session_statement(server_version: str, settings: PoolSettings) -> str:
