@@ -80,9 +80,7 @@ class Answer(MySQLResult):
         connection.write_packet(b"")
         self._read_ok_packet(connection._read_packet())  # type: ignore[attr-defined]  # noqa: SLF001
         if self._to_load is None:
-            raise pymysql.err.NotSupportedError(
-                "The server has asked for a file of this machine, and got nothing."
-            )
+            raise pymysql.err.NotSupportedError("The server has asked for a file of this machine, and got nothing.")
 
 
 class FrugalConnection(pymysql.Connection):
