@@ -274,6 +274,13 @@ def test_no_document_brings_entities_or_anything_from_outside(head: str) -> None
     assert "not allowed" in told
 
 
+def test_an_encoding_with_an_endless_name_is_named_in_short() -> None:
+    with pytest.raises(UnreadableError) as refused:
+        records(f'<?xml version="1.0" encoding="UTF-8{"1" * 5000}"?>{VALID.decode()}'.encode())
+    assert "unknown encoding" in str(refused.value)
+    assert len(str(refused.value)) < 400
+
+
 @pytest.mark.parametrize("encoding", ["no-such", "shift_jis", "zip", "utf-7"])
 def test_an_encoding_that_is_not_known_is_named(encoding: str) -> None:
     head = f'<?xml version="1.0" encoding="{encoding}"?>'

@@ -15,6 +15,8 @@ from webapp.bank.formats.records import ByteStream, UnreadableError
 
 DEEPEST = 50
 """Elements within each other."""
+LONGEST_REASON = 200
+"""Characters: an encoding's name can be as long as somebody likes."""
 LONGEST_PIECE = 1024 * 1024
 """Bytes that one tag or comment may have; the parser holds it whole."""
 MOST_NAMES = 1000
@@ -139,4 +141,4 @@ def _broken(error: Exception, line: int) -> BrokenXmlError:
     if isinstance(error, DefusedXmlException):
         return BrokenXmlError(line, "a DOCTYPE or entity is not allowed")
     # The parser says ValueError or LookupError of an encoding that it does not know.
-    return BrokenXmlError(line, str(error))
+    return BrokenXmlError(line, str(error)[:LONGEST_REASON])
