@@ -13,6 +13,9 @@ import httpx
 
 from tests.serving import PROJECT, serving
 
+PATIENCE = 30.0
+"""Seconds: Gunicorn stops the old workers before the new ones are there, which takes a slow machine a while."""
+
 
 def test_a_reload_under_load_serves_the_new_code_and_fails_no_request(tmp_path: Path) -> None:
     copy = tmp_path / "copy"
@@ -29,16 +32,16 @@ def test_a_reload_under_load_serves_the_new_code_and_fails_no_request(tmp_path: 
         def visit() -> None:
             while not done.is_set():
                 # A connection of its own for each request: a kept one may be closed between two, which is no failure.
-                statuses[httpx.get(f"{service.address}/api/v1/quizzes", timeout=10).status_code] += 1
+                statuses[httpx.get(f"{service.address}/api/v1/quizzes", timeout=PATIENCE).status_code] += 1
 
         visitors = [threading.Thread(target=visit) for _ in range(4)]
         for visitor in visitors:
             visitor.start()
-        before = httpx.get(f"{service.address}/problems").text
+        before = httpx.get(f"{service.address}/problems", timeout=PATIENCE).text
         errors.write_text(errors.read_text().replace("That name is taken.", "Somebody has that name."))
         service.process.send_signal(signal.SIGHUP)
-        deadline = time.monotonic() + 20
-        while "Somebody has" not in (after := httpx.get(f"{service.address}/problems").text):
+        deadline = time.monotonic() + PATIENCE
+        while "Somebody has" not in (after := httpx.get(f"{service.address}/problems", timeout=PATIENCE).text):
             assert time.monotonic() < deadline, "the old code is still served"
             time.sleep(0.1)
         done.set()
