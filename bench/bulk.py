@@ -92,6 +92,7 @@ class Bank:
 def measure(bank: Bank, way: Way, material: Material, threads: int) -> Run:
     """Let one way fill the empty table."""
     bank.empty()
+    bank.server.execute(f"SET GLOBAL local_infile = {int(way.may_load)}")
     parts = material.parts(threads)
     deed = way.prepared(bank.server, bank.work, material, threads)
     deadlocks, server = bank.deadlocks(), bank.processor_seconds()

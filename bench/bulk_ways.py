@@ -90,6 +90,8 @@ class Way:
 
     name: str
     prepared: Callable[[Server, Work, Material, int], Deed]
+    may_load: bool = True
+    """Whether the server takes LOAD DATA LOCAL."""
 
 
 def batches(part: Part, size: int) -> Iterator[Part]:
@@ -143,7 +145,6 @@ def by_hand(server: Server, work: Work, material: Material, threads: int) -> Dee
 
 def load_data(server: Server, work: Work, material: Material, threads: int) -> Deed:
     """The limit: a file for each thread, sent as it is."""
-    server.execute("SET GLOBAL local_infile = ON")
     binary = {name for name in material.names if isinstance(material.rows[0][name], bytes)}
     names = ", ".join(f"@{name}" if name in binary else f"`{name}`" for name in material.names)
     unpacked = ", ".join(f"`{name}` = UNHEX(@{name})" for name in binary)
@@ -165,17 +166,6 @@ def load_data(server: Server, work: Work, material: Material, threads: int) -> D
 
 def ours(server: Server, work: Work, material: Material, threads: int) -> Deed:
     """What `poolproof import` does with the records of a file, here with so many writers as there are threads."""
-    server.execute("SET GLOBAL local_infile = ON")
-    return _imported(work, material, threads)
-
-
-def ours_by_insert(server: Server, work: Work, material: Material, threads: int) -> Deed:
-    """The same, where the server takes no LOAD DATA LOCAL."""
-    server.execute("SET GLOBAL local_infile = OFF")
-    return _imported(work, material, threads)
-
-
-def _imported(work: Work, material: Material, threads: int) -> Deed:
     number = begun(work)
     accepted = [Accepted(place, draft) for place, draft in enumerate(material.drafts, start=1)]
 
@@ -195,7 +185,6 @@ def begun(work: Work) -> int:
 
 def merged(server: Server, work: Work, material: Material, threads: int) -> Deed:
     """What the collector does with the drafts of a page."""
-    server.execute("SET GLOBAL local_infile = ON")
     given = [merging.Given(replace(draft, collected_at=NOW)) for draft in material.drafts]
 
     def deed(part: Part) -> None:
@@ -228,6 +217,6 @@ WAYS = (
     Way("multi-row INSERT by hand", by_hand),
     Way("LOAD DATA LOCAL", load_data),
     Way("ours, from drafts", ours),
-    Way("ours, by INSERT alone", ours_by_insert),
+    Way("ours, by INSERT alone", ours, may_load=False),
     Way("ours, merging", merged),
 )

@@ -31,6 +31,17 @@ def stored(connection: Connection, drafts: list[ItemDraft]) -> list[bool]:
     return [fate.outcome is Outcome.NEW for fate in fates]
 
 
+def stored_while_the_last_is_created(work: Work, drafts: list[ItemDraft]) -> list[bool]:
+    """Say of each draft whether it was new, when another one creates the last and commits while we wait."""
+    with ThreadPoolExecutor(1) as other:
+        with work.transaction() as connection:
+            items.create(connection, drafts[-1])
+            stored = other.submit(store, work, drafts)
+            with pytest.raises(TimeoutError):
+                stored.result(0.3)
+        return stored.result(10)
+
+
 def stems(work: Work) -> list[str]:
     with work.read() as connection:
         return [row.stem for row in items.search(connection, Filters(), None, 2 * bulk.BATCH).rows]
@@ -113,13 +124,7 @@ def test_an_item_created_between_looking_and_storing_is_a_duplicate(work: Work, 
     drafts = [item_draft(choices=tuple(f"{face}{number}" for number in range(20))) for _ in range(8)]
     if work.engine.dialect.name == "sqlite":
         pytest.skip("SQLite lets one write at a time")
-    with ThreadPoolExecutor(1) as other:
-        with work.transaction() as connection:
-            items.create(connection, drafts[7])
-            stored = other.submit(store, work, drafts)
-            with pytest.raises(TimeoutError):
-                stored.result(0.3)
-        assert stored.result(10) == [True] * 7 + [False]
+    assert stored_while_the_last_is_created(work, drafts) == [True] * 7 + [False]
 
 
 def test_of_imports_at_the_same_time_one_counts_each_item(work: Work) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
 
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError
 
 from tests.bank.anything import drafts as any_drafts
-from tests.bank.test_bulk import stems, store
+from tests.bank.test_bulk import stems, store, stored_while_the_last_is_created
 from tests.make import item_draft
 from webapp.bank import bulk, items
 from webapp.bank.items import Filters, ItemDraft
@@ -98,13 +97,7 @@ def test_a_record_with_a_sign_that_parts_the_stream_does_not_come_apart(work: Wo
 @pytest.mark.usefixtures("everything_is_loaded")
 def test_an_item_created_between_looking_and_loading_is_a_duplicate_and_the_others_are_new(work: Work) -> None:
     drafts = [item_draft() for _ in range(8)]
-    with ThreadPoolExecutor(1) as other:
-        with work.transaction() as connection:
-            items.create(connection, drafts[7])
-            stored = other.submit(store, work, drafts)
-            with pytest.raises(TimeoutError):
-                stored.result(0.3)
-        assert stored.result(10) == [True] * 7 + [False]
+    assert stored_while_the_last_is_created(work, drafts) == [True] * 7 + [False]
     assert sorted(stems(work)) == sorted(draft.stem for draft in drafts)
 
 

@@ -54,7 +54,7 @@ def columns_of(dialect: Dialect, rows: Sequence[dict[str, Any]]) -> dict[str, li
 
 def _statement(dialect: Dialect, columns: dict[str, list[Any]]) -> str:
     quote = dialect.identifier_preparer.quote
-    binary = {name for name, values in columns.items() if _is_binary(values)}
+    binary = {name for name, values in columns.items() if isinstance(_some(values), bytes)}
     names = ", ".join(f"@{name}" if name in binary else quote(name) for name in columns)
     now = str(utc_now().compile(dialect=dialect))
     unpacked = ", ".join(f"{quote(name)} = UNHEX(@{name})" for name in binary)
@@ -77,7 +77,7 @@ def _content(columns: dict[str, list[Any]], count: int) -> bytes | None:
 
 
 def _texts(values: Sequence[Any]) -> Iterable[str]:
-    some = next(value for value in values if value is not None)
+    some = _some(values)
     if isinstance(some, str):
         return [NOTHING if value is None else value for value in values] if None in values else values
     as_text: Callable[[Any], str] = str
@@ -88,5 +88,6 @@ def _texts(values: Sequence[Any]) -> Iterable[str]:
     return [NOTHING if value is None else as_text(value) for value in values]
 
 
-def _is_binary(values: Sequence[Any]) -> bool:
-    return isinstance(next(value for value in values if value is not None), bytes)
+def _some(values: Sequence[Any]) -> Any:
+    """Return one of a column's values that is there."""
+    return next(value for value in values if value is not None)

@@ -39,6 +39,7 @@ class Served:
 
     title: str
     port: int
+    pid: int
     log: Path
 
 
@@ -59,7 +60,7 @@ def served(recipe: Recipe, folder: Path, port: int) -> Iterator[Served]:
         )
     try:
         _wait_for(recipe, port, process, log)
-        yield Served(recipe.title, port, log)
+        yield Served(recipe.title, port, process.pid, log)
     finally:
         _stop(process)
 

@@ -23,8 +23,9 @@ from webapp.lab.direct import Direct
 from webapp.lab.figures import Setting
 from webapp.lab.keeping import hand_over, with_report_options
 from webapp.lab.knee import Fitting, fitting
-from webapp.lab.product import Product, ServiceError
+from webapp.lab.product import Product
 from webapp.lab.schemas import NotALabError
+from webapp.lab.serving import NotServingError
 from webapp.lab.sizing import Found, find
 from webapp.lab.subject import SubjectError
 from webapp.lab.sweep import Plan, Sweep, beyond, ladder
@@ -92,7 +93,7 @@ def command(
         lasts = minutes or (QUICK_MINUTES if quick else 5.0)
         wish = Wish(load=load, minutes=lasts, is_quick=quick, workers=workers, threads=threads, **more)
         found = measure(settings, wish)
-    except (WorkloadError, NotALabError, SubjectError, ServiceError) as error:
+    except (WorkloadError, NotALabError, SubjectError, NotServingError) as error:
         raise click.ClickException(str(error)) from error
     page = hand_over(found, folder, as_json=as_json)
     keep_latest(found, page.parent)
@@ -110,7 +111,7 @@ def measure(settings: Settings, wish: Wish) -> reporting.Report:
     """Sweep in a schema of the lab's own, and return the report.
 
     Raises:
-        NotALabError, SubjectError, ServiceError: when nothing can be measured.
+        NotALabError, SubjectError, NotServingError: when nothing can be measured.
     """
     with pooling_of_this_app().console.read() as connection:
         facts = read_facts(connection)

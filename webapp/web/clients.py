@@ -55,9 +55,8 @@ class _Reader(SocketUnreader):  # type: ignore[misc]
         if self._has_come:
             # The usual case, and a time-out would cost it three system calls, each a turn at the interpreter.
             self._has_come = False
-            there: bytes = super().chunk(size_hint)
-            return there
-        self.sock.settimeout(max(self._until - time.monotonic(), 0.001))
+        else:
+            self.sock.settimeout(max(self._until - time.monotonic(), 0.001))
         try:
             come: bytes = super().chunk(size_hint)
         except TimeoutError:
