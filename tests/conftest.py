@@ -58,6 +58,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("database", databases, scope="session")
 
 
+REAL_CLOCKS = {"faults", "journeys", "lab"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Real processes by the clock on the wall, and a machine that is shared stands still for seconds now and then. What
+    # fails there is tried once more, and named in the summary (RERUN); what fails twice has failed.
+    for item in items:
+        if item.path.parent.name in REAL_CLOCKS:
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 class Servers:
     """The servers of this run, started when first asked for and stopped at its end."""
 

@@ -121,6 +121,14 @@ class QuizPublishedError(DomainError):
     title = "The quiz has been published."
 
 
+class KeyReusedError(DomainError):
+    """An Idempotency-Key has come with two different requests."""
+
+    status = 422
+    kind = "key-reused"
+    title = "The key belongs to another request."
+
+
 class QuizNotOpenError(DomainError):
     """Before opens_at, at or after closes_at, or never published."""
 

@@ -6,7 +6,8 @@ from flask_login import LoginManager
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
-from sqlalchemy import BigInteger, Integer, MetaData
+from sqlalchemy import BigInteger, Integer, LargeBinary, MetaData
+from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase
 
 
@@ -36,6 +37,9 @@ MYSQL_TABLE = {
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
 """An id that the database counts; SQLite counts only in a column that says INTEGER."""
+
+Sha256 = LargeBinary(32).with_variant(mysql.BINARY(32), "mysql", "mariadb")
+"""A digest; MySQL indexes BINARY whole, a BLOB only in part."""
 
 db = SQLAlchemy(model_class=Base)
 migrate = Migrate()

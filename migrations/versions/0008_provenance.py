@@ -5,8 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from webapp.bank.models import Sha256
-from webapp.extensions import MYSQL_TABLE, BigId
+from webapp.extensions import MYSQL_TABLE, BigId, Sha256
 from webapp.pooling.clock import UtcDateTime
 
 revision = "0008"

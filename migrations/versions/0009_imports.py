@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 
 from webapp.bank.identity import stem_key
-from webapp.bank.models import Blob, Sha256
-from webapp.extensions import MYSQL_TABLE, BigId
+from webapp.bank.models import Blob
+from webapp.extensions import MYSQL_TABLE, BigId, Sha256
 from webapp.pooling.clock import UtcDateTime
 
 revision = "0009"

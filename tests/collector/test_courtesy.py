@@ -37,7 +37,7 @@ def say_how_many_wait(worker: Seat, waiting: int) -> None:
 
 
 def test_without_a_fleet_nothing_waits() -> None:
-    assert Courtesy(None).wait(lambda: False) < 0.1
+    assert Courtesy(None).wait(lambda: False) < courtesy.CALM
 
 
 def test_a_collection_does_not_wait_while_the_workers_are_calm(folder: Folder, pulse: Pulse) -> None:
@@ -83,7 +83,7 @@ def test_a_collection_waits_while_somebody_waits_for_a_connection(
 def test_who_is_told_to_stop_waits_no_more(folder: Folder, pulse: Pulse) -> None:
     polite = Courtesy(folder)
     pulse.beat(1000)
-    assert polite.wait(lambda: True) < 0.1
+    assert polite.wait(lambda: True) < courtesy.CALM
 
 
 def test_a_worker_that_is_gone_is_no_longer_counted(folder: Folder, worker: Seat, pulse: Pulse) -> None:

@@ -6,13 +6,15 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.serving import Service, serving
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
 )
+PATIENCE = 15_000
+"""Milliseconds that a page has to show something: a busy machine stands still for seconds."""
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -51,6 +53,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip("there is no Chromium; install it: sudo apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        expect.set_options(timeout=PATIENCE)
         yield browser
         browser.close()
 
@@ -92,7 +95,7 @@ class Visitor:
         return page
 
     def _listened_to(self, page: Page) -> Page:
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE)
         page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         return page

@@ -26,7 +26,8 @@ from webapp.bank.schemas import (
 )
 from webapp.pooling.extension import pooling_of_this_app, read, transact
 from webapp.web import conditional, cursors, uploads
-from webapp.web.openapi import ETAG, ID, IF_MATCH, LINK, LOCATION, api_blueprint, problems
+from webapp.web.idempotency import make_once
+from webapp.web.openapi import ETAG, ID, IDEMPOTENCY_KEY, IF_MATCH, LINK, LOCATION, api_blueprint, problems
 
 blueprint = api_blueprint("items", __name__, "/items", "The question bank.")
 imports = api_blueprint("imports", __name__, "/imports", "Files that were imported; each can be undone.")
@@ -55,11 +56,12 @@ def list_items(asked: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
 @api_for(Permission.EDIT_BANK)
 @blueprint.arguments(ItemIn)
 @blueprint.response(201, ItemOut, headers=LOCATION | ETAG)
-@blueprint.doc(operationId="createItem")
+@blueprint.doc(operationId="createItem", parameters=[IDEMPOTENCY_KEY])
 @problems(blueprint, 400, 401, 403, 409, 413, 415, 422)
 def create_item(given: dict[str, Any]) -> tuple[Item, dict[str, str]]:
     """Add an item. The same one again is a conflict that names the first."""
-    item = transact(lambda connection: items.create(connection, _draft(given)))
+    draft = _draft(given)
+    item = make_once(asking_user().id, lambda connection: items.create(connection, draft), items.find)
     location = {"Location": url_for("items.read_item", item_id=item.id)}
     return item, conditional.etag(item.version) | location
 

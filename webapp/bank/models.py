@@ -9,10 +9,9 @@ from sqlalchemy import JSON, Dialect, ForeignKey, Index, LargeBinary, String, Te
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.extensions import MYSQL_TABLE, Base, BigId
+from webapp.extensions import MYSQL_TABLE, Base, BigId, Sha256
 from webapp.pooling.clock import UtcDateTime
 
-Sha256 = LargeBinary(32).with_variant(mysql.BINARY(32), "mysql").with_variant(mysql.BINARY(32), "mariadb")
 Blob = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 
 

@@ -15,7 +15,8 @@ from webapp.collector.schemas import RunArguments, RunIn, RunOut, RunPage, RunWh
 from webapp.collector.sources.known import sources_of
 from webapp.pooling.extension import read, transact
 from webapp.web import cursors
-from webapp.web.openapi import ID, LINK, LOCATION, api_blueprint, problems
+from webapp.web.idempotency import make_once
+from webapp.web.openapi import ID, IDEMPOTENCY_KEY, LINK, LOCATION, api_blueprint, problems
 
 blueprint = api_blueprint("collections", __name__, "", "Collecting questions from sources.")
 
@@ -49,12 +50,12 @@ def list_runs(asked: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
 @api_for(Permission.EDIT_BANK)
 @blueprint.arguments(RunIn)
 @blueprint.response(201, RunOut, headers=LOCATION)
-@blueprint.doc(operationId="startCollection")
+@blueprint.doc(operationId="startCollection", parameters=[IDEMPOTENCY_KEY])
 @problems(blueprint, 400, 401, 403, 404, 409, 413, 415, 422)
 def start(given: dict[str, Any]) -> tuple[Run, dict[str, str]]:
     """Queue a run; a worker takes it up. A second one of the same source is a conflict that names the first."""
-    source, by = sources_of(current_app).find(given["source"]), asking_user().name
-    run = transact(lambda connection: runs.order(connection, source.name, by))
+    source, by = sources_of(current_app).find(given["source"]), asking_user()
+    run = make_once(by.id, lambda connection: runs.order(connection, source.name, by.name), runs.find)
     return run, {"Location": url_for("collections.read_run", run_id=run.id)}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response, current_app, jsonify, request, url_for
 
-from webapp.accounts.guard import api_for
+from webapp.accounts.guard import api_for, asking_user
 from webapp.accounts.roles import Permission
 from webapp.pooling.extension import read, transact
 from webapp.quizzes import drafts, published, publishing
@@ -26,7 +26,18 @@ from webapp.quizzes.schemas import (
 )
 from webapp.quizzes.shelf import look_again_after_changes, shelf_of
 from webapp.web import conditional, cursors
-from webapp.web.openapi import ETAG, ID, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, api_blueprint, problems
+from webapp.web.idempotency import make_once
+from webapp.web.openapi import (
+    ETAG,
+    ID,
+    IDEMPOTENCY_KEY,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    LINK,
+    LOCATION,
+    api_blueprint,
+    problems,
+)
 
 blueprint = api_blueprint("quizzes", __name__, "/quizzes", "Draft, publish, open.")
 
@@ -55,11 +66,12 @@ def list_quizzes(asked: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]
 @api_for(Permission.EDIT_QUIZZES)
 @blueprint.arguments(DraftIn)
 @blueprint.response(201, DraftOut, headers=LOCATION | ETAG)
-@blueprint.doc(operationId="createQuiz")
+@blueprint.doc(operationId="createQuiz", parameters=[IDEMPOTENCY_KEY])
 @problems(blueprint, 400, 401, 403, 409, 413, 415, 422)
 def create_quiz(given: dict[str, Any]) -> tuple[Draft, dict[str, str]]:
     """Begin a draft."""
-    draft = transact(lambda connection: drafts.create(connection, _values(given)))
+    values = _values(given)
+    draft = make_once(asking_user().id, lambda connection: drafts.create(connection, values), drafts.find)
     location = {"Location": url_for("quizzes.read_draft", quiz_id=draft.id)}
     return draft, conditional.etag(draft.version) | location
 

@@ -62,6 +62,13 @@ IF_NONE_MATCH = {
     "schema": {"type": "string"},
 }
 
+IDEMPOTENCY_KEY = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "description": "Of your choice, for instance a UUID: sent again within a day, the same request makes nothing new",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!#-\\[\\]-~]+$"},
+}
+
 SWAGGER_FILES = Path(flask_openapi3_swagger.__file__).parent / "templates" / "swagger"
 
 

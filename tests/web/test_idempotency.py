@@ -1,0 +1,106 @@
+"""A request that is sent again under the same Idempotency-Key."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import func, select, update
+from werkzeug.test import TestResponse
+
+from tests.conftest import PASSWORD, PASSWORD_HASH
+from webapp.accounts import users
+from webapp.accounts.roles import Role
+from webapp.pooling.clock import present_time
+from webapp.pooling.work import Work
+from webapp.quizzes.models import Quiz
+from webapp.web.models import IdempotencyKey
+
+KEY = {"Idempotency-Key": '"8e03978e-40d5-43e8-bc93-6894a57f9324"'}
+
+
+def draft(client: FlaskClient, headers: dict[str, str], title: str = "Numbers") -> TestResponse:
+    return client.post("/api/v1/quizzes", headers=headers, json={"title": title})
+
+
+def drafts(work: Work) -> int:
+    with work.read() as connection:
+        return connection.execute(select(func.count()).select_from(Quiz)).scalar_one()
+
+
+def test_the_same_request_sent_again_makes_nothing_new(client: FlaskClient, author: dict[str, str], work: Work) -> None:
+    first, again = draft(client, author | KEY), draft(client, author | KEY)
+    assert (again.status_code, again.json, again.headers["Location"]) == (201, first.json, first.headers["Location"])
+    assert drafts(work) == 1
+
+
+def test_without_a_key_every_request_makes_something(client: FlaskClient, author: dict[str, str], work: Work) -> None:
+    assert draft(client, author).json["id"] != draft(client, author).json["id"]
+    assert drafts(work) == 2
+
+
+def test_a_repeat_gets_what_was_made_as_it_is_now(client: FlaskClient, author: dict[str, str]) -> None:
+    made = draft(client, author | KEY)
+    changed = client.put(
+        f"/api/v1/quizzes/{made.json['id']}/draft", headers=author | {"If-Match": '"1"'}, json={"title": "Renamed"}
+    )
+    assert changed.status_code == 200
+    assert draft(client, author | KEY).json["title"] == "Renamed"
+
+
+def test_the_bank_takes_an_item_once_and_says_so_again(client: FlaskClient, author: dict[str, str]) -> None:
+    item = {"kind": "single", "stem": "What is kept?", "choices": ["This", "That"], "right": [0]}
+    first = client.post("/api/v1/items", headers=author | KEY, json=item)
+    assert first.status_code == 201, first.text
+    again = client.post("/api/v1/items", headers=author | KEY, json=item)
+    assert (again.status_code, again.json["id"]) == (201, first.json["id"])
+    assert client.post("/api/v1/items", headers=author, json=item).status_code == 409
+
+
+def test_a_key_of_another_request_is_refused(client: FlaskClient, author: dict[str, str], work: Work) -> None:
+    draft(client, author | KEY)
+    other = draft(client, author | KEY, "Letters")
+    assert (other.status_code, other.json["type"].rpartition("#")[2]) == (422, "key-reused")
+    assert "make a new key" in other.json["detail"]
+    assert drafts(work) == 1
+
+
+def test_everybody_has_keys_of_their_own(client: FlaskClient, author: dict[str, str], work: Work) -> None:
+    work.transact(lambda connection: users.add(connection, "grace", PASSWORD_HASH, Role.AUTHOR))
+    token = client.post("/api/v1/tokens", json={"name": "grace", "password": PASSWORD}).json["token"]
+    ours, theirs = draft(client, author | KEY), draft(client, {"Authorization": f"Bearer {token}"} | KEY)
+    assert ours.json["id"] != theirs.json["id"]
+
+
+def test_a_request_that_was_refused_leaves_its_key_free(client: FlaskClient, author: dict[str, str]) -> None:
+    refused = client.post("/api/v1/quizzes", headers=author | KEY, json={"title": "Numbers", "items": [999]})
+    assert refused.status_code == 422
+    assert draft(client, author | KEY).status_code == 201
+
+
+def test_of_many_that_come_at_once_one_makes_it(app: Flask, author: dict[str, str], work: Work) -> None:
+    with ThreadPoolExecutor(4) as clients:
+        answers = list(clients.map(lambda _: draft(app.test_client(), author | KEY), range(8)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json["id"] for answer in answers}) == 1
+    assert drafts(work) == 1
+
+
+@pytest.mark.parametrize("key", ["", '""', "ä", "a b", 'a"b', "x" * 129])
+def test_what_is_no_key_is_refused_with_what_to_do(client: FlaskClient, author: dict[str, str], key: str) -> None:
+    refused = draft(client, author | {"Idempotency-Key": key})
+    assert refused.status_code == 422
+    assert "1 to 128 visible ASCII characters" in refused.json["detail"]
+
+
+def test_a_key_is_forgotten_after_a_day(client: FlaskClient, author: dict[str, str], work: Work) -> None:
+    draft(client, author | KEY)
+    with work.transaction() as connection:
+        then = present_time(connection) - timedelta(hours=25)
+        connection.execute(update(IdempotencyKey).values(used_at=then))
+    draft(client, author | {"Idempotency-Key": "another"})
+    with work.read() as connection:
+        assert connection.execute(select(func.count()).select_from(IdempotencyKey)).scalar_one() == 1

@@ -1,0 +1,106 @@
+"""POSTs that may be sent again: the same Idempotency-Key makes one thing, however often it comes.
+
+Source: J. Jena and S. Dalal, The Idempotency-Key HTTP Header Field, draft-ietf-httpapi-idempotency-key-header.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from hashlib import sha256
+from typing import Protocol, TypeVar
+
+from flask import request
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from webapp.errors import InvalidInputError, KeyReusedError
+from webapp.pooling.clock import present_time, utc_now
+from webapp.pooling.extension import transact
+from webapp.web.models import IdempotencyKey
+
+HEADER = "Idempotency-Key"
+LONGEST = 128
+KEPT = timedelta(hours=24)
+DELETED_AT_ONCE = 100
+# A string of structured fields (RFC 8941), which has quotes; clients often leave them out.
+_ACCEPTABLE = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]{1,128})"|([\x21\x23-\x5b\x5d-\x7e]{1,128})')
+
+
+class Identified(Protocol):
+    """A thing with an id."""
+
+    @property
+    def id(self) -> int:
+        """The row's."""
+        ...
+
+
+Made = TypeVar("Made", bound=Identified)
+
+
+def make_once(asker: int, make: Callable[[Connection], Made], find: Callable[[Connection, int], Made]) -> Made:
+    """Make a thing in a transaction; a repeat under the same key gets what was made, as it is now.
+
+    The key is kept in the same transaction, so that both are there or neither, and so that the transaction may be
+    repeated by ourselves when its connection is lost. Of two that come at once the second waits for the first. Without
+    a key each request makes a thing.
+
+    Args:
+        asker: Id of the user who asks.
+        make: Makes the thing.
+        find: Returns what was made, by its id.
+
+    Raises:
+        InvalidInputError: when the key is no key.
+        KeyReusedError: when another request has come with this key.
+    """
+    key = _asked_key()
+    if key is None:
+        return transact(make)
+    digest = sha256(f"{asker} {request.endpoint} {key}".encode()).digest()
+    body = sha256(request.get_data()).digest()
+
+    def once(connection: Connection) -> Made:
+        try:
+            connection.execute(insert(IdempotencyKey).values(digest=digest, body=body, used_at=utc_now()))
+        except IntegrityError:
+            return find(connection, _made_before(connection, digest, body))
+        made = make(connection)
+        connection.execute(update(IdempotencyKey).where(IdempotencyKey.digest == digest).values(made=made.id))
+        _forget_old(connection)
+        return made
+
+    return transact(once, idempotent=True)
+
+
+def _asked_key() -> str | None:
+    given = request.headers.get(HEADER)
+    if given is None:
+        return None
+    found = _ACCEPTABLE.fullmatch(given.strip())
+    if found is None:
+        raise InvalidInputError(
+            f"{HEADER} has to be 1 to {LONGEST} visible ASCII characters without quotes or backslashes, "
+            "for instance a UUID; send another one.",
+        )
+    return found[1] or found[2]
+
+
+def _made_before(connection: Connection, digest: bytes, body: bytes) -> int:
+    # A locking read sees what was committed while the insert waited.
+    found = connection.execute(
+        select(IdempotencyKey.body, IdempotencyKey.made).where(IdempotencyKey.digest == digest).with_for_update()
+    ).one()
+    if found.body != body:
+        raise KeyReusedError(f"This {HEADER} has come with another request; make a new key for each new request.")
+    made: int = found.made
+    return made
+
+
+def _forget_old(connection: Connection) -> None:
+    now = present_time(connection)
+    old = select(IdempotencyKey.digest).where(IdempotencyKey.used_at < now - KEPT).order_by(IdempotencyKey.used_at)
+    if digests := connection.execute(old.limit(DELETED_AT_ONCE)).scalars().all():
+        connection.execute(delete(IdempotencyKey).where(IdempotencyKey.digest.in_(digests)))
