@@ -94,6 +94,14 @@ def test_what_limits_is_named(seen: Seen, rises: bool, names: tuple[str, ...]) -
     assert limits(seen, still_rises=rises, server_is_here=True).names == names
 
 
+def test_rows_that_are_waited_for_beyond_the_knee_are_what_limits_at_it() -> None:
+    knee_, next_ = Seen(2, 24, machine_cpu=0.3, lock_share=0.2), Seen(4, 24, machine_cpu=0.3, lock_share=0.6)
+    found = limits(knee_, still_rises=False, server_is_here=True, beyond=next_)
+    assert found.names == ("locks",)
+    assert "4 connections spend 60%" in found.sentences[0]
+    assert limits(knee_, still_rises=True, server_is_here=True, beyond=next_).names == ("pool",)
+
+
 def test_what_was_not_seen_is_said_not_to_be_known() -> None:
     known = Seen(4, 16, machine_cpu=0.97, lock_share=0.0, flush_share=0.1)
     assert limits(known, still_rises=False, server_is_here=True).unknown == ()

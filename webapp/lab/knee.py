@@ -130,19 +130,23 @@ def needed(arrivals: float, hold: float) -> float:
     return arrivals * hold
 
 
-def limits(seen: Seen, *, still_rises: bool, server_is_here: bool) -> Limits:
-    """Return what limits at this size, as far as the figures tell."""
-    found = list(_found(seen, still_rises=still_rises))
+def limits(seen: Seen, *, still_rises: bool, server_is_here: bool, beyond: Seen | None = None) -> Limits:
+    """Return what limits at this size, as far as the figures tell; `beyond` was seen at the next larger one."""
+    found = list(_found(seen, beyond, still_rises=still_rises))
     unknown = list(_unknown(seen, server_is_here=server_is_here))
     if not found:
         found = [("idle holds", NOTHING_BUSY)]
     return Limits(tuple(name for name, _ in found), tuple(said for _, said in found), tuple(unknown))
 
 
-def _found(seen: Seen, *, still_rises: bool) -> Iterator[tuple[str, str]]:
+def _found(seen: Seen, beyond: Seen | None, *, still_rises: bool) -> Iterator[tuple[str, str]]:
     if seen.lock_share is not None and seen.lock_share >= LOCKED:
         said = f"Locks: connections spend {seen.lock_share:.0%} of their time waiting for rows that others hold."
         yield "locks", f"{said} More connections only wait more; shorten the transactions."
+    elif beyond is not None and beyond.lock_share is not None and beyond.lock_share >= LOCKED and not still_rises:
+        # Where one row is all there is, the knee is where it begins to be waited for.
+        said = f"Locks: {beyond.size} connections spend {beyond.lock_share:.0%} of their time waiting for rows"
+        yield "locks", f"{said} that others hold, and do no more than {seen.size}; shorten the transactions."
     if seen.process_cpu is not None and seen.process_cpu >= BUSY:
         said = f"CPU: a process uses {seen.process_cpu:.0%} of a processor, and Python's threads share one."
         yield "CPU", f"{said} More workers may help where processors are free."

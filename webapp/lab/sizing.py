@@ -64,6 +64,8 @@ def find(
     closed = [one for one in measured if not one.load.is_open]
     full = [one for one in closed if one.setting == setting]
     largest = max(one.size for one in candidates)
+    larger = min((one.size for one in candidates if one.size > best.size), default=0)
+    beyond = [one for one in closed if one.setting == replace(setting, pool=larger)]
     alone = [one.throughput for one in closed if one.setting == replace(setting, is_grouped=False)]
     return Found(
         setting=setting,
@@ -71,7 +73,12 @@ def find(
         candidates=tuple(candidates),
         rate=rate,
         busy=needed(rate or best.throughput.value, median(one.hold for one in full)),
-        limits=limits(_middle(full), still_rises=best.size == largest, server_is_here=server_is_here),
+        limits=limits(
+            _middle(full),
+            still_rises=best.size == largest,
+            server_is_here=server_is_here,
+            beyond=_middle(beyond) if beyond else None,
+        ),
         little=tuple(
             little(one.throughput, one.cycle, one.inside) for one in closed if one.done >= ENOUGH * one.inside
         ),
