@@ -45,18 +45,23 @@ def plot(seconds: dict[str, float], connections: dict[str, float]) -> str:
     )
 
 
+def draw(figures: Path, to: Path) -> None:
+    """Write the plot of what was kept."""
+    rounds = {name: found for name, found in json.loads(figures.read_text()).items() if name in NAMES}
+    seconds, connections = (
+        {name: statistics.median(one[what] for one in found) for name, found in rounds.items()}
+        for what in ("push", "connections")
+    )
+    to.write_text(plot(seconds, connections))
+
+
 def main() -> None:
     """Read the figures, write the plot."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("figures", type=Path)
     arguments.add_argument("plot", type=Path)
     given = arguments.parse_args()
-    rounds = {name: found for name, found in json.loads(given.figures.read_text()).items() if name in NAMES}
-    seconds, connections = (
-        {name: statistics.median(one[what] for one in found) for name, found in rounds.items()}
-        for what in ("push", "connections")
-    )
-    given.plot.write_text(plot(seconds, connections))
+    draw(given.figures, given.plot)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from webapp.pooling.work import Work
 CONNECTIONS = 64
 UNTIL_THE_LOAD_RUNS = 4.0
 LOOKS_EVERY = 0.1
+CONTENDERS = (FLASK_ORM, FASTAPI, DJANGO, FLASK_ALONE, OURS)
 PEER_ITEMS = [(number, 4) for number in range(1, 11)]
 
 
@@ -184,16 +185,23 @@ def median(rounds: Sequence[Figures]) -> Figures:
     return Figures(**{name: sum(of) if name in added else statistics.median(of) for name, of in columns.items()})
 
 
+def kept(figures: str) -> dict[str, Figures]:
+    """Return the medians of what `--json` has kept."""
+    rounds = json.loads(figures)
+    return {name: median([Figures(**one) for one in found]) for name, found in rounds.items()}
+
+
 def table(of: dict[str, Figures], titles: dict[str, str]) -> Iterator[str]:
     """Yield the table as README has it."""
-    yield "| service | push | p99 | connections | statements a request | first tries failed | people lost | answers/s |"
+    columns = ("service", "push", "p99", "connections", "statements a request", "first tries failed", "people lost")
+    yield f"| {' | '.join(columns)} | steady answers/s |"
     yield "|---|---|---|---|---|---|---|---|"
     for name, one in of.items():
         pushed = (
             f"{one.push:.1f} s | {one.p99:.2f} s | {one.connections:.0f} | {one.statements_per_request:.2f} | "
             f"{one.failed} | {one.unserved}"
         )
-        yield f"| {titles[name]} | {pushed if one.push else ' | '.join('–' * 6)} | {one.answers_per_second:.0f} |"
+        yield f"| {titles[name]} | {pushed if one.push else ' | '.join('–' * 6)} | {one.answers_per_second:,.0f} |"
 
 
 def main() -> None:
@@ -205,7 +213,7 @@ def main() -> None:
     arguments.add_argument("--only", help="names, with commas between")
     arguments.add_argument("--json", type=Path, help="keep all figures in this file")
     given = arguments.parse_args()
-    contenders = [FLASK_ORM, FASTAPI, DJANGO, FLASK_ALONE, OURS]
+    contenders = list(CONTENDERS)
     if given.only:
         contenders = [one for one in contenders if one.name in given.only.split(",")]
     load.allow_open_files(given.users)
@@ -218,16 +226,16 @@ def main() -> None:
                 figures = take_part(one, server, Path(folder) / name, given.users, given.seconds)
                 rounds[one.name].append(figures)
                 print(f"round {number + 1}: {one.title}: {_shown(figures)}", flush=True)
+            if given.json:
+                given.json.write_text(
+                    json.dumps({name: [asdict(one) for one in all_] for name, all_ in rounds.items()})
+                )
         print(f"raw PyMySQL, no HTTP: {limits.answers_per_second(server, given.seconds):.0f} answers/s")
         server.stop()
     of = {name: median(found) for name, found in rounds.items()}
     print("", *table(of, {one.name: one.title for one in contenders}), "", sep="\n")
     judged = list(bounds(of)) if OURS.name in of else []
     print(*(bound.line() for bound in judged), sep="\n")
-    if given.json:
-        given.json.write_text(
-            json.dumps({name: [asdict(one) for one in all_] for name, all_ in rounds.items()}, indent=1)
-        )
     ours = of.get(OURS.name, Figures())
     wrong = ours.failed + ours.unserved + ours.lost
     if wrong:

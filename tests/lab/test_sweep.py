@@ -41,6 +41,9 @@ class Known:
     law: Law = LAW
     stops_after: int = 10_000
     overhead: float = 0.0
+    settles: float = 0.0
+    flatters: bool = False
+    """Whether larger pools come out faster than they are."""
     orders: list[tuple[Setting, Load]] = field(default_factory=list)
 
     def measure(self, setting: Setting, load: Load) -> Measured:
@@ -49,7 +52,7 @@ class Known:
         self.orders.append((setting, load))
         rate = self.law.at(min(setting.pool, setting.threads)) * setting.workers
         served, mean = min(rate, load.rate or rate), 32 / rate
-        p99 = 0.01 * (1 + setting.pool / 100)
+        p99 = 0.1 / setting.pool if self.flatters else 0.01 * (1 + setting.pool / 100)
         seen = Seen(setting.pool, setting.threads)
         return Measured(setting, load, 1000, 0, served, mean, mean, p99, p99, 0, 0.01, 32, mean, seen)
 
@@ -69,6 +72,19 @@ def test_the_knee_of_a_known_curve_is_found_with_its_law() -> None:
     assert found.fit.has_peak
     assert sweep.rate == pytest.approx(0.75 * best)
     assert found.busy == pytest.approx(sweep.rate * 0.01)
+
+
+def test_more_connections_than_threads_are_never_recommended() -> None:
+    bench = Known(Law(100, 0.0, 0.0), flatters=True)
+    _, found = swept(bench, base=replace(BASE, threads=8), pools=(2, 4, 8, 12, 16))
+    assert found.setting.pool == 8
+    assert found.limits.names == ("threads",)
+
+
+def test_what_has_just_started_is_given_time_before_it_is_measured() -> None:
+    bench = Known(settles=1.0)
+    swept(bench, seconds=2.0)
+    assert {load.warm_up for _, load in bench.orders if not load.is_open} == {1.5}
 
 
 def test_each_repetition_has_every_size_once_in_an_order_of_its_own() -> None:

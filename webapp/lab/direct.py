@@ -27,6 +27,7 @@ def witness_of(url: str, pool: PoolSettings) -> Work:
 class Direct:
     """A workload, measured in a process of its own; its threads are the clients."""
 
+    settles = 0.0
     overhead = 0.6
     """Seconds that a run takes beside what is measured."""
 

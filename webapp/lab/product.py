@@ -34,7 +34,9 @@ STEPS = 4
 class Product:
     """The service, measured from outside."""
 
-    overhead = 5.0
+    settles = 1.0
+    """Seconds: the first requests of a worker that has just started are slow."""
+    overhead = 5.0 + settles
     """Seconds that a run takes beside what is measured: most of them, to start Gunicorn."""
 
     def __init__(self, url: str, pool: PoolSettings, clients: int = 64, processes: int = 1) -> None:

@@ -37,7 +37,7 @@ from webapp.pooling.server import ServerFacts, read_facts
 from webapp.settings import Settings
 
 LATEST = "size-latest.json"
-QUICK_MINUTES = 1.0
+MINUTES, QUICK_MINUTES = 10.0, 1.0
 MOST = 64
 LOOKS_FOR = 1.0
 """Seconds before the sweep, in which the machine should have nothing to do."""
@@ -65,7 +65,7 @@ class Wish:
 
 @click.command("size")
 @click.option("--workload", "name", help="A TOML file, or cpu, row_lock or waiting. Default: Poolproof's own mix.")
-@click.option("--minutes", type=click.FloatRange(0.1, 600), help="How long it may take.  [default: 5]")
+@click.option("--minutes", type=click.FloatRange(0.1, 600), help="How long it may take.  [default: 10]")
 @click.option("--quick", is_flag=True, help="A minute or two, for a first look; pool sizes only.")
 @click.option("--largest", type=click.IntRange(3, 1000), help="The largest pool that is tried.")
 @click.option("--workers", type=click.IntRange(1, 64), help="To begin with.  [default: POOLPROOF_WORKERS]")
@@ -90,7 +90,7 @@ def command(
         threads = more.pop("threads") or (load.threads if load else settings.poolproof.threads)
         workers = 1 if load else more.pop("workers") or settings.poolproof.workers
         more.pop("workers", None)
-        lasts = minutes or (QUICK_MINUTES if quick else 5.0)
+        lasts = minutes or (QUICK_MINUTES if quick else MINUTES)
         wish = Wish(load=load, minutes=lasts, is_quick=quick, workers=workers, threads=threads, **more)
         found = measure(settings, wish)
     except (WorkloadError, NotALabError, SubjectError, NotServingError) as error:

@@ -52,6 +52,14 @@ def candidates_of(measured: Sequence[Measured], like: Setting, rate: float) -> l
     return found
 
 
+def usable(candidates: Sequence[Candidate], setting: Setting) -> Sequence[Candidate]:
+    """Return the candidates that the threads can use whole: each holds one connection, and more are never busy.
+
+    Larger ones are measured to show that, and may come out better by chance. All, where only such were measured.
+    """
+    return [one for one in candidates if one.size <= setting.threads] or candidates
+
+
 def find(
     measured: Sequence[Measured], chosen: Setting, rate: float, within: float = WITHIN, *, server_is_here: bool = True
 ) -> Found | None:
@@ -59,7 +67,7 @@ def find(
     candidates = candidates_of(measured, chosen, rate)
     if not candidates:
         return None
-    best = knee(candidates, within)
+    best = knee(usable(candidates, chosen), within)
     setting = replace(chosen, pool=best.size)
     closed = [one for one in measured if not one.load.is_open]
     full = [one for one in closed if one.setting == setting]

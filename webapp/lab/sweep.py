@@ -11,7 +11,7 @@ from typing import Protocol
 from webapp.lab.figures import Load, Measured, Setting
 from webapp.lab.knee import knee
 from webapp.lab.scaling import Interval, interval_of
-from webapp.lab.sizing import candidates_of
+from webapp.lab.sizing import candidates_of, usable
 
 LADDER = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 COMMON_LOAD = 0.75
@@ -32,7 +32,12 @@ class Bench(Protocol):
 
     @property
     def overhead(self) -> float:
-        """Seconds that a run takes beside what is measured."""
+        """Seconds that a run takes beside what is measured and its share of warm-up."""
+        ...
+
+    @property
+    def settles(self) -> float:
+        """Seconds of these that a run is warmed up for longer, whatever its length: what has just started is slow."""
         ...
 
     def measure(self, setting: Setting, load: Load) -> Measured:
@@ -176,7 +181,7 @@ class Sweep:
             for setting in self._shuffled(settings, repetition):
                 self._measure(setting, replace(common, seed=self.plan.seed + repetition))
         chosen = self.chosen or self.plan.base
-        best = knee(candidates_of(self.measured, chosen, self.rate), self.plan.within)
+        best = knee(usable(candidates_of(self.measured, chosen, self.rate), chosen), self.plan.within)
         for share in OTHER_LOADS:
             self._measure(replace(chosen, pool=best.size), self._load(self.rate / COMMON_LOAD * share))
 
@@ -210,7 +215,8 @@ class Sweep:
 
     def _load(self, rate: float | None, seed: int | None = None) -> Load:
         seconds = self.plan.seconds * (OPEN_IS_LONGER if rate is not None else 1.0)
-        return Load(seconds * WARM_UP, seconds, rate, self.plan.seed if seed is None else seed)
+        warm_up = self.bench.settles + seconds * WARM_UP
+        return Load(warm_up, seconds, rate, self.plan.seed if seed is None else seed)
 
     def _measure(self, setting: Setting, load: Load) -> None:
         began = time.monotonic()
