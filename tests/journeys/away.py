@@ -68,10 +68,15 @@ def _created(author: httpx.Client, path: str, body: dict[str, object]) -> dict[s
 starts: Counter[str] = Counter()
 
 
-def start(page: Page, quiz: Quiz, name: str) -> None:
+def come(page: Page, quiz: Quiz, name: str) -> None:
+    """Open the quiz and give a name."""
     starts[name] += 1
     page.goto(quiz.address)
     page.get_by_label("Your name on the board").fill(name)
+
+
+def start(page: Page, quiz: Quiz, name: str) -> None:
+    come(page, quiz, name)
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_role("group").first).to_be_visible()
 

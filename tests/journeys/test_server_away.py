@@ -13,6 +13,7 @@ from tests.journeys.away import (
     Quiz,
     choose,
     close_quiz,
+    come,
     go_on,
     kept,
     publish_quiz,
@@ -258,8 +259,7 @@ def test_a_choice_made_before_the_script_has_come_is_saved_when_it_has(
     page = visitor.page()
     held: list[Route] = []
     page.route("**/files/play.js*", lambda route: held.append(route))  # noqa: PLW0108 - Playwright takes no built-in
-    page.goto(quiz.address)
-    page.get_by_label("Your name on the board").fill("Kathleen")
+    come(page, quiz, "Kathleen")
     page.get_by_role("button", name="Start").click(no_wait_after=True)
     choose(page, "A connection")
     held[0].continue_()
@@ -399,8 +399,7 @@ def test_a_form_that_met_a_busy_server_goes_on_by_itself_where_there_is_javascri
     visitor: Visitor, quiz: Quiz, server: Server, away: Callable[[], None]
 ) -> None:
     page = visitor.page()
-    page.goto(quiz.address)
-    page.get_by_label("Your name on the board").fill("Frances")
+    come(page, quiz, "Frances")
     away()
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("We are very busy for a moment.")
