@@ -1,12 +1,15 @@
-"""README's plot of a push, from what `bench/push.py --json` has kept: `python bench/plot.py FIGURES PLOT.svg`."""
+"""README's plot of a push, from the file that `bench/push.py --json` wrote.
+
+`PYTHONPATH=. python bench/plot.py FIGURES PLOT.svg`
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
 from html import escape
 from pathlib import Path
+
+from bench import push
 
 NAMES = {
     "flask_orm": "Flask-SQLAlchemy, defaults",
@@ -47,12 +50,10 @@ def plot(seconds: dict[str, float], connections: dict[str, float]) -> str:
 
 def draw(figures: Path, to: Path) -> None:
     """Write the plot of what was kept."""
-    rounds = {name: found for name, found in json.loads(figures.read_text()).items() if name in NAMES}
-    seconds, connections = (
-        {name: statistics.median(one[what] for one in found) for name, found in rounds.items()}
-        for what in ("push", "connections")
+    of = {name: one for name, one in push.kept(figures.read_text()).items() if name in NAMES}
+    to.write_text(
+        plot({name: one.push for name, one in of.items()}, {name: one.connections for name, one in of.items()})
     )
-    to.write_text(plot(seconds, connections))
 
 
 def main() -> None:

@@ -227,9 +227,8 @@ def main() -> None:
                 rounds[one.name].append(figures)
                 print(f"round {number + 1}: {one.title}: {_shown(figures)}", flush=True)
             if given.json:
-                given.json.write_text(
-                    json.dumps({name: [asdict(one) for one in all_] for name, all_ in rounds.items()})
-                )
+                so_far = {name: [asdict(one) for one in found] for name, found in rounds.items()}
+                given.json.write_text(json.dumps(so_far, indent=1))
         print(f"raw PyMySQL, no HTTP: {limits.answers_per_second(server, given.seconds):.0f} answers/s")
         server.stop()
     of = {name: median(found) for name, found in rounds.items()}

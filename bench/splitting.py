@@ -1,4 +1,4 @@
-"""What it costs to split a budget among processes, and what overflow does: `python bench/splitting.py`.
+"""What it costs to split a budget among processes, and what overflow does: `PYTHONPATH=. python bench/splitting.py`.
 
 Sixteen connections as one pool or as four, loaded to 80 %: requests come at random (Poisson) and hold for 10 ms in the
 mean (exponentially), in the second case each at one of the four. Beside the measured p99 wait stands that of Erlang's C
@@ -22,18 +22,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy.pool import QueuePool
 
+from bench.pool import new_pool
 from webapp.pooling.pool import FairQueuePool
 
 CONNECTIONS, PARTS, USE, HOLD = 16, 4, 0.8, 0.01
 SECONDS, ROUNDS = 20.0, 3
 THREADS = 200
 BURSTS = 10
-threading.stack_size(128 * 1024)
-
-
-def connect() -> sqlite3.Connection:
-    """A connection that any thread may use."""
-    return sqlite3.connect(":memory:", check_same_thread=False)
 
 
 def p99_wait(pools: Sequence[QueuePool], seed: int) -> float:
@@ -43,17 +38,12 @@ def p99_wait(pools: Sequence[QueuePool], seed: int) -> float:
     moments = list(itertools.accumulate(draw.expovariate(rate) for _ in range(int(rate * SECONDS))))
     plans = [(moment, draw.choice(pools), draw.expovariate(1 / HOLD)) for moment in moments]
     waits: list[float] = []
-    coming = iter(plans)
-    lock = threading.Lock()
+    numbers = itertools.count()
     begin = time.perf_counter() + 0.5
 
     def come_and_go() -> None:
-        while True:
-            with lock:
-                plan = next(coming, None)
-            if plan is None:
-                return
-            moment, pool, hold = plan
+        while (number := next(numbers)) < len(plans):
+            moment, pool, hold = plans[number]
             time.sleep(max(0.0, begin + moment - time.perf_counter()))
             connection = pool.connect()
             waits.append(time.perf_counter() - begin - moment)
@@ -84,7 +74,7 @@ def connects(size: int, overflow: int) -> int:
 
     def creator() -> sqlite3.Connection:
         made.append(1)
-        return connect()
+        return sqlite3.connect(":memory:", check_same_thread=False)
 
     pool = QueuePool(creator, pool_size=size, max_overflow=overflow)
     all_there = threading.Barrier(BURSTS)
@@ -106,8 +96,8 @@ def main() -> None:
     """Measure by turns, print, judge."""
     whole, split = [], []
     for seed in range(ROUNDS):
-        whole.append(p99_wait([new_pool(CONNECTIONS)], seed))
-        split.append(p99_wait([new_pool(CONNECTIONS // PARTS) for _ in range(PARTS)], seed))
+        whole.append(p99_wait([new_pool(FairQueuePool, CONNECTIONS)], seed))
+        split.append(p99_wait([new_pool(FairQueuePool, CONNECTIONS // PARTS) for _ in range(PARTS)], seed))
     one, four = statistics.median(whole), statistics.median(split)
     print(f"p99 wait at {USE:.0%}, medians of {ROUNDS} rounds")
     print(f"  one pool of {CONNECTIONS}:   {one * 1000:5.1f} ms (Erlang C {erlang(CONNECTIONS) * 1000:.1f})")
@@ -117,11 +107,6 @@ def main() -> None:
     print(f"ten bursts of ten: size 2 + overflow 8 connects {churned} times, size 10 + overflow 0 {kept} times")
     if four < 2 * one or churned < 2 * kept:
         sys.exit("missed")
-
-
-def new_pool(size: int) -> QueuePool:
-    """Ours, without shedding."""
-    return FairQueuePool(connect, pool_size=size, max_overflow=0, timeout=60.0)
 
 
 if __name__ == "__main__":

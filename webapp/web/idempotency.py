@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
 from hashlib import sha256
 from typing import Protocol, TypeVar
 
@@ -16,16 +15,18 @@ from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from webapp.errors import InvalidInputError, KeyReusedError
-from webapp.pooling.clock import present_time, utc_now
+from webapp.pooling.clock import seconds_ago, utc_now
 from webapp.pooling.extension import transact
 from webapp.web.models import IdempotencyKey
 
 HEADER = "Idempotency-Key"
 LONGEST = 128
-KEPT = timedelta(hours=24)
+KEPT = 24 * 3600
+"""Seconds."""
 DELETED_AT_ONCE = 100
 # A string of structured fields (RFC 8941), which has quotes; clients often leave them out.
-_ACCEPTABLE = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]{1,128})"|([\x21\x23-\x5b\x5d-\x7e]{1,128})')
+_VISIBLE = r"\x21\x23-\x5b\x5d-\x7e"
+_ACCEPTABLE = re.compile(rf'"([\x20{_VISIBLE}]{{1,{LONGEST}}})"|([{_VISIBLE}]{{1,{LONGEST}}})')
 
 
 class Identified(Protocol):
@@ -100,7 +101,7 @@ def _made_before(connection: Connection, digest: bytes, body: bytes) -> int:
 
 
 def _forget_old(connection: Connection) -> None:
-    now = present_time(connection)
-    old = select(IdempotencyKey.digest).where(IdempotencyKey.used_at < now - KEPT).order_by(IdempotencyKey.used_at)
-    if digests := connection.execute(old.limit(DELETED_AT_ONCE)).scalars().all():
+    is_old = IdempotencyKey.used_at < seconds_ago(KEPT)
+    old = select(IdempotencyKey.digest).where(is_old).order_by(IdempotencyKey.used_at).limit(DELETED_AT_ONCE)
+    if digests := connection.execute(old).scalars().all():
         connection.execute(delete(IdempotencyKey).where(IdempotencyKey.digest.in_(digests)))
