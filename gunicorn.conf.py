@@ -9,10 +9,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from webapp.forking import preload_libraries, run_in_child
 from webapp.settings import load_settings
 from webapp.web.later import Worker
 
-_settings = load_settings().poolproof
+_all_settings = load_settings()
+_settings = _all_settings.poolproof
+
+# Once, for every worker: libraries are no part of a reload.
+preload_libraries()
 
 wsgi_app = "wsgi:app"
 # gthread, whose threads need not wait for a commit.
@@ -45,8 +50,7 @@ for _name in [name for name in sys.modules if name == "webapp" or name.startswit
 
 def on_starting(server: Any) -> None:
     """Prove the budget once, before the first worker; in a process of its own, for the same reason."""
-    command = [sys.executable, "-m", "webapp", "doctor", "--boot"]
-    if subprocess.run(command, cwd=Path(__file__).parent, check=False).returncode:
+    if run_in_child(_check_budget):
         sys.exit(1)
 
     if _settings.collectors:
@@ -55,6 +59,12 @@ def on_starting(server: Any) -> None:
         server.collectors = subprocess.Popen(
             [sys.executable, str(keeper), str(_settings.collectors), *collector], cwd=Path(__file__).parent
         )
+
+
+def _check_budget() -> None:
+    from webapp.console.findings import check_at_boot
+
+    check_at_boot(_all_settings.database_url, _settings.fleet, _all_settings.pool)
 
 
 def on_reload(server: Any) -> None:
@@ -76,7 +86,6 @@ def post_worker_init(worker: Any) -> None:
     take_part(worker.age, worker.tpool)
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 def worker_exit(server: Any, worker: Any) -> None:

@@ -23,14 +23,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from flask_migrate import upgrade
-
 from bench.bulk_ways import WAYS, Material, Way, begun, records
 from tests.servers import Server, new_server
 from webapp import create_app
 from webapp.bank import carrying, imports
 from webapp.pooling.settings import PoolSettings
 from webapp.pooling.work import Work
+from webapp.schema import upgrade
 from webapp.settings import ServiceSettings, Settings
 
 THREADS = (1, carrying.WRITERS, 10, 20)
@@ -63,8 +62,7 @@ class Bank:
         url = self.server.url("bank")
         pool = PoolSettings(background=max(THREADS))
         app = create_app(Settings(database_url=url, pool=pool, poolproof=service))
-        with app.app_context():
-            upgrade()
+        upgrade(app)
         self.work: Work = app.extensions["pooling"].background
 
     def empty(self) -> None:

@@ -14,13 +14,12 @@ import tempfile
 from itertools import product
 from pathlib import Path
 
-from flask_migrate import upgrade
-
 from tests.collector.killing import kill_at_every_call
 from tests.conftest import settings_for
 from tests.opentdb import Switches
 from tests.servers import new_server
 from webapp import create_app
+from webapp.schema import upgrade
 
 
 def main() -> None:
@@ -39,8 +38,7 @@ def main() -> None:
             url = server.url("kills")
         app = create_app(settings_for(url, folder))
         logging.disable(logging.WARNING)
-        with app.app_context():
-            upgrade()
+        upgrade(app)
         work, kills = app.extensions["pooling"].work, 0
         combinations = [
             Switches(

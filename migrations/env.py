@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from alembic import context
-from flask import current_app
 from sqlalchemy import Connection, text
+
+from webapp.extensions import db
 
 WAIT_FOR_OTHERS = 120
 """Seconds that a second `poolproof serve` waits for the one that is migrating."""
@@ -35,12 +36,11 @@ def alone(connection: Connection) -> Iterator[None]:
 
 def run() -> None:
     """Bring the database to the wanted revision."""
-    database = current_app.extensions["migrate"].db
-    with database.engine.connect() as connection, alone(connection):
+    with db.engine.connect() as connection, alone(connection):
         connection.commit()
         context.configure(
             connection=connection,
-            target_metadata=database.metadata,
+            target_metadata=db.metadata,
             compare_type=True,
             render_as_batch=connection.dialect.name == "sqlite",
             transaction_per_migration=True,

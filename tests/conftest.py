@@ -16,12 +16,11 @@ import hypothesis
 import pytest
 from flask import Flask, has_app_context
 from flask.testing import FlaskClient
-from flask_migrate import upgrade
 from sqlalchemy import create_engine, make_url, text
 
 from tests.server_programs import Flavour
 from tests.servers import Server, new_server
-from webapp import create_app
+from webapp import create_app, schema
 from webapp.accounts import passwords, users
 from webapp.accounts.roles import Role
 from webapp.attempts.board import Boards
@@ -166,8 +165,7 @@ def app_on_database(
     app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
     # What a test has published is seen at once.
     app.extensions["playing"].shelf = app.extensions["shelf"] = Shelf(app.extensions["pooling"].work.read, seconds=0)
-    with app.app_context():
-        upgrade()
+    schema.upgrade(app)
     yield app
     pooling = app.extensions["pooling"]
     for lane in pooling.lanes:

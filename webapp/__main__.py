@@ -1,5 +1,5 @@
 """`python -m webapp` is `poolproof`."""
 
-from webapp.app import main
+from webapp.cli import main
 
 main()

@@ -1,66 +1,105 @@
-"""The `poolproof` command: serve, and the commands of the features."""
+"""The `poolproof` command: every command is loaded when it is called, so that none waits for what another needs."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
+from functools import update_wrapper
 from importlib import import_module
-from typing import NoReturn, cast
+from typing import Any, NamedTuple, cast
 
 import click
-from flask import Flask, current_app
-from flask.cli import FlaskGroup, NoAppException, routes_command, shell_command, with_appcontext
-from flask_migrate import upgrade
-from sqlalchemy.exc import OperationalError
-
-from webapp.accounts import passwords, users
-from webapp.accounts.commands import user
-from webapp.accounts.roles import Role
-from webapp.bank.commands import export_items, import_items, undo_import
-from webapp.collector.commands import collect
-from webapp.console.commands import doctor
-from webapp.errors import DomainError
-from webapp.pooling import driver
-from webapp.pooling.engine import close_connections
-from webapp.pooling.errors import PoolConfigurationError
-from webapp.pooling.extension import read, transact
-from webapp.quizzes.starter import add_starter_quiz
-from webapp.settings import HOME, SettingsError
-
-FIRST_AUTHOR = "author"
+from flask import Flask
+from flask.cli import FlaskGroup, NoAppException, with_appcontext
 
 
-@click.command()
-@click.option("--migrate/--no-migrate", default=True, help="Bring the database up to date first.")
-def serve(migrate: bool) -> None:
-    """Bring the database up to date, then serve with Gunicorn."""
-    settings = current_app.config["SETTINGS"]
-    click.echo(f"Database: {settings.shown_database_url}")
-    if migrate:
-        upgrade()
-        _welcome()
-    close_connections()
-    sys.stdout.flush()
-    # The master must begin clean: what it has imported would survive a reload.
-    config = HOME / "gunicorn.conf.py"
-    os.chdir(HOME)
-    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", str(config), "wsgi:app"])  # noqa: S606
+class LazyCommand(NamedTuple):
+    """Where a command is, and the line that the list of commands has for it (a test holds both alike)."""
+
+    module: str
+    attribute: str
+    short_help: str
 
 
-def _welcome() -> None:
-    """On the first start: somebody who can sign in, and something to play."""
-    with read() as connection:
-        if not users.nobody_yet(connection):
-            return
-    password = passwords.random_password()
-    hashed = passwords.hash_password(password)
-    transact(lambda connection: users.add(connection, FIRST_AUTHOR, hashed, Role.AUTHOR))
-    transact(add_starter_quiz)
-    click.echo(
-        f"\nWelcome. An author account has been made; this is shown once:\n"
-        f"    name      {FIRST_AUTHOR}\n    password  {password}\n"
-    )
+COMMANDS = {
+    "collect": LazyCommand("webapp.collector.commands", "collect", "Collect the questions of SOURCE into the bank."),
+    "db": LazyCommand("webapp.schema_commands", "db", "Bring the tables to a revision, or show which it is."),
+    "doctor": LazyCommand(
+        "webapp.console.commands",
+        "doctor",
+        "Check the deployment, with the arithmetic.",
+    ),
+    "export": LazyCommand(
+        "webapp.bank.commands", "export_items", "Write the bank's items to a file; - is standard output."
+    ),
+    "import": LazyCommand(
+        "webapp.bank.commands", "import_items", "Import question files into the bank; - is standard input."
+    ),
+    "lab": LazyCommand("webapp.lab.commands", "lab", "Rehearse what will come."),
+    "routes": LazyCommand("flask.cli", "routes_command", "Show the routes for the app."),
+    "serve": LazyCommand("webapp.serve", "serve", "Bring the database up to date, then serve with Gunicorn."),
+    "shell": LazyCommand("flask.cli", "shell_command", "Run a shell in the app context."),
+    "undo-import": LazyCommand(
+        "webapp.bank.commands",
+        "undo_import",
+        "Undo an import: what it added goes, what it changed is again what it was.",
+    ),
+    "user": LazyCommand("webapp.accounts.commands", "user", "Accounts of authors and operators."),
+}
+WITHOUT_APP = {"serve"}
+"""Commands that make no app: `serve` becomes Gunicorn, whose workers make theirs."""
+WITH_ROUTES = {"routes", "shell"}
+"""Commands whose app has pages and REST; the others answer no request."""
+
+
+class LazyGroup(FlaskGroup):
+    """The commands above."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Load a command; None where there is none of that name."""
+        if name not in COMMANDS:
+            return None
+        command = load(name)
+        return command if name in WITHOUT_APP else _in_app(command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands, and load none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.short_help) for name, command in sorted(COMMANDS.items())])
+
+
+def load(name: str) -> click.Command:
+    """Return a command of the table above."""
+    command = COMMANDS[name]
+    return cast("click.Command", getattr(import_module(command.module), command.attribute))
+
+
+def main() -> None:
+    """Run the command line."""
+
+    def create() -> Flask:
+        from webapp.app import create_app
+
+        called = click.get_current_context().find_root().invoked_subcommand
+        return create_app(with_routes=called in WITH_ROUTES)
+
+    run(create)
+
+
+def run(create_app: Callable[[], Flask]) -> None:
+    """Run the command line for apps made by `create_app`; what went wrong is one sentence, not a traceback."""
+    try:
+        poolproof(create_app).main()
+    except Exception as error:
+        sentence = _sentence_of(error)
+        if sentence is None:
+            raise
+        click.echo(f"Error: {sentence}", err=True)
+        sys.exit(1)
 
 
 def poolproof(create_app: Callable[[], Flask]) -> FlaskGroup:
@@ -69,10 +108,13 @@ def poolproof(create_app: Callable[[], Flask]) -> FlaskGroup:
     def create() -> Flask:
         try:
             return create_app()
-        except (SettingsError, PoolConfigurationError) as error:
-            raise NoAppException(str(error)) from error
+        except Exception as error:
+            sentence = _sentence_of(error)
+            if sentence is None:
+                raise
+            raise NoAppException(sentence) from error
 
-    group = FlaskGroup(
+    return LazyGroup(
         name="poolproof",
         create_app=create,
         add_default_commands=False,
@@ -81,51 +123,53 @@ def poolproof(create_app: Callable[[], Flask]) -> FlaskGroup:
         load_dotenv=False,
         help="Poolproof: a quiz service that survives its own push notification.",
     )
-    group.add_command(_Lab("lab", help="Rehearse what will come."))
-    ours = (serve, doctor, user, import_items, undo_import, export_items, collect)
-    for command in (shell_command, routes_command, *ours):
-        group.add_command(_in_context(command))
-    return group
 
 
-class _Lab(click.Group):
-    """The lab's commands, imported only when somebody asks for them: they are never on the serving path."""
+def _sentence_of(error: Exception) -> str | None:
+    from webapp.cli_errors import sentence_of
 
-    def list_commands(self, context: click.Context) -> list[str]:
-        return self._loaded().list_commands(context)
-
-    def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        command = self._loaded().get_command(context, name)
-        return None if command is None else _in_context(command)
-
-    def _loaded(self) -> click.Group:
-        return cast("click.Group", import_module("webapp.lab.commands").lab)
+    return sentence_of(error)
 
 
-def run(create_app: Callable[[], Flask]) -> None:
-    """Run the command line; what went wrong is one sentence, not a traceback."""
-    try:
-        poolproof(create_app).main()
-    except DomainError as error:
-        _fail(error.detail)
-    except OperationalError as error:
-        what = "The database cannot be reached" if driver.is_away(error) else "The database refused"
-        _fail(f"{what}: {error.orig.args[-1] if error.orig else error}")
-    finally:
-        # A goodbye to the server; otherwise it counts a lost client.
-        close_connections()
-
-
-def _fail(reason: str) -> NoReturn:
-    click.echo(f"Error: {reason}", err=True)
-    sys.exit(1)
-
-
-def _in_context(command: click.Command) -> click.Command:
-    """Put the app's context around a command, or around each command of a group."""
+def _in_app(command: click.Command) -> click.Command:
+    """Put the app's context around a command, or around each command of a group that `get_command` gives."""
     if isinstance(command, click.Group):
-        for part in command.commands.values():
-            _in_context(part)
-    elif command.callback is not None:
-        command.callback = with_appcontext(command.callback)
+        return _GroupInApp(command)
+    if command.callback is not None:
+        command.callback = _with_app(command.callback)
     return command
+
+
+class _GroupInApp(click.Group):
+    """A group whose commands run in the app's context."""
+
+    def __init__(self, group: click.Group) -> None:
+        super().__init__(group.name, help=group.help, params=group.params, callback=group.callback)
+        self._group = group
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return self._group.list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        command = self._group.get_command(ctx, name)
+        return None if command is None else _in_app(command)
+
+
+def _with_app(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Run `callback` in the app's context, and close the connections that it has left in the pools."""
+    if hasattr(callback, "closes_connections"):
+        return callback
+
+    @with_appcontext
+    def call(*arguments: Any, **options: Any) -> Any:
+        from webapp.pooling.engine import close_connections
+
+        try:
+            return callback(*arguments, **options)
+        finally:
+            # A goodbye to the server; otherwise it counts a lost client.
+            close_connections()
+
+    wrapped = update_wrapper(call, callback)
+    wrapped.closes_connections = True  # type: ignore[attr-defined]
+    return wrapped

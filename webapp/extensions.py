@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flask_login import LoginManager
-from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from sqlalchemy import BigInteger, Integer, LargeBinary, MetaData
@@ -42,6 +41,5 @@ Sha256 = LargeBinary(32).with_variant(mysql.BINARY(32), "mysql", "mariadb")
 """A digest; MySQL indexes BINARY whole, a BLOB only in part."""
 
 db = SQLAlchemy(model_class=Base)
-migrate = Migrate()
 login = LoginManager()
 csrf = CSRFProtect()

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from webapp.pooling.budget import Fleet
 from webapp.pooling.settings import PoolSettings
 
 HOME = Path(__file__).resolve().parent.parent
@@ -76,6 +77,11 @@ class ServiceSettings(BaseModel):
     """How often one player may answer, in the long run and by all workers together; 0: as often as he likes."""
     token_hours: int = Field(12, ge=1, le=24 * 31)
     """How long a REST token is good."""
+
+    @property
+    def fleet(self) -> Fleet:
+        """The processes that share the database's connections."""
+        return Fleet(self.workers, self.threads, self.background_processes + self.collectors)
 
     @field_validator("console_bind")
     @classmethod

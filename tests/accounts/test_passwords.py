@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from argon2 import extract_parameters
 
 from tests.conftest import PASSWORD, PASSWORD_HASH
 from webapp.accounts import passwords
@@ -32,3 +33,7 @@ def test_two_random_passwords_differ_and_are_acceptable() -> None:
     first, second = passwords.random_password(), passwords.random_password()
     assert first != second
     assert len(first) >= passwords.SHORTEST
+
+
+def test_the_hash_for_unknown_names_takes_as_long_to_verify_as_any_other() -> None:
+    assert extract_parameters(passwords.UNKNOWN_USER_HASH) == extract_parameters(PASSWORD_HASH)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 
 from tests.serving import serving
-from webapp.cli import poolproof
+from webapp.cli import COMMANDS, load, poolproof
 from webapp.pooling.settings import PoolSettings
 from webapp.settings import ServiceSettings
 
@@ -42,10 +43,16 @@ def test_every_link_between_documents_leads_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_every_command_of_ours_says_what_it_does(app: Flask) -> None:
-    commands = poolproof(lambda: app).commands
-    assert {"serve", "doctor", "import", "user"} <= set(commands)
-    assert all(command.get_short_help_str() for command in commands.values())
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_of_each_what_it_says_of_itself(name: str) -> None:
+    itself = load(name).get_short_help_str(limit=200).rstrip(".")
+    assert itself
+    assert COMMANDS[name].short_help.rstrip(".") == itself
+
+
+def test_help_lists_every_command() -> None:
+    shown = CliRunner().invoke(poolproof(Flask), ["--help"]).output
+    assert set(re.findall(r"^  ([a-z-]+)  ", shown.partition("Commands:")[2], re.MULTILINE)) == set(COMMANDS)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="README's commands need curl")

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from flask import Flask
-from flask_migrate import downgrade, upgrade
 from sqlalchemy import MetaData, Table, insert, inspect, text
 
 from tests.conftest import settings_for
 from webapp import create_app
 from webapp.bank.identity import stem_key
 from webapp.extensions import db
+from webapp.schema import MIGRATIONS, current_revision, downgrade, newest_revision, upgrade
 
 
 @pytest.fixture
@@ -36,8 +37,7 @@ def tables(app: Flask) -> set[str]:
 
 
 def test_up_makes_what_the_models_mean(empty: Flask) -> None:
-    with empty.app_context():
-        upgrade()
+    upgrade(empty)
     with empty.extensions["pooling"].work.read() as connection:
         context = MigrationContext.configure(
             connection,
@@ -50,47 +50,62 @@ def test_up_makes_what_the_models_mean(empty: Flask) -> None:
 
 
 def test_down_takes_everything_away_and_up_again_works(empty: Flask) -> None:
-    with empty.app_context():
-        upgrade()
-        downgrade(revision="base")
-        assert tables(empty) == {"alembic_version"}
-        upgrade()
+    upgrade(empty)
+    downgrade(empty, "base")
+    assert tables(empty) == {"alembic_version"}
+    upgrade(empty)
     assert {"user", "item", "quiz", "quiz_item", "quiz_version", "attempt", "answer"} <= tables(empty)
 
 
 def test_every_step_goes_down_and_up_by_itself(empty: Flask) -> None:
-    with empty.app_context():
-        for revision in ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010"):
-            upgrade(revision=revision)
-            downgrade(revision="-1")
-            upgrade(revision=revision)
+    for revision in ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010"):
+        upgrade(empty, revision)
+        downgrade(empty, "-1")
+        upgrade(empty, revision)
 
 
 def test_migrating_twice_changes_nothing(empty: Flask) -> None:
-    with empty.app_context():
-        upgrade()
-        before = tables(empty)
-        upgrade()
+    upgrade(empty)
+    before = tables(empty)
+    upgrade(empty)
     assert tables(empty) == before
 
 
 def test_items_that_were_there_before_are_found_by_their_stem_after(empty: Flask) -> None:
     work = empty.extensions["pooling"].work
-    with empty.app_context():
-        upgrade()
-        downgrade(revision="0008")
-        stems = [f"Item number {number}?" for number in range(1100)]
-        row = {"kind": "single", "choices": "[]", "right": "[]", "explanation": "", "version": 1}
-        old = Table("item", MetaData(), autoload_with=work.engine)
-        now = datetime(2026, 1, 1)  # noqa: DTZ001 - the column's own form
-        rows = [
-            row
-            | {"stem": stem, "words": stem, "dedupe_key": stem.ljust(32).encode(), "created_at": now, "changed_at": now}
-            for stem in stems
-        ]
-        work.transact(lambda connection: connection.execute(old.delete()))
-        work.transact(lambda connection: connection.execute(insert(old), rows))
-        upgrade()
+    upgrade(empty)
+    downgrade(empty, "0008")
+    stems = [f"Item number {number}?" for number in range(1100)]
+    row = {"kind": "single", "choices": "[]", "right": "[]", "explanation": "", "version": 1}
+    old = Table("item", MetaData(), autoload_with=work.engine)
+    now = datetime(2026, 1, 1)  # noqa: DTZ001 - the column's own form
+    rows = [
+        row | {"stem": stem, "words": stem, "dedupe_key": stem.ljust(32).encode(), "created_at": now, "changed_at": now}
+        for stem in stems
+    ]
+    work.transact(lambda connection: connection.execute(old.delete()))
+    work.transact(lambda connection: connection.execute(insert(old), rows))
+    upgrade(empty)
     with work.read() as connection:
         found = connection.execute(text("SELECT stem, stem_key FROM item")).all()
     assert {stem: bytes(key) for stem, key in found} == {stem: stem_key(stem) for stem in stems}
+
+
+def test_the_tables_are_current_when_and_only_when_the_newest_migration_has_run(empty: Flask) -> None:
+    work = empty.extensions["pooling"].work
+
+    def revision() -> str | None:
+        with work.read() as connection:
+            return current_revision(connection)
+
+    assert revision() is None
+    upgrade(empty)
+    assert revision() == newest_revision()
+    downgrade(empty, "-1")
+    assert revision() not in {None, newest_revision()}
+
+
+def test_the_newest_file_is_what_alembic_takes_for_the_head() -> None:
+    script = ScriptDirectory(str(MIGRATIONS))
+    assert script.get_current_head() == newest_revision()
+    assert all(Path(found.path).name.startswith(f"{found.revision}_") for found in script.walk_revisions())

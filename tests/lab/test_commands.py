@@ -45,6 +45,6 @@ def test_a_folder_without_reports_and_a_name_that_is_none_are_told(environment: 
 
 def without_matplotlib(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `poolproof` as if the extra were not installed."""
-    code = "import sys; sys.modules['matplotlib'] = None; from webapp.app import main; main()"
+    code = "import sys; sys.modules['matplotlib'] = None; from webapp.cli import main; main()"
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from flask import current_app
-from marshmallow import Schema, fields, validate
+from marshmallow import fields, validate
 
 from webapp.accounts import passwords, tokens, users
 from webapp.errors import SignInRequiredError
 from webapp.pooling.extension import read
-from webapp.web.openapi import Text, api_blueprint, problems
+from webapp.web.openapi import Schema, Text, api_blueprint, problems
 
 blueprint = api_blueprint("tokens", __name__, "/tokens", "Sign in for REST.")
 

@@ -11,9 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-
 from webapp.errors import BusyError, InvalidInputError
 
 SHORTEST = 10
@@ -22,10 +19,14 @@ AT_ONCE = 2
 WAIT = 3.0
 """Seconds a sign-in waits for its turn."""
 
-_hasher = PasswordHasher()
+UNKNOWN_USER_HASH = "$argon2id$v=19$m=65536,t=3,p=4$0SunlgAsWFNgVwlZYIh5dw$57e3vr4ogvXSQgzFudqL1j0gzKxFML5RndfsHpc2eaw"
+"""The hash of a random password that was not kept.
+
+It is verified where there is no such user, so that the time of a sign-in does not tell which names exist. It has the
+library's default parameters (a test holds that), and is written down because to compute it takes as long as a sign-in.
+"""
+
 _turns = BoundedSemaphore(AT_ONCE)
-# Checked when there is no such user, so that time does not tell which names exist.
-_nobody = _hasher.hash(secrets.token_hex(16))
 
 
 def hash_password(password: str) -> str:
@@ -34,17 +35,22 @@ def hash_password(password: str) -> str:
     Raises:
         InvalidInputError: when the password is too short or too long.
     """
+    from argon2 import PasswordHasher
+
     if not SHORTEST <= len(password) <= LONGEST:
         raise InvalidInputError(f"A password has {SHORTEST} to {LONGEST} characters.")
     with _turn():
-        return _hasher.hash(password)
+        return PasswordHasher().hash(password)
 
 
 def is_right(password: str, password_hash: str | None) -> bool:
     """Say whether the password belongs to the hash; as slow for None as for a wrong one."""
+    from argon2 import PasswordHasher
+    from argon2.exceptions import InvalidHashError, VerificationError
+
     with _turn():
         try:
-            return _hasher.verify(password_hash or _nobody, password) and password_hash is not None
+            return PasswordHasher().verify(password_hash or UNKNOWN_USER_HASH, password) and password_hash is not None
         except (VerificationError, InvalidHashError):
             return False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields, validate
+from marshmallow import fields, validate
 
 from webapp.bank.drafts import (
     LONGEST_ADDRESS,
@@ -18,7 +18,7 @@ from webapp.bank.exports import ExportFormat
 from webapp.bank.imports import Format
 from webapp.bank.kinds import Difficulty, Kind
 from webapp.bank.register import State
-from webapp.web.openapi import Text
+from webapp.web.openapi import Schema, Text
 
 LONGEST_SEARCH = 200
 

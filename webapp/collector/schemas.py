@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields, validate
+from marshmallow import fields, validate
 
-from webapp.web.openapi import Text
+from webapp.web.openapi import Schema, Text
 
 
 class RunArguments(Schema):

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import URL, Connection, make_url, text
 
 from webapp.lab.schemas import NotALabError, schema_of_its_own
-from webapp.pooling.engine import engine_options, prepare_engine
+from webapp.pooling.engine import unpooled_engine
 from webapp.pooling.settings import PoolSettings
 from webapp.pooling.work import Work
 
@@ -43,14 +42,8 @@ def lab_schema(database_url: str, given: str | None = None) -> Iterator[str]:
 
 
 def _work(url: URL) -> Work:
-    settings = PoolSettings.model_validate({"class": "null", "read_timeout": 60.0, "statement_timeout": 50.0})
-    return Work(_engine(url, settings))
-
-
-def _engine(url: URL, settings: PoolSettings) -> Engine:
-    engine = create_engine(url, **{**engine_options(settings, url, 1), "poolclass": NullPool})
-    prepare_engine(engine, settings, "lab")
-    return engine
+    settings = PoolSettings.model_validate({"read_timeout": 60.0, "statement_timeout": 50.0})
+    return Work(unpooled_engine(url, settings, "lab"))
 
 
 def _empty(url: URL) -> None:

@@ -6,7 +6,7 @@ import os
 import weakref
 from typing import Any
 
-from sqlalchemy import URL, Engine, event
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, SingletonThreadPool, StaticPool
 
 from webapp.pooling import driver, holds, keeper, liveness, sqlite
@@ -78,6 +78,18 @@ def prepare_engine(engine: Engine, settings: PoolSettings, name: str = "interact
     keeper.look_after(engine, settings, alive, watch)
     _engines.add(engine)
     return watch
+
+
+def unpooled_engine(url: URL, settings: PoolSettings, name: str) -> Engine:
+    """Return an engine that opens a connection for each use and keeps none, for what happens before there is a pool.
+
+    Raises:
+        PoolConfigurationError: when the pool class cannot serve this database.
+    """
+    settings = settings.model_copy(update={"pool_class": "null"})
+    engine = create_engine(url, **engine_options(settings, url, threads=1))
+    prepare_engine(engine, settings, name)
+    return engine
 
 
 def close_connections() -> None:

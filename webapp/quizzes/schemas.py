@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields, validate
+from marshmallow import fields, validate
 
 from webapp.quizzes.drafts import LONGEST_DESCRIPTION, LONGEST_QUIZ, LONGEST_SLUG, LONGEST_TITLE
 from webapp.quizzes.published import State
 from webapp.web.cursors import LARGEST_ID
-from webapp.web.openapi import Text
+from webapp.web.openapi import Schema, Text
 
 
 class ListArguments(Schema):

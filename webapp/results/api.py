@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import fields
 
 from webapp.accounts.guard import api_for
 from webapp.accounts.roles import Permission
 from webapp.pooling.extension import read
 from webapp.results import reports
-from webapp.web.openapi import ID, api_blueprint, problems
+from webapp.web.openapi import ID, Schema, api_blueprint, problems
 
 blueprint = api_blueprint("results", __name__, "/quizzes", "Results.")
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from webapp.collector.sources.described import load
-from webapp.collector.sources.description import DescriptionError
 from webapp.collector.sources.open_trivia import OpenTriviaSource
 from webapp.collector.sources.protocol import Source
 from webapp.errors import NotFoundError
@@ -48,16 +46,27 @@ class Sources:
         known: dict[str, Source] = {self._open_trivia.name: self._open_trivia}
         faults: list[str] = []
         for file in sorted(self._folder.glob("*.toml")):
-            try:
-                source = load(file, self._environment)
-            except DescriptionError as error:
-                faults += str(error).splitlines()
+            source, wrong = _described(file, self._environment)
+            faults += wrong
+            if source is None:
                 continue
             if source.name in known:
                 faults.append(f"{file}: name: there is a source {source.name!r} already; give it another name.")
             else:
                 known[source.name] = source
         return sorted(known.values(), key=lambda source: source.title.casefold()), faults
+
+
+def _described(file: Path, environment: Mapping[str, str]) -> tuple[Source | None, list[str]]:
+    """Return the source that a file describes, or None and what is wrong with the file."""
+    # Most installations have no such file, and a worker that reads none does not load what reads it.
+    from webapp.collector.sources.described import load
+    from webapp.collector.sources.description import DescriptionError
+
+    try:
+        return load(file, environment), []
+    except DescriptionError as error:
+        return None, str(error).splitlines()
 
 
 def sources_of(app: Any) -> Sources:

@@ -1,0 +1,53 @@
+"""The doctor's findings as lines for a person, and the same checks before the first worker starts."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from sqlalchemy import make_url
+from sqlalchemy.exc import OperationalError
+
+from webapp.pooling.budget import Finding, Fleet, Level, examine
+from webapp.pooling.engine import unpooled_engine
+from webapp.pooling.server import read_facts
+from webapp.pooling.settings import PoolSettings
+from webapp.pooling.work import Work
+
+MARKS = {Level.OK: "ok  ", Level.WARN: "WARN", Level.FAIL: "FAIL"}
+
+
+def print_findings(findings: list[Finding], *, err: bool = False) -> None:
+    """Print each finding with its remedy, in columns."""
+    wide = max(len(finding.check) for finding in findings)
+    for finding in findings:
+        click.echo(f"{MARKS[finding.level]}  {finding.check:<{wide}}  {finding.sentence}", err=err)
+        if finding.remedy:
+            click.echo(f"{'':<{wide + 6}}  → {finding.remedy}", err=err)
+
+
+def has_failure(findings: list[Finding]) -> bool:
+    """Say whether a check fails."""
+    return any(finding.level is Level.FAIL for finding in findings)
+
+
+def check_at_boot(database_url: str, fleet: Fleet, pool: PoolSettings) -> None:
+    """Print what is wrong, judged by POOL_CHECK, on a connection that is closed again.
+
+    Raises:
+        SystemExit: when a check fails and POOL_CHECK is strict.
+    """
+    if pool.check == "off":
+        return
+    try:
+        with Work(unpooled_engine(make_url(database_url), pool, "boot")).read() as connection:
+            findings = examine(fleet, pool, read_facts(connection))
+    except OperationalError as error:
+        # It may come back any moment; until then requests get 503 and /readyz says why.
+        click.echo(f"The budget could not be checked, the database does not answer: {error.orig}", err=True)
+        return
+    if wrong := [finding for finding in findings if finding.level is not Level.OK]:
+        print_findings(wrong, err=True)
+    if pool.check == "strict" and has_failure(findings):
+        click.echo("Not started. Follow a remedy above, or set POOL_CHECK=warn to start all the same.", err=True)
+        sys.exit(1)

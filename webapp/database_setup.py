@@ -1,0 +1,24 @@
+"""Whether a database is ready to be served: asked at every start, by two statements, without making an app."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import make_url
+
+from webapp import schema
+from webapp.accounts import users
+from webapp.pooling.engine import unpooled_engine
+from webapp.pooling.work import Work
+from webapp.settings import Settings
+
+
+def is_set_up(settings: Settings) -> bool:
+    """Say whether the tables are current and there is an account that can sign in."""
+    url = make_url(settings.database_url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        # To connect would make the file.
+        return False
+    with Work(unpooled_engine(url, settings.pool, "boot")).read() as connection:
+        is_current = schema.current_revision(connection) == schema.newest_revision()
+        return is_current and not users.nobody_yet(connection)

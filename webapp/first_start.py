@@ -1,0 +1,37 @@
+"""What a start does where the database is not ready: migrations; on the very first one an account and a quiz."""
+
+from __future__ import annotations
+
+import click
+
+from webapp import schema
+from webapp.accounts import passwords, users
+from webapp.accounts.roles import Role
+from webapp.app import create_app
+from webapp.pooling.extension import read, transact
+from webapp.quizzes.starter import add_starter_quiz
+from webapp.settings import Settings
+
+FIRST_AUTHOR = "author"
+
+
+def set_up(settings: Settings) -> None:
+    """Bring the tables up to date; where there is no account yet, make one, and something to play."""
+    app = create_app(settings, with_routes=False)
+    schema.upgrade(app)
+    with app.app_context():
+        _welcome()
+
+
+def _welcome() -> None:
+    with read() as connection:
+        if not users.nobody_yet(connection):
+            return
+    password = passwords.random_password()
+    hashed = passwords.hash_password(password)
+    transact(lambda connection: users.add(connection, FIRST_AUTHOR, hashed, Role.AUTHOR))
+    transact(add_starter_quiz)
+    click.echo(
+        f"\nWelcome. An author account has been made; this is shown once:\n"
+        f"    name      {FIRST_AUTHOR}\n    password  {password}\n"
+    )

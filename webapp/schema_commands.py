@@ -1,0 +1,19 @@
+"""`poolproof db`: Flask-Migrate's commands, on our migrations."""
+
+from __future__ import annotations
+
+import click
+from flask import current_app, g
+from flask.cli import with_appcontext
+from flask_migrate.cli import db as flask_migrate_db
+
+from webapp.schema import bind_migrations
+
+
+@click.group("db", commands=dict(flask_migrate_db.commands))
+@with_appcontext
+def db() -> None:
+    """Bring the tables to a revision, or show which it is."""
+    bind_migrations(current_app)
+    # Flask-Migrate's own group puts its options here: another folder, arguments for env.py.
+    g.directory, g.x_arg = None, ()
