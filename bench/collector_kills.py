@@ -16,11 +16,11 @@ from pathlib import Path
 
 from flask_migrate import upgrade
 
-from tests.collector.killing import kill_at_every_call
-from tests.conftest import settings_for
-from tests.opentdb import Switches
-from tests.servers import new_server
 from webapp import create_app
+from webapp.lab.factories import settings_for
+from webapp.lab.loadgen.collection_kills import LostItemsError, kill_at_every_call
+from webapp.lab.services.database_server import new_server
+from webapp.lab.services.fake_opentdb import Switches
 
 
 def main() -> None:
@@ -56,7 +56,7 @@ def main() -> None:
             for number, switches in enumerate(chosen, start=given.first):
                 kills += kill_at_every_call(work, switches)
                 print(f"{number} of {len(combinations)}: {kills} kills so far, nothing lost, nothing twice", flush=True)
-        except AssertionError as error:
+        except LostItemsError as error:
             print(f"MISSED: {error}")
             sys.exit(1)
         finally:

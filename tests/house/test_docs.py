@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests.serving import serving
 from webapp.cli import poolproof
+from webapp.lab.services.poolproof_service import serving
 from webapp.pooling.settings import PoolSettings
 from webapp.settings import ServiceSettings
 

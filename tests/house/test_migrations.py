@@ -13,10 +13,10 @@ from flask import Flask
 from flask_migrate import downgrade, upgrade
 from sqlalchemy import MetaData, Table, insert, inspect, text
 
-from tests.conftest import settings_for
 from webapp import create_app
 from webapp.bank.identity import stem_key
 from webapp.extensions import db
+from webapp.lab.factories import settings_for
 
 
 @pytest.fixture
