@@ -4,7 +4,7 @@
 
 The mirror is the one that this machine's own apt uses. The packages come with all they
 depend on, and are unpacked, not installed: their programs run through their own dynamic
-loader (see tests/server_programs.py), so that they may be newer than the machine.
+loader (see webapp/lab/services/debian.py), so that they may be newer than the machine.
 """
 
 from __future__ import annotations

@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.bulk_ways import WAYS, Material, Way, begun, records
-from tests.servers import Server, new_server
 from webapp import create_app
 from webapp.bank import carrying, imports
+from webapp.lab.services.database_server import Server, new_server
 from webapp.pooling.settings import PoolSettings
 from webapp.pooling.work import Work
 from webapp.schema import upgrade

@@ -16,12 +16,12 @@ import pymysql
 from sqlalchemy import create_engine, insert
 from sqlalchemy.orm import Session
 
-from tests.servers import Server
 from webapp.bank import bulk, carrying, imports, merging, register
 from webapp.bank.drafts import ItemDraft, check
 from webapp.bank.formats.records import Accepted
 from webapp.bank.items import column_values
 from webapp.bank.models import Item
+from webapp.lab.services.database_server import Server
 from webapp.pooling.work import Work
 
 SEED = 20_260

@@ -22,10 +22,10 @@ from typing import Any
 
 from sqlalchemy import create_engine, text
 
-from tests.collector.paged import Paged
-from tests.make import make_quiz
-from tests.servers import new_server
-from tests.serving import Service, serving
+from webapp.lab.factories import make_quiz
+from webapp.lab.services.database_server import new_server
+from webapp.lab.services.fake_paged_api import Paged
+from webapp.lab.services.poolproof_service import Service, serving
 from webapp.pooling.work import Work
 
 BOUND = 1.10

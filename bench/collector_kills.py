@@ -14,11 +14,11 @@ import tempfile
 from itertools import product
 from pathlib import Path
 
-from tests.collector.killing import kill_at_every_call
-from tests.conftest import settings_for
-from tests.opentdb import Switches
-from tests.servers import new_server
 from webapp import create_app
+from webapp.lab.factories import settings_for
+from webapp.lab.loadgen.collection_kills import LostItemsError, kill_at_every_call
+from webapp.lab.services.database_server import new_server
+from webapp.lab.services.fake_opentdb import Switches
 from webapp.schema import upgrade
 
 
@@ -54,7 +54,7 @@ def main() -> None:
             for number, switches in enumerate(chosen, start=given.first):
                 kills += kill_at_every_call(work, switches)
                 print(f"{number} of {len(combinations)}: {kills} kills so far, nothing lost, nothing twice", flush=True)
-        except AssertionError as error:
+        except LostItemsError as error:
             print(f"MISSED: {error}")
             sys.exit(1)
         finally:

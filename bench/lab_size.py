@@ -18,12 +18,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from tests.servers import Server, new_server
 from webapp.lab import witness, workload
 from webapp.lab.direct import Direct
 from webapp.lab.figures import Setting
 from webapp.lab.knee import within_one_step
 from webapp.lab.scaling import Interval
+from webapp.lab.services.database_server import Server, new_server
 from webapp.lab.sizing import Found, find
 from webapp.lab.sweep import Plan, Sweep, beyond
 from webapp.lab.workplace import lab_schema

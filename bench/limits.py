@@ -6,7 +6,7 @@ import threading
 import time
 from contextlib import closing
 
-from tests.servers import Server
+from webapp.lab.services.database_server import Server
 
 THREADS = 16
 TABLE = "CREATE TABLE answer (attempt_id BIGINT, item_id BIGINT, chosen INT, PRIMARY KEY (attempt_id, item_id))"

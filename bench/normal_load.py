@@ -14,9 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.faults.storm import storm
-from tests.servers import new_server
-from tests.serving import serving
+from webapp.lab.loadgen.storm import storm
+from webapp.lab.services.database_server import new_server
+from webapp.lab.services.poolproof_service import serving
 
 WATCHING = ("webapp.pooling.watch", "webapp.pooling.guard")
 

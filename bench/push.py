@@ -24,10 +24,10 @@ from sqlalchemy import create_engine
 
 from bench import limits, steady
 from bench.peers.servers import DJANGO, FASTAPI, FLASK_ALONE, FLASK_ORM, OURS, Contender, Running, running
-from tests.make import make_quiz
-from tests.servers import Server, new_server
 from webapp.lab import load, proof, report
+from webapp.lab.factories import make_quiz
 from webapp.lab.push import Plan
+from webapp.lab.services.database_server import Server, new_server
 from webapp.pooling.work import Work
 
 CONNECTIONS = 64
@@ -212,8 +212,17 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, default=8.0, help="of steady answers")
     arguments.add_argument("--only", help="names, with commas between")
     arguments.add_argument("--json", type=Path, help="keep all figures in this file")
+    arguments.add_argument("--kept", type=Path, help="measure nothing: judge the figures that --json has kept here")
     given = arguments.parse_args()
-    contenders = list(CONTENDERS)
+    if given.kept:
+        judge(kept(given.kept.read_text()), CONTENDERS)
+    else:
+        judge(*measure(given))
+
+
+def measure(given: argparse.Namespace) -> tuple[dict[str, Figures], Sequence[Contender]]:
+    """Let everybody take part by turns; return the medians, and who took part."""
+    contenders: Sequence[Contender] = CONTENDERS
     if given.only:
         contenders = [one for one in contenders if one.name in given.only.split(",")]
     load.allow_open_files(given.users)
@@ -231,7 +240,11 @@ def main() -> None:
                 given.json.write_text(json.dumps(so_far, indent=1))
         print(f"raw PyMySQL, no HTTP: {limits.answers_per_second(server, given.seconds):.0f} answers/s")
         server.stop()
-    of = {name: median(found) for name, found in rounds.items()}
+    return {name: median(found) for name, found in rounds.items()}, contenders
+
+
+def judge(of: dict[str, Figures], contenders: Sequence[Contender]) -> None:
+    """Print the table and the bounds, and exit 1 when one is missed."""
     print("", *table(of, {one.name: one.title for one in contenders}), "", sep="\n")
     judged = list(bounds(of)) if OURS.name in of else []
     print(*(bound.line() for bound in judged), sep="\n")

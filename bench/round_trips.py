@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine, create_engine, make_url, text
 
-from tests.servers import Server, new_server
+from webapp.lab.services.database_server import Server, new_server
 from webapp.pooling.engine import engine_options, prepare_engine
 from webapp.pooling.settings import PoolSettings
 from webapp.pooling.work import Work

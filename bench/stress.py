@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextvars
 import gc
+import json
 import logging
 import random
 import signal
@@ -386,7 +387,8 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     sys.unraisablehook = lambda problem: None  # noqa: ARG005
     stress = run(given.minutes * 60, given.seed)
-    print(f"most open: {stress.most}  {dict(stress.counts)}")
+    print(f"most open: {stress.most}")
+    print(json.dumps(stress.counts))
     if stress.broken:
         sys.exit(f"broken, with seed {given.seed}: " + "; ".join(stress.broken[:5]))
     print("every promise held")

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -25,10 +24,10 @@ import httpx
 from sqlalchemy import create_engine
 
 from bench import steady
-from tests.faults.fleet import PASSWORD, Fleet, sign_in
-from tests.make import make_quiz
-from tests.servers import Server, new_server
-from tests.serving import Service, poolproof, serving
+from webapp.lab.factories import make_quiz
+from webapp.lab.services.console_operator import add_operator, signed_in
+from webapp.lab.services.database_server import Server, new_server
+from webapp.lab.services.poolproof_service import Service, serving
 from webapp.pooling.work import Work
 
 CONNECTIONS = 64
@@ -41,11 +40,10 @@ UNWATCHED = {"POOL_STATISTICS": "false", "POOLPROOF_CONSOLE_BIND": "off"}
 @contextmanager
 def looked_at(service: Service) -> Iterator[None]:
     """An operator's open page, and Prometheus."""
-    user = ("user", "add", "grace", "--role", "operator", "--password-stdin")
-    poolproof(service.environment, *user, given=f"{PASSWORD}\n")
+    add_operator(service.environment)
     done = threading.Event()
-    with httpx.Client(base_url=service.console, timeout=20) as operator:
-        sign_in(Fleet(service.address, service.console, service.process, service.log, operator))
+    with signed_in(service) as one:
+        operator = one.operator
 
         def look() -> None:
             while not done.wait(1.0):
@@ -63,8 +61,7 @@ def looked_at(service: Service) -> Iterator[None]:
 
 def processor_seconds(service: Service) -> float:
     """Return what the workers have used so far."""
-    listed = subprocess.run(["pgrep", "-P", str(service.process.pid)], capture_output=True, text=True, check=True)  # noqa: S603, S607
-    stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in listed.stdout.split()]
+    stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in service.workers()]
     return sum(int(one[11]) + int(one[12]) for one in stats) / TICKS
 
 
@@ -77,7 +74,7 @@ def measure(server: Server, folder: Path, seconds: float, *, is_watched: bool) -
         engine = create_engine(server.url(database))
         version = make_quiz(Work(engine), questions=10)
         engine.dispose()
-        port = int(service.address.rpartition(":")[2])
+        port = service.port
         start = f"{service.address}/api/v1/quizzes/{version.quiz_id}/attempts"
         tokens = [httpx.post(start, json={"name": "Steady"}).json()["token"] for _ in range(CONNECTIONS)]
         items = [one.item_id for one in version.document.questions]

@@ -18,18 +18,17 @@ from flask import Flask, has_app_context
 from flask.testing import FlaskClient
 from sqlalchemy import create_engine, make_url, text
 
-from tests.server_programs import Flavour
-from tests.servers import Server, new_server
 from webapp import create_app, schema
 from webapp.accounts import passwords, users
 from webapp.accounts.roles import Role
 from webapp.attempts.board import Boards
 from webapp.extensions import db
+from webapp.lab.factories import settings_for
+from webapp.lab.services.database_server import Server, new_server
+from webapp.lab.services.programs import Flavour
 from webapp.pooling.extension import Pooling
-from webapp.pooling.settings import PoolSettings
 from webapp.pooling.work import Work
 from webapp.quizzes.shelf import Shelf
-from webapp.settings import ServiceSettings, Settings
 from webapp.web import logs
 
 # A machine that is busy is slow; that is no fault of the code under test.
@@ -209,12 +208,6 @@ def author(app: Flask, work: Work, client: FlaskClient) -> dict[str, str]:
     work.transact(lambda connection: users.add(connection, "ada", PASSWORD_HASH, Role.AUTHOR))
     answer = client.post("/api/v1/tokens", json={"name": "ada", "password": PASSWORD})
     return {"Authorization": f"Bearer {answer.json['token']}"}
-
-
-def settings_for(url: str, instance: Path, threads: int = 4, **pool: object) -> Settings:
-    """Settings as the environment would give them, without reading it."""
-    service = ServiceSettings(instance=instance, secret_key="k" * 40, threads=threads)
-    return Settings(database_url=url, pool=PoolSettings.model_validate(pool), poolproof=service)
 
 
 def _empty_schema(server_url: str, schema: str) -> str:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, func, select
 
-from tests.make import make_quiz
 from webapp.attempts import answers, finishing, tokens
 from webapp.attempts.answers import Progress
 from webapp.attempts.models import Answer, Attempt
 from webapp.attempts.tokens import Claim
 from webapp.errors import AttemptExistsError, AttemptFinishedError, QuizNotOpenError
+from webapp.lab.factories import make_quiz
 from webapp.pooling.work import Work
 from webapp.quizzes import publishing
 from webapp.quizzes.published import Version

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.make import make_quiz
+from webapp.lab.factories import make_quiz
 from webapp.pooling.work import Work
 from webapp.quizzes import publishing
 from webapp.quizzes.published import Version

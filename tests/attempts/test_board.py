@@ -5,11 +5,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert
 
-from tests.make import CountedReads, make_quiz
+from tests.support.counted_reads import CountedReads
 from webapp.attempts import tokens
 from webapp.attempts.board import Boards
 from webapp.attempts.leaderboard import Finished
 from webapp.attempts.models import Attempt
+from webapp.lab.factories import make_quiz
 from webapp.pooling.work import Work
 from webapp.quizzes.published import Version
 

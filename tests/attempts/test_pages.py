@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from flask.testing import FlaskClient
 
-from tests.make import make_quiz
+from webapp.lab.factories import make_quiz
 from webapp.pooling.work import Work
 from webapp.quizzes import publishing
 from webapp.quizzes.published import Version

@@ -10,12 +10,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from tests.make import make_quiz
 from webapp.attempts import answers, starting, tokens
 from webapp.attempts.models import Answer, Attempt
 from webapp.attempts.tokens import Claim
 from webapp.attempts.writer import Writer
 from webapp.errors import AttemptExistsError, AttemptFinishedError, BusyError, DomainError, QuizNotOpenError
+from webapp.lab.factories import make_quiz
 from webapp.pooling.work import Work
 from webapp.quizzes import publishing
 from webapp.quizzes.published import Version

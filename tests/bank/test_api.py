@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.make import make_draft, make_item
+from webapp.lab.factories import make_draft, make_item
 from webapp.pooling.work import Work
 
 ITEM = {

@@ -11,11 +11,11 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from tests.bank.anything import drafts as any_drafts
-from tests.make import item_draft, make_item
 from webapp.bank import bulk, items, storing
 from webapp.bank.formats.records import Accepted
 from webapp.bank.items import Filters, ItemDraft
 from webapp.bank.merging import Outcome
+from webapp.lab.factories import item_draft, make_item
 from webapp.pooling.work import Work
 
 

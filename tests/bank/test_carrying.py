@@ -12,7 +12,6 @@ from itertools import count
 import pytest
 from sqlalchemy import func, select, update
 
-from tests.make import item_draft, make_item
 from webapp.bank import bulk, carrying, imports, items, pieces, register, undoing
 from webapp.bank.formats import own_json
 from webapp.bank.formats.records import Accepted, Rejected
@@ -21,6 +20,7 @@ from webapp.bank.items import Filters, Item
 from webapp.bank.models import ItemImport, ItemImportPiece
 from webapp.bank.register import About, Import, State
 from webapp.errors import BusyError, ImportStateError, InvalidInputError, NotFoundError, TooLargeError
+from webapp.lab.factories import item_draft, make_item
 from webapp.pooling import deadlines
 from webapp.pooling.clock import seconds_ago
 from webapp.pooling.work import Work

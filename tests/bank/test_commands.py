@@ -13,10 +13,11 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
-from tests.serving import PROJECT, serving
+from tests.support import PROJECT
 from webapp.bank import items
 from webapp.bank.items import Filters, Item
 from webapp.cli import poolproof
+from webapp.lab.services.poolproof_service import serving
 from webapp.pooling.fleet import Folder
 from webapp.pooling.orders import Orders
 from webapp.pooling.publishing import master_of

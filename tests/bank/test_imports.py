@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.make import item_draft, make_item
 from webapp.bank import bulk, imports, items, storing
 from webapp.bank.formats.records import Accepted, Record, Rejected, UnreadableError
 from webapp.bank.imports import Report, Store
 from webapp.bank.items import Filters, ItemDraft
 from webapp.bank.storing import DryRun
+from webapp.lab.factories import item_draft, make_item
 from webapp.pooling.work import Work
 
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from tests.make import item_draft, make_draft, make_item
 from webapp.bank import items
 from webapp.bank.items import Item, ItemDraft
 from webapp.errors import (
@@ -14,6 +13,7 @@ from webapp.errors import (
     NotFoundError,
     VersionMismatchError,
 )
+from webapp.lab.factories import item_draft, make_draft, make_item
 from webapp.pooling.work import Work
 
 

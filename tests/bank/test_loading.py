@@ -13,9 +13,9 @@ from sqlalchemy.exc import DBAPIError
 
 from tests.bank.anything import drafts as any_drafts
 from tests.bank.test_bulk import stems, store, stored_while_the_last_is_created
-from tests.make import item_draft
 from webapp.bank import bulk, items
 from webapp.bank.items import Filters, ItemDraft
+from webapp.lab.factories import item_draft
 from webapp.pooling.work import Work
 
 pytestmark = pytest.mark.usefixtures("server_that_may_be_loaded")

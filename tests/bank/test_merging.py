@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from tests.make import item_draft
 from webapp.bank import items, merging, versions
 from webapp.bank.drafts import ItemDraft
 from webapp.bank.items import Filters, Item
 from webapp.bank.merging import Given, Outcome
+from webapp.lab.factories import item_draft
 from webapp.pooling.clock import utc_now
 from webapp.pooling.work import Work
 

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.bank.anything import drafts, files, is_read_or_refused
-from tests.make import item_draft
 from webapp.bank.formats import own_json
 from webapp.bank.formats.own_json import dump, parse
 from webapp.bank.formats.records import Accepted, Record, Rejected, UnreadableError
 from webapp.bank.items import ItemDraft
+from webapp.lab.factories import item_draft
 
 VALID = b"""{"format": "poolproof items", "version": 1, "items": [
 {"kind": "single", "stem": "Which one flies?", "choices": ["Crane", "Kiwi"], "right": [0], "explanation": "Kiwis run."},

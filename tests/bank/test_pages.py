@@ -13,9 +13,9 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tests.conftest import PASSWORD
-from tests.make import make_item
 from webapp.bank import carrying, items
 from webapp.bank.items import ItemDraft
+from webapp.lab.factories import make_item
 from webapp.pooling.work import Work
 from webapp.web import uploads
 

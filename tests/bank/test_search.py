@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.make import item_draft, make_item
 from webapp.bank import items
 from webapp.bank.items import Filters
 from webapp.bank.search import LONGEST_INDEX, indexed_words, words_of
+from webapp.lab.factories import item_draft, make_item
 from webapp.pooling.work import Work
 
 STEMS = (

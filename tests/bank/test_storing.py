@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from tests.make import item_draft, make_item
 from webapp.bank import imports, items, storing, versions
 from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats.records import Accepted, Record
 from webapp.bank.imports import Report, Resembling, Store
 from webapp.bank.items import Item
 from webapp.bank.storing import DryRun
+from webapp.lab.factories import item_draft, make_item
 from webapp.pooling.work import Work
 
 COUNTS = ("new", "changed", "duplicate", "possible", "repaired", "rejected")

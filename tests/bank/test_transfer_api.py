@@ -11,10 +11,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.make import item_draft, make_draft, make_item
 from webapp.bank import carrying, exports, undoing
 from webapp.bank.exports import ExportFormat
 from webapp.bank.formats import own_json
+from webapp.lab.factories import item_draft, make_draft, make_item
 from webapp.pooling import deadlines
 from webapp.pooling.extension import Pooling
 from webapp.pooling.work import Work

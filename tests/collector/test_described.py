@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from tests.collector.driving import ANYTHING, HttpFetch, collect, keys_of, reasons_of
-from tests.collector.paged import Paged
 from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats.records import Accepted, Rejected
 from webapp.bank.identity import dedupe_key
@@ -19,6 +18,7 @@ from webapp.collector.sources import description
 from webapp.collector.sources.described import DescribedSource, load
 from webapp.collector.sources.description import Description, DescriptionError
 from webapp.collector.sources.protocol import FetchError, LimitedError, Reply, Strand
+from webapp.lab.services.fake_paged_api import Paged
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "sources.md").read_text()
 RECORDS = [

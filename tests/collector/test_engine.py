@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from tests import opentdb
-from tests.collector.collecting import bank, carried_out, keys, ordered, source_of, taken
 from tests.faults.fleet import eventually
-from tests.opentdb import Fault, StandIn, Switches, questions
 from webapp.bank.models import Item as ItemRow
 from webapp.collector import fetching, runs
 from webapp.collector.engine import Engine
 from webapp.collector.models import CollectionLedger
 from webapp.collector.runs import Status
 from webapp.collector.sources.protocol import Limits
+from webapp.lab.loadgen.collections import bank, carried_out, keys, ordered, source_of, taken
+from webapp.lab.services import fake_opentdb as opentdb
+from webapp.lab.services.fake_opentdb import Fault, StandIn, Switches, questions
 from webapp.pooling.work import Work
 
 BANK = questions(120, 3)

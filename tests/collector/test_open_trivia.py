@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.collector.driving import ANYTHING, HttpFetch, collect, keys_of, pages_of, reasons_of, strands_of
-from tests.opentdb import CATEGORIES, Fault, Plan, StandIn, Switches, keys, questions
 from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats.records import Accepted, Rejected
 from webapp.collector.sources.open_trivia import MOST_TROUBLES, Encoding, OpenTriviaSource
 from webapp.collector.sources.protocol import Collected, FetchError, LimitedError, Reply, Strand
+from webapp.lab.services.fake_opentdb import CATEGORIES, Fault, Plan, StandIn, Switches, keys, questions
 
 BANK = questions(75, [9, 9, 9, 9, 10])
 """Sixty in one category, which are two pages, and fifteen in another."""

@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from tests.collector.collecting import let_its_worker_be_dead
 from webapp.collector import progress, runs
 from webapp.collector.models import CollectionRun
 from webapp.collector.progress import LostRunError
 from webapp.collector.runs import Run, Status
 from webapp.errors import CollectionStateError, NotFoundError
+from webapp.lab.loadgen.collections import let_its_worker_be_dead
 from webapp.pooling.clock import utc_now
 from webapp.pooling.work import Work
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote, unquote_plus
 import httpx
 import pytest
 
-from tests.opentdb import CATEGORIES, Fault, StandIn, Switches, keys, questions, records
+from webapp.lab.services.fake_opentdb import CATEGORIES, Fault, StandIn, Switches, keys, questions, records
 
 BANK = questions(60, 3)
 BOOKS = [one for one in BANK if one.category == 10]

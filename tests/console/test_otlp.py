@@ -15,13 +15,13 @@ import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.sdk.resources import Resource
 
-from tests.conftest import settings_for
 from tests.pooling.member import several
 from tests.pooling.test_exposition import counted, now
 from webapp import create_app
 from webapp.collector.fetching import CALLS
 from webapp.collector.progress import RECORDS
 from webapp.console.otlp import NAMES, Push
+from webapp.lab.factories import settings_for
 from webapp.pooling import events
 from webapp.pooling.exposition import fleet_families
 from webapp.pooling.fleet import Folder

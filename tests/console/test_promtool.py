@@ -11,8 +11,9 @@ import httpx
 import pytest
 import yaml
 
-from tests.server_programs import PROJECT, find_promtool
-from tests.serving import Service, serving
+from tests.support import PROJECT
+from webapp.lab.services.debian import find_promtool
+from webapp.lab.services.poolproof_service import Service, serving
 
 ALERTS = PROJECT / "docs" / "alerts.yml"
 MACHINE = 'job="poolproof", instance="a"'

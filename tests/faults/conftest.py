@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.server_programs import Flavour
-from tests.servers import Server, new_server
+from webapp.lab.services.database_server import Server, new_server
+from webapp.lab.services.programs import Flavour
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ from itertools import pairwise
 
 import pytest
 
-from tests import opentdb
-from tests.collector.collecting import bank, carried_out, let_its_worker_be_dead, ordered, source_of, taken
-from tests.collector.killing import BANK, collect_in_a_child, in_a_child, kill_at_every_call
-from tests.opentdb import StandIn, Switches, questions
 from webapp.collector import fetching
 from webapp.collector.runs import Status
+from webapp.lab.loadgen.collection_kills import BANK, collect_in_a_child, in_a_child, kill_at_every_call
+from webapp.lab.loadgen.collections import bank, carried_out, let_its_worker_be_dead, ordered, source_of, taken
+from webapp.lab.services import fake_opentdb as opentdb
+from webapp.lab.services.fake_opentdb import StandIn, Switches, questions
 from webapp.pooling.work import Work
 
 # Of every switch both ways; all combinations: bench/collector_kills.py.

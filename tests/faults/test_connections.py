@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.servers import Server
-from tests.serving import Service, environment_for, poolproof, serving
+from webapp.lab.services.database_server import Server
+from webapp.lab.services.poolproof_service import Service, environment_for, poolproof, serving
 
 CLIENTS = 16
 STORM_SECONDS = 8.0

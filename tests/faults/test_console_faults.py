@@ -14,9 +14,9 @@ import pytest
 from sqlalchemy import create_engine
 
 from tests.faults.fleet import Fleet, eventually, fleet
-from tests.faults.storm import storm
-from tests.make import make_quiz
-from tests.servers import Server
+from webapp.lab.factories import make_quiz
+from webapp.lab.loadgen.storm import storm
+from webapp.lab.services.database_server import Server
 from webapp.pooling.work import Work
 
 POLL = 2.0

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from tests.faults.test_freshness import SIZE, identities, identity, new_engine
-from tests.servers import Server
+from webapp.lab.services.database_server import Server
 from webapp.pooling.pool import FairQueuePool
 
 CHILD_ENDS_WITHIN = 30

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from tests.servers import Server
+from webapp.lab.services.database_server import Server
 from webapp.pooling import driver
 from webapp.pooling.engine import engine_options, prepare_engine
 from webapp.pooling.settings import PoolSettings

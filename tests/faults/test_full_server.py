@@ -17,7 +17,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
 from tests.faults.test_freshness import SIZE, identities, identity, new_engine
-from tests.servers import Server
+from webapp.lab.services.database_server import Server
 from webapp.pooling import driver
 
 SOON = 2.0

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from tests.faults.test_freshness import SIZE, identities, identity, new_engine
-from tests.servers import Server
+from webapp.lab.services.database_server import Server
 from webapp.pooling import deadlines, keeper
 from webapp.pooling.errors import PoolTimeoutError
 from webapp.pooling.pool import FairQueuePool

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.servers import Server
-from tests.serving import Service, serving
+from webapp.lab.services.database_server import Server
+from webapp.lab.services.poolproof_service import Service, serving
 from webapp.quizzes.shelf import SECONDS
 
 ONE_THREAD = {

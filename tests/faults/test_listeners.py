@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from tests.faults.test_freshness import SIZE, identities, new_engine
-from tests.servers import Server
+from webapp.lab.services.database_server import Server
 from webapp.pooling.work import Work
 
 UNITS, THREADS = 400, 8

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.server_programs import Flavour
-from tests.servers import die_with_parent, free_port
-from tests.serving import PROJECT, environment_for
+from tests.support import PROJECT
+from webapp.lab.services.poolproof_service import environment_for
+from webapp.lab.services.processes import free_port
+from webapp.lab.services.programs import Flavour
+from webapp.lab.services.service_process import Recipe, gunicorn, served
 
 WORKERS, THREADS = 2, 4
 
@@ -22,29 +22,10 @@ WORKERS, THREADS = 2, 4
 @contextmanager
 def misbehaving(url: str, folder: Path, workers: int = WORKERS, **environment: str) -> Iterator[tuple[int, Path]]:
     """The misbehaving app on Gunicorn: its port and its log."""
-    port, log = free_port(), folder / "log"
-    command = [sys.executable, "-m", "gunicorn", "--worker-class=gthread", "--no-control-socket"]
-    command += [
-        f"--workers={workers}",
-        f"--threads={THREADS}",
-        f"--bind=127.0.0.1:{port}",
-        "tests.faults.misbehaving:app",
-    ]
     variables = environment_for(url, folder, POOLPROOF_THREADS=str(THREADS), **environment)
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=PROJECT, env=variables, stdout=output, stderr=output, preexec_fn=die_with_parent  # noqa: PLW1509
-        )  # fmt: skip
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=1)
-            break
-        except httpx.TransportError:
-            time.sleep(0.1)
-    yield port, log
-    process.terminate()
-    process.wait(40)
+    command = gunicorn("tests.faults.misbehaving:app", workers, THREADS)
+    with served(Recipe("The misbehaving app", command, variables, folder=PROJECT), folder, free_port()) as service:
+        yield service.port, service.log
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults.storm import storm
 from tests.faults.test_misbehaving import misbehaving
-from tests.server_programs import Flavour
-from tests.serving import serving
+from webapp.lab.loadgen.storm import storm
+from webapp.lab.services.poolproof_service import serving
+from webapp.lab.services.programs import Flavour
 
 PATIENCE = {"POOL_WATCH_AFTER": "0.5"}
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.servers import Server
-from tests.serving import PROJECT, Service, serving
+from tests.support import PROJECT
+from webapp.lab.services.database_server import Server
+from webapp.lab.services.poolproof_service import Service, serving
 
 USERS = "120"
 FLEET = {"POOLPROOF_WORKERS": "2", "POOLPROOF_THREADS": "2", "POOL_BACKGROUND": "1"}

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.serving import PROJECT, serving
+from tests.support import PROJECT
+from webapp.lab.services.poolproof_service import serving
 
 PATIENCE = 30.0
 """Seconds: Gunicorn stops the old workers before the new ones are there, which takes a slow machine a while."""
@@ -27,7 +28,7 @@ def test_a_reload_under_load_serves_the_new_code_and_fails_no_request(tmp_path: 
     statuses: Counter[int] = Counter()
     done = threading.Event()
 
-    with serving(f"sqlite:///{tmp_path / 'reload.sqlite'}", tmp_path / "instance", project=copy) as service:
+    with serving(f"sqlite:///{tmp_path / 'reload.sqlite'}", tmp_path / "instance", copy) as service:
 
         def visit() -> None:
             while not done.is_set():

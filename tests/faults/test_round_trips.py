@@ -12,7 +12,7 @@ from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from tests.servers import Server
+from webapp.lab.services.database_server import Server
 from webapp.pooling.engine import engine_options, prepare_engine
 from webapp.pooling.settings import PoolSettings
 from webapp.pooling.work import Work

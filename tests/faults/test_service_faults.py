@@ -16,9 +16,9 @@ import pymysql
 import pytest
 from pymysql.constants import ER
 
-from tests.faults.storm import ANSWERS, READS, STARTS, Storm, storm
-from tests.servers import Server
-from tests.serving import Service, serving
+from webapp.lab.loadgen.storm import ANSWERS, READS, STARTS, Storm, storm
+from webapp.lab.services.database_server import Server
+from webapp.lab.services.poolproof_service import Service, serving
 
 # One worker of 4 + 1 + 1 connections, twice while it reloads, 1 × 2 beside it, 2 in reserve: 16.
 FLEET = {"POOLPROOF_WORKERS": "1", "POOLPROOF_THREADS": "4", "POOL_BACKGROUND": "1"}

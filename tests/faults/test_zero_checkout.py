@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.servers import Server
-from tests.serving import Service, serving
+from webapp.lab.services.database_server import Server
+from webapp.lab.services.poolproof_service import Service, serving
 from webapp.quizzes import shelf
 
 WORKERS, VISITORS, VISITS = 2, 8, 400

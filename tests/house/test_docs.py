@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 from flask import Flask
 
-from tests.serving import serving
 from webapp.cli import COMMANDS, load, poolproof
+from webapp.lab.services.poolproof_service import serving
 from webapp.pooling.settings import PoolSettings
 from webapp.settings import ServiceSettings
 

@@ -1,84 +1,51 @@
-"""What a process does not use it does not import."""
+"""Who may import the tests and the benches."""
 
 from __future__ import annotations
 
 import ast
-import re
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from tests.support import PROJECT
 
-from webapp.forking import LIBRARIES
-
-PROJECT = Path(__file__).resolve().parents[2]
-SOURCES = [PROJECT / "gunicorn.conf.py", *sorted((PROJECT / "webapp").rglob("*.py"))]
-DECISION = (PROJECT / "docs" / "decisions" / "0012-late-imports.md").read_text()
+LEFT_OUT = {".venv", ".git", "node_modules", "build"}
 
 
-def imported_by(statement: str) -> set[str]:
-    """The modules that a fresh Python has loaded after a statement."""
-    code = f"import sys; {statement}; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
-    return set(done.stdout.split())
+def modules(*folders: str) -> Iterator[Path]:
+    for folder in folders:
+        root = PROJECT / folder
+        for path in root.glob("*.py") if folder == "." else root.rglob("*.py"):
+            if not LEFT_OUT.intersection(path.relative_to(PROJECT).parts):
+                yield path
 
 
-def packages(modules: set[str]) -> set[str]:
-    return {name.partition(".")[0] for name in modules}
+def importing(package: str, *folders: str) -> list[str]:
+    """List the modules below these folders that import something of a package, at any depth of their syntax tree."""
+    return [
+        str(path.relative_to(PROJECT))
+        for path in modules(*folders)
+        if package in {name.split(".")[0] for name in imported(ast.parse(path.read_text()))}
+    ]
 
 
-@pytest.mark.parametrize(
-    ("statement", "absent"),
-    [
-        ("import webapp", {"flask", "sqlalchemy", "pydantic"}),
-        ("import webapp.cli", {"sqlalchemy", "pydantic", "alembic", "gunicorn", "httpx"}),
-        ("import webapp.serve", {"alembic", "gunicorn", "httpx", "argon2", "flask_smorest"}),
-        ("import webapp.app", {"alembic", "argon2", "flask_smorest", "httpx", "stamina", "gunicorn", "numpy"}),
-        ("import webapp.routes", {"alembic", "argon2", "httpx", "stamina", "numpy", "opentelemetry"}),
-        ("import webapp.database_setup", {"alembic", "flask_smorest", "httpx"}),
-    ],
-)
-def test_nothing_is_imported_that_is_not_used(statement: str, absent: set[str]) -> None:
-    assert packages(imported_by(statement)) & absent == set()
+def imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module or ""
 
 
-def test_no_other_command_is_loaded_for_one() -> None:
-    loaded = imported_by("from webapp.cli import load; load('user')")
-    assert "webapp.accounts.commands" in loaded
-    assert {name for name in loaded if name.endswith(".commands") and name.startswith("webapp")} == {
-        "webapp.accounts.commands"
-    }
-    assert not any(name.startswith("webapp.lab") for name in loaded)
+def test_every_form_of_import_is_seen() -> None:
+    source = "import tests.a as b\ndef f():\n    from bench.c import d\nfrom . import e\nimport os, sys"
+    assert set(imported(ast.parse(source))) == {"tests.a", "bench.c", "os", "sys"}
 
 
-def test_the_master_loads_every_module_of_a_library_that_a_worker_needs() -> None:
-    needed, preloaded = imported_by("import webapp.routes, webapp.app"), imported_by(f"import {', '.join(LIBRARIES)}")
-    # Gunicorn itself is what the master is; the standard library is small beside the rest.
-    elsewhere = sys.stdlib_module_names | {"webapp", "gunicorn"}
-    assert {name for name in needed - preloaded if name.partition(".")[0] not in elsewhere} == set()
+def test_nothing_but_the_tests_imports_the_tests() -> None:
+    assert len(list(modules(".", ".ci", "bench", "migrations", "webapp"))) > 300
+    assert importing("tests", ".", ".ci", "bench", "migrations", "webapp") == []
 
 
-def late_imports() -> set[str]:
-    """Each import that stands inside a function, as `file: module`."""
-    found = set()
-    for path in SOURCES:
-        tree = ast.parse(path.read_text())
-        for function in ast.walk(tree):
-            if not isinstance(function, ast.FunctionDef | ast.Lambda):
-                continue
-            for node in ast.walk(function):
-                name = path.relative_to(PROJECT).as_posix()
-                if isinstance(node, ast.ImportFrom):
-                    found.add(f"{name}: {node.module}")
-                elif isinstance(node, ast.Import):
-                    found |= {f"{name}: {alias.name}" for alias in node.names}
-                elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "import_module":
-                    found.add(f"{name}: import_module")
-    return found
-
-
-def test_every_import_inside_a_function_is_in_the_list_with_its_reason() -> None:
-    rows = re.findall(r"^\| `([^`]+)` \| ([^|]+) \| .+ \|$", DECISION, re.MULTILINE)
-    listed = {f"{file}: {module}" for file, modules in rows for module in re.findall(r"`([^`]+)`", modules)}
-    assert late_imports() == listed
+def test_no_test_imports_a_bench() -> None:
+    assert importing("tests", "tests") != []
+    assert importing("bench", "tests") == []

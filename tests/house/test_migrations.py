@@ -13,10 +13,10 @@ from alembic.script import ScriptDirectory
 from flask import Flask
 from sqlalchemy import MetaData, Table, insert, inspect, text
 
-from tests.conftest import settings_for
 from webapp import create_app
 from webapp.bank.identity import stem_key
 from webapp.extensions import db
+from webapp.lab.factories import settings_for
 from webapp.schema import MIGRATIONS, current_revision, downgrade, newest_revision, upgrade
 
 

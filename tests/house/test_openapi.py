@@ -14,7 +14,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.checks import CHECKS as ALL_CHECKS
 from schemathesis.checks import load_all_checks
 
-from tests.make import make_draft, make_item, make_quiz
+from webapp.lab.factories import make_draft, make_item, make_quiz
 from webapp.pooling.work import Work
 
 EXAMPLES = 12

@@ -7,8 +7,8 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from tests.server_programs import Flavour
-from tests.servers import ServerError, new_server
+from webapp.lab.services.database_server import new_server
+from webapp.lab.services.programs import Flavour, ServerError
 
 
 def test_a_server_that_is_killed_keeps_what_was_committed_and_takes_new_options(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import httpx
 from playwright.sync_api import Locator, Page, expect
 
-from tests.servers import Server
-from tests.serving import Service
+from webapp.lab.services.database_server import Server
+from webapp.lab.services.poolproof_service import Service
 
 QUESTIONS = {
     "Who is lent by the second?": ("A connection", "A lifeguard", "A towel"),

@@ -12,7 +12,7 @@ from tests.faults.fleet import PASSWORD
 from tests.journeys.away import publish_quiz
 from tests.journeys.conftest import Visitor
 from tests.journeys.test_console import come_in
-from tests.serving import Service
+from webapp.lab.services.poolproof_service import Service
 
 pytestmark = pytest.mark.journey
 SERIOUS = {"serious", "critical"}

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests import opentdb
 from tests.journeys.conftest import Visitor
-from tests.opentdb import StandIn, Switches, questions
-from tests.serving import Service, serving
+from webapp.lab.services import fake_opentdb as opentdb
+from webapp.lab.services.fake_opentdb import StandIn, Switches, questions
+from webapp.lab.services.poolproof_service import Service, serving
 
 pytestmark = pytest.mark.journey
 

@@ -16,8 +16,8 @@ from sqlalchemy import make_url
 
 from tests.faults.fleet import PASSWORD, fleet
 from tests.journeys.conftest import Visitor
-from tests.server_programs import Flavour
-from tests.serving import Service
+from webapp.lab.services.poolproof_service import Service
+from webapp.lab.services.programs import Flavour
 
 pytestmark = pytest.mark.journey
 

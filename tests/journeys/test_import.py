@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.journeys.conftest import Visitor
 from tests.journeys.test_accessibility import faults
 from tests.journeys.test_playing import sign_in
-from tests.serving import Service
+from webapp.lab.services.poolproof_service import Service
 
 pytestmark = pytest.mark.journey
 

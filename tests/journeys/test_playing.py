@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, Request, expect
 
 from tests.journeys.conftest import Visitor
-from tests.serving import Service
+from webapp.lab.services.poolproof_service import Service
 
 pytestmark = pytest.mark.journey
 

@@ -23,9 +23,9 @@ from tests.journeys.away import (
     wait_until_nothing_is_kept,
 )
 from tests.journeys.conftest import Visitor
-from tests.server_programs import Flavour
-from tests.servers import Server, new_server
-from tests.serving import Service, serving
+from webapp.lab.services.database_server import Server, new_server
+from webapp.lab.services.poolproof_service import Service, serving
+from webapp.lab.services.programs import Flavour
 
 pytestmark = pytest.mark.journey
 

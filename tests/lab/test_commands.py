@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.lab.test_reporting import REPORT
-from tests.serving import PROJECT, environment_for
-from tests.serving import poolproof as run_poolproof
+from tests.support import PROJECT
 from webapp.lab import reporting
+from webapp.lab.services.poolproof_service import environment_for
+from webapp.lab.services.poolproof_service import poolproof as run_poolproof
 
 
 @pytest.fixture

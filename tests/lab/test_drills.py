@@ -17,13 +17,14 @@ import pytest
 from flask import Flask
 from sqlalchemy import create_engine, text
 
-from tests.server_programs import Flavour, find_program
-from tests.serving import PROJECT, environment_for
+from tests.support import PROJECT
 from webapp.cli import poolproof
-from webapp.lab import servers
 from webapp.lab.drill import MARK, Ground
 from webapp.lab.drills.catalogue import DRILLS
 from webapp.lab.drills.rehearsal import Result, rehearse
+from webapp.lab.services import programs
+from webapp.lab.services.poolproof_service import environment_for
+from webapp.lab.services.programs import Flavour
 
 SECTION = re.search(r"^## Drills\n(.*?)^## ", (PROJECT / "docs" / "lab.md").read_text(), re.MULTILINE | re.DOTALL)[1]
 QUICK = "leak"
@@ -43,11 +44,11 @@ def test_every_drill_says_what_it_takes_away() -> None:
 @pytest.fixture(scope="module")
 def ground(server_flavour: Flavour, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """The lab's own server, by a program that stands for one on the PATH."""
-    found = find_program(server_flavour)
+    found = programs.program_of(server_flavour)
     program = tmp_path_factory.mktemp("program") / "server"
     program.write_text(f'#!/bin/sh\nexec {shlex.join(found.command)} "$@" {shlex.join(found.options)}\n')
     program.chmod(0o755)
-    ground = Ground(servers.find_program(str(program)))
+    ground = Ground(programs.find_program(str(program)))
     yield ground
     ground.close()
     assert not ground._folder.exists()
@@ -163,6 +164,6 @@ def test_a_server_that_is_not_marked_is_left_alone(
 
 def test_without_a_server_program_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(servers, "ALSO_IN", (str(tmp_path),))
-    with pytest.raises(servers.ServerProgramError, match="apt install mysql-server-core"):
-        servers.find_program(None)
+    monkeypatch.setattr(programs, "ALSO_IN", (str(tmp_path),))
+    with pytest.raises(programs.ServerError, match="apt install mysql-server-core"):
+        programs.find_program(None)

@@ -15,9 +15,10 @@ import pytest
 
 from tests.lab.test_commands import without_matplotlib
 from tests.lab.test_schemas import all_schemas
-from tests.server_programs import Flavour
-from tests.serving import PROJECT, environment_for, poolproof
+from tests.support import PROJECT
 from webapp.lab import reporting
+from webapp.lab.services.poolproof_service import environment_for, poolproof
+from webapp.lab.services.programs import Flavour
 
 
 @dataclass(frozen=True)

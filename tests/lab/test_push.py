@@ -10,11 +10,11 @@ import httpx
 import pytest
 from sqlalchemy import create_engine, text
 
-from tests.server_programs import Flavour
-from tests.serving import Service, serving
 from webapp.lab import proof
 from webapp.lab.push import Visit
 from webapp.lab.report import Proof
+from webapp.lab.services.poolproof_service import Service, serving
+from webapp.lab.services.programs import Flavour
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from tests.server_programs import Flavour
 from webapp.lab import schemas
 from webapp.lab.schemas import NotALabError, schema_of_its_own
+from webapp.lab.services.programs import Flavour
 
 
 @pytest.fixture

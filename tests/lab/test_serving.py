@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from webapp.lab.serving import NotServingError, Recipe, free_port, served
+from webapp.lab.services.processes import free_port
+from webapp.lab.services.service_process import NotServingError, Recipe, served
 
 FILES = (sys.executable, "-m", "http.server", "{port}", "--bind", "127.0.0.1")
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.lab.test_schemas import all_schemas
-from tests.server_programs import Flavour
-from tests.serving import environment_for, poolproof
 from webapp.lab import habits, labour
 from webapp.lab.borrowing import DEFAULTS, OURS, WAYS, Way
 from webapp.lab.habits import Habits
 from webapp.lab.labour import Done, Task, first_words
 from webapp.lab.observing import Observer
+from webapp.lab.services.poolproof_service import environment_for, poolproof
+from webapp.lab.services.programs import Flavour
 
 SMALL = Task(threads=8, requests=3, seconds=0.001)
 UNITS = 8 * 3 * 3

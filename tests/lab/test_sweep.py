@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from tests.server_programs import Flavour
-from tests.serving import PROJECT, environment_for, poolproof
+from tests.support import PROJECT
 from webapp.lab import workload
 from webapp.lab.direct import Direct
 from webapp.lab.figures import Load, Measured, Setting
@@ -24,6 +23,8 @@ from webapp.lab.knee import Seen, limits
 from webapp.lab.product import Product
 from webapp.lab.scaling import Law
 from webapp.lab.schemas import PREFIX, NotALabError
+from webapp.lab.services.poolproof_service import environment_for, poolproof
+from webapp.lab.services.programs import Flavour
 from webapp.lab.sizing import Found, find
 from webapp.lab.sweep import Plan, Sweep, beyond, ladder
 from webapp.lab.workplace import MARK, lab_schema

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from flask.testing import FlaskClient
 
-from tests.make import make_draft, make_item, make_quiz
+from webapp.lab.factories import make_draft, make_item, make_quiz
 from webapp.pooling.work import Work
 
 QUIZZES = "/api/v1/quizzes"

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.make import item_draft
 from webapp.bank.items import Item
 from webapp.errors import NotFoundError
+from webapp.lab.factories import item_draft
 from webapp.quizzes.documents import Origin, freeze, from_json, origins, to_json
 
 

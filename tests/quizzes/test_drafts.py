@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.make import make_draft, make_item, make_quiz
 from webapp.bank import items
 from webapp.errors import (
     InvalidInputError,
@@ -12,6 +11,7 @@ from webapp.errors import (
     QuizPublishedError,
     VersionMismatchError,
 )
+from webapp.lab.factories import make_draft, make_item, make_quiz
 from webapp.pooling.work import Work
 from webapp.quizzes import drafts
 from webapp.quizzes.drafts import DraftValues, slug_from

@@ -4,7 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.conftest import PASSWORD
-from tests.make import make_draft, make_item, make_quiz
+from webapp.lab.factories import make_draft, make_item, make_quiz
 from webapp.pooling.work import Work
 from webapp.quizzes import drafts
 

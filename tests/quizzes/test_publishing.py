@@ -6,9 +6,9 @@ from threading import Thread
 import pytest
 from sqlalchemy import select
 
-from tests.make import make_draft, make_item, make_quiz
 from webapp.bank import items
 from webapp.errors import InvalidInputError, NotFoundError
+from webapp.lab.factories import make_draft, make_item, make_quiz
 from webapp.pooling.clock import utc_now
 from webapp.pooling.work import Work
 from webapp.quizzes import published, publishing

@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from tests.make import CountedReads, make_quiz
+from tests.support.counted_reads import CountedReads
 from webapp.errors import NotFoundError
+from webapp.lab.factories import make_quiz
 from webapp.pooling.work import Work
 from webapp.quizzes import drafts, publishing
 from webapp.quizzes.drafts import DraftValues

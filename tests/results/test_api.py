@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from flask.testing import FlaskClient
 
-from tests.make import make_draft, make_quiz
+from webapp.lab.factories import make_draft, make_quiz
 from webapp.pooling.work import Work
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from flask.testing import FlaskClient
 
 from tests.conftest import PASSWORD
-from tests.make import make_quiz
+from webapp.lab.factories import make_quiz
 from webapp.pooling.work import Work
 
 

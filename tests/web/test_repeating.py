@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.make import make_quiz
 from webapp.errors import BusyError
+from webapp.lab.factories import make_quiz
 from webapp.pooling.work import Work
 from webapp.quizzes.published import Version
 from webapp.web import repeating

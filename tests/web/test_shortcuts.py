@@ -11,9 +11,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.make import make_quiz
 from webapp.attempts import limits
 from webapp.attempts.limits import AT_ONCE, Limits
+from webapp.lab.factories import make_quiz
 from webapp.pooling.work import Work
 from webapp.quizzes import publishing
 from webapp.quizzes.published import Version

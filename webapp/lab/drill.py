@@ -16,13 +16,18 @@ from sqlalchemy.pool import NullPool
 
 from webapp.lab.pools import MAKE_NOTES, NOTES, LoadedPool, loaded_pool
 from webapp.lab.recovery import Check, Course
-from webapp.lab.servers import Program, Server, initialise, new_server
+from webapp.lab.services.data_directory import initialise
+from webapp.lab.services.database_server import Server, server_on
+from webapp.lab.services.programs import Program
 from webapp.lab.steady import Load, Unit
 from webapp.pooling import driver
 from webapp.pooling.settings import PoolSettings
 
 MARK = "poolproof_lab"
 """The table that marks a staging server as one on which drills may be made."""
+SCHEMA, ACCOUNT, PASSWORD = "drill", "drill", "drill"
+OPTIONS = ("--innodb-buffer-pool-size=64M", "--max-connections=60")
+"""Of the lab's own servers."""
 
 
 class CannotBeHeldError(Exception):
@@ -64,7 +69,7 @@ class Ground:
 
         Raises:
             CannotBeHeldError: on the operator's ground.
-            ServerProgramError: when it cannot be started.
+            ServerError: when it cannot be started.
         """
         if self._program is None:
             raise CannotBeHeldError("it needs a server that the lab has started")
@@ -72,12 +77,13 @@ class Ground:
         if not template.exists():
             initialise(self._program, template)
         while len(self._servers) <= number:
-            self._servers.append(new_server(self._program, template, self._folder / f"data-{len(self._servers)}"))
+            folder = self._folder / f"server-{len(self._servers)}"
+            self._servers.append(_with_account(server_on(self._program, template, folder, always=OPTIONS)))
         return self._servers[number]
 
     def address(self) -> str:
         """Return the address for an application's account."""
-        return self.server().url() if self.is_own else self._address
+        return address_of(self.server()) if self.is_own else self._address
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         """Run a statement apart from any pool, with the application's own account, which may do little."""
@@ -159,6 +165,19 @@ class Stage:
         course = self.course()
         assert course is not None  # noqa: S101 - each drill has one
         return course
+
+
+def address_of(server: Server, port: int | None = None) -> str:
+    """Return the address of one of the lab's servers for an application's account; `port` is that of a proxy."""
+    return server.url(SCHEMA, ACCOUNT, PASSWORD, port)
+
+
+def _with_account(server: Server) -> Server:
+    """Make the drills' schema, and an account that may do nothing but use it."""
+    server.create_database(SCHEMA)
+    server.execute(f"CREATE USER {ACCOUNT}@'%' IDENTIFIED BY '{PASSWORD}'")
+    server.execute(f"GRANT ALL ON {SCHEMA}.* TO {ACCOUNT}@'%'")
+    return server
 
 
 @contextmanager

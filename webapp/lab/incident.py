@@ -20,7 +20,8 @@ from webapp.lab.observing import Observer
 from webapp.lab.push import Plan, Sample
 from webapp.lab.quiz import open_quiz
 from webapp.lab.schemas import schema_of_its_own
-from webapp.lab.serving import HOST, Recipe, Served, free_port, gunicorn, served
+from webapp.lab.services.processes import HOST, free_port
+from webapp.lab.services.service_process import Recipe, Served, gunicorn, served
 from webapp.quizzes.starter import ITEMS
 from webapp.settings import environment_for_child
 
@@ -107,7 +108,8 @@ def _push(title: str, database_url: str, folder: Path, wish: Wish, progress: Pro
 
 def _documented(database_url: str, wish: Wish) -> Recipe:
     argument = "" if wish.pool_timeout is None else str(wish.pool_timeout)
-    command = gunicorn(f"webapp.lab.documented:create_app({argument})", WORKERS, wish.threads)
+    application = f"webapp.lab.documented:create_app({argument})"
+    command = gunicorn(application, WORKERS, wish.threads, "--worker-connections", "20000")
     return Recipe(DOCUMENTED, command, environment_for_child(DATABASE_URL=database_url))
 
 

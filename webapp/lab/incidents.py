@@ -13,7 +13,7 @@ from webapp.lab.incident import Side, Wish
 from webapp.lab.keeping import Progress, hand_over, with_report_options
 from webapp.lab.load import TooManyUsersError
 from webapp.lab.schemas import NotALabError
-from webapp.lab.serving import NotServingError
+from webapp.lab.services.service_process import NotServingError
 
 THREADS = 1000
 

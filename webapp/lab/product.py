@@ -18,7 +18,8 @@ from webapp.lab import witness
 from webapp.lab.direct import until, witness_of
 from webapp.lab.figures import Load, Measured, Setting, summed_up
 from webapp.lab.push import Plan
-from webapp.lab.serving import HOST, Recipe, Served, free_port, served
+from webapp.lab.services.processes import HOST, free_port
+from webapp.lab.services.service_process import Recipe, Served, served
 from webapp.lab.ungrouped import WSGI
 from webapp.lab.visitors import Crowd, Visitors
 from webapp.pooling.settings import PoolSettings

@@ -25,7 +25,7 @@ from webapp.lab.keeping import hand_over, with_report_options
 from webapp.lab.knee import Fitting, fitting
 from webapp.lab.product import Product
 from webapp.lab.schemas import NotALabError
-from webapp.lab.serving import NotServingError
+from webapp.lab.services.service_process import NotServingError
 from webapp.lab.sizing import Found, find
 from webapp.lab.subject import SubjectError
 from webapp.lab.sweep import Plan, Sweep, beyond, ladder

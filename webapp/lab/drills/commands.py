@@ -15,7 +15,7 @@ from webapp.lab.drills.catalogue import DRILLS
 from webapp.lab.drills.findings import as_text, report_of
 from webapp.lab.drills.rehearsal import Result, rehearse
 from webapp.lab.keeping import Progress, hand_over, with_report_options
-from webapp.lab.servers import ServerProgramError, find_program
+from webapp.lab.services.programs import ServerError, find_program
 from webapp.lab.surroundings import surroundings
 
 CUT_SHORT = 130
@@ -54,11 +54,11 @@ def command(
     address = _staging(against, is_staging=is_staging)
     try:
         ground = Ground(address=_text(address)) if address is not None else Ground(find_program(mysqld))
-    except ServerProgramError as error:
+    except ServerError as error:
         raise click.ClickException(str(error)) from error
     try:
         results, environment = _held(ground, chosen, address, is_protected=not without_protection)
-    except ServerProgramError as error:
+    except ServerError as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         raise click.ClickException("Stopped before anything was measured.") from None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.exc import DBAPIError
 
-from webapp.lab.drill import CannotBeHeldError, Drill, Stage
+from webapp.lab.drill import CannotBeHeldError, Drill, Stage, address_of
 from webapp.lab.proxy import Proxy
 from webapp.lab.recovery import Check, errors_end_within, full_rate_within
 
@@ -31,10 +31,10 @@ def _read_only(stage: Stage) -> Sequence[Check]:
 
 def _to_another_server(stage: Stage) -> None:
     first, second = stage.ground.server(), stage.ground.server(1)
-    stage.ground.make_ready(second.url())
+    stage.ground.make_ready(address_of(second))
     proxy = Proxy(first.port)
     try:
-        pooled = stage.pool(THREADS, first.url(proxy.port))
+        pooled = stage.pool(THREADS, address_of(first, proxy.port))
         with pooled as pool, stage.load(pool.mixed, THREADS, EVERY, together=True):
             time.sleep(BEFORE)
             stage.fault("read-only")

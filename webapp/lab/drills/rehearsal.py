@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.lab.drill import CannotBeHeldError, Drill, Ground, Stage
 from webapp.lab.recovery import Check, Course
-from webapp.lab.serving import NotServingError
+from webapp.lab.services.service_process import NotServingError
 from webapp.lab.steady import UnitError
 
 Verdict = Literal["passed", "failed", "left out", "cut short"]

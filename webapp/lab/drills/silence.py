@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from webapp.lab.drill import Drill, Stage
+from webapp.lab.drill import Drill, Stage, address_of
 from webapp.lab.proxy import Proxy
 from webapp.lab.recovery import Check, errors_end_within, full_rate_within, no_errors, nobody_waits_longer
 
@@ -28,11 +28,11 @@ def _frozen(stage: Stage) -> Sequence[Check]:
     with pooled as pool, stage.load(pool.mixed, THREADS, EVERY, together=True):
         time.sleep(BEFORE)
         stage.fault("frozen")
-        server.freeze()
+        server.pause()
         try:
             time.sleep(FROZEN)
         finally:
-            server.thaw()
+            server.resume()
         stage.over("goes on")
         time.sleep(AFTER)
     course = stage.measured()
@@ -43,7 +43,7 @@ def _mute(stage: Stage) -> Sequence[Check]:
     server = stage.ground.server()
     proxy = Proxy(server.port)
     try:
-        with stage.pool(THREADS, server.url(proxy.port)) as pool:
+        with stage.pool(THREADS, address_of(server, proxy.port)) as pool:
             with stage.load(pool.mixed, THREADS, EVERY, together=True) as load:
                 time.sleep(BEFORE)
                 load.pause()

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from webapp.lab.drill import CannotBeHeldError, Drill, Stage
+from webapp.lab.drills.players import Players
 from webapp.lab.recovery import Check, errors_at_most, full_rate_within, no_errors, silence_at_most
-from webapp.lab.service import Players, Service
+from webapp.lab.services.poolproof_service import Service
 from webapp.lab.steady import Load
 
 THREADS, EVERY = 4, 0.08
@@ -23,8 +24,14 @@ SILENCE = 0.5
 @contextmanager
 def _played(stage: Stage, workers: int) -> Iterator[tuple[Service, Load]]:
     """Serve with so many workers, and let players play."""
-    settings = {"POOLPROOF_WORKERS": str(workers), "POOLPROOF_THREADS": "4"}
-    service = Service(stage.ground.server().url(), stage.ground.folder("service"), **settings)
+    settings = {
+        "POOLPROOF_WORKERS": str(workers),
+        "POOLPROOF_THREADS": "4",
+        "POOLPROOF_CONSOLE_BIND": "off",
+        # A drill's few players do more than people can.
+        "POOLPROOF_WRITES_PER_SECOND": "0",
+    }
+    service = Service(stage.ground.address(), stage.ground.folder("service"), **settings)
     try:
         with stage.load(Players(service, THREADS).play, THREADS, EVERY) as load:
             yield service, load

@@ -37,6 +37,7 @@ class Paged:
     asked: list[Asked] = field(default_factory=list)
 
     def __enter__(self) -> Self:
+        """Serve on a free port until the block ends."""
         paged = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -56,6 +57,7 @@ class Paged:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Stop serving, and wait for the thread."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

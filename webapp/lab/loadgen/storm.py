@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 READS, ANSWERS, STARTS = "read", "answer", "start"
 """Reads, and answers (with finishes), may be repeated; starts make something new each time."""
+FIRST = 50
+"""Requests that have ended well before the block of `storm` begins."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,16 @@ class Storm:
             self._one_player()
 
     def wait_for(self, count: int, within: float = 60.0) -> None:
-        """Wait until so many more requests have ended well."""
+        """Wait until so many more requests have ended well.
+
+        Raises:
+            TimeoutError: when that takes too long.
+        """
         target = len(self.outcomes) - len(self.failed()) + count
         deadline = time.monotonic() + within
         while len(self.outcomes) - len(self.failed()) < target:
-            assert time.monotonic() < deadline, f"too few requests end well: {self.counts()}"
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"too few requests end well: {self.counts()}")
             time.sleep(0.02)
 
     def _one_player(self) -> None:
@@ -97,14 +104,14 @@ class Storm:
 @contextmanager
 def storm(address: str, clients: int = 6) -> Iterator[Storm]:
     """Let clients play while the block runs."""
-    storm = Storm(address)
-    threads = [threading.Thread(target=storm.play) for _ in range(clients)]
+    running = Storm(address)
+    threads = [threading.Thread(target=running.play) for _ in range(clients)]
     for thread in threads:
         thread.start()
     try:
-        storm.wait_for(50)
-        yield storm
+        running.wait_for(FIRST)
+        yield running
     finally:
-        storm.done.set()
+        running.done.set()
         for thread in threads:
             thread.join()

@@ -1,0 +1,97 @@
+"""Fresh data directories of database servers: initialised once per version, then copied."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from webapp.lab.services.debian import cache_folder
+from webapp.lab.services.programs import Flavour, Program, ServerError
+
+# Small and durable: what is committed is on the disk, as in production.
+COMMON = (
+    "--bind-address=127.0.0.1",
+    "--character-set-server=utf8mb4",
+    "--innodb-buffer-pool-size=128M",
+    "--innodb-flush-log-at-trx-commit=1",
+    "--local-infile=ON",
+    "--skip-log-bin",
+)
+OF_FLAVOUR: dict[Flavour, tuple[str, ...]] = {
+    "mysql": ("--mysqlx=OFF", "--secure-file-priv=NULL", "--innodb-redo-log-capacity=32M"),
+    "mariadb": ("--innodb-log-file-size=32M", "--performance-schema=OFF"),
+}
+# What MariaDB's own installer feeds to --bootstrap, in its order.
+MARIADB_TABLES = (
+    "mariadb_system_tables.sql",
+    "mariadb_performance_tables.sql",
+    "mariadb_system_tables_data.sql",
+    "fill_help_tables.sql",
+    "maria_add_gis_sp_bootstrap.sql",
+    "mariadb_sys_schema.sql",
+)
+
+
+def command_on(program: Program, data: Path) -> list[str]:
+    """Return the words that call a server program on a data directory."""
+    as_root = ["--user=root"] if os.geteuid() == 0 else []
+    own = [*program.options, f"--datadir={data}", *COMMON, *OF_FLAVOUR[program.flavour]]
+    return [*program.command, "--no-defaults", *own, *as_root]
+
+
+def initialise(program: Program, data: Path) -> None:
+    """Make a fresh data directory, whose root account has no password.
+
+    Raises:
+        ServerError: when the program cannot.
+    """
+    command, tables = command_on(program, data), b""
+    if program.flavour == "mysql":
+        command.append("--initialize-insecure")
+    else:
+        data.mkdir()
+        command.append("--bootstrap")
+        tables = b"CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket=NULL;\n" + _mariadb_tables(program)
+    done = subprocess.run(command, input=tables, capture_output=True, check=False)  # noqa: S603 - the caller's choice
+    if done.returncode:
+        said = done.stderr.decode(errors="replace")[-2000:]
+        raise ServerError(f"{program.path} could not make fresh data in {data}. It said:\n{said}")
+    # Each copy is a server of its own and makes itself another name.
+    (data / "auto.cnf").unlink(missing_ok=True)
+
+
+def cached_data(program: Program) -> Path:
+    """Return initialised data of this version, made once on this machine: that takes longer than to start a server.
+
+    Raises:
+        ServerError: when the program cannot make them.
+    """
+    folder = cache_folder() / f"{program.flavour}-{program.version}-data"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.is_dir():
+            draft = folder.with_name(f".{folder.name}-{os.getpid()}")
+            shutil.rmtree(draft, ignore_errors=True)
+            draft.mkdir()
+            initialise(program, draft / "data")
+            draft.rename(folder)
+    return folder / "data"
+
+
+def _mariadb_tables(program: Program) -> bytes:
+    asked = subprocess.run(  # noqa: S603 - the caller's choice
+        [*program.command, "--no-defaults", *program.options, "--verbose", "--help"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    found = re.search(r"^lc-messages-dir\s+(\S+)", asked.stdout, re.MULTILINE)
+    folders = [Path(found[1])] if found else []
+    folders += [Path(name) for name in ("/usr/share/mariadb", "/usr/share/mysql")]
+    for folder in folders:
+        if (folder / MARIADB_TABLES[0]).is_file():
+            return b"".join((folder / name).read_bytes() for name in MARIADB_TABLES)
+    raise ServerError(f"{program.path} came without its system tables (mariadb_system_tables.sql).")

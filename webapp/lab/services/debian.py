@@ -1,0 +1,37 @@
+"""Programs out of Debian packages, unpacked once into the cache by .ci/debian.py: for tests and benches."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from webapp.settings import HOME, environment
+
+
+def cache_folder() -> Path:
+    """Return the folder that all checkouts on this machine share (.ci/environment.py uses it too)."""
+    return Path(environment().get("XDG_CACHE_HOME") or Path.home() / ".cache") / "poolproof"
+
+
+def unpacked(name: str, *packages: str) -> Path:
+    """Return the folder of the cache in which these Debian packages are unpacked, with all they depend on."""
+    command = [sys.executable, str(HOME / ".ci" / "debian.py"), str(cache_folder() / name), *packages]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - a script of ours
+    return Path(done.stdout.strip())
+
+
+def through_its_loader(root: Path, program: Path) -> tuple[str, ...]:
+    """Return the command that runs an unpacked program: newer than the machine, it needs its own C library."""
+    loader = next(iter(sorted(root.glob("usr/lib/*/ld-linux-*.so.*")) + sorted(root.glob("usr/lib64/ld-linux-*.so.*"))))
+    libraries = next(root.glob("usr/lib/*-linux-gnu"))
+    return (str(loader), "--library-path", str(libraries), str(program))
+
+
+def find_promtool() -> tuple[str, ...]:
+    """Return the command of Prometheus's promtool: the one on the PATH, otherwise Debian's."""
+    if path := shutil.which("promtool"):
+        return (path,)
+    root = unpacked("prometheus", "prometheus")
+    return through_its_loader(root, root / "usr" / "bin" / "promtool")

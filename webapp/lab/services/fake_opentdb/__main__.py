@@ -1,0 +1,32 @@
+"""Serve the stand-in by hand."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from contextlib import suppress
+
+from webapp.lab.services.fake_opentdb import StandIn, Switches, questions
+
+
+def main() -> None:
+    """Serve until interrupted, and print each call."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--port", type=int, default=8765)
+    parser.add_argument("--questions", type=int, default=5250)
+    parser.add_argument("--spacing", type=float, default=5.0, help="seconds between two calls")
+    given = parser.parse_args()
+    switches = Switches(spacing=given.spacing)
+    with StandIn(questions(given.questions), switches, port=given.port) as server:
+        print(server.address, flush=True)  # noqa: T201
+        shown = 0
+        with suppress(KeyboardInterrupt):
+            while True:
+                time.sleep(0.2)
+                for call in server.calls[shown:]:
+                    print(f"{call.arrived:.3f} {call.path} {call.query} {call.status} {call.code}", flush=True)  # noqa: T201
+                    shown += 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""What Open Trivia DB answers, without HTTP. What is not known for certain of it is a field of `Switches`."""
+
+from __future__ import annotations
+
+import base64
+import html
+import random
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from html.entities import codepoint2name
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from webapp.lab.services.fake_opentdb.questions import CATEGORIES, DIFFICULTIES, TYPES, Question
+
+MOST = 50
+"""Questions in an answer."""
+ASCII = 127
+
+
+@dataclass(frozen=True)
+class Switches:
+    """What the real one may do so or so."""
+
+    short_tail: int = 4
+    """The code when a token has some questions left, but fewer than are asked for: 1 or 4."""
+    limited_status: int = 429
+    """HTTP status of a call that came too early: 429 or 200; the code is 5 either way."""
+    limits_all: bool = True
+    """Calls for tokens, categories and counts are limited like those for questions."""
+    refused_count: bool = False
+    """A call that came too early makes the next one wait anew."""
+    count_off: int = 0
+    """How much the count is too high, or, below 0, too low."""
+    empty_categories: int = 0
+    """So many categories without a question are listed too."""
+    spacing: float = 0.0
+    """Seconds that must lie between the starts of two calls, over all clients."""
+    token_seconds: float = 6 * 3600.0
+    """A token that was not used for so long is gone."""
+    silence: float = 30.0
+    """Seconds after which a call that gets no answer is hung up."""
+
+
+class Fault(StrEnum):
+    """What happens to an answer that the server has made."""
+
+    ERROR = "HTTP 500"
+    HTML = "a page instead of JSON"
+    SILENCE = "no answer"
+    CUT = "the connection is cut before the answer"
+    HALF = "the connection is cut within the answer"
+    TRUNCATED = "the JSON ends early"
+    LOST_TOKEN = "the server has forgotten the token"  # noqa: S105 - the name of a fault
+    LIMITED = "too early, whatever the clock says"
+
+
+def _entities(text: str) -> str:
+    text = html.escape(text, quote=True).replace("&#x27;", "&#039;")
+    return "".join(
+        f"&{codepoint2name[ord(one)]};" if ord(one) > ASCII and ord(one) in codepoint2name else one for one in text
+    )
+
+
+ENCODINGS: dict[str, Callable[[str], str]] = {
+    "": _entities,
+    "urlLegacy": quote_plus,
+    "url3986": lambda text: quote(text, safe="~"),
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+}
+
+
+@dataclass
+class _Token:
+    used: float
+    returned: set[int] = field(default_factory=set)
+
+
+class Interface:
+    """The contract without HTTP: a call and its time in, a status and a body out."""
+
+    def __init__(self, bank: Sequence[Question], switches: Switches, seed: int = 0) -> None:
+        """Begin with no token; `seed` decides which questions are drawn."""
+        self.bank = bank
+        self.switches = switches
+        self.tokens: dict[str, _Token] = {}
+        self._chance = random.Random(seed)
+        self._last: float | None = None
+
+    def answer(self, path: str, query: dict[str, str], now: float, fault: Fault | None = None) -> tuple[int, Any]:
+        """Return the status and the body."""
+        answers = {
+            "/api.php": self._questions,
+            "/api_token.php": self._token,
+            "/api_category.php": self._categories,
+            "/api_count.php": self._count,
+        }
+        if path not in answers:
+            return 404, {"error": "not found"}
+        limited = path == "/api.php" or self.switches.limits_all
+        if fault is Fault.LIMITED or (limited and self._is_early(now)):
+            return self.switches.limited_status, _results(5)
+        if fault is Fault.LOST_TOKEN:
+            self.tokens.pop(query.get("token", ""), None)
+        return 200, answers[path](query, now)
+
+    def _is_early(self, now: float) -> bool:
+        early = self._last is not None and now - self._last < self.switches.spacing
+        if not early or self.switches.refused_count:
+            self._last = now
+        return early
+
+    def _questions(self, query: dict[str, str], now: float) -> Any:
+        amount, encode = _whole(query.get("amount")), query.get("encode", "")
+        if amount is None or not 1 <= amount <= MOST or encode not in ENCODINGS or not _known(query):
+            return _results(2)
+        token = self._alive(query["token"], now) if "token" in query else _Token(now)
+        if token is None:
+            return _results(3)
+        matching = [number for number, one in enumerate(self.bank) if _matches(one, query)]
+        left = [number for number in matching if number not in token.returned]
+        if len(matching) < amount or len(left) < amount:
+            return _results(self._code_of_too_few(len(matching), len(left)))
+        chosen = self._chance.sample(left, amount)
+        token.returned.update(chosen)
+        return _results(0, [_encoded(self.bank[number], ENCODINGS[encode]) for number in chosen])
+
+    def _code_of_too_few(self, matching: int, left: int) -> int:
+        if matching and not left:
+            return 4
+        return 1 if left == matching else self.switches.short_tail
+
+    def _token(self, query: dict[str, str], now: float) -> Any:
+        if query.get("command") == "request":
+            name = secrets.token_hex(32)
+            self.tokens[name] = _Token(now)
+            return {"response_code": 0, "response_message": "Token Generated Successfully!", "token": name}
+        if query.get("command") != "reset":
+            return {"response_code": 2, "response_message": "Invalid command."}
+        token = self._alive(query.get("token", ""), now)
+        if token is None:
+            return {"response_code": 3, "response_message": "Token not found."}
+        token.returned.clear()
+        return {"response_code": 0, "token": query["token"]}
+
+    def _alive(self, name: str, now: float) -> _Token | None:
+        token = self.tokens.get(name)
+        if token is None or now - token.used > self.switches.token_seconds:
+            self.tokens.pop(name, None)
+            return None
+        token.used = now
+        return token
+
+    def _categories(self, query: dict[str, str], now: float) -> Any:
+        used = {one.category for one in self.bank}
+        empty = [number for number in CATEGORIES if number not in used]
+        listed = sorted(used.union(empty[: self.switches.empty_categories]))
+        return {"trivia_categories": [{"id": number, "name": CATEGORIES[number]} for number in listed]}
+
+    def _count(self, query: dict[str, str], now: float) -> Any:
+        category = _whole(query.get("category"))
+        if category not in CATEGORIES:
+            return {"response_code": 2}
+        found = [one.difficulty for one in self.bank if one.category == category]
+        counts = {f"total_{level}_question_count": found.count(level) for level in DIFFICULTIES}
+        total = max(0, len(found) + self.switches.count_off) if found else 0
+        return {"category_id": category, "category_question_count": {"total_question_count": total, **counts}}
+
+
+def _results(code: int, results: Sequence[Any] = ()) -> Any:
+    return {"response_code": code, "results": list(results)}
+
+
+def _whole(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() else None
+
+
+def _known(query: dict[str, str]) -> bool:
+    return (
+        ("category" not in query or _whole(query["category"]) in CATEGORIES)
+        and query.get("difficulty", "easy") in DIFFICULTIES
+        and query.get("type", "multiple") in TYPES
+    )
+
+
+def _matches(one: Question, query: dict[str, str]) -> bool:
+    return (
+        str(one.category) == query.get("category", str(one.category))
+        and one.difficulty == query.get("difficulty", one.difficulty)
+        and one.type == query.get("type", one.type)
+    )
+
+
+def _encoded(one: Question, encode: Callable[[str], str]) -> Any:
+    return {
+        "type": encode(one.type),
+        "difficulty": encode(one.difficulty),
+        "category": encode(CATEGORIES[one.category]),
+        "question": encode(one.question),
+        "correct_answer": encode(one.correct),
+        "incorrect_answers": [encode(text) for text in one.incorrect],
+    }

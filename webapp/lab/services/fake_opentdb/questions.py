@@ -1,0 +1,82 @@
+"""Banks of questions as Open Trivia DB has them, with all kinds of characters."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from webapp.bank.identity import dedupe_key
+
+_NAMES = """General Knowledge|Entertainment: Books|Entertainment: Film|Entertainment: Music|
+Entertainment: Musicals & Theatres|Entertainment: Television|Entertainment: Video Games|Entertainment: Board Games|
+Science & Nature|Science: Computers|Science: Mathematics|Mythology|Sports|Geography|History|Politics|Art|Celebrities|
+Animals|Vehicles|Entertainment: Comics|Science: Gadgets|Entertainment: Japanese Anime & Manga|
+Entertainment: Cartoon & Animations"""
+CATEGORIES = dict(enumerate((name.strip() for name in _NAMES.split("|")), start=9))
+DIFFICULTIES = ("easy", "medium", "hard")
+TYPES = ("multiple", "boolean")
+REPEATED_EACH, BOOLEAN_EACH = 25, 4
+"""Of so many questions one comes again, with the same options or with others; of so many one is true or false."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question as its author wrote it, with no encoding."""
+
+    category: int
+    type: str
+    difficulty: str
+    question: str
+    correct: str
+    incorrect: tuple[str, ...]
+
+
+_STEMS = (
+    "What is the name of number {0}?",
+    'Who said "{0} & {0}", and wasn\'t right?',
+    "Which hy\u00adphen is soft in {0}?",
+    "Which mark\u200e comes before {0}?",
+    "What does <b>{0}</b> look like?",
+    "How is &amp; number {0} shown?",
+    "Où est le café n° {0}, près de π?",
+    "Is 50% + {0}/7 = 100%?",
+    "Which animal is 🦊 number {0}?",
+    "In {0}, who had said so?",
+)
+
+
+def questions(count: int, categories: int | Sequence[int] = 24, seed: int = 0) -> tuple[Question, ...]:
+    """Make a bank: all kinds of characters, some records twice, some stems with other options again."""
+    ids = list(CATEGORIES)[:categories] if isinstance(categories, int) else list(categories)
+    chance = random.Random(seed)
+    bank: list[Question] = []
+    for number in range(count):
+        question = _question(number, ids[number % len(ids)], chance)
+        earlier = bank[number - len(ids)] if number >= len(ids) else None
+        if earlier and number % REPEATED_EACH == REPEATED_EACH - 1:
+            question = earlier
+        elif earlier and number % REPEATED_EACH == REPEATED_EACH // 2 and question.type == "multiple":
+            question = replace(question, question=earlier.question)
+        bank.append(question)
+    return tuple(bank)
+
+
+def _question(number: int, category: int, chance: random.Random) -> Question:
+    stem = _STEMS[number % len(_STEMS)].format(number)
+    difficulty = chance.choice(DIFFICULTIES)
+    if number % BOOLEAN_EACH == BOOLEAN_EACH - 1:
+        correct, other = chance.sample(("True", "False"), 2)
+        return Question(category, "boolean", difficulty, stem, correct, (other,))
+    wrong = (f"{number} & more", f"'{number}' < {number + 1}", f"naïve {number}")
+    return Question(category, "multiple", difficulty, stem, f"Number {number}", wrong)
+
+
+def records(bank: Iterable[Question]) -> set[Question]:
+    """Return what a collection must have in the end: every record once."""
+    return set(bank)
+
+
+def keys(bank: Iterable[Question]) -> set[bytes]:
+    """Return the dedupe keys of every record."""
+    return {dedupe_key(one.question, (one.correct, *one.incorrect), (0,)) for one in bank}

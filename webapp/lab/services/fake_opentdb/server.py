@@ -1,0 +1,151 @@
+"""The stand-in's HTTP server.
+
+Faults come by plan, after the server has done what it was asked for: the token has moved, and the answer is lost.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import socketserver
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
+from typing import Any, Self
+from urllib.parse import parse_qsl, urlsplit
+
+from webapp.lab.services.fake_opentdb.contract import Fault, Interface, Switches
+from webapp.lab.services.fake_opentdb.questions import Question
+
+Plan = Mapping[int, Fault] | Callable[[int, str], Fault | None]
+"""By the number of the call, from 0; a callable gets the path too."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call as it came in; `arrived` by the monotonic clock, `code` what was answered or would have been."""
+
+    number: int
+    arrived: float
+    path: str
+    query: dict[str, str]
+    status: int
+    code: int | None
+    client_port: int
+    fault: Fault | None
+
+
+class StandIn:
+    """The server: `with StandIn(questions(60, 3)) as server: get(f"{server.address}/api.php?amount=10")`."""
+
+    def __init__(
+        self,
+        bank: Sequence[Question],
+        switches: Switches | None = None,
+        faults: Plan | None = None,
+        port: int = 0,
+        seed: int = 0,
+    ) -> None:
+        """Listen; `port` 0 is a free one."""
+        self.switches = switches or Switches()
+        self.interface = Interface(bank, self.switches, seed)
+        self.faults: Plan = faults or {}
+        self.calls: list[Call] = []
+        self.closing = threading.Event()
+        self._one_at_a_time = threading.Lock()
+        self._server = _Server(("127.0.0.1", port), _Handler)
+        self._server.stand_in = self
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+
+    @property
+    def address(self) -> str:
+        """Where it is asked."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        """Serve until the block ends."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Hang up, and wait for the threads."""
+        self.closing.set()
+        self._server.shutdown()
+        self._server.hang_up()
+        self._server.server_close()
+        self._thread.join()
+
+    def take(self, path: str, query: dict[str, str], client_port: int) -> tuple[Fault | None, int, bytes]:
+        """Answer a call and write it down."""
+        with self._one_at_a_time:
+            now, number = time.monotonic(), len(self.calls)
+            fault = self.faults(number, path) if callable(self.faults) else self.faults.get(number)
+            status, body = self.interface.answer(path, query, now, fault)
+            code = body.get("response_code")
+            self.calls.append(Call(number, now, path, query, status, code, client_port, fault))
+        return fault, status, json.dumps(body, ensure_ascii=False).encode()
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    request_queue_size = 128
+    stand_in: StandIn
+
+    def __init__(self, *arguments: Any) -> None:
+        self.open: set[socket.socket] = set()
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self.open.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of clients that have hung up."""
+
+    def hang_up(self) -> None:
+        """End the connections that clients keep open, so that their threads end."""
+        for one in list(self.open):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    server: _Server
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        stand_in = self.server.stand_in
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        fault, status, body = stand_in.take(parts.path, query, self.client_address[1])
+        kind = "application/json"
+        if fault is Fault.SILENCE:
+            stand_in.closing.wait(stand_in.switches.silence)
+        if fault in {Fault.SILENCE, Fault.CUT}:
+            self.close_connection = True
+            return
+        if fault is Fault.ERROR:
+            status, kind, body = 500, "text/html", b"<h1>Internal Server Error</h1>"
+        elif fault is Fault.HTML:
+            kind, body = "text/html", b"<!doctype html><title>Just a moment...</title>"
+        elif fault is Fault.TRUNCATED:
+            body = body[: len(body) // 2]
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if fault is Fault.HALF:
+            self.close_connection = True
+            body = body[: len(body) // 2]
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """The log is `StandIn.calls`."""

@@ -1,0 +1,132 @@
+"""Poolproof as it is deployed: `poolproof serve`, Gunicorn and all, in processes of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from webapp.lab.services.processes import HOST, children, free_port, start, stop, tail
+from webapp.lab.services.service_process import STOP_TIMEOUT, NotServingError, wait_until_ready
+from webapp.settings import HOME, OFF, bare_environment
+
+POOLPROOF = (sys.executable, "-m", "webapp")
+
+
+class Service:
+    """A running service; `{port}` in another `command` than `poolproof serve` is where it listens."""
+
+    def __init__(
+        self, database_url: str, folder: Path, project: Path = HOME, command: Sequence[str] = (), /, **settings: str
+    ) -> None:
+        """Serve a database on free ports.
+
+        Args:
+            database_url: The database.
+            folder: For the instance folder and the log.
+            project: The folder to run in: this one, or a copy of it.
+            command: Another command than `poolproof serve`.
+            settings: POOL_* and POOLPROOF_* variables.
+
+        Raises:
+            NotServingError: when it does not start.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        binds = {"POOLPROOF_BIND": f"{HOST}:{free_port()}", "POOLPROOF_CONSOLE_BIND": f"{HOST}:{free_port()}"}
+        self.environment = environment_for(database_url, folder, **{**binds, **settings})
+        self.address = f"http://{self.environment['POOLPROOF_BIND']}"
+        self.port = int(self.address.rpartition(":")[2])
+        console = self.environment["POOLPROOF_CONSOLE_BIND"]
+        self.console = "" if console == OFF else f"http://{console}"
+        """Address at which operators look."""
+        self.project = project
+        self.log = folder / "log"
+        self.log.write_bytes(b"")
+        self._command = [part.format(port=self.port) for part in command or (*POOLPROOF, "serve")]
+        self.process: subprocess.Popen[bytes]
+        self.start()
+
+    def start(self) -> None:
+        """Start at the same addresses, and return when it answers.
+
+        Raises:
+            NotServingError: when it does not.
+        """
+        self.process = start(self._command, self.log, self.environment, self.project)
+        try:
+            wait_until_ready("The service", self.process, self.log, self.port, "/healthz")
+        except NotServingError:
+            stop(self.process, STOP_TIMEOUT)
+            raise
+
+    def stop(self) -> None:
+        """Shut down in order and wait for it.
+
+        Raises:
+            NotServingError: when it did not end and was killed.
+        """
+        if not stop(self.process, STOP_TIMEOUT):
+            raise NotServingError(f"The service did not end. Its log ends:\n{tail(self.log)}")
+
+    def reload(self) -> None:
+        """Tell it to replace its workers by new ones."""
+        self.process.send_signal(signal.SIGHUP)
+
+    def workers(self) -> list[int]:
+        """Return the process ids of its workers, the oldest first."""
+        return children(self.process.pid)
+
+    def kill_a_worker(self) -> int:
+        """End a worker at once; returns its process id."""
+        victim = self.workers()[0]
+        os.kill(victim, signal.SIGKILL)
+        return victim
+
+    @property
+    def password(self) -> str:
+        """The first author's password, as it was printed at the first start.
+
+        Raises:
+            NotServingError: when none was.
+        """
+        found = re.search(r"password +(\S+)", self.log.read_text())
+        if found is None:
+            raise NotServingError(f"The service has printed no password. Its log ends:\n{tail(self.log)}")
+        return found[1]
+
+    def command(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Run `poolproof` with the service's own environment; `given` is its standard input."""
+        return poolproof(self.environment, *arguments, given=given)
+
+
+@contextmanager
+def serving(
+    database_url: str, folder: Path, project: Path = HOME, command: Sequence[str] = (), /, **settings: str
+) -> Iterator[Service]:
+    """Serve until the block ends; the arguments are those of `Service`."""
+    service = Service(database_url, folder, project, command, **settings)
+    try:
+        yield service
+    finally:
+        service.stop()
+
+
+def environment_for(database_url: str, instance: Path, **more: str) -> dict[str, str]:
+    """Return the environment of a service with these settings and none of this process's.
+
+    No collector is started unless `more` asks for one: a process less where no caller looks at collections.
+    """
+    own = {"DATABASE_URL": database_url, "POOLPROOF_INSTANCE": str(instance), "POOLPROOF_COLLECTORS": "0"}
+    return bare_environment(**{**own, **more})
+
+
+def poolproof(environment: Mapping[str, str], *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """Run `poolproof` as a person would; `given` is its standard input."""
+    return subprocess.run(  # noqa: S603 - our own command
+        [*POOLPROOF, *arguments], cwd=HOME, env=environment, input=given, capture_output=True, text=True, check=False
+    )

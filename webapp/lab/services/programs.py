@@ -1,0 +1,85 @@
+"""Where a database server program comes from: named, on the PATH, in the usual folders, or Debian's, unpacked."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import Literal
+
+from webapp.lab.services.debian import through_its_loader, unpacked
+
+Flavour = Literal["mysql", "mariadb"]
+
+NAMES: dict[Flavour, str] = {"mysql": "mysqld", "mariadb": "mariadbd"}
+PACKAGES: dict[Flavour, str] = {"mysql": "mysql-server-core", "mariadb": "mariadb-server-core"}
+# Where distributions put servers, which is not on every PATH.
+ALSO_IN = ("/usr/sbin", "/usr/libexec", "/usr/local/sbin", "/usr/local/mysql/bin", "/opt/homebrew/bin")
+NO_PROGRAM = (
+    "There is no MySQL or MariaDB server program: neither mysqld nor mariadbd is on the PATH or in /usr/sbin. "
+    "Install one (Debian: apt install mysql-server-core, or mariadb-server-core; it need not run), name it with "
+    "--mysqld PATH, or rehearse on a staging server of yours with --against URL --yes-this-is-staging."
+)
+
+
+class ServerError(Exception):
+    """A database server was not found, or did not do what it was told; the text ends with what it said."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A server program: the words that call it, and the options with which it finds its files."""
+
+    flavour: Flavour
+    version: str
+    """As numbers, e.g. 9.7.0."""
+    command: tuple[str, ...]
+    options: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """The program's file."""
+        return self.command[-1]
+
+
+def find_program(named: str | None = None) -> Program:
+    """Return the server program that was named, or else the first on the PATH or where distributions put it.
+
+    Raises:
+        ServerError: when there is none, with what to install.
+    """
+    names = NAMES.values()
+    places = [named] if named else [*names, *(f"{folder}/{name}" for folder in ALSO_IN for name in names)]
+    path = next(filter(None, map(shutil.which, places)), None)
+    if path is None:
+        raise ServerError(f"{named} is not a program that can be run." if named else NO_PROGRAM)
+    return _program((path,))
+
+
+def program_of(flavour: Flavour) -> Program:
+    """Return the server on the PATH if it is of this flavour, otherwise Debian's, unpacked once.
+
+    Raises:
+        ServerError: when it does not run.
+    """
+    if (path := shutil.which(NAMES[flavour])) and (program := _program((path,))).flavour == flavour:
+        return program
+    root = unpacked(flavour, PACKAGES[flavour])
+    share = root / "usr" / "share" / flavour
+    plugins = root / "usr" / "lib" / "mysql" / "plugin"
+    options = [f"--basedir={root / 'usr'}", f"--lc-messages-dir={share}", f"--plugin-dir={plugins}"]
+    if flavour == "mariadb":
+        options.append(f"--character-sets-dir={share / 'charsets'}")
+    return _program(through_its_loader(root, root / "usr" / "sbin" / NAMES[flavour]), *options)
+
+
+def _program(command: tuple[str, ...], *options: str) -> Program:
+    asked = subprocess.run(  # noqa: S603 - the operator's choice
+        [*command, "--no-defaults", "--version"], capture_output=True, text=True, check=False
+    )
+    found = re.search(r"Ver (\d+\.\d+\.\d+)", asked.stdout)
+    if asked.returncode or found is None:
+        said = (asked.stderr or asked.stdout)[-300:]
+        raise ServerError(f"{command[-1]} does not say which server it is: {said}")
+    return Program("mariadb" if "mariadb" in asked.stdout.lower() else "mysql", found[1], command, options)

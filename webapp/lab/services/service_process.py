@@ -1,0 +1,102 @@
+"""Services started from a command, on free ports, each with a log of its own."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from webapp.lab.services.processes import HOST, start, stop, tail
+
+START_TIMEOUT, STOP_TIMEOUT = 90.0, 45.0
+POLL_INTERVAL = 0.05
+"""Seconds."""
+
+
+class NotServingError(Exception):
+    """A service did not start or did not end; the text ends with its log."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a service is started: `{port}` in the command is where it listens, `ready` answers 200 when it does."""
+
+    title: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    ready: str = "/healthz"
+    folder: Path | None = None
+    """Where it runs; by default in the folder of its log."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A service that answers."""
+
+    title: str
+    port: int
+    pid: int
+    log: Path
+
+
+@contextmanager
+def served(recipe: Recipe, folder: Path, port: int) -> Iterator[Served]:
+    """Serve until the block ends; the log is in `folder`.
+
+    Raises:
+        NotServingError: when it ends by itself, or does not answer in time.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "log"
+    log.write_bytes(b"")
+    command = [part.format(port=port) for part in recipe.command]
+    process = start(command, log, recipe.environment, recipe.folder or folder)
+    try:
+        wait_until_ready(recipe.title, process, log, port, recipe.ready)
+        yield Served(recipe.title, port, process.pid, log)
+    finally:
+        stop(process, STOP_TIMEOUT)
+
+
+def wait_until_ready(title: str, process: subprocess.Popen[bytes], log: Path, port: int, path: str) -> None:
+    """Wait until a GET of `path` is answered with 200.
+
+    Raises:
+        NotServingError: when the process ends before, or after the time-out.
+    """
+    deadline = time.monotonic() + START_TIMEOUT
+    while process.poll() is None and time.monotonic() < deadline:
+        if _answers(port, path):
+            return
+        time.sleep(POLL_INTERVAL)
+    raise NotServingError(f"{title} did not start. Its log ends:\n{tail(log)}")
+
+
+def gunicorn(
+    application: str,
+    workers: int,
+    threads: int,
+    *options: str,
+    program: Sequence[str] = (sys.executable, "-m", "gunicorn"),
+) -> list[str]:
+    """Return the command of a plain Gunicorn with request threads."""
+    return [
+        *program, "--worker-class", "gthread", "--workers", str(workers), "--threads", str(threads),
+        *options, "--keep-alive", "15", "--bind", f"{HOST}:{{port}}", "--log-level", "warning", "--no-control-socket",
+        application,
+    ]  # fmt: skip
+
+
+def _answers(port: int, path: str) -> bool:
+    request = f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode()
+    try:
+        with socket.create_connection((HOST, port), timeout=5) as connection:
+            connection.sendall(request)
+            return b" 200 " in connection.recv(100)
+    except OSError:
+        return False
