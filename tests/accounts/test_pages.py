@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.conftest import PASSWORD
+from tests.support.accounts import PASSWORD
 from webapp.accounts import users
 from webapp.pooling.work import Work
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from argon2 import extract_parameters
 
-from tests.conftest import PASSWORD, PASSWORD_HASH
+from tests.support.accounts import PASSWORD, PASSWORD_HASH
 from webapp.accounts import passwords
 from webapp.errors import BusyError, InvalidInputError
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import PASSWORD_HASH
+from tests.support.accounts import PASSWORD_HASH
 from webapp.accounts import users
 from webapp.accounts.roles import Permission, Role
 from webapp.errors import InvalidInputError, NameTakenError, NotFoundError

@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, create_engine, select
 
-from tests.conftest import PASSWORD, PASSWORD_HASH
+from tests.support.accounts import PASSWORD, PASSWORD_HASH
 from webapp.accounts import users
 from webapp.accounts.roles import Role
 from webapp.console.models import ConsoleDeed

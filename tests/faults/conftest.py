@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from webapp.lab.services.database_server import Server, new_server
+from tests.support.databases import Databases
+from webapp.lab.services.database_server import Server
 from webapp.lab.services.programs import Flavour
 
 
 @pytest.fixture(scope="module")
-def server(server_flavour: Flavour, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that these tests may restart and reconfigure; it has 20 connections."""
-    server = new_server(server_flavour, tmp_path_factory.mktemp("faults") / "server", "--max-connections=20")
-    server.create_database("poolproof")
-    yield server
-    server.stop()
+def server(databases: Databases, server_flavour: Flavour) -> Server:
+    """A server that these tests may restart and reconfigure; it has 20 connections and an empty schema `poolproof`."""
+    return databases.breakable(server_flavour, "--max-connections=20")
+
+
+@pytest.fixture(scope="module")
+def prepared(databases: Databases, server: Server) -> None:
+    """Bring that schema into the state after a service's first start."""
+    databases.restore(server, "poolproof", "prepared")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from sqlalchemy import Table, false, literal, select, true
 
-from tests.conftest import PASSWORD_HASH
+from tests.support.accounts import PASSWORD_HASH
 from webapp.accounts.models import User
 from webapp.pooling.clock import utc_now
 from webapp.pooling.upsert import upsert_from

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from flask.testing import FlaskClient
 
-from tests.conftest import PASSWORD
+from tests.support.accounts import PASSWORD
 from webapp.lab.factories import make_draft, make_item, make_quiz
 from webapp.pooling.work import Work
 from webapp.quizzes import drafts

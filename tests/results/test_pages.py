@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from flask.testing import FlaskClient
 
-from tests.conftest import PASSWORD
+from tests.support.accounts import PASSWORD
 from webapp.lab.factories import make_quiz
 from webapp.pooling.work import Work
 

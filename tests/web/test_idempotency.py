@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
-from tests.conftest import PASSWORD, PASSWORD_HASH
+from tests.support.accounts import PASSWORD, PASSWORD_HASH
 from webapp.accounts import users
 from webapp.accounts.roles import Role
 from webapp.pooling.clock import present_time

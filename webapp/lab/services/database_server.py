@@ -76,7 +76,7 @@ class Server:
         self.options = options
         own_files = [f"--port={self.port}", f"--socket={SOCKET}", f"--pid-file={self.folder / 'pid'}"]
         command = [*command_on(self.program, self.data), *own_files, *self.always, *options]
-        self.process = start(command, self.folder / "log")
+        self.process = start("database server", command, self.folder / "log")
         self._wait_for_login()
 
     def stop(self) -> None:

@@ -6,6 +6,7 @@ import ctypes
 import signal
 import socket
 import subprocess
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,16 +15,23 @@ HOST = "127.0.0.1"
 PR_SET_PDEATHSIG = 1
 TAIL_LENGTH = 3000
 """Characters of a log that an error message quotes."""
+starts: Counter[str] = Counter()
+"""How many programs of each kind this process has started."""
 
 
 def start(
-    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None, folder: Path | None = None
+    kind: str,
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a program that appends to `log`; without `environment` it has this process's.
+    """Start a program that appends to `log`, and count it; without `environment` it has this process's.
 
     It leads a process group of its own, so that Ctrl-C reaches only the process that started it, which stops it in
     order. Call it from the main thread: on Linux the program ends when the thread that started it ends.
     """
+    starts[kind] += 1
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - commands of the caller; the hook does one system call
             command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,

@@ -16,6 +16,8 @@ from webapp.lab.services.processes import HOST, start, stop, tail
 START_TIMEOUT, STOP_TIMEOUT = 90.0, 45.0
 POLL_INTERVAL = 0.05
 """Seconds."""
+KIND = "service"
+"""As which starts are counted."""
 
 
 class NotServingError(Exception):
@@ -55,7 +57,7 @@ def served(recipe: Recipe, folder: Path, port: int) -> Iterator[Served]:
     log = folder / "log"
     log.write_bytes(b"")
     command = [part.format(port=port) for part in recipe.command]
-    process = start(command, log, recipe.environment, recipe.folder or folder)
+    process = start(KIND, command, log, recipe.environment, recipe.folder or folder)
     try:
         wait_until_ready(recipe.title, process, log, port, recipe.ready)
         yield Served(recipe.title, port, process.pid, log)

@@ -1,0 +1,72 @@
+"""The app in this process, on a database of its own: made, checked after each test, emptied. Import it in fixtures."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flask import Flask, has_app_context
+from flask_migrate import upgrade
+
+from tests.support.accounts import AUTHORS_PASSWORD_HASH
+from webapp.accounts import users
+from webapp.accounts.roles import Role
+from webapp.app import create_app
+from webapp.attempts.board import Boards
+from webapp.cli import FIRST_AUTHOR
+from webapp.extensions import db
+from webapp.lab.factories import settings_for
+from webapp.quizzes.shelf import Shelf
+from webapp.quizzes.starter import add_starter_quiz
+from webapp.web import logs
+
+
+@contextmanager
+def app_on(url: str, instance: Path) -> Iterator[Flask]:
+    """The app on a database that has its tables; its connections are closed afterwards."""
+    app = create_app(settings_for(url, instance))
+    try:
+        yield app
+    finally:
+        for lane in app.extensions["pooling"].lanes:
+            lane.engine.dispose()
+
+
+def migrate(url: str, instance: Path) -> None:
+    """Make the tables."""
+    with app_on(url, instance) as app, app.app_context():
+        upgrade()
+
+
+def prepare(url: str, instance: Path) -> None:
+    """Do what the first start of a service does in a database with its tables; the author's password is a known one."""
+    with app_on(url, instance) as app:
+        work = app.extensions["pooling"].work
+        work.transact(lambda connection: users.add(connection, FIRST_AUTHOR, AUTHORS_PASSWORD_HASH, Role.AUTHOR))
+        work.transact(add_starter_quiz)
+
+
+def make_ready_for_tests(app: Flask) -> None:
+    app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
+    # What a test has published is seen at once.
+    app.extensions["playing"].shelf = app.extensions["shelf"] = Shelf(app.extensions["pooling"].work.read, seconds=0)
+
+
+@contextmanager
+def lent(app: Flask) -> Iterator[Flask]:
+    """Lend the app to a test; after it nothing may be out and the tables are emptied."""
+    work = app.extensions["pooling"].work
+    # SQLite gives the ids of deleted versions again, which never happens outside of tests.
+    app.extensions["playing"].boards = Boards(work.read, seconds=0)
+    before = threading.active_count()
+    yield app
+    app.extensions["playing"].writer.group.stop()
+    logs.write_what_is_left()
+    assert not has_app_context(), "a test left an app context behind"
+    assert work.engine.pool.checkedout() == 0, "a connection was not given back"
+    assert threading.active_count() <= before, "a thread was left behind"
+    with work.transaction() as connection:
+        for table in reversed(db.metadata.sorted_tables):
+            connection.execute(table.delete())
