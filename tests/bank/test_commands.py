@@ -174,10 +174,12 @@ def test_the_command_is_told_of_in_the_help(command: Callable[..., Result]) -> N
     assert {"--format", "--category", "--dry-run"} <= set(re.findall(r"--[a-z-]+", command("--help").output))
 
 
-def test_an_import_waits_while_an_operator_has_paused_its_lane(tmp_path: Path) -> None:
+def test_an_import_waits_while_an_operator_has_paused_its_lane(
+    prepared_schema: Callable[[str, str], str], tmp_path: Path
+) -> None:
     folder, rivers = tmp_path / "instance", tmp_path / "rivers"
     rivers.write_bytes(RIVERS)
-    with serving(f"sqlite:///{tmp_path / 'paused.sqlite'}", folder, POOLPROOF_WORKERS="1") as service:
+    with serving(prepared_schema("sqlite", "paused"), folder, POOLPROOF_WORKERS="1") as service:
         meeting = folder / "fleet" / socket.gethostname()
         orders = Orders(meeting)
         master = master_of(service.process.pid)

@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.conftest import PASSWORD
+from tests.support.accounts import PASSWORD
 from webapp.bank import carrying, items
 from webapp.bank.items import ItemDraft
 from webapp.lab.factories import make_item

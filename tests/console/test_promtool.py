@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -30,9 +30,9 @@ def promtool() -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("promtool")
-    with serving(f"sqlite:///{folder / 'promtool.sqlite'}", folder, POOLPROOF_WORKERS="1") as service:
+def service(prepared_schema: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    url, folder = prepared_schema("sqlite", "promtool"), tmp_path_factory.mktemp("promtool")
+    with serving(url, folder, POOLPROOF_WORKERS="1") as service:
         for path in ("/", "/readyz", "/no-such-page", "/api/v1/quizzes"):
             httpx.get(service.address + path)
         yield service

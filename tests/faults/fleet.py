@@ -11,9 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sqlalchemy import create_engine
+
 from tests.support import PROJECT
-from webapp.lab.services.console_operator import PASSWORD, Operator, add_operator, signed_in
-from webapp.lab.services.poolproof_service import environment_for, poolproof, serving
+from tests.support.accounts import OPERATORS_PASSWORD_HASH
+from webapp.accounts import users
+from webapp.accounts.roles import Role
+from webapp.lab.services.console_operator import NAME, PASSWORD, Operator, signed_in
+from webapp.lab.services.poolproof_service import serving
+from webapp.pooling.work import Work
 
 __all__ = ["PASSWORD", "Fleet", "eventually", "fleet"]
 
@@ -45,12 +51,12 @@ class Fleet(Operator):
 def fleet(
     url: str, folder: Path, workers: int = 3, app: str = "tests.faults.misbehaving:app", **more: str
 ) -> Iterator[Fleet]:
-    """Serve with so many workers; the operator is signed in."""
+    """Serve a schema that has its tables with so many workers; the operator is signed in."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = {"POOLPROOF_WORKERS": str(workers), "POOL_CHECK": "off", "POOLPROOF_THREADS": "4", **more}
-    variables = environment_for(url, folder, **settings)
-    assert poolproof(variables, "db", "upgrade").returncode == 0
-    add_operator(variables)
+    engine = create_engine(url)
+    Work(engine).transact(lambda connection: users.add(connection, NAME, OPERATORS_PASSWORD_HASH, Role.OPERATOR))
+    engine.dispose()
     command = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", app]
     with serving(url, folder, PROJECT, command, **settings) as service, signed_in(service) as operator:
         running = Fleet(service, operator.operator)

@@ -15,6 +15,8 @@ import pytest
 from webapp.lab.services.database_server import Server
 from webapp.lab.services.poolproof_service import Service, environment_for, poolproof, serving
 
+pytestmark = pytest.mark.usefixtures("prepared")
+
 CLIENTS = 16
 STORM_SECONDS = 8.0
 # What fits twenty connections, also while it reloads: 1 × (2 + 2 + 1) × 2 + 1 × 3 + 2.

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from tests.faults.fleet import Fleet, eventually, fleet
+from tests.support.databases import Databases
 from webapp.lab.factories import make_quiz
 from webapp.lab.loadgen.storm import storm
 from webapp.lab.services.database_server import Server
@@ -25,9 +26,9 @@ WORKERS, THREADS = 3, 4
 
 
 @pytest.fixture(scope="module")
-def running(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def running(server: Server, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """Three workers whose account is their own, so that the server can count its connections."""
-    server.create_database("fleet")
+    databases.restore(server, "fleet", "migrated")
     server.execute("CREATE USER fleet@'%' IDENTIFIED BY 'a long password'")
     server.execute("GRANT ALL ON fleet.* TO fleet@'%'")
     server.execute("SET GLOBAL max_connections = 100")

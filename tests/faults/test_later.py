@@ -18,6 +18,8 @@ from webapp.lab.services.database_server import Server
 from webapp.lab.services.poolproof_service import Service, serving
 from webapp.quizzes.shelf import SECONDS
 
+pytestmark = pytest.mark.usefixtures("prepared")
+
 ONE_THREAD = {
     "POOLPROOF_WORKERS": "1", "POOLPROOF_THREADS": "1", "POOL_BACKGROUND": "1", "POOLPROOF_WRITES_PER_SECOND": "0",
 }  # fmt: skip

@@ -19,8 +19,8 @@ PATIENCE = {"POOL_WATCH_AFTER": "0.5"}
 
 
 @pytest.fixture
-def url(server_flavour: Flavour, new_schema: Callable[[str, str], str]) -> str:
-    return new_schema(server_flavour, "poolproof_named")
+def url(server_flavour: Flavour, prepared_schema: Callable[[str, str], str]) -> str:
+    return prepared_schema(server_flavour, "poolproof_named")
 
 
 def named(log: Path) -> list[str]:

@@ -18,6 +18,8 @@ from tests.support import PROJECT
 from webapp.lab.services.database_server import Server
 from webapp.lab.services.poolproof_service import Service, serving
 
+pytestmark = pytest.mark.usefixtures("prepared")
+
 USERS = "120"
 FLEET = {"POOLPROOF_WORKERS": "2", "POOLPROOF_THREADS": "2", "POOL_BACKGROUND": "1"}
 

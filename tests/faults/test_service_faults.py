@@ -20,6 +20,8 @@ from webapp.lab.loadgen.storm import ANSWERS, READS, STARTS, Storm, storm
 from webapp.lab.services.database_server import Server
 from webapp.lab.services.poolproof_service import Service, serving
 
+pytestmark = pytest.mark.usefixtures("prepared")
+
 # One worker of 4 + 1 + 1 connections, twice while it reloads, 1 × 2 beside it, 2 in reserve: 16.
 FLEET = {"POOLPROOF_WORKERS": "1", "POOLPROOF_THREADS": "4", "POOL_BACKGROUND": "1"}
 # Two workers of 2 + 1 + 1: 20, all that the server has.

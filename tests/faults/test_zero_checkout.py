@@ -14,6 +14,8 @@ from webapp.lab.services.database_server import Server
 from webapp.lab.services.poolproof_service import Service, serving
 from webapp.quizzes import shelf
 
+pytestmark = pytest.mark.usefixtures("prepared")
+
 WORKERS, VISITORS, VISITS = 2, 8, 400
 FLEET = {"POOLPROOF_WORKERS": str(WORKERS), "POOLPROOF_THREADS": "2", "POOL_BACKGROUND": "1"}
 

@@ -60,12 +60,12 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def service(
-    new_schema: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory, server_flavour: str
+    prepared_schema: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory, server_flavour: str
 ) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("service")
     items = folder / "pools-and-queues"
     items.write_text(SOME_ITEMS)
-    with serving(new_schema(server_flavour, "poolproof_journeys"), folder, POOLPROOF_WORKERS="2") as service:
+    with serving(prepared_schema(server_flavour, "poolproof_journeys"), folder, POOLPROOF_WORKERS="2") as service:
         imported = service.command("import", "--format", "opentriviaqa", str(items))
         assert imported.returncode == 0, imported.stderr
         yield service

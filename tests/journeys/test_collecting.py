@@ -27,11 +27,11 @@ def source() -> Iterator[StandIn]:
 @pytest.fixture(scope="module")
 def service(
     source: StandIn,
-    new_schema: Callable[[str, str], str],
+    prepared_schema: Callable[[str, str], str],
     tmp_path_factory: pytest.TempPathFactory,
     server_flavour: str,
 ) -> Iterator[Service]:
-    url = new_schema(server_flavour, "poolproof_collecting")
+    url = prepared_schema(server_flavour, "poolproof_collecting")
     collector = {"POOLPROOF_COLLECTORS": "1", "POOLPROOF_OPENTDB_ADDRESS": source.address}
     folder = tmp_path_factory.mktemp("collecting")
     with serving(url, folder, POOLPROOF_WORKERS="1", POOLPROOF_OPENTDB_SPACING="0.5", **collector) as service:

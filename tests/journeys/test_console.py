@@ -258,10 +258,11 @@ def test_without_script_the_page_is_whole_and_looks_again_when_asked(console: Vi
     expect(page.locator("#doctor")).to_contain_text("max_connections")
 
 
-def test_a_console_that_only_shows_has_nothing_to_press(browser: Browser, tmp_path: Path) -> None:
-    with fleet(
-        f"sqlite:///{tmp_path / 'shown.sqlite'}", tmp_path, 1, "wsgi:app", POOLPROOF_CONSOLE_READ_ONLY="true"
-    ) as running:
+def test_a_console_that_only_shows_has_nothing_to_press(
+    browser: Browser, migrated_schema: Callable[[str, str], str], tmp_path: Path
+) -> None:
+    url = migrated_schema("sqlite", "shown")
+    with fleet(url, tmp_path, 1, "wsgi:app", POOLPROOF_CONSOLE_READ_ONLY="true") as running:
         visitor = Visitor(browser, running.console)
         page = come_in(visitor.page(), "grace")
         expect(page.locator("#workers")).to_contain_text("worker 1")

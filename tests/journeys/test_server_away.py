@@ -23,7 +23,8 @@ from tests.journeys.away import (
     wait_until_nothing_is_kept,
 )
 from tests.journeys.conftest import Visitor
-from webapp.lab.services.database_server import Server, new_server
+from tests.support.databases import Databases
+from webapp.lab.services.database_server import Server
 from webapp.lab.services.poolproof_service import Service, serving
 from webapp.lab.services.programs import Flavour
 
@@ -34,12 +35,11 @@ BACK_WITHIN = 60_000
 
 
 @pytest.fixture(scope="module")
-def server(server_flavour: Flavour, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(server_flavour: Flavour, databases: Databases) -> Server:
     """A database server that these journeys may kill."""
-    server = new_server(server_flavour, tmp_path_factory.mktemp("away") / "server")
-    server.create_database("poolproof")
-    yield server
-    server.stop()
+    server = databases.breakable(server_flavour)
+    databases.restore(server, "poolproof", "prepared")
+    return server
 
 
 @pytest.fixture(scope="module")

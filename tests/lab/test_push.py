@@ -19,9 +19,9 @@ from webapp.lab.services.programs import Flavour
 
 @pytest.fixture(scope="module")
 def service(
-    server_flavour: Flavour, new_schema: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory
+    server_flavour: Flavour, prepared_schema: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    url = new_schema(server_flavour, "poolproof_push")
+    url = prepared_schema(server_flavour, "poolproof_push")
     with serving(url, tmp_path_factory.mktemp("push")) as service:
         yield service
 
