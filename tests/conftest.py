@@ -8,6 +8,7 @@ be out: no connection, no thread, no context.
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -46,8 +47,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    _hear_ctrl_c()
     config.stash[SERVERS] = Servers(config)
     config.stash[PASSED] = {}
+
+
+def _hear_ctrl_c() -> None:
+    """Let Ctrl-C mean here, and in every process that a test starts, what it means on a terminal.
+
+    A shell without job control starts background jobs with SIGINT ignored. That is inherited, also through exec, and
+    Python installs its KeyboardInterrupt handler only where SIGINT is not ignored.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
