@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import threading
 
 import pytest
 
-from tests.opentdb import StandIn, Switches, questions
-from tests.serving import PROJECT, environment_for, poolproof
+from webapp.lab.services.fake_opentdb import StandIn, Switches, questions
+from webapp.lab.services.poolproof_service import POOLPROOF, environment_for, poolproof
+from webapp.settings import HOME
 
 FINISHED, CANCELLED = 0, 130
 
@@ -59,7 +59,7 @@ def test_ctrl_c_ends_it_in_order_unless_it_was_started_with_ctrl_c_ignored(
     with StandIn(questions(120, 3), Switches(spacing=0.0), plan := SignalAt(number)) as source:
         address = {"POOLPROOF_OPENTDB_ADDRESS": source.address, "POOLPROOF_OPENTDB_SPACING": "0"}
         plan.process = subprocess.Popen(
-            [sys.executable, "-m", "webapp", "collect", "opentdb"], cwd=PROJECT, env={**environment, **address},
+            [*POOLPROOF, "collect", "opentdb"], cwd=HOME, env={**environment, **address},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             preexec_fn=in_the_background if is_in_background else None,  # noqa: PLW1509
         )  # fmt: skip
