@@ -9,6 +9,7 @@ A run starts and imports only what its tests use: the app is imported by the fix
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -43,11 +44,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    _hear_ctrl_c()
     # With pytest-xdist a worker judges nothing: it tells the main process what it knows.
     is_worker = hasattr(config, "workerinput")
     config.stash[LEFTOVERS] = Leftovers(is_worker=is_worker)
     config.stash[SUMMARY] = Summary("" if is_worker else config.getoption("--require"))
     config.pluginmanager.register(config.stash[SUMMARY])
+
+
+def _hear_ctrl_c() -> None:
+    """Let Ctrl-C mean here, and in every process that a test starts, what it means on a terminal.
+
+    A shell without job control starts background jobs with SIGINT ignored. That is inherited, also through exec, and
+    Python installs its KeyboardInterrupt handler only where SIGINT is not ignored.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

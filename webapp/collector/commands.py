@@ -127,9 +127,12 @@ def _list(work: Work, sources: Sources) -> None:
 def _when_told_to_stop(stop: Callable[[], None]) -> None:
     def told(number: int, frame: FrameType | None) -> None:
         # Told twice: at once.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if signal.getsignal(signal.SIGINT) is told:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         stop()
 
-    signal.signal(signal.SIGINT, told)
+    # A shell starts the background jobs of a script with SIGINT ignored: Ctrl-C is not for them. SIGTERM always is.
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, told)
     signal.signal(signal.SIGTERM, told)
