@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from flask import Flask, has_app_context
 from flask.testing import FlaskClient
 from sqlalchemy import create_engine, make_url, text
 
+from tests.support.clock import SettableClock
 from webapp import create_app, schema
 from webapp.accounts import passwords, users
 from webapp.accounts.roles import Role
@@ -185,6 +187,14 @@ def app(app_on_database: Flask) -> Iterator[Flask]:
     with app_on_database.extensions["pooling"].work.transaction() as connection:
         for table in reversed(db.metadata.sorted_tables):
             connection.execute(table.delete())
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SettableClock:
+    """Let a test advance the process's monotonic clock."""
+    clock = SettableClock(time.monotonic)
+    monkeypatch.setattr(time, "monotonic", clock)
+    return clock
 
 
 @pytest.fixture
