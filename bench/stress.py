@@ -15,6 +15,7 @@ import contextvars
 import gc
 import json
 import logging
+import math
 import random
 import signal
 import sqlite3
@@ -53,6 +54,13 @@ LONGEST_WAIT = 5.0
 """Seconds: ten times the pool's time-out, for a machine that is busy."""
 SETTLES_WITHIN = 10.0
 """Seconds after which a pool that shrank or was disposed of has closed what is too much."""
+
+
+EVERYTHING, SOME = (
+    "forgotten", "invalidated", "detached", "resized", "settled", "disposed", "interrupted", "kept house: ping",
+    "kept house: idle", "OperationalError", "ChanceError", "PoolFullError", "PoolTimeoutError",
+), 3  # fmt: skip
+"""What has to have happened, and how often, before it ends by the number of borrowings."""
 
 
 class ChanceError(Exception):
@@ -347,8 +355,16 @@ def hard_times() -> Iterator[None]:
         signal.signal(signal.SIGUSR1, before)
 
 
-def run(seconds: float, seed: int, report: bool = True) -> Stress:  # noqa: FBT001, FBT002
-    """Stress for so many seconds, from the main thread; what was broken is in the result."""
+def is_enough(counts: Counter[str], borrowings: float) -> bool:
+    """Say whether there were so many borrowings, and all else happened some times."""
+    return counts["borrowed"] >= borrowings and all(counts[what] >= SOME for what in EVERYTHING)
+
+
+def run(seconds: float, seed: int, borrowings: float = math.inf) -> Stress:
+    """Stress for so many seconds, from the main thread; what was broken is in the result.
+
+    It ends earlier when there were so many borrowings, and everything that goes wrong has gone wrong.
+    """
     stress, borrowed = Stress(seed), 0
     deeds = [stress.borrow] * (THREADS - 1) + [stress.disturb, stress.keep_house, stress.interrupt]
     threads = [threading.Thread(target=stress.for_ever, args=(deed,), daemon=True) for deed in deeds]
@@ -356,7 +372,7 @@ def run(seconds: float, seed: int, report: bool = True) -> Stress:  # noqa: FBT0
         for thread in threads:
             thread.start()
         began = said = time.monotonic()
-        while time.monotonic() - began < seconds and not stress.broken:
+        while time.monotonic() - began < seconds and not stress.broken and not is_enough(stress.counts, borrowings):
             contextvars.copy_context().run(stress.borrow)
             stress.look_at_the_disposed(longer_ago_than=SETTLES_WITHIN)
             if time.monotonic() - said > REPORT_EVERY:
@@ -364,8 +380,7 @@ def run(seconds: float, seed: int, report: bool = True) -> Stress:  # noqa: FBT0
                 if counts["borrowed"] == borrowed:
                     stress.broken.append(f"nobody got anything for {REPORT_EVERY} s: {stress.pool.status()}")
                 borrowed = counts["borrowed"]
-                if report:
-                    print(f"{said - began:4.0f} s  most open: {stress.most}  {dict(counts)}", flush=True)
+                print(f"{said - began:4.0f} s  most open: {stress.most}  {dict(counts)}", flush=True)
         stress.done.set()
         for thread in threads:
             thread.join(30)
@@ -381,12 +396,13 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--minutes", type=float, default=3.0)
     arguments.add_argument("--seed", type=int, default=random.randrange(10**9))
+    arguments.add_argument("--borrowings", type=int, default=math.inf, help="end when there were so many")
     given = arguments.parse_args()
     print(f"seed {given.seed}")
     # SQLAlchemy logs what listeners raise: here that is the plan.
     logging.disable(logging.CRITICAL)
     sys.unraisablehook = lambda problem: None  # noqa: ARG005
-    stress = run(given.minutes * 60, given.seed)
+    stress = run(given.minutes * 60, given.seed, given.borrowings)
     print(f"most open: {stress.most}")
     print(json.dumps(stress.counts))
     if stress.broken:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ import hypothesis
 import pytest
 
 from tests.support.accounts import PASSWORD, PASSWORD_HASH
+from tests.support.clock import SettableClock
 from tests.support.databases import Databases
 from tests.support.leftovers import Leftovers
 from tests.support.summary import Summary
@@ -163,6 +165,14 @@ def app(app_on_database: Flask) -> Iterator[Flask]:
 
     with lent(app_on_database) as app:
         yield app
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SettableClock:
+    """Let a test advance the process's monotonic clock."""
+    clock = SettableClock(time.monotonic)
+    monkeypatch.setattr(time, "monotonic", clock)
+    return clock
 
 
 @pytest.fixture

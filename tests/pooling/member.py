@@ -22,7 +22,7 @@ from webapp.pooling.fleet import Folder, Seat
 from webapp.pooling.orders import OrderError, Orders
 
 PROJECT = Path(__file__).resolve().parents[2]
-ENDS_WITHIN = 20
+ENDS_WITHIN = 30
 
 
 class Process:
@@ -113,12 +113,13 @@ class Member:
             count += 1
             self.seat.say({"count": count}, {"much": "x" * length})
 
-    def look_often(self, seconds: float) -> list[float]:
-        """Look, so long; return the sums that were seen."""
-        ends_at = time.monotonic() + seconds
+    def look_often(self, looks: int, until: str = "") -> list[float]:
+        """Look so often, and until there is a file of this name; return the sums that were seen."""
         sums = []
-        while time.monotonic() < ends_at:
+        while len(sums) < looks or (until and not Path(until).exists()):
             sums.append(self.folder.look().counted.get("count", 0))
+            # The others need the processor, too.
+            time.sleep(0.0005)
         return sums
 
     def fork(self) -> int:

@@ -1,6 +1,6 @@
 """A process that takes part in a fleet by a Publisher, for tests.
 
-python -m tests.pooling.publisher FOLDER [small]
+python -m tests.pooling.publisher FOLDER
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from webapp.pooling.fleet import Folder, Tree
 from webapp.pooling.orders import OrderError
 from webapp.pooling.publishing import Publisher
 
+INTERVAL = 0.05
+
 
 class Life:
     """Counts its beats, and does what it is asked."""
@@ -26,7 +28,9 @@ class Life:
         self.is_broken = False
         self.stood: Tree = {}
         self.led = 0
-        self.publisher = Publisher(Folder(folder), self.describe, self.obey, self.stand)
+        self.publisher = Publisher(
+            Folder(folder), self.describe, self.obey, self.stand, interval=INTERVAL, lead_interval=2 * INTERVAL
+        )
         self.publisher.lead = self.lead
 
     def describe(self) -> tuple[Tree, Tree]:

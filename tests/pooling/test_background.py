@@ -44,17 +44,20 @@ def test_the_deed_is_done_again_after_its_rest_and_at_once_when_woken() -> None:
 
 
 def test_a_deed_that_raises_does_not_end_the_thread() -> None:
-    done: list[int] = []
+    by: list[threading.Thread] = []
 
     def deed() -> float:
-        done.append(1)
-        if len(done) == 1:
+        by.append(threading.current_thread())
+        if len(by) == 1:
             raise RuntimeError("once")
         return 60.0
 
     thread = BackgroundThread("robust", deed)
     thread.ensure()
-    wait_until(lambda: len(done) == 2)
+    wait_until(lambda: len(by) == 1)
+    thread.wake()
+    wait_until(lambda: len(by) == 2)
+    assert by[0] is by[1]
     thread.stop()
 
 

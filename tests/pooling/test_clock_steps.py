@@ -5,17 +5,19 @@ That a step renews nothing is in test_pool; that nothing happens on a real serve
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
 from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeoutError
 from sqlalchemy.pool import QueuePool
 
+from tests.pooling.waiting import wait_until, waiting
+from tests.support.clock import SettableClock
 from webapp.pooling import deadlines
 from webapp.pooling.errors import PoolShedError
 from webapp.pooling.pool import FairQueuePool
@@ -23,7 +25,9 @@ from webapp.pooling.shedding import CoDel
 
 STOCK = pytest.param(QueuePool, marks=pytest.mark.xfail(strict=True, reason="SQLAlchemy's pool does not promise this"))
 HOURS = 5 * 3600.0
-LONG, SOON = 60.0, 5.0
+LONG = 60.0
+BRIEFLY = 0.2
+"""Seconds: a time-out that is waited out; and how long a wait is watched that has to go on."""
 
 Step = Callable[[float], None]
 
@@ -63,21 +67,16 @@ def lent(pool: QueuePool) -> object:
     return taken
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SOON
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.001)
-
-
 @pytest.mark.parametrize("pool_class", [FairQueuePool, STOCK])
 def test_a_connection_grows_old_although_the_clock_was_set_back(
-    make: Callable[..., Any], step: Step, pool_class: type[QueuePool]
+    make: Callable[..., Any], step: Step, clock: SettableClock, pool_class: type[QueuePool]
 ) -> None:
-    pool = make(pool_class, recycle=1)
+    pool = make(pool_class, recycle=600)
     before = lent(pool)
     step(-HOURS)
-    time.sleep(1.1)
+    # Time passes, on both clocks.
+    step(700)
+    clock.advance(700)
     assert lent(pool) is not before
 
 
@@ -125,24 +124,28 @@ def test_a_connection_made_after_all_were_declared_dead_is_kept_although_the_clo
 
 @pytest.mark.parametrize("pool_class", [FairQueuePool, STOCK])
 def test_a_wait_ends_in_time_although_the_clock_is_set_back_meanwhile(
-    make: Callable[..., Any], step: Step, pool_class: type[QueuePool]
+    make: Callable[..., Any], step: Step, pool_class: type[QueuePool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pool = make(pool_class, timeout=1.0)
+    soon = LONG
+    if pool_class is QueuePool:
+        # It looks twice at the clock, which is set back in between: it waits for five hours, and is not waited for.
+        looks, soon = itertools.count(), 2 * BRIEFLY
+        monkeypatch.setattr("sqlalchemy.util.queue._time", lambda: time.time() - next(looks) * HOURS)
+    pool = make(pool_class, timeout=BRIEFLY)
     held = pool.connect()
-    # The clock is set while it waits; a return of another connection wakes SQLAlchemy's, which then looks at the clock.
-    disturber = threading.Timer(0.3, lambda: (step(-HOURS), notify(pool)))
     with ThreadPoolExecutor(1) as workers:
         waiter = workers.submit(pool.connect)
-        disturber.start()
+        wait_until(lambda: waiting(pool) == 1)
+        step(-HOURS)
         try:
             with pytest.raises(SQLAlchemyTimeoutError):
-                waiter.result(SOON)
+                waiter.result(soon)
         finally:
-            disturber.join()
             held.close()
 
 
 def notify(pool: QueuePool) -> None:
+    """As the return of another connection does: it wakes SQLAlchemy's, which then looks at the clock."""
     if not isinstance(pool, FairQueuePool):
         with pool._pool.not_empty:
             pool._pool.not_empty.notify_all()
@@ -156,14 +159,14 @@ def test_a_wait_is_not_cut_short_although_the_clock_is_set_ahead_meanwhile(
     held = pool.connect()
     with ThreadPoolExecutor(1) as workers:
         waiter = workers.submit(pool.connect)
-        time.sleep(0.3)
+        wait_until(lambda: waiting(pool) == 1)
         step(HOURS)
         notify(pool)
-        time.sleep(0.3)
+        wait([waiter], BRIEFLY if pool_class is FairQueuePool else LONG)
         is_waiting = not waiter.done()
         held.close()
         if is_waiting:
-            waiter.result(SOON).close()
+            waiter.result(LONG).close()
     assert is_waiting
 
 
@@ -175,9 +178,9 @@ def test_a_deadline_ends_a_wait_in_time_whatever_the_clock_says(
     held = pool.connect()
 
     def ask() -> float:
-        deadlines.begin(0.5)
-        step(seconds)
         began = time.monotonic()
+        deadlines.begin(BRIEFLY)
+        step(seconds)
         with pytest.raises(SQLAlchemyTimeoutError):
             pool.connect()
         return time.monotonic() - began
@@ -186,22 +189,24 @@ def test_a_deadline_ends_a_wait_in_time_whatever_the_clock_says(
     with ThreadPoolExecutor(1) as workers:
         took = workers.submit(ask).result()
     held.close()
-    assert 0.3 < took < SOON
+    assert BRIEFLY <= took < LONG / 2
 
 
 @pytest.mark.parametrize("seconds", [HOURS, -HOURS])
 def test_nobody_is_turned_away_by_a_step_and_a_slow_pool_still_turns_away(
-    make: Callable[..., Any], step: Step, seconds: float
+    make: Callable[..., Any], step: Step, clock: SettableClock, seconds: float
 ) -> None:
-    pool = make(shedding=CoDel(target=0.3, interval=1.0))
+    pool = make(timeout=HOURS, shedding=CoDel(target=LONG, interval=0.05))
     held = pool.connect()
     with ThreadPoolExecutor(2) as workers:
         first = workers.submit(pool.connect)
         wait_until(lambda: pool.waiting() == 1)
         step(seconds)
         held.close()
-        held = first.result(SOON)
+        held = first.result(LONG)
         second = workers.submit(pool.connect)
+        wait_until(lambda: pool.waiting() == 1)
+        clock.advance(3 * LONG)
         with pytest.raises(PoolShedError):
-            second.result(SOON)
+            second.result(LONG)
     held.close()

@@ -5,12 +5,16 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import create_engine, text
+from sqlalchemy.pool import PoolProxiedConnection
 
+from tests.pooling.waiting import Attentive, wait_until
+from tests.support.clock import SettableClock
 from webapp.pooling.engine import engine_options
 from webapp.pooling.errors import PoolTimeoutError
 from webapp.pooling.extension import Pooling
@@ -18,25 +22,26 @@ from webapp.pooling.lanes import Lanes, open_lanes
 from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.settings import PoolSettings
 
-TIMEOUT = 0.2
+TIMEOUT = 100.0
+"""Seconds on the clock of the test."""
+ENDS_WITHIN = 30
 
 
 @pytest.fixture
-def pool() -> Iterator[FairQueuePool]:
-    pool = FairQueuePool(
-        lambda: sqlite3.connect(":memory:", check_same_thread=False), pool_size=2, max_overflow=0, timeout=TIMEOUT
-    )
+def shedding() -> Attentive:
+    return Attentive()
+
+
+@pytest.fixture
+def pool(clock: SettableClock, shedding: Attentive) -> Iterator[FairQueuePool]:
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(":memory:", check_same_thread=False)
+
+    pool = FairQueuePool(connect, pool_size=2, max_overflow=0, timeout=TIMEOUT, shedding=shedding)
     yield pool
     pool.pause(is_paused=False)
     assert pool.checkedout() == 0
     pool.dispose()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.002)
 
 
 def test_a_paused_pool_closes_its_idle_connections_at_once(pool: FairQueuePool) -> None:
@@ -57,75 +62,102 @@ def test_a_connection_that_was_out_is_closed_when_it_comes_back(pool: FairQueueP
     assert (pool.checkedin(), pool.checkedout()) == (0, 0)
 
 
-def test_who_waits_while_it_is_paused_waits_beyond_his_time_out_and_is_served_after(pool: FairQueuePool) -> None:
+@contextmanager
+def borrowers(pool: FairQueuePool) -> Iterator[ThreadPoolExecutor]:
+    """Threads that end also where a test has failed and left them waiting."""
+    with ThreadPoolExecutor(6) as threads:
+        try:
+            yield threads
+        finally:
+            pool.pause(is_paused=False)
+            pool.resize(20)
+
+
+def in_line(threads: ThreadPoolExecutor, pool: FairQueuePool, count: int) -> list[Future[PoolProxiedConnection]]:
+    """Let threads borrow, one after the other; return when all of them wait."""
+    waiting = []
+    for number in range(count):
+        waiting.append(threads.submit(pool.connect))
+        wait_until(lambda number=number: pool.waiting() == number + 1)  # type: ignore[misc]
+    return waiting
+
+
+def test_who_waits_while_it_is_paused_waits_beyond_his_time_out_and_is_served_after(
+    pool: FairQueuePool, shedding: Attentive, clock: SettableClock
+) -> None:
     pool.pause()
-    with ThreadPoolExecutor(3) as threads:
-        waiting = [threads.submit(lambda: pool.connect().close()) for _ in range(3)]
-        time.sleep(4 * TIMEOUT)
+    with borrowers(pool) as threads:
+        waiting = in_line(threads, pool, 3)
+        for _ in range(4):
+            clock.advance(TIMEOUT)
+            shedding.wait_for_looks(10)
         assert pool.waiting() == 3
         assert pool.checkedout() == 0, "it has lent nothing"
         pool.pause(is_paused=False)
         for one in waiting:
-            one.result(timeout=5)
+            one.result(timeout=ENDS_WITHIN).close()
 
 
-def test_who_waited_before_the_pause_is_served_after_it_in_his_turn(pool: FairQueuePool) -> None:
+def test_who_waited_before_the_pause_is_served_after_it_in_his_turn(
+    pool: FairQueuePool, shedding: Attentive, clock: SettableClock
+) -> None:
     held = [pool.connect(), pool.connect()]
-    served: list[int] = []
-
-    def borrow(number: int) -> None:
-        connection = pool.connect()
-        served.append(number)
-        time.sleep(0.02)
-        connection.close()
-
-    with ThreadPoolExecutor(4) as threads:
-        waiting = []
-        for number in range(4):
-            waiting.append(threads.submit(borrow, number))
-            wait_until(lambda number=number: pool.waiting() == number + 1)  # type: ignore[misc]
+    with borrowers(pool) as threads:
+        waiting = in_line(threads, pool, 4)
         pool.pause()
         for one in held:
             one.close()
-        time.sleep(3 * TIMEOUT)
-        assert served == []
+        for _ in range(3):
+            clock.advance(TIMEOUT)
+            shedding.wait_for_looks(10)
+        assert pool.checkedout() == 0
         pool.resize(1)
-        assert served == [], "a paused pool that is resized stays paused"
+        assert pool.checkedout() == 0, "a paused pool that is resized stays paused"
         pool.pause(is_paused=False)
-        for one in waiting:
-            one.result(timeout=5)
-    assert served == [0, 1, 2, 3]
+        for number, one in enumerate(waiting):
+            connection = one.result(timeout=ENDS_WITHIN)
+            assert [other.done() for other in waiting] == [other <= number for other in range(4)]
+            connection.close()
 
 
-def test_after_the_pause_a_wait_has_its_time_out_again(pool: FairQueuePool) -> None:
+def test_after_the_pause_a_wait_has_its_time_out_again(
+    pool: FairQueuePool, shedding: Attentive, clock: SettableClock
+) -> None:
     pool.pause()
-    with ThreadPoolExecutor(3) as threads:
-        waiting = [threads.submit(pool.connect) for _ in range(3)]
-        time.sleep(2 * TIMEOUT)
+    with borrowers(pool) as threads:
+        *served, waits = in_line(threads, pool, 3)
+        clock.advance(2 * TIMEOUT)
         pool.pause(is_paused=False)
-        errors = [one.exception(timeout=5) for one in waiting]
-        assert [type(error) for error in errors if error] == [PoolTimeoutError]
-        for one, error in zip(waiting, errors, strict=True):
-            if error is None:
-                one.result().close()
+        connections = [one.result(timeout=ENDS_WITHIN) for one in served]
+        clock.advance(TIMEOUT / 2)
+        shedding.wait_for_looks(3)
+        assert not waits.done()
+        clock.advance(TIMEOUT / 2)
+        with pytest.raises(PoolTimeoutError):
+            waits.result(timeout=ENDS_WITHIN)
+        for one in connections:
+            one.close()
 
 
 @pytest.mark.parametrize("moment", [0.9, 0.99, 1.0, 1.01, 1.1])
-def test_the_time_out_counts_from_the_end_of_the_pause_whenever_that_is(pool: FairQueuePool, moment: float) -> None:
+@pytest.mark.parametrize("is_noticed", [True, False])
+def test_the_time_out_counts_from_the_end_of_the_pause_whenever_that_is(
+    pool: FairQueuePool, shedding: Attentive, clock: SettableClock, moment: float, *, is_noticed: bool
+) -> None:
     pool.pause()
-    with ThreadPoolExecutor(3) as threads:
-        # The places are taken by two who keep them for half of a time-out; the third must wait for these.
-        waiting = [threads.submit(borrow_for, pool, TIMEOUT / 2) for _ in range(3)]
-        time.sleep(4 * TIMEOUT * moment)
+    with borrowers(pool) as threads:
+        *served, waits = in_line(threads, pool, 3)
+        clock.advance(TIMEOUT * moment)
+        if is_noticed:
+            shedding.wait_for_looks(10)
         pool.pause(is_paused=False)
-        for one in waiting:
-            one.result(timeout=5)
-
-
-def borrow_for(pool: FairQueuePool, seconds: float) -> None:
-    connection = pool.connect()
-    time.sleep(seconds)
-    connection.close()
+        # The places are taken by two who keep them for half of a time-out; the third must wait for these.
+        connections = [one.result(timeout=ENDS_WITHIN) for one in served]
+        clock.advance(TIMEOUT / 2)
+        shedding.wait_for_looks(3)
+        for one in connections:
+            one.close()
+        waits.result(timeout=ENDS_WITHIN).close()
 
 
 def test_pausing_twice_is_pausing_once(pool: FairQueuePool) -> None:
@@ -148,26 +180,24 @@ def test_a_pool_made_anew_of_a_paused_one_is_paused_too(pool: FairQueuePool) -> 
 
 
 def test_pausing_and_going_on_under_load_loses_no_place(pool: FairQueuePool) -> None:
-    ends_at = time.monotonic() + 1.5
+    is_over = threading.Event()
 
     def borrow() -> int:
         count = 0
-        while time.monotonic() < ends_at:
-            try:
-                pool.connect().close()
-            except PoolTimeoutError:
-                continue
+        while not is_over.is_set():
+            pool.connect().close()
             count += 1
         return count
 
     with ThreadPoolExecutor(6) as threads:
         counts = [threads.submit(borrow) for _ in range(6)]
-        while time.monotonic() < ends_at:
+        for _ in range(100):
             pool.pause()
-            time.sleep(0.005)
+            time.sleep(0.002)
             pool.pause(is_paused=False)
-            time.sleep(0.005)
-        assert sum(one.result() for one in counts) > 0
+            time.sleep(0.002)
+        is_over.set()
+        assert all(one.result(timeout=ENDS_WITHIN) for one in counts)
     assert (pool.waiting(), pool.checkedout()) == (0, 0)
     held = [pool.connect(), pool.connect()]
     for one in held:
@@ -198,11 +228,12 @@ def test_a_paused_background_lane_stops_an_import_and_no_request(lanes: Lanes) -
 
     thread = threading.Thread(target=work)
     thread.start()
+    wait_until(lambda: pool.waiting() == 1)
     for _ in range(20):
         with lanes.interactive.engine.connect() as connection:
             assert connection.execute(text("SELECT 1")).scalar_one() == 1
-    assert not done.wait(0.2)
+    assert not done.is_set()
     assert lanes.background.is_paused()
     pool.pause(is_paused=False)
-    assert done.wait(10)
+    assert done.wait(ENDS_WITHIN)
     thread.join()

@@ -12,19 +12,23 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.orm import Session
 
+from tests.pooling.waiting import wait_until
+from tests.support.clock import SettableClock
 from webapp.pooling.engine import engine_options, prepare_engine
 from webapp.pooling.errors import PoolTimeoutError
 from webapp.pooling.extension import Pooling
+from webapp.pooling.holds import Hold
 from webapp.pooling.settings import PoolSettings
 from webapp.pooling.watch import Kind, Watch
 from webapp.pooling.work import Work
 
-AFTER = 0.3
+AFTER = 60.0
+"""Seconds on the clock of the test: on a busy machine anything may take a while."""
 ONE = text("SELECT 1")
 
 
 class Watched:
-    """An engine of a test's own on the same database as the app's, with an impatient watch."""
+    """An engine of a test's own on the same database as the app's."""
 
     def __init__(self, pooling: Pooling, **values: object) -> None:
         settings = PoolSettings.model_validate({"size": 3, "timeout": 0.2, **values})
@@ -39,21 +43,12 @@ class Watched:
 
 
 @pytest.fixture
-def watched(pooling: Pooling, request: pytest.FixtureRequest) -> Iterator[Watched]:
-    """Impatient only where a test is about time: on a busy machine anything may take a while."""
-    about_time = request.node.get_closest_marker("about_time") is not None
-    watched = Watched(pooling, watch_after=AFTER if about_time else 60)
+def watched(pooling: Pooling) -> Iterator[Watched]:
+    watched = Watched(pooling, watch_after=AFTER)
     yield watched
     assert watched.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
     assert watched.watch.holds.live() == []
     watched.engine.dispose()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.01)
 
 
 def in_a_thread(deed: Callable[[], None]) -> None:
@@ -70,35 +65,35 @@ def test_a_connection_that_only_the_garbage_collector_brought_back_is_leaked(wat
     assert watched.named() == {Kind.LEAKED: 1}
 
 
-@pytest.mark.about_time
-def test_a_connection_whose_thread_has_ended_is_orphaned_and_taken_back(watched: Watched) -> None:
+def test_a_connection_whose_thread_has_ended_is_orphaned_and_taken_back(watched: Watched, clock: SettableClock) -> None:
     kept: list[Connection] = []
     in_a_thread(lambda: kept.append(watched.engine.connect()))
     kept[0].execute(ONE)
-    wait_until(lambda: watched.named() == {Kind.ORPHANED: 1})
+    assert watched.named() == {}
+    clock.advance(AFTER)
+    assert watched.named() == {Kind.ORPHANED: 1}
     assert watched.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
     assert "a thread that ended" in watched.watch.events[-1].sentence
 
 
-@pytest.mark.about_time
-def test_a_connection_that_another_thread_still_uses_is_no_orphan(watched: Watched) -> None:
+def test_a_connection_that_another_thread_still_uses_is_no_orphan(watched: Watched, clock: SettableClock) -> None:
     kept: list[Connection] = []
     in_a_thread(lambda: kept.append(watched.engine.connect()))
-    end = time.monotonic() + 3 * AFTER
-    while time.monotonic() < end:
+    for _ in range(6):
         kept[0].execute(ONE)
+        clock.advance(AFTER / 2)
         assert watched.named() == {}
-        time.sleep(0.02)
     kept[0].close()
 
 
-@pytest.mark.about_time
-def test_a_connection_on_which_nothing_runs_is_held_idle(watched: Watched) -> None:
+def test_a_connection_on_which_nothing_runs_is_held_idle(watched: Watched, clock: SettableClock) -> None:
     with watched.work.read() as connection:
         connection.execute(ONE)
-        time.sleep(2 * AFTER)
+        clock.advance(AFTER / 2)
+        assert watched.named() == {}
+        clock.advance(AFTER)
         assert watched.named() == {Kind.IDLE_HELD: 1}
-        time.sleep(AFTER)
+        clock.advance(AFTER)
         assert watched.named() == {Kind.IDLE_HELD: 1}, "each is named once"
     event = watched.watch.events[-1]
     assert "statements, idle)" in event.sentence
@@ -107,28 +102,39 @@ def test_a_connection_on_which_nothing_runs_is_held_idle(watched: Watched) -> No
     assert "Give the connection back before rendering" in event.sentence
 
 
-@pytest.mark.about_time
+def is_running(hold: Hold, words: str) -> bool:
+    return words in hold.statement and hold.running(time.monotonic()) is not None
+
+
 def test_a_statement_that_runs_long_is_named_with_its_text_and_without_its_values(
-    watched: Watched, database: str
+    watched: Watched, work: Work, database: str, clock: SettableClock
 ) -> None:
-    slow = text("SELECT SLEEP(:seconds)")
-    if database == "sqlite":
-        slow = text(
-            "WITH RECURSIVE counted(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted "
-            "LIMIT CAST(:seconds * 10000000 AS INTEGER)) SELECT COUNT(*) FROM counted"
-        )
+    may_end = threading.Event()
 
     def ask() -> None:
         with watched.work.read() as connection:
-            connection.execute(slow, {"seconds": 0.987654321})
+            if database == "sqlite":
+                taken = connection.connection.dbapi_connection
+                taken.create_function("get_lock", 2, lambda name, seconds: may_end.wait(30))
+            connection.execute(text("SELECT GET_LOCK(:name, :seconds)"), {"name": "secret", "seconds": 30.0987654321})
 
     thread = threading.Thread(target=ask)
-    thread.start()
-    wait_until(lambda: watched.named() == {Kind.LONG_STATEMENT: 1})
+    with work.read() as other:
+        if database != "sqlite":
+            other.execute(text("SELECT GET_LOCK('secret', 0)"))
+        thread.start()
+        wait_until(lambda: any(is_running(hold, "GET_LOCK") for hold in watched.watch.holds.live()))
+        assert watched.named() == {}
+        clock.advance(AFTER)
+        assert watched.named() == {Kind.LONG_STATEMENT: 1}
+        may_end.set()
+        if database != "sqlite":
+            other.execute(text("SELECT RELEASE_ALL_LOCKS()"))
     thread.join()
     sentence = watched.watch.events[-1].sentence
-    assert ("SLEEP" in sentence) or ("RECURSIVE" in sentence)
+    assert "GET_LOCK" in sentence
     assert "987654321" not in sentence
+    assert "secret" not in sentence
 
 
 def test_a_second_connection_of_the_same_borrower_is_nested(watched: Watched) -> None:

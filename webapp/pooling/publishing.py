@@ -34,18 +34,30 @@ class Publisher:
     """A process's part in its fleet."""
 
     def __init__(
-        self, folder: Folder, describe: Describe, obey: Callable[[Tree], str], stand: Callable[[Tree], None]
+        self,
+        folder: Folder,
+        describe: Describe,
+        obey: Callable[[Tree], str],
+        stand: Callable[[Tree], None],
+        *,
+        interval: float = BEAT,
+        lead_interval: float = LEADS_EVERY,
     ) -> None:
-        """Take no part yet. `obey` carries out an order, `stand` makes the standing orders true."""
+        """Take no part yet. `obey` carries out an order, `stand` makes the standing orders true.
+
+        The intervals are the seconds between two beats, and between two calls of `lead`.
+        """
         self.folder = folder
         self.orders = Orders(folder.path)
         self.more: Callable[[], Tree] = dict
         """Adds to what this process says it is doing now."""
         self.lead: Callable[[], None] = _do_nothing
-        """Called about once a second in one process of the fleet."""
+        """Called once in `lead_interval` in one process of the fleet."""
         self._describe = describe
         self._obey = obey
         self._stand = stand
+        self._interval = interval
+        self._lead_interval = lead_interval
         self._strip = Strip()
         self._seat: Seat | None = None
         self._pulse: Pulse | None = None
@@ -108,7 +120,7 @@ class Publisher:
     def _beat(self) -> float:
         seat = self._seat
         if seat is None:
-            return BEAT
+            return self._interval
         counted, now = self._describe()
         self._counted = counted
         self._strip.note(now["lanes"], counted)
@@ -116,10 +128,10 @@ class Publisher:
         self._write_diary()
         self._stand(self.orders.in_force(is_running))
         self.orders.carry_out(seat.key, self._obey)
-        if time.monotonic() - self._led_at >= LEADS_EVERY:
+        if time.monotonic() - self._led_at >= self._lead_interval:
             self._led_at = time.monotonic()
             self._lead_if_first()
-        return BEAT
+        return self._interval
 
     def _say(self, seat: Seat, counted: Tree, now: Tree) -> None:
         try:

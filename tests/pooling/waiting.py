@@ -1,0 +1,47 @@
+"""How many wait for a connection, of either pool; and a pool whose waiters go by the clock of a test."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from sqlalchemy.pool import QueuePool
+
+from webapp.pooling.pool import FairQueuePool
+from webapp.pooling.shedding import CoDel
+
+TIMEOUT = 30.0
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for what has to happen; the end is for a machine that stands still."""
+    ends_at = time.perf_counter() + TIMEOUT
+    while not condition():
+        assert time.perf_counter() < ends_at, "what was waited for did not happen"
+        time.sleep(0.002)
+
+
+def waiting(pool: QueuePool) -> int:
+    """Return how many threads wait for a connection."""
+    if isinstance(pool, FairQueuePool):
+        return pool.waiting()
+    return len(pool._pool.not_empty._waiters)
+
+
+class Attentive(CoDel):
+    """Turns nobody away by itself, and has waiters look at the clock all the time; counts how often."""
+
+    looks = 0
+
+    def __init__(self) -> None:
+        super().__init__(target=math.inf, interval=0.005)
+
+    def stalled(self, oldest_wait: float, now: float) -> bool:
+        self.looks += 1
+        return super().stalled(oldest_wait, now)
+
+    def wait_for_looks(self, count: int) -> None:
+        """Wait until waiters have looked so often from now on."""
+        seen = self.looks + count
+        wait_until(lambda: self.looks >= seen)
