@@ -1,5 +1,5 @@
 # `make` lists its words. Each does its own set-up; python3 and make are all they need.
-.PHONY: help run test bench lint format lock
+.PHONY: help run test soak coverage bench lint format lock
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -13,11 +13,23 @@ run: ## bring the database up to date and serve on 127.0.0.1:8000
 	@$(PYTHON) .ci/environment.py $(RUN_ENVIRONMENT) requirements.txt
 	@$(RUN_ENVIRONMENT)/bin/poolproof serve
 
-# DATABASES=mariadb,sqlite chooses others; ARGUMENTS are pytest's.
+# T=tests/bank/test_gift.py runs these alone, in one process; DATABASES=mariadb,sqlite chooses others; PROCESSES is how
+# many run side by side; ARGUMENTS are pytest's.
 DATABASES ?= mysql,sqlite
-test: test-environment ## run all tests, on a real MySQL of their own and on SQLite
-	@$(PYTHON) .ci/browser.py
-	@$(TEST_ENVIRONMENT)/bin/python -m pytest --databases $(DATABASES) --require $(firstword $(subst $(comma), ,$(DATABASES))) $(ARGUMENTS)
+PROCESSES ?= 2
+PYTEST = $(TEST_ENVIRONMENT)/bin/python -m pytest --databases $(DATABASES)
+SIDE_BY_SIDE = --numprocesses $(PROCESSES) --dist loadfile --require $(firstword $(subst $(comma), ,$(DATABASES)))
+test: test-environment ## run the tests on a MySQL of their own, on SQLite and in a browser; T=PATH chooses
+	@$(PYTEST) $(if $(T),$(T),$(SIDE_BY_SIDE)) $(ARGUMENTS)
+
+soak: test-environment ## run what is long or rare, alone on the machine; T=PATH chooses
+	@$(PYTEST) -m soak $(T) $(ARGUMENTS)
+
+coverage: test-environment ## run the tests and say which branches they reach; fails below the bounds of CONTRIBUTING.md
+	@$(TEST_ENVIRONMENT)/bin/coverage erase
+	@$(TEST_ENVIRONMENT)/bin/coverage run -m pytest --databases $(DATABASES) $(SIDE_BY_SIDE) $(ARGUMENTS)
+	@$(TEST_ENVIRONMENT)/bin/coverage combine --quiet
+	@$(PYTHON) .ci/coverage_bounds.py $(TEST_ENVIRONMENT)/bin/coverage
 
 # Nothing else should run meanwhile. ARGUMENTS: see `bench/push.py --help`. One peer needs a C compiler.
 bench: test-environment ## the push, ours beside what people would use instead: some twenty minutes
