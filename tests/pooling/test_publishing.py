@@ -17,7 +17,7 @@ import pytest
 
 from tests.pooling.member import PROJECT
 from tests.pooling.publisher import INTERVAL
-from tests.pooling.waiting import wait_until
+from tests.support.waiting import wait_until
 from webapp.pooling import diary
 from webapp.pooling.extension import Pooling
 from webapp.pooling.fleet import Folder, Member
