@@ -8,7 +8,6 @@ from pathlib import Path
 
 from flask import render_template
 
-from tests.conftest import settings_for
 from tests.console.test_overview import FACTS, fleet, holder, lane, worker
 from webapp import create_app
 from webapp.console import pages
@@ -17,6 +16,7 @@ from webapp.console.needs import Needs
 from webapp.console.overview import sentences
 from webapp.console.view import ServerView, View
 from webapp.console.watching import Shown
+from webapp.lab.factories import settings_for
 from webapp.pooling.budget import Finding, Fleet, Level, examine
 
 WORD = "unbreakable_" * 25
