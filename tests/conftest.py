@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 
-from tests.support.accounts import PASSWORD, PASSWORD_HASH
+from tests.support.accounts import PASSWORD_HASH
 from tests.support.clock import SettableClock
 from tests.support.databases import Databases
 from tests.support.leftovers import Leftovers
@@ -193,9 +193,9 @@ def client(app: Flask) -> FlaskClient:
 @pytest.fixture
 def author(app: Flask, work: Work, client: FlaskClient) -> dict[str, str]:
     """Headers of a request in an author's name."""
+    from tests.support.sessions import token_of
     from webapp.accounts import users
     from webapp.accounts.roles import Role
 
     work.transact(lambda connection: users.add(connection, "ada", PASSWORD_HASH, Role.AUTHOR))
-    answer = client.post("/api/v1/tokens", json={"name": "ada", "password": PASSWORD})
-    return {"Authorization": f"Bearer {answer.json['token']}"}
+    return {"Authorization": f"Bearer {token_of(client, work, 'ada')}"}

@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.support.accounts import PASSWORD
+from tests.support.sessions import sign_in
 from webapp.bank import carrying, items
 from webapp.bank.items import ItemDraft
 from webapp.lab.factories import make_item
@@ -23,8 +23,8 @@ FILE = b"#Q Which river is long?\n^ Nile\nA Rhine\nB Nile\n\n#Q Which one?\n^ Bo
 
 
 @pytest.fixture
-def studio(client: FlaskClient, author: dict[str, str]) -> FlaskClient:
-    client.post("/sign-in", data={"name": "ada", "password": PASSWORD})
+def studio(client: FlaskClient, author: dict[str, str], work: Work) -> FlaskClient:
+    sign_in(client, work, "ada")
     return client
 
 

@@ -3,15 +3,15 @@ from __future__ import annotations
 import pytest
 from flask.testing import FlaskClient
 
-from tests.support.accounts import PASSWORD
+from tests.support.sessions import sign_in
 from webapp.lab.factories import make_draft, make_item, make_quiz
 from webapp.pooling.work import Work
 from webapp.quizzes import drafts
 
 
 @pytest.fixture
-def studio(client: FlaskClient, author: dict[str, str]) -> FlaskClient:
-    client.post("/sign-in", data={"name": "ada", "password": PASSWORD})
+def studio(client: FlaskClient, author: dict[str, str], work: Work) -> FlaskClient:
+    sign_in(client, work, "ada")
     return client
 
 

@@ -8,18 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flask import Flask, has_app_context
-from flask_migrate import upgrade
 
 from tests.support.accounts import AUTHORS_PASSWORD_HASH
 from webapp.accounts import users
 from webapp.accounts.roles import Role
 from webapp.app import create_app
 from webapp.attempts.board import Boards
-from webapp.cli import FIRST_AUTHOR
 from webapp.extensions import db
+from webapp.first_start import FIRST_AUTHOR
 from webapp.lab.factories import settings_for
 from webapp.quizzes.shelf import Shelf
 from webapp.quizzes.starter import add_starter_quiz
+from webapp.schema import upgrade
 from webapp.web import logs
 
 
@@ -36,8 +36,8 @@ def app_on(url: str, instance: Path) -> Iterator[Flask]:
 
 def migrate(url: str, instance: Path) -> None:
     """Make the tables."""
-    with app_on(url, instance) as app, app.app_context():
-        upgrade()
+    with app_on(url, instance) as app:
+        upgrade(app)
 
 
 def prepare(url: str, instance: Path) -> None:
@@ -51,7 +51,11 @@ def prepare(url: str, instance: Path) -> None:
 def make_ready_for_tests(app: Flask) -> None:
     app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
     # What a test has published is seen at once.
-    app.extensions["playing"].shelf = app.extensions["shelf"] = Shelf(app.extensions["pooling"].work.read, seconds=0)
+    work = app.extensions["pooling"].work
+    app.extensions["playing"].shelf = app.extensions["shelf"] = Shelf(work.read, seconds=0)
+    # The first connection starts the housekeeper's thread, which stays: no test has left it behind.
+    with work.read():
+        pass
 
 
 @contextmanager
