@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.bank.anything import Endless, drafts, files, is_read_or_refused, only_draft, peak_of, read
+from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats.aiken import LOST, dump, parse
 from webapp.bank.formats.records import Accepted, Rejected, UnreadableError
-from webapp.bank.items import ItemDraft
 
 GOOD = "Which one flies?\nA. Kiwi\nB. Crane\nANSWER: B\n\n"
 ITEM = ItemDraft("single", "Which one flies?", ("Kiwi", "Crane"), (1,))

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.bank.anything import Endless, drafts, files, is_read_or_refused, only_draft, peak_of, read
+from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats.gift import LONGEST_QUESTION, dump, parse
 from webapp.bank.formats.records import Accepted, Rejected, UnreadableError, with_plain_breaks
-from webapp.bank.items import ItemDraft
 
 GOOD = "Which one flies? {\n=Crane\n~Kiwi\n~Emu\n}\n\n"
 VALID = b"""// a comment

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.bank.anything import Endless, drafts, files, is_read_or_refused, only_draft, peak_of, read
+from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats.moodle_question import LONGEST_QUESTION
 from webapp.bank.formats.moodle_xml import dump, parse
 from webapp.bank.formats.records import Accepted, Record, Rejected, UnreadableError
 from webapp.bank.formats.xml_events import DEEPEST, LONGEST_NAME, LONGEST_PIECE, MOST_NAMES
-from webapp.bank.items import ItemDraft
 
 ANSWERS = '<answer fraction="100"><text>Crane</text></answer><answer fraction="0"><text>Kiwi</text></answer>'
 STEM = "<questiontext><text>Which one flies?</text></questiontext>"

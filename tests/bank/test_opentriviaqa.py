@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 
 from tests.bank.anything import files, is_read_or_refused
+from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats.opentriviaqa import LONGEST_RECORD, parse
 from webapp.bank.formats.records import Accepted, Record, Rejected, UnreadableError
-from webapp.bank.items import ItemDraft
 
 GOOD = b"#Q Which bird cannot fly?\n^ Kiwi\nA Swift\nB Kiwi\nC Crane\n\n"
 

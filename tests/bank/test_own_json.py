@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.bank.anything import drafts, files, is_read_or_refused
+from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats import own_json
 from webapp.bank.formats.own_json import dump, parse
 from webapp.bank.formats.records import Accepted, Record, Rejected, UnreadableError
-from webapp.bank.items import ItemDraft
 from webapp.lab.factories import item_draft
 
 VALID = b"""{"format": "poolproof items", "version": 1, "items": [

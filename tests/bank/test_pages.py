@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from tests.support.sessions import sign_in
 from webapp.bank import carrying, items
-from webapp.bank.items import ItemDraft
+from webapp.bank.drafts import ItemDraft
 from webapp.lab.factories import make_item
 from webapp.pooling.work import Work
 from webapp.web import uploads

@@ -10,6 +10,7 @@ from pathlib import Path
 from flask import Flask, has_app_context
 
 from tests.support.accounts import AUTHORS_PASSWORD_HASH
+from webapp import schema
 from webapp.accounts import users
 from webapp.accounts.roles import Role
 from webapp.app import create_app
@@ -19,14 +20,13 @@ from webapp.first_start import FIRST_AUTHOR
 from webapp.lab.factories import settings_for
 from webapp.quizzes.shelf import Shelf
 from webapp.quizzes.starter import add_starter_quiz
-from webapp.schema import upgrade
 from webapp.web import logs
 
 
 @contextmanager
-def app_on(url: str, instance: Path) -> Iterator[Flask]:
+def app_on(url: str, instance: Path, *, with_routes: bool = True) -> Iterator[Flask]:
     """The app on a database that has its tables; its connections are closed afterwards."""
-    app = create_app(settings_for(url, instance))
+    app = create_app(settings_for(url, instance), with_routes=with_routes)
     try:
         yield app
     finally:
@@ -36,13 +36,13 @@ def app_on(url: str, instance: Path) -> Iterator[Flask]:
 
 def migrate(url: str, instance: Path) -> None:
     """Make the tables."""
-    with app_on(url, instance) as app:
-        upgrade(app)
+    with app_on(url, instance, with_routes=False) as app:
+        schema.upgrade(app)
 
 
 def prepare(url: str, instance: Path) -> None:
     """Do what the first start of a service does in a database with its tables; the author's password is a known one."""
-    with app_on(url, instance) as app:
+    with app_on(url, instance, with_routes=False) as app:
         work = app.extensions["pooling"].work
         work.transact(lambda connection: users.add(connection, FIRST_AUTHOR, AUTHORS_PASSWORD_HASH, Role.AUTHOR))
         work.transact(add_starter_quiz)
@@ -51,11 +51,7 @@ def prepare(url: str, instance: Path) -> None:
 def make_ready_for_tests(app: Flask) -> None:
     app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
     # What a test has published is seen at once.
-    work = app.extensions["pooling"].work
-    app.extensions["playing"].shelf = app.extensions["shelf"] = Shelf(work.read, seconds=0)
-    # The first connection starts the housekeeper's thread, which stays: no test has left it behind.
-    with work.read():
-        pass
+    app.extensions["playing"].shelf = app.extensions["shelf"] = Shelf(app.extensions["pooling"].work.read, seconds=0)
 
 
 @contextmanager
