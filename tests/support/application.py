@@ -15,8 +15,8 @@ from webapp.accounts import users
 from webapp.accounts.roles import Role
 from webapp.app import create_app
 from webapp.attempts.board import Boards
-from webapp.cli import FIRST_AUTHOR
 from webapp.extensions import db
+from webapp.first_start import FIRST_AUTHOR
 from webapp.lab.factories import settings_for
 from webapp.quizzes.shelf import Shelf
 from webapp.quizzes.starter import add_starter_quiz
