@@ -141,7 +141,7 @@ def prepared_schema(databases: Databases) -> Callable[[str, str], str]:
 @pytest.fixture(scope="session")
 def server_flavour(request: pytest.FixtureRequest) -> Flavour:
     """Name the database server of this run, for tests that need one that is no file."""
-    servers = [name for name in request.config.getoption("--databases").split(",") if name != "sqlite"]
+    servers: list[Flavour] = [name for name in request.config.getoption("--databases").split(",") if name != "sqlite"]
     if not servers:
         pytest.skip("this run has no database server")
     return servers[0]
@@ -177,7 +177,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SettableClock:
 
 @pytest.fixture
 def pooling(app: Flask) -> Pooling:
-    return app.extensions["pooling"]
+    pooling: Pooling = app.extensions["pooling"]
+    return pooling
 
 
 @pytest.fixture

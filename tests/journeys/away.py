@@ -39,12 +39,12 @@ def publish_quiz(service: Service, title: str) -> Quiz:
         quiz = _created(author, "quizzes", {"title": title, "items": items})
         _created(author, f"quizzes/{quiz['id']}/publish", {})
         published = author.get(f"quizzes/{quiz['id']}").json()
-    choices = {
+    numbers = {
         text: (question["item"], 1 << position)
         for question in published["questions"]
         for position, text in enumerate(question["choices"])
     }
-    return Quiz(quiz["id"], f"/quizzes/{published['slug']}", choices)
+    return Quiz(quiz["id"], f"/quizzes/{published['slug']}", numbers)
 
 
 def close_quiz(service: Service, quiz: Quiz) -> None:

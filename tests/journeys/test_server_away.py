@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, Route, expect
+from playwright.sync_api import Browser, Dialog, Page, Request, Route, expect
 
 from tests.journeys.away import (
     Quiz,
@@ -312,7 +312,7 @@ def test_leaving_warns_only_while_an_answer_is_not_saved(visitor: Visitor, quiz:
     page = visitor.page()
     warnings: list[str] = []
 
-    def stay(dialog: object) -> None:
+    def stay(dialog: Dialog) -> None:
         warnings.append(dialog.type)
         dialog.dismiss()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy.pool import QueuePool
 
@@ -26,7 +27,8 @@ def waiting(pool: QueuePool) -> int:
     """Return how many threads wait for a connection."""
     if isinstance(pool, FairQueuePool):
         return pool.waiting()
-    return len(pool._pool.not_empty._waiters)
+    queue: Any = pool._pool
+    return len(queue.not_empty._waiters)
 
 
 class Attentive(CoDel):

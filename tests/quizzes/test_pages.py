@@ -27,7 +27,7 @@ def test_items_are_added_moved_and_removed(studio: FlaskClient, work: Work) -> N
     three = work.transact(make_item).id
     address = f"/studio/quizzes/{draft.id}/items"
     for version, deed in enumerate(
-        ({"add": three}, {"deed": f"up {three}"}, {"deed": f"down {one}"}, {"deed": f"remove {two}"}), 1
+        ({"add": f"{three}"}, {"deed": f"up {three}"}, {"deed": f"down {one}"}, {"deed": f"remove {two}"}), 1
     ):
         assert studio.post(address, data={"version": version, **deed}).status_code == 302
     with work.read() as connection:

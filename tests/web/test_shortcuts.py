@@ -163,14 +163,14 @@ def test_what_is_not_plain_is_judged_on_the_long_way(
 
 def test_what_a_shortcut_meets_is_a_problem_as_ever(client: FlaskClient, quiz: Version, work: Work) -> None:
     unknown = client.put("/api/v1/attempts/nobodys/answers/1", json={"choices": [0]})
-    assert (unknown.status_code, unknown.json["type"]) == (404, "/problems#not-found")
+    assert (unknown.status_code, unknown.get_json()["type"]) == (404, "/problems#not-found")
     attempt = start(client, quiz)
     item = quiz.document.questions[0].item_id
     client.put(f"{attempt}/answers/{item}", json={"choices": [0]})
     client.post(f"{attempt}/finish")
     late = client.put(f"{attempt}/answers/{item}", json={"choices": [1]})
-    assert (late.status_code, late.json["type"]) == (409, "/problems#attempt-finished")
-    assert late.json["instance"] == f"urn:request:{late.headers['X-Request-ID']}"
+    assert (late.status_code, late.get_json()["type"]) == (409, "/problems#attempt-finished")
+    assert late.get_json()["instance"] == f"urn:request:{late.headers['X-Request-ID']}"
 
 
 @pytest.mark.parametrize(("given", "is_kept"), [("trace-0042", True), ("no good\x7f", False), ("short", False)])
@@ -203,7 +203,7 @@ def test_a_refusal_says_when_to_come_again(client: FlaskClient, app: Flask, quiz
     answers = [client.put(f"{attempt}/answers/{item}", json={"choices": [0]}) for _ in range(AT_ONCE + 1)]
     assert answers[-1].status_code == 429
     assert answers[-1].headers["Retry-After"] == "2"
-    assert answers[-1].json["type"].endswith("#quota-exceeded")
+    assert answers[-1].get_json()["type"].endswith("#quota-exceeded")
     page = client.post(attempt.removeprefix("/api/v1"), data={f"item-{item}": "0"})
     assert (page.status_code, page.headers["Retry-After"]) == (429, "2")
     assert f'name="item-{item}" value="0"' in page.text, "the form is kept on the page, to be sent again"
