@@ -31,7 +31,6 @@ from webapp.lab.services.database_server import Server, new_server
 from webapp.pooling.work import Work
 
 CONNECTIONS = 64
-UNTIL_THE_LOAD_RUNS = 4.0
 LOOKS_EVERY = 0.1
 CONTENDERS = (FLASK_ORM, FASTAPI, DJANGO, FLASK_ALONE, OURS)
 PEER_ITEMS = [(number, 4) for number in range(1, 11)]
@@ -100,10 +99,11 @@ def take_part(contender: Contender, server: Server, folder: Path, users: int, se
             addresses = [f"/api/v1/attempts/{number:032x}" for number in range(CONNECTIONS)]
             kept = steady.answers(service.port, addresses, [item for item, _ in items], CONNECTIONS, seconds)
             return Figures(answers_per_second=kept.answers_per_second, failed=kept.others)
-        plan = Plan("127.0.0.1", service.port, slug, quiz_id, items, _soon(), 1.0, 0.0, retries=True)
         watch = Watch(server, service.database)
-        with watch():
-            shares = load.push(plan, users, 1, lambda _: None)
+        with load.pushers(1) as pushers, watch():
+            starts_at = time.monotonic() + load.SOON
+            plan = Plan("127.0.0.1", service.port, slug, quiz_id, items, starts_at, 1.0, 0.0, retries=True)
+            shares = pushers.push(plan, users, lambda _: None)
         proved = proof.read_back("127.0.0.1", service.port, [visit for share in shares for visit in share.visits])
         found = report.sum_up(shares, proved, report.Server(watch.peak, watch.statements))
         times = sorted(one.seconds for share in shares for visit in share.visits for one in visit.samples)
@@ -121,10 +121,6 @@ def take_part(contender: Contender, server: Server, folder: Path, users: int, se
             client_cpu=found.client_cpu,
             answers_per_second=kept.answers_per_second,
         )
-
-
-def _soon() -> float:
-    return time.monotonic() + UNTIL_THE_LOAD_RUNS
 
 
 def _quiz(service: Running, server: Server) -> tuple[str, int, Sequence[tuple[int, int]]]:

@@ -8,44 +8,50 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from tests.lab.test_reporting import REPORT
 from tests.support import PROJECT
+from tests.support.commands import called
 from webapp.lab import reporting
-from webapp.lab.services.poolproof_service import environment_for
-from webapp.lab.services.poolproof_service import poolproof as run_poolproof
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    return environment_for("", tmp_path)
-
-
-def test_kept_reports_are_listed_and_two_are_put_side_by_side(environment: dict[str, str], tmp_path: Path) -> None:
-    kept = tmp_path / "reports"
+def test_kept_reports_are_listed_and_two_are_put_side_by_side(tmp_path: Path) -> None:
+    kept, url = tmp_path / "reports", f"sqlite:///{tmp_path}/unused.sqlite"
     names = [reporting.write(replace(REPORT, title=title), kept).stem for title in ("First", "Second")]
-    listed = run_poolproof(environment, "lab", "reports")
+    listed = called(url, tmp_path, "lab", "reports")
     assert listed.returncode == 0, listed.stderr
     assert all(name in listed.stdout for name in names)
-    done = run_poolproof(environment, "lab", "compare", *names, "--json")
+    done = called(url, tmp_path, "lab", "compare", *names, "--json")
     found = json.loads(done.stdout)
     assert found["tables"][0]["rows"][0] == ["1", 123.456, 123.456, 1.0, None, None, None]
     assert Path(found["page"]).parent == kept
     assert "comparison" in Path(found["page"]).read_text()
 
 
-def test_a_folder_without_reports_and_a_name_that_is_none_are_told(environment: dict[str, str], tmp_path: Path) -> None:
-    listed = run_poolproof(environment, "lab", "reports", "--reports", str(tmp_path / "empty"))
+def test_a_folder_without_reports_and_a_name_that_is_none_are_told(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/unused.sqlite"
+    listed = called(url, tmp_path, "lab", "reports", "--reports", str(tmp_path / "empty"))
     assert "There is no report in" in listed.stdout
-    done = run_poolproof(environment, "lab", "compare", "one", "two")
+    done = called(url, tmp_path, "lab", "compare", "one", "two")
     assert done.returncode == 1
     assert "There is no report one" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def without_matplotlib(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `poolproof` as if the extra were not installed."""
-    code = "import sys; sys.modules['matplotlib'] = None; from webapp.cli import main; main()"
-    command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+WITHOUT_MATPLOTLIB = """
+import json, subprocess, sys
+sys.modules["matplotlib"] = None
+from click.testing import CliRunner
+from webapp.app import create_app
+from webapp.cli import poolproof
+for arguments in json.loads(sys.argv[1]):
+    done = CliRunner().invoke(poolproof(lambda: create_app(with_routes=False)), ["lab", *arguments])
+    print(json.dumps([done.exit_code, done.stdout, done.stderr]))
+"""
+
+
+def without_matplotlib(environment: dict[str, str], *calls: list[str]) -> list[subprocess.CompletedProcess[str]]:
+    """Call `poolproof lab` some times as if the extra were not installed, all in one process."""
+    command = [sys.executable, "-c", WITHOUT_MATPLOTLIB, json.dumps(calls)]
+    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True)
+    lines = map(json.loads, done.stdout.splitlines())
+    return [subprocess.CompletedProcess(call, *line) for call, line in zip(calls, lines, strict=True)]

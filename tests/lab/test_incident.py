@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,12 @@ from typing import Any
 import pytest
 
 from tests.lab.test_commands import without_matplotlib
-from tests.lab.test_schemas import all_schemas
+from tests.lab.test_schemas import all_schemas, run
 from tests.support import PROJECT
+from tests.support.commands import called, called_aside
+from tests.support.waiting import wait_until
 from webapp.lab import reporting
-from webapp.lab.services.poolproof_service import environment_for, poolproof
+from webapp.lab.services.poolproof_service import environment_for
 from webapp.lab.services.programs import Flavour
 
 
@@ -38,7 +39,7 @@ def small(
     url, folder = new_schema(server_flavour, "poolproof_incident"), tmp_path_factory.mktemp("incident")
     # A pool whose time-out is 0 says at once what one of 30 s says after 30 s.
     options = ("--users", "60", "--threads", "60", "--pool-timeout", "0", "--within", "0.1")
-    done = poolproof(environment_for(url, folder), "lab", "incident", *options, "--json")
+    done = called_aside(url, folder, "lab", "incident", *options, "--json")
     assert done.stdout, done.stderr
     return Ended(done.returncode, json.loads(done.stdout), done.stderr, url, folder)
 
@@ -86,16 +87,13 @@ def test_ctrl_c_keeps_what_was_measured_and_stops_what_was_started(
     server_flavour: Flavour, new_schema: Callable[[str, str], str], tmp_path: Path
 ) -> None:
     url = new_schema(server_flavour, "poolproof_incident")
-    arguments = ("lab", "incident", "--users", "5", "--think", "5", "--threads", "5", "--json")
-    command = [sys.executable, "-m", "webapp", *arguments]
-    with (tmp_path / "said").open("wb") as said:
-        process = subprocess.Popen(
-            command, cwd=PROJECT, env=environment_for(url, tmp_path), stdout=subprocess.PIPE, stderr=said
-        )
-    while process.poll() is None and "people are through" not in (tmp_path / "said").read_text():
-        time.sleep(0.05)
-    # People take five seconds before each answer: they are in the middle of the quiz now.
-    time.sleep(6)
+    arguments = ("lab", "incident", "--users", "5", "--think", "60", "--threads", "5", "--json")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "webapp", *arguments], cwd=PROJECT, env=environment_for(url, tmp_path),
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    # People take a minute before each answer: as soon as all have begun they are in the middle of the quiz.
+    wait_until(lambda: attempts(url) == 5)
     process.send_signal(signal.SIGINT)
     found = json.loads(process.communicate(timeout=60)[0])
     assert process.returncode == 1
@@ -104,16 +102,24 @@ def test_ctrl_c_keeps_what_was_measured_and_stops_what_was_started(
     assert [name for name in all_schemas(url) if name.startswith("poolproof_lab_incident")] == []
 
 
+def attempts(url: str) -> int:
+    """Return how many attempts have begun at the service under way."""
+    rows = "SELECT table_schema FROM information_schema.tables WHERE table_name = 'attempt' AND table_schema LIKE '{}'"
+    found = run(url, rows.format("poolproof_lab_incident%"))
+    return int(run(url, f"SELECT COUNT(*) FROM {found[0]}.attempt")[0]) if found else 0
+
+
 def test_a_database_that_is_a_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    done = poolproof(environment_for("", tmp_path), "lab", "incident")
+    done = called(f"sqlite:///{tmp_path}/file.sqlite", tmp_path, "lab", "incident")
     assert done.returncode == 1
     assert "This needs MySQL or MariaDB" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_without_the_extra_it_says_what_to_install_and_the_push_is_still_there(tmp_path: Path) -> None:
-    environment = environment_for("", tmp_path)
-    done = without_matplotlib(environment, "lab", "incident", "--users", "5")
-    assert (done.returncode, "pip install poolproof[lab]" in done.stderr) == (1, True)
-    assert "--yes-i-own-this-server" in without_matplotlib(environment, "lab", "push", "--help").stdout
-    assert "pip install poolproof[lab]" in without_matplotlib(environment, "lab", "--help").stdout
+    incident, push, lab = without_matplotlib(
+        environment_for("", tmp_path), ["incident", "--users", "5"], ["push", "--help"], ["--help"]
+    )
+    assert (incident.returncode, "pip install poolproof[lab]" in incident.stderr) == (1, True)
+    assert "--yes-i-own-this-server" in push.stdout
+    assert "pip install poolproof[lab]" in lab.stdout

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from subprocess import CompletedProcess
 
 import httpx
 import pytest
 from sqlalchemy import create_engine, text
 
+from tests.support.commands import called_aside
 from webapp.lab import proof
 from webapp.lab.push import Visit
 from webapp.lab.report import Proof
@@ -27,8 +30,14 @@ def service(
 
 
 def push(service: Service, *options: str) -> tuple[int, str, str]:
-    done = service.command("lab", "push", "--users", "30", "--within", "0.2", "--url", service.address, *options)
+    done = called_push(service, "--users", "30", "--within", "0.2", "--url", service.address, *options)
     return done.returncode, done.stdout, done.stderr
+
+
+def called_push(service: Service, *options: str) -> CompletedProcess[str]:
+    variables = service.environment
+    instance = Path(variables["POOLPROOF_INSTANCE"])
+    return called_aside(variables["DATABASE_URL"], instance, "lab", "push", *options)
 
 
 def test_everybody_comes_through_and_nothing_acknowledged_is_missing(service: Service) -> None:
@@ -85,7 +94,7 @@ def answered(service: Service, number: int) -> Visit:
 
 
 def test_a_foreign_server_is_not_loaded_unless_it_is_owned(service: Service) -> None:
-    done = service.command("lab", "push", "--url", "http://192.0.2.1:80")
+    done = called_push(service, "--url", "http://192.0.2.1:80")
     assert done.returncode == 2
     assert "--yes-i-own-this-server" in done.stderr
 
@@ -98,13 +107,13 @@ def test_a_foreign_server_is_not_loaded_unless_it_is_owned(service: Service) -> 
     ],
 )
 def test_what_cannot_be_pushed_is_told_in_a_sentence(service: Service, options: tuple[str, ...], sentence: str) -> None:
-    done = service.command("lab", "push", *options)
+    done = called_push(service, *options)
     assert done.returncode != 0
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_a_quiz_that_is_not_open_is_named(service: Service) -> None:
-    done = service.command("lab", "push", "--url", service.address, "--quiz", "missing")
+    done = called_push(service, "--url", service.address, "--quiz", "missing")
     assert done.returncode == 1
     assert "There is no open quiz missing" in done.stderr

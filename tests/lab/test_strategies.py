@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.lab.test_schemas import all_schemas
+from tests.support.clock import SettableClock
+from tests.support.commands import called
 from tests.support.narrowing import not_none
 from webapp.lab import habits, labour
 from webapp.lab.borrowing import DEFAULTS, OURS, WAYS, Way
 from webapp.lab.habits import Habits
 from webapp.lab.labour import Done, Task, first_words
 from webapp.lab.observing import Observer
-from webapp.lab.services.poolproof_service import environment_for, poolproof
 from webapp.lab.services.programs import Flavour
 
 SMALL = Task(threads=8, requests=3, seconds=0.001)
@@ -45,14 +48,44 @@ def way(name: str) -> Way:
     return next(one for one in WAYS if one.name == name)
 
 
-@pytest.fixture(scope="module")
-def theirs(url: str, observer: Observer) -> Habits:
-    return habits.habits_of(way(DEFAULTS), url, observer)
+@contextmanager
+def clocks_that_pass() -> Iterator[None]:
+    """Let habits pass time by setting the clocks that pools look at; what waits for an event waits for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        ahead, clock = [0.0], SettableClock(time.monotonic)
+
+        def sleep(seconds: float) -> None:
+            ahead[0] += seconds
+            clock.advance(seconds)
+
+        # SQLAlchemy's pools have ages by the wall clock.
+        patch.setattr(time, "time", lambda real=time.time: real() + ahead[0])
+        patch.setattr(time, "monotonic", clock)
+        patch.setattr(habits, "pass_time", sleep)
+        yield
 
 
 @pytest.fixture(scope="module")
-def ours(url: str, observer: Observer) -> Habits:
-    return habits.habits_of(way(OURS), url, observer)
+def both(server_flavour: Flavour, new_schema: Callable[[str, str], str]) -> list[Habits]:
+    """Habits of the defaults and of ours, watched at the same time in schemas of their own: mostly that waits."""
+
+    def watched(name: str, schema: str) -> Habits:
+        url = new_schema(server_flavour, schema)
+        with closing(Observer(url)) as observer:
+            return habits.habits_of(way(name), url, observer)
+
+    with clocks_that_pass(), ThreadPoolExecutor(2) as threads:
+        return list(threads.map(watched, (DEFAULTS, OURS), ("poolproof_theirs", "poolproof_ours")))
+
+
+@pytest.fixture(scope="module")
+def theirs(both: list[Habits]) -> Habits:
+    return both[0]
+
+
+@pytest.fixture(scope="module")
+def ours(both: list[Habits]) -> Habits:
+    return both[1]
 
 
 def work(name: str, url: str, observer: Observer, task: Task = SMALL) -> Done:
@@ -122,7 +155,8 @@ def test_an_error_is_told_in_the_drivers_own_words_without_a_link() -> None:
 
 def test_the_command_compares_ways_and_leaves_nothing_behind(url: str, tmp_path: Path) -> None:
     options = ("--threads", "4", "--requests", "2", "--rounds", "1", "--way", DEFAULTS, "--way", "NullPool", "--json")
-    done = poolproof(environment_for(url, tmp_path), "lab", "strategies", *options)
+    with clocks_that_pass():
+        done = called(url, tmp_path, "lab", "strategies", *options)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert [one["way"] for one in found["data"]["work"]] == [DEFAULTS, "NullPool"]

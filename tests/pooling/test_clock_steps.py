@@ -16,8 +16,9 @@ import pytest
 from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeoutError
 from sqlalchemy.pool import QueuePool
 
-from tests.pooling.waiting import wait_until, waiting
+from tests.pooling.waiting import waiting
 from tests.support.clock import SettableClock
+from tests.support.waiting import wait_until
 from webapp.pooling import deadlines
 from webapp.pooling.errors import PoolShedError
 from webapp.pooling.pool import FairQueuePool

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.pooling.member import PROJECT, Process, several
-from tests.pooling.waiting import wait_until
 from tests.support.narrowing import not_none
+from tests.support.waiting import wait_until
 from webapp.pooling import plain
 from webapp.pooling.fleet import Folder, add, try_lock
 from webapp.pooling.statistics import Histogram

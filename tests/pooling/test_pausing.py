@@ -13,8 +13,9 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import PoolProxiedConnection
 
-from tests.pooling.waiting import Attentive, wait_until
+from tests.pooling.waiting import Attentive
 from tests.support.clock import SettableClock
+from tests.support.waiting import wait_until
 from webapp.pooling.engine import engine_options
 from webapp.pooling.errors import PoolTimeoutError
 from webapp.pooling.extension import Pooling

@@ -19,8 +19,9 @@ from sqlalchemy import event
 from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeoutError
 from sqlalchemy.pool import QueuePool
 
-from tests.pooling.waiting import wait_until, waiting
+from tests.pooling.waiting import waiting
 from tests.support.narrowing import not_none
+from tests.support.waiting import wait_until
 from webapp.pooling.errors import PoolFullError, PoolTimeoutError
 from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.waiters import Waiter

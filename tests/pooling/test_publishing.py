@@ -17,8 +17,8 @@ import pytest
 
 from tests.pooling.member import PROJECT
 from tests.pooling.publisher import INTERVAL
-from tests.pooling.waiting import wait_until
 from tests.support.narrowing import not_none
+from tests.support.waiting import wait_until
 from webapp.pooling import diary
 from webapp.pooling.extension import Pooling
 from webapp.pooling.fleet import Folder, Member

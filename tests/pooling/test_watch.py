@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.orm import Session
 
-from tests.pooling.waiting import wait_until
 from tests.support.clock import SettableClock
 from tests.support.narrowing import not_none
+from tests.support.waiting import wait_until
 from webapp.pooling.engine import engine_options, prepare_engine
 from webapp.pooling.errors import PoolTimeoutError
 from webapp.pooling.extension import Pooling

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy.pool import QueuePool
 
+from tests.support.waiting import wait_until
 from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.shedding import CoDel
-
-TIMEOUT = 30.0
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for what has to happen; the end is for a machine that stands still."""
-    ends_at = time.perf_counter() + TIMEOUT
-    while not condition():
-        assert time.perf_counter() < ends_at, "what was waited for did not happen"
-        time.sleep(0.002)
 
 
 def waiting(pool: QueuePool) -> int:

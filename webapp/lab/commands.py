@@ -30,7 +30,6 @@ from webapp.lab.quiz import NoQuizError, open_quiz
 from webapp.lab.report import Server
 from webapp.pooling.extension import pooling_of_this_app
 
-UNTIL_ALL_PROCESSES_RUN = 4.0
 LOOKS_EVERY = 0.1
 
 
@@ -140,10 +139,10 @@ def push(
     try:
         slug, quiz_id, items = asyncio.run(open_quiz(host, port, quiz))
         load.allow_open_files(users // processes)
-        starts_at = time.monotonic() + UNTIL_ALL_PROCESSES_RUN
-        plan = Plan(host, port, slug, quiz_id, items, starts_at, within, think, retry)
-        with _watching_the_database() as watched, _progress(users, quiet=as_json) as progress:
-            shares = load.push(plan, users, processes, progress)
+        with load.pushers(processes) as pushers, _watching_the_database() as watched:
+            plan = Plan(host, port, slug, quiz_id, items, time.monotonic() + load.SOON, within, think, retry)
+            with _progress(users, quiet=as_json) as progress:
+                shares = pushers.push(plan, users, progress)
         proved = proof.read_back(host, port, [visit for share in shares for visit in share.visits])
     except load.StoppedError as stopped:
         click.echo(report.as_text(report.sum_up(stopped.shares, None, None)))

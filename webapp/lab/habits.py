@@ -64,6 +64,9 @@ class _Held:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
+pass_time = time.sleep
+
+
 def habits_of(way: Way, database_url: str, observer: Observer) -> Habits:
     """Watch one way for some seconds."""
     with _engine(way, database_url, observer) as engine:
@@ -82,7 +85,7 @@ def habits_of(way: Way, database_url: str, observer: Observer) -> Habits:
         waited = _wait_for_one(engine, many.lent) if many.words else None
     with _engine(way, database_url, observer, recycle=AGE) as engine:
         first = _ask(engine)
-        time.sleep(IDLE_FOR)
+        pass_time(IDLE_FOR)
         is_renewed = _ask(engine) != first
     failed, closed = _after_kills(way, database_url, observer, all_of_them=False)
     failed_all, _ = _after_kills(way, database_url, observer, all_of_them=True)
@@ -158,7 +161,7 @@ def _after_kills(way: Way, database_url: str, observer: Observer, *, all_of_them
         observer.settled()
         idle = observer.ids()
         killed = idle if all_of_them else idle[:1]
-        time.sleep(IDLE_FOR)
+        pass_time(IDLE_FOR)
         observer.kill(killed)
         observer.settled()
         failed = _failures(engine) + _failures(engine)

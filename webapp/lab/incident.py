@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from webapp.lab import documented, load, proof, report
 from webapp.lab.keeping import Progress
-from webapp.lab.load import Share
+from webapp.lab.load import Pushers, Share
 from webapp.lab.moments import EVERY, Moment, moments
 from webapp.lab.observing import Observer
 from webapp.lab.push import Plan, Sample
@@ -27,7 +27,6 @@ from webapp.settings import environment_for_child
 
 DOCUMENTED, OURS = "Flask-SQLAlchemy, defaults", "Poolproof"
 WORKERS = 2
-UNTIL_THE_LOAD_RUNS = 4.0
 SECONDS_EACH = {DOCUMENTED: 0.1, OURS: 0.01}
 """Of a push, for each person, until it is known better."""
 START_AND_STOP = 20.0
@@ -91,11 +90,12 @@ def _push(title: str, database_url: str, folder: Path, wish: Wish, progress: Pro
     progress.say(f"{title}: starting")
     port = free_port()
     recipe = _documented(database_url, wish) if title == DOCUMENTED else _ours(database_url, folder, port)
+    load.allow_open_files(wish.users)
     items = documented.fill(database_url, [len(one[2]) for one in ITEMS]) if title == DOCUMENTED else []
-    with served(recipe, folder, port) as service:
+    with served(recipe, folder, port) as service, load.pushers(1) as pushers:
         plan = _plan(service, items, wish)
         with closing(Observer(database_url)) as observer, observer.looking(every=EVERY, since=plan.starts_at) as looks:
-            shares, is_complete = _load(plan, wish, title, progress)
+            shares, is_complete = _load(pushers, plan, wish, title, progress)
         progress.say(f"{title}: reading back and stopping")
         visits = [visit for share in shares for visit in share.visits]
         proved = proof.read_back(HOST, port, visits) if title == OURS and is_complete else None
@@ -129,14 +129,14 @@ def _plan(service: Served, items: Sequence[tuple[int, int]], wish: Wish) -> Plan
     slug, quiz_id = documented.SLUG, documented.QUIZ_ID
     if not items:
         slug, quiz_id, items = asyncio.run(open_quiz(HOST, service.port, None))
-    starts_at = time.monotonic() + UNTIL_THE_LOAD_RUNS
+    starts_at = time.monotonic() + load.SOON
     return Plan(
         HOST, service.port, slug, quiz_id, items, starts_at, wish.within, wish.think, retries=True,
         ends_at=starts_at + wish.limit,
     )  # fmt: skip
 
 
-def _load(plan: Plan, wish: Wish, title: str, progress: Progress) -> tuple[list[Share], bool]:
+def _load(pushers: Pushers, plan: Plan, wish: Wish, title: str, progress: Progress) -> tuple[list[Share], bool]:
     """Push; on Ctrl-C with what there is, and False."""
     rest = 0.0 if title == OURS else START_AND_STOP + wish.users * SECONDS_EACH[OURS]
 
@@ -146,8 +146,7 @@ def _load(plan: Plan, wish: Wish, title: str, progress: Progress) -> tuple[list[
         left = min(wish.limit - passed, passed / through * (wish.users - through) if through else guessed)
         progress.say(f"{title}: {through} of {wish.users} people are through or gave up", left=left + rest)
 
-    load.allow_open_files(wish.users)
     try:
-        return load.push(plan, wish.users, 1, show), True
+        return pushers.push(plan, wish.users, show), True
     except load.StoppedError as stopped:
         return stopped.shares, False

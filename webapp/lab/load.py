@@ -7,13 +7,17 @@ import multiprocessing
 import resource
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from webapp.lab.push import Plan, Visit, visit
 
+SOON = 0.2
+"""Seconds after which a push begins whose processes are there."""
+POLL_INTERVAL = 0.01
 LOOKS_AT_LAG = 0.1
 LOOKS_EVERY = 0.2
 """Seconds between two looks at how many are through."""
@@ -60,39 +64,67 @@ class StoppedError(Exception):
         self.shares = shares
 
 
-def push(plan: Plan, users: int, processes: int, progress: Callable[[int], None]) -> list[Share]:
-    """Let `users` people visit, divided over `processes`; `progress` is told how many are through.
+class Pushers:
+    """Processes that push; `pushers` starts them."""
 
-    Raises:
-        StoppedError: on Ctrl-C, with what had been done.
-    """
-    numbers = [range(first, users, processes) for first in range(processes)]
-    context = multiprocessing.get_context("spawn")
-    through, stopped = context.Value("q", 0), context.Value("b", 0)
-    with ProcessPoolExecutor(
-        processes, mp_context=context, initializer=_take_part, initargs=(through, stopped)
-    ) as pool:
-        running = [pool.submit(_share, plan, own, users) for own in numbers]
+    def __init__(self, pool: ProcessPoolExecutor, processes: int, through: Any, stopped: Any) -> None:
+        """Use these processes; `through` counts who is through in all of them, `stopped` tells them to end."""
+        self._pool = pool
+        self._processes = processes
+        self._through, self._stopped = through, stopped
+
+    def push(self, plan: Plan, users: int, progress: Callable[[int], None]) -> list[Share]:
+        """Let `users` people visit, divided over the processes; `progress` is told how many are through.
+
+        Raises:
+            StoppedError: on Ctrl-C, with what had been done.
+        """
+        numbers = [range(first, users, self._processes) for first in range(self._processes)]
+        running = [self._pool.submit(_share, plan, own, users) for own in numbers]
         try:
             while wait(running, timeout=LOOKS_EVERY).not_done:
-                progress(through.value)
+                progress(self._through.value)
             progress(users)
         except KeyboardInterrupt:
-            stopped.value = 1
+            self._stopped.value = 1
             raise StoppedError([done.result() for done in running]) from None
-    return [done.result() for done in running]
+        return [done.result() for done in running]
 
 
+@contextmanager
+def pushers(processes: int) -> Iterator[Pushers]:
+    """Start so many processes; a push that is planned inside of the block can begin at once."""
+    context = multiprocessing.get_context("spawn")
+    ready, through, stopped = (context.Value("q", 0) for _ in range(3))
+    with ProcessPoolExecutor(
+        processes, mp_context=context, initializer=_take_part, initargs=(ready, through, stopped)
+    ) as pool:
+        there = [pool.submit(_wait_for, processes) for _ in range(processes)]
+        for one in there:
+            one.result()
+        yield Pushers(pool, processes, through, stopped)
+
+
+_ready: list[Any] = []
 _through: list[Any] = []
 _stopped: list[Any] = []
 
 
-def _take_part(through: Any, stopped: Any) -> None:
+def _take_part(ready: Any, through: Any, stopped: Any) -> None:
     """Remember, in a process of the load, where all count together who is through, and where the end is told."""
     # Ctrl-C reaches all processes of a terminal; ours are told by their parent, and have something to hand over.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _ready.append(ready)
     _through.append(through)
     _stopped.append(stopped)
+    with ready.get_lock():
+        ready.value += 1
+
+
+def _wait_for(processes: int) -> None:
+    # Each process takes one of these tasks and keeps it until the others are there; so all of them are started.
+    while any(ready.value < processes for ready in _ready):
+        time.sleep(POLL_INTERVAL)
 
 
 def _share(plan: Plan, numbers: Sequence[int], total: int) -> Share:

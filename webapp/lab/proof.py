@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import closing
 
 from webapp.lab.browser import Answer, Browser
 from webapp.lab.push import Visit
@@ -30,16 +31,15 @@ async def _read_all(host: str, port: int, visits: Sequence[Visit]) -> Proof:
 
 async def _read_some(host: str, port: int, visits: Sequence[Visit]) -> tuple[int, int, int, int, int]:
     answers = missing = changed = finishes = unfinished = 0
-    browser = Browser(host, port)
-    for visit in visits:
-        stored = (await _patiently(browser, f"/api/v1/attempts/{visit.token}")).json()
-        chosen = {question["item"]: question["chosen"] for question in stored["questions"]}
-        answers += len(visit.acknowledged)
-        missing += sum(not chosen.get(item) for item in visit.acknowledged)
-        changed += sum(bool(chosen.get(item)) and chosen[item] != [one] for item, one in visit.acknowledged.items())
-        finishes += visit.is_finished
-        unfinished += visit.is_finished and stored["score"] is None
-    browser.close()
+    with closing(Browser(host, port)) as browser:
+        for visit in visits:
+            stored = (await _patiently(browser, f"/api/v1/attempts/{visit.token}")).json()
+            chosen = {question["item"]: question["chosen"] for question in stored["questions"]}
+            answers += len(visit.acknowledged)
+            missing += sum(not chosen.get(item) for item in visit.acknowledged)
+            changed += sum(bool(chosen.get(item)) and chosen[item] != [one] for item, one in visit.acknowledged.items())
+            finishes += visit.is_finished
+            unfinished += visit.is_finished and stored["score"] is None
     return answers, missing, changed, finishes, unfinished
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from webapp.lab.browser import Browser
 from webapp.lab.push import WELL
 
@@ -16,13 +18,12 @@ async def open_quiz(host: str, port: int, slug: str | None) -> tuple[str, int, l
     Raises:
         NoQuizError: when it is not open; without a `slug`, when none is.
     """
-    browser = Browser(host, port)
-    listed = (await browser.ask("GET", "/api/v1/quizzes?limit=100")).json()["quizzes"]
-    chosen = next((one for one in listed if slug in {None, one["slug"]}), None)
-    if chosen is None:
-        raise NoQuizError(f"There is no open quiz{f' {slug}' if slug else ''} at http://{host}:{port}.")
-    answer = await browser.ask("GET", f"/api/v1/quizzes/{chosen['id']}")
-    browser.close()
+    with closing(Browser(host, port)) as browser:
+        listed = (await browser.ask("GET", "/api/v1/quizzes?limit=100")).json()["quizzes"]
+        chosen = next((one for one in listed if slug in {None, one["slug"]}), None)
+        if chosen is None:
+            raise NoQuizError(f"There is no open quiz{f' {slug}' if slug else ''} at http://{host}:{port}.")
+        answer = await browser.ask("GET", f"/api/v1/quizzes/{chosen['id']}")
     if answer.status not in WELL:
         raise NoQuizError(f"The quiz {chosen['slug']} cannot be read: status {answer.status}.")
     found = answer.json()

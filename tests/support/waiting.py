@@ -1,0 +1,16 @@
+"""Wait for an event, never for a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+TIMEOUT = 30.0
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for what has to happen; the end is for a machine that stands still."""
+    ends_at = time.perf_counter() + TIMEOUT
+    while not condition():
+        assert time.perf_counter() < ends_at, "what was waited for did not happen"
+        time.sleep(0.002)
