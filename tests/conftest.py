@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 
+from tests.support import selection
 from tests.support.accounts import PASSWORD_HASH
 from tests.support.clock import SettableClock
 from tests.support.databases import Databases
@@ -43,6 +44,7 @@ LEFTOVERS: pytest.StashKey[Leftovers] = pytest.StashKey()
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--databases", default="mysql,sqlite", help="which databases to test on")
     parser.addoption("--require", default="", help="fail unless tests ran on this database")
+    parser.addoption("--only-with-database", action="store_true", help="leave out what runs alike on every database")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -68,6 +70,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "database" in metafunc.fixturenames:
         databases = metafunc.config.getoption("--databases").split(",")
         metafunc.parametrize("database", databases, scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    selection.order(items)
+    if config.getoption("--only-with-database"):
+        selection.only_with_database(config, items)
 
 
 @pytest.hookimpl(optionalhook=True)
