@@ -13,6 +13,8 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
@@ -156,22 +158,27 @@ def server_flavour(request: pytest.FixtureRequest) -> Flavour:
 
 
 @pytest.fixture(scope="session")
-def app_on_database(
-    database: str, migrated_schema: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Flask]:
-    """One migrated app for each database; `app` empties its tables between tests."""
+def app_on(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Flask]]:
+    """One migrated app for each database, made when it is first asked for and kept; `app` empties its tables."""
     from tests.support.application import app_on, make_ready_for_tests
 
-    with app_on(migrated_schema(database, "poolproof_test"), tmp_path_factory.mktemp("instance")) as app:
-        make_ready_for_tests(app)
-        yield app
+    with ExitStack() as kept:
+
+        @cache
+        def make(database: str) -> Flask:
+            url = databases.copy(database, "poolproof_test", "migrated")
+            app = kept.enter_context(app_on(url, tmp_path_factory.mktemp("instance")))
+            make_ready_for_tests(app)
+            return app
+
+        yield make
 
 
 @pytest.fixture
-def app(app_on_database: Flask) -> Iterator[Flask]:
+def app(app_on: Callable[[str], Flask], database: str) -> Iterator[Flask]:
     from tests.support.application import lent
 
-    with lent(app_on_database) as app:
+    with lent(app_on(database)) as app:
         yield app
 
 
