@@ -119,6 +119,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[LEFTOVERS].forget()
 
 
+@pytest.fixture(autouse=True)
+def _push_request_context() -> None:
+    """Take pytest-flask's place: it keeps a context around each test, and with it teardown never runs."""
+
+
 @pytest.fixture(scope="session")
 def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
     base = tmp_path_factory.getbasetemp()
