@@ -7,6 +7,7 @@ from sqlalchemy.exc import OperationalError
 
 from tests.support.clock import SettableClock
 from tests.support.counted_reads import CountedReads
+from tests.support.narrowing import not_none
 from webapp.errors import NotFoundError
 from webapp.lab.factories import make_quiz
 from webapp.pooling.work import Work
@@ -90,7 +91,9 @@ def test_a_quiz_that_is_not_there_may_come_later(work: Work, shelf: Shelf, clock
     assert shelf.by_version(quiz.version_id).slug == quiz.slug
 
 
-def test_the_window_opens_in_memory_by_the_databases_clock(work: Work, reads: CountedReads, clock: SettableClock) -> None:
+def test_the_window_opens_in_memory_by_the_databases_clock(
+    work: Work, reads: CountedReads, clock: SettableClock
+) -> None:
     now = Shelf(reads).now()
     quiz = make_quiz(work, opens_at=now + timedelta(hours=1), closes_at=now + timedelta(hours=2))
     shelf = Shelf(reads, seconds=7200)
@@ -120,7 +123,7 @@ def test_what_is_at_hand_is_returned_without_a_read_until_it_is_to_be_looked_aft
     assert shelf.at_hand(quiz.version_id) is None
     shelf.by_version(quiz.version_id)
     before = reads.count
-    assert shelf.at_hand(quiz.version_id).document == quiz.document
+    assert not_none(shelf.at_hand(quiz.version_id)).document == quiz.document
     clock.advance(SECONDS)
     assert shelf.at_hand(quiz.version_id) is None
     assert reads.count == before

@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 
 from tests.support.clock import SettableClock
 from tests.support.counted_reads import CountedReads
+from tests.support.narrowing import not_none
 from webapp.attempts import limits
 from webapp.attempts.limits import AT_ONCE, Limits
 from webapp.lab.factories import make_quiz
@@ -240,7 +241,7 @@ def test_in_passing_nothing_is_read_although_the_last_look_becomes_too_old_meanw
     monkeypatch.setattr(shelf, "at_hand", at_the_last_moment)
     before = reads.count
     answer = client.put(address, json={"choices": [1]}, environ_overrides={IN_PASSING: True})
-    assert (answer.status_code, answer.json["choices"], reads.count - before) == (200, [1], 0)
+    assert (answer.status_code, not_none(answer.json)["choices"], reads.count - before) == (200, [1], 0)
 
 
 def test_players_who_have_long_paused_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
