@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -20,11 +23,55 @@ from webapp.lab.factories import settings_for
 from webapp.schema import MIGRATIONS, current_revision, downgrade, newest_revision, upgrade
 
 
-@pytest.fixture
-def empty(database: str, new_schema: Callable[[str, str], str], tmp_path: Path) -> Iterator[Flask]:
-    app = create_app(settings_for(new_schema(database, "poolproof_migrations"), tmp_path))
+@contextmanager
+def app_on(url: str, folder: Path) -> Iterator[Flask]:
+    app = create_app(settings_for(url, folder))
     yield app
     app.extensions["pooling"].work.engine.dispose()
+
+
+@pytest.fixture
+def empty(database: str, new_schema: Callable[[str, str], str], tmp_path: Path) -> Iterator[Flask]:
+    with app_on(new_schema(database, "poolproof_migrations"), tmp_path) as app:
+        yield app
+
+
+@pytest.fixture
+def migrated(database: str, migrated_schema: Callable[[str, str], str], tmp_path: Path) -> Iterator[Flask]:
+    with app_on(migrated_schema(database, "poolproof_migrations"), tmp_path) as app:
+        yield app
+
+
+REVISIONS = [path.name.partition("_")[0] for path in sorted((MIGRATIONS / "versions").glob("[0-9]*.py"))]
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Up from nothing: each revision up, down again, and up; and the revisions that the tables had after each."""
+
+    app: Flask
+    seen: list[tuple[str | None, str | None, str | None]]
+
+
+@pytest.fixture(scope="module")
+def walk(
+    database: str, new_schema: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Walk]:
+    with app_on(new_schema(database, "poolproof_steps"), tmp_path_factory.mktemp("steps")) as app:
+        seen = []
+        for revision in REVISIONS:
+            upgrade(app, revision)
+            up = revision_of(app)
+            downgrade(app, "-1")
+            down = revision_of(app)
+            upgrade(app, revision)
+            seen.append((up, down, revision_of(app)))
+        yield Walk(app, seen)
+
+
+def revision_of(app: Flask) -> str | None:
+    with app.extensions["pooling"].work.read() as connection:
+        return current_revision(connection)
 
 
 # FTS5 keeps its index in tables of its own; reflection cannot tell the order of an index's columns.
@@ -36,9 +83,12 @@ def tables(app: Flask) -> set[str]:
     return {name for name in inspect(engine).get_table_names() if not name.startswith("item_words")}
 
 
-def test_up_makes_what_the_models_mean(empty: Flask) -> None:
-    upgrade(empty)
-    with empty.extensions["pooling"].work.read() as connection:
+def test_every_step_goes_down_and_up_by_itself(walk: Walk) -> None:
+    assert walk.seen == [(one, before, one) for before, one in pairwise([None, *REVISIONS])]
+
+
+def test_up_makes_what_the_models_mean(walk: Walk) -> None:
+    with walk.app.extensions["pooling"].work.read() as connection:
         context = MigrationContext.configure(
             connection,
             opts={
@@ -49,32 +99,22 @@ def test_up_makes_what_the_models_mean(empty: Flask) -> None:
         assert compare_metadata(context, db.metadata) == []
 
 
-def test_down_takes_everything_away_and_up_again_works(empty: Flask) -> None:
-    upgrade(empty)
-    downgrade(empty, "base")
-    assert tables(empty) == {"alembic_version"}
-    upgrade(empty)
-    assert {"user", "item", "quiz", "quiz_item", "quiz_version", "attempt", "answer"} <= tables(empty)
+def test_down_takes_everything_away_and_up_again_works(migrated: Flask) -> None:
+    downgrade(migrated, "base")
+    assert tables(migrated) == {"alembic_version"}
+    upgrade(migrated)
+    assert {"user", "item", "quiz", "quiz_item", "quiz_version", "attempt", "answer"} <= tables(migrated)
 
 
-def test_every_step_goes_down_and_up_by_itself(empty: Flask) -> None:
-    for revision in ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010"):
-        upgrade(empty, revision)
-        downgrade(empty, "-1")
-        upgrade(empty, revision)
+def test_migrating_twice_changes_nothing(migrated: Flask) -> None:
+    before = tables(migrated)
+    upgrade(migrated)
+    assert tables(migrated) == before
 
 
-def test_migrating_twice_changes_nothing(empty: Flask) -> None:
-    upgrade(empty)
-    before = tables(empty)
-    upgrade(empty)
-    assert tables(empty) == before
-
-
-def test_items_that_were_there_before_are_found_by_their_stem_after(empty: Flask) -> None:
-    work = empty.extensions["pooling"].work
-    upgrade(empty)
-    downgrade(empty, "0008")
+def test_items_that_were_there_before_are_found_by_their_stem_after(migrated: Flask) -> None:
+    work = migrated.extensions["pooling"].work
+    downgrade(migrated, "0008")
     stems = [f"Item number {number}?" for number in range(1100)]
     row = {"kind": "single", "choices": "[]", "right": "[]", "explanation": "", "version": 1}
     old = Table("item", MetaData(), autoload_with=work.engine)
@@ -85,24 +125,20 @@ def test_items_that_were_there_before_are_found_by_their_stem_after(empty: Flask
     ]
     work.transact(lambda connection: connection.execute(old.delete()))
     work.transact(lambda connection: connection.execute(insert(old), rows))
-    upgrade(empty)
+    upgrade(migrated)
     with work.read() as connection:
         found = connection.execute(text("SELECT stem, stem_key FROM item")).all()
     assert {stem: bytes(key) for stem, key in found} == {stem: stem_key(stem) for stem in stems}
 
 
-def test_the_tables_are_current_when_and_only_when_the_newest_migration_has_run(empty: Flask) -> None:
-    work = empty.extensions["pooling"].work
+def test_the_tables_are_current_when_and_only_when_the_newest_migration_has_run(migrated: Flask) -> None:
+    assert revision_of(migrated) == newest_revision()
+    downgrade(migrated, "-1")
+    assert revision_of(migrated) not in {None, newest_revision()}
 
-    def revision() -> str | None:
-        with work.read() as connection:
-            return current_revision(connection)
 
-    assert revision() is None
-    upgrade(empty)
-    assert revision() == newest_revision()
-    downgrade(empty, "-1")
-    assert revision() not in {None, newest_revision()}
+def test_where_no_migration_has_run_there_is_no_revision(empty: Flask) -> None:
+    assert revision_of(empty) is None
 
 
 def test_the_newest_file_is_what_alembic_takes_for_the_head() -> None:
