@@ -18,7 +18,7 @@ run: ## bring the database up to date and serve on 127.0.0.1:8000
 DATABASES ?= mysql,sqlite
 PROCESSES ?= 2
 PYTEST = $(TEST_ENVIRONMENT)/bin/python -m pytest --databases $(DATABASES)
-SIDE_BY_SIDE = --numprocesses $(PROCESSES) --dist loadfile --require $(firstword $(subst $(comma), ,$(DATABASES)))
+SIDE_BY_SIDE = --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder --require $(firstword $(subst $(comma), ,$(DATABASES)))
 test: test-environment ## run the tests on a MySQL of their own, on SQLite and in a browser; T=PATH chooses
 	@$(PYTEST) $(if $(T),$(T),$(SIDE_BY_SIDE)) $(ARGUMENTS)
 

@@ -28,8 +28,9 @@ BOUNDS = {
 def percentage(files: dict[str, Any], patterns: tuple[str, ...]) -> float:
     """Return the share of statements and branches that were run, of all files that match one of the patterns."""
     summaries = [file["summary"] for name, file in files.items() if any(fnmatch(name, pattern) for pattern in patterns)]
-    run = sum(summary["covered_lines"] + summary["covered_branches"] for summary in summaries)
-    return 100.0 * run / sum(summary["num_statements"] + summary["num_branches"] for summary in summaries)
+    run: int = sum(summary["covered_lines"] + summary["covered_branches"] for summary in summaries)
+    there: int = sum(summary["num_statements"] + summary["num_branches"] for summary in summaries)
+    return 100.0 * run / there
 
 
 def main() -> None:

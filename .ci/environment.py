@@ -62,7 +62,12 @@ def _pip_of_debian(venv: Path) -> list[str]:
 
 
 def _fingerprint(lock: Path) -> str:
-    parts = [sys.version.encode(), str(PROJECT).encode(), lock.read_bytes(), (PROJECT / "pyproject.toml").read_bytes()]
+    import tomllib  # noqa: PLC0415 - older Pythons have none, and are refused in a sentence of their own
+
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    # What tools are set to is read when they run; only this part is installed.
+    installed = repr([settings["build-system"], settings["project"]])
+    parts = [sys.version.encode(), str(PROJECT).encode(), lock.read_bytes(), installed.encode()]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 

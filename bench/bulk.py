@@ -17,15 +17,18 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from bench.bulk_ways import WAYS, Material, Way, begun, records
 from webapp import create_app
 from webapp.bank import carrying, imports
+from webapp.bank.formats.records import Record
 from webapp.lab.services.database_server import Server, new_server
 from webapp.pooling.settings import PoolSettings
 from webapp.pooling.work import Work
@@ -58,7 +61,7 @@ class Bank:
         self.server: Server = new_server("mysql", folder / "server", "--max-connections=100")
         self.server.create_database("bank")
         (folder / "instance").mkdir()
-        service = ServiceSettings(instance=folder / "instance", secret_key="k" * 40)
+        service = ServiceSettings(instance=folder / "instance", secret_key=SecretStr("k" * 40))
         url = self.server.url("bank")
         pool = PoolSettings(background=max(THREADS))
         app = create_app(Settings(database_url=url, pool=pool, poolproof=service))
@@ -110,7 +113,7 @@ def memory(bank: Bank, count: int) -> tuple[float, int, int]:
     bank.empty()
     sizes: list[float] = []
 
-    def watched() -> imports.Iterator[imports.Record]:
+    def watched() -> Iterator[Record]:
         for number, record in enumerate(records(count)):
             if number in {min(WARM, count // 2), count - 1}:
                 sizes.append(int(Path("/proc/self/statm").read_text().split()[1]) * PAGE / 2**20)

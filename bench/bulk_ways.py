@@ -154,7 +154,7 @@ def load_data(server: Server, work: Work, material: Material, threads: int) -> D
             stream.writelines("\t".join(map(_field, material.plain(row))) + "\n" for row in material.rows[start:end])
 
     def deed(part: Part) -> None:
-        options = {"database": "bank", "charset": "utf8mb4", "local_infile": True, "ssl_disabled": True}
+        options: dict[str, Any] = {"database": "bank", "charset": "utf8mb4", "local_infile": True, "ssl_disabled": True}
         with pymysql.connect(host="127.0.0.1", port=server.port, user="root", **options) as connection:
             connection.cursor().execute(
                 f"LOAD DATA LOCAL INFILE '{files[part]}' INTO TABLE item CHARACTER SET utf8mb4 ({names}) SET {unpacked}"

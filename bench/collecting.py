@@ -81,7 +81,7 @@ def push(service: Service, slug: str, users: int) -> dict[str, Any]:
 
 def p99(report: dict[str, Any]) -> float:
     """Return the worst p99 of the steps."""
-    return max(step["p99"] for step in report["steps"].values())
+    return max(float(step["p99"]) for step in report["steps"].values())
 
 
 def measure(rounds: int, users: int) -> int:

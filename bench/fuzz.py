@@ -21,7 +21,6 @@ import tempfile
 import time
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 from webapp.bank import exports, imports
@@ -173,10 +172,10 @@ def main() -> None:
     arguments.add_argument("--seed", type=int, default=random.randrange(10**6), help="default: another one each time")
     given = arguments.parse_args()
     folder, failed = Path(tempfile.mkdtemp(prefix="fuzz-")), False
-    start: Callable[..., multiprocessing.Process] = multiprocessing.get_context("spawn").Process
+    spawn = multiprocessing.get_context("spawn")
     print(f"seed {given.seed}")
     for file_format in [Format(given.format)] if given.format else Format:
-        process = start(target=fuzz, args=(file_format, given.minutes, given.seed, folder))
+        process = spawn.Process(target=fuzz, args=(file_format, given.minutes, given.seed, folder))
         process.start()
         process.join()
         numbers = folder / f"{file_format}.json"

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.exc import TimeoutError  # noqa: A004 - the pool's
 from sqlalchemy.pool import QueuePool
@@ -45,10 +46,14 @@ class Contended:
     fewest: int
 
 
-def new_pool(pool_class: type[QueuePool], size: int, timeout: float = 60.0, **kw: object) -> QueuePool:
+def in_memory() -> Any:
+    """A connection to a database of its own; Any, for SQLite's class lacks what SQLAlchemy's protocol names."""
+    return sqlite3.connect(":memory:", check_same_thread=False)
+
+
+def new_pool(pool_class: type[QueuePool], size: int, timeout: float = 60.0, **kw: Any) -> QueuePool:
     """A pool of in-memory connections."""
-    bounds = {"pool_size": size, "max_overflow": 0, "timeout": timeout}
-    return pool_class(lambda: sqlite3.connect(":memory:", check_same_thread=False), **bounds, **kw)
+    return pool_class(in_memory, pool_size=size, max_overflow=0, timeout=timeout, **kw)
 
 
 def uncontended(pool: QueuePool) -> float:
@@ -97,12 +102,12 @@ def wait_after_failed_connect(pool_class: type[QueuePool]) -> float:
     """Seconds from a failed connect until the one who waits for its slot has a connection; the time-out is 3 s."""
     failing, failed = threading.Event(), threading.Event()
 
-    def creator() -> sqlite3.Connection:
+    def creator() -> Any:
         if not failing.is_set():
             failing.set()
             failed.wait()
             raise sqlite3.OperationalError
-        return sqlite3.connect(":memory:", check_same_thread=False)
+        return in_memory()
 
     pool = pool_class(creator, pool_size=1, max_overflow=0, timeout=3.0)
     with ThreadPoolExecutor(2) as workers:

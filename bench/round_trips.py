@@ -80,12 +80,12 @@ def main() -> None:
             server.create_database("bench")
             server.execute("CREATE TABLE counted (number INT PRIMARY KEY)", database="bench")
             engines = ways(server.url("bench"))
-            for kind, place in (("read", 1), ("write", 2)):
+            for kind in ("read", "write"):
                 times: dict[str, list[float]] = {name: [] for name in engines}
                 sent: dict[str, float] = {}
                 for _ in range(ROUNDS):
-                    for name, way in engines.items():
-                        engine, cycle = way[0], way[place]
+                    for name, (engine, read, write) in engines.items():
+                        cycle = read if kind == "read" else write
                         cycle(engine)
                         before, began = questions(server), time.perf_counter()
                         for _ in range(CYCLES):

@@ -12,17 +12,17 @@ from __future__ import annotations
 import itertools
 import math
 import random
-import sqlite3
 import statistics
 import sys
 import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from sqlalchemy.pool import QueuePool
 
-from bench.pool import new_pool
+from bench.pool import in_memory, new_pool
 from webapp.pooling.pool import FairQueuePool
 
 CONNECTIONS, PARTS, USE, HOLD = 16, 4, 0.8, 0.01
@@ -72,9 +72,9 @@ def connects(size: int, overflow: int) -> int:
     """Return how often SQLAlchemy's pool connects for ten bursts of ten."""
     made: list[int] = []
 
-    def creator() -> sqlite3.Connection:
+    def creator() -> Any:
         made.append(1)
-        return sqlite3.connect(":memory:", check_same_thread=False)
+        return in_memory()
 
     pool = QueuePool(creator, pool_size=size, max_overflow=overflow)
     all_there = threading.Barrier(BURSTS)

@@ -13,12 +13,15 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
 
-from tests.support.accounts import PASSWORD, PASSWORD_HASH
+from tests.support import selection
+from tests.support.accounts import PASSWORD_HASH
 from tests.support.clock import SettableClock
 from tests.support.databases import Databases
 from tests.support.leftovers import Leftovers
@@ -43,6 +46,7 @@ LEFTOVERS: pytest.StashKey[Leftovers] = pytest.StashKey()
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--databases", default="mysql,sqlite", help="which databases to test on")
     parser.addoption("--require", default="", help="fail unless tests ran on this database")
+    parser.addoption("--only-with-database", action="store_true", help="leave out what runs alike on every database")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -68,6 +72,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "database" in metafunc.fixturenames:
         databases = metafunc.config.getoption("--databases").split(",")
         metafunc.parametrize("database", databases, scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    selection.order(items)
+    if config.getoption("--only-with-database"):
+        selection.only_with_database(config, items)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -109,6 +119,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[LEFTOVERS].forget()
 
 
+@pytest.fixture(autouse=True)
+def _push_request_context() -> None:
+    """Take pytest-flask's place: it keeps a context around each test, and with it teardown never runs."""
+
+
 @pytest.fixture(scope="session")
 def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
     base = tmp_path_factory.getbasetemp()
@@ -141,29 +156,34 @@ def prepared_schema(databases: Databases) -> Callable[[str, str], str]:
 @pytest.fixture(scope="session")
 def server_flavour(request: pytest.FixtureRequest) -> Flavour:
     """Name the database server of this run, for tests that need one that is no file."""
-    servers = [name for name in request.config.getoption("--databases").split(",") if name != "sqlite"]
+    servers: list[Flavour] = [name for name in request.config.getoption("--databases").split(",") if name != "sqlite"]
     if not servers:
         pytest.skip("this run has no database server")
     return servers[0]
 
 
 @pytest.fixture(scope="session")
-def app_on_database(
-    database: str, migrated_schema: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Flask]:
-    """One migrated app for each database; `app` empties its tables between tests."""
+def app_on(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Flask]]:
+    """One migrated app for each database, made when it is first asked for and kept; `app` empties its tables."""
     from tests.support.application import app_on, make_ready_for_tests
 
-    with app_on(migrated_schema(database, "poolproof_test"), tmp_path_factory.mktemp("instance")) as app:
-        make_ready_for_tests(app)
-        yield app
+    with ExitStack() as kept:
+
+        @cache
+        def make(database: str) -> Flask:
+            url = databases.copy(database, "poolproof_test", "migrated")
+            app = kept.enter_context(app_on(url, tmp_path_factory.mktemp("instance")))
+            make_ready_for_tests(app)
+            return app
+
+        yield make
 
 
 @pytest.fixture
-def app(app_on_database: Flask) -> Iterator[Flask]:
+def app(app_on: Callable[[str], Flask], database: str) -> Iterator[Flask]:
     from tests.support.application import lent
 
-    with lent(app_on_database) as app:
+    with lent(app_on(database)) as app:
         yield app
 
 
@@ -177,7 +197,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SettableClock:
 
 @pytest.fixture
 def pooling(app: Flask) -> Pooling:
-    return app.extensions["pooling"]
+    pooling: Pooling = app.extensions["pooling"]
+    return pooling
 
 
 @pytest.fixture
@@ -193,9 +214,9 @@ def client(app: Flask) -> FlaskClient:
 @pytest.fixture
 def author(app: Flask, work: Work, client: FlaskClient) -> dict[str, str]:
     """Headers of a request in an author's name."""
+    from tests.support.sessions import token_of
     from webapp.accounts import users
     from webapp.accounts.roles import Role
 
     work.transact(lambda connection: users.add(connection, "ada", PASSWORD_HASH, Role.AUTHOR))
-    answer = client.post("/api/v1/tokens", json={"name": "ada", "password": PASSWORD})
-    return {"Authorization": f"Bearer {answer.json['token']}"}
+    return {"Authorization": f"Bearer {token_of(client, work, 'ada')}"}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from flask.testing import FlaskClient
 
+from tests.support.narrowing import not_none
 from webapp.accounts import users
 from webapp.accounts.tokens import issue
 from webapp.pooling.work import Work
@@ -16,14 +17,14 @@ def test_a_good_password_gives_a_token_that_opens_the_bank(client: FlaskClient, 
 def test_a_wrong_password_and_a_wrong_name_are_told_alike(client: FlaskClient, author: dict[str, str]) -> None:
     wrong = client.post("/api/v1/tokens", json={"name": "ada", "password": "not this one"})
     nobody = client.post("/api/v1/tokens", json={"name": "bob", "password": "not this one"})
-    assert (wrong.status_code, wrong.json["detail"]) == (nobody.status_code, nobody.json["detail"])
+    assert (wrong.status_code, wrong.get_json()["detail"]) == (nobody.status_code, nobody.get_json()["detail"])
     assert wrong.status_code == 401
     assert wrong.headers["WWW-Authenticate"] == "Bearer"
 
 
 def test_no_token_and_a_forged_token_are_refused(client: FlaskClient, author: dict[str, str], work: Work) -> None:
     with work.read() as connection:
-        ada = users.credentials_of(connection, "ada").user
+        ada = not_none(users.credentials_of(connection, "ada")).user
     forged = {"Authorization": f"Bearer {issue(ada, 'another key, of somebody else')}"}
     assert client.get(BANK).status_code == 401
     assert client.get(BANK, headers=forged).status_code == 401

@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-import re
-
 from flask import Flask
 from flask.testing import FlaskClient
 
+from tests.support.narrowing import match_in
 from webapp.cli import poolproof
 
 
 def test_an_added_user_can_sign_in_with_the_password_that_was_printed(app: Flask, client: FlaskClient) -> None:
     output = app.test_cli_runner().invoke(poolproof(lambda: app), ["user", "add", "ada"]).output
-    password = re.search(r"Password: (\S+)", output)[1]
+    password = match_in(r"Password: (\S+)", output)[1]
     assert client.post("/api/v1/tokens", json={"name": "ada", "password": password}).status_code == 201
 
 
@@ -19,7 +18,7 @@ def test_a_password_from_standard_input_is_not_printed(app: Flask, client: Flask
     output = app.test_cli_runner().invoke(poolproof(lambda: app), arguments, input="a given password\n").output
     assert "a given password" not in output
     token = client.post("/api/v1/tokens", json={"name": "ada", "password": "a given password"})
-    assert token.json["role"] == "operator"
+    assert token.get_json()["role"] == "operator"
 
 
 def test_users_are_listed_and_removed(app: Flask) -> None:

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import re
-
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.support.accounts import PASSWORD
+from tests.support.narrowing import match_in
 from webapp.accounts import users
 from webapp.pooling.work import Work
 
@@ -53,7 +52,7 @@ def test_a_form_without_its_secret_is_refused(app: Flask, author: dict[str, str]
     try:
         client = app.test_client()
         assert sign_in(client) == 400
-        secret = re.search(r'name="csrf_token" value="([^"]+)"', client.get("/sign-in").text)[1]
+        secret = match_in(r'name="csrf_token" value="([^"]+)"', client.get("/sign-in").text)[1]
         data = {"name": "ada", "password": PASSWORD, "csrf_token": secret}
         assert client.post("/sign-in", data=data).status_code == 302
     finally:

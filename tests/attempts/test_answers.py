@@ -79,7 +79,12 @@ def test_the_last_of_two_choices_counts(work: Work, quiz: Version, claim: Claim)
 
 def test_fifty_equal_answers_at_once_make_one_row_and_no_error(work: Work, quiz: Version, claim: Claim) -> None:
     item = quiz.document.questions[0].item_id
-    in_parallel(4, lambda: [save(work, claim, {item: 2}) for _ in range(13)])
+
+    def save_thirteen_times() -> None:
+        for _ in range(13):
+            save(work, claim, {item: 2})
+
+    in_parallel(4, save_thirteen_times)
     assert stored(work, claim).answers == {item: 2}
     assert rows(work, Answer) == rows(work, Attempt) == 1
 

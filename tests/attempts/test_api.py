@@ -31,9 +31,9 @@ def test_a_quiz_is_played_from_start_to_board(client: FlaskClient, quiz: Version
     for question in quiz.document.questions:
         saved = put(client, attempt, question.item_id, *question.right)
         assert saved.json == {"item": question.item_id, "choices": list(question.right), "saved": True}
-    result = client.post(f"{attempt}/finish").json
+    result = client.post(f"{attempt}/finish").get_json()
     assert (result["score"], result["out_of"], result["rank"]) == (2, 2, 1)
-    board = client.get(f"/api/v1/quizzes/{quiz.quiz_id}/leaderboard").json
+    board = client.get(f"/api/v1/quizzes/{quiz.quiz_id}/leaderboard").get_json()
     assert [(place["player_name"], place["score"]) for place in board["places"]] == [("Grace", 2)]
 
 
@@ -41,9 +41,9 @@ def test_right_answers_are_told_when_finished_and_not_before(client: FlaskClient
     attempt = start(client, quiz)
     put(client, attempt, quiz.document.questions[0].item_id, 0)
     before = client.get(attempt)
-    assert "right" not in before.json["questions"][0]
+    assert "right" not in before.get_json()["questions"][0]
     assert "always called" not in before.text
-    after = client.post(f"{attempt}/finish").json
+    after = client.post(f"{attempt}/finish").get_json()
     assert after["questions"][0]["right"] == list(quiz.document.questions[0].right)
     assert "always called" in after["questions"][0]["explanation"]
 
@@ -84,7 +84,7 @@ def test_a_forged_token_opens_nothing(client: FlaskClient, quiz: Version) -> Non
 
 
 def test_a_player_token_makes_the_same_player_who_cannot_play_twice(client: FlaskClient, quiz: Version) -> None:
-    first = client.post(f"/api/v1/quizzes/{quiz.quiz_id}/attempts", json={"name": "Grace"}).json
+    first = client.post(f"/api/v1/quizzes/{quiz.quiz_id}/attempts", json={"name": "Grace"}).get_json()
     item = quiz.document.questions[0].item_id
     put(client, f"/api/v1/attempts/{first['token']}", item, 0)
     again = start(client, quiz, name="Grace", player=first["player"])

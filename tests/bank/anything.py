@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC
-from typing import Any, Protocol
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -16,12 +16,8 @@ from webapp.bank.formats.records import Accepted, ByteStream, Record, Unreadable
 CATEGORIES = ["Birds", "top", "top/Birds", "$course$/top/Birds", "Sea//Fish", "Air/Birds", "a\nb"]
 SPECIAL = [*"\n\r\t\\:#={}~%[]()/->'\"<>&;,@+AB.T1 n\u00a0\u2028\ufeff", "[html]", "%50%", "//", "\\n", "-->", "]]>"]
 
-
-class Parse(Protocol):
-    """A format's parser."""
-
-    def __call__(self, stream: ByteStream, category: str | None = None, /) -> Iterator[Record]:
-        """Yield a file's records."""
+Parse = Callable[[ByteStream, str | None], Iterator[Record]]
+"""A format's parser: of a file, with the category of those that name none."""
 
 
 def texts(longest: int, shortest: int = 1) -> st.SearchStrategy[str]:
@@ -83,6 +79,15 @@ def read(parse: Parse, content: bytes | str, category: str | None = None) -> lis
     return list(parse(io.BytesIO(raw), category))
 
 
+def all_accepted(records: Iterable[Record]) -> list[Accepted]:
+    """Return records that have all become items."""
+    accepted = []
+    for record in records:
+        assert isinstance(record, Accepted), record
+        accepted.append(record)
+    return accepted
+
+
 def only_draft(parse: Parse, content: bytes | str) -> ItemDraft:
     (record,) = read(parse, content)
     assert isinstance(record, Accepted), record
@@ -101,7 +106,7 @@ def is_read_or_refused(parse: Parse, content: bytes) -> bool:
     )
 
 
-def peak_of(parse: Parse, content: bytes) -> int:
+def peak_of(parse: Callable[[ByteStream], Iterable[object]], content: bytes) -> int:
     """Return the bytes of memory that reading a file takes beside the file."""
     stream = io.BytesIO(content)
     tracemalloc.start()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -41,15 +42,15 @@ def test_a_created_item_is_found_at_its_address(client: FlaskClient, author: Hea
 def test_only_what_is_needed_need_be_given(client: FlaskClient, author: Headers) -> None:
     small = {"kind": "single", "stem": "Why?", "choices": ["a", "b"], "right": [0]}
     made = client.post(ADDRESS, json=small, headers=author)
-    assert made.json.items() >= {"explanation": "", "category": None, "difficulty": None}.items()
+    assert made.get_json().items() >= {"explanation": "", "category": None, "difficulty": None}.items()
 
 
 def test_the_same_item_again_is_a_conflict_that_names_the_first(
     client: FlaskClient, author: Headers, made: Any
 ) -> None:
     again = client.post(ADDRESS, json=ITEM | {"category": None}, headers=author)
-    assert (again.status_code, again.json["type"]) == (409, "/problems#duplicate-item")
-    assert again.json["item"] == made.json["id"]
+    assert (again.status_code, again.get_json()["type"]) == (409, "/problems#duplicate-item")
+    assert again.get_json()["item"] == made.get_json()["id"]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_the_same_item_again_is_a_conflict_that_names_the_first(
 def test_what_is_not_acceptable_is_named(client: FlaskClient, author: Headers, where: str, values: Any) -> None:
     refused = client.post(ADDRESS, json=ITEM | values, headers=author)
     assert refused.status_code == 422
-    assert where in {error["where"] for error in refused.json["errors"]}
+    assert where in {error["where"] for error in refused.get_json()["errors"]}
 
 
 def test_a_body_that_is_no_json_is_refused(client: FlaskClient, author: Headers) -> None:
@@ -90,14 +91,14 @@ def test_a_change_needs_the_version_it_is_based_on(client: FlaskClient, author: 
     assert client.put(address, json=better, headers=author).status_code == 428
     assert client.put(address, json=better, headers=author | {"If-Match": '"7"'}).status_code == 412
     changed = client.put(address, json=better, headers=author | {"If-Match": made.headers["ETag"]})
-    assert (changed.status_code, changed.json["stem"], changed.headers["ETag"]) == (200, "Better?", '"2"')
+    assert (changed.status_code, changed.get_json()["stem"], changed.headers["ETag"]) == (200, "Better?", '"2"')
     assert client.put(address, json=ITEM, headers=author | {"If-Match": made.headers["ETag"]}).status_code == 412
 
 
 def test_a_change_into_another_item_is_a_conflict(client: FlaskClient, author: Headers, work: Work, made: Any) -> None:
     other = work.transact(make_item)
     taken = client.put(f"{ADDRESS}/{other.id}", json=ITEM, headers=author | {"If-Match": '"1"'})
-    assert (taken.status_code, taken.json["item"]) == (409, made.json["id"])
+    assert (taken.status_code, taken.get_json()["item"]) == (409, made.get_json()["id"])
 
 
 def test_a_deleted_item_is_gone(client: FlaskClient, author: Headers, made: Any) -> None:
@@ -111,7 +112,7 @@ def test_a_deleted_item_is_gone(client: FlaskClient, author: Headers, made: Any)
 def test_an_item_of_a_quiz_is_not_deleted(client: FlaskClient, author: Headers, work: Work) -> None:
     quiz = make_draft(work)
     refused = client.delete(f"{ADDRESS}/{quiz.item_ids[0]}", headers=author)
-    assert (refused.status_code, refused.json["type"]) == (409, "/problems#item-in-use")
+    assert (refused.status_code, refused.get_json()["type"]) == (409, "/problems#item-in-use")
 
 
 def test_a_list_is_walked_by_its_links(client: FlaskClient, author: Headers, work: Work) -> None:
@@ -120,8 +121,8 @@ def test_a_list_is_walked_by_its_links(client: FlaskClient, author: Headers, wor
     address, seen = f"{ADDRESS}?category=Fish+%26+chips&limit=2", []
     while address:
         page = client.get(address, headers=author)
-        seen += [item["id"] for item in page.json["items"]]
-        assert (page.json["next"] is None) == ("Link" not in page.headers)
+        seen += [item["id"] for item in page.get_json()["items"]]
+        assert (page.get_json()["next"] is None) == ("Link" not in page.headers)
         link = page.headers.get("Link", "")
         address = link.removeprefix("<").removesuffix('>; rel="next"')
     assert seen == made
@@ -145,8 +146,8 @@ def test_a_list_is_filtered(client: FlaskClient, author: Headers, work: Work, qu
         {"kind": "true_false", "choices": ("True", "False")},
         {},
     ):
-        work.transact(lambda connection, values=values: make_item(connection, **values))
-    assert len(client.get(f"{ADDRESS}?{query}", headers=author).json["items"]) == count
+        work.transact(partial(make_item, **values))
+    assert len(client.get(f"{ADDRESS}?{query}", headers=author).get_json()["items"]) == count
 
 
 @pytest.mark.parametrize(
@@ -171,7 +172,7 @@ def test_what_cannot_be_an_id_is_not_there(client: FlaskClient, author: Headers,
 
 
 def test_the_document_tells_how_to_ask(app: Flask) -> None:
-    paths = app.test_client().get("/api/v1/openapi.json").json["paths"]
+    paths = app.test_client().get("/api/v1/openapi.json").get_json()["paths"]
     operations = {**paths[ADDRESS], **{f"{name} one": one for name, one in paths[f"{ADDRESS}/{{item_id}}"].items()}}
     operations = {name: one for name, one in operations.items() if isinstance(one, dict) and "responses" in one}
     assert {one["operationId"] for one in operations.values()} == {

@@ -12,8 +12,9 @@ from sqlalchemy.exc import DBAPIError
 
 from tests.bank.anything import drafts as any_drafts
 from webapp.bank import bulk, items, storing
+from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats.records import Accepted
-from webapp.bank.items import Filters, ItemDraft
+from webapp.bank.items import Filters
 from webapp.bank.merging import Outcome
 from webapp.lab.factories import item_draft, make_item
 from webapp.pooling.work import Work

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from webapp.bank import bulk, carrying, imports, items, pieces, register, undoing
+from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats import own_json
 from webapp.bank.formats.records import Accepted, Rejected
 from webapp.bank.imports import Format, Report
@@ -62,8 +63,8 @@ def begun(work: Work, given: list[Accepted]) -> int:
 
 
 def change(work: Work, item: Item, **changes: object) -> Item:
-    values = {name: getattr(item, name) for name in items.ItemDraft.__dataclass_fields__} | changes
-    return work.transact(lambda connection: items.change(connection, item.id, items.ItemDraft(**values), item.version))
+    values = {name: getattr(item, name) for name in ItemDraft.__dataclass_fields__} | changes
+    return work.transact(lambda connection: items.change(connection, item.id, ItemDraft(**values), item.version))
 
 
 def test_a_file_is_looked_at_then_imported_and_its_import_is_one_unit(work: Work) -> None:
@@ -87,7 +88,7 @@ def test_a_file_of_many_pieces_is_read_as_it_came(work: Work) -> None:
 
 def test_nothing_stays_of_a_file_that_is_too_large_or_does_not_come_whole(work: Work) -> None:
     class Torn(io.BytesIO):
-        def read(self, size: int = -1, /) -> bytes:
+        def read(self, size: int | None = -1, /) -> bytes:
             if not (content := super().read(size)):
                 raise ConnectionResetError
             return content

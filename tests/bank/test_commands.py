@@ -13,6 +13,7 @@ from click.testing import Result
 from flask import Flask
 
 from tests.support import PROJECT
+from tests.support.narrowing import match_in
 from tests.support.waiting import wait_until
 from webapp.bank import items
 from webapp.bank.items import Filters, Item
@@ -56,7 +57,7 @@ def bank(work: Work) -> list[Item]:
 
 def counts(result: Result, name: str) -> list[int]:
     """Records, new, duplicate, repaired, rejected in the table's line for this file."""
-    return [int(number) for number in re.search(rf"{name}\s+(\d.*)", result.stdout)[1].split()]
+    return [int(number) for number in match_in(rf"{name}\s+(\d.*)", result.stdout)[1].split()]
 
 
 def test_files_are_imported_and_what_became_of_them_is_told(
@@ -202,7 +203,7 @@ def test_an_import_tells_its_number_by_which_it_is_undone(
 ) -> None:
     kept = command("--format", "opentriviaqa", lakes)
     result = command("--format", "opentriviaqa", rivers)
-    number = re.search(r"poolproof undo-import (\d+)", result.stdout)[1]
+    number = match_in(r"poolproof undo-import (\d+)", result.stdout)[1]
     assert f"{rivers}: import {number};" in result.stdout
     undone = app.test_cli_runner().invoke(poolproof(lambda: app), ["undo-import", number])
     assert (kept.exit_code, undone.exit_code) == (0, 0)

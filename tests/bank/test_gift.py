@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.bank.anything import Endless, drafts, files, is_read_or_refused, only_draft, peak_of, read
+from tests.bank.anything import Endless, all_accepted, drafts, files, is_read_or_refused, only_draft, peak_of, read
 from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats.gift import LONGEST_QUESTION, dump, parse
 from webapp.bank.formats.records import Accepted, Rejected, UnreadableError, with_plain_breaks
@@ -32,7 +32,7 @@ def test_a_single_choice_becomes_an_item() -> None:
 
 
 def test_a_whole_file_is_read_with_its_lines_and_categories() -> None:
-    one, two, three = records(VALID)
+    one, two, three = all_accepted(records(VALID))
     assert one == Accepted(4, ItemDraft("single", "Which one flies?", ("Crane", "Kiwi"), (0,), "Emus run.", "Birds"))
     assert (two.line, two.draft.right, two.draft.category) == (7, (1,), "Birds")
     assert (two.draft.difficulty, two.draft.licence) == ("easy", "CC0")
@@ -44,7 +44,7 @@ def test_a_whole_file_is_read_with_its_lines_and_categories() -> None:
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_line_ends_and_byte_order_marks_do_not_matter(end: str, mark: str) -> None:
     content = mark + (GOOD * 2).replace("\n", end)
-    assert [(one.line, one.draft) for one in records(content)] == [(1, draft(GOOD)), (7, draft(GOOD))]
+    assert [(one.line, one.draft) for one in all_accepted(records(content))] == [(1, draft(GOOD)), (7, draft(GOOD))]
 
 
 @pytest.mark.parametrize(("answers", "right"), [("T", 0), ("TRUE", 0), ("F", 1), (" FALSE ", 1), ("T#no#yes", 0)])
@@ -108,7 +108,7 @@ def test_weights_say_which_choices_are_right(content: str, kind: str, right: tup
     ],
 )
 def test_a_category_is_for_the_questions_after_it(line: str, category: str) -> None:
-    found = records(f"{GOOD}$CATEGORY: {line}\n{GOOD}$CATEGORY: Fish\n\n{GOOD}", "Other")
+    found = all_accepted(records(f"{GOOD}$CATEGORY: {line}\n{GOOD}$CATEGORY: Fish\n\n{GOOD}", "Other"))
     assert [one.draft.category for one in found] == ["Other", category, "Fish"]
 
 
@@ -159,7 +159,7 @@ def test_a_question_that_cannot_be_an_item_says_why_and_stops_none_of_the_others
 
 
 def test_an_old_file_in_windows_1252_is_read_and_reported_as_mended() -> None:
-    (found,) = records("Où? {=là ~ici}".encode("cp1252"))
+    (found,) = all_accepted(records("Où? {=là ~ici}".encode("cp1252")))
     assert (found.repaired, found.draft.stem, found.draft.choices) == (True, "Où?", ("là", "ici"))
 
 
@@ -198,7 +198,7 @@ def test_an_export_reads_as_gift_does() -> None:
 
 @given(st.lists(drafts(), min_size=1, max_size=4))
 def test_what_is_written_is_read_again_without_loss(written: list[ItemDraft]) -> None:
-    found = records("".join(dump(written)))
+    found = all_accepted(records("".join(dump(written))))
     assert [record.draft for record in found] == [with_plain_breaks(one) for one in written]
 
 

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.pools import queue_pool
 from webapp.bank import bulk, imports, items, storing
+from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats.records import Accepted, Record, Rejected, UnreadableError
 from webapp.bank.imports import Report, Store
-from webapp.bank.items import Filters, ItemDraft
+from webapp.bank.items import Filters
 from webapp.bank.storing import DryRun
 from webapp.lab.factories import item_draft, make_item
 from webapp.pooling.work import Work
@@ -69,7 +71,7 @@ def test_a_dry_run_counts_the_same_and_stores_nothing(work: Work) -> None:
 def test_no_connection_is_held_while_records_are_parsed(work: Work) -> None:
     def parsing() -> Iterator[Record]:
         for record in records(bulk.BATCH + 1):
-            assert work.engine.pool.checkedout() == 0
+            assert queue_pool(work.engine).checkedout() == 0
             yield record
 
     for store in (DryRun(work.read), into(work)):

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from webapp.bank import items
-from webapp.bank.items import Item, ItemDraft
+from webapp.bank.drafts import ItemDraft, check
+from webapp.bank.items import Item
 from webapp.errors import (
     DuplicateItemError,
     InvalidInputError,
@@ -63,7 +65,7 @@ def test_blanks_around_texts_are_not_kept(work: Work) -> None:
 )
 def test_a_refusal_names_the_field(where: str, values: dict[str, object]) -> None:
     with pytest.raises(InvalidInputError) as refused:
-        items.check(item_draft(**values))
+        check(item_draft(**values))
     assert where in {error["where"] for error in refused.value.extra["errors"]}
 
 
@@ -77,7 +79,7 @@ def test_a_refusal_names_the_field(where: str, values: dict[str, object]) -> Non
     ],
 )
 def test_the_limits_themselves_are_good(draft: ItemDraft) -> None:
-    assert items.check(draft) == draft
+    assert check(draft) == draft
 
 
 def test_the_same_item_again_is_refused_with_the_first_ones_id(work: Work) -> None:
@@ -153,7 +155,7 @@ def test_many_are_found_at_once_and_missing_ones_left_out(work: Work) -> None:
 
 def test_categories_are_listed_once_and_in_order(work: Work) -> None:
     for category in ("Music", "Animals", None, "Music"):
-        work.transact(lambda connection, category=category: make_item(connection, category=category))
+        work.transact(partial(make_item, category=category))
     with work.read() as connection:
         assert items.categories(connection) == ["Animals", "Music"]
 

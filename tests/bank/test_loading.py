@@ -14,7 +14,8 @@ from sqlalchemy.exc import DBAPIError
 from tests.bank.anything import drafts as any_drafts
 from tests.bank.test_bulk import stems, store, stored_while_the_last_is_created
 from webapp.bank import bulk, items
-from webapp.bank.items import Filters, ItemDraft
+from webapp.bank.drafts import ItemDraft
+from webapp.bank.items import Filters
 from webapp.lab.factories import item_draft
 from webapp.pooling.work import Work
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.support.accounts import PASSWORD
+from tests.support.narrowing import match_in
+from tests.support.sessions import sign_in
 from webapp.bank import carrying, items
 from webapp.bank.drafts import ItemDraft
 from webapp.lab.factories import make_item
@@ -23,8 +25,8 @@ FILE = b"#Q Which river is long?\n^ Nile\nA Rhine\nB Nile\n\n#Q Which one?\n^ Bo
 
 
 @pytest.fixture
-def studio(client: FlaskClient, author: dict[str, str]) -> FlaskClient:
-    client.post("/sign-in", data={"name": "ada", "password": PASSWORD})
+def studio(client: FlaskClient, author: dict[str, str], work: Work) -> FlaskClient:
+    sign_in(client, work, "ada")
     return client
 
 
@@ -127,19 +129,19 @@ def test_an_address_that_is_not_of_the_web_is_no_link(studio: FlaskClient, work:
 
 def test_items_are_searched_and_paged(studio: FlaskClient, work: Work) -> None:
     for number in range(25):
-        work.transact(lambda connection, number=number: make_item(connection, stem=f"Gadfly number {number}?"))
+        work.transact(partial(make_item, stem=f"Gadfly number {number}?"))
     work.transact(make_item)
     first = studio.get("/studio/items?search=gadfly").text
     assert first.count('class="line"') == 20
-    more = re.search(r'href="([^"]+)" rel="next"', first)[1].replace("&amp;", "&")
+    more = match_in(r'href="([^"]+)" rel="next"', first)[1].replace("&amp;", "&")
     assert studio.get(more).text.count('class="line"') == 5
 
 
 def test_the_bank_can_be_had_as_a_file(studio: FlaskClient, work: Work) -> None:
     item = work.transact(make_item)
     page = studio.get("/studio/items").text
-    address = re.search(r'href="(/studio/export\?format=json)"', page)[1]
+    address = match_in(r'href="(/studio/export\?format=json)"', page)[1]
     answer = studio.get(address)
     assert answer.mimetype == "application/json"
-    assert answer.json["items"][0]["stem"] == item.stem
+    assert answer.get_json()["items"][0]["stem"] == item.stem
     assert studio.get("/studio/export?format=pdf").status_code == 404

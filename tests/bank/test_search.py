@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 
 from webapp.bank import items
 from webapp.bank.items import Filters
@@ -28,7 +31,7 @@ STEMS = (
 def found(work: Work) -> Callable[[str], set[int]]:
     """Put the stems into the bank; return which of them a search finds."""
 
-    def store(connection: object) -> dict[int, int]:
+    def store(connection: Connection) -> dict[int, int]:
         return {make_item(connection, stem=stem).id: number for number, stem in enumerate(STEMS)}
 
     numbers = work.transact(store)
@@ -95,8 +98,8 @@ def test_a_removed_item_is_not_found(work: Work) -> None:
 
 def test_filters_and_words_hold_together(work: Work) -> None:
     for category, difficulty, kind in (("A", "easy", "single"), ("A", "hard", "single"), ("B", "easy", "multiple")):
-        values = {"category": category, "difficulty": difficulty, "kind": kind}
-        work.transact(lambda connection, values=values: make_item(connection, **values))
+        values: dict[str, Any] = {"category": category, "difficulty": difficulty, "kind": kind}
+        work.transact(partial(make_item, **values))
     with work.read() as connection:
         for count, filters in (
             (3, Filters()),

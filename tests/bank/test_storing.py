@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import update
 
 from webapp.bank import imports, items, storing, versions
 from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats.records import Accepted, Record
 from webapp.bank.imports import Report, Resembling, Store
 from webapp.bank.items import Item
+from webapp.bank.models import Item as ItemRow
 from webapp.bank.storing import DryRun
 from webapp.lab.factories import item_draft, make_item
 from webapp.pooling.work import Work
@@ -95,10 +97,10 @@ def test_a_person_answers_for_what_a_file_has_changed(work: Work, changes: dict[
     item = work.transact(make_item)
     work.transact(
         lambda connection: connection.execute(
-            items.ItemRow.__table__.update().where(items.ItemRow.id == item.id).values(original="as it was", **changes)
+            update(ItemRow).where(ItemRow.id == item.id).values(original="as it was", **changes)
         )
     )
     foretold_and_done(work, [Accepted(1, draft_of(item, category="Other"), item=item.id)])
     with work.read() as connection:
-        row = connection.execute(items.ItemRow.__table__.select()).one()
+        row = connection.execute(ItemRow.__table__.select()).one()
     assert (row.fingerprints, row.original, row.import_id, row.category) == (None, "as it was", 7, "Other")

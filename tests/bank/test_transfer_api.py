@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from tests.support.pools import queue_pool
 from webapp.bank import carrying, exports, undoing
 from webapp.bank.exports import ExportFormat
 from webapp.bank.formats import own_json
@@ -46,26 +47,26 @@ def small(app: Flask) -> Iterator[int]:
 def test_a_file_is_imported_and_told_of_record_by_record(client: FlaskClient, author: Headers) -> None:
     answer = client.post(TRIVIA, data=FILE, headers=author)
     assert answer.status_code == 201
-    told = answer.json
+    told = answer.get_json()
     assert (told["state"], told["new"], told["rejected"], told["account"]) == ("done", 1, 1, "ada")
     assert told["reasons"] == [{"line": 6, "reason": "The answer 'Both' matches no option."}]
     assert client.get(answer.headers["Location"], headers=author).json == told
-    assert [one["category"] for one in client.get("/api/v1/items", headers=author).json["items"]] == ["Water"]
+    assert [one["category"] for one in client.get("/api/v1/items", headers=author).get_json()["items"]] == ["Water"]
 
 
 def test_a_dry_run_stores_nothing_and_its_file_can_be_imported_by_its_number(
     client: FlaskClient, author: Headers
 ) -> None:
     seen = client.post(f"{TRIVIA}&dry_run=true", data=FILE, headers=author)
-    assert (seen.status_code, seen.json["state"], seen.json["new"]) == (200, "checked", 1)
-    assert client.get("/api/v1/items", headers=author).json["items"] == []
+    assert (seen.status_code, seen.get_json()["state"], seen.get_json()["new"]) == (200, "checked", 1)
+    assert client.get("/api/v1/items", headers=author).get_json()["items"] == []
     done = client.post(f"{seen.headers['Location']}/import", headers=author)
-    assert (done.status_code, done.json["state"], done.json["new"]) == (200, "done", 1)
+    assert (done.status_code, done.get_json()["state"], done.get_json()["new"]) == (200, "done", 1)
     assert client.post(f"{seen.headers['Location']}/import", headers=author).status_code == 409
 
 
 def test_a_repeated_import_adds_nothing(client: FlaskClient, author: Headers) -> None:
-    counts = [client.post(TRIVIA, data=FILE, headers=author).json["new"] for _ in range(2)]
+    counts = [client.post(TRIVIA, data=FILE, headers=author).get_json()["new"] for _ in range(2)]
     assert counts == [1, 0]
 
 
@@ -73,15 +74,15 @@ def test_an_import_is_undone_as_often_as_one_likes(client: FlaskClient, author: 
     address = client.post(TRIVIA, data=FILE, headers=author).headers["Location"]
     for _ in range(2):
         undone = client.post(f"{address}/undo", headers=author)
-        assert (undone.status_code, undone.json["state"], undone.json["removed"]) == (200, "undone", 1)
-    assert client.get("/api/v1/items", headers=author).json["items"] == []
+        assert (undone.status_code, undone.get_json()["state"], undone.get_json()["removed"]) == (200, "undone", 1)
+    assert client.get("/api/v1/items", headers=author).get_json()["items"] == []
 
 
 def test_what_stays_when_an_import_is_undone_is_named(client: FlaskClient, author: Headers) -> None:
     made = client.post(TRIVIA, data=FILE, headers=author)
-    item = client.get("/api/v1/items", headers=author).json["items"][0]["id"]
+    item = client.get("/api/v1/items", headers=author).get_json()["items"][0]["id"]
     client.post("/api/v1/quizzes", json={"title": "Rivers", "items": [item]}, headers=author)
-    undone = client.post(f"{made.headers['Location']}/undo", headers=author).json
+    undone = client.post(f"{made.headers['Location']}/undo", headers=author).get_json()
     assert undone["stayed"] == [{"item": item, "reason": undoing.IN_USE}]
 
 
@@ -90,7 +91,7 @@ def test_a_file_larger_than_any_json_body_is_taken(client: FlaskClient, author: 
     body = b"".join(b"#Q Is %d it?\n^ yes\nA yes\nB no %s\n\n" % (number, comment[:400]) for number in range(20))
     padding = b"A line of no use\n" * ((small - 200_000) // 17)
     answer = client.post(TRIVIA, data=body + b"#Q End?\n" + padding, headers=author)
-    assert (answer.status_code, answer.json["new"]) == (201, 20)
+    assert (answer.status_code, answer.get_json()["new"]) == (201, 20)
 
 
 @pytest.mark.parametrize("is_told", [True, False])
@@ -100,7 +101,7 @@ def test_a_file_that_is_too_large_is_refused_and_leaves_nothing(
     body = b"x" * (small + 100_000 * is_told + 10)
     answer = client.post(TRIVIA, data=body, headers=author)
     assert answer.status_code == 413
-    assert client.get("/api/v1/imports", headers=author).json["imports"] == []
+    assert client.get("/api/v1/imports", headers=author).get_json()["imports"] == []
 
 
 def test_a_stranger_sends_nothing_large(client: FlaskClient, app: Flask) -> None:
@@ -111,7 +112,7 @@ def test_a_stranger_sends_nothing_large(client: FlaskClient, app: Flask) -> None
 def test_a_file_that_is_not_of_its_format_is_refused(client: FlaskClient, author: Headers) -> None:
     answer = client.post("/api/v1/items/import?format=json", data=b"{", headers=author)
     assert answer.status_code == 422
-    assert "this is not JSON" in answer.json["detail"]
+    assert "this is not JSON" in answer.get_json()["detail"]
 
 
 def test_a_second_import_in_the_same_worker_is_told_to_come_again(client: FlaskClient, author: Headers) -> None:
@@ -119,14 +120,14 @@ def test_a_second_import_in_the_same_worker_is_told_to_come_again(client: FlaskC
         answer = client.post(TRIVIA, data=FILE, headers=author)
     assert answer.status_code == 503
     assert 1 <= int(answer.headers["Retry-After"]) <= 4
-    assert client.post(TRIVIA, data=FILE, headers=author).json["new"] == 1
+    assert client.post(TRIVIA, data=FILE, headers=author).get_json()["new"] == 1
 
 
 def test_imports_are_listed_in_pages(client: FlaskClient, author: Headers) -> None:
-    made = [client.post(TRIVIA, data=FILE, headers=author).json["id"] for _ in range(3)]
+    made = [client.post(TRIVIA, data=FILE, headers=author).get_json()["id"] for _ in range(3)]
     first = client.get("/api/v1/imports?limit=2", headers=author)
-    rest = client.get(f"/api/v1/imports?limit=2&cursor={first.json['next']}", headers=author)
-    assert [one["id"] for one in first.json["imports"] + rest.json["imports"]] == made[::-1]
+    rest = client.get(f"/api/v1/imports?limit=2&cursor={first.get_json()['next']}", headers=author)
+    assert [one["id"] for one in first.get_json()["imports"] + rest.get_json()["imports"]] == made[::-1]
     assert 'rel="next"' in first.headers["Link"]
 
 
@@ -134,7 +135,7 @@ def test_an_items_earlier_versions_are_listed(client: FlaskClient, author: Heade
     item = work.transact(make_item)
     changed = {name: getattr(item, name) for name in ("kind", "stem", "choices", "right")} | {"explanation": "New."}
     client.put(f"/api/v1/items/{item.id}", json=changed, headers=author | {"If-Match": '"1"'})
-    told = client.get(f"/api/v1/items/{item.id}/versions", headers=author).json["versions"]
+    told = client.get(f"/api/v1/items/{item.id}/versions", headers=author).get_json()["versions"]
     assert [(one["version"], one["explanation"]) for one in told] == [(1, item.explanation)]
     assert client.get("/api/v1/items/999999/versions", headers=author).status_code == 404
 
@@ -144,7 +145,7 @@ def test_an_export_is_a_file_that_can_be_imported_again(client: FlaskClient, aut
     answer = client.get("/api/v1/items/export", headers=author)
     assert answer.headers["Content-Disposition"] == "attachment; filename=items.json"
     again = client.post("/api/v1/items/import?format=json", data=answer.data, headers=author)
-    assert (again.json["duplicate"], again.json["new"]) == (1, 0)
+    assert (again.get_json()["duplicate"], again.get_json()["new"]) == (1, 0)
 
 
 def test_an_export_may_be_of_a_category(client: FlaskClient, author: Headers, work: Work) -> None:
@@ -167,7 +168,7 @@ def test_an_export_holds_no_connection_while_a_piece_is_sent_and_outlives_the_de
         deadlines.begin(0)
         pieces = []
         for piece in exports.download(pooling.background, ExportFormat.JSON, None):
-            assert pooling.background.engine.pool.checkedout() == 0
+            assert queue_pool(pooling.background.engine).checkedout() == 0
             pieces.append(piece)
         return pieces
 
@@ -186,4 +187,4 @@ def test_a_file_that_comes_in_chunks_needs_no_length(client: FlaskClient, author
     headers = author | {"Transfer-Encoding": "chunked"}
     address = "/api/v1/items/import?format=json"
     answer = client.post(address, input_stream=body, headers=headers, environ_overrides=terminated)
-    assert answer.json["new"] == 3
+    assert answer.get_json()["new"] == 3

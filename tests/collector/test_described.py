@@ -21,7 +21,7 @@ from webapp.collector.sources.protocol import FetchError, LimitedError, Reply, S
 from webapp.lab.services.fake_paged_api import Paged
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "sources.md").read_text()
-RECORDS = [
+RECORDS: list[dict[str, Any]] = [
     {
         "id": number,
         "text": f"What is number {number}?",

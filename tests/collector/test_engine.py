@@ -15,7 +15,7 @@ from tests.faults.fleet import eventually
 from webapp.bank.models import Item as ItemRow
 from webapp.collector import fetching, runs
 from webapp.collector.engine import Engine
-from webapp.collector.models import CollectionLedger
+from webapp.collector.models import CollectionLedger, CollectionRun
 from webapp.collector.runs import Status
 from webapp.collector.sources.protocol import Limits
 from webapp.lab.loadgen.collections import bank, carried_out, keys, ordered, source_of, taken
@@ -133,7 +133,7 @@ def test_a_worker_whose_run_was_taken_over_stores_nothing_more(work: Work) -> No
         assert zombie is not None
         with work.transaction() as connection:
             connection.execute(
-                update(runs.CollectionRun).values(claim=zombie.claim + 1)
+                update(CollectionRun).values(claim=zombie.claim + 1)
             )  # fmt: skip
         Engine(work, http, source, zombie).execute()
     assert bank(work) == []

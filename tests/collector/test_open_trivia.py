@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.collector.driving import ANYTHING, HttpFetch, collect, keys_of, pages_of, reasons_of, strands_of
+from tests.support.narrowing import not_none
 from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats.records import Accepted, Rejected
 from webapp.collector.sources.open_trivia import MOST_TROUBLES, Encoding, OpenTriviaSource
@@ -144,9 +145,13 @@ def test_a_token_that_was_not_used_for_long_is_replaced() -> None:
         source = OpenTriviaSource(server.address)
         strand, *_ = strands_of(source, fetch)
         (_, token), (_, first) = [step for step, _ in zip(pages_of(source, fetch, strand), range(2), strict=False)]
-        server.interface.tokens[first.state["token"]].used -= 1
-        again = source.page(fetch, Strand(strand.key, first.state))
-        rest = [one for _, page in pages_of(source, fetch, Strand(strand.key, again.state)) for one in page.records]
+        server.interface.tokens[not_none(first.state)["token"]].used -= 1
+        again = source.page(fetch, Strand(strand.key, not_none(first.state)))
+        rest = [
+            one
+            for _, page in pages_of(source, fetch, Strand(strand.key, not_none(again.state)))
+            for one in page.records
+        ]
     assert (token.restarts, first.restarts, again.restarts, again.records) == (False, False, True, ())
     assert keys_of(rest) == keys(one for one in BANK if str(one.category) == strand.key)
 
@@ -187,7 +192,7 @@ def test_every_encoding_gives_the_same_items(encoding: Encoding) -> None:
     assert keys_of(found) == keys(BANK)
 
 
-PLAIN = {
+PLAIN: dict[str, Any] = {
     "type": "multiple",
     "difficulty": "easy",
     "category": "Science &amp; Nature",
@@ -297,5 +302,6 @@ def test_a_call_that_is_wrong_in_itself_is_not_tried_again(answers: Answers) -> 
 def test_an_answer_that_may_have_moved_the_token_begins_the_strand_anew(answers: Answers) -> None:
     page = OpenTriviaSource("http://stand-in").page(answers, ASKING)
     assert page.restarts
-    assert page.state["token"] is None
-    assert page.state["troubles"] == 1
+    state = not_none(page.state)
+    assert state["token"] is None
+    assert state["troubles"] == 1

@@ -6,6 +6,7 @@ from email.utils import format_datetime
 
 import pytest
 
+from tests.support.narrowing import not_none
 from webapp.collector.sources.protocol import LONGEST_ORIGINAL, FetchError, Reply, original_of
 
 
@@ -16,8 +17,8 @@ def wait_of(value: str) -> float | None:
 def test_retry_after_is_read_as_seconds_and_as_a_date() -> None:
     soon = datetime.now(UTC) + timedelta(seconds=90)
     assert wait_of(" 17 ") == 17.0
-    assert 80 < wait_of(format_datetime(soon, usegmt=True)) <= 90
-    assert 80 < wait_of(format_datetime(soon.replace(tzinfo=None))) <= 90
+    assert 80 < not_none(wait_of(format_datetime(soon, usegmt=True))) <= 90
+    assert 80 < not_none(wait_of(format_datetime(soon.replace(tzinfo=None)))) <= 90
     assert wait_of("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
 
 

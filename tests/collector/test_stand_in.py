@@ -16,7 +16,7 @@ BOOKS = [one for one in BANK if one.category == 10]
 
 
 def token_of(server: StandIn) -> str:
-    return httpx.get(f"{server.address}/api_token.php?command=request").json()["token"]
+    return str(httpx.get(f"{server.address}/api_token.php?command=request").json()["token"])
 
 
 def ask(server: StandIn, **query: Any) -> Any:

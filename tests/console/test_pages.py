@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, create_engine, select
 
 from tests.support.accounts import PASSWORD, PASSWORD_HASH
+from tests.support.narrowing import not_none
 from webapp.accounts import users
 from webapp.accounts.roles import Role
 from webapp.console.models import ConsoleDeed
@@ -26,9 +27,10 @@ def operator(client: FlaskClient, work: Work) -> FlaskClient:
 @pytest.fixture
 def member(pooling: Pooling) -> Iterator[str]:
     """This process as a member of its fleet."""
-    pooling.publisher.join("worker", 1)
-    yield pooling.publisher.key
-    pooling.publisher.leave()
+    publisher = not_none(pooling.publisher)
+    publisher.join("worker", 1)
+    yield publisher.key
+    publisher.leave()
 
 
 def test_the_console_shows_the_fleet_and_its_json_says_the_same(operator: FlaskClient, member: str) -> None:
@@ -36,7 +38,7 @@ def test_the_console_shows_the_fleet_and_its_json_says_the_same(operator: FlaskC
     assert page.status_code == 200
     assert "worker 1" in page.text
     assert "Connections: " in page.text
-    data = operator.get("/console/data.json").json
+    data = operator.get("/console/data.json").get_json()
     assert [one["key"] for one in data["processes"]] == [member]
     assert data["sentences"][-1]["text"] in page.text
 
@@ -100,8 +102,8 @@ def test_a_console_that_only_shows_refuses_every_deed(app: Flask, operator: Flas
 def test_the_pools_over_rest_are_for_operators(client: FlaskClient, work: Work, author: dict[str, str]) -> None:
     assert client.get("/api/v1/pools", headers=author).status_code == 403
     work.transact(lambda connection: users.add(connection, "grace", PASSWORD_HASH, Role.OPERATOR))
-    token = client.post("/api/v1/tokens", json={"name": "grace", "password": PASSWORD}).json["token"]
-    pools = client.get("/api/v1/pools", headers={"Authorization": f"Bearer {token}"}).json
+    token = client.post("/api/v1/tokens", json={"name": "grace", "password": PASSWORD}).get_json()["token"]
+    pools = client.get("/api/v1/pools", headers={"Authorization": f"Bearer {token}"}).get_json()
     assert pools.keys() == {"machine", "used", "open", "at_most", "processes"}
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from flask import Blueprint, Response, request, stream_with_context
 from sqlalchemy import text
 
+from tests.support.pools import queue_pool
 from webapp import create_app
 from webapp.extensions import db
 from webapp.pooling.extension import pooling_of_this_app, read
@@ -71,7 +72,7 @@ def nests() -> str:
     with read() as outer, read() as inner:
         outer.execute(ONE)
         inner.execute(ONE)
-        threading.Event().wait(request.args.get("seconds", 0, float))
+        threading.Event().wait(request.args.get("seconds", 0.0, float))
     return "nested"
 
 
@@ -93,7 +94,7 @@ def stream() -> Response:
 
 @wrong.get("/out")
 def out() -> dict[str, int]:
-    return {"worker": os.getpid(), "out": pooling_of_this_app().work.engine.pool.checkedout()}
+    return {"worker": os.getpid(), "out": queue_pool(pooling_of_this_app().work.engine).checkedout()}
 
 
 app = create_app()

@@ -41,7 +41,8 @@ def running(server: Server, databases: Databases, tmp_path_factory: pytest.TempP
 
 
 def connected(server: Server) -> int:
-    return server.execute("SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'fleet'")[0][0]
+    ((count,),) = server.execute("SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'fleet'")
+    return int(count)
 
 
 def all_are_there(running: Fleet) -> bool:

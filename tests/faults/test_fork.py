@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 
 import pytest
 from sqlalchemy import Engine, text
@@ -161,7 +162,7 @@ def test_a_lock_that_another_thread_held_at_the_fork_does_not_stop_the_child(eng
     assert isinstance(pool, FairQueuePool)
     assert pool.statistics is not None
     identities(engine)
-    lock = {"pool": pool._lock, "statistics": pool.statistics._lock}[whose]
+    lock: AbstractContextManager[object] = pool._lock if whose == "pool" else pool.statistics._lock
     is_held, may_go = threading.Event(), threading.Event()
 
     def hold() -> None:

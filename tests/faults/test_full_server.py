@@ -65,7 +65,7 @@ def full(server: Server, open_in_pool: int) -> Iterator[None]:
 
 def leave(server: Server, others: list[pymysql.Connection[Any]]) -> None:
     """Close them, and wait until the server has let go of each."""
-    numbers = {connection.thread_id() for connection in others}
+    numbers = {connection.thread_id() for connection in others}  # type: ignore[no-untyped-call]
     for connection in others:
         connection.close()
     listing = "SELECT id FROM information_schema.processlist"

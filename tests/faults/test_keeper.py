@@ -17,6 +17,7 @@ from tests.faults.test_freshness import SIZE, identities, identity, new_engine
 from webapp.lab.services.database_server import Server
 from webapp.pooling import deadlines, keeper
 from webapp.pooling.errors import PoolTimeoutError
+from webapp.pooling.freshness import Chore
 from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.work import Work
 
@@ -205,7 +206,7 @@ def test_what_the_keeper_has_taken_counts_as_in_use(make: Callable[..., Engine])
     engine = make()
     identities(engine)
     pool = pool_of(engine)
-    taken = keeper.take_idle(pool, lambda record, idle: keeper.Chore.PING)
+    taken = keeper.take_idle(pool, lambda record, idle: Chore.PING)
     assert taken is not None
     assert (pool.checkedout(), pool.checkedin()) == (1, SIZE - 1)
     keeper.put_back(pool, taken[0])
@@ -216,7 +217,7 @@ def test_whoever_waits_gets_what_the_keeper_gives_back(make: Callable[..., Engin
     engine = make()
     identities(engine)
     pool = pool_of(engine)
-    taken = keeper.take_idle(pool, lambda record, idle: keeper.Chore.PING)
+    taken = keeper.take_idle(pool, lambda record, idle: Chore.PING)
     assert taken is not None
     held = [engine.connect() for _ in range(SIZE - 1)]
     served = threading.Event()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 
 import pytest
 from sqlalchemy import Connection, create_engine, make_url, text
@@ -133,10 +133,12 @@ def test_no_transaction_and_no_lock_outlives_whatever_was_done(server: Server, w
                 with connection.begin_nested():
                     connection.execute(WRITE, {"number": next(numbers)})
 
+    units: list[Callable[[], AbstractContextManager[Connection]]]
+    units = [work.transaction, work.engine.connect, work.engine.begin, work.read]
     writing(work, 1)
     finished = 0
     for _ in range(150):
-        unit = choose.choice([work.transaction, work.engine.connect, work.engine.begin, work.read])
+        unit = choose.choice(units)
         with suppress(Exception), unit() as connection:
             anything(connection)
             if choose.random() < 0.2:

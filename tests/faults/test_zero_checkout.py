@@ -55,7 +55,7 @@ def test_opening_starting_and_the_board_cost_two_statements_for_each_worker_and_
 
         def questions() -> int:
             cursor.execute("SHOW GLOBAL STATUS LIKE 'Questions'")
-            return int(cursor.fetchone()[1])  # type: ignore[index]
+            return int(cursor.fetchone()[1])
 
         open_and_look(service)
         before, began = questions(), time.monotonic()

@@ -14,6 +14,7 @@ from sqlalchemy import MetaData, create_engine, func, select
 from tests.support import snapshots
 from tests.support.breakable import BreakableServer
 from tests.support.databases import Databases
+from tests.support.narrowing import not_none
 from webapp.lab.services.poolproof_service import serving
 from webapp.lab.services.programs import Flavour
 
@@ -132,7 +133,7 @@ kept: list[pymysql.Connection] = []
 def test_whatever_was_done_to_the_breakable_server_the_next_module_gets_it_as_new(
     breakable: BreakableServer, harm: Callable[[BreakableServer], None]
 ) -> None:
-    pid = breakable.server.process.pid
+    pid = not_none(breakable.server.process).pid
     harm(breakable)
     server = breakable.reset("--max-connections=20")
     assert server.execute("SELECT @@max_connections, @@wait_timeout, @@read_only") == [(20, 28800, 0)]
@@ -142,7 +143,7 @@ def test_whatever_was_done_to_the_breakable_server_the_next_module_gets_it_as_ne
     assert server.execute("SELECT COUNT(*) FROM mysql.user WHERE user = 'stranger'") == [(0,)]
     assert server.execute("SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'root'") == [(1,)]
     # It is started anew only where that is needed.
-    is_kept = server.process.pid == pid
+    is_kept = not_none(server.process).pid == pid
     assert is_kept == (harm in {break_nothing, freeze, add_an_account_and_a_schema})
     for connection in kept:
         connection.close()

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from flask import Flask
 
+from tests.support.narrowing import match_in
 from webapp.cli import COMMANDS, load, poolproof
 from webapp.lab.services.poolproof_service import serving
 from webapp.pooling.settings import PoolSettings
@@ -51,13 +52,13 @@ def test_the_list_of_commands_says_of_each_what_it_says_of_itself(name: str) -> 
 
 
 def test_help_lists_every_command() -> None:
-    shown = CliRunner().invoke(poolproof(Flask), ["--help"]).output
+    shown = CliRunner().invoke(poolproof(lambda: Flask(__name__)), ["--help"]).output
     assert set(re.findall(r"^  ([a-z-]+)  ", shown.partition("Commands:")[2], re.MULTILINE)) == set(COMMANDS)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="README's commands need curl")
 def test_the_quiz_that_readme_plays_with_curl_ends_on_the_board(tmp_path: Path) -> None:
-    script = re.search(r"```bash\n(.*?)```", README, re.DOTALL)[1]
+    script = match_in(r"```bash\n(.*?)```", README, re.DOTALL)[1]
     with serving(f"sqlite:///{tmp_path / 'readme.sqlite'}", tmp_path, POOLPROOF_WORKERS="1") as service:
         script = script.replace("http://127.0.0.1:8000", service.address)
         command = ["bash", "-euo", "pipefail", "-c", f"PASSWORD='{service.password}'\n{script}"]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pymysql
@@ -17,6 +18,7 @@ from sqlalchemy import make_url
 from tests.console.crowded import WORD, live_parts
 from tests.faults.fleet import PASSWORD, fleet
 from tests.journeys.conftest import Visitor
+from tests.support.narrowing import not_none
 from webapp.lab.services.poolproof_service import Service
 from webapp.lab.services.programs import Flavour
 
@@ -50,7 +52,7 @@ def come_in(page: Page, name: str, address: str = "/console?every=1") -> Page:
 
 
 @contextmanager
-def a_request_that_lingers(service: Service, connect: Callable[[], object]) -> Iterator[None]:
+def a_request_that_lingers(service: Service, connect: Callable[[], pymysql.Connection[Any]]) -> Iterator[None]:
     """One page that waits for a table that somebody has locked."""
     with closing(connect()) as somebody, somebody.cursor() as cursor:
         cursor.execute("LOCK TABLES quiz_version WRITE")
@@ -62,17 +64,17 @@ def a_request_that_lingers(service: Service, connect: Callable[[], object]) -> I
 
 
 @pytest.fixture
-def connect(service: Service) -> Callable[[], object]:
+def connect(service: Service) -> Callable[[], pymysql.Connection[Any]]:
     """Connect to the service's database beside it."""
     url = make_url(service.environment["DATABASE_URL"])
     return lambda: pymysql.connect(
-        host=url.host, port=url.port, user=url.username, password=url.password or "", database=url.database,
+        host=url.host, port=not_none(url.port), user=url.username, password=url.password or "", database=url.database,
         ssl_disabled=True,
     )  # fmt: skip
 
 
 def test_a_hold_appears_by_itself_and_is_ended_from_the_page(
-    console: Visitor, service: Service, operator: str, connect: Callable[[], object]
+    console: Visitor, service: Service, operator: str, connect: Callable[[], pymysql.Connection[Any]]
 ) -> None:
     page = come_in(console.page(width=1280), operator)
     expect(page.locator("#holders")).to_contain_text("Nobody has held one")
@@ -91,7 +93,7 @@ def test_a_hold_appears_by_itself_and_is_ended_from_the_page(
 
 
 def test_a_change_of_state_is_heard_once_and_what_was_opened_stays_open(
-    console: Visitor, service: Service, operator: str, connect: Callable[[], object]
+    console: Visitor, service: Service, operator: str, connect: Callable[[], pymysql.Connection[Any]]
 ) -> None:
     page = come_in(console.page(width=1280), operator)
     expect(page.locator("#heard")).to_have_text("")

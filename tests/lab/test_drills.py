@@ -19,6 +19,7 @@ from flask import Flask
 from sqlalchemy import create_engine, text
 
 from tests.support import PROJECT
+from tests.support.narrowing import match_in, not_none
 from webapp.cli import poolproof
 from webapp.lab.drill import MARK, Ground
 from webapp.lab.drills.catalogue import DRILLS
@@ -27,7 +28,7 @@ from webapp.lab.services import programs
 from webapp.lab.services.poolproof_service import environment_for
 from webapp.lab.services.programs import Flavour
 
-SECTION = re.search(r"^## Drills\n(.*?)^## ", (PROJECT / "docs" / "lab.md").read_text(), re.MULTILINE | re.DOTALL)[1]
+SECTION = match_in(r"^## Drills\n(.*?)^## ", (PROJECT / "docs" / "lab.md").read_text(), re.MULTILINE | re.DOTALL)[1]
 QUICK = "leak"
 
 
@@ -70,7 +71,7 @@ def test_forgotten_connections_are_found_by_our_pool(ground: Ground) -> None:
 def test_forgotten_connections_are_waited_for_for_ever_by_the_stock_pool(ground: Ground) -> None:
     stock = held(ground, "mute", is_protected=False)
     assert stock.verdict == "failed", stock.checks
-    assert stock.course.errors() == {"no end": 4}
+    assert not_none(stock.course).errors() == {"no end": 4}
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from webapp.lab.figures import Load, Setting, Timed, quantile, summed_up
+from webapp.lab.figures import Load, Measured, Setting, Timed, quantile, summed_up
 from webapp.lab.knee import Seen
 
 SETTING = Setting(1, 2)
 SEEN = Seen(1, 2)
 
 
-def figures(load: Load, *timed: Timed):
+def figures(load: Load, *timed: Timed) -> Measured:
     return summed_up(SETTING, load, timed, 0.0, clients=2, seen=SEEN)
 
 

@@ -6,9 +6,10 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ from webapp.lab.services.programs import Flavour
 @dataclass(frozen=True)
 class Ended:
     status: int
-    found: dict
+    found: dict[str, Any]
     error: str
     url: str
     folder: Path
@@ -34,7 +35,7 @@ class Ended:
 @pytest.fixture(scope="module")
 def small(
     server_flavour: Flavour, new_schema: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Ended]:
+) -> Ended:
     url, folder = new_schema(server_flavour, "poolproof_incident"), tmp_path_factory.mktemp("incident")
     # A pool whose time-out is 0 says at once what one of 30 s says after 30 s.
     options = ("--users", "60", "--threads", "60", "--pool-timeout", "0", "--within", "0.1")

@@ -72,7 +72,7 @@ def test_a_line_without_points_and_a_figure_without_lines_can_be_drawn() -> None
     assert "<svg" in plots.timeline("None", "x", [Panel("y", {"nothing": []}, filled=True)]).svg_light
 
 
-def texts(svg: str) -> set[str]:
+def texts(svg: str) -> set[str | None]:
     return {element.text for element in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")}
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
+from tests.support.narrowing import not_none
 from webapp.lab import schemas
 from webapp.lab.schemas import NotALabError, schema_of_its_own
 from webapp.lab.services.programs import Flavour
@@ -19,7 +20,7 @@ def url(server_flavour: Flavour, new_schema: Callable[[str, str], str]) -> str:
 
 def test_a_schema_is_there_during_the_block_and_gone_after_it(url: str) -> None:
     with schema_of_its_own(url, "test") as own:
-        schema = make_url(own).database
+        schema = not_none(make_url(own).database)
         assert schema.startswith("poolproof_lab_test_")
         assert schema in all_schemas(url)
     assert schema not in all_schemas(url)
@@ -33,7 +34,7 @@ def test_a_schema_is_dropped_when_the_block_fails(url: str) -> None:
 
 def test_a_schema_without_the_mark_is_never_dropped(url: str) -> None:
     with schema_of_its_own(url, "test") as own:
-        schema = make_url(own).database
+        schema = not_none(make_url(own).database)
         run(url, f"ALTER TABLE {schema}.lab_mark RENAME {schema}.kept")
         with pytest.raises(NotALabError, match="not the lab's"):
             schemas.drop(url, schema)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tests.lab.test_sweep import Known, swept
 from webapp.lab import reporting
@@ -25,7 +26,7 @@ TOLD = Circumstances(
 FITS = Fitting(6, 23, ("The fleet then needs 23.",))
 
 
-def told(**circumstances: object) -> reporting.Report:
+def told(**circumstances: Any) -> reporting.Report:
     sweep, found = swept(Known())
     return report(found, FITS, sweep.measured, replace(TOLD, **circumstances))
 

@@ -14,6 +14,7 @@ import pytest
 from tests.lab.test_schemas import all_schemas
 from tests.support.clock import SettableClock
 from tests.support.commands import called
+from tests.support.narrowing import not_none
 from webapp.lab import habits, labour
 from webapp.lab.borrowing import DEFAULTS, OURS, WAYS, Way
 from webapp.lab.habits import Habits
@@ -106,8 +107,8 @@ def test_at_a_full_pool_somebody_waits_for_what_comes_back_and_one_too_many_is_t
     assert theirs.turned_away.startswith("TimeoutError: QueuePool limit of size 5 overflow 10 reached")
     assert ours.turned_away.startswith("PoolTimeoutError: QueuePool limit of 15 connections reached")
     for one in (theirs, ours):
-        assert one.waited >= habits.HOLDS_FOR
-        assert one.turned_away_after >= habits.PATIENCE
+        assert not_none(one.waited) >= habits.HOLDS_FOR
+        assert not_none(one.turned_away_after) >= habits.PATIENCE
 
 
 def test_an_old_connection_is_renewed(theirs: Habits, ours: Habits) -> None:

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from tests.support import PROJECT
 from tests.support.commands import called
+from tests.support.narrowing import not_none
 from webapp.lab import workload
 from webapp.lab.direct import Direct
 from webapp.lab.figures import Load, Measured, Setting
@@ -59,26 +61,33 @@ class Known:
         return Measured(setting, load, 1000, 0, served, mean, mean, p99, p99, 0, 0.01, 32, mean, seen)
 
 
-def swept(bench: Known, **plan: object) -> tuple[Sweep, Found | None]:
+def swept(bench: Known, **plan: Any) -> tuple[Sweep, Found | None]:
     sweep = Sweep(bench, replace(Plan(BASE, SIZES), **plan))
     sweep.run()
     return sweep, find(sweep.measured, sweep.chosen or BASE, sweep.rate)
 
 
+def recommended(bench: Known, **plan: Any) -> tuple[Sweep, Found]:
+    """Sweep, and return what it has found as well."""
+    sweep, found = swept(bench, **plan)
+    return sweep, not_none(found)
+
+
 def test_the_knee_of_a_known_curve_is_found_with_its_law() -> None:
-    sweep, found = swept(Known())
+    sweep, found = recommended(Known())
     best = max(LAW.at(size) for size in SIZES)
     assert sweep.is_complete
     assert found.setting.pool == next(size for size in SIZES if LAW.at(size) >= 0.95 * best)
-    assert found.fit.law.contention == pytest.approx(0.1)
-    assert found.fit.has_peak
+    fit = not_none(found.fit)
+    assert fit.law.contention == pytest.approx(0.1)
+    assert fit.has_peak
     assert sweep.rate == pytest.approx(0.75 * best)
     assert found.busy == pytest.approx(sweep.rate * 0.01)
 
 
 def test_more_connections_than_threads_are_never_recommended() -> None:
     bench = Known(Law(100, 0.0, 0.0), flatters=True)
-    _, found = swept(bench, base=replace(BASE, threads=8), pools=(2, 4, 8, 12, 16))
+    _, found = recommended(bench, base=replace(BASE, threads=8), pools=(2, 4, 8, 12, 16))
     assert found.setting.pool == 8
     assert found.limits.names == ("threads",)
 
@@ -110,14 +119,14 @@ def test_latencies_of_all_sizes_are_compared_under_the_same_arrivals() -> None:
 
 def test_the_recommended_size_is_loaded_from_half_to_one_and_a_half_of_the_best() -> None:
     bench = Known()
-    sweep, found = swept(bench)
-    loads = {round(load.rate / sweep.rate * 0.75, 2) for setting, load in bench.orders if load.is_open}
+    sweep, found = recommended(bench)
+    loads = {round(not_none(load.rate) / sweep.rate * 0.75, 2) for setting, load in bench.orders if load.is_open}
     assert loads == {0.5, 0.75, 0.9, 1.1, 1.25, 1.5}
     assert {setting for setting, load in bench.orders if load.is_open and load.rate != sweep.rate} == {found.setting}
 
 
 def test_threads_and_workers_are_tried_once_the_pool_is_found() -> None:
-    sweep, found = swept(Known(), threads=(2, 32), workers=(1, 2), compares_grouping=True)
+    sweep, found = recommended(Known(), threads=(2, 32), workers=(1, 2), compares_grouping=True)
     assert (found.setting.workers, found.setting.threads) == (2, 32)
     assert found.ungrouped is not None
     assert len({one.setting.pool for one in sweep.closed() if one.setting.workers == 2}) > 1
@@ -261,7 +270,7 @@ def test_a_tiny_sweep_on_a_real_server_finds_that_more_connections_wait_less(url
             sweep.run()
         finally:
             bench.close()
-    found = find(sweep.measured, sweep.chosen, sweep.rate)
+    found = not_none(find(sweep.measured, not_none(sweep.chosen), sweep.rate))
     alone, *_, four = found.candidates
     # Of four threads that each hold one for 20 ms, one connection serves 50 a second at most, and the one at the edge.
     assert alone.throughput.value <= (1 + 0.2 / 0.02) / 0.2
@@ -269,7 +278,9 @@ def test_a_tiny_sweep_on_a_real_server_finds_that_more_connections_wait_less(url
     assert found.setting.pool > 1
     assert all(one.failed == 0 for one in sweep.closed())
     # From the intended start: with more to do than can be done, the wait before the start counts.
-    loads = sorted((one for one in sweep.opened() if one.setting == found.setting), key=lambda one: one.load.rate)
+    loads = sorted(
+        (one for one in sweep.opened() if one.setting == found.setting), key=lambda one: not_none(one.load.rate)
+    )
     assert loads[-1].p99 > loads[0].p50
 
 
@@ -280,8 +291,8 @@ def test_rows_that_are_waited_for_are_seen_to_limit(url: str) -> None:
             found = bench.measure(Setting(6, 6), Load(0.2, 1.0))
         finally:
             bench.close()
-    assert found.seen.lock_share > 0.3
-    assert 0 < found.seen.own_cpu <= found.seen.machine_cpu + 0.05
+    assert not_none(found.seen.lock_share) > 0.3
+    assert 0 < not_none(found.seen.own_cpu) <= not_none(found.seen.machine_cpu) + 0.05
     assert "locks" in limits(found.seen, still_rises=False, server_is_here=True).names
 
 
@@ -293,7 +304,7 @@ def test_ctrl_c_ends_the_command_with_a_report_and_without_its_schema(url: str, 
         command, cwd=PROJECT, env=environment_for(url, tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, start_new_session=True,
     )  # fmt: skip
-    said = iter(running.stderr.readline, "")
+    said = iter(not_none(running.stderr).readline, "")
     assert any(line.startswith("1 of ") for line in said)
     time.sleep(0.5)
     running.send_signal(signal.SIGINT)

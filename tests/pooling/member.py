@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.support.narrowing import not_none
 from webapp.pooling import diary
 from webapp.pooling.fleet import Folder, Seat
 from webapp.pooling.orders import OrderError, Orders
@@ -43,8 +44,8 @@ class Process:
 
     def begin(self, deed: str, *arguments: Any) -> None:
         """Let it do something, and do not wait."""
-        self._running.stdin.write(json.dumps([deed, *arguments]) + "\n")
-        self._running.stdin.flush()
+        not_none(self._running.stdin).write(json.dumps([deed, *arguments]) + "\n")
+        not_none(self._running.stdin).flush()
 
     def end_of(self, deed: str, *arguments: Any) -> int:
         """Let it do what ends it; return how it ended."""
@@ -63,11 +64,11 @@ class Process:
         """End it, however it is."""
         self._running.kill()
         self._running.wait(ENDS_WITHIN)
-        self._running.stdin.close()
-        self._running.stdout.close()
+        not_none(self._running.stdin).close()
+        not_none(self._running.stdout).close()
 
     def _answer(self) -> Any:
-        line = self._running.stdout.readline()
+        line = not_none(self._running.stdout).readline()
         assert line, "the process has ended"
         return json.loads(line)
 
@@ -115,7 +116,7 @@ class Member:
 
     def look_often(self, looks: int, until: str = "") -> list[float]:
         """Look so often, and until there is a file of this name; return the sums that were seen."""
-        sums = []
+        sums: list[float] = []
         while len(sums) < looks or (until and not Path(until).exists()):
             sums.append(self.folder.look().counted.get("count", 0))
             # The others need the processor, too.

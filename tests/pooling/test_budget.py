@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def settings(**values: object) -> PoolSettings:
     return PoolSettings.model_validate(values)
 
 
-def finding(check: str, fleet: Fleet = FLEET, server: ServerFacts = SERVER, **pool: object) -> Finding:
+def finding(check: str, fleet: Fleet = FLEET, server: ServerFacts = SERVER, **pool: Any) -> Finding:
     return next(one for one in examine(fleet, settings(**pool), server) if one.check == check)
 
 
@@ -85,7 +86,7 @@ def test_the_remedy_that_is_named_is_enough() -> None:
     ],
 )
 def test_each_bad_configuration_has_a_finding_of_its_own(
-    check: str, level: Level, words: str, server: dict[str, object], pool: dict[str, object]
+    check: str, level: Level, words: str, server: dict[str, Any], pool: dict[str, Any]
 ) -> None:
     found = finding(check, server=replace(SERVER, **server), **pool)
     assert found.level is level

@@ -51,9 +51,12 @@ def step(monkeypatch: pytest.MonkeyPatch) -> Step:
 def make() -> Iterator[Callable[..., Any]]:
     made: list[QueuePool] = []
 
+    def connect() -> Any:
+        return sqlite3.connect(":memory:", check_same_thread=False)
+
     def make(pool_class: type[QueuePool] = FairQueuePool, **kw: Any) -> QueuePool:
         bounds = {"pool_size": 1, "max_overflow": 0, "timeout": LONG, **kw}
-        made.append(pool_class(lambda: sqlite3.connect(":memory:", check_same_thread=False), **bounds))
+        made.append(pool_class(connect, **bounds))
         return made[-1]
 
     yield make
@@ -148,8 +151,9 @@ def test_a_wait_ends_in_time_although_the_clock_is_set_back_meanwhile(
 def notify(pool: QueuePool) -> None:
     """As the return of another connection does: it wakes SQLAlchemy's, which then looks at the clock."""
     if not isinstance(pool, FairQueuePool):
-        with pool._pool.not_empty:
-            pool._pool.not_empty.notify_all()
+        queue: Any = pool._pool
+        with queue.not_empty:
+            queue.not_empty.notify_all()
 
 
 @pytest.mark.parametrize("pool_class", [FairQueuePool, STOCK])

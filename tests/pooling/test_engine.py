@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool, QueuePool
 
+from tests.support.pools import queue_pool
 from webapp.pooling.engine import engine_options, prepare_engine
 from webapp.pooling.errors import PoolConfigurationError
 from webapp.pooling.extension import Pooling
@@ -95,11 +96,11 @@ def test_the_pool_learns_when_to_renew_from_the_server(pooling: Pooling) -> None
 def test_a_child_process_does_not_say_goodbye_on_its_parents_connections(pooling: Pooling) -> None:
     with pooling.work.read() as connection:
         connection.execute(text("SELECT 1"))
-    kept = pooling.work.engine.pool.checkedin()
+    kept = queue_pool(pooling.work.engine).checkedin()
     child = os.fork()
     if child == 0:
         # Ends without cleaning up, as a crashed worker would; its pool must be empty by now.
-        os._exit(0 if pooling.work.engine.pool.checkedin() == 0 else 1)
+        os._exit(0 if queue_pool(pooling.work.engine).checkedin() == 0 else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert kept > 0
     with pooling.work.read() as connection:

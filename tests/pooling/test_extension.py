@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask, Response, stream_with_context
@@ -12,6 +13,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import create_engine, make_url, text
 from werkzeug.test import EnvironBuilder
 
+from tests.support.pools import queue_pool
 from webapp.pooling import deadlines, extension
 from webapp.pooling.engine import engine_options
 from webapp.pooling.extension import read
@@ -38,7 +40,7 @@ class Small:
 
     @property
     def out(self) -> int:
-        return self.engine.pool.checkedout()
+        return queue_pool(self.engine).checkedout()
 
     def _add_views(self) -> None:
         app, db = self.app, self.db
@@ -114,7 +116,9 @@ def test_a_stream_read_to_its_end_gives_back(small: Small, visitor: FlaskClient)
 
 
 def test_a_stream_whose_client_hangs_up_gives_back(small: Small) -> None:
-    body = small.app(EnvironBuilder("/stream").get_environ(), lambda status, headers, error=None: lambda data: None)
+    body: Any = small.app(
+        EnvironBuilder("/stream").get_environ(), lambda status, headers, error=None: lambda data: None
+    )
     assert next(iter(body)) == b"0\n"
     assert small.out == 1
     body.close()
@@ -122,7 +126,9 @@ def test_a_stream_whose_client_hangs_up_gives_back(small: Small) -> None:
 
 
 def test_a_stream_that_is_never_begun_gives_back(small: Small) -> None:
-    body = small.app(EnvironBuilder("/stream").get_environ(), lambda status, headers, error=None: lambda data: None)
+    body: Any = small.app(
+        EnvironBuilder("/stream").get_environ(), lambda status, headers, error=None: lambda data: None
+    )
     body.close()
     assert small.out == 0
 
@@ -132,7 +138,7 @@ def test_an_abandoned_stream_does_not_break_the_teardown_of_the_next_request(
 ) -> None:
     torn_down = []
     small.app.teardown_appcontext(lambda error: torn_down.append(True))
-    abandoned = small.app(
+    abandoned: Any = small.app(
         EnvironBuilder("/stream").get_environ(), lambda status, headers, error=None: lambda data: None
     )
     next(iter(abandoned))

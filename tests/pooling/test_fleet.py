@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.pooling.member import PROJECT, Process, several
+from tests.support.narrowing import not_none
 from tests.support.waiting import wait_until
 from webapp.pooling import plain
 from webapp.pooling.fleet import Folder, add, try_lock
@@ -245,7 +246,7 @@ def test_only_one_process_has_a_lock_and_its_death_frees_it(tmp_path: Path) -> N
     program += "held = try_lock(Path(sys.argv[1])); print(held is not None, flush=True); time.sleep(20)"
     command = [sys.executable, "-c", program, str(lock)]
     with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as other:
-        assert other.stdout.readline() == b"True\n"
+        assert not_none(other.stdout).readline() == b"True\n"
         assert try_lock(lock) is None
         other.kill()
     held = try_lock(lock)
@@ -279,7 +280,7 @@ def test_a_full_disk_is_an_error_for_who_speaks_and_harms_nobody_else(folder: Fo
     )
     command = [sys.executable, "-c", program, str(folder.path)]
     with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as other:
-        assert other.stdout.readline() == b"full\n"
+        assert not_none(other.stdout).readline() == b"full\n"
         assert folder.look().counted == {"count": 1}
         other.kill()
     assert folder.look().counted == {"count": 1}

@@ -218,9 +218,11 @@ def test_who_asked_to_be_told_is_told_after_the_commit(make: Make, numbers: Work
     group = make()
     told: list[tuple[int | None, BaseException | None, bool]] = []
     for number in (1, 2):
-        group.submit_and_tell(
-            number, lambda result, error, number=number: told.append((result, error, number in stored(numbers)))
-        )
+
+        def tell(result: int | None, error: BaseException | None, number: int = number) -> None:
+            told.append((result, error, number in stored(numbers)))
+
+        group.submit_and_tell(number, tell)
     wait_until(lambda: len(told) == 2)
     assert told == [(10, None, True), (20, None, True)]
 
@@ -234,7 +236,7 @@ def test_who_asked_to_be_told_is_told_once_and_in_time(make: Make) -> None:
         return values
 
     group = make(write, patience=0.2)
-    told: list[tuple[int | None, type[BaseException] | None]] = []
+    told: list[tuple[int | None, type[BaseException | None]]] = []
     group.submit_and_tell(1, lambda result, error: told.append((result, type(error))))
     begun.wait(10)
     group.submit_and_tell(2, lambda result, error: told.append((result, type(error))))

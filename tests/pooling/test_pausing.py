@@ -115,8 +115,8 @@ def test_who_waited_before_the_pause_is_served_after_it_in_his_turn(
         pool.resize(1)
         assert pool.checkedout() == 0, "a paused pool that is resized stays paused"
         pool.pause(is_paused=False)
-        for number, one in enumerate(waiting):
-            connection = one.result(timeout=ENDS_WITHIN)
+        for number, borrower in enumerate(waiting):
+            connection = borrower.result(timeout=ENDS_WITHIN)
             assert [other.done() for other in waiting] == [other <= number for other in range(4)]
             connection.close()
 

@@ -20,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeoutError
 from sqlalchemy.pool import QueuePool
 
 from tests.pooling.waiting import waiting
+from tests.support.narrowing import not_none
 from tests.support.waiting import wait_until
 from webapp.pooling.errors import PoolFullError, PoolTimeoutError
 from webapp.pooling.pool import FairQueuePool
@@ -39,7 +40,8 @@ def connect() -> sqlite3.Connection:
 
 @pytest.fixture(params=[FairQueuePool, STOCK])
 def pool_class(request: pytest.FixtureRequest) -> type[QueuePool]:
-    return request.param
+    pool_class: type[QueuePool] = request.param
+    return pool_class
 
 
 @pytest.fixture
@@ -74,7 +76,12 @@ def test_newcomers_never_overtake_those_who_wait(make: Make) -> None:
     pool = make(timeout=NEVER)
     served = threading.Event()
     held = pool.connect()
-    waiter = threading.Thread(target=lambda: (pool.connect().close(), served.set()))
+
+    def borrow() -> None:
+        pool.connect().close()
+        served.set()
+
+    waiter = threading.Thread(target=borrow)
     waiter.start()
     wait_until(lambda: waiting(pool) == 1)
     overtakes = 0
@@ -209,7 +216,7 @@ def test_waiters_are_served_in_the_order_they_came(fair: Callable[..., FairQueue
     for number in range(10):
         threads.append(threading.Thread(target=wait, args=(number,)))
         threads[-1].start()
-        wait_until(lambda number=number: pool.waiting() == number + 1)
+        wait_until(lambda number=number: pool.waiting() == number + 1)  # type: ignore[misc]
     held.close()
     for thread in threads:
         thread.join()
@@ -241,8 +248,9 @@ def test_a_wait_that_is_interrupted_leaves_no_trace(fair: Callable[..., FairQueu
     held = pool.connect()
 
     def interrupt() -> None:
-        wait_until(lambda: sys._current_frames()[main.ident].f_code is Waiter.wait.__code__)
-        signal.pthread_kill(main.ident, signal.SIGINT)
+        ident = not_none(main.ident)
+        wait_until(lambda: sys._current_frames()[ident].f_code is Waiter.wait.__code__)
+        signal.pthread_kill(ident, signal.SIGINT)
 
     interrupter = threading.Thread(target=interrupt)
     interrupter.start()

@@ -17,6 +17,7 @@ import pytest
 
 from tests.pooling.member import PROJECT
 from tests.pooling.publisher import INTERVAL
+from tests.support.narrowing import not_none
 from tests.support.waiting import wait_until
 from webapp.pooling import diary
 from webapp.pooling.extension import Pooling
@@ -58,13 +59,13 @@ def start(folder: Folder) -> Iterator[Callable[[], subprocess.Popen[str]]]:
 Start = Callable[[], subprocess.Popen[str]]
 
 
-def member(folder: Folder, pid: int) -> Member | None:
-    return next((one for one in folder.look().members if one.about["pid"] == pid), None)
+def member(folder: Folder, pid: int) -> Member:
+    return next(one for one in folder.look().members if one.about["pid"] == pid)
 
 
-def now(folder: Folder, pid: int, name: str) -> object:
-    found = member(folder, pid)
-    return found and found.now.get(name)
+def now(folder: Folder, pid: int, name: str) -> Any:
+    """Return what this member says under a name; None as long as it says nothing."""
+    return next((one.now.get(name) for one in folder.look().members if one.about["pid"] == pid), None)
 
 
 def wait_for_beats(folder: Folder, pid: int) -> None:
@@ -155,7 +156,7 @@ def test_a_child_of_fork_neither_leads_nor_keeps_others_from_leading(folder: Fol
     one = start()
     wait_until(lambda: bool(now(folder, one.pid, "led")))
     orders = Orders(folder.path)
-    child = int(orders.outcome(orders.ask(member(folder, one.pid).key, "fork"), WITHIN_SOME_BEATS))
+    child = int(not_none(orders.outcome(orders.ask(member(folder, one.pid).key, "fork"), WITHIN_SOME_BEATS)))
     try:
         one.kill()
         one.wait(ENDS_WITHIN)
@@ -240,9 +241,7 @@ def test_an_app_takes_part_and_what_its_requests_need_is_seen_by_all(pooling: Po
         with contextlib.ExitStack() as stack:
             connection = stack.enter_context(pooling.work.read())
             connection.exec_driver_sql("SELECT 1")
-            wait_until(
-                lambda: any(one.now.get("holders") for one in publisher.folder.look().members)  # type: ignore[union-attr]
-            )
+            wait_until(lambda: any(one.now.get("holders") for one in publisher.folder.look().members))
             (one,) = publisher.folder.look().members
             assert one.now["lanes"]["interactive"]["used"] == 1
             (holder,) = one.now["holders"]

@@ -7,6 +7,7 @@ import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,7 @@ def test_where_nothing_comes_back_for_an_interval_the_pool_is_slow() -> None:
     assert codel.is_too_long(0.2)
 
 
-def small_pool(**kw: object) -> FairQueuePool:
+def small_pool(**kw: Any) -> FairQueuePool:
     return FairQueuePool(
         lambda: sqlite3.connect(":memory:", check_same_thread=False), **{"pool_size": 1, "timeout": TIMEOUT, **kw}
     )

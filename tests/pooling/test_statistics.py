@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,7 @@ def connect() -> sqlite3.Connection:
     return sqlite3.connect(":memory:", check_same_thread=False)
 
 
-def new_pool(size: int = 1, creator: Callable[[], sqlite3.Connection] = connect, **kw: object) -> FairQueuePool:
+def new_pool(size: int = 1, creator: Callable[[], sqlite3.Connection] = connect, **kw: Any) -> FairQueuePool:
     return FairQueuePool(creator, **{"pool_size": size, "statistics": PoolStatistics(), **kw})
 
 
@@ -70,12 +71,12 @@ def test_waits_are_timed_and_those_who_get_nothing_are_counted_by_reason() -> No
         with pytest.raises(SQLAlchemyTimeoutError):
             waiter.result()
         pool._timeout = 10
-        waiter = workers.submit(lambda: pool.connect().close())
+        served = workers.submit(lambda: pool.connect().close())
         while not pool.waiting():
             time.sleep(0.001)
         time.sleep(0.02)
         held.close()
-        waiter.result()
+        served.result()
     seen = counted(pool).snapshot()
     assert (seen.timeouts, seen.refused, seen.shed) == (1, 1, 0)
     assert seen.waits.count == 2

@@ -15,7 +15,8 @@ def stressed(minutes: float, seed: int, *more: str) -> dict[str, int]:
     assert done.returncode == 0, done.stdout + done.stderr
     *_, counted, verdict = done.stdout.splitlines()
     assert verdict == "every promise held"
-    return json.loads(counted)
+    counts: dict[str, int] = json.loads(counted)
+    return counts
 
 
 @pytest.mark.parametrize("seed", [1, 2])

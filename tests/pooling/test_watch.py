@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.orm import Session
 
 from tests.support.clock import SettableClock
+from tests.support.narrowing import not_none
 from tests.support.waiting import wait_until
 from webapp.pooling.engine import engine_options, prepare_engine
 from webapp.pooling.errors import PoolTimeoutError
@@ -114,7 +115,7 @@ def test_a_statement_that_runs_long_is_named_with_its_text_and_without_its_value
     def ask() -> None:
         with watched.work.read() as connection:
             if database == "sqlite":
-                taken = connection.connection.dbapi_connection
+                taken = not_none(connection.connection.dbapi_connection)
                 taken.create_function("get_lock", 2, lambda name, seconds: may_end.wait(30))
             connection.execute(text("SELECT GET_LOCK(:name, :seconds)"), {"name": "secret", "seconds": 30.0987654321})
 
@@ -205,6 +206,6 @@ def test_a_late_word_about_a_detached_connection_does_not_end_the_next_hold_of_i
     with watched.engine.connect() as connection:
         (hold,) = watched.watch.holds.live()
         # SQLAlchemy gives the place back before it tells of the detachment.
-        watched.watch.holds.end(taken, connection.connection._connection_record)  # type: ignore[attr-defined]
+        watched.watch.holds.end(taken, connection.connection._connection_record)
         assert watched.watch.holds.live() == [hold]
     former.close()

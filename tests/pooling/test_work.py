@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from threading import Barrier, Event, Thread
 
@@ -8,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, create_engine, insert, make_url, select, text, update
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from tests.support.pools import queue_pool
 from webapp.accounts.models import User
 from webapp.pooling import engine, sqlite
 from webapp.pooling.clock import utc_now
@@ -57,7 +59,7 @@ def test_a_unit_of_work_works_outside_of_requests_and_contexts(work: Work) -> No
 
 def test_two_that_lock_the_same_rows_in_opposite_order_both_succeed(work: Work) -> None:
     for name in ("ada", "bob"):
-        work.transact(lambda connection, name=name: add_user(connection, name))
+        work.transact(partial(add_user, name=name))
     meet = Barrier(2, timeout=10)
     tries: list[str] = []
 
@@ -109,7 +111,7 @@ def test_a_write_waits_for_another_one_on_sqlite_and_is_tried_again(
 
 
 def test_a_full_pool_makes_a_request_wait_and_then_says_so(pooling: Pooling) -> None:
-    pool = pooling.work.engine.pool
+    pool = queue_pool(pooling.work.engine)
     pool._timeout, before = 0.2, pool._timeout
     held = [pooling.work.engine.connect() for _ in range(pool.size())]
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from sqlalchemy.pool import QueuePool
 
@@ -15,7 +16,8 @@ def waiting(pool: QueuePool) -> int:
     """Return how many threads wait for a connection."""
     if isinstance(pool, FairQueuePool):
         return pool.waiting()
-    return len(pool._pool.not_empty._waiters)
+    queue: Any = pool._pool
+    return len(queue.not_empty._waiters)
 
 
 class Attentive(CoDel):

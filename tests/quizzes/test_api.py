@@ -14,21 +14,21 @@ def test_an_author_drafts_publishes_and_closes(client: FlaskClient, author: dict
     item = work.transact(make_item)
     made = client.post(QUIZZES, headers=author, json={"title": "Numbers", "items": [item.id]})
     assert (made.status_code, made.headers["ETag"]) == (201, '"1"')
-    address = f"{QUIZZES}/{made.json['id']}"
+    address = f"{QUIZZES}/{made.get_json()['id']}"
     assert client.get(address).status_code == 404
     assert client.post(f"{address}/publish", headers=author, json={}).status_code == 201
-    assert client.get(address).json["state"] == "open"
+    assert client.get(address).get_json()["state"] == "open"
     assert client.post(f"{address}/close", headers=author).status_code == 204
-    assert client.get(address).json["state"] == "closed"
+    assert client.get(address).get_json()["state"] == "closed"
 
 
 def test_the_list_shows_open_quizzes_in_pages_that_link_on(client: FlaskClient, work: Work) -> None:
     made = [make_quiz(work).quiz_id for _ in range(3)]
     first = client.get(f"{QUIZZES}?limit=2")
-    assert [quiz["id"] for quiz in first.json["quizzes"]] == [made[2], made[1]]
+    assert [quiz["id"] for quiz in first.get_json()["quizzes"]] == [made[2], made[1]]
     address = first.headers["Link"].removeprefix("<").partition('>; rel="next"')[0]
     rest = client.get(address)
-    assert [quiz["id"] for quiz in rest.json["quizzes"]] == [made[0]]
+    assert [quiz["id"] for quiz in rest.get_json()["quizzes"]] == [made[0]]
     assert "Link" not in rest.headers
 
 
@@ -49,7 +49,7 @@ def test_the_right_answer_is_in_nothing_a_player_can_read_before_finishing(clien
 
 def test_the_questions_are_hidden_until_the_quiz_opens(client: FlaskClient, work: Work) -> None:
     quiz = make_quiz(work, opens_at=datetime.now(UTC) + timedelta(hours=1))
-    body = client.get(f"{QUIZZES}/{quiz.quiz_id}").json
+    body = client.get(f"{QUIZZES}/{quiz.quiz_id}").get_json()
     assert (body["state"], body["questions"], body["question_count"]) == ("upcoming", [], 2)
 
 
@@ -66,4 +66,4 @@ def test_only_drafts_can_be_deleted(client: FlaskClient, author: dict[str, str],
     draft, quiz = make_draft(work), make_quiz(work)
     assert client.delete(f"{QUIZZES}/{draft.id}", headers=author).status_code == 204
     refused = client.delete(f"{QUIZZES}/{quiz.quiz_id}", headers=author)
-    assert (refused.status_code, refused.json["type"]) == (409, "/problems#quiz-published")
+    assert (refused.status_code, refused.get_json()["type"]) == (409, "/problems#quiz-published")

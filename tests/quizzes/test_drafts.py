@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from webapp.bank import items
@@ -53,7 +55,7 @@ def test_a_slug_is_made_of_plain_letters(title: str, slug: str) -> None:
         {"item_ids": tuple(range(1, 202))},
     ],
 )
-def test_what_is_not_acceptable_is_refused_with_its_place(work: Work, values: dict[str, object]) -> None:
+def test_what_is_not_acceptable_is_refused_with_its_place(work: Work, values: dict[str, Any]) -> None:
     with pytest.raises(InvalidInputError) as refusal:
         make_draft(work, **{"questions": 0, "item_ids": (), **values})
     assert refusal.value.extra["errors"]

@@ -3,15 +3,15 @@ from __future__ import annotations
 import pytest
 from flask.testing import FlaskClient
 
-from tests.support.accounts import PASSWORD
+from tests.support.sessions import sign_in
 from webapp.lab.factories import make_draft, make_item, make_quiz
 from webapp.pooling.work import Work
 from webapp.quizzes import drafts
 
 
 @pytest.fixture
-def studio(client: FlaskClient, author: dict[str, str]) -> FlaskClient:
-    client.post("/sign-in", data={"name": "ada", "password": PASSWORD})
+def studio(client: FlaskClient, author: dict[str, str], work: Work) -> FlaskClient:
+    sign_in(client, work, "ada")
     return client
 
 
@@ -27,7 +27,7 @@ def test_items_are_added_moved_and_removed(studio: FlaskClient, work: Work) -> N
     three = work.transact(make_item).id
     address = f"/studio/quizzes/{draft.id}/items"
     for version, deed in enumerate(
-        ({"add": three}, {"deed": f"up {three}"}, {"deed": f"down {one}"}, {"deed": f"remove {two}"}), 1
+        ({"add": f"{three}"}, {"deed": f"up {three}"}, {"deed": f"down {one}"}, {"deed": f"remove {two}"}), 1
     ):
         assert studio.post(address, data={"version": version, **deed}).status_code == 302
     with work.read() as connection:

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from webapp.bank import items
+from webapp.bank.drafts import ItemDraft
 from webapp.errors import InvalidInputError, NotFoundError
 from webapp.lab.factories import make_draft, make_item, make_quiz
 from webapp.pooling.clock import utc_now
@@ -36,7 +37,7 @@ def test_what_is_published_does_not_change_with_the_bank(work: Work) -> None:
     item = work.transact(lambda connection: make_item(connection, stem="Before?"))
     draft = make_draft(work, item_ids=(item.id,))
     quiz = work.transact(lambda connection: publishing.publish(connection, draft.id, None, None))
-    changed = items.ItemDraft(item.kind, "After?", item.choices, item.right)
+    changed = ItemDraft(item.kind, "After?", item.choices, item.right)
     work.transact(lambda connection: items.change(connection, item.id, changed, item.version))
     with work.read() as connection:
         assert published.by_version(connection, quiz.version_id).document.questions[0].stem == "Before?"

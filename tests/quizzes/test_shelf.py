@@ -1,20 +1,20 @@
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from tests.support.clock import SettableClock
 from tests.support.counted_reads import CountedReads
+from tests.support.narrowing import not_none
 from webapp.errors import NotFoundError
 from webapp.lab.factories import make_quiz
 from webapp.pooling.work import Work
 from webapp.quizzes import drafts, publishing
 from webapp.quizzes.drafts import DraftValues
 from webapp.quizzes.published import QuizId, Slug, State
-from webapp.quizzes.shelf import Shelf
+from webapp.quizzes.shelf import SECONDS, Shelf
 
 
 @pytest.fixture
@@ -24,14 +24,7 @@ def reads(work: Work) -> CountedReads:
 
 @pytest.fixture
 def shelf(reads: CountedReads) -> Shelf:
-    return Shelf(reads, seconds=0.2)
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.02)
+    return Shelf(reads)
 
 
 def is_there(shelf: Shelf, slug: str) -> bool:
@@ -50,7 +43,7 @@ def test_a_thousand_looks_at_a_quiz_read_it_once(work: Work, reads: CountedReads
     assert reads.count == 2
 
 
-def test_a_quiz_is_found_by_slug_by_id_and_by_version(work: Work, shelf: Shelf) -> None:
+def test_a_quiz_is_found_by_slug_by_id_and_by_version(work: Work, shelf: Shelf, clock: SettableClock) -> None:
     quiz = make_quiz(work)
     for found in (
         shelf.current(Slug(quiz.slug)),
@@ -60,56 +53,80 @@ def test_a_quiz_is_found_by_slug_by_id_and_by_version(work: Work, shelf: Shelf) 
         assert (found.version_id, found.state) == (quiz.version_id, State.OPEN)
 
 
-def test_a_quiz_that_is_closed_is_seen_as_closed_soon(work: Work, shelf: Shelf) -> None:
+def test_a_quiz_that_is_closed_is_seen_as_closed_soon(work: Work, shelf: Shelf, clock: SettableClock) -> None:
     quiz = make_quiz(work)
     assert shelf.current(Slug(quiz.slug)).state is State.OPEN
     work.transact(lambda connection: publishing.close(connection, quiz.quiz_id))
-    eventually(lambda: shelf.current(Slug(quiz.slug)).state is State.CLOSED)
+    clock.advance(SECONDS)
+    assert shelf.current(Slug(quiz.slug)).state is State.CLOSED
     assert shelf.by_version(quiz.version_id).state is State.CLOSED
 
 
-def test_a_new_version_takes_the_place_of_the_old_one_soon(work: Work, shelf: Shelf) -> None:
+def test_a_new_version_takes_the_place_of_the_old_one_soon(work: Work, shelf: Shelf, clock: SettableClock) -> None:
     quiz = make_quiz(work)
     shelf.current(Slug(quiz.slug))
     work.transact(lambda connection: publishing.publish(connection, quiz.quiz_id, None, None))
-    eventually(lambda: shelf.current(Slug(quiz.slug)).number == 2)
+    clock.advance(SECONDS)
+    assert shelf.current(Slug(quiz.slug)).number == 2
     assert shelf.by_version(quiz.version_id).number == 1
 
 
-def test_a_new_slug_is_found_and_the_old_one_is_not_any_more(work: Work, shelf: Shelf) -> None:
+def test_a_new_slug_is_found_and_the_old_one_is_not_any_more(work: Work, shelf: Shelf, clock: SettableClock) -> None:
     quiz = make_quiz(work)
     shelf.current(Slug(quiz.slug))
     with work.read() as connection:
         draft = drafts.find(connection, quiz.quiz_id)
     values = DraftValues(draft.title, draft.description, "renamed", draft.item_ids)
     work.transact(lambda connection: drafts.change(connection, quiz.quiz_id, values, draft.version))
-    eventually(lambda: not is_there(shelf, quiz.slug))
+    clock.advance(SECONDS)
+    assert not is_there(shelf, quiz.slug)
     assert shelf.current(Slug("renamed")).quiz_id == quiz.quiz_id
 
 
-def test_a_quiz_that_is_not_there_may_come_later(work: Work, shelf: Shelf) -> None:
+def test_a_quiz_that_is_not_there_may_come_later(work: Work, shelf: Shelf, clock: SettableClock) -> None:
     with pytest.raises(NotFoundError):
         shelf.by_version(10**9)
     quiz = make_quiz(work)
-    eventually(lambda: shelf.by_version(quiz.version_id).slug == quiz.slug)
+    clock.advance(SECONDS)
+    assert shelf.by_version(quiz.version_id).slug == quiz.slug
 
 
-def test_the_window_opens_in_memory_by_the_databases_clock(work: Work, reads: CountedReads) -> None:
+def test_the_window_opens_in_memory_by_the_databases_clock(
+    work: Work, reads: CountedReads, clock: SettableClock
+) -> None:
     now = Shelf(reads).now()
-    quiz = make_quiz(work, opens_at=now + timedelta(seconds=0.5), closes_at=now + timedelta(hours=1))
-    shelf = Shelf(reads, seconds=60)
+    quiz = make_quiz(work, opens_at=now + timedelta(hours=1), closes_at=now + timedelta(hours=2))
+    shelf = Shelf(reads, seconds=7200)
     assert shelf.current(Slug(quiz.slug)).state is State.UPCOMING
-    eventually(lambda: shelf.current(Slug(quiz.slug)).state is State.OPEN)
+    before = reads.count
+    clock.advance(3600)
+    assert shelf.current(Slug(quiz.slug)).state is State.OPEN
+    assert reads.count == before
 
 
-def test_while_the_database_is_away_what_was_read_is_served(work: Work, shelf: Shelf, reads: CountedReads) -> None:
+def test_while_the_database_is_away_what_was_read_is_served(
+    work: Work, shelf: Shelf, reads: CountedReads, clock: SettableClock
+) -> None:
     quiz = make_quiz(work)
     shelf.current(Slug(quiz.slug))
     reads.is_away = True
-    time.sleep(0.3)
+    clock.advance(SECONDS)
     assert shelf.current(Slug(quiz.slug)).version_id == quiz.version_id
     with pytest.raises(OperationalError):
         shelf.current(Slug("never asked for"))
+
+
+def test_what_is_at_hand_is_returned_without_a_read_until_it_is_to_be_looked_after(
+    work: Work, shelf: Shelf, reads: CountedReads, clock: SettableClock
+) -> None:
+    quiz = make_quiz(work)
+    assert shelf.at_hand(quiz.version_id) is None
+    shelf.by_version(quiz.version_id)
+    before = reads.count
+    assert not_none(shelf.at_hand(quiz.version_id)).document == quiz.document
+    clock.advance(SECONDS)
+    assert shelf.at_hand(quiz.version_id) is None
+    assert reads.count == before
 
 
 def test_whoever_changes_something_sees_it_at_once(work: Work, reads: CountedReads) -> None:

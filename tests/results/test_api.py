@@ -16,7 +16,7 @@ def test_an_author_reads_totals_and_how_each_question_was_answered(
         client.put(f"{attempt}/answers/{first.item_id}", json={"choices": list(first.right)})
         if finishes:
             client.post(f"{attempt}/finish")
-    results = client.get(f"/api/v1/quizzes/{quiz.quiz_id}/results", headers=author).json
+    results = client.get(f"/api/v1/quizzes/{quiz.quiz_id}/results", headers=author).get_json()
     assert (results["begun"], results["finished"], results["mean_score"]) == (2, 1, 1.0)
     assert [(question["item"], question["answered"], question["right"]) for question in results["questions"]] == [
         (first.item_id, 1, 1),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from flask.testing import FlaskClient
 
-from tests.support.accounts import PASSWORD
+from tests.support.sessions import sign_in
 from webapp.lab.factories import make_quiz
 from webapp.pooling.work import Work
 
@@ -10,5 +10,5 @@ from webapp.pooling.work import Work
 def test_the_results_are_shown_to_authors_only(client: FlaskClient, author: dict[str, str], work: Work) -> None:
     address = f"/studio/quizzes/{make_quiz(work).quiz_id}/results"
     assert client.get(address).location.startswith("/sign-in")
-    client.post("/sign-in", data={"name": "ada", "password": PASSWORD})
+    sign_in(client, work, "ada")
     assert "nobody has answered it yet" in client.get(address).text

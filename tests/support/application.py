@@ -51,7 +51,11 @@ def prepare(url: str, instance: Path) -> None:
 def make_ready_for_tests(app: Flask) -> None:
     app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
     # What a test has published is seen at once.
-    app.extensions["playing"].shelf = app.extensions["shelf"] = Shelf(app.extensions["pooling"].work.read, seconds=0)
+    work = app.extensions["pooling"].work
+    app.extensions["playing"].shelf = app.extensions["shelf"] = Shelf(work.read, seconds=0)
+    # The first connection starts the housekeeper's thread, which stays: no test has left it behind.
+    with work.read():
+        pass
 
 
 @contextmanager

@@ -16,9 +16,9 @@ def called(url: str, instance: Path, *arguments: str) -> CompletedProcess[str]:
     """Call a command as `poolproof` does for an app on this database; what it raised is in `stderr`."""
     app = create_app(settings_for(url, instance), with_routes=False)
     result = app.test_cli_runner().invoke(poolproof(lambda: app), arguments)
-    raised = [] if result.exc_info is None or isinstance(result.exception, SystemExit) else result.exc_info
-    error = result.stderr + "".join(traceback.format_exception(*raised) if raised else ())
-    return CompletedProcess(arguments, result.exit_code, result.stdout, error)
+    raised = None if isinstance(result.exception, SystemExit) else result.exception
+    error = "" if raised is None else "".join(traceback.format_exception(raised))
+    return CompletedProcess(arguments, result.exit_code, result.stdout, result.stderr + error)
 
 
 def called_aside(url: str, instance: Path, *arguments: str) -> CompletedProcess[str]:

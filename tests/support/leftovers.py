@@ -21,7 +21,10 @@ from pathlib import Path
 
 from tests.support import PROJECT
 
-MARK = "POOLPROOF_TESTS"
+MARK = "PYTEST_STARTED_BY"
+"""A variable whose name is not one of the service's settings, so that services inherit it."""
+HELPER = "multiprocessing.resource_tracker"
+"""Python's own process beside one that spawns: it ends with this one."""
 END_TIMEOUT = 5.0
 """Seconds that what has been told to end may take."""
 POLL_INTERVAL = 0.05
@@ -80,7 +83,8 @@ class Leftovers:
                 is_ours = int(parent) == os.getpid() or mark in (folder / "environ").read_bytes().split(b"\0")
                 if is_ours and state != "Z" and int(folder.name) != os.getpid():
                     command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                    found[int(folder.name)] = command[:MOST_SHOWN].strip()
+                    if HELPER not in command:
+                        found[int(folder.name)] = command[:MOST_SHOWN].strip()
         return found
 
     def _files(self) -> Iterator[str]:

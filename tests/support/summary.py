@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -22,13 +22,13 @@ class Summary:
     def __init__(self, required: str) -> None:
         self._required = required
         self.passed: Counter[str] = Counter()
-        self.seconds: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.seconds: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
         self.starts: Counter[str] = Counter()
         self.versions: dict[str, str] = {}
         self.is_missing = False
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None]:
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
         report = yield
         chosen = item.callspec.params.get("database") if hasattr(item, "callspec") else None
         report.databases = [name for name in FLAVOURS if name in item.keywords or name == chosen]
@@ -62,10 +62,10 @@ class Summary:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if any(self.seconds.values()):
             terminalreporter.section("slowest tests")
-        slowest = sorted(self.seconds, key=lambda test: -self.seconds[test].total())[:SLOWEST]
+        slowest = sorted(self.seconds, key=lambda test: -sum(self.seconds[test].values()))[:SLOWEST]
         for test in slowest:
             parts = ", ".join(f"{when} {seconds:.1f}" for when, seconds in self.seconds[test].items())
-            terminalreporter.write_line(f"{self.seconds[test].total():6.1f} s  {test}  ({parts})")
+            terminalreporter.write_line(f"{sum(self.seconds[test].values()):6.1f} s  {test}  ({parts})")
         for kind, count in sorted(self.starts.items()):
             terminalreporter.write_line(f"starts of a {kind}: {count}")
         for database, count in sorted(self.passed.items()):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -18,6 +20,6 @@ def test_a_request_is_one_line_with_its_rule_and_never_its_secret(
 ) -> None:
     client.get("/attempts/a-secret-token", headers={"X-Request-ID": "trace-0043"})
     (record,) = [record for record in caplog.records if record.name == "poolproof.request"]
-    said = record.msg
+    said: Any = record.msg
     assert (said["route"], said["status"], said["request_id"]) == ("/attempts/<token>", 404, "trace-0043")
     assert "a-secret-token" not in caplog.text

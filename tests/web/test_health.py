@@ -4,6 +4,7 @@ import time
 
 from flask.testing import FlaskClient
 
+from tests.support.pools import queue_pool
 from webapp.pooling.extension import Pooling
 
 
@@ -13,7 +14,7 @@ def test_a_process_is_alive_and_ready(client: FlaskClient) -> None:
 
 
 def test_readiness_does_not_wait_behind_the_requests(client: FlaskClient, pooling: Pooling) -> None:
-    held = [pooling.work.engine.connect() for _ in range(pooling.work.engine.pool.size())]
+    held = [pooling.work.engine.connect() for _ in range(queue_pool(pooling.work.engine).size())]
     try:
         began = time.monotonic()
         assert client.get("/readyz").status_code == 200

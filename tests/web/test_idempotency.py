@@ -38,17 +38,19 @@ def test_the_same_request_sent_again_makes_nothing_new(client: FlaskClient, auth
 
 
 def test_without_a_key_every_request_makes_something(client: FlaskClient, author: dict[str, str], work: Work) -> None:
-    assert draft(client, author).json["id"] != draft(client, author).json["id"]
+    assert draft(client, author).get_json()["id"] != draft(client, author).get_json()["id"]
     assert count(work, Quiz) == 2
 
 
 def test_a_repeat_gets_what_was_made_as_it_is_now(client: FlaskClient, author: dict[str, str]) -> None:
     made = draft(client, author | KEY)
     changed = client.put(
-        f"/api/v1/quizzes/{made.json['id']}/draft", headers=author | {"If-Match": '"1"'}, json={"title": "Renamed"}
+        f"/api/v1/quizzes/{made.get_json()['id']}/draft",
+        headers=author | {"If-Match": '"1"'},
+        json={"title": "Renamed"},
     )
     assert changed.status_code == 200
-    assert draft(client, author | KEY).json["title"] == "Renamed"
+    assert draft(client, author | KEY).get_json()["title"] == "Renamed"
 
 
 def test_the_bank_takes_an_item_once_and_says_so_again(client: FlaskClient, author: dict[str, str]) -> None:
@@ -56,23 +58,23 @@ def test_the_bank_takes_an_item_once_and_says_so_again(client: FlaskClient, auth
     first = client.post("/api/v1/items", headers=author | KEY, json=item)
     assert first.status_code == 201, first.text
     again = client.post("/api/v1/items", headers=author | KEY, json=item)
-    assert (again.status_code, again.json["id"]) == (201, first.json["id"])
+    assert (again.status_code, again.get_json()["id"]) == (201, first.get_json()["id"])
     assert client.post("/api/v1/items", headers=author, json=item).status_code == 409
 
 
 def test_a_key_of_another_request_is_refused(client: FlaskClient, author: dict[str, str], work: Work) -> None:
     draft(client, author | KEY)
     other = draft(client, author | KEY, "Letters")
-    assert (other.status_code, other.json["type"].rpartition("#")[2]) == (422, "key-reused")
-    assert "make a new key" in other.json["detail"]
+    assert (other.status_code, other.get_json()["type"].rpartition("#")[2]) == (422, "key-reused")
+    assert "make a new key" in other.get_json()["detail"]
     assert count(work, Quiz) == 1
 
 
 def test_everybody_has_keys_of_their_own(client: FlaskClient, author: dict[str, str], work: Work) -> None:
     work.transact(lambda connection: users.add(connection, "grace", PASSWORD_HASH, Role.AUTHOR))
-    token = client.post("/api/v1/tokens", json={"name": "grace", "password": PASSWORD}).json["token"]
+    token = client.post("/api/v1/tokens", json={"name": "grace", "password": PASSWORD}).get_json()["token"]
     ours, theirs = draft(client, author | KEY), draft(client, {"Authorization": f"Bearer {token}"} | KEY)
-    assert ours.json["id"] != theirs.json["id"]
+    assert ours.get_json()["id"] != theirs.get_json()["id"]
 
 
 def test_a_request_that_was_refused_leaves_its_key_free(client: FlaskClient, author: dict[str, str]) -> None:
@@ -85,7 +87,7 @@ def test_of_many_that_come_at_once_one_makes_it(app: Flask, author: dict[str, st
     with ThreadPoolExecutor(4) as clients:
         answers = list(clients.map(lambda _: draft(app.test_client(), author | KEY), range(8)))
     assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.json["id"] for answer in answers}) == 1
+    assert len({answer.get_json()["id"] for answer in answers}) == 1
     assert count(work, Quiz) == 1
 
 
@@ -93,7 +95,7 @@ def test_of_many_that_come_at_once_one_makes_it(app: Flask, author: dict[str, st
 def test_what_is_no_key_is_refused_with_what_to_do(client: FlaskClient, author: dict[str, str], key: str) -> None:
     refused = draft(client, author | {"Idempotency-Key": key})
     assert refused.status_code == 422
-    assert "1 to 128 visible ASCII characters" in refused.json["detail"]
+    assert "1 to 128 visible ASCII characters" in refused.get_json()["detail"]
 
 
 def test_a_key_is_forgotten_after_a_day(client: FlaskClient, author: dict[str, str], work: Work) -> None:

@@ -4,6 +4,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from tests.support.pools import queue_pool
 from webapp.errors import DomainError, all_kinds
 from webapp.pooling.extension import Pooling
 
@@ -11,8 +12,8 @@ from webapp.pooling.extension import Pooling
 def test_an_unknown_address_under_api_is_a_problem(client: FlaskClient) -> None:
     answer = client.get("/api/v1/nothing")
     assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
-    assert answer.json["status"] == 404
-    assert answer.json["instance"] == f"urn:request:{answer.headers['X-Request-ID']}"
+    assert answer.get_json()["status"] == 404
+    assert answer.get_json()["instance"] == f"urn:request:{answer.headers['X-Request-ID']}"
 
 
 def test_an_unknown_address_elsewhere_is_a_page(client: FlaskClient) -> None:
@@ -45,7 +46,7 @@ def test_a_body_that_is_too_large_is_413(client: FlaskClient) -> None:
 def test_a_field_that_is_wrong_is_named(client: FlaskClient) -> None:
     answer = client.post("/api/v1/tokens", json={"name": "ada", "colour": "red"})
     assert answer.status_code == 422
-    assert {problem["where"] for problem in answer.json["errors"]} == {"json.password", "json.colour"}
+    assert {problem["where"] for problem in answer.get_json()["errors"]} == {"json.password", "json.colour"}
 
 
 def test_half_a_character_is_refused_and_not_an_error_of_ours(client: FlaskClient) -> None:
@@ -57,7 +58,7 @@ def test_half_a_character_is_refused_and_not_an_error_of_ours(client: FlaskClien
 def test_a_full_pool_is_503_with_the_registered_type_and_a_whole_number_of_seconds(
     client: FlaskClient, pooling: Pooling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pool = pooling.work.engine.pool
+    pool = queue_pool(pooling.work.engine)
     monkeypatch.setattr(pool, "_timeout", 0.1)
     held = [pooling.work.engine.connect() for _ in range(pool.size())]
     try:
@@ -66,7 +67,7 @@ def test_a_full_pool_is_503_with_the_registered_type_and_a_whole_number_of_secon
         for connection in held:
             connection.close()
     assert answer.status_code == page.status_code == 503
-    assert answer.json["type"] == "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
+    assert answer.get_json()["type"] == "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
     assert 1 <= int(answer.headers["Retry-After"]) <= 4
     assert page.mimetype == "text/html"
 

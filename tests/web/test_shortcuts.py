@@ -11,12 +11,17 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from tests.support.clock import SettableClock
+from tests.support.counted_reads import CountedReads
+from tests.support.narrowing import not_none
 from webapp.attempts import limits
 from webapp.attempts.limits import AT_ONCE, Limits
 from webapp.lab.factories import make_quiz
 from webapp.pooling.work import Work
 from webapp.quizzes import publishing
 from webapp.quizzes.published import Version
+from webapp.quizzes.shelf import SECONDS, Shelf
+from webapp.web.later import IN_PASSING
 
 LONG_WAY = {"X-Request-Timeout": "5"}
 OF_THE_MOMENT = {"X-Request-ID", "Date", "Location", "Set-Cookie"}
@@ -163,14 +168,14 @@ def test_what_is_not_plain_is_judged_on_the_long_way(
 
 def test_what_a_shortcut_meets_is_a_problem_as_ever(client: FlaskClient, quiz: Version, work: Work) -> None:
     unknown = client.put("/api/v1/attempts/nobodys/answers/1", json={"choices": [0]})
-    assert (unknown.status_code, unknown.json["type"]) == (404, "/problems#not-found")
+    assert (unknown.status_code, unknown.get_json()["type"]) == (404, "/problems#not-found")
     attempt = start(client, quiz)
     item = quiz.document.questions[0].item_id
     client.put(f"{attempt}/answers/{item}", json={"choices": [0]})
     client.post(f"{attempt}/finish")
     late = client.put(f"{attempt}/answers/{item}", json={"choices": [1]})
-    assert (late.status_code, late.json["type"]) == (409, "/problems#attempt-finished")
-    assert late.json["instance"] == f"urn:request:{late.headers['X-Request-ID']}"
+    assert (late.status_code, late.get_json()["type"]) == (409, "/problems#attempt-finished")
+    assert late.get_json()["instance"] == f"urn:request:{late.headers['X-Request-ID']}"
 
 
 @pytest.mark.parametrize(("given", "is_kept"), [("trace-0042", True), ("no good\x7f", False), ("short", False)])
@@ -203,7 +208,7 @@ def test_a_refusal_says_when_to_come_again(client: FlaskClient, app: Flask, quiz
     answers = [client.put(f"{attempt}/answers/{item}", json={"choices": [0]}) for _ in range(AT_ONCE + 1)]
     assert answers[-1].status_code == 429
     assert answers[-1].headers["Retry-After"] == "2"
-    assert answers[-1].json["type"].endswith("#quota-exceeded")
+    assert answers[-1].get_json()["type"].endswith("#quota-exceeded")
     page = client.post(attempt.removeprefix("/api/v1"), data={f"item-{item}": "0"})
     assert (page.status_code, page.headers["Retry-After"]) == (429, "2")
     assert f'name="item-{item}" value="0"' in page.text, "the form is kept on the page, to be sent again"
@@ -216,6 +221,27 @@ def test_a_whole_school_behind_one_address_is_never_limited(client: FlaskClient,
         client.put(f"{start(client, quiz)}/answers/{item}", json={"choices": [0]}).status_code for _ in range(350)
     }
     assert statuses == {200}
+
+
+def test_in_passing_nothing_is_read_although_the_last_look_becomes_too_old_meanwhile(
+    app: Flask, quiz: Version, work: Work, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, reads = app.test_client(), CountedReads(work)
+    shelf = Shelf(reads)
+    monkeypatch.setattr(app.extensions["playing"], "shelf", shelf)
+    address = f"{start(client, quiz)}/answers/{quiz.document.questions[0].item_id}"
+    assert client.put(address, json={"choices": [0]}).status_code == 200
+    at_hand = shelf.at_hand
+
+    def at_the_last_moment(version_id: int) -> Version | None:
+        version = at_hand(version_id)
+        clock.advance(SECONDS)
+        return version
+
+    monkeypatch.setattr(shelf, "at_hand", at_the_last_moment)
+    before = reads.count
+    answer = client.put(address, json={"choices": [1]}, environ_overrides={IN_PASSING: True})
+    assert (answer.status_code, not_none(answer.json)["choices"], reads.count - before) == (200, [1], 0)
 
 
 def test_players_who_have_long_paused_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,9 +60,13 @@ class Playing:
         self.limits.take(claim.player_id)
         return claim
 
-    def is_at_hand(self, token: str) -> bool:
-        """Say whether the version of an attempt is in memory and was looked after just now: nothing has to be read."""
-        return self.shelf.is_at_hand(self.claim(token).version_id)
+    def at_hand(self, token: str) -> Version | None:
+        """Return the version of an attempt where it is in memory and was looked after just now; None otherwise.
+
+        Raises:
+            NotFoundError: as `claim`.
+        """
+        return self.shelf.at_hand(self.claim(token).version_id)
 
     def start(self, which: QuizId | Slug, name: str, player: UUID | None) -> Started:
         """Start an attempt at an open quiz, for this player or for a new one. Nothing is stored yet.
@@ -75,8 +79,8 @@ class Playing:
         claim = starting.start(self.shelf.current(which), player_id, name)
         return Started(claim, tokens.issue(claim, self.key), tokens.issue_player(player_id, self.key))
 
-    def to_answer(self, token: str, item_id: int, choices: Sequence[int]) -> Save:
-        """Return what is to be written for an answer.
+    def to_answer(self, token: str, item_id: int, choices: Sequence[int], version: Version | None = None) -> Save:
+        """Return what is to be written for an answer; with what `at_hand` has returned, nothing is read for it.
 
         Raises:
             NotFoundError, InvalidInputError: when the token, the item or a choice is not of the quiz.
@@ -84,7 +88,8 @@ class Playing:
             QuotaExceededError: when the player writes too often.
         """
         claim = self.claim_to_write(token)
-        version = self.shelf.by_version(claim.version_id)
+        if version is None:
+            version = self.shelf.by_version(claim.version_id)
         return self.writer.to_save(
             claim, version, {item_id: scoring.as_bits(version.document.question(item_id), choices)}
         )

@@ -75,7 +75,9 @@ def _start(playing: Playing, environ: Environ, quiz_id: str) -> Reply | None:
 def _answer(
     playing: Playing, environ: Environ, token: str, item_id: str, *, in_passing: bool = False
 ) -> Awaited | None:
-    if in_passing and not playing.is_at_hand(token):
+    # Looked at once: by a second look it may be too old, and the main loop would wait for the database.
+    version = playing.at_hand(token) if in_passing else None
+    if in_passing and version is None:
         return None
     given = _given(environ)
     if given is None or not _is_id(item_id) or given.keys() != {"choices"}:
@@ -86,7 +88,7 @@ def _answer(
     if not all(type(choice) is int and 0 <= choice < MOST_CHOICES for choice in choices):
         return None
     item = int(item_id)
-    entry = playing.to_answer(token, item, choices)
+    entry = playing.to_answer(token, item, choices, version)
     reply = Reply(OK, _HEADERS, _json(bodies.answered(item, scoring.as_positions(entry.chosen[item]))))
     return _when_stored(playing, entry, lambda _: reply)
 

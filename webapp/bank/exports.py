@@ -10,6 +10,7 @@ from itertools import chain
 from sqlalchemy import Connection
 
 from webapp.bank import items
+from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats import aiken, csv_table, gift, moodle_xml, own_json
 from webapp.bank.formats.records import Refuse
 from webapp.bank.items import Filters, Item
@@ -69,7 +70,7 @@ def everything(look: Look, category: str | None) -> Iterator[Item]:
         after = page.next_after
 
 
-def dump(file_format: ExportFormat, found: Iterator[Item], refuse: Refuse) -> Iterator[str]:
+def dump(file_format: ExportFormat, found: Iterator[ItemDraft], refuse: Refuse) -> Iterator[str]:
     """Yield items as a file's text, piece by piece; `refuse` is told of those that the format cannot hold."""
     if file_format is ExportFormat.JSON:
         return own_json.dump(found)

@@ -61,14 +61,14 @@ class Shelf:
         """
         return self._find(version_id)
 
-    def is_at_hand(self, version_id: int) -> bool:
-        """Say whether `by_version` would return without a read."""
-        present = self._mark.at_hand()
-        kept = self._kept
+    def at_hand(self, version_id: int) -> Version | None:
+        """Return what `by_version` would return without a read; None where it would have to read."""
+        present, kept = self._mark.at_hand(), self._kept
         if present is None or kept.marked != present.value:
-            return False
+            return None
         found = kept.versions.get(version_id)
-        return found is not None and found.at_hand() is not None
+        version = found.at_hand() if found is not None else None
+        return version.at(present.now()) if version is not None else None
 
     def now(self) -> datetime:
         """Return the database's present time, as far as this worker knows."""

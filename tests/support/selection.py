@@ -1,0 +1,31 @@
+"""Which tests run, and in which order."""
+
+from __future__ import annotations
+
+import pytest
+
+DEAREST_FOLDERS = ("faults", "journeys", "lab", "console", "collector", "bank", "house")
+"""Their files take longest: begun last, one of them would keep a process busy while the others have nothing to do."""
+DATABASES_FIXTURE = "databases"
+"""Every fixture that leads to a database comes from this one."""
+
+
+def order(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first; files stay together, and tests of a file in their order."""
+
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.parent.name
+        return DEAREST_FOLDERS.index(folder) if folder in DEAREST_FOLDERS else len(DEAREST_FOLDERS)
+
+    items.sort(key=rank)
+
+
+def only_with_database(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect what runs alike on every database: tests that use none, and those of pages in a browser."""
+    kept = [
+        item
+        for item in items
+        if DATABASES_FIXTURE in getattr(item, "fixturenames", ()) and item.get_closest_marker("journey") is None
+    ]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    items[:] = kept

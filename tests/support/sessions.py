@@ -1,0 +1,27 @@
+"""Signed in without a sign-in: to verify a password is slow on purpose, and most tests are about what follows."""
+
+from __future__ import annotations
+
+from flask.testing import FlaskClient
+
+from webapp.accounts import tokens, users
+from webapp.accounts.guard import SignedIn
+from webapp.pooling.work import Work
+
+
+def sign_in(client: FlaskClient, work: Work, name: str) -> None:
+    """Give a browser the session that a sign-in would."""
+    with client.session_transaction() as session:
+        session["_user_id"] = SignedIn(_known(work, name)).get_id()
+
+
+def token_of(client: FlaskClient, work: Work, name: str) -> str:
+    """Return the token that a sign-in over REST would."""
+    return tokens.issue(_known(work, name), client.application.config["SECRET_KEY"])
+
+
+def _known(work: Work, name: str) -> users.KnownUser:
+    with work.read() as connection:
+        found = users.credentials_of(connection, name)
+    assert found is not None, name
+    return found.user
