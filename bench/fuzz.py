@@ -15,6 +15,7 @@ import json
 import multiprocessing
 import random
 import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -188,6 +189,7 @@ def main() -> None:
             print(f"{file_format:<13}FAILED (exit {process.exitcode}); the case: {folder / f'{file_format}.case'}")
     if failed:
         sys.exit(1)
+    shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
