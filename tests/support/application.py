@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from flask import Flask, has_app_context
 
@@ -22,11 +23,14 @@ from webapp.quizzes.shelf import Shelf
 from webapp.quizzes.starter import add_starter_quiz
 from webapp.web import logs
 
+PATIENT: dict[str, Any] = {"connect_timeout": 30.0, "timeout": 30.0, "deadline": 60.0, "shed_target": 0.0}
+"""A machine or a disk that stands still for seconds is no fault of what is tested in this process."""
+
 
 @contextmanager
 def app_on(url: str, instance: Path, *, with_routes: bool = True) -> Iterator[Flask]:
     """The app on a database that has its tables; its connections are closed afterwards."""
-    app = create_app(settings_for(url, instance), with_routes=with_routes)
+    app = create_app(settings_for(url, instance, **PATIENT), with_routes=with_routes)
     try:
         yield app
     finally:
