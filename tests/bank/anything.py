@@ -6,6 +6,7 @@ import io
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -20,33 +21,40 @@ Parse = Callable[[ByteStream, str | None], Iterator[Record]]
 
 
 def texts(longest: int, shortest: int = 1) -> st.SearchStrategy[str]:
-    pieces = st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from(SPECIAL)
-    joined = st.lists(pieces, min_size=shortest, max_size=longest).map("".join)
-    return joined.map(str.strip).filter(lambda text: shortest <= len(text) <= longest)
+    # In pieces, and not one sign after the other: that is a choice less for each.
+    pieces = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=6) | st.sampled_from(SPECIAL)
+    joined = st.lists(pieces, min_size=shortest, max_size=longest // 4).map("".join)
+    return joined.map(lambda text: text[:longest].strip()).filter(lambda text: len(text) >= shortest)
+
+
+# Made once: Hypothesis looks anew at what is made for each draft, and that takes longer than to draw from it.
+KINDS = st.sampled_from(["single", "multiple", "true_false"])
+CHOICES = st.lists(texts(20), min_size=2, max_size=20, unique=True).map(tuple)
+RIGHT = {
+    (many, choices): st.sets(st.integers(0, choices - 1), min_size=1, max_size=choices if many else 1).map(sorted)
+    for many in (False, True)
+    for choices in range(2, 21)
+}
+PARTS = {
+    "stem": texts(60),
+    "explanation": texts(40, 0),
+    "category": st.none() | texts(30) | st.sampled_from(CATEGORIES),
+    "difficulty": st.sampled_from([None, "easy", "medium", "hard"]),
+    "source": st.none() | texts(30),
+    "licence": st.none() | texts(30),
+    "address": st.none() | texts(30),
+    "collected_at": st.none() | st.datetimes(timezones=st.just(UTC)),
+    "original": st.none() | texts(60),
+}
 
 
 @st.composite
 def drafts(draw: st.DrawFn) -> ItemDraft:
-    kind = draw(st.sampled_from(["single", "multiple", "true_false"]))
-    choices = draw(st.lists(texts(20), min_size=2, max_size=20, unique=True).map(tuple))
-    if kind == "true_false":
-        choices = TRUE_AND_FALSE
-    many = len(choices) if kind == "multiple" else 1
-    right = draw(st.sets(st.integers(0, len(choices) - 1), min_size=1, max_size=many).map(sorted))
-    draft = ItemDraft(
-        kind=kind,
-        stem=draw(texts(60)),
-        choices=choices,
-        right=tuple(right),
-        explanation=draw(texts(40, 0)),
-        category=draw(st.none() | texts(30) | st.sampled_from(CATEGORIES)),
-        difficulty=draw(st.sampled_from([None, "easy", "medium", "hard"])),
-        source=draw(st.none() | texts(30)),
-        licence=draw(st.none() | texts(30)),
-        address=draw(st.none() | texts(30)),
-        collected_at=draw(st.none() | st.datetimes(timezones=st.just(UTC))),
-        original=draw(st.none() | texts(60)),
-    )
+    kind = draw(KINDS)
+    choices = TRUE_AND_FALSE if kind == "true_false" else draw(CHOICES)
+    right = draw(RIGHT[kind == "multiple", len(choices)])
+    parts: dict[str, Any] = {name: draw(strategy) for name, strategy in PARTS.items()}
+    draft = ItemDraft(kind=kind, choices=choices, right=tuple(right), **parts)
     assert problems_of(draft) == []
     return draft
 

@@ -291,7 +291,7 @@ def peak(deed: Callable[[], object]) -> int:
 
 
 def test_memory_does_not_grow_with_the_file(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "BATCH", 50)
+    monkeypatch.setattr(bulk, "BATCH", 20)
     monkeypatch.setattr(pieces, "LARGEST_PIECE", 16 * 1024)
 
     def import_one(records: int) -> None:

@@ -5,7 +5,6 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from flask import Flask
 
 from tests.support import PROJECT
 from tests.support.narrowing import match_in
+from tests.support.waiting import wait_until
 from webapp.bank import items
 from webapp.bank.items import Filters, Item
 from webapp.cli import poolproof
@@ -187,15 +187,15 @@ def test_an_import_waits_while_an_operator_has_paused_its_lane(
         orders.stand(master, paused=["background"])
         command = [sys.executable, "-m", "webapp", "import", "--format", "opentriviaqa", str(rivers)]
         importing = subprocess.Popen(command, cwd=PROJECT, env=service.environment, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
-        while not any(one.about["name"] == "import" for one in Folder(meeting).look().members):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        time.sleep(1.0)
-        is_waiting = importing.poll() is None
+        wait_until(lambda: waiting_imports(meeting) == 1)
         orders.stand(master, paused=[])
-        assert importing.wait(20) == 0
-    assert is_waiting
+        assert importing.wait(60) == 0
+
+
+def waiting_imports(meeting: Path) -> int:
+    """Return how many imports of the fleet wait for a connection of their lane."""
+    imports = [one.now.get("lanes", {}) for one in Folder(meeting).look().members if one.about["name"] == "import"]
+    return sum(lanes["background"]["waiting"] for lanes in imports if lanes)
 
 
 def test_an_import_tells_its_number_by_which_it_is_undone(
