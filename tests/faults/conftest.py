@@ -43,9 +43,7 @@ def _server_is_handed_on(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def shared_service(
-    server: Server, prepared: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
+def shared_service(server: Server, prepared: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service of a module, with an ordinary account."""
     server.execute("CREATE USER IF NOT EXISTS player@'%' IDENTIFIED BY 'a secret'")
     server.execute("GRANT ALL ON poolproof.* TO player@'%'")

@@ -12,6 +12,7 @@ from typing import Any
 from flask import Blueprint, Response, request, stream_with_context
 from sqlalchemy import Connection, text
 
+from tests.support.narrowing import not_none
 from tests.support.pools import queue_pool
 from webapp import create_app
 from webapp.extensions import db
@@ -24,7 +25,7 @@ forgotten: list[Any] = []
 
 def rest(connection: Connection, seconds: float) -> None:
     """Hold the connection so long, or until the server ends it; not time.sleep, which the guard would name first."""
-    select.select([connection.connection.dbapi_connection._sock], [], [], seconds)
+    select.select([not_none(connection.connection.dbapi_connection)._sock], [], [], seconds)
 
 
 @wrong.get("/raises")
@@ -77,7 +78,7 @@ def nests() -> str:
     with read() as outer, read() as inner:
         outer.execute(ONE)
         inner.execute(ONE)
-        rest(inner, request.args.get("seconds", 0, float))
+        rest(inner, request.args.get("seconds", 0.0, float))
     return "nested"
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 
 import httpx
@@ -152,32 +153,37 @@ def test_connections_that_are_open_serve_on_when_others_have_taken_all_the_rest(
     assert running.counts().keys() <= {200, 201}
 
 
+def reload_all(service: Service, look: Callable[[], None]) -> None:
+    """Reload, and look again and again until every worker is a new one."""
+    old = set(service.workers())
+
+    def are_new() -> bool:
+        look()
+        now = set(service.workers())
+        return not old & now and len(now) == WORKERS
+
+    service.reload()
+    eventually(are_new, service.log)
+
+
 def test_reloads_under_load_fail_no_request_and_never_exceed_the_budget(server: Server, service: Service) -> None:
-    before, most = refused(server), 0
-
-    def are_replaced(old: set[int]) -> bool:
-        nonlocal most
-        most = max(most, len(our_connections(server)))
-        return not old & set(service.workers())
-
+    before, counts = refused(server), []
     with storm(service.address, CLIENTS) as running:
         for _ in range(ROUNDS):
-            old = set(service.workers())
-            service.reload()
-            eventually(lambda old=old: are_replaced(old))
+            reload_all(service, lambda: counts.append(len(our_connections(server))))
             running.wait_for(50)
     assert running.counts().keys() <= {200, 201}
-    assert 2 < most <= 2 * WORKERS * (2 + 1 + 1)
+    assert 2 < max(counts) <= 2 * WORKERS * (2 + 1 + 1)
     assert refused(server) == before
 
 
 def test_a_killed_worker_costs_only_the_requests_that_it_was_serving(server: Server, service: Service) -> None:
-    before = refused(server)
+    before, victims = refused(server), set()
     with storm(service.address, CLIENTS) as running:
         for _ in range(ROUNDS):
-            victim = service.kill_a_worker()
+            victims.add(service.kill_a_worker())
             running.wait_for(50)
-            eventually(lambda victim=victim: victim not in (left := service.workers()) and len(left) == WORKERS)
+            eventually(lambda: not victims & set(service.workers()) and len(service.workers()) == WORKERS)
     lost = running.failed()
     # Their sockets are gone with the process: each client sees it at once and may repeat. Nobody gets an error status.
     assert {one.ended for one in lost} <= {"ConnectionResetError", "RemoteDisconnected", "IncompleteRead"}
@@ -186,17 +192,24 @@ def test_a_killed_worker_costs_only_the_requests_that_it_was_serving(server: Ser
     assert refused(server) == before
 
 
-def test_reloads_and_kills_together_never_meet_too_many_connections(server: Server, service: Service) -> None:
+# One that begins, and one that has connections and is about to end.
+@pytest.mark.parametrize("chosen", [-1, 0], ids=["newest", "oldest"])
+def test_reloads_and_kills_together_never_meet_too_many_connections(
+    server: Server, service: Service, chosen: int
+) -> None:
     before, said_before = refused(server), len(service.log.read_text())
+    old = set(service.workers())
+    killed: list[int] = []
+
+    def kill_one() -> None:
+        if not killed and set(service.workers()) - old:
+            killed.append(service.workers()[chosen])
+            os.kill(killed[0], signal.SIGKILL)
+
     with storm(service.address, CLIENTS) as running:
-        # Once one that begins, and once one that has connections and is about to end.
-        for chosen in (-1, 0):
-            old = set(service.workers())
-            service.reload()
-            eventually(lambda old=old: bool(set(service.workers()) - old))
-            os.kill(service.workers()[chosen], signal.SIGKILL)
-            eventually(lambda old=old: not old & (now := set(service.workers())) and len(now) == WORKERS)
-            running.wait_for(50)
+        reload_all(service, kill_one)
+        running.wait_for(50)
+    assert killed
     assert "Too many connections" not in service.log.read_text()[said_before:]
     assert refused(server) == before
 

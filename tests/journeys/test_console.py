@@ -92,7 +92,7 @@ def test_a_change_of_state_is_heard_once_and_what_was_opened_stays_open(
         " new MutationObserver(() => window.said.push(heard.textContent)).observe(heard, { childList: true }); }"
     )
     with a_request_that_lingers(service, connect):
-        let_time_pass(page, lambda: "one long statement" in page.locator("#heard").text_content())
+        let_time_pass(page, lambda: "one long statement" in page.locator("#heard").inner_text())
         page.locator("#holders summary").first.click()
         seen = looks.answered
         let_time_pass(page, lambda: looks.answered >= seen + 3)
@@ -100,7 +100,7 @@ def test_a_change_of_state_is_heard_once_and_what_was_opened_stays_open(
         said = page.evaluate("window.said")
     # The seconds in it grow, and after some it is called trouble; each is said once.
     assert len({text.partition(" has held ")[0] for text in said}) == len(said)
-    let_time_pass(page, lambda: "one long statement" not in page.locator("#heard").text_content())
+    let_time_pass(page, lambda: "one long statement" not in page.locator("#heard").inner_text())
 
 
 def test_a_resize_is_asked_for_confirmed_and_seen(console: Visitor, operator: str) -> None:
