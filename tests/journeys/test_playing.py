@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from tests.journeys.conftest import Visitor
+from tests.journeys.conftest import Visitor, sign_in_as
 from webapp.lab.services.poolproof_service import Service
 
 pytestmark = pytest.mark.journey
@@ -20,10 +20,7 @@ RIGHT = {
 
 
 def sign_in(page: Page, service: Service) -> None:
-    page.goto("/studio")
-    page.get_by_label("Name").fill("author")
-    page.get_by_label("Password").fill(service.password)
-    page.get_by_role("button", name="Sign in").click()
+    sign_in_as(page, "author", service.password, "/studio")
     expect(page.get_by_role("heading", name="Quizzes")).to_be_visible()
 
 
