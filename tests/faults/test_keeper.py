@@ -14,6 +14,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from tests.faults.test_freshness import SIZE, identities, identity, new_engine
+from tests.support.waiting import wait_until
 from webapp.lab.services.database_server import Server
 from webapp.pooling import deadlines, keeper
 from webapp.pooling.errors import PoolTimeoutError
@@ -49,13 +50,6 @@ def closed(engine: Engine) -> dict[str, int]:
 
 def connected(server: Server) -> set[int]:
     return {number for (number,) in server.execute("SELECT id FROM information_schema.processlist")}
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.01)
 
 
 def test_connections_that_nobody_needs_are_closed_except_one(make: Callable[..., Engine]) -> None:

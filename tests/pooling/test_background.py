@@ -2,18 +2,10 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 import warnings
-from collections.abc import Callable
 
+from tests.support.waiting import wait_until
 from webapp.pooling.background import BackgroundThread
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.002)
 
 
 def test_no_thread_begins_before_it_is_needed_and_only_one_then() -> None:

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from tests.support.waiting import wait_until
 from webapp.pooling import groupcommit
 from webapp.pooling.errors import PoolFullError, PoolTimeoutError
 from webapp.pooling.extension import Pooling
@@ -57,13 +58,6 @@ def make(numbers: Work) -> Iterator[Make]:
 def stored(work: Work) -> set[int]:
     with work.read() as connection:
         return set(connection.execute(text("SELECT number FROM grouped")).scalars())
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.002)
 
 
 def test_whoever_is_answered_finds_his_row_committed(make: Make, numbers: Work) -> None:

@@ -13,6 +13,7 @@ from types import FrameType
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
+from tests.support.waiting import wait_until
 from webapp.pooling import events, reporting
 from webapp.pooling.engine import engine_options
 from webapp.pooling.extension import Pooling
@@ -50,13 +51,6 @@ def lanes(pooling: Pooling) -> Iterator[Lanes]:
     lanes = open_on(pooling.work.engine.url.render_as_string(hide_password=False))
     yield lanes
     close(lanes)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.01)
 
 
 def held(lanes: Lanes) -> int:

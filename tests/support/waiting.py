@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-TIMEOUT = 30.0
+TIMEOUT = 60.0
+"""Seconds."""
 
 
 def wait_until(condition: Callable[[], bool], failure: str = "what was waited for did not happen") -> None:
