@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
@@ -25,16 +25,20 @@ ANYTHING = st.recursive(
 
 TRIES = 4
 PATIENCE = 200
+LONG = 30.0
+
+sleep = time.sleep
 
 
 class HttpFetch:
     """Fetches with a spacing in seconds; what may be repeated is tried four times."""
 
-    def __init__(self, spacing: float = 0.0, timeout: float = 0.5) -> None:
+    def __init__(self, spacing: float = 0.0, timeout: Callable[[], float] = lambda: LONG) -> None:
         self.spacing = spacing
+        self._timeout = timeout
         # A context without certificates is made at once.
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._client = httpx.Client(timeout=timeout, trust_env=False, verify=tls)
+        self._client = httpx.Client(trust_env=False, verify=tls)
         self._turn = threading.Lock()
         self._next = 0.0
 
@@ -55,7 +59,9 @@ class HttpFetch:
         for left in reversed(range(TRIES if repeatable else 1)):
             self._wait()
             try:
-                response = self._client.get(address, params=parameters or None, headers=headers)
+                response = self._client.get(
+                    address, params=parameters or None, headers=headers, timeout=self._timeout()
+                )
             except httpx.TransportError as error:
                 if left == 0:
                     raise FetchError(repr(error), transient=True) from error
@@ -67,7 +73,7 @@ class HttpFetch:
 
     def _wait(self) -> None:
         with self._turn:
-            time.sleep(max(0.0, self._next - time.monotonic()))
+            sleep(max(0.0, self._next - time.monotonic()))
             self._next = time.monotonic() + self.spacing
 
 
@@ -77,7 +83,7 @@ def strands_of(source: Source, fetch: Fetch, wait: float = 0.0) -> list[Strand]:
         try:
             return source.strands(fetch)
         except LimitedError:
-            time.sleep(wait)
+            sleep(wait)
     raise AssertionError("the source never let us list its work")
 
 
@@ -87,7 +93,7 @@ def pages_of(source: Source, fetch: Fetch, strand: Strand, wait: float = 0.0) ->
         try:
             page = source.page(fetch, strand)
         except LimitedError:
-            time.sleep(wait)
+            sleep(wait)
             continue
         yield strand, page
         if page.state is None:

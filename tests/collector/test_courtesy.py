@@ -9,10 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.clock import SettableClock
 from webapp.collector import courtesy
 from webapp.collector.courtesy import Courtesy
 from webapp.pooling.fleet import Folder, Seat
 from webapp.pooling.pulse import EVERY, Pulse, requests_served
+
+
+@pytest.fixture(autouse=True)
+def waits_by_the_clock(clock: SettableClock, monkeypatch: pytest.MonkeyPatch) -> SettableClock:
+    """Let waits pass at once."""
+    monkeypatch.setattr(time, "sleep", clock.advance)
+    return clock
 
 
 @pytest.fixture
@@ -58,8 +66,7 @@ def test_a_collection_waits_as_soon_as_requests_come_fast_and_until_they_have_en
     assert polite.wait(lambda: False) == 0.0, "nothing more has come"
 
 
-def test_a_collection_waits_as_long_as_they_come(folder: Folder, pulse: Pulse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(courtesy, "LONGEST_WAIT", 1.5)
+def test_a_collection_waits_as_long_as_they_come(folder: Folder, pulse: Pulse) -> None:
     polite = Courtesy(folder)
     served = count(100, 100)
 
@@ -68,16 +75,17 @@ def test_a_collection_waits_as_long_as_they_come(folder: Folder, pulse: Pulse, m
         return False
 
     pulse.beat(next(served))
-    assert polite.wait(and_more_come) >= 1.5, "and goes on after a while: steady traffic does not end it"
+    assert polite.wait(and_more_come) >= courtesy.LONGEST_WAIT, (
+        "and goes on after a while: steady traffic does not end it"
+    )
 
 
 def test_a_collection_waits_while_somebody_waits_for_a_connection(
     folder: Folder, worker: Seat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(courtesy, "ASKS_EVERY", 0.0)
-    monkeypatch.setattr(courtesy, "LONGEST_WAIT", 0.7)
     say_how_many_wait(worker, 1)
-    assert Courtesy(folder).wait(lambda: False) >= 0.7
+    assert Courtesy(folder).wait(lambda: False) >= courtesy.LONGEST_WAIT
 
 
 def test_who_is_told_to_stop_waits_no_more(folder: Folder, pulse: Pulse) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from tests.faults.fleet import eventually
+from tests.collector import driving
+from tests.support.waiting import wait_until
 from webapp.bank.models import Item as ItemRow
-from webapp.collector import fetching, runs
+from webapp.collector import engine, fetching, pacing, runs
 from webapp.collector.engine import Engine
 from webapp.collector.models import CollectionLedger, CollectionRun
 from webapp.collector.runs import Status
@@ -24,6 +25,11 @@ from webapp.lab.services.fake_opentdb import Fault, StandIn, Switches, questions
 from webapp.pooling.work import Work
 
 BANK = questions(120, 3)
+
+
+@pytest.fixture(autouse=True)
+def first_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "FIRST_PAUSE", 0.01)
 
 
 def test_everything_is_collected_once_with_where_it_comes_from(work: Work) -> None:
@@ -67,8 +73,7 @@ def test_a_fault_in_the_midst_costs_no_record(work: Work, fault: Fault) -> None:
     assert keys(work) == sorted(opentdb.keys(BANK))
 
 
-def test_a_source_that_only_fails_ends_the_run_with_its_reason(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching, "FIRST_PAUSE", 0.01)
+def test_a_source_that_only_fails_ends_the_run_with_its_reason(work: Work) -> None:
     with StandIn(BANK, faults=lambda number, path: Fault.HTML) as server:
         run = carried_out(work, source_of(server))
     assert run.status == Status.FAILED
@@ -109,18 +114,33 @@ def test_a_spent_quota_pauses_the_run_which_goes_on_when_there_are_calls_again(w
     assert keys(work) == sorted(opentdb.keys(BANK))
 
 
-def test_a_run_that_is_cancelled_ends_soon_and_keeps_what_it_has(work: Work) -> None:
-    with StandIn(BANK, Switches(spacing=0.2)) as server, fetching.client(None) as http:
-        source = source_of(server, spacing=0.3)
+def test_a_run_that_is_cancelled_ends_soon_and_keeps_what_it_has(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "BEATS_EVERY", 0.05)
+    monkeypatch.setattr(engine, "ENDS_WITHIN", 0.05)
+    may_answer = threading.Event()
+
+    class Held(StandIn):
+        """Answers the second page, and what comes after it, only when it may."""
+
+        def take(self, path: str, query: dict[str, str], client_port: int) -> tuple[Fault | None, int, bytes]:
+            if any(call.path == "/api.php" for call in self.calls):
+                may_answer.wait(driving.LONG)
+            return super().take(path, query, client_port)
+
+    with Held(BANK) as server, fetching.client(None) as http:
+        source = source_of(server, concurrency=1)
         run = taken(work, ordered(work, source))
         assert run is not None
-        engine = Engine(work, http, source, run)
-        thread = threading.Thread(target=engine.execute)
+        thread = threading.Thread(target=Engine(work, http, source, run).execute)
         thread.start()
-        eventually(lambda: len(bank(work)) > 0)
+        wait_until(lambda: len(bank(work)) > 0)
         work.transact(lambda connection: runs.cancel(connection, run.id))
-        thread.join(10)
+        # It does not wait for an answer that is under way.
+        thread.join(driving.LONG)
         assert not thread.is_alive()
+        may_answer.set()
+        for fetching_thread in (one for one in threading.enumerate() if one.name.startswith("fetch-")):
+            fetching_thread.join(driving.LONG)
     with work.read() as connection:
         assert runs.find(connection, run.id).status == Status.CANCELLED
         assert len(bank(work)) > 0
@@ -140,11 +160,12 @@ def test_a_worker_whose_run_was_taken_over_stores_nothing_more(work: Work) -> No
 
 
 def test_calls_are_spaced_as_the_source_wants(work: Work) -> None:
-    with StandIn(questions(30, 2), Switches(spacing=0.3, limited_status=200)) as server:
-        run = carried_out(work, source_of(server, spacing=0.3))
+    spacing = pacing.COUNTED_FROM_REPLY
+    with StandIn(questions(15, 1), Switches(spacing=spacing, limited_status=200)) as server:
+        run = carried_out(work, source_of(server, spacing=spacing))
         arrivals = [call.arrived for call in server.calls]
     assert run.status == Status.FINISHED
-    assert min(later - earlier for earlier, later in pairwise(arrivals)) >= 0.3
+    assert min(later - earlier for earlier, later in pairwise(arrivals)) >= spacing
 
 
 def test_what_a_person_changes_meanwhile_is_kept(work: Work) -> None:

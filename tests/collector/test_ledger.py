@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -48,14 +47,18 @@ def test_who_comes_too_early_is_told_how_long_to_wait(open_ledger: Work) -> None
 
 
 def test_a_long_spacing_is_counted_from_the_end_of_the_call(open_ledger: Work) -> None:
-    limits = Limits(spacing=1.0)
+    limits = Limits(spacing=60.0)
     turn = reserve(open_ledger, limits)
     assert isinstance(turn, Turn)
-    time.sleep(0.7)
+    with open_ledger.transaction() as connection:
+        # As if the call had lasted for forty seconds.
+        free_at = connection.scalar(select(CollectionLedger.free_at))
+        assert free_at is not None
+        connection.execute(update(CollectionLedger).values(free_at=free_at - timedelta(seconds=40)))
     open_ledger.transact(lambda connection: ledger.end(connection, "birds", turn, limits))
     answer = reserve(open_ledger, limits)
     assert isinstance(answer, Wait)
-    assert answer.seconds > 0.6, "by the reservation alone it would be less than half a second"
+    assert answer.seconds > 40, "by the reservation alone it would be less than half a minute"
 
 
 def test_a_call_whose_process_died_is_under_way_only_so_long(open_ledger: Work) -> None:

@@ -137,8 +137,8 @@ def test_while_there_is_no_server_callers_are_told_soon(make: Make) -> None:
 
     began = time.monotonic()
     with pytest.raises(PoolTimeoutError, match="nobody there"):
-        make(write).submit(1)
-    assert time.monotonic() - began < 5
+        make(write, patience=60.0).submit(1)
+    assert time.monotonic() - began < 30
 
 
 def test_a_caller_whose_patience_ends_is_told_and_his_value_withdrawn(make: Make) -> None:
@@ -157,9 +157,9 @@ def test_a_caller_whose_patience_ends_is_told_and_his_value_withdrawn(make: Make
         begun.wait(10)
         with pytest.raises(PoolTimeoutError):
             group.submit(2)
-        go_on.set()
         with pytest.raises(PoolTimeoutError):
-            first.result()
+            first.result(30)
+        go_on.set()
     group.stop()
     assert written == [1], "what had been begun is finished, what had not is not begun any more"
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from tests.support.clock import SettableClock
 from webapp.pooling.shared import SharedRead
 
 
@@ -24,11 +25,11 @@ def test_many_who_ask_at_once_cause_one_read() -> None:
     assert len(reads) == 1
 
 
-def test_it_is_read_again_when_its_time_is_over() -> None:
+def test_it_is_read_again_when_its_time_is_over(clock: SettableClock) -> None:
     values = iter(range(10))
-    shared = SharedRead(lambda: next(values), good_for=0.05)
+    shared = SharedRead(lambda: next(values), good_for=60)
     assert [shared.get(), shared.get()] == [0, 0]
-    time.sleep(0.1)
+    clock.advance(60)
     assert [shared.get(), shared.get()] == [1, 1]
 
 

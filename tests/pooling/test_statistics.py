@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeoutError
 
+from tests.support.clock import SettableClock
+from tests.support.waiting import wait_until
 from webapp.pooling.errors import PoolFullError
 from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.statistics import OFFSET, Histogram, PoolStatistics, bucket
@@ -47,34 +48,31 @@ def test_a_quantile_is_the_upper_edge_of_its_bucket() -> None:
     assert histogram.total == pytest.approx(3.009)
 
 
-def test_each_use_of_a_connection_is_counted_and_timed() -> None:
+def test_each_use_of_a_connection_is_counted_and_timed(clock: SettableClock) -> None:
     pool = new_pool()
+    clock.stop()
     for _ in range(3):
         with pool.connect():
-            time.sleep(0.01)
+            clock.advance(0.01)
     seen = counted(pool).snapshot()
     assert (seen.borrows, seen.uses.count, seen.waits.count, seen.creates.count) == (3, 3, 3, 1)
-    assert seen.uses.total >= 0.03
-    assert seen.waits.total < seen.uses.total, "nobody had to wait"
+    assert seen.uses.total == pytest.approx(0.03)
+    assert seen.waits.total == 0, "nobody had to wait"
     pool.dispose()
 
 
-def test_waits_are_timed_and_those_who_get_nothing_are_counted_by_reason() -> None:
+def test_waits_are_timed_and_those_who_get_nothing_are_counted_by_reason(clock: SettableClock) -> None:
     pool = new_pool(timeout=0.1, max_waiting=1)
     held = pool.connect()
+    with pytest.raises(SQLAlchemyTimeoutError):
+        pool.connect()
+    pool._timeout = 60
     with ThreadPoolExecutor(1) as workers:
-        waiter = workers.submit(pool.connect)
-        while not pool.waiting():
-            time.sleep(0.001)
+        served = workers.submit(lambda: pool.connect().close())
+        wait_until(lambda: pool.waiting() == 1)
         with pytest.raises(PoolFullError):
             pool.connect()
-        with pytest.raises(SQLAlchemyTimeoutError):
-            waiter.result()
-        pool._timeout = 10
-        served = workers.submit(lambda: pool.connect().close())
-        while not pool.waiting():
-            time.sleep(0.001)
-        time.sleep(0.02)
+        clock.advance(0.02)
         held.close()
         served.result()
     seen = counted(pool).snapshot()

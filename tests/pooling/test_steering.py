@@ -78,9 +78,9 @@ def test_ending_an_idle_hold_frees_its_place_at_once_and_its_holder_gets_an_erro
         waiter = threads.submit(wait)
         wait_until(lambda: lanes.interactive.engine.pool.waiting() == 1)  # type: ignore[attr-defined]
         said = steering.obey({"deed": "end", "connection": held(lanes)})
-        assert waiter.result(timeout=5) == 1, "while the holder still sleeps"
+        assert waiter.result(timeout=30) == 1, "while the holder still sleeps"
         go_on.set()
-        assert holder.exception(timeout=5) is not None
+        assert holder.exception(timeout=30) is not None
     assert said.startswith("Ended connection ")
     assert "test_steering.py" in said
 
@@ -112,7 +112,7 @@ def test_a_long_statement_on_a_server_is_ended_there_and_not_tried_again(
 
     def sleep() -> None:
         with Work(lanes.interactive.engine).read() as connection:
-            connection.execute(text("SELECT SLEEP(9)"))
+            connection.execute(text("SELECT SLEEP(60)"))
 
     def wait() -> int:
         with Work(lanes.interactive.engine).read() as connection:
@@ -129,10 +129,10 @@ def test_a_long_statement_on_a_server_is_ended_there_and_not_tried_again(
         waiter = threads.submit(wait)
         wait_until(lambda: lanes.interactive.engine.pool.waiting() == 1)  # type: ignore[attr-defined]
         steering.obey({"deed": "end", "connection": held(lanes)})
-        assert sleeper.exception(timeout=5) is not None
-        assert waiter.result(timeout=5) == 1
+        assert sleeper.exception(timeout=30) is not None
+        assert waiter.result(timeout=30) == 1
         assert runs_there() == 0
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 50
     assert lanes.interactive.engine.pool.statistics.snapshot().closed == {"lost": 1}  # type: ignore[attr-defined]
     close(lanes)
 
@@ -151,7 +151,7 @@ def test_a_long_statement_on_sqlite_is_interrupted(tmp_path: Path) -> None:
         wait_until(lambda: "RECURSIVE" in lanes.interactive.watch.holds.live()[0].statement)
         time.sleep(0.1)
         steering.obey({"deed": "end", "connection": held(lanes)})
-        assert "interrupted" in str(counter.exception(timeout=5))
+        assert "interrupted" in str(counter.exception(timeout=30))
     close(lanes)
 
 
@@ -221,7 +221,7 @@ def test_a_lane_that_grows_serves_who_waits_already(lanes: Lanes) -> None:
         waiter = threads.submit(lambda: lanes.interactive.engine.connect().close())
         wait_until(lambda: lanes.interactive.engine.pool.waiting() == 1)  # type: ignore[attr-defined]
         steering.stand({"sizes": {"interactive": 2}})
-        waiter.result(timeout=5)
+        waiter.result(timeout=30)
 
 
 def test_a_standing_order_pauses_a_lane_until_it_is_taken_back_each_told_once(lanes: Lanes) -> None:

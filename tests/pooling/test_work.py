@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import time
 from functools import partial
 from pathlib import Path
 from threading import Barrier, Event, Thread
 
 import pytest
-from sqlalchemy import Connection, create_engine, insert, make_url, select, text, update
+from sqlalchemy import Connection, create_engine, event, insert, make_url, select, text, update
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from tests.support.pools import queue_pool
@@ -88,23 +87,25 @@ def test_two_that_lock_the_same_rows_in_opposite_order_both_succeed(work: Work) 
 def test_a_write_waits_for_another_one_on_sqlite_and_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.1)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.3)
     settings, url = PoolSettings.model_validate({}), make_url(f"sqlite:///{tmp_path / 'busy.sqlite'}")
     busy = create_engine(url, **engine.engine_options(settings, url, threads=2))
     engine.prepare_engine(busy, settings)
-    work, holds = Work(busy), Event()
+    work, holds, was_refused = Work(busy), Event(), Event()
+    event.listen(busy, "handle_error", lambda context: was_refused.set())
     work.transact(lambda connection: connection.execute(text("CREATE TABLE counted (number INT)")) and None)
 
-    def hold_for_a_while(connection: Connection) -> None:
+    def hold_until_the_other_was_refused(connection: Connection) -> None:
         connection.execute(text("INSERT INTO counted VALUES (1)"))
         holds.set()
-        time.sleep(0.25)
+        was_refused.wait(30)
 
-    other = Thread(target=work.transact, args=(hold_for_a_while,))
+    other = Thread(target=work.transact, args=(hold_until_the_other_was_refused,))
     other.start()
-    holds.wait(10)
+    holds.wait(30)
     work.transact(lambda connection: connection.execute(text("INSERT INTO counted VALUES (2)")) and None)
     other.join()
+    assert was_refused.is_set()
     with work.read() as connection:
         assert list(connection.execute(text("SELECT number FROM counted")).scalars()) == [1, 2]
     busy.dispose()

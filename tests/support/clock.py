@@ -15,9 +15,14 @@ class SettableClock:
     def __init__(self, real: Callable[[], float]) -> None:
         self._real = real
         self._ahead = 0.0
+        self._stopped_at: float | None = None
 
     def __call__(self) -> float:
-        return self._real() + self._ahead
+        return (self._real() if self._stopped_at is None else self._stopped_at) + self._ahead
+
+    def stop(self) -> None:
+        """Let no time pass from now on but by `advance`: what a machine takes for something is not measured."""
+        self._stopped_at = self._real()
 
     def advance(self, seconds: float) -> None:
         """Let so many seconds pass at once."""

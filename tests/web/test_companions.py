@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.fleet import eventually
+from tests.support.waiting import wait_until
 from webapp.web import companions
 
 CHILD = """
@@ -19,6 +19,16 @@ import pathlib, signal, sys, os, time
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 pathlib.Path(sys.argv[1], str(os.getpid())).touch()
 time.sleep(600)
+"""
+
+
+KEEPER = """
+import os, runpy, sys
+module = runpy.run_path(sys.argv[1])
+keep, Companion = module["keep"], module["Companion"]
+# What is waited for between an end and the next start is not what these tests are about.
+keep.__globals__.update(LOOKS_EVERY=0.02, SHORTEST_PAUSE=0.02)
+keep([Companion(sys.argv[3:]) for _ in range(int(sys.argv[2]))], os.getppid())
 """
 
 
@@ -41,9 +51,9 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def keeper(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, companions.__file__, "2", sys.executable, "-c", CHILD, str(folder)]
+    command = [sys.executable, "-c", KEEPER, companions.__file__, "2", sys.executable, "-c", CHILD, str(folder)]
     with subprocess.Popen(command) as process:
-        eventually(lambda: len(living(folder)) == 2)
+        wait_until(lambda: len(living(folder)) == 2)
         yield process
         process.kill()
     for pid in living(folder):
@@ -53,7 +63,7 @@ def keeper(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 def test_one_that_is_killed_is_started_again(folder: Path, keeper: subprocess.Popen[bytes]) -> None:
     first, second = living(folder)
     os.kill(first, signal.SIGKILL)
-    eventually(lambda: first not in living(folder) and len(living(folder)) == 2)
+    wait_until(lambda: first not in living(folder) and len(living(folder)) == 2)
     assert second in living(folder)
 
 
@@ -66,13 +76,13 @@ def test_told_to_end_it_ends_them_in_order(folder: Path, keeper: subprocess.Pope
 def test_a_reload_begins_them_anew(folder: Path, keeper: subprocess.Popen[bytes]) -> None:
     before = living(folder)
     keeper.send_signal(signal.SIGHUP)
-    eventually(lambda: not before & living(folder) and len(living(folder)) == 2)
+    wait_until(lambda: not before & living(folder) and len(living(folder)) == 2)
 
 
 def test_they_are_gone_when_the_server_is(folder: Path) -> None:
     keeping = [sys.executable, companions.__file__, "1", sys.executable, "-c", CHILD, str(folder)]
     server = f"import subprocess, time; subprocess.Popen({keeping!r}); time.sleep(600)"
     with subprocess.Popen([sys.executable, "-c", server]) as process:
-        eventually(lambda: len(living(folder)) == 1)
+        wait_until(lambda: len(living(folder)) == 1)
         process.kill()
-    eventually(lambda: living(folder) == set())
+    wait_until(lambda: living(folder) == set())

@@ -52,7 +52,7 @@ class Paged:
         self.origin = f"http://127.0.0.1:{self._server.server_address[1]}"
         self.address = f"{self.origin}/questions"
         self._one_at_a_time = threading.Lock()
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.005})
         self._thread.start()
         return self
 

@@ -20,6 +20,8 @@ from urllib.parse import parse_qsl, urlsplit
 from webapp.lab.services.fake_opentdb.contract import Fault, Interface, Switches
 from webapp.lab.services.fake_opentdb.questions import Question
 
+POLL_INTERVAL = 0.005
+"""Seconds until a server that is stopped notices it."""
 Plan = Mapping[int, Fault] | Callable[[int, str], Fault | None]
 """By the number of the call, from 0; a callable gets the path too."""
 
@@ -58,7 +60,7 @@ class StandIn:
         self._one_at_a_time = threading.Lock()
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.stand_in = self
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": POLL_INTERVAL})
 
     @property
     def address(self) -> str:
