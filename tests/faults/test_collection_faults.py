@@ -25,7 +25,7 @@ COMBINATIONS = [
     pytest.param(Switches(short_tail=1, limited_status=200, count_off=3), marks=pytest.mark.soak),
     pytest.param(Switches(short_tail=1, limited_status=429, count_off=-3, empty_categories=2), marks=pytest.mark.soak),
 ]
-CALLS = 3
+CALLS = 2
 
 
 @pytest.mark.parametrize("switches", COMBINATIONS)

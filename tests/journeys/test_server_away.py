@@ -374,7 +374,7 @@ def test_without_javascript_the_page_of_a_busy_server_keeps_the_answers_and_send
     visitor: Visitor, quiz: Quiz, server: Server, away: Callable[[], None]
 ) -> None:
     page = visitor.page(javascript=False)
-    start(page, quiz, "Alan")
+    start(page, quiz, "Alan", javascript=False)
     choose(page, "A connection", "Order", "Otters", "Elephants")
     away()
     page.get_by_role("button", name="Save").click()
@@ -393,7 +393,7 @@ def test_without_javascript_a_finish_that_met_a_busy_server_is_sent_again_too(
     visitor: Visitor, quiz: Quiz, server: Server, away: Callable[[], None]
 ) -> None:
     page = visitor.page(javascript=False)
-    start(page, quiz, "John")
+    start(page, quiz, "John", javascript=False)
     choose(page, "A connection")
     away()
     page.get_by_role("button", name="Finish").click()
