@@ -154,8 +154,8 @@ def test_a_frozen_server_makes_readiness_say_no_soon(server: Server, service: Se
     finally:
         server.resume()
     assert answer.status_code == 503
-    # Its own second, and not the time that a statement may take.
-    assert took < DEFAULTS.statement_timeout / 2
+    # Its own second, on a machine that may be busy.
+    assert took < 3
 
 
 def test_a_fleet_that_does_not_fit_starts_when_only_a_warning_is_wanted(service: Service) -> None:

@@ -17,10 +17,8 @@ from tests.faults.fleet import Fleet, eventually, fleet
 from tests.support.databases import Databases
 from webapp.lab.loadgen.storm import storm
 from webapp.lab.services.database_server import Server
-from webapp.pooling.settings import PoolSettings
 
 WORKERS, THREADS = 2, 4
-STATEMENT_TIMEOUT = PoolSettings.model_validate({}).statement_timeout
 HELD = 8.0
 """Seconds for which a view holds its connection, unless it is ended; what must not wait for it is done in half."""
 
@@ -219,9 +217,9 @@ def test_the_page_answers_at_once_while_the_database_is_frozen_and_after_it_was_
     eventually(lambda: running.data()["server"]["trouble"] is not None)
     server.start(*server.options)
     eventually(lambda: running.data()["server"]["trouble"] is None)
-    # And not after the time that a statement may take.
-    assert max(frozen) < STATEMENT_TIMEOUT / 2
-    assert max(dead) < STATEMENT_TIMEOUT / 2
+    # Its own second, on a machine that may be busy.
+    assert max(frozen) < 3
+    assert max(dead) < 3
     assert "The database has not answered for" in text
     # What was known before is still there.
     assert "max_connections" in text
