@@ -2,15 +2,19 @@
 
     python3 .ci/browser.py
 
-Where it is root it installs Debian's; otherwise it names the one command for it.
+Where it is root it installs Debian's; otherwise it names the one command for it. Two processes that want it at once
+wait for each other.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+
+from environment import cache_folder
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PACKAGES = ("chromium", "fonts-noto-core")
@@ -18,6 +22,15 @@ PACKAGES = ("chromium", "fonts-noto-core")
 
 def main() -> None:
     """Look for a browser, install one where that is allowed, say what to do where it is not."""
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".browser.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        provide()
+
+
+def provide() -> None:
+    """Do so, alone."""
     if any(shutil.which(name) for name in NAMES):
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:

@@ -17,6 +17,7 @@ from opentelemetry.sdk.resources import Resource
 
 from tests.pooling.member import several
 from tests.pooling.test_exposition import counted, now
+from tests.support.waiting import wait_until
 from webapp import create_app
 from webapp.collector.fetching import CALLS
 from webapp.collector.progress import RECORDS
@@ -106,13 +107,6 @@ def push_to(folder: Folder, collector: Collector) -> Iterator[Make]:
     collector.go_on.set()
     for one in made:
         assert one.stop()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SOON
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.01)
 
 
 def attributes(point: Any) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def fleet(
         yield running
 
 
-def eventually(what: Callable[[], bool], log: Path | None = None, within: float = 15.0) -> float:
+def eventually(what: Callable[[], bool], log: Path | None = None, within: float = 60.0) -> float:
     """Wait until something holds; return how long that took."""
     began = time.monotonic()
     while not what():

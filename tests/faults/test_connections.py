@@ -6,26 +6,46 @@ import subprocess
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.faults.conftest import OPTIONS
+from tests.faults.fleet import eventually
+from tests.faults.test_named_holds import named
+from webapp.lab.loadgen.storm import storm
 from webapp.lab.services.database_server import Server
 from webapp.lab.services.poolproof_service import Service, environment_for, poolproof, serving
+from webapp.pooling.settings import PoolSettings
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
 CLIENTS = 16
-STORM_SECONDS = 8.0
+DEFAULTS = PoolSettings.model_validate({})
 # What fits twenty connections, also while it reloads: 1 × (2 + 2 + 1) × 2 + 1 × 3 + 2.
 SMALL = {"POOLPROOF_WORKERS": "1", "POOLPROOF_THREADS": "2"}
+# What does not: 1 × (8 + 2 + 1) × 2 + 1 × 3 + 2. While nothing reloads, it does.
+THREADS = 8
+TOO_MANY = {"POOLPROOF_WORKERS": "1", "POOLPROOF_THREADS": str(THREADS), "POOL_CHECK": "warn"}
 
 
-def our_connections(server: Server) -> int:
-    (count,) = server.execute("SELECT COUNT(*) FROM information_schema.processlist WHERE db = 'poolproof'")[0]
-    return int(count)
+@pytest.fixture(scope="module")
+def shared_service(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that does not fit its server, with an account as MySQL makes them by default, and no TLS."""
+    plugin = "WITH caching_sha2_password " if server.flavour == "mysql" else ""
+    server.execute(f"CREATE USER IF NOT EXISTS sha2@'%' IDENTIFIED {plugin}BY 'a secret'")
+    server.execute("GRANT ALL ON poolproof.* TO sha2@'%'")
+    url = server.url("poolproof", "sha2", "a%20secret")
+    with serving(url, tmp_path_factory.mktemp("service"), **TOO_MANY) as service:
+        yield service
+
+
+def our_connections(server: Server) -> set[int]:
+    rows = server.execute("SELECT id FROM information_schema.processlist WHERE db = 'poolproof'")
+    return {int(number) for (number,) in rows}
 
 
 def play(client: httpx.Client, statuses: Counter[int]) -> None:
@@ -44,59 +64,79 @@ def play(client: httpx.Client, statuses: Counter[int]) -> None:
     send("GET", f"/api/v1/quizzes/{quiz}/leaderboard")
 
 
-def test_sixteen_clients_at_once_see_no_error_and_never_exceed_the_pool(server: Server, tmp_path: Path) -> None:
+def test_sixteen_clients_at_once_see_no_error_and_never_exceed_the_pool(server: Server, service: Service) -> None:
     statuses: Counter[int] = Counter()
     most = 0
     done = threading.Event()
-    threads, workers = 4, 1
-    with serving(
-        server.url("poolproof"), tmp_path, POOLPROOF_THREADS=str(threads), POOLPROOF_WORKERS=str(workers)
-    ) as service:
 
-        def storm() -> None:
-            with httpx.Client(base_url=service.address, timeout=30) as client:
-                while not done.is_set():
-                    play(client, statuses)
+    def storm() -> None:
+        with httpx.Client(base_url=service.address, timeout=30) as client:
+            while not done.is_set():
+                play(client, statuses)
 
-        with ThreadPoolExecutor(CLIENTS) as pool:
-            running = [pool.submit(storm) for _ in range(CLIENTS)]
-            end = time.monotonic() + STORM_SECONDS
-            while time.monotonic() < end:
-                most = max(most, our_connections(server))
-                time.sleep(0.1)
-            done.set()
-            for one in running:
-                one.result()
-    assert set(statuses) == {200, 201}
-    assert sum(statuses.values()) > CLIENTS * 6
-    # The request threads' lane, and the console's one connection that /readyz uses.
-    assert 1 < most <= workers * (threads + 1)
+    def all_have_played() -> bool:
+        nonlocal most
+        most = max(most, len(our_connections(server)))
+        return sum(statuses.values()) > CLIENTS * 6 * 3
 
-
-def test_a_restart_and_idle_connections_that_the_server_closes_cost_no_request(server: Server, tmp_path: Path) -> None:
-    with serving(server.url("poolproof"), tmp_path, **SMALL) as service:
-        addresses = ["/", "/api/v1/quizzes", "/readyz"]
-        before = [httpx.get(service.address + address).status_code for address in addresses]
-        server.restart("--max-connections=20", "--wait-timeout=2")
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        running = [pool.submit(storm) for _ in range(CLIENTS)]
         try:
-            time.sleep(5)
-            after = [httpx.get(service.address + address).status_code for address in addresses * 4]
-            time.sleep(3)
-            later = [httpx.get(service.address + address).status_code for address in addresses * 4]
+            eventually(all_have_played)
         finally:
-            server.restart("--max-connections=20")
-    assert set(before + after + later) == {200}
+            done.set()
+        for one in running:
+            one.result()
+    assert set(statuses) == {200, 201}
+    # The request threads' lane, and the console's one connection that /readyz uses.
+    assert 1 < most <= THREADS + 1
 
 
-def test_while_the_server_is_gone_requests_get_503_soon_and_afterwards_200(server: Server, tmp_path: Path) -> None:
-    with serving(server.url("poolproof"), tmp_path, **SMALL) as service:
-        server.kill()
+def test_ordinary_play_under_load_is_never_named(service: Service) -> None:
+    before = len(named(service.log))
+    with storm(service.address) as running:
         began = time.monotonic()
-        away = [httpx.get(service.address + address, timeout=10) for address in ("/api/v1/quizzes", "/readyz")]
-        took = time.monotonic() - began
-        server.start("--max-connections=20")
-        back = [httpx.get(service.address + address, timeout=10) for address in ("/api/v1/quizzes", "/readyz")]
-        alive = httpx.get(f"{service.address}/healthz")
+        # By then the watch has looked again after the time that a hold may last.
+        eventually(lambda: time.monotonic() > began + 1.5 * DEFAULTS.watch_after)
+        running.wait_for(100)
+    assert named(service.log)[before:] == []
+
+
+def test_a_restart_and_idle_connections_that_the_server_closes_cost_no_request(
+    server: Server, service: Service
+) -> None:
+    addresses = ["/", "/api/v1/quizzes", "/readyz"]
+
+    def ask() -> set[int]:
+        return {httpx.get(service.address + address, timeout=30).status_code for address in addresses * 4}
+
+    before = ask()
+    server.restart(*OPTIONS)
+    server.execute("SET GLOBAL wait_timeout = 2")
+    try:
+        after = ask()
+        idle = our_connections(server)
+        eventually(lambda: not idle & our_connections(server))
+        later = ask()
+    finally:
+        server.execute("SET GLOBAL wait_timeout = 28800")
+    assert idle
+    assert before | after | later == {200}
+
+
+def test_while_the_server_is_gone_requests_get_503_soon_and_afterwards_200(server: Server, service: Service) -> None:
+    quiz = httpx.get(f"{service.address}/api/v1/quizzes").json()["quizzes"][0]["id"]
+    attempt = httpx.post(f"{service.address}/api/v1/quizzes/{quiz}/attempts", json={}).headers["Location"]
+    item = httpx.get(f"{service.address}/api/v1/quizzes/{quiz}").json()["questions"][0]["item"]
+    answered = httpx.put(f"{service.address}{attempt}/answers/{item}", json={"choices": [0]})
+    assert answered.status_code == 200
+    server.kill()
+    began = time.monotonic()
+    away = [httpx.get(service.address + address, timeout=30) for address in (attempt, "/readyz")]
+    took = time.monotonic() - began
+    server.start(*OPTIONS)
+    back = [httpx.get(service.address + address, timeout=30) for address in (attempt, "/readyz")]
+    alive = httpx.get(f"{service.address}/healthz")
     assert [answer.status_code for answer in away] == [503, 503]
     assert away[0].headers["Retry-After"].isdecimal()
     assert took < 10
@@ -104,30 +144,37 @@ def test_while_the_server_is_gone_requests_get_503_soon_and_afterwards_200(serve
     assert alive.status_code == 200
 
 
-def test_a_frozen_server_makes_readiness_say_no_within_its_second(server: Server, tmp_path: Path) -> None:
-    with serving(server.url("poolproof"), tmp_path, **SMALL) as service:
-        assert httpx.get(f"{service.address}/readyz").status_code == 200
-        server.pause()
-        try:
-            began = time.monotonic()
-            answer = httpx.get(f"{service.address}/readyz", timeout=10)
-            took = time.monotonic() - began
-        finally:
-            server.resume()
+def test_a_frozen_server_makes_readiness_say_no_soon(server: Server, service: Service) -> None:
+    assert httpx.get(f"{service.address}/readyz").status_code == 200
+    server.pause()
+    try:
+        began = time.monotonic()
+        answer = httpx.get(f"{service.address}/readyz", timeout=30)
+        took = time.monotonic() - began
+    finally:
+        server.resume()
     assert answer.status_code == 503
-    assert took < 1.5
+    # Its own second, on a machine that may be busy.
+    assert took < 3
 
 
-def test_workers_close_their_connections_when_they_stop(server: Server, tmp_path: Path) -> None:
+def test_a_fleet_that_does_not_fit_starts_when_only_a_warning_is_wanted(service: Service) -> None:
+    assert httpx.get(f"{service.address}/readyz").status_code == 200
+    assert "FAIL  max_connections" in service.log.read_text()
+
+
+def test_an_account_with_caching_sha2_password_works(mysql: Server, service: Service) -> None:
+    assert mysql.execute("SELECT plugin FROM mysql.user WHERE user = 'sha2'") == [("caching_sha2_password",)]
+    assert httpx.get(f"{service.address}/readyz").status_code == 200
+
+
+def test_workers_close_their_connections_when_they_stop(server: Server, service: Service) -> None:
     (before,) = server.execute("SHOW GLOBAL STATUS LIKE 'Aborted_clients'")
-    with serving(server.url("poolproof"), tmp_path, **SMALL) as service:
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda _: httpx.get(f"{service.address}/api/v1/quizzes"), range(40)))
-        assert our_connections(server) > 0
-    deadline = time.monotonic() + 5
-    while our_connections(server) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert our_connections(server) == 0
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: httpx.get(f"{service.address}/readyz", timeout=30), range(40)))
+    assert our_connections(server)
+    service.stop()
+    eventually(lambda: not our_connections(server))
     (after,) = server.execute("SHOW GLOBAL STATUS LIKE 'Aborted_clients'")
     assert after == before
 
@@ -152,12 +199,6 @@ def test_a_fleet_that_does_not_fit_is_not_started_and_told_the_arithmetic(server
     assert "Traceback" not in refused.stderr
 
 
-def test_a_fleet_that_does_not_fit_starts_when_only_a_warning_is_wanted(server: Server, tmp_path: Path) -> None:
-    with serving(server.url("poolproof"), tmp_path, POOL_CHECK="warn", POOLPROOF_THREADS="8") as service:
-        assert httpx.get(f"{service.address}/readyz").status_code == 200
-        assert "FAIL  max_connections" in service.log.read_text()
-
-
 @pytest.mark.parametrize("pool_class", ["static", "singleton_thread"])
 def test_a_pool_that_cannot_work_stops_the_start_with_the_reason(
     server: Server, tmp_path: Path, pool_class: str
@@ -179,12 +220,21 @@ def serve(url: str, folder: Path, **environment: str) -> subprocess.CompletedPro
     return poolproof(environment_for(url, folder, **environment), "serve")
 
 
-def answers(server: Server, folder: Path, user: str, password: str, **environment: str) -> Service:
-    url = server.url("poolproof", user, password)
-    with serving(url, folder, **{**SMALL, **environment}) as service:
+def test_an_account_that_requires_tls_works_and_is_encrypted(mysql: Server, tmp_path: Path) -> None:
+    mysql.execute("CREATE USER IF NOT EXISTS tls@'%' IDENTIFIED BY 'a secret' REQUIRE SSL")
+    mysql.execute("GRANT ALL ON poolproof.* TO tls@'%'")
+    url = mysql.url("poolproof", "tls", "a%20secret")
+    authority = {"POOL_TLS": "required", "POOL_TLS_CA": str(mysql.tls_ca)}
+    with serving(url, tmp_path / "checked", **SMALL, **authority) as service:
         assert httpx.get(f"{service.address}/api/v1/quizzes").status_code == 200
         assert httpx.get(f"{service.address}/readyz").status_code == 200
-    return service
+    unchecked = poolproof(environment_for(url, tmp_path / "unchecked", POOL_TLS="required", **SMALL), "doctor")
+    assert unchecked.returncode == 0, unchecked.stdout + unchecked.stderr
+    refused = serve(url, tmp_path / "off", POOL_TLS="off")
+    assert refused.returncode == 1
+    assert "The database refused: Access denied" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert "a secret" not in refused.stderr
 
 
 @pytest.fixture
@@ -192,22 +242,3 @@ def mysql(server: Server) -> Server:
     if server.flavour != "mysql":
         pytest.skip("caching_sha2_password and the certificates are MySQL's")
     return server
-
-
-def test_an_account_with_caching_sha2_password_works(mysql: Server, tmp_path: Path) -> None:
-    mysql.execute("CREATE USER sha2@'%' IDENTIFIED WITH caching_sha2_password BY 'a secret'")
-    mysql.execute("GRANT ALL ON poolproof.* TO sha2@'%'")
-    answers(mysql, tmp_path, "sha2", "a%20secret")
-
-
-def test_an_account_that_requires_tls_works_and_is_encrypted(mysql: Server, tmp_path: Path) -> None:
-    mysql.execute("CREATE USER tls@'%' IDENTIFIED BY 'a secret' REQUIRE SSL")
-    mysql.execute("GRANT ALL ON poolproof.* TO tls@'%'")
-    authority = {"POOL_TLS": "required", "POOL_TLS_CA": str(mysql.tls_ca)}
-    answers(mysql, tmp_path / "checked", "tls", "a%20secret", **authority)
-    answers(mysql, tmp_path / "unchecked", "tls", "a%20secret", POOL_TLS="required")
-    refused = serve(mysql.url("poolproof", "tls", "a%20secret"), tmp_path, POOL_TLS="off")
-    assert refused.returncode == 1
-    assert "The database refused: Access denied" in refused.stderr
-    assert "Traceback" not in refused.stderr
-    assert "a secret" not in refused.stderr

@@ -182,9 +182,9 @@ def test_storms_of_kills_cost_at_most_the_request_that_was_hit(server: Server, e
     killer = threading.Thread(target=kill_at_random)
     killer.start()
     failed = served = others = 0
-    end = time.monotonic() + 3
+    end = time.monotonic() + 60
     try:
-        while time.monotonic() < end:
+        while kills < 40 and time.monotonic() < end:
             try:
                 with engine.connect() as connection:
                     identity(connection)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -17,6 +17,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
 from tests.faults.test_freshness import SIZE, identities, identity, new_engine
+from tests.support.waiting import wait_until
 from webapp.lab.services.database_server import Server
 from webapp.pooling import driver
 
@@ -70,13 +71,6 @@ def leave(server: Server, others: list[pymysql.Connection[Any]]) -> None:
         connection.close()
     listing = "SELECT id FROM information_schema.processlist"
     wait_until(lambda: not numbers & {number for (number,) in as_root(server, listing)})
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.01)
 
 
 def open_exactly(engine: Engine, count: int) -> set[int]:

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from tests.faults.test_freshness import SIZE, identities, identity, new_engine
+from tests.support.waiting import wait_until
 from webapp.lab.services.database_server import Server
 from webapp.pooling import deadlines, keeper
 from webapp.pooling.errors import PoolTimeoutError
@@ -47,11 +48,8 @@ def closed(engine: Engine) -> dict[str, int]:
     return statistics.snapshot().closed
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.01)
+def connected(server: Server) -> set[int]:
+    return {number for (number,) in server.execute("SELECT id FROM information_schema.processlist")}
 
 
 def test_connections_that_nobody_needs_are_closed_except_one(make: Callable[..., Engine]) -> None:
@@ -67,11 +65,13 @@ def test_connections_in_use_by_turns_are_kept_while_those_behind_them_go(make: C
     engine = make(retire_after=0.4, ping_every=0.1)
     identities(engine)
     used = set()
-    end = time.monotonic() + 2
-    while time.monotonic() < end:
+
+    def others_are_gone() -> bool:
         with engine.connect() as connection:
             used.add(identity(connection))
-        time.sleep(0.02)
+        return closed(engine) == {"idle": SIZE - 1}
+
+    wait_until(others_are_gone)
     assert len(used) == 1, "the pings of the others must not change the order of use"
     assert pool_of(engine).checkedin() == 1
 
@@ -87,15 +87,18 @@ def test_a_dead_connection_is_found_before_anybody_asks_for_it(server: Server, m
 
 
 def test_idle_connections_outlive_the_servers_wait_timeout(server: Server, make: Callable[..., Engine]) -> None:
-    server.execute("SET GLOBAL wait_timeout = 3")
+    server.execute("SET GLOBAL wait_timeout = 2")
     try:
-        engine = make(ping_every=0.5, ping_after=60, keep=SIZE)
+        engine = make(ping_every=0.2, ping_after=60, keep=SIZE)
         before = identities(engine)
+        another = server.connect()
         for record in pool_of(engine)._idle:
             # Their age would renew them first.
             record._expires_at = math.inf  # type: ignore[attr-defined]
-        time.sleep(5)
+        # It is as old as they are, and nobody asks it anything.
+        wait_until(lambda: another.thread_id() not in connected(server))
         after = identities(engine)
+        another.close()
     finally:
         server.execute("SET GLOBAL wait_timeout = 28800")
     assert after == before
@@ -264,7 +267,7 @@ def test_a_step_of_the_wall_clock_changes_nothing(
 def test_after_a_step_of_the_wall_clock_age_and_loss_are_noticed_as_before(
     server: Server, make: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch, step: float
 ) -> None:
-    engine = make(recycle=2)
+    engine = make(recycle=1)
     before = identities(engine)
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + step)
@@ -273,5 +276,4 @@ def test_after_a_step_of_the_wall_clock_age_and_loss_are_noticed_as_before(
     after = identities(engine)
     assert len(after) == SIZE
     assert min(before) not in after
-    time.sleep(2.1)
-    assert not before & identities(engine)
+    wait_until(lambda: not before & identities(engine))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import select
 import socket
+import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -16,6 +18,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests.faults.fleet import eventually
+from tests.faults.impatience import SILENT_FOR
+from tests.support import PROJECT
 from webapp.lab.services.database_server import Server
 from webapp.lab.services.poolproof_service import Service, serving
 from webapp.quizzes.shelf import SECONDS
@@ -50,8 +55,11 @@ class Attempt:
 
 
 @pytest.fixture(scope="module")
-def service(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with serving(server.url("poolproof"), tmp_path_factory.mktemp("later"), **ONE_THREAD) as service:
+def shared_service(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One worker with one thread, which gives up silent clients sooner than usual."""
+    url, folder = server.url("poolproof"), tmp_path_factory.mktemp("later")
+    command = (sys.executable, "-m", "gunicorn", "--config", "tests/faults/impatient_gunicorn.py", "wsgi:app")
+    with serving(url, folder, PROJECT, command, **ONE_THREAD) as service:
         yield service
 
 
@@ -65,9 +73,10 @@ def attempts_at(service: Service) -> list[Attempt]:
         quiz = client.get("/api/v1/quizzes").json()["quizzes"][0]["id"]
         item = client.get(f"/api/v1/quizzes/{quiz}").json()["questions"][0]["item"]
         made = [client.post(f"/api/v1/quizzes/{quiz}/attempts", json={}).json()["token"] for _ in range(8)]
-    found = [Attempt(f"{service.address}/api/v1/attempts/{token}", item) for token in made]
-    for attempt in found:
-        assert attempt.answer(0).status_code == 200
+        found = [Attempt(f"{service.address}/api/v1/attempts/{token}", item) for token in made]
+        for attempt in found:
+            answer = client.put(f"{attempt.address}/answers/{item}", json={"choices": [0]})
+            assert answer.status_code == 200
     return found
 
 
@@ -209,7 +218,7 @@ def test_an_upload_over_a_bad_line_is_waited_for(attempts: list[Attempt]) -> Non
         head = attempts[0].request(1, more="Connection: close\r\n").split(b"Content-Length")[0]
         connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body))
         for start in range(0, len(body), 4_000):
-            time.sleep(0.7)
+            time.sleep(1.5 * SILENT_FOR / 10)
             connection.sendall(body[start : start + 4_000])
         answer = received(connection)
     assert answer.startswith(b"HTTP/1.1 4"), "understood to its end: there is no such field"
@@ -241,19 +250,21 @@ def send(connection: socket.socket, request: bytes) -> bool:
 def test_a_worker_that_is_told_to_stop_answers_what_comes_on_its_connections_and_then_closes_them(
     service: Service, attempts: list[Attempt]
 ) -> None:
+    answered: Counter[str] = Counter()
+
     def play(attempt: Attempt) -> set[int]:
         statuses, closes = set(), False
         with httpx.Client(timeout=30) as client:
             while not closes:
                 answer = client.put(f"{attempt.address}/answers/{attempt.item}", json={"choices": [0]})
                 statuses.add(answer.status_code)
+                answered[attempt.address] += 1
                 closes = answer.headers["Connection"] == "close"
         return statuses
 
     with ThreadPoolExecutor(4) as players:
         playing = [players.submit(play, attempt) for attempt in attempts[:4]]
-        time.sleep(0.5)
+        eventually(lambda: min(answered.values(), default=0) > 5 and len(answered) == len(playing))
         service.stop()
         found = [one.result() for one in playing]
-    service.start()
     assert found == [{200}] * 4, "no answer was cut off"

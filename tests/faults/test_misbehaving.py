@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.faults.fleet import eventually
 from tests.support import PROJECT
 from webapp.lab.services.poolproof_service import environment_for
 from webapp.lab.services.processes import free_port
@@ -44,10 +44,13 @@ def hang_up(port: int) -> None:
 def connections_out(port: int) -> dict[int, int]:
     """Ask until every worker has said how many of its connections are out."""
     said: dict[int, int] = {}
-    deadline = time.monotonic() + 20
-    while len(said) < WORKERS and time.monotonic() < deadline:
-        answer = httpx.get(f"http://127.0.0.1:{port}/wrong/out").json()
+
+    def all_have_said() -> bool:
+        answer = httpx.get(f"http://127.0.0.1:{port}/wrong/out", timeout=30).json()
         said[answer["worker"]] = answer["out"]
+        return len(said) == WORKERS
+
+    eventually(all_have_said)
     return said
 
 
@@ -60,11 +63,7 @@ def test_views_streams_clients_and_teardowns_that_misbehave_leave_nothing_out(po
         return httpx.get(f"http://127.0.0.1:{port}/wrong/{kind}", timeout=30).status_code
 
     with ThreadPoolExecutor(8) as pool:
-        statuses = set(pool.map(misbehave, range(120)))
+        statuses = set(pool.map(misbehave, range(48)))
     assert statuses == {0, 200, 500}
-    deadline = time.monotonic() + 20
-    while any(connections_out(port).values()) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    left = connections_out(port)
-    assert len(left) == WORKERS
-    assert set(left.values()) == {0}
+    # A stream ends when its worker finds that nobody reads it any more.
+    eventually(lambda: not any(connections_out(port).values()))

@@ -2,73 +2,94 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
+import asyncio
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
-from tests.support import PROJECT
+from tests.faults.conftest import OPTIONS
+from tests.faults.fleet import eventually
+from webapp.lab import proof
+from webapp.lab.load import Share
+from webapp.lab.push import Plan, Visit, visit
+from webapp.lab.quiz import open_quiz
+from webapp.lab.report import Report, sum_up
 from webapp.lab.services.database_server import Server
-from webapp.lab.services.poolproof_service import Service, serving
+from webapp.lab.services.poolproof_service import Service
 
-pytestmark = pytest.mark.usefixtures("prepared")
-
-USERS = "120"
-FLEET = {"POOLPROOF_WORKERS": "2", "POOLPROOF_THREADS": "2", "POOL_BACKGROUND": "1"}
+ARRIVAL, THINKING = 1.0, 0.3
+"""Seconds in which all arrive, and before each answer."""
 
 
 def kill_the_database(server: Server, service: Service) -> None:
+    answer_is_refused = an_answer_of_one_more_player(service)
     server.kill()
-    time.sleep(3)
-    server.start("--max-connections=20")
+    eventually(answer_is_refused)
+    server.start(*OPTIONS)
 
 
 def freeze_the_database(server: Server, service: Service) -> None:
+    answer_is_refused = an_answer_of_one_more_player(service)
     server.pause()
-    time.sleep(3)
+    eventually(answer_is_refused)
     server.resume()
 
 
 def kill_a_worker(server: Server, service: Service) -> None:
-    children = Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children").read_text(encoding="ascii")
-    os.kill(int(children.split()[0]), signal.SIGKILL)
+    service.kill_a_worker()
 
 
 def reload(server: Server, service: Service) -> None:
-    service.process.send_signal(signal.SIGHUP)
+    service.reload()
 
 
+def an_answer_of_one_more_player(service: Service) -> Callable[[], bool]:
+    """Return what sends it, and says whether it met the fault, as the answers of the push beside it do."""
+    api = f"{service.address}/api/v1"
+    quiz = httpx.get(f"{api}/quizzes").json()["quizzes"][0]["id"]
+    item = httpx.get(f"{api}/quizzes/{quiz}").json()["questions"][0]["item"]
+    token = httpx.post(f"{api}/quizzes/{quiz}/attempts", json={}).json()["token"]
+    answer = f"{api}/attempts/{token}/answers/{item}"
+    return lambda: httpx.put(answer, json={"choices": [0]}, timeout=30).status_code == 503
+
+
+@pytest.mark.parametrize("users", [40, pytest.param(500, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("fault", [kill_the_database, freeze_the_database, kill_a_worker, reload])
 def test_everybody_comes_through_and_every_acknowledged_answer_is_stored(
-    server: Server, tmp_path: Path, fault: Callable[[Server, Service], None]
+    server: Server, service: Service, fault: Callable[[Server, Service], None], users: int
 ) -> None:
-    with serving(server.url("poolproof"), tmp_path, **FLEET) as service:
-        pushing = push(service)
-        # The load's processes need some seconds until they begin; then each person takes a while over it.
-        time.sleep(5)
+    before = answers(server)
+    # In a thread: the browser of other tests has an event loop in this one.
+    with ThreadPoolExecutor(1) as aside:
+        pushing = aside.submit(push, service, users)
+        eventually(lambda: answers(server) > before + users)
+        assert not pushing.done()
         fault(server, service)
-        output, errors = pushing.communicate(timeout=180)
-        report: dict[str, Any] = json.loads(output)
-    assert report["proof"]["answers"] > 0, errors
-    assert (report["proof"]["missing"], report["proof"]["changed"], report["proof"]["unfinished"]) == (0, 0, 0)
-    assert report["failed"] == {}
-    assert report["done"] == report["users"]
+        report = pushing.result(180)
+    assert report.proof is not None
+    assert report.proof.answers > users
+    assert (report.proof.missing, report.proof.changed, report.proof.unfinished) == (0, 0, 0)
+    assert report.failed == {}
+    assert report.done == report.users == users
+    if fault in {kill_the_database, freeze_the_database}:
+        assert report.first_tries_failed.keys() & {"answer 503", "finish 503"}, "they met the fault"
 
 
-def push(service: Service) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "webapp", "lab", "push", "--users", USERS, "--within", "1", "--think", "0.5"]
-    return subprocess.Popen(
-        [*command, "--url", service.address, "--json"],
-        cwd=PROJECT,
-        env=service.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def answers(server: Server) -> int:
+    ((count,),) = server.execute("SELECT COUNT(*) FROM answer", database="poolproof")
+    return int(count)
+
+
+def push(service: Service, users: int) -> Report:
+    host, port = service.address.removeprefix("http://").split(":")
+
+    async def visit_all() -> list[Visit]:
+        slug, quiz, items = await open_quiz(host, int(port), None)
+        plan = Plan(host, int(port), slug, quiz, items, time.monotonic(), ARRIVAL, THINKING, retries=True)
+        return await asyncio.gather(*(visit(plan, number, users) for number in range(users)))
+
+    visits = asyncio.run(visit_all())
+    return sum_up([Share(visits, cpu=0, lag=0)], proof.read_back(host, int(port), visits), None)

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
-import pytest
 
+from tests.faults.conftest import OPTIONS, WORKERS
 from webapp.lab.services.database_server import Server
-from webapp.lab.services.poolproof_service import Service, serving
+from webapp.lab.services.poolproof_service import Service
 from webapp.quizzes import shelf
 
-pytestmark = pytest.mark.usefixtures("prepared")
-
-WORKERS, VISITORS, VISITS = 2, 8, 400
-FLEET = {"POOLPROOF_WORKERS": str(WORKERS), "POOLPROOF_THREADS": "2", "POOL_BACKGROUND": "1"}
+VISITORS, VISITS = 8, 200
 
 
-@pytest.fixture
-def service(server: Server, tmp_path: Path) -> Iterator[Service]:
-    with serving(server.url("poolproof"), tmp_path, **FLEET) as service:
-        yield service
-
-
-def open_and_look(service: Service) -> set[int]:
+def open_and_look(service: Service, visits: int = VISITS) -> set[int]:
     """Open the quiz, start, and look at the board, again and again, by many at once; return the statuses."""
     listed = httpx.get(f"{service.address}/api/v1/quizzes").json()["quizzes"][0]
     quiz, slug = listed["id"], listed["slug"]
@@ -35,7 +24,7 @@ def open_and_look(service: Service) -> set[int]:
         with httpx.Client(base_url=service.address, timeout=30) as client:
             return {
                 answer.status_code
-                for _ in range(VISITS // VISITORS)
+                for _ in range(visits // VISITORS)
                 for answer in (
                     client.get(f"/quizzes/{slug}"),
                     client.get(f"/api/v1/quizzes/{quiz}"),
@@ -57,7 +46,7 @@ def test_opening_starting_and_the_board_cost_two_statements_for_each_worker_and_
             cursor.execute("SHOW GLOBAL STATUS LIKE 'Questions'")
             return int(cursor.fetchone()[1])
 
-        open_and_look(service)
+        open_and_look(service, 2 * VISITORS)
         before, began = questions(), time.monotonic()
         statuses = open_and_look(service)
         seconds = time.monotonic() - began
@@ -77,15 +66,14 @@ def test_all_of_it_works_while_the_database_is_stopped(server: Server, service: 
         f"/api/v1/quizzes/{listed['id']}/leaderboard",
         f"/quizzes/{listed['slug']}/board",
     ]
-    # Each worker must have been asked once.
-    for _ in range(10):
-        for address in addresses:
-            httpx.get(service.address + address)
+    # Each worker must have been asked once: more at a time than one worker has threads.
+    with ThreadPoolExecutor(VISITORS) as visitors:
+        list(visitors.map(lambda address: httpx.get(service.address + address, timeout=30), addresses * 10))
     server.stop()
     try:
         statuses = {httpx.get(service.address + address, timeout=30).status_code for address in addresses * 5}
         start = httpx.post(f"{service.address}/api/v1/quizzes/{listed['id']}/attempts", json={"name": "Ada"})
     finally:
-        server.start("--max-connections=20")
+        server.start(*OPTIONS)
     assert statuses == {200}
     assert start.status_code == 201

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.support import PROJECT
+from tests.support.accounts import OPERATORS_PASSWORD_HASH
+from tests.support.application import app_on
+from webapp.accounts import users
+from webapp.accounts.roles import Role
+from webapp.bank.commands import import_items
 from webapp.lab.services.poolproof_service import Service, serving
+from webapp.pooling.extension import transact
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+"""Names of the program."""
 PATIENCE = 15_000
 """Milliseconds that a page has to show something: a busy machine stands still for seconds."""
 ARGUMENTS = [
@@ -24,6 +35,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 PHONE = {"width": 390, "height": 844}
+OPERATOR = "hopper"
 
 SOME_ITEMS = """#Q Which of these is kept in a pool and lent by the second?
 ^ A connection
@@ -49,10 +61,13 @@ D Everybody at once
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
+    # Only the runs that open a page need one: it is installed here, where that is allowed.
+    subprocess.run([sys.executable, PROJECT / ".ci" / "browser.py"], check=True)
+    program = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
+    if program is None:
         pytest.skip("there is no Chromium; install it: sudo apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         expect.set_options(timeout=PATIENCE)
         yield browser
         browser.close()
@@ -65,10 +80,20 @@ def service(
     folder = tmp_path_factory.mktemp("service")
     items = folder / "pools-and-queues"
     items.write_text(SOME_ITEMS)
-    with serving(prepared_schema(server_flavour, "poolproof_journeys"), folder, POOLPROOF_WORKERS="2") as service:
-        imported = service.command("import", "--format", "opentriviaqa", str(items))
-        assert imported.returncode == 0, imported.stderr
+    url = prepared_schema(server_flavour, "poolproof_journeys")
+    # In this process, which has everything loaded.
+    with app_on(url, folder, with_routes=False) as app, app.app_context():
+        imported = app.test_cli_runner().invoke(import_items, ["--format", "opentriviaqa", str(items)])
+        assert imported.exit_code == 0, imported.output
+        transact(lambda connection: users.add(connection, OPERATOR, OPERATORS_PASSWORD_HASH, Role.OPERATOR))
+    with serving(url, folder, POOLPROOF_WORKERS="2") as service:
         yield service
+
+
+@pytest.fixture
+def operator(service: Service) -> str:
+    """The name of an operator with the password that the fleets' operators have."""
+    return OPERATOR
 
 
 class Visitor:
@@ -79,13 +104,18 @@ class Visitor:
         self._address = address
         self.complaints: list[str] = []
 
-    def page(self, *, javascript: bool = True, dark: bool = False, width: int = PHONE["width"]) -> Page:
+    def page(
+        self, *, javascript: bool = True, dark: bool = False, width: int = PHONE["width"], clock: bool = False
+    ) -> Page:
+        """Open a page in a browser of its own; with a clock, its time can be made to run ahead."""
         context = self._browser.new_context(
             base_url=self._address,
             java_script_enabled=javascript,
             viewport={"width": width, "height": PHONE["height"]},
             color_scheme="dark" if dark else "light",
         )
+        if clock:
+            context.clock.install()
         return self._listened_to(context.new_page())
 
     def again(self, closed: Page) -> Page:
@@ -103,6 +133,34 @@ class Visitor:
     def close(self) -> None:
         for context in self._browser.contexts:
             context.close()
+
+
+def sign_in_as(page: Page, name: str, password: str, address: str) -> None:
+    """Go to a page for which one must sign in, and do so; who has done it before brings the cookies of then."""
+    page.goto(address)
+    user = (urlsplit(page.url).netloc, name)
+    if user in _cookies:
+        page.context.add_cookies(_cookies[user])
+        page.goto(address)
+        return
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).not_to_have_url(re.compile("/sign-in"))
+    _cookies[user] = page.context.cookies()
+
+
+_cookies: dict[tuple[str, str], Any] = {}
+
+
+def let_time_pass(page: Page, is_so: Callable[[], bool]) -> None:
+    """Have the page's time run ahead until something is so: it need not be waited for."""
+    for _ in range(600):
+        if is_so():
+            return
+        page.clock.fast_forward(1000)
+        page.wait_for_timeout(100)
+    raise AssertionError("what was waited for did not happen")
 
 
 @pytest.fixture

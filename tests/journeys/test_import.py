@@ -38,11 +38,11 @@ def count_found(page: Page, words: str) -> int:
     return page.locator(".found li").count()
 
 
-@pytest.mark.parametrize(("javascript", "dark"), [(True, False), (False, True)])
+@pytest.mark.parametrize("javascript", [True, False])
 def test_a_file_is_looked_at_imported_and_undone(
-    visitor: Visitor, service: Service, file: Path, *, javascript: bool, dark: bool
+    visitor: Visitor, service: Service, file: Path, *, javascript: bool
 ) -> None:
-    page = visitor.page(javascript=javascript, dark=dark)
+    page = visitor.page(javascript=javascript)
     sign_in(page, service)
     before = count_found(page, "queue promise")
     page.get_by_role("link", name="Import", exact=True).click()

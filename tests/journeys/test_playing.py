@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from tests.journeys.conftest import Visitor
+from tests.journeys.conftest import Visitor, sign_in_as
 from webapp.lab.services.poolproof_service import Service
 
 pytestmark = pytest.mark.journey
@@ -20,10 +20,7 @@ RIGHT = {
 
 
 def sign_in(page: Page, service: Service) -> None:
-    page.goto("/studio")
-    page.get_by_label("Name").fill("author")
-    page.get_by_label("Password").fill(service.password)
-    page.get_by_role("button", name="Sign in").click()
+    sign_in_as(page, "author", service.password, "/studio")
     expect(page.get_by_role("heading", name="Quizzes")).to_be_visible()
 
 
@@ -99,6 +96,7 @@ def test_a_saved_answer_is_still_there_after_a_reload(visitor: Visitor, quiz: st
     page.goto(quiz)
     page.get_by_label("Your name on the board").fill("Edsger")
     page.get_by_role("button", name="Start").click()
+    expect(page.get_by_role("group")).to_have_count(1)
     question, choice = next(iter(RIGHT.items()))
     answer(page, question, choice)
     expect(page.get_by_role("status")).to_have_text("Saved")
@@ -114,6 +112,7 @@ def test_the_whole_quiz_can_be_played_from_the_keyboard(visitor: Visitor, quiz: 
     page.goto(quiz)
     page.get_by_label("Your name on the board").fill("Barbara")
     page.keyboard.press("Enter")
+    expect(page.get_by_role("group")).to_have_count(1)
     for number in range(3):
         page.keyboard.press("Tab")
         if number == 0:

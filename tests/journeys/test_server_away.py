@@ -25,7 +25,7 @@ from tests.journeys.away import (
     stored,
     wait_until_nothing_is_kept,
 )
-from tests.journeys.conftest import Visitor
+from tests.journeys.conftest import Visitor, let_time_pass
 from tests.support.databases import Databases
 from webapp.lab.services.database_server import Server
 from webapp.lab.services.poolproof_service import Service, serving
@@ -78,7 +78,7 @@ def is_answer(request: Request) -> bool:
 def test_answers_given_while_the_database_is_away_are_saved_when_it_is_back(
     visitor: Visitor, quiz: Quiz, server: Server, away: Callable[[], None]
 ) -> None:
-    page = visitor.page()
+    page = visitor.page(clock=True)
     start(page, quiz, "Grace")
     away()
     choose(page, "A connection")
@@ -90,7 +90,7 @@ def test_answers_given_while_the_database_is_away_are_saved_when_it_is_back(
     choose(page, "Otters", "Elephants")
     expect(said(page)).to_have_text("3 answers are not saved yet. Trying again…")
     server.start()
-    expect(said(page)).to_have_text("All answers are saved", timeout=BACK_WITHIN)
+    let_time_pass(page, lambda: said(page).text_content() == "All answers are saved")
     assert stored(server, quiz, "Grace") == {"A connection", "Order", "Otters", "Elephants"}
     assert kept(page) == []
 
@@ -98,7 +98,7 @@ def test_answers_given_while_the_database_is_away_are_saved_when_it_is_back(
 def test_answers_given_while_the_database_is_frozen_are_saved_when_it_goes_on(
     visitor: Visitor, quiz: Quiz, server: Server
 ) -> None:
-    page = visitor.page()
+    page = visitor.page(clock=True)
     start(page, quiz, "Niklaus")
     choose(page, "A connection")
     expect_saved(page)
@@ -110,7 +110,7 @@ def test_answers_given_while_the_database_is_frozen_are_saved_when_it_goes_on(
         expect(said(page)).to_have_text("2 answers are not saved yet. Trying again…", timeout=BACK_WITHIN)
     finally:
         server.resume()
-    expect(said(page)).to_have_text("All answers are saved", timeout=BACK_WITHIN)
+    let_time_pass(page, lambda: said(page).text_content() == "All answers are saved")
     assert stored(server, quiz, "Niklaus") == {"A lifeguard", "Order"}
 
 
@@ -179,16 +179,16 @@ def test_a_player_who_is_offline_is_told_so_and_goes_on_when_back(visitor: Visit
 def test_a_busy_server_is_not_asked_again_before_the_time_it_names(
     visitor: Visitor, quiz: Quiz, server: Server
 ) -> None:
-    page = visitor.page()
+    page = visitor.page(clock=True)
     start(page, quiz, "Radia")
-    asked: list[float] = []
+    asked: list[Route] = []
     statuses: list[int] = []
     page.on("response", lambda response: statuses.append(response.status) if is_answer(response.request) else None)
 
     def busy_at_first(route: Route) -> None:
-        asked.append(time.monotonic())
+        asked.append(route)
         if len(asked) == 1:
-            route.fulfill(status=503, headers={"Retry-After": "3"})
+            route.fulfill(status=503, headers={"Retry-After": "90"})
         else:
             route.continue_()
 
@@ -198,32 +198,35 @@ def test_a_busy_server_is_not_asked_again_before_the_time_it_names(
     # Neither another choice nor news from the network is a reason to come sooner.
     choose(page, "A towel")
     page.evaluate("window.dispatchEvent(new Event('online'))")
-    expect(said(page)).to_have_text("All answers are saved", timeout=BACK_WITHIN)
-    assert asked[1] - asked[0] >= 3
+    page.clock.fast_forward(45_000)
+    page.wait_for_timeout(200)
+    assert len(asked) == 1
+    page.clock.fast_forward(45_000)
+    let_time_pass(page, lambda: said(page).text_content() == "All answers are saved")
     assert statuses.count(200) == 1, "both choices are one answer"
     assert stored(server, quiz, "Radia") == {"A towel"}
 
 
 @pytest.mark.parametrize("status", [429, 500, 502])
 def test_whatever_is_no_answer_of_ours_is_asked_again(visitor: Visitor, quiz: Quiz, status: int) -> None:
-    page = visitor.page()
+    page = visitor.page(clock=True)
     start(page, quiz, f"Tony {status}")
     # Until it was seen: the wait before the next try is left to chance and may be no wait at all.
     page.route("**/answers/*", lambda route: route.fulfill(status=status))
     choose(page, "A connection")
     expect(said(page)).to_contain_text("1 answer is not saved yet")
     page.unroute("**/answers/*")
-    expect(said(page)).to_have_text("All answers are saved", timeout=BACK_WITHIN)
+    let_time_pass(page, lambda: said(page).text_content() == "All answers are saved")
 
 
 def test_a_page_that_only_says_ok_is_not_taken_for_the_server(visitor: Visitor, quiz: Quiz, server: Server) -> None:
-    page = visitor.page()
+    page = visitor.page(clock=True)
     start(page, quiz, "Whitfield")
     page.route("**/answers/*", lambda route: route.fulfill(status=200, body="<p>Sign in to this network</p>"))
     choose(page, "A connection")
     expect(said(page)).to_contain_text("1 answer is not saved yet")
     page.unroute("**/answers/*")
-    expect(said(page)).to_have_text("All answers are saved", timeout=BACK_WITHIN)
+    let_time_pass(page, lambda: said(page).text_content() == "All answers are saved")
     assert stored(server, quiz, "Whitfield") == {"A connection"}
 
 
@@ -371,7 +374,7 @@ def test_without_javascript_the_page_of_a_busy_server_keeps_the_answers_and_send
     visitor: Visitor, quiz: Quiz, server: Server, away: Callable[[], None]
 ) -> None:
     page = visitor.page(javascript=False)
-    start(page, quiz, "Alan")
+    start(page, quiz, "Alan", javascript=False)
     choose(page, "A connection", "Order", "Otters", "Elephants")
     away()
     page.get_by_role("button", name="Save").click()
@@ -390,7 +393,7 @@ def test_without_javascript_a_finish_that_met_a_busy_server_is_sent_again_too(
     visitor: Visitor, quiz: Quiz, server: Server, away: Callable[[], None]
 ) -> None:
     page = visitor.page(javascript=False)
-    start(page, quiz, "John")
+    start(page, quiz, "John", javascript=False)
     choose(page, "A connection")
     away()
     page.get_by_role("button", name="Finish").click()
@@ -403,13 +406,13 @@ def test_without_javascript_a_finish_that_met_a_busy_server_is_sent_again_too(
 def test_a_form_that_met_a_busy_server_goes_on_by_itself_where_there_is_javascript(
     visitor: Visitor, quiz: Quiz, server: Server, away: Callable[[], None]
 ) -> None:
-    page = visitor.page()
+    page = visitor.page(clock=True)
     come(page, quiz, "Frances")
     away()
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("We are very busy for a moment.")
     server.start()
-    expect(page.get_by_role("group", name="Who is lent by the second?")).to_be_visible(timeout=BACK_WITHIN)
+    let_time_pass(page, page.get_by_role("group", name="Who is lent by the second?").is_visible)
 
 
 def _send_until_taken(page: Page) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-TIMEOUT = 30.0
+TIMEOUT = 60.0
+"""Seconds."""
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool], failure: str = "what was waited for did not happen") -> None:
     """Wait for what has to happen; the end is for a machine that stands still."""
     ends_at = time.perf_counter() + TIMEOUT
     while not condition():
-        assert time.perf_counter() < ends_at, "what was waited for did not happen"
+        assert time.perf_counter() < ends_at, failure
         time.sleep(0.002)

@@ -86,6 +86,7 @@ def unpooled_engine(url: URL, settings: PoolSettings, name: str) -> Engine:
     Raises:
         PoolConfigurationError: when the pool class cannot serve this database.
     """
+    _check_pool_class(settings, url, is_sqlite=url.get_backend_name() == "sqlite")
     settings = settings.model_copy(update={"pool_class": "null"})
     engine = create_engine(url, **engine_options(settings, url, threads=1))
     prepare_engine(engine, settings, name)
