@@ -63,13 +63,18 @@ def held(ground: Ground, name: str, *, is_protected: bool) -> Result:
 
 
 def test_forgotten_connections_are_found_by_our_pool(ground: Ground) -> None:
-    ours = held(ground, "mute", is_protected=True)
-    assert ours.verdict == "passed", ours.checks
+    ours = not_none(held(ground, "mute", is_protected=True).course)
+    # How soon is a matter of the machine, which may stand still; that nobody gets an error and all goes on is not.
+    assert ours.errors() == {}
+    assert ours.full_rate() is not None
 
 
 @pytest.mark.soak
-def test_forgotten_connections_are_waited_for_for_ever_by_the_stock_pool(ground: Ground) -> None:
-    stock = held(ground, "mute", is_protected=False)
+def test_forgotten_connections_cost_our_pool_no_time_and_are_waited_for_for_ever_by_the_stock_one(
+    ground: Ground,
+) -> None:
+    ours, stock = (held(ground, "mute", is_protected=is_protected) for is_protected in (True, False))
+    assert ours.verdict == "passed", ours.checks
     assert stock.verdict == "failed", stock.checks
     assert not_none(stock.course).errors() == {"no end": 4}
 
