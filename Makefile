@@ -28,7 +28,7 @@ soak: test-environment ## run what is long or rare, alone on the machine; T=PATH
 coverage: test-environment ## run the tests and say which branches they reach; fails below the bounds of CONTRIBUTING.md
 	@$(TEST_ENVIRONMENT)/bin/coverage erase
 	@$(TEST_ENVIRONMENT)/bin/coverage run -m pytest --databases $(DATABASES) $(SIDE_BY_SIDE) $(ARGUMENTS)
-	@$(TEST_ENVIRONMENT)/bin/coverage combine --quiet
+	@$(TEST_ENVIRONMENT)/bin/coverage combine --quiet 2>/dev/null
 	@$(PYTHON) .ci/coverage_bounds.py $(TEST_ENVIRONMENT)/bin/coverage
 
 # Nothing else should run meanwhile. ARGUMENTS: see `bench/push.py --help`. One peer needs a C compiler.

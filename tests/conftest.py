@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from webapp.pooling.extension import Pooling
     from webapp.pooling.work import Work
 
-# A machine that is busy is slow; that is no fault of the code under test.
-hypothesis.settings.register_profile("house", deadline=None)
-hypothesis.settings.load_profile("house")
+# A machine that is busy is slow; that is no fault of the code under test. Every run is the same, but for the soak's.
+hypothesis.settings.register_profile("same", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("soak", deadline=None)
 
 SUMMARY: pytest.StashKey[Summary] = pytest.StashKey()
 LEFTOVERS: pytest.StashKey[Leftovers] = pytest.StashKey()
@@ -51,6 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     _hear_ctrl_c()
+    hypothesis.settings.load_profile("soak" if config.getoption("markexpr") == "soak" else "same")
     # With pytest-xdist a worker judges nothing: it tells the main process what it knows.
     is_worker = hasattr(config, "workerinput")
     config.stash[LEFTOVERS] = Leftovers(is_worker=is_worker)

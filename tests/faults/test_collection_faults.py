@@ -28,6 +28,7 @@ COMBINATIONS = [
 CALLS = 2
 
 
+@pytest.mark.slow(reason="a process is killed at every call in turn, and started again")
 @pytest.mark.parametrize("switches", COMBINATIONS)
 def test_killed_at_any_call_a_run_goes_on_and_has_everything_once(work: Work, switches: Switches) -> None:
     assert kill_at_every_call(work, switches) >= 5, "there were calls to be killed at"

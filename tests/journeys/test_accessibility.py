@@ -53,6 +53,7 @@ def told(found: dict[str, list[str]]) -> str:
     return "\n".join(f"{name}: {one}" for name, them in found.items() for one in them)
 
 
+@pytest.mark.slow(reason="axe looks at every page, light and dark")
 def test_what_a_player_sees(page: Page, quiz_address: str) -> None:
     found: dict[str, list[str]] = {}
     page.goto("/")
@@ -80,6 +81,7 @@ def test_what_a_player_sees(page: Page, quiz_address: str) -> None:
     assert not told(found), told(found)
 
 
+@pytest.mark.slow(reason="axe looks at every page, light and dark")
 def test_what_an_author_and_an_operator_see(page: Page, operator: str, quiz_address: str) -> None:
     found: dict[str, list[str]] = {}
     page.goto("/sign-in")

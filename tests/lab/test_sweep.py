@@ -325,6 +325,7 @@ def test_sqlite_is_refused_in_a_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow(reason="each setting of the sweep is a service that is started and measured")
 def test_the_product_is_measured_on_its_own_gunicorn_with_group_commit_and_without(url: str) -> None:
     with lab_schema(url) as own:
         bench = Product(own, PoolSettings(), clients=8)
