@@ -44,9 +44,7 @@ def small(
     return Ended(done.returncode, json.loads(done.stdout), done.stderr, url, folder)
 
 
-@pytest.mark.slow(
-    reason="two services are pushed by turns, and the first waits until its pool gives up"
-)
+@pytest.mark.slow(reason="two services are pushed by turns, and the first waits until its pool gives up")
 def test_the_defaults_end_in_queuepools_own_message(small: Ended) -> None:
     theirs, ours = small.found["data"]["services"]
     assert theirs["message"] == "QueuePool limit of size 5 overflow 10 reached, connection timed out, timeout 0.00"
