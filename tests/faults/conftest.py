@@ -16,7 +16,11 @@ from webapp.lab.services.programs import Flavour
 OPTIONS = ("--max-connections=20",)
 # 2 × (2 + 1 + 1) connections, twice while it reloads, 1 × 2 beside it, 2 in reserve: 20, all that the server has.
 WORKERS = 2
-TWO_WORKERS = {"POOLPROOF_WORKERS": str(WORKERS), "POOLPROOF_THREADS": "2", "POOL_BACKGROUND": "1"}
+TWO_WORKERS = {
+    "POOLPROOF_WORKERS": str(WORKERS), "POOLPROOF_THREADS": "2", "POOL_BACKGROUND": "1",
+    # A read of a server that is mute ends long before a request's deadline of 20 s.
+    "POOL_STATEMENT_TIMEOUT": "5", "POOL_READ_TIMEOUT": "6",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -121,7 +121,8 @@ def test_a_server_that_freezes_fails_requests_with_503_while_it_is_frozen_and_no
         back = time.monotonic()
         running.wait_for(100)
     assert running.counts().keys() <= {200, 201, 503}
-    assert all(began <= one.at <= back + RECOVERY and one.seconds < DEADLINE / 2 for one in running.failed())
+    # With all threads of a worker in the midst of a read, the first to be told is the one whose read times out.
+    assert all(began <= one.at <= back + RECOVERY and one.seconds < DEADLINE for one in running.failed())
 
 
 def test_a_server_that_turns_read_only_still_serves_reads_and_takes_answers_again_afterwards(
