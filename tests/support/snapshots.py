@@ -10,7 +10,7 @@ from webapp.lab.services.database_server import Server
 
 INSERTABLE = """
     SELECT column_name FROM information_schema.columns
-    WHERE table_schema = %s AND table_name = %s AND generation_expression = '' ORDER BY ordinal_position
+    WHERE table_schema = %s AND table_name = %s AND COALESCE(generation_expression, '') = '' ORDER BY ordinal_position
 """
 
 
