@@ -99,6 +99,7 @@ def patient(server: Server, tmp_path: Path) -> Iterator[Service]:
         yield service
 
 
+@pytest.mark.slow(reason="answers wait for a locked table until their time is over")
 def test_while_eight_answers_wait_for_their_commit_the_only_thread_serves_others(
     server: Server, patient: Service
 ) -> None:

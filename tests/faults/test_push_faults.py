@@ -58,6 +58,7 @@ def an_answer_of_one_more_player(service: Service) -> Callable[[], bool]:
 
 @pytest.mark.parametrize("users", [40, pytest.param(500, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("fault", [kill_the_database, freeze_the_database, kill_a_worker, reload])
+@pytest.mark.slow(reason="a push with a fault in its middle, to the last player")
 def test_everybody_comes_through_and_every_acknowledged_answer_is_stored(
     server: Server, service: Service, fault: Callable[[Server, Service], None], users: int
 ) -> None:

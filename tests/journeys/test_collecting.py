@@ -60,6 +60,7 @@ def service(
         yield service
 
 
+@pytest.mark.slow(reason="a collection at its pace, with a service of its own")
 def test_a_collection_is_watched_cancelled_and_resumed(visitor: Visitor, service: Service, gate: Gate) -> None:
     page = visitor.page()
     sign_in(page, service)

@@ -62,6 +62,7 @@ def connect(service: Service) -> Callable[[], pymysql.Connection[Any]]:
     )  # fmt: skip
 
 
+@pytest.mark.slow(reason="a request has to hold a connection until it is named")
 def test_a_hold_appears_by_itself_and_is_ended_from_the_page(
     console: Visitor, service: Service, operator: str, connect: Callable[[], pymysql.Connection[Any]]
 ) -> None:
