@@ -11,7 +11,7 @@ from typing import Any
 
 from webapp.forking import preload_libraries, run_in_child
 from webapp.settings import load_settings
-from webapp.web.later import Worker
+from webapp.web.later import PoolproofWorker
 
 _all_settings = load_settings()
 _settings = _all_settings.poolproof
@@ -21,7 +21,7 @@ preload_libraries()
 
 wsgi_app = "wsgi:app"
 # gthread, whose threads need not wait for a commit.
-worker_class = Worker
+worker_class = PoolproofWorker
 bind = [_settings.bind]
 if _settings.console_bind != "off":
     # For operators: what is served there is not served on the public address.

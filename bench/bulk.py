@@ -29,13 +29,13 @@ from bench.bulk_ways import WAYS, Material, Way, begun, records
 from webapp import create_app
 from webapp.bank import carrying, imports
 from webapp.bank.formats.records import Record
-from webapp.lab.services.database_server import Server, new_server
+from webapp.lab.services.database_server import DatabaseServer, new_server
 from webapp.pooling.settings import PoolSettings
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 from webapp.schema import upgrade
 from webapp.settings import ServiceSettings, Settings
 
-THREADS = (1, carrying.WRITERS, 10, 20)
+THREADS = (1, carrying.WRITER_THREADS, 10, 20)
 TIMES_ORM, SHARE_OF_LIMIT = 5.0, 0.5
 WARM, MOST_GROWTH = 10_000, 16.0
 """Items after which memory is looked at first, and MiB that it may grow from there on."""
@@ -58,7 +58,7 @@ class Bank:
 
     def __init__(self, folder: Path) -> None:
         """Start it and migrate."""
-        self.server: Server = new_server("mysql", folder / "server", "--max-connections=100")
+        self.server: DatabaseServer = new_server("mysql", folder / "server", "--max-connections=100")
         self.server.create_database("bank")
         (folder / "instance").mkdir()
         service = ServiceSettings(instance=folder / "instance", secret_key=SecretStr("k" * 40))
@@ -66,7 +66,7 @@ class Bank:
         pool = PoolSettings(background=max(THREADS))
         app = create_app(Settings(database_url=url, pool=pool, poolproof=service))
         upgrade(app)
-        self.work: Work = app.extensions["pooling"].background
+        self.work: UnitOfWork = app.extensions["pooling"].background
 
     def empty(self) -> None:
         """Make the table as new."""
@@ -119,9 +119,11 @@ def memory(bank: Bank, count: int) -> tuple[float, int, int]:
                 sizes.append(int(Path("/proc/self/statm").read_text().split()[1]) * PAGE / 2**20)
             yield record
 
-    reports = [imports.Report(), imports.Report()]
+    reports = [imports.ImportReport(), imports.ImportReport()]
     for report in reports:
-        imports.import_records(watched(), carrying.into(bank.work, begun(bank.work)), report, writers=carrying.WRITERS)
+        imports.import_records(
+            watched(), carrying.make_batch_handler(bank.work, begun(bank.work)), report, writers=carrying.WRITER_THREADS
+        )
     return sizes[1] - sizes[0], reports[0].new, reports[1].new
 
 
@@ -185,7 +187,7 @@ def main() -> None:
     print(f"one thread each: ours / ORM {ours[1] / orm[1]:.2f} ×, ours / LOAD DATA {ours[1] / limit[1]:.2f}")
     print(f"ours at its best / LOAD DATA at its best: {max(ours.values()) / max(limit.values()):.2f}")
     # A session belongs to one thread and a file to one LOAD DATA: what one person gets of each.
-    as_it_is = ours[carrying.WRITERS]
+    as_it_is = ours[carrying.WRITER_THREADS]
     row("poolproof import as it is / ORM add_all", as_it_is / orm[1], TIMES_ORM)
     row("poolproof import as it is / LOAD DATA", as_it_is / limit[1], SHARE_OF_LIMIT)
     row("of items that are all new, an import calls new", new / items, 1)

@@ -17,12 +17,12 @@ from sqlalchemy import create_engine, insert
 from sqlalchemy.orm import Session
 
 from webapp.bank import bulk, carrying, imports, merging, register
-from webapp.bank.drafts import ItemDraft, check
+from webapp.bank.drafts import ItemDraft, validate_draft
 from webapp.bank.formats.records import Accepted
 from webapp.bank.items import column_values
 from webapp.bank.models import Item
-from webapp.lab.services.database_server import Server
-from webapp.pooling.work import Work
+from webapp.lab.services.database_server import DatabaseServer
+from webapp.pooling.work import UnitOfWork
 
 SEED = 20_260
 OTHERS_BATCH = 500
@@ -60,7 +60,7 @@ def records(count: int) -> Iterator[Accepted]:
             source="OpenTriviaQA",
             licence="CC BY-SA 4.0",
         )
-        yield Accepted(number + 1, check(draft))
+        yield Accepted(number + 1, validate_draft(draft))
 
 
 class Material:
@@ -89,7 +89,7 @@ class Way:
     """A way; `prepared` does what is not counted and returns what one thread does."""
 
     name: str
-    prepared: Callable[[Server, Work, Material, int], Deed]
+    prepared: Callable[[DatabaseServer, UnitOfWork, Material, int], Deed]
     may_load: bool = True
     """Whether the server takes LOAD DATA LOCAL."""
 
@@ -101,7 +101,7 @@ def batches(part: Part, size: int) -> Iterator[Part]:
         yield one, min(one + size, end)
 
 
-def orm(server: Server, work: Work, material: Material, threads: int) -> Deed:
+def orm(server: DatabaseServer, work: UnitOfWork, material: Material, threads: int) -> Deed:
     """A session, objects, add_all, and a commit for each batch."""
     engine = create_engine(server.url("bank"), pool_size=threads)
 
@@ -114,7 +114,7 @@ def orm(server: Server, work: Work, material: Material, threads: int) -> Deed:
     return deed
 
 
-def core(server: Server, work: Work, material: Material, threads: int) -> Deed:
+def core(server: DatabaseServer, work: UnitOfWork, material: Material, threads: int) -> Deed:
     """SQLAlchemy's executemany."""
     engine = create_engine(server.url("bank"), pool_size=threads)
 
@@ -127,7 +127,7 @@ def core(server: Server, work: Work, material: Material, threads: int) -> Deed:
     return deed
 
 
-def by_hand(server: Server, work: Work, material: Material, threads: int) -> Deed:
+def by_hand(server: DatabaseServer, work: UnitOfWork, material: Material, threads: int) -> Deed:
     """PyMySQL's executemany, which makes one INSERT of many rows."""
     rows = [material.plain(row) for row in material.rows]
     names, marks = ", ".join(f"`{name}`" for name in material.names), ", ".join(["%s"] * len(material.names))
@@ -143,7 +143,7 @@ def by_hand(server: Server, work: Work, material: Material, threads: int) -> Dee
     return deed
 
 
-def load_data(server: Server, work: Work, material: Material, threads: int) -> Deed:
+def load_data(server: DatabaseServer, work: UnitOfWork, material: Material, threads: int) -> Deed:
     """The limit: a file for each thread, sent as it is."""
     binary = {name for name in material.names if isinstance(material.rows[0][name], bytes)}
     names = ", ".join(f"@{name}" if name in binary else f"`{name}`" for name in material.names)
@@ -164,37 +164,39 @@ def load_data(server: Server, work: Work, material: Material, threads: int) -> D
     return deed
 
 
-def ours(server: Server, work: Work, material: Material, threads: int) -> Deed:
+def ours(server: DatabaseServer, work: UnitOfWork, material: Material, threads: int) -> Deed:
     """What `poolproof import` does with the records of a file, here with so many writers as there are threads."""
     number = begun(work)
     accepted = [Accepted(place, draft) for place, draft in enumerate(material.drafts, start=1)]
 
     def deed(part: Part) -> None:
         if part[0] == 0:
-            report = imports.Report()
-            imports.import_records(accepted, carrying.into(work, number), report, writers=threads)
+            report = imports.ImportReport()
+            imports.import_records(accepted, carrying.make_batch_handler(work, number), report, writers=threads)
 
     return deed
 
 
-def begun(work: Work) -> int:
+def begun(work: UnitOfWork) -> int:
     """Begin an import and return its number."""
-    about = register.About(None, "bench", imports.Format.JSON)
-    return work.transact(lambda connection: register.begin(connection, about, register.State.IMPORTING))
+    about = register.ImportSpec(None, "bench", imports.Format.JSON)
+    return work.run_in_transaction(
+        lambda connection: register.create(connection, about, register.ImportState.IMPORTING)
+    )
 
 
-def merged(server: Server, work: Work, material: Material, threads: int) -> Deed:
+def merged(server: DatabaseServer, work: UnitOfWork, material: Material, threads: int) -> Deed:
     """What the collector does with the drafts of a page."""
-    given = [merging.Given(replace(draft, collected_at=NOW)) for draft in material.drafts]
+    given = [merging.SourceRecord(replace(draft, collected_at=NOW)) for draft in material.drafts]
 
     def deed(part: Part) -> None:
-        for start, end in batches(part, bulk.BATCH):
-            work.transact(partial(_merge, given=given[start:end]))
+        for start, end in batches(part, bulk.BATCH_SIZE):
+            work.run_in_transaction(partial(_merge, given=given[start:end]))
 
     return deed
 
 
-def _merge(connection: Any, given: Sequence[merging.Given]) -> list[merging.Outcome]:
+def _merge(connection: Any, given: Sequence[merging.SourceRecord]) -> list[merging.RecordOutcome]:
     return merging.merge(connection, "bench", given, NOW)
 
 

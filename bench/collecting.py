@@ -24,9 +24,9 @@ from sqlalchemy import create_engine, text
 
 from webapp.lab.factories import make_quiz
 from webapp.lab.services.database_server import new_server
-from webapp.lab.services.fake_paged_api import Paged
-from webapp.lab.services.poolproof_service import Service, serving
-from webapp.pooling.work import Work
+from webapp.lab.services.fake_paged_api import FakePagedApi
+from webapp.lab.services.poolproof_service import PoolproofService, run_poolproof_service
+from webapp.pooling.work import UnitOfWork
 
 BOUND = 1.10
 ITEMS = 25_000
@@ -66,7 +66,7 @@ def records(count: int) -> list[dict[str, Any]]:
     ]
 
 
-def push(service: Service, slug: str, users: int) -> dict[str, Any]:
+def push(service: PoolproofService, slug: str, users: int) -> dict[str, Any]:
     """Push, and return the lab's report."""
     command = [sys.executable, "-m", "webapp", "lab", "push", "--users", str(users), "--within", "1", "--json"]
     done = subprocess.run(  # noqa: S603 - ours
@@ -86,7 +86,7 @@ def p99(report: dict[str, Any]) -> float:
 
 def measure(rounds: int, users: int) -> int:
     """Measure, print, and return the exit status."""
-    with tempfile.TemporaryDirectory() as name, Paged(records(ITEMS * rounds)) as paged:
+    with tempfile.TemporaryDirectory() as name, FakePagedApi(records(ITEMS * rounds)) as paged:
         folder = Path(name)
         server = new_server("mysql", folder / "server")
         server.create_database("poolproof")
@@ -94,15 +94,17 @@ def measure(rounds: int, users: int) -> int:
         (folder / "service" / "sources" / "birds.toml").write_text(SOURCE.format(address=paged.address))
         engine = create_engine(server.url("poolproof"))
         try:
-            with serving(server.url("poolproof"), folder / "service", POOLPROOF_COLLECTORS="1") as service:
+            with run_poolproof_service(
+                server.url("poolproof"), folder / "service", POOLPROOF_COLLECTORS="1"
+            ) as service:
                 return _rounds(service, engine, rounds, users)
         finally:
             engine.dispose()
             server.stop()
 
 
-def _rounds(service: Service, engine: Any, rounds: int, users: int) -> int:
-    work = Work(engine)
+def _rounds(service: PoolproofService, engine: Any, rounds: int, users: int) -> int:
+    work = UnitOfWork(engine)
     slug = make_quiz(work, questions=10).slug
     alone, beside, failed = [], [], 0
 

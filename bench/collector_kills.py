@@ -15,10 +15,10 @@ from itertools import product
 from pathlib import Path
 
 from webapp import create_app
-from webapp.lab.factories import settings_for
+from webapp.lab.factories import make_settings
 from webapp.lab.loadgen.collection_kills import LostItemsError, kill_at_every_call
 from webapp.lab.services.database_server import new_server
-from webapp.lab.services.fake_opentdb import Switches
+from webapp.lab.services.fake_opentdb import ContractOptions
 from webapp.schema import upgrade
 
 
@@ -36,13 +36,13 @@ def main() -> None:
             server = new_server(given.database, folder / "server")
             server.create_database("kills")
             url = server.url("kills")
-        app = create_app(settings_for(url, folder))
+        app = create_app(make_settings(url, folder))
         logging.disable(logging.WARNING)
         upgrade(app)
         work, kills = app.extensions["pooling"].work, 0
         combinations = [
-            Switches(
-                short_tail=tail, limited_status=status, limits_all=limits, refused_count=refused, count_off=off,
+            ContractOptions(
+                short_tail=tail, limited_status=status, limit_all_calls=limits, count_refused_calls=refused, count_error=off,
                 empty_categories=lists,
             )
             for tail, status, limits, refused, off, lists in product(

@@ -25,7 +25,7 @@ from collections import Counter
 from pathlib import Path
 
 from webapp.bank import exports, imports
-from webapp.bank.drafts import ItemDraft, problems_of
+from webapp.bank.drafts import ItemDraft, find_errors
 from webapp.bank.exports import ExportFormat
 from webapp.bank.formats.records import Accepted, UnreadableError
 from webapp.bank.imports import Format
@@ -127,7 +127,7 @@ def outcome_of(file_format: Format, content: bytes) -> Counter[str]:
             demand(that=record.line >= 1, told=record)
             if isinstance(record, Accepted):
                 counts["accepted"] += 1
-                demand(that=not problems_of(record.draft), told=record)
+                demand(that=not find_errors(record.draft), told=record)
             else:
                 counts["rejected"] += 1
                 demand(that=0 < len(record.reason) <= LONGEST_REASON, told=record)

@@ -19,14 +19,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from webapp.lab import witness, workload
-from webapp.lab.direct import Direct
+from webapp.lab.direct import WorkloadBench
 from webapp.lab.figures import Setting
 from webapp.lab.knee import within_one_step
 from webapp.lab.scaling import Interval
-from webapp.lab.services.database_server import Server, new_server
-from webapp.lab.sizing import Found, find
-from webapp.lab.sweep import Plan, Sweep, beyond
-from webapp.lab.workplace import lab_schema
+from webapp.lab.services.database_server import DatabaseServer, new_server
+from webapp.lab.sizing import Recommendation, recommend
+from webapp.lab.sweep import Sweep, SweepPlan, next_size_above
+from webapp.lab.workplace import scratch_schema
 from webapp.pooling.settings import PoolSettings
 
 SIZES = (1, 2, 4, 8, 16)
@@ -39,8 +39,8 @@ class Judged:
     """A workload's exhaustive run, and the runs that are judged by it."""
 
     name: str
-    exhaustive: Found
-    runs: tuple[Found, ...]
+    exhaustive: Recommendation
+    runs: tuple[Recommendation, ...]
 
     @property
     def sizes(self) -> list[int]:
@@ -73,28 +73,30 @@ class Judged:
             said = f"POOL_SIZE={run.setting.pool}, {_shown(run.knee.throughput)} a second"
             p99 = _shown(run.knee.p99, 1000) if run.knee.p99 else "–"
             verdict = "ok" if is_near else "MISSED"
-            yield f"  run {number}: {said}, p99 {p99} ms, limits: {', '.join(run.limits.names)}: {verdict}"
+            yield f"  run {number}: {said}, p99 {p99} ms, limits: {', '.join(run.bottlenecks.names)}: {verdict}"
         yield f"  the runs agree: {'ok' if self.agree() else 'MISSED'}"
 
 
-def judge(server: Server, name: str, seconds: float, repetitions: int) -> Judged:
+def judge(server: DatabaseServer, name: str, seconds: float, repetitions: int) -> Judged:
     """Make the exhaustive run and the others."""
-    load = workload.load(name)
-    sizes = tuple(sorted({*(size for size in SIZES if size < load.threads), load.threads, beyond(load.threads)}))
-    plan = Plan(Setting(1, load.threads), sizes, repetitions=repetitions, seconds=seconds)
+    load = workload.load_workload(name)
+    sizes = tuple(
+        sorted({*(size for size in SIZES if size < load.threads), load.threads, next_size_above(load.threads)})
+    )
+    plan = SweepPlan(Setting(1, load.threads), sizes, repetitions=repetitions, seconds=seconds)
     runs = [_run(server, load, replace(plan, seed=seed)) for seed in range(2, RUNS + 2)]
-    return Judged(name, _run(server, load, replace(plan, times_all=True)), tuple(runs))
+    return Judged(name, _run(server, load, replace(plan, time_all_sizes=True)), tuple(runs))
 
 
-def _run(server: Server, load: workload.Workload, plan: Plan) -> Found:
-    with lab_schema(server.url("bench")) as url:
-        bench = Direct(url, load, PoolSettings())
+def _run(server: DatabaseServer, load: workload.Workload, plan: SweepPlan) -> Recommendation:
+    with scratch_schema(server.url("bench")) as url:
+        bench = WorkloadBench(url, load, PoolSettings())
         try:
             sweep = Sweep(bench, plan)
             sweep.run()
         finally:
             bench.close()
-    found = find(sweep.measured, sweep.chosen or plan.base, sweep.rate)
+    found = recommend(sweep.results, sweep.chosen or plan.base, sweep.rate)
     if found is None or not sweep.is_complete:
         sys.exit("It was stopped.")
     return found
@@ -107,7 +109,7 @@ def _shown(one: Interval, times: float = 1.0) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, judge."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--workloads", default=",".join(workload.shipped()), help="names, with commas between")
+    options.add_argument("--workloads", default=",".join(workload.shipped_names()), help="names, with commas between")
     options.add_argument("--seconds", type=float, default=1.5, help="of a closed loop; an open one takes twice as long")
     options.add_argument("--repetitions", type=int, default=4)
     options.add_argument("--json", type=Path, help="keep all figures in this file")
@@ -117,7 +119,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         server = new_server("mysql", Path(folder) / "server", MOST_CONNECTIONS)
         server.create_database("bench")
         for name in given.workloads.split(","):
-            print(f"{name}: before it, {witness.machine_share(1.0) or 0:.0%} of the processors are busy", flush=True)
+            print(
+                f"{name}: before it, {witness.measure_machine_cpu(1.0) or 0:.0%} of the processors are busy", flush=True
+            )
             judged.append(judge(server, name, given.seconds, given.repetitions))
             print(*judged[-1].lines(), sep="\n", flush=True)
         server.stop()

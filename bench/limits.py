@@ -6,14 +6,14 @@ import threading
 import time
 from contextlib import closing
 
-from webapp.lab.services.database_server import Server
+from webapp.lab.services.database_server import DatabaseServer
 
 THREADS = 16
 TABLE = "CREATE TABLE answer (attempt_id BIGINT, item_id BIGINT, chosen INT, PRIMARY KEY (attempt_id, item_id))"
 STORE = "INSERT INTO answer VALUES (%s, %s, %s) ON DUPLICATE KEY UPDATE chosen = VALUES(chosen)"
 
 
-def answers_per_second(server: Server, seconds: float) -> float:
+def answers_per_second(server: DatabaseServer, seconds: float) -> float:
     """Return how many answers are committed in a second."""
     server.execute("CREATE DATABASE bench_limits")
     server.execute(TABLE, database="bench_limits")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from webapp.lab.loadgen.storm import storm
 from webapp.lab.services.database_server import new_server
-from webapp.lab.services.poolproof_service import serving
+from webapp.lab.services.poolproof_service import run_poolproof_service
 
 WATCHING = ("webapp.pooling.watch", "webapp.pooling.guard")
 
@@ -37,7 +37,7 @@ def main() -> None:
         server = new_server("mysql", Path(folder) / "server")
         server.create_database("poolproof")
         with (
-            serving(server.url("poolproof"), Path(folder) / "instance") as service,
+            run_poolproof_service(server.url("poolproof"), Path(folder) / "instance") as service,
             storm(service.address, given.clients) as running,
         ):
             time.sleep(given.minutes * 60)

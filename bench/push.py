@@ -26,9 +26,9 @@ from bench import limits, steady
 from bench.peers.servers import DJANGO, FASTAPI, FLASK_ALONE, FLASK_ORM, OURS, Contender, Running, running
 from webapp.lab import load, proof, report
 from webapp.lab.factories import make_quiz
-from webapp.lab.push import Plan
-from webapp.lab.services.database_server import Server, new_server
-from webapp.pooling.work import Work
+from webapp.lab.push import PushPlan
+from webapp.lab.services.database_server import DatabaseServer, new_server
+from webapp.pooling.work import UnitOfWork
 
 CONNECTIONS = 64
 LOOKS_EVERY = 0.1
@@ -58,7 +58,7 @@ class Figures:
 class Watch:
     """Counts a database's connections and the server's statements while a block runs."""
 
-    def __init__(self, server: Server, database: str) -> None:
+    def __init__(self, server: DatabaseServer, database: str) -> None:
         """Look at nothing yet."""
         self._server, self._database = server, database
         self.peak = self.statements = 0
@@ -91,7 +91,7 @@ class Watch:
                 thread.join()
 
 
-def take_part(contender: Contender, server: Server, folder: Path, users: int, seconds: float) -> Figures:
+def take_part(contender: Contender, server: DatabaseServer, folder: Path, users: int, seconds: float) -> Figures:
     """Let one contender serve the push, then steady answers."""
     with running(contender, server, folder) as service:
         slug, quiz_id, items = _quiz(service, server)
@@ -100,12 +100,14 @@ def take_part(contender: Contender, server: Server, folder: Path, users: int, se
             kept = steady.answers(service.port, addresses, [item for item, _ in items], CONNECTIONS, seconds)
             return Figures(answers_per_second=kept.answers_per_second, failed=kept.others)
         watch = Watch(server, service.database)
-        with load.pushers(1) as pushers, watch():
-            starts_at = time.monotonic() + load.SOON
-            plan = Plan("127.0.0.1", service.port, slug, quiz_id, items, starts_at, 1.0, 0.0, retries=True)
-            shares = pushers.push(plan, users, lambda _: None)
-        proved = proof.read_back("127.0.0.1", service.port, [visit for share in shares for visit in share.visits])
-        found = report.sum_up(shares, proved, report.Server(watch.peak, watch.statements))
+        with load.start_load_processes(1) as pushers, watch():
+            starts_at = time.monotonic() + load.START_DELAY
+            plan = PushPlan("127.0.0.1", service.port, slug, quiz_id, items, starts_at, 1.0, 0.0, retry=True)
+            shares = pushers.run(plan, users, lambda _: None)
+        proved = proof.verify_acknowledged(
+            "127.0.0.1", service.port, [visit for share in shares for visit in share.visits]
+        )
+        found = report.summarize(shares, proved, report.DatabaseStats(watch.peak, watch.statements))
         times = sorted(one.seconds for share in shares for visit in share.visits for one in visit.samples)
         addresses = [_start(service, quiz_id) for _ in range(CONNECTIONS)]
         kept = steady.answers(service.port, addresses, [item for item, _ in items], CONNECTIONS, seconds)
@@ -123,11 +125,11 @@ def take_part(contender: Contender, server: Server, folder: Path, users: int, se
         )
 
 
-def _quiz(service: Running, server: Server) -> tuple[str, int, Sequence[tuple[int, int]]]:
+def _quiz(service: Running, server: DatabaseServer) -> tuple[str, int, Sequence[tuple[int, int]]]:
     if service.contender.name != OURS.name:
         return "push", 1, PEER_ITEMS
     engine = create_engine(server.url(service.database))
-    version = make_quiz(Work(engine), questions=len(PEER_ITEMS))
+    version = make_quiz(UnitOfWork(engine), questions=len(PEER_ITEMS))
     engine.dispose()
     return version.slug, version.quiz_id, [(one.item_id, len(one.choices)) for one in version.document.questions]
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from sqlalchemy import Engine, create_engine, make_url, text
 
-from webapp.lab.services.database_server import Server, new_server
-from webapp.pooling.engine import engine_options, prepare_engine
+from webapp.lab.services.database_server import DatabaseServer, new_server
+from webapp.pooling.engine import configure_engine, engine_options
 from webapp.pooling.settings import PoolSettings
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
 CYCLES, ROUNDS = 500, 7
 READ = text("SELECT 1")
@@ -41,13 +41,13 @@ def plain_write(engine: Engine) -> None:
 
 def our_read(engine: Engine) -> None:
     """A read in our unit of work."""
-    with Work(engine).read() as connection:
+    with UnitOfWork(engine).read() as connection:
         connection.execute(READ)
 
 
 def our_write(engine: Engine) -> None:
     """A write in our unit of work."""
-    with Work(engine).transaction() as connection:
+    with UnitOfWork(engine).transaction() as connection:
         connection.execute(WRITE)
 
 
@@ -56,7 +56,7 @@ def ways(url: str) -> dict[str, tuple[Engine, Callable[[Engine], None], Callable
     no_tls = {"ssl_disabled": True}
     settings = PoolSettings.model_validate({})
     ours = create_engine(url, **engine_options(settings, make_url(url), threads=1))
-    prepare_engine(ours, settings)
+    configure_engine(ours, settings)
     return {
         "default": (create_engine(url, connect_args=no_tls), plain_read, plain_write),
         "default, pre_ping": (create_engine(url, connect_args=no_tls, pool_pre_ping=True), plain_read, plain_write),
@@ -64,7 +64,7 @@ def ways(url: str) -> dict[str, tuple[Engine, Callable[[Engine], None], Callable
     }
 
 
-def questions(server: Server) -> int:
+def questions(server: DatabaseServer) -> int:
     """How many statements the server has been asked so far."""
     ((_, count),) = server.execute("SHOW GLOBAL STATUS LIKE 'Questions'")
     return int(count)

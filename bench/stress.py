@@ -35,7 +35,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from webapp.pooling import deadlines, keeper
-from webapp.pooling.freshness import Chore
+from webapp.pooling.freshness import MaintenanceAction
 from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.shedding import CoDel
 from webapp.pooling.statistics import PoolStatistics
@@ -190,7 +190,7 @@ class Stress:
         """Ask for a connection, and use what comes."""
         time.sleep(self.pause)
         if self.happens(HAS_DEADLINE):
-            deadlines.begin(self.chance.uniform(0.0, 0.3))
+            deadlines.set_deadline(self.chance.uniform(0.0, 0.3))
         began = time.monotonic()
         try:
             connection = self.engine.raw_connection()
@@ -263,23 +263,23 @@ class Stress:
         """Collect garbage, and take an idle connection out as the housekeeper does."""
         time.sleep(self.chance.uniform(0.001, 0.02))
         gc.collect()
-        pool, what = self.pool, self.chance.choice((Chore.PING, Chore.RETIRE))
+        pool, what = self.pool, self.chance.choice((MaintenanceAction.PING, MaintenanceAction.RETIRE))
 
-        def what_for(record: ConnectionPoolEntry, idle: int) -> Chore:
+        def what_for(record: ConnectionPoolEntry, idle: int) -> MaintenanceAction:
             return what
 
-        if (taken := keeper.take_idle(pool, what_for)) is not None:
+        if (taken := keeper.borrow_idle(pool, what_for)) is not None:
             self.count(f"kept house: {what}")
-            if what is Chore.PING:
-                keeper.put_back(pool, taken[0])
+            if what is MaintenanceAction.PING:
+                keeper.return_idle(pool, taken[0])
             else:
-                keeper.discard(pool, taken[0], what)
+                keeper.evict(pool, taken[0], what)
         self._look(pool)
 
     def _look(self, pool: FairQueuePool) -> None:
         """Look whether everything is in its place, which it has to be whenever nobody holds the lock."""
         with pool._lock:
-            starve = pool._line.waiting and (pool._idle or pool._total + pool._closing < pool._limit)
+            starve = pool._wait_queue.waiters and (pool._idle or pool._total + pool._closing < pool._limit)
             is_wrong = pool._closing < 0 or pool._total < len(pool._idle)
         # As everybody does who lets go of the lock.
         pool._after_lock()
@@ -319,7 +319,7 @@ class Stress:
             connection.close()
         if (pool.checkedout(), pool.checkedin(), len(known)) != (0, LARGEST, LARGEST):
             self.broken.append(f"not every place serves again, {len(known)} are open: {pool.status()}")
-        if self.statistics.snapshot().uses.count + self.counts["detached"] < self.counts["borrowed"]:
+        if self.statistics.snapshot().use_time.count + self.counts["detached"] < self.counts["borrowed"]:
             self.broken.append("the statistics have lost uses")
         self.engine.dispose()
 

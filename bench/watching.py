@@ -26,9 +26,9 @@ from sqlalchemy import create_engine
 from bench import steady
 from webapp.lab.factories import make_quiz
 from webapp.lab.services.console_operator import add_operator, signed_in
-from webapp.lab.services.database_server import Server, new_server
-from webapp.lab.services.poolproof_service import Service, serving
-from webapp.pooling.work import Work
+from webapp.lab.services.database_server import DatabaseServer, new_server
+from webapp.lab.services.poolproof_service import PoolproofService, run_poolproof_service
+from webapp.pooling.work import UnitOfWork
 
 CONNECTIONS = 64
 BOUND = 0.97
@@ -38,12 +38,12 @@ UNWATCHED = {"POOL_STATISTICS": "false", "POOLPROOF_CONSOLE_BIND": "off"}
 
 
 @contextmanager
-def looked_at(service: Service) -> Iterator[None]:
+def looked_at(service: PoolproofService) -> Iterator[None]:
     """An operator's open page, and Prometheus."""
     add_operator(service.environment)
     done = threading.Event()
     with signed_in(service) as one:
-        operator = one.operator
+        operator = one.client
 
         def look() -> None:
             while not done.wait(1.0):
@@ -59,20 +59,20 @@ def looked_at(service: Service) -> Iterator[None]:
             thread.join()
 
 
-def processor_seconds(service: Service) -> float:
+def processor_seconds(service: PoolproofService) -> float:
     """Return what the workers have used so far."""
     stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in service.workers()]
     return sum(int(one[11]) + int(one[12]) for one in stats) / TICKS
 
 
-def measure(server: Server, folder: Path, seconds: float, *, is_watched: bool) -> tuple[float, float]:
+def measure(server: DatabaseServer, folder: Path, seconds: float, *, is_watched: bool) -> tuple[float, float]:
     """Return answers a second, and the workers' microseconds of processor time an answer."""
     database = folder.name
     server.create_database(database)
     variables = NOT_LIMITED if is_watched else NOT_LIMITED | UNWATCHED
-    with serving(server.url(database), folder, **variables) as service:
+    with run_poolproof_service(server.url(database), folder, **variables) as service:
         engine = create_engine(server.url(database))
-        version = make_quiz(Work(engine), questions=10)
+        version = make_quiz(UnitOfWork(engine), questions=10)
         engine.dispose()
         port = service.port
         start = f"{service.address}/api/v1/quizzes/{version.quiz_id}/attempts"

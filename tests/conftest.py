@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
     from webapp.lab.services.programs import Flavour
-    from webapp.pooling.extension import Pooling
-    from webapp.pooling.work import Work
+    from webapp.pooling.extension import PoolingState
+    from webapp.pooling.work import UnitOfWork
 
 # A machine that is busy is slow; that is no fault of the code under test. Every run is the same, but for the soak's.
 hypothesis.settings.register_profile("same", deadline=None, derandomize=True)
@@ -197,13 +197,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SettableClock:
 
 
 @pytest.fixture
-def pooling(app: Flask) -> Pooling:
-    pooling: Pooling = app.extensions["pooling"]
+def pooling(app: Flask) -> PoolingState:
+    pooling: PoolingState = app.extensions["pooling"]
     return pooling
 
 
 @pytest.fixture
-def work(pooling: Pooling) -> Work:
+def work(pooling: PoolingState) -> UnitOfWork:
     return pooling.work
 
 
@@ -213,11 +213,11 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def author(app: Flask, work: Work, client: FlaskClient) -> dict[str, str]:
+def author(app: Flask, work: UnitOfWork, client: FlaskClient) -> dict[str, str]:
     """Headers of a request in an author's name."""
     from tests.support.sessions import token_of
     from webapp.accounts import users
     from webapp.accounts.roles import Role
 
-    work.transact(lambda connection: users.add(connection, "ada", PASSWORD_HASH, Role.AUTHOR))
+    work.run_in_transaction(lambda connection: users.add(connection, "ada", PASSWORD_HASH, Role.AUTHOR))
     return {"Authorization": f"Bearer {token_of(client, work, 'ada')}"}

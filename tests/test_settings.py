@@ -33,7 +33,7 @@ def test_without_any_setting_the_database_is_sqlite_in_the_instance_folder(
 def test_the_driver_is_ours_to_choose(clean_environment: pytest.MonkeyPatch) -> None:
     settings = loaded(clean_environment, DATABASE_URL="mysql://ada:a%40b@db/quiz")
     assert settings.database_url == "mysql+pymysql://ada:a%40b@db/quiz"
-    assert settings.shown_database_url == "mysql+pymysql://ada:***@db/quiz"
+    assert settings.redacted_database_url == "mysql+pymysql://ada:***@db/quiz"
 
 
 def test_pool_and_service_take_their_own_variables(clean_environment: pytest.MonkeyPatch) -> None:

@@ -8,16 +8,16 @@ from flask import Flask
 from sqlalchemy import make_url
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from webapp.collector.sources.known import Sources
+from webapp.collector.sources.known import SourceRegistry
 from webapp.collector.sources.open_trivia import OpenTriviaSource
 from webapp.extensions import db
 from webapp.pooling import extension as pooling
 from webapp.pooling.engine import engine_options
 from webapp.settings import OFF, ServiceSettings, Settings, environment, load_settings, secret_key
 from webapp.web import logs, uploads
-from webapp.web.context import Application
+from webapp.web.context import PoolproofFlask
 
-LARGEST_BODY = 1024 * 1024
+MAX_REQUEST_BYTES = 1024 * 1024
 
 
 def create_app(settings: Settings | None = None, *, with_routes: bool = True) -> Flask:
@@ -33,11 +33,11 @@ def create_app(settings: Settings | None = None, *, with_routes: bool = True) ->
         PoolConfigurationError: when the pool cannot serve this database.
     """
     settings = settings or load_settings()
-    logs.configure_logs(settings.poolproof.log_format)
-    app = Application("webapp", instance_path=str(settings.poolproof.instance.resolve()))
+    logs.configure_logging(settings.poolproof.log_format)
+    app = PoolproofFlask("webapp", instance_path=str(settings.poolproof.instance.resolve()))
     app.config.update(_configuration(settings))
     _bind_database(app, settings)
-    app.extensions["sources"] = _sources(settings.poolproof)
+    app.extensions["source_registry"] = _create_sources(settings.poolproof)
     if with_routes:
         from webapp.routes import add_routes
 
@@ -55,13 +55,13 @@ def _configuration(settings: Settings) -> dict[str, object]:
         "SECRET_KEY": secret_key(settings),
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": engine_options(settings.pool, url, settings.poolproof.threads),
-        "MAX_CONTENT_LENGTH": LARGEST_BODY,
-        uploads.LARGEST: settings.poolproof.largest_import * 1024 * 1024,
+        "MAX_CONTENT_LENGTH": MAX_REQUEST_BYTES,
+        uploads.MAX_UPLOAD_CONFIG_KEY: settings.poolproof.largest_import * 1024 * 1024,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": settings.poolproof.secure_cookies,
-        "TOKEN_SECONDS": settings.poolproof.token_hours * 3600,
-        "ATTEMPT_SECONDS": settings.poolproof.attempt_hours * 3600,
-        "CONSOLE_DOOR": settings.poolproof.console_bind,
+        "API_TOKEN_TTL": settings.poolproof.token_hours * 3600,
+        "ATTEMPT_TTL": settings.poolproof.attempt_hours * 3600,
+        "CONSOLE_LISTENER": settings.poolproof.console_bind,
         "CONSOLE_PORT": _console_port(settings.poolproof),
     }
 
@@ -84,6 +84,6 @@ def _bind_database(app: Flask, settings: Settings) -> None:
     pooling.init_app(app, engine, settings.pool, service.fleet, deadline_header=header, fleet_folder=meet_in)
 
 
-def _sources(service: ServiceSettings) -> Sources:
+def _create_sources(service: ServiceSettings) -> SourceRegistry:
     open_trivia = OpenTriviaSource(service.opentdb_address, spacing=service.opentdb_spacing)
-    return Sources(service.sources or service.instance / "sources", open_trivia, environment())
+    return SourceRegistry(service.sources or service.instance / "sources", open_trivia, environment())

@@ -46,9 +46,9 @@ COMMANDS = {
     ),
     "user": LazyCommand("webapp.accounts.commands", "user", "Accounts of authors and operators."),
 }
-WITHOUT_APP = {"serve"}
+COMMANDS_WITHOUT_APP = {"serve"}
 """Commands that make no app: `serve` becomes Gunicorn, whose workers make theirs."""
-WITH_ROUTES = {"routes", "shell"}
+COMMANDS_WITH_ROUTES = {"routes", "shell"}
 """Commands whose app has pages and REST; the others answer no request."""
 
 
@@ -63,8 +63,8 @@ class LazyGroup(FlaskGroup):
         """Load a command; None where there is none of that name."""
         if name not in COMMANDS:
             return None
-        command = load(name)
-        return command if name in WITHOUT_APP else _in_app(command)
+        command = load_command(name)
+        return command if name in COMMANDS_WITHOUT_APP else _wrap_in_app_context(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands, and load none of them."""
@@ -72,7 +72,7 @@ class LazyGroup(FlaskGroup):
             formatter.write_dl([(name, command.short_help) for name, command in sorted(COMMANDS.items())])
 
 
-def load(name: str) -> click.Command:
+def load_command(name: str) -> click.Command:
     """Return a command of the table above."""
     command = COMMANDS[name]
     return cast("click.Command", getattr(import_module(command.module), command.attribute))
@@ -85,7 +85,7 @@ def main() -> None:
         from webapp.app import create_app
 
         called = click.get_current_context().find_root().invoked_subcommand
-        return create_app(with_routes=called in WITH_ROUTES)
+        return create_app(with_routes=called in COMMANDS_WITH_ROUTES)
 
     run(create)
 
@@ -93,23 +93,23 @@ def main() -> None:
 def run(create_app: Callable[[], Flask]) -> None:
     """Run the command line for apps made by `create_app`; what went wrong is one sentence, not a traceback."""
     try:
-        poolproof(create_app).main()
+        create_cli(create_app).main()
     except Exception as error:
-        sentence = _sentence_of(error)
+        sentence = _error_message(error)
         if sentence is None:
             raise
         click.echo(f"Error: {sentence}", err=True)
         sys.exit(1)
 
 
-def poolproof(create_app: Callable[[], Flask]) -> FlaskGroup:
+def create_cli(create_app: Callable[[], Flask]) -> FlaskGroup:
     """Return the command group for apps made by `create_app`."""
 
     def create() -> Flask:
         try:
             return create_app()
         except Exception as error:
-            sentence = _sentence_of(error)
+            sentence = _error_message(error)
             if sentence is None:
                 raise
             raise NoAppException(sentence) from error
@@ -125,22 +125,22 @@ def poolproof(create_app: Callable[[], Flask]) -> FlaskGroup:
     )
 
 
-def _sentence_of(error: Exception) -> str | None:
-    from webapp.cli_errors import sentence_of
+def _error_message(error: Exception) -> str | None:
+    from webapp.cli_errors import describe_error
 
-    return sentence_of(error)
+    return describe_error(error)
 
 
-def _in_app(command: click.Command) -> click.Command:
+def _wrap_in_app_context(command: click.Command) -> click.Command:
     """Put the app's context around a command, or around each command of a group that `get_command` gives."""
     if isinstance(command, click.Group):
-        return _GroupInApp(command)
+        return _AppContextGroup(command)
     if command.callback is not None:
-        command.callback = _with_app(command.callback)
+        command.callback = _with_app_context(command.callback)
     return command
 
 
-class _GroupInApp(click.Group):
+class _AppContextGroup(click.Group):
     """A group whose commands run in the app's context."""
 
     def __init__(self, group: click.Group) -> None:
@@ -152,23 +152,23 @@ class _GroupInApp(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         command = self._group.get_command(ctx, name)
-        return None if command is None else _in_app(command)
+        return None if command is None else _wrap_in_app_context(command)
 
 
-def _with_app(callback: Callable[..., Any]) -> Callable[..., Any]:
+def _with_app_context(callback: Callable[..., Any]) -> Callable[..., Any]:
     """Run `callback` in the app's context, and close the connections that it has left in the pools."""
     if hasattr(callback, "closes_connections"):
         return callback
 
     @with_appcontext
     def call(*arguments: Any, **options: Any) -> Any:
-        from webapp.pooling.engine import close_connections
+        from webapp.pooling.engine import dispose_engines
 
         try:
             return callback(*arguments, **options)
         finally:
             # A goodbye to the server; otherwise it counts a lost client.
-            close_connections()
+            dispose_engines()
 
     wrapped = update_wrapper(call, callback)
     wrapped.closes_connections = True  # type: ignore[attr-defined]

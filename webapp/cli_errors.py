@@ -5,17 +5,17 @@ from __future__ import annotations
 from sqlalchemy.exc import OperationalError
 
 from webapp.errors import DomainError
-from webapp.pooling import driver
+from webapp.pooling import mysql_errors
 from webapp.pooling.errors import PoolConfigurationError
 from webapp.settings import SettingsError
 
 
-def sentence_of(error: Exception) -> str | None:
+def describe_error(error: Exception) -> str | None:
     """Return what to tell the person who called a command; None for a fault of ours, which keeps its traceback."""
     if isinstance(error, DomainError):
         return error.detail
     if isinstance(error, OperationalError):
-        what = "The database cannot be reached" if driver.is_away(error) else "The database refused"
+        what = "The database cannot be reached" if mysql_errors.is_unavailable(error) else "The database refused"
         return f"{what}: {error.orig.args[-1] if error.orig else error}"
     if isinstance(error, SettingsError | PoolConfigurationError):
         return str(error)

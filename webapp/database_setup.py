@@ -8,8 +8,8 @@ from sqlalchemy import make_url
 
 from webapp import schema
 from webapp.accounts import users
-from webapp.pooling.engine import unpooled_engine
-from webapp.pooling.work import Work
+from webapp.pooling.engine import create_unpooled_engine
+from webapp.pooling.work import UnitOfWork
 from webapp.settings import Settings
 
 
@@ -19,6 +19,6 @@ def is_set_up(settings: Settings) -> bool:
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
         # To connect would make the file.
         return False
-    with Work(unpooled_engine(url, settings.pool, "boot")).read() as connection:
-        is_current = schema.current_revision(connection) == schema.newest_revision()
-        return is_current and not users.nobody_yet(connection)
+    with UnitOfWork(create_unpooled_engine(url, settings.pool, "boot")).read() as connection:
+        is_current = schema.current_revision(connection) == schema.head_revision()
+        return is_current and not users.has_no_users(connection)

@@ -176,14 +176,14 @@ class QuotaExceededError(DomainError):
     kind = "quota-exceeded"
     title = "That was too often."
 
-    def __init__(self, wait: float) -> None:
+    def __init__(self, delay: float) -> None:
         """Say in how many seconds the same request is welcome."""
-        self.retry_after = max(1, math.ceil(wait))
+        self.retry_after = max(1, math.ceil(delay))
         super().__init__(
             f"You have sent more than a person can. Send it again in {self.retry_after} s; nothing was stored."
         )
 
 
-def all_kinds() -> list[type[DomainError]]:
+def list_error_types() -> list[type[DomainError]]:
     """Return every kind of error, by status and name; the problem page and its test read this."""
     return sorted(DomainError.__subclasses__(), key=lambda kind: (kind.status, kind.kind))

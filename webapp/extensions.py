@@ -26,7 +26,7 @@ class Base(DeclarativeBase):
     )
 
 
-MYSQL_TABLE: dict[str, Any] = {
+MYSQL_TABLE_OPTIONS: dict[str, Any] = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
     "mysql_collate": "utf8mb4_bin",
@@ -43,5 +43,5 @@ Sha256 = LargeBinary(32).with_variant(mysql.BINARY(32), "mysql", "mariadb")
 """A digest; MySQL indexes BINARY whole, a BLOB only in part."""
 
 db = SQLAlchemy(model_class=Base)
-login = LoginManager()
+login_manager = LoginManager()
 csrf = CSRFProtect()

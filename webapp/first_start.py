@@ -8,8 +8,8 @@ from webapp import schema
 from webapp.accounts import passwords, users
 from webapp.accounts.roles import Role
 from webapp.app import create_app
-from webapp.pooling.extension import read, transact
-from webapp.quizzes.starter import add_starter_quiz
+from webapp.pooling.extension import read, run_in_transaction
+from webapp.quizzes.starter import add_sample_quiz
 from webapp.settings import Settings
 
 FIRST_AUTHOR = "author"
@@ -20,17 +20,17 @@ def set_up(settings: Settings) -> None:
     app = create_app(settings, with_routes=False)
     schema.upgrade(app)
     with app.app_context():
-        _welcome()
+        _create_first_account()
 
 
-def _welcome() -> None:
+def _create_first_account() -> None:
     with read() as connection:
-        if not users.nobody_yet(connection):
+        if not users.has_no_users(connection):
             return
     password = passwords.random_password()
     hashed = passwords.hash_password(password)
-    transact(lambda connection: users.add(connection, FIRST_AUTHOR, hashed, Role.AUTHOR))
-    transact(add_starter_quiz)
+    run_in_transaction(lambda connection: users.add(connection, FIRST_AUTHOR, hashed, Role.AUTHOR))
+    run_in_transaction(add_sample_quiz)
     click.echo(
         f"\nWelcome. An author account has been made; this is shown once:\n"
         f"    name      {FIRST_AUTHOR}\n    password  {password}\n"

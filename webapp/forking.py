@@ -38,7 +38,7 @@ def preload_libraries() -> None:
         import_module(name)
 
 
-def run_in_child(work: Callable[[], None]) -> int:
+def run_in_child(fn: Callable[[], None]) -> int:
     """Run `work` in a forked child and return its exit status: 0, or 1 when it has raised.
 
     What the child imports and opens ends with it. What went wrong is printed, as one sentence where there is one.
@@ -50,12 +50,12 @@ def run_in_child(work: Callable[[], None]) -> int:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     status = 1
     try:
-        work()
+        fn()
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException as error:  # noqa: BLE001 - the child ends here, whatever it was
-        _print(error)
+        _print_error(error)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -63,10 +63,10 @@ def run_in_child(work: Callable[[], None]) -> int:
         os._exit(status)
 
 
-def _print(error: BaseException) -> None:
-    from webapp.cli_errors import sentence_of
+def _print_error(error: BaseException) -> None:
+    from webapp.cli_errors import describe_error
 
-    sentence = sentence_of(error) if isinstance(error, Exception) else None
+    sentence = describe_error(error) if isinstance(error, Exception) else None
     if sentence is None:
         traceback.print_exception(error)
     else:

@@ -14,32 +14,32 @@ from webapp.accounts import guard
 from webapp.accounts import pages as accounts_pages
 from webapp.attempts import api as attempts_api
 from webapp.attempts import pages as attempts_pages
-from webapp.attempts.board import Boards
-from webapp.attempts.kept_pages import KeptPages
-from webapp.attempts.limits import Limits
-from webapp.attempts.playing import Playing
-from webapp.attempts.shortcuts import IN_PASSING
-from webapp.attempts.shortcuts import shortcuts as attempt_shortcuts
-from webapp.attempts.writer import Writer
+from webapp.attempts.board import LeaderboardCache
+from webapp.attempts.kept_pages import PageCache
+from webapp.attempts.limits import PlayerRateLimiter
+from webapp.attempts.playing import AttemptService
+from webapp.attempts.shortcuts import INLINE_PREFIX
+from webapp.attempts.shortcuts import build_fast_routes as attempt_shortcuts
+from webapp.attempts.writer import AnswerWriter
 from webapp.bank import api as bank_api
 from webapp.bank import pages as bank_pages
 from webapp.collector import api as collector_api
 from webapp.collector import pages as collector_pages
 from webapp.console import api as console_api
 from webapp.console import pages as console_pages
-from webapp.console import reports as kept_reports
-from webapp.console.watching import Watching
+from webapp.console import reports as lab_reports
+from webapp.console.watching import ConsoleService
 from webapp.extensions import csrf
-from webapp.pooling.extension import Pooling
-from webapp.pooling.fleet import Folder
+from webapp.pooling.extension import PoolingState
+from webapp.pooling.fleet import FleetDirectory
 from webapp.quizzes import api as quizzes_api
 from webapp.quizzes import pages as quizzes_pages
-from webapp.quizzes.shelf import Shelf
+from webapp.quizzes.shelf import PublishedQuizCache
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
 from webapp.settings import ServiceSettings, Settings, SettingsError
 from webapp.web import context, files, health, openapi, problems, rendering, security, shortcuts, uploads
-from webapp.web.shortcuts import Shortcuts
+from webapp.web.shortcuts import FastPathMiddleware
 
 
 def add_routes(app: Flask, settings: Settings) -> None:
@@ -49,38 +49,46 @@ def add_routes(app: Flask, settings: Settings) -> None:
         SettingsError: when the settings ask for a library that is not installed.
     """
     for part in (context, shortcuts, uploads, problems, security, rendering, files, guard):
-        part.register(app)
+        part.init_app(app)
     csrf.init_app(app)
-    _make_services(app, settings)
+    _create_services(app, settings)
     _register_features(app)
-    app.config["ANSWERED_IN_PASSING"] = IN_PASSING
+    app.config["INLINE_REQUEST_PREFIX"] = INLINE_PREFIX
     requests = app.extensions["pooling"].requests
-    app.wsgi_app = Shortcuts(app.wsgi_app, attempt_shortcuts(app), requests)  # type: ignore[method-assign]
+    app.wsgi_app = FastPathMiddleware(app.wsgi_app, attempt_shortcuts(app), requests)  # type: ignore[method-assign]
 
 
-def _make_services(app: Flask, settings: Settings) -> None:
-    service, layer = settings.poolproof, app.extensions["pooling"]
-    playing = Playing(
-        Shelf(layer.work.read),
-        Boards(layer.work.read),
-        Writer(layer.work, settings.pool.timeout, service.grace_seconds),
-        Limits(service.writes_per_second / service.workers),
+def _create_services(app: Flask, settings: Settings) -> None:
+    service, pooling = settings.poolproof, app.extensions["pooling"]
+    attempt_service = AttemptService(
+        PublishedQuizCache(pooling.work.read),
+        LeaderboardCache(pooling.work.read),
+        AnswerWriter(pooling.work, settings.pool.timeout, service.grace_seconds),
+        PlayerRateLimiter(service.writes_per_second / service.workers),
         app.config["SECRET_KEY"],
-        app.config["ATTEMPT_SECONDS"],
+        app.config["ATTEMPT_TTL"],
     )
-    push = _push(service, layer.fleet_folder, settings.pool.keep)
-    app.extensions |= {"shelf": playing.shelf, "playing": playing, "kept_pages": KeptPages()}
-    app.extensions |= {"watching": _watching(layer, service, push), "otlp": push}
+    exporter = _create_otlp_exporter(service, pooling.fleet_folder, settings.pool.keep)
+    app.extensions |= {
+        "attempt_service": attempt_service,
+        "published_cache": attempt_service.quiz_cache,
+        "page_cache": PageCache(),
+        "console_service": _create_console_service(pooling, service, exporter),
+        "otlp_exporter": exporter,
+    }
 
 
-def _watching(layer: Pooling, service: ServiceSettings, push: Any) -> Watching | None:
-    if layer.fleet_folder is None:
+def _create_console_service(pooling: PoolingState, service: ServiceSettings, exporter: Any) -> ConsoleService | None:
+    if pooling.fleet_folder is None:
         return None
-    reports, tick = service.instance / kept_reports.FOLDER, push.tick if push is not None else None
-    return Watching(layer, socket.gethostname(), reports, is_read_only=service.console_read_only, tick=tick)
+    reports = service.instance / lab_reports.FOLDER
+    on_tick = exporter.tick if exporter is not None else None
+    return ConsoleService(
+        pooling, socket.gethostname(), reports, is_read_only=service.console_read_only, on_tick=on_tick
+    )
 
 
-def _push(service: ServiceSettings, fleet: Path | None, keep: int) -> Any:
+def _create_otlp_exporter(service: ServiceSettings, fleet: Path | None, min_idle: int) -> Any:
     """Return what sends the fleet's metrics to a collector; None where none is set, and then nothing is imported."""
     if service.otlp_endpoint is None or fleet is None:
         return None
@@ -93,7 +101,9 @@ def _push(service: ServiceSettings, fleet: Path | None, keep: int) -> Any:
             "POOLPROOF_OTLP_ENDPOINT needs OpenTelemetry's SDK and its exporter: "
             "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http (the extra `otlp`), or unset it."
         ) from error
-    return otlp.Push(service.otlp_endpoint, service.otlp_seconds, Folder(fleet), keep, socket.gethostname())
+    return otlp.OtlpExporter(
+        service.otlp_endpoint, service.otlp_seconds, FleetDirectory(fleet), min_idle, socket.gethostname()
+    )
 
 
 def _register_features(app: Flask) -> None:

@@ -10,15 +10,15 @@ from flask import Flask
 from sqlalchemy import Connection, inspect, text
 
 from webapp.extensions import db
-from webapp.settings import HOME
+from webapp.settings import PROJECT_ROOT
 
-MIGRATIONS = HOME / "migrations"
+MIGRATIONS_FOLDER = PROJECT_ROOT / "migrations"
 REVISION_TABLE = "alembic_version"
 
 
-def newest_revision() -> str:
+def head_revision() -> str:
     """Return the revision that the newest migration leads to; files are named by their revision (a test holds that)."""
-    return max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
+    return max(path.name for path in (MIGRATIONS_FOLDER / "versions").glob("[0-9]*.py")).partition("_")[0]
 
 
 def current_revision(connection: Connection) -> str | None:
@@ -33,7 +33,7 @@ def bind_migrations(app: Flask) -> None:
     """Let Flask-Migrate know of the app; without that its functions refuse."""
     from flask_migrate import Migrate
 
-    Migrate(app, db, directory=str(MIGRATIONS))
+    Migrate(app, db, directory=str(MIGRATIONS_FOLDER))
 
 
 def upgrade(app: Flask, revision: str = "head") -> None:

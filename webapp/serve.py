@@ -12,7 +12,7 @@ import sys
 import click
 
 from webapp.forking import preload_libraries, run_in_child
-from webapp.settings import HOME, Settings, load_settings
+from webapp.settings import PROJECT_ROOT, Settings, load_settings
 
 
 @click.command()
@@ -20,11 +20,11 @@ from webapp.settings import HOME, Settings, load_settings
 def serve(migrate: bool) -> None:
     """Bring the database up to date, then serve with Gunicorn."""
     settings = load_settings()
-    click.echo(f"Database: {settings.shown_database_url}")
+    click.echo(f"Database: {settings.redacted_database_url}")
     preload_libraries()
     if migrate and (status := run_in_child(lambda: _prepare_database(settings))):
         sys.exit(status)
-    _become_gunicorn()
+    _run_gunicorn()
 
 
 def _prepare_database(settings: Settings) -> None:
@@ -37,11 +37,11 @@ def _prepare_database(settings: Settings) -> None:
         set_up(settings)
 
 
-def _become_gunicorn() -> None:
+def _run_gunicorn() -> None:
     import gunicorn.__main__
     from gunicorn.app.wsgiapp import run
 
-    os.chdir(HOME)
+    os.chdir(PROJECT_ROOT)
     # As `python -m gunicorn` has it: Gunicorn starts itself again with these words when it is told to (USR2).
-    sys.argv = [gunicorn.__main__.__file__, "--config", str(HOME / "gunicorn.conf.py"), "wsgi:app"]
+    sys.argv = [gunicorn.__main__.__file__, "--config", str(PROJECT_ROOT / "gunicorn.conf.py"), "wsgi:app"]
     sys.exit(run())

@@ -15,16 +15,16 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from webapp.pooling.budget import Fleet
+from webapp.pooling.budget import FleetSize
 from webapp.pooling.settings import PoolSettings
 
-HOME = Path(__file__).resolve().parent.parent
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
 """The folder with wsgi.py, gunicorn.conf.py and migrations/."""
 
-SHORTEST_KEY = 32
+MIN_SECRET_KEY_LENGTH = 32
 OFF = "off"
 
-BACKENDS = {"sqlite": "sqlite", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
+DRIVER_BY_BACKEND = {"sqlite": "sqlite", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
 
 
 class SettingsError(Exception):
@@ -36,7 +36,7 @@ class ServiceSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    instance: Path = HOME / "instance"
+    instance: Path = PROJECT_ROOT / "instance"
     """Folder for what this installation keeps: the SQLite database, the secret key."""
     secret_key: SecretStr | None = None
     """Signs sessions and tokens. Default: made once and kept in the instance folder."""
@@ -79,13 +79,13 @@ class ServiceSettings(BaseModel):
     """How long a REST token is good."""
 
     @property
-    def fleet(self) -> Fleet:
+    def fleet(self) -> FleetSize:
         """The processes that share the database's connections."""
-        return Fleet(self.workers, self.threads, self.background_processes + self.collectors)
+        return FleetSize(self.workers, self.threads, self.background_processes + self.collectors)
 
     @field_validator("console_bind")
     @classmethod
-    def _host_and_port(cls, value: str) -> str:
+    def _validate_console_bind(cls, value: str) -> str:
         host, _, port = value.rpartition(":")
         if value != OFF and not (port.isdecimal() and (host == "localhost" or _is_ip(host.strip("[]")))):
             # By a name nobody could tell at which address a request came in.
@@ -93,7 +93,7 @@ class ServiceSettings(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _not_for_the_public(self) -> Self:
+    def _validate_console_port_differs(self) -> Self:
         if self.console_bind.rpartition(":")[2] == self.bind.rpartition(":")[2]:
             raise ValueError(
                 f"POOLPROOF_CONSOLE_BIND is {self.console_bind} and POOLPROOF_BIND is {self.bind}: the console must "
@@ -103,16 +103,18 @@ class ServiceSettings(BaseModel):
 
     @field_validator("otlp_endpoint")
     @classmethod
-    def _with_http(cls, value: str | None) -> str | None:
+    def _validate_otlp_endpoint(cls, value: str | None) -> str | None:
         if value is not None and not re.match(r"https?://[^/]", value):
             raise ValueError("is no address; write http://host:4318/v1/metrics, or https://…")
         return value
 
     @field_validator("secret_key")
     @classmethod
-    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value()) < SHORTEST_KEY:
-            raise ValueError(f"must have at least {SHORTEST_KEY} characters; `openssl rand -hex 32` makes a good one")
+    def _validate_secret_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < MIN_SECRET_KEY_LENGTH:
+            raise ValueError(
+                f"must have at least {MIN_SECRET_KEY_LENGTH} characters; `openssl rand -hex 32` makes a good one"
+            )
         return value
 
 
@@ -128,24 +130,24 @@ class Settings(BaseSettings):
     poolproof: ServiceSettings = Field(default_factory=lambda: ServiceSettings.model_validate({}))
 
     @model_validator(mode="after")
-    def _name_a_database_we_know(self) -> Self:
+    def _normalize_database_url(self) -> Self:
         try:
-            url = make_url(self.database_url or self._embedded_database())
+            url = make_url(self.database_url or self._default_database_url())
         except ArgumentError as error:
             raise ValueError("DATABASE_URL cannot be read; write mysql+pymysql://user:password@host/schema") from error
         backend = url.get_backend_name()
-        if backend not in BACKENDS:
+        if backend not in DRIVER_BY_BACKEND:
             raise ValueError(f"DATABASE_URL names {backend}; Poolproof runs on MySQL, MariaDB and SQLite")
         # The driver is ours to choose, so that mysql:// alone is enough.
-        url = url.set(drivername=BACKENDS[backend])
+        url = url.set(drivername=DRIVER_BY_BACKEND[backend])
         object.__setattr__(self, "database_url", url.render_as_string(hide_password=False))
         return self
 
-    def _embedded_database(self) -> str:
+    def _default_database_url(self) -> str:
         return f"sqlite:///{self.poolproof.instance / 'poolproof.sqlite'}"
 
     @property
-    def shown_database_url(self) -> str:
+    def redacted_database_url(self) -> str:
         """The database's address without its password, for logs and messages."""
         return make_url(self.database_url).render_as_string(hide_password=True)
 
@@ -159,7 +161,7 @@ def load_settings() -> Settings:
     try:
         settings = Settings()
     except ValidationError as error:
-        raise SettingsError("\n".join(_line(problem) for problem in error.errors())) from error
+        raise SettingsError("\n".join(_format_error(problem) for problem in error.errors())) from error
     return settings
 
 
@@ -168,7 +170,7 @@ def environment() -> Mapping[str, str]:
     return os.environ
 
 
-def bare_environment(**values: str) -> dict[str, str]:
+def environment_without_settings(**values: str) -> dict[str, str]:
     """Return this process's environment for a child that is to have these variables of ours, and no others."""
     ours = ("DATABASE_URL", "POOL_", "POOLPROOF_")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | values
@@ -196,7 +198,7 @@ def secret_key(settings: Settings) -> str:
 
 def environment_for_child(**variables: str) -> dict[str, str]:
     """Return the environment of a process that runs this code with some variables of its own; "" unsets one."""
-    paths = [str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [str(PROJECT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **variables}
 
 
@@ -208,7 +210,7 @@ def _is_ip(host: str) -> bool:
     return True
 
 
-def _line(problem: Any) -> str:
+def _format_error(problem: Any) -> str:
     names = [str(part) for part in problem["loc"]]
     variable = "_".join(names).upper()
     if problem["type"] == "extra_forbidden":

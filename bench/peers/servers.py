@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from webapp.lab.services.database_server import Server
+from webapp.lab.services.database_server import DatabaseServer
 from webapp.lab.services.debian import cache_folder
 from webapp.lab.services.processes import free_port
-from webapp.lab.services.service_process import Recipe, gunicorn, served
-from webapp.settings import bare_environment
+from webapp.lab.services.service_process import ServiceSpec, gunicorn, run_service
+from webapp.settings import environment_without_settings
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
@@ -79,7 +79,7 @@ FLASK_ALONE = Contender(
 
 
 @contextmanager
-def running(contender: Contender, server: Server, folder: Path) -> Iterator[Running]:
+def running(contender: Contender, server: DatabaseServer, folder: Path) -> Iterator[Running]:
     """Serve from a fresh database of its own until the block ends."""
     folder.mkdir(parents=True)
     database = f"bench_{folder.name}"
@@ -89,22 +89,24 @@ def running(contender: Contender, server: Server, folder: Path) -> Iterator[Runn
             if statement.strip():
                 server.execute(statement, database=database)
     port = free_port()
-    recipe = Recipe(
+    recipe = ServiceSpec(
         contender.title, contender.command, _environment(contender, server, folder, database, port), contender.ready,
         contender.folder,
     )  # fmt: skip
     try:
-        with served(recipe, folder, port):
+        with run_service(recipe, folder, port):
             yield Running(contender, port, database)
     finally:
         server.execute(f"DROP DATABASE `{database}`")
 
 
-def _environment(contender: Contender, server: Server, folder: Path, database: str, port: int) -> dict[str, str]:
+def _environment(
+    contender: Contender, server: DatabaseServer, folder: Path, database: str, port: int
+) -> dict[str, str]:
     address = server.url(database).replace("mysql+pymysql", contender.url)
     plugins = next(iter(cache_folder().glob(f"libmariadb-*/{LIBMARIADB_PLUGINS}")), None)
     ours = {"POOLPROOF_INSTANCE": str(folder / "instance"), "POOLPROOF_BIND": f"127.0.0.1:{port}"}
-    return bare_environment(
+    return environment_without_settings(
         DATABASE_URL=address,
         PYTHONDONTWRITEBYTECODE="1",
         **({"MARIADB_PLUGIN_DIR": str(plugins)} if plugins else {}),

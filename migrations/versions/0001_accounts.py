@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from webapp.extensions import MYSQL_TABLE, BigId
+from webapp.extensions import MYSQL_TABLE_OPTIONS, BigId
 from webapp.pooling.clock import UtcDateTime
 
 revision = "0001"
@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.Column("role", sa.String(16), nullable=False),
         sa.Column("created_at", UtcDateTime, nullable=False),
         sa.UniqueConstraint("name", name="uq_user_name"),
-        **MYSQL_TABLE,
+        **MYSQL_TABLE_OPTIONS,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from webapp.extensions import MYSQL_TABLE, BigId, Sha256
+from webapp.extensions import MYSQL_TABLE_OPTIONS, BigId, Sha256
 from webapp.pooling.clock import UtcDateTime
 
 revision = "0002"
@@ -49,7 +49,7 @@ def upgrade() -> None:
         sa.Index("ix_item_category_id", "category", "id"),
         sa.Index("ix_item_difficulty_id", "difficulty", "id"),
         sa.Index("ix_item_kind_id", "kind", "id"),
-        **MYSQL_TABLE,
+        **MYSQL_TABLE_OPTIONS,
     )
     if op.get_bind().dialect.name == "sqlite":
         for statement in WORDS_UP:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from webapp.extensions import MYSQL_TABLE, BigId
+from webapp.extensions import MYSQL_TABLE_OPTIONS, BigId
 from webapp.pooling.clock import UtcDateTime
 
 revision = "0003"
@@ -23,7 +23,7 @@ def upgrade() -> None:
         sa.Column("created_at", UtcDateTime, nullable=False),
         sa.Column("changed_at", UtcDateTime, nullable=False),
         sa.UniqueConstraint("slug", name="uq_quiz_slug"),
-        **MYSQL_TABLE,
+        **MYSQL_TABLE_OPTIONS,
     )
     op.create_table(
         "quiz_item",
@@ -33,7 +33,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["quiz_id"], ["quiz.id"], name="fk_quiz_item_quiz_id_quiz", ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["item_id"], ["item.id"], name="fk_quiz_item_item_id_item"),
         sa.Index("ix_quiz_item_item_id", "item_id"),
-        **MYSQL_TABLE,
+        **MYSQL_TABLE_OPTIONS,
     )
     op.create_table(
         "quiz_version",
@@ -49,7 +49,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["quiz_id"], ["quiz.id"], name="fk_quiz_version_quiz_id_quiz"),
         sa.UniqueConstraint("quiz_id", "number", name="uq_quiz_version_quiz_id_number"),
         sa.Index("ix_quiz_version_closes_at_id", "closes_at", "id"),
-        **MYSQL_TABLE,
+        **MYSQL_TABLE_OPTIONS,
     )
 
 

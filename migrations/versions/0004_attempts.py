@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from webapp.attempts.models import UuidBytes
-from webapp.extensions import MYSQL_TABLE
+from webapp.extensions import MYSQL_TABLE_OPTIONS
 from webapp.pooling.clock import UtcDateTime
 
 revision = "0004"
@@ -26,7 +26,7 @@ def upgrade() -> None:
         sa.Column("milliseconds", sa.BigInteger),
         sa.UniqueConstraint("quiz_version_id", "player_id", name="uq_attempt_quiz_version_id_player_id"),
         sa.Index("ix_attempt_board", "quiz_version_id", sa.text("score DESC"), "milliseconds", "id"),
-        **MYSQL_TABLE,
+        **MYSQL_TABLE_OPTIONS,
     )
     op.create_table(
         "answer",
@@ -34,7 +34,7 @@ def upgrade() -> None:
         sa.Column("item_id", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("chosen", sa.BigInteger, nullable=False),
         sa.Column("answered_at", UtcDateTime, nullable=False),
-        **MYSQL_TABLE,
+        **MYSQL_TABLE_OPTIONS,
     )
 
 

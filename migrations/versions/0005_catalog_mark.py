@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from webapp.extensions import MYSQL_TABLE
+from webapp.extensions import MYSQL_TABLE_OPTIONS
 
 revision = "0005"
 down_revision = "0004"
@@ -16,7 +16,7 @@ def upgrade() -> None:
         "catalog_mark",
         sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
         sa.Column("mark", sa.BigInteger, nullable=False),
-        **MYSQL_TABLE,
+        **MYSQL_TABLE_OPTIONS,
     )
 
 

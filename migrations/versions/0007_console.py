@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from webapp.extensions import MYSQL_TABLE, BigId
+from webapp.extensions import MYSQL_TABLE_OPTIONS, BigId
 from webapp.pooling.clock import UtcDateTime
 
 revision = "0007"
@@ -33,7 +33,7 @@ def upgrade() -> None:
         sa.Column("batches", sa.BigInteger, nullable=False),
         sa.Column("entries", sa.BigInteger, nullable=False),
         sa.Index("ix_worker_minute_ended_at", "ended_at"),
-        **MYSQL_TABLE,
+        **MYSQL_TABLE_OPTIONS,
     )
     op.create_table(
         "console_deed",
@@ -42,7 +42,7 @@ def upgrade() -> None:
         sa.Column("operator", sa.String(64), nullable=False),
         sa.Column("deed", sa.String(200), nullable=False),
         sa.Column("outcome", sa.String(500), nullable=False),
-        **MYSQL_TABLE,
+        **MYSQL_TABLE_OPTIONS,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from webapp.extensions import MYSQL_TABLE, BigId, Sha256
+from webapp.extensions import MYSQL_TABLE_OPTIONS, BigId, Sha256
 from webapp.pooling.clock import UtcDateTime
 
 revision = "0008"
@@ -38,7 +38,7 @@ def upgrade() -> None:
         sa.Column("address", sa.String(500)),
         sa.Column("changed_at", UtcDateTime, nullable=False),
         sa.ForeignKeyConstraint(["item_id"], ["item.id"], name="fk_item_version_item_id_item", ondelete="CASCADE"),
-        **MYSQL_TABLE,
+        **MYSQL_TABLE_OPTIONS,
     )
 
 

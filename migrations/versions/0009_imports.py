@@ -7,7 +7,7 @@ from alembic import op
 
 from webapp.bank.identity import stem_key
 from webapp.bank.models import Blob
-from webapp.extensions import MYSQL_TABLE, BigId, Sha256
+from webapp.extensions import MYSQL_TABLE_OPTIONS, BigId, Sha256
 from webapp.pooling.clock import UtcDateTime
 
 revision = "0009"
@@ -40,7 +40,7 @@ def upgrade() -> None:
         sa.Column("details", sa.JSON, nullable=False),
         sa.Index("ix_item_import_state_at", "state", "at"),
         sqlite_autoincrement=True,
-        **MYSQL_TABLE,
+        **MYSQL_TABLE_OPTIONS,
     )
     op.create_table(
         "item_import_piece",
@@ -50,7 +50,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["import_id"], ["item_import.id"], name="fk_item_import_piece_import_id_item_import", ondelete="CASCADE"
         ),
-        **MYSQL_TABLE,
+        **MYSQL_TABLE_OPTIONS,
     )
 
 

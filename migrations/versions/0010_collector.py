@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from webapp.extensions import MYSQL_TABLE, BigId
+from webapp.extensions import MYSQL_TABLE_OPTIONS, BigId
 from webapp.pooling.clock import UtcDateTime
 
 revision = "0010"
@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.Column("day_began_at", UtcDateTime, nullable=False),
         sa.Column("calls", sa.Integer, nullable=False),
         sa.Column("free_at", UtcDateTime, nullable=False),
-        **MYSQL_TABLE,
+        **MYSQL_TABLE_OPTIONS,
     )
     op.create_table(
         "collection_call",
@@ -34,7 +34,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.Index("ix_collection_call_source_ends_at", "source", "ends_at"),
-        **MYSQL_TABLE,
+        **MYSQL_TABLE_OPTIONS,
     )
 
 
@@ -58,7 +58,7 @@ def _runs() -> None:
         sa.Column("error", sa.Text),
         sa.Index("ix_collection_run_status_id", "status", "id"),
         sa.Index("ix_collection_run_source_id", "source", "id"),
-        **MYSQL_TABLE,
+        **MYSQL_TABLE_OPTIONS,
     )
     op.create_table(
         "collection_strand",
@@ -71,7 +71,7 @@ def _runs() -> None:
         sa.Column("returned", sa.Integer, nullable=False),
         sa.Column("pages", sa.Integer, nullable=False),
         _of_the_run("strand"),
-        **MYSQL_TABLE,
+        **MYSQL_TABLE_OPTIONS,
     )
     op.create_table(
         "collection_event",
@@ -82,7 +82,7 @@ def _runs() -> None:
         sa.Column("text", sa.String(500), nullable=False),
         _of_the_run("event"),
         sa.Index("ix_collection_event_run_id_id", "run_id", "id"),
-        **MYSQL_TABLE,
+        **MYSQL_TABLE_OPTIONS,
     )
 
 

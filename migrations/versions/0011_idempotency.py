@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from webapp.extensions import MYSQL_TABLE, Sha256
+from webapp.extensions import MYSQL_TABLE_OPTIONS, Sha256
 from webapp.pooling.clock import UtcDateTime
 
 revision = "0011"
@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.Column("made", sa.BigInteger),
         sa.Column("used_at", UtcDateTime, nullable=False),
         sa.Index("ix_idempotency_key_used_at", "used_at"),
-        **MYSQL_TABLE,
+        **MYSQL_TABLE_OPTIONS,
     )
 
 

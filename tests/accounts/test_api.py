@@ -5,7 +5,7 @@ from flask.testing import FlaskClient
 from tests.support.narrowing import not_none
 from webapp.accounts import users
 from webapp.accounts.tokens import issue
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
 BANK = "/api/v1/items"
 
@@ -22,27 +22,27 @@ def test_a_wrong_password_and_a_wrong_name_are_told_alike(client: FlaskClient, a
     assert wrong.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_no_token_and_a_forged_token_are_refused(client: FlaskClient, author: dict[str, str], work: Work) -> None:
+def test_no_token_and_a_forged_token_are_refused(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> None:
     with work.read() as connection:
-        ada = not_none(users.credentials_of(connection, "ada")).user
+        ada = not_none(users.find_credentials(connection, "ada")).user
     forged = {"Authorization": f"Bearer {issue(ada, 'another key, of somebody else')}"}
     assert client.get(BANK).status_code == 401
     assert client.get(BANK, headers=forged).status_code == 401
 
 
-def test_a_token_ends_with_the_password(client: FlaskClient, author: dict[str, str], work: Work) -> None:
-    work.transact(lambda connection: users.change_password(connection, "ada", "another hash"))
+def test_a_token_ends_with_the_password(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> None:
+    work.run_in_transaction(lambda connection: users.change_password(connection, "ada", "another hash"))
     assert client.get(BANK, headers=author).status_code == 401
 
 
-def test_a_token_ends_with_the_user(client: FlaskClient, author: dict[str, str], work: Work) -> None:
-    work.transact(lambda connection: users.remove(connection, "ada"))
+def test_a_token_ends_with_the_user(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> None:
+    work.run_in_transaction(lambda connection: users.remove(connection, "ada"))
     assert client.get(BANK, headers=author).status_code == 401
 
 
 def test_a_token_ends_with_its_time(client: FlaskClient, author: dict[str, str]) -> None:
-    client.application.config["TOKEN_SECONDS"], before = -1, client.application.config["TOKEN_SECONDS"]
+    client.application.config["API_TOKEN_TTL"], before = -1, client.application.config["API_TOKEN_TTL"]
     try:
         assert client.get(BANK, headers=author).status_code == 401
     finally:
-        client.application.config["TOKEN_SECONDS"] = before
+        client.application.config["API_TOKEN_TTL"] = before

@@ -4,18 +4,18 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.support.narrowing import match_in
-from webapp.cli import poolproof
+from webapp.cli import create_cli
 
 
 def test_an_added_user_can_sign_in_with_the_password_that_was_printed(app: Flask, client: FlaskClient) -> None:
-    output = app.test_cli_runner().invoke(poolproof(lambda: app), ["user", "add", "ada"]).output
+    output = app.test_cli_runner().invoke(create_cli(lambda: app), ["user", "add", "ada"]).output
     password = match_in(r"Password: (\S+)", output)[1]
     assert client.post("/api/v1/tokens", json={"name": "ada", "password": password}).status_code == 201
 
 
 def test_a_password_from_standard_input_is_not_printed(app: Flask, client: FlaskClient) -> None:
     arguments = ["user", "add", "ada", "--role", "operator", "--password-stdin"]
-    output = app.test_cli_runner().invoke(poolproof(lambda: app), arguments, input="a given password\n").output
+    output = app.test_cli_runner().invoke(create_cli(lambda: app), arguments, input="a given password\n").output
     assert "a given password" not in output
     token = client.post("/api/v1/tokens", json={"name": "ada", "password": "a given password"})
     assert token.get_json()["role"] == "operator"
@@ -23,7 +23,7 @@ def test_a_password_from_standard_input_is_not_printed(app: Flask, client: Flask
 
 def test_users_are_listed_and_removed(app: Flask) -> None:
     runner = app.test_cli_runner()
-    runner.invoke(poolproof(lambda: app), ["user", "add", "ada"])
-    assert "ada\tauthor" in runner.invoke(poolproof(lambda: app), ["user", "list"]).output
-    runner.invoke(poolproof(lambda: app), ["user", "remove", "ada"])
-    assert runner.invoke(poolproof(lambda: app), ["user", "list"]).output == ""
+    runner.invoke(create_cli(lambda: app), ["user", "add", "ada"])
+    assert "ada\tauthor" in runner.invoke(create_cli(lambda: app), ["user", "list"]).output
+    runner.invoke(create_cli(lambda: app), ["user", "remove", "ada"])
+    assert runner.invoke(create_cli(lambda: app), ["user", "list"]).output == ""

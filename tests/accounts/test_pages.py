@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from tests.support.accounts import PASSWORD
 from tests.support.narrowing import match_in
 from webapp.accounts import users
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
 
 def sign_in(client: FlaskClient, password: str = PASSWORD, address: str = "/sign-in") -> int:
@@ -41,9 +41,9 @@ def test_signing_out_ends_the_session(client: FlaskClient, author: dict[str, str
     assert client.get("/studio").status_code == 302
 
 
-def test_a_session_ends_with_the_password(client: FlaskClient, author: dict[str, str], work: Work) -> None:
+def test_a_session_ends_with_the_password(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> None:
     sign_in(client)
-    work.transact(lambda connection: users.change_password(connection, "ada", "another hash"))
+    work.run_in_transaction(lambda connection: users.change_password(connection, "ada", "another hash"))
     assert client.get("/studio").status_code == 302
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from webapp.attempts.scoring import as_bits, as_positions, is_right, score
 from webapp.errors import InvalidInputError
-from webapp.quizzes.documents import Document, Question
+from webapp.quizzes.documents import Question, QuizDocument
 
 
 def question(kind: str = "single", right: tuple[int, ...] = (1,), item: int = 1) -> Question:
@@ -36,5 +36,5 @@ def test_all_right_choices_and_no_other_make_a_multiple_choice_right() -> None:
 
 
 def test_each_right_answer_is_a_point() -> None:
-    document = Document("", "", (question(item=1), question(item=2), question(item=3)))
+    document = QuizDocument("", "", (question(item=1), question(item=2), question(item=3)))
     assert score(document, {1: 0b10, 2: 0b01}) == 1

@@ -7,12 +7,12 @@ import pytest
 
 from tests.attempts.test_views import NOW, VERSION
 from webapp.attempts import tokens
-from webapp.attempts.starting import start
+from webapp.attempts.starting import begin_attempt
 from webapp.errors import QuizNotOpenError
 
 
 def test_an_attempt_begins_at_the_databases_time() -> None:
-    claim = start(VERSION, tokens.new_player(), "Grace")
+    claim = begin_attempt(VERSION, tokens.new_player_id(), "Grace")
     assert (claim.version_id, claim.player_name, claim.started_at) == (VERSION.version_id, "Grace", NOW)
 
 
@@ -22,4 +22,4 @@ def test_an_attempt_begins_at_the_databases_time() -> None:
 def test_outside_of_the_window_nothing_begins(opens: int, closes: int, words: str) -> None:
     shut = replace(VERSION, opens_at=NOW + timedelta(hours=opens), closes_at=NOW + timedelta(hours=closes))
     with pytest.raises(QuizNotOpenError, match=words):
-        start(shut, tokens.new_player(), "Grace")
+        begin_attempt(shut, tokens.new_player_id(), "Grace")

@@ -12,62 +12,64 @@ from sqlalchemy import select
 
 from webapp.attempts import answers, starting, tokens
 from webapp.attempts.models import Answer, Attempt
-from webapp.attempts.tokens import Claim
-from webapp.attempts.writer import Writer
+from webapp.attempts.tokens import AttemptClaim
+from webapp.attempts.writer import AnswerWriter
 from webapp.errors import AttemptExistsError, AttemptFinishedError, BusyError, DomainError, QuizNotOpenError
 from webapp.lab.factories import make_quiz
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 from webapp.quizzes import publishing
-from webapp.quizzes.published import Version
+from webapp.quizzes.published import PublishedVersion
 
 
 @pytest.fixture
-def writer(work: Work) -> Iterator[Writer]:
-    writer = Writer(work, patience=10)
+def writer(work: UnitOfWork) -> Iterator[AnswerWriter]:
+    writer = AnswerWriter(work, timeout=10)
     yield writer
-    writer.group.stop()
+    writer.group_commit.stop()
 
 
 @pytest.fixture
-def quiz(work: Work) -> Version:
+def quiz(work: UnitOfWork) -> PublishedVersion:
     return make_quiz(work, questions=4)
 
 
-def start(quiz: Version) -> Claim:
-    return starting.start(quiz, tokens.new_player(), "Ada")
+def start(quiz: PublishedVersion) -> AttemptClaim:
+    return starting.begin_attempt(quiz, tokens.new_player_id(), "Ada")
 
 
-def items(quiz: Version) -> list[int]:
+def items(quiz: PublishedVersion) -> list[int]:
     return [question.item_id for question in quiz.document.questions]
 
 
-def stored(work: Work) -> dict[tuple[object, int], int]:
+def stored(work: UnitOfWork) -> dict[tuple[object, int], int]:
     with work.read() as connection:
         rows = connection.execute(select(Answer.attempt_id, Answer.item_id, Answer.chosen))
         return {(row.attempt_id, row.item_id): row.chosen for row in rows}
 
 
-def test_answers_of_many_at_once_are_all_stored(work: Work, writer: Writer, quiz: Version) -> None:
+def test_answers_of_many_at_once_are_all_stored(work: UnitOfWork, writer: AnswerWriter, quiz: PublishedVersion) -> None:
     claims = [start(quiz) for _ in range(12)]
 
-    def play(claim: Claim) -> None:
+    def play(claim: AttemptClaim) -> None:
         for item in items(quiz):
             writer.save(claim, quiz, {item: 1})
 
     with ThreadPoolExecutor(12) as players:
         list(players.map(play, claims))
     assert stored(work) == {(claim.attempt_id, item): 1 for claim in claims for item in items(quiz)}
-    assert sum(writer.group.batches.values()) < 12 * 4
+    assert sum(writer.group_commit.batch_sizes.values()) < 12 * 4
 
 
-def test_fifty_identical_answers_at_once_are_one_row(work: Work, writer: Writer, quiz: Version) -> None:
+def test_fifty_identical_answers_at_once_are_one_row(
+    work: UnitOfWork, writer: AnswerWriter, quiz: PublishedVersion
+) -> None:
     claim, item = start(quiz), items(quiz)[0]
     with ThreadPoolExecutor(50) as senders:
         list(senders.map(lambda _: writer.save(claim, quiz, {item: 2}), range(50)))
     assert stored(work) == {(claim.attempt_id, item): 2}
 
 
-def test_fifty_finishes_at_once_give_one_result(work: Work, writer: Writer, quiz: Version) -> None:
+def test_fifty_finishes_at_once_give_one_result(work: UnitOfWork, writer: AnswerWriter, quiz: PublishedVersion) -> None:
     claim = start(quiz)
     right = {question.item_id: 1 << question.right[0] for question in quiz.document.questions}
     writer.save(claim, quiz, right)
@@ -78,14 +80,18 @@ def test_fifty_finishes_at_once_give_one_result(work: Work, writer: Writer, quiz
     assert again.score == 4
 
 
-def test_the_later_of_two_answers_in_one_batch_counts(work: Work, writer: Writer, quiz: Version) -> None:
+def test_the_later_of_two_answers_in_one_batch_counts(
+    work: UnitOfWork, writer: AnswerWriter, quiz: PublishedVersion
+) -> None:
     claim, item = start(quiz), items(quiz)[0]
     for bits in (1, 2, 4, 1):
         writer.save(claim, quiz, {item: bits})
     assert stored(work) == {(claim.attempt_id, item): 1}
 
 
-def test_one_who_may_not_is_told_and_the_others_are_stored(work: Work, writer: Writer, quiz: Version) -> None:
+def test_one_who_may_not_is_told_and_the_others_are_stored(
+    work: UnitOfWork, writer: AnswerWriter, quiz: PublishedVersion
+) -> None:
     finished, player = start(quiz), start(quiz)
     writer.save(finished, quiz, {items(quiz)[0]: 1})
     writer.finish(finished, quiz.document)
@@ -94,7 +100,7 @@ def test_one_who_may_not_is_told_and_the_others_are_stored(work: Work, writer: W
     others = [start(quiz) for _ in range(6)]
     gathered = threading.Barrier(8)
 
-    def send(claim: Claim) -> str:
+    def send(claim: AttemptClaim) -> str:
         gathered.wait()
         try:
             writer.save(claim, quiz, {items(quiz)[1]: 1})
@@ -109,7 +115,7 @@ def test_one_who_may_not_is_told_and_the_others_are_stored(work: Work, writer: W
 
 
 def test_across_the_closing_instant_every_yes_is_stored_and_every_no_is_not(
-    work: Work, writer: Writer, quiz: Version
+    work: UnitOfWork, writer: AnswerWriter, quiz: PublishedVersion
 ) -> None:
     ends: dict[tuple[object, int], bool] = {}
     closed = threading.Event()
@@ -131,7 +137,7 @@ def test_across_the_closing_instant_every_yes_is_stored_and_every_no_is_not(
         playing = [players.submit(play, number) for number in range(6)]
         while len(ends) < 60:
             pass
-        work.transact(lambda connection: publishing.close(connection, quiz.quiz_id))
+        work.run_in_transaction(lambda connection: publishing.close(connection, quiz.quiz_id))
         closed.set()
         for one in playing:
             one.result(30)
@@ -139,24 +145,24 @@ def test_across_the_closing_instant_every_yes_is_stored_and_every_no_is_not(
     assert False in ends.values()
 
 
-def test_long_after_the_window_nobody_asks_the_database(writer: Writer, quiz: Version) -> None:
+def test_long_after_the_window_nobody_asks_the_database(writer: AnswerWriter, quiz: PublishedVersion) -> None:
     late = replace(quiz, now=quiz.closes_at + timedelta(minutes=1))
     with pytest.raises(QuizNotOpenError, match="came too late"):
         writer.save(start(quiz), late, {items(quiz)[0]: 1})
-    assert not writer.group.batches
+    assert not writer.group_commit.batch_sizes
 
 
 def test_an_answer_and_a_finish_of_one_attempt_at_once_never_leave_an_answer_unscored(
-    work: Work, quiz: Version
+    work: UnitOfWork, quiz: PublishedVersion
 ) -> None:
     # Two workers, as two processes would be.
-    first, second = Writer(work, patience=10), Writer(work, patience=10)
+    first, second = AnswerWriter(work, timeout=10), AnswerWriter(work, timeout=10)
     right = {question.item_id: 1 << question.right[0] for question in quiz.document.questions}
     for _ in range(30):
         claim = start(quiz)
         first.save(claim, quiz, {items(quiz)[0]: right[items(quiz)[0]]})
 
-        def send(claim: Claim = claim) -> bool:
+        def send(claim: AttemptClaim = claim) -> bool:
             try:
                 first.save(claim, quiz, {items(quiz)[1]: right[items(quiz)[1]]})
             except AttemptFinishedError:
@@ -167,11 +173,13 @@ def test_an_answer_and_a_finish_of_one_attempt_at_once_never_leave_an_answer_uns
             saved = senders.submit(send)
             finished = senders.submit(second.finish, claim, quiz.document)
             assert finished.result().score == 1 + saved.result()
-    first.group.stop()
-    second.group.stop()
+    first.group_commit.stop()
+    second.group_commit.stop()
 
 
-def test_a_name_in_any_script_is_stored_as_it_is(work: Work, writer: Writer, quiz: Version) -> None:
+def test_a_name_in_any_script_is_stored_as_it_is(
+    work: UnitOfWork, writer: AnswerWriter, quiz: PublishedVersion
+) -> None:
     name = 'Ada 🦊 O\'Hara \\ "Łódź" %s :name'
     claim = replace(start(quiz), player_name=name)
     writer.save(claim, quiz, {items(quiz)[0]: 1})
@@ -179,15 +187,17 @@ def test_a_name_in_any_script_is_stored_as_it_is(work: Work, writer: Writer, qui
         found = connection.execute(select(Attempt.player_name, Attempt.started_at)).one()
         assert found.player_name == name
         assert found.started_at == claim.started_at
-        assert answers.progress(connection, claim).answers == {items(quiz)[0]: 1}
+        assert answers.load_state(connection, claim).answers == {items(quiz)[0]: 1}
 
 
-def test_what_could_not_be_stored_in_time_may_be_sent_again_and_says_so(work: Work, quiz: Version) -> None:
-    writer = Writer(work, patience=0.1)
+def test_what_could_not_be_stored_in_time_may_be_sent_again_and_says_so(
+    work: UnitOfWork, quiz: PublishedVersion
+) -> None:
+    writer = AnswerWriter(work, timeout=0.1)
     held = [work.engine.connect() for _ in range(4)]
     with pytest.raises(BusyError, match="Send it again; that is safe"):
         writer.save(start(quiz), quiz, {items(quiz)[0]: 1})
     for connection in held:
         connection.close()
     writer.save(start(quiz), quiz, {items(quiz)[0]: 1})
-    writer.group.stop()
+    writer.group_commit.stop()

@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from webapp.bank.drafts import TRUE_AND_FALSE, ItemDraft, problems_of
+from webapp.bank.drafts import TRUE_AND_FALSE, ItemDraft, find_errors
 from webapp.bank.formats.records import Accepted, ByteStream, Record, UnreadableError
 
 CATEGORIES = ["Birds", "top", "top/Birds", "$course$/top/Birds", "Sea//Fish", "Air/Birds", "a\nb"]
@@ -55,7 +55,7 @@ def drafts(draw: st.DrawFn) -> ItemDraft:
     right = draw(RIGHT[kind == "multiple", len(choices)])
     parts: dict[str, Any] = {name: draw(strategy) for name, strategy in PARTS.items()}
     draft = ItemDraft(kind=kind, choices=choices, right=tuple(right), **parts)
-    assert problems_of(draft) == []
+    assert find_errors(draft) == []
     return draft
 
 
@@ -101,7 +101,7 @@ def is_read_or_refused(parse: Parse, content: bytes) -> bool:
     except UnreadableError as error:
         return bool(str(error))
     return all(
-        record.line >= 1 and (not problems_of(record.draft) if isinstance(record, Accepted) else bool(record.reason))
+        record.line >= 1 and (not find_errors(record.draft) if isinstance(record, Accepted) else bool(record.reason))
         for record in found
     )
 

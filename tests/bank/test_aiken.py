@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.bank.anything import Endless, all_accepted, drafts, files, is_read_or_refused, only_draft, peak_of, read
 from webapp.bank.drafts import ItemDraft
-from webapp.bank.formats.aiken import LOST, dump, parse
+from webapp.bank.formats.aiken import UNSUPPORTED_FIELDS, dump, parse
 from webapp.bank.formats.records import Accepted, Rejected, UnreadableError
 
 GOOD = "Which one flies?\nA. Kiwi\nB. Crane\nANSWER: B\n\n"
@@ -136,7 +136,7 @@ def test_an_export_refuses_by_name_what_aiken_cannot_hold(values: dict[str, Any]
 def test_what_is_written_is_read_again_and_what_is_not_is_named(written: list[ItemDraft]) -> None:
     refused: list[ItemDraft] = []
     content = GOOD + "".join(dump(written, lambda one, reason: refused.append(one)))
-    nothing: dict[str, Any] = dict.fromkeys(LOST) | {"explanation": ""}
+    nothing: dict[str, Any] = dict.fromkeys(UNSUPPORTED_FIELDS) | {"explanation": ""}
     expected = [replace(one, **nothing) for one in written if one not in refused]
     assert [record.draft for record in all_accepted(records(content))][1:] == expected
 

@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from webapp.lab.factories import make_draft, make_item
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
 ITEM = {
     "kind": "multiple",
@@ -95,8 +95,10 @@ def test_a_change_needs_the_version_it_is_based_on(client: FlaskClient, author: 
     assert client.put(address, json=ITEM, headers=author | {"If-Match": made.headers["ETag"]}).status_code == 412
 
 
-def test_a_change_into_another_item_is_a_conflict(client: FlaskClient, author: Headers, work: Work, made: Any) -> None:
-    other = work.transact(make_item)
+def test_a_change_into_another_item_is_a_conflict(
+    client: FlaskClient, author: Headers, work: UnitOfWork, made: Any
+) -> None:
+    other = work.run_in_transaction(make_item)
     taken = client.put(f"{ADDRESS}/{other.id}", json=ITEM, headers=author | {"If-Match": '"1"'})
     assert (taken.status_code, taken.get_json()["item"]) == (409, made.get_json()["id"])
 
@@ -109,15 +111,17 @@ def test_a_deleted_item_is_gone(client: FlaskClient, author: Headers, made: Any)
     assert client.put(address, json=ITEM, headers=author | {"If-Match": '"1"'}).status_code == 404
 
 
-def test_an_item_of_a_quiz_is_not_deleted(client: FlaskClient, author: Headers, work: Work) -> None:
+def test_an_item_of_a_quiz_is_not_deleted(client: FlaskClient, author: Headers, work: UnitOfWork) -> None:
     quiz = make_draft(work)
     refused = client.delete(f"{ADDRESS}/{quiz.item_ids[0]}", headers=author)
     assert (refused.status_code, refused.get_json()["type"]) == (409, "/problems#item-in-use")
 
 
-def test_a_list_is_walked_by_its_links(client: FlaskClient, author: Headers, work: Work) -> None:
-    made = work.transact(lambda connection: [make_item(connection, category="Fish & chips").id for _ in range(5)])
-    work.transact(make_item)
+def test_a_list_is_walked_by_its_links(client: FlaskClient, author: Headers, work: UnitOfWork) -> None:
+    made = work.run_in_transaction(
+        lambda connection: [make_item(connection, category="Fish & chips").id for _ in range(5)]
+    )
+    work.run_in_transaction(make_item)
     address, seen = f"{ADDRESS}?category=Fish+%26+chips&limit=2", []
     while address:
         page = client.get(address, headers=author)
@@ -140,13 +144,13 @@ def test_a_list_is_walked_by_its_links(client: FlaskClient, author: Headers, wor
         ("category=None", 0),
     ],
 )
-def test_a_list_is_filtered(client: FlaskClient, author: Headers, work: Work, query: str, count: int) -> None:
+def test_a_list_is_filtered(client: FlaskClient, author: Headers, work: UnitOfWork, query: str, count: int) -> None:
     for values in (
         {"stem": "Who was the fastest?", "difficulty": "hard"},
         {"kind": "true_false", "choices": ("True", "False")},
         {},
     ):
-        work.transact(partial(make_item, **values))
+        work.run_in_transaction(partial(make_item, **values))
     assert len(client.get(f"{ADDRESS}?{query}", headers=author).get_json()["items"]) == count
 
 

@@ -16,77 +16,79 @@ from webapp.bank import bulk, carrying, imports, items, pieces, register, undoin
 from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats import own_json
 from webapp.bank.formats.records import Accepted, Rejected
-from webapp.bank.imports import Format, Report
+from webapp.bank.imports import Format, ImportReport
 from webapp.bank.items import Filters, Item
-from webapp.bank.models import ItemImport, ItemImportPiece
-from webapp.bank.register import About, Import, State
+from webapp.bank.models import ItemImport, ItemImportChunk
+from webapp.bank.register import ImportJob, ImportSpec, ImportState
 from webapp.errors import BusyError, ImportStateError, InvalidInputError, NotFoundError, TooLargeError
 from webapp.lab.factories import item_draft, make_item
 from webapp.pooling import deadlines
 from webapp.pooling.clock import seconds_ago
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 from webapp.quizzes import drafts
 from webapp.quizzes.drafts import DraftValues
 
 GOOD = b"#Q Which river is long?\n^ Nile\nA Rhine\nB Nile\n\n"
 ANOTHER = b"#Q Which lake is deep?\n^ Baikal\nA Baikal\nB Erie\n\n"
 BAD = b"#Q Which one?\n^ Both\nA One\nB Other\n\n"
-TRIVIA = About("ada", "rivers", Format.OPENTRIVIAQA, "Water")
+TRIVIA = ImportSpec("ada", "rivers", Format.OPENTRIVIAQA, "Water")
 MOST = 1024 * 1024
 
 
-def received(work: Work, content: bytes, about: About = TRIVIA, largest: int = MOST) -> int:
-    return carrying.receive(work, about, io.BytesIO(content), largest)
+def received(work: UnitOfWork, content: bytes, about: ImportSpec = TRIVIA, largest: int = MOST) -> int:
+    return carrying.store_upload(work, about, io.BytesIO(content), largest)
 
 
-def done(work: Work, content: bytes) -> Import:
-    return carrying.carry_out(work, received(work, content))
+def done(work: UnitOfWork, content: bytes) -> ImportJob:
+    return carrying.run(work, received(work, content))
 
 
-def bank(work: Work) -> list[Item]:
+def bank(work: UnitOfWork) -> list[Item]:
     with work.read() as connection:
         return list(items.search(connection, Filters(), None, 5000).rows)
 
 
-def kept(work: Work) -> int:
+def kept(work: UnitOfWork) -> int:
     with work.read() as connection:
-        return connection.execute(select(func.count()).select_from(ItemImportPiece)).scalar_one()
+        return connection.execute(select(func.count()).select_from(ItemImportChunk)).scalar_one()
 
 
-def begun(work: Work, given: list[Accepted]) -> int:
+def begun(work: UnitOfWork, given: list[Accepted]) -> int:
     """An import of these records by a command, without a file."""
-    number = work.transact(lambda connection: register.begin(connection, TRIVIA, State.IMPORTING))
-    report = Report()
-    imports.import_records(given, carrying.into(work, number), report)
+    number = work.run_in_transaction(lambda connection: register.create(connection, TRIVIA, ImportState.IMPORTING))
+    report = ImportReport()
+    imports.import_records(given, carrying.make_batch_handler(work, number), report)
     carrying.finish(work, number, report)
     return number
 
 
-def change(work: Work, item: Item, **changes: object) -> Item:
+def change(work: UnitOfWork, item: Item, **changes: object) -> Item:
     values = {name: getattr(item, name) for name in ItemDraft.__dataclass_fields__} | changes
-    return work.transact(lambda connection: items.change(connection, item.id, ItemDraft(**values), item.version))
+    return work.run_in_transaction(
+        lambda connection: items.change(connection, item.id, ItemDraft(**values), item.version)
+    )
 
 
-def test_a_file_is_looked_at_then_imported_and_its_import_is_one_unit(work: Work) -> None:
+def test_a_file_is_looked_at_then_imported_and_its_import_is_one_unit(work: UnitOfWork) -> None:
     number = received(work, GOOD + BAD + ANOTHER)
-    seen = carrying.check(work, number)
-    assert (seen.state, seen.records, seen.new, seen.rejected) == (State.CHECKED, 3, 2, 1)
+    seen = carrying.dry_run(work, number)
+    assert (seen.state, seen.records, seen.new, seen.rejected) == (ImportState.CHECKED, 3, 2, 1)
     assert [one.line for one in seen.reasons] == [6]
     assert bank(work) == []
-    imported = carrying.carry_out(work, number)
-    assert imported == replace(seen, state=State.DONE)
+    imported = carrying.run(work, number)
+    assert imported == replace(seen, state=ImportState.DONE)
     assert [item.category for item in bank(work)] == ["Water", "Water"]
     assert kept(work) == 0
 
 
-def test_a_file_of_many_pieces_is_read_as_it_came(work: Work) -> None:
+def test_a_file_of_many_pieces_is_read_as_it_came(work: UnitOfWork) -> None:
     content = bytes(range(256)) * 5000
     number = received(work, content, largest=len(content))
     assert kept(work) == 3
-    assert pieces.stream(work.read, number).read(len(content) + 1) == content
+    assert pieces.open_file(work.read, number).read(len(content) + 1) == content
 
 
-def test_nothing_stays_of_a_file_that_is_too_large_or_does_not_come_whole(work: Work) -> None:
+def test_nothing_stays_of_a_file_that_is_too_large_or_does_not_come_whole(work: UnitOfWork) -> None:
     class Torn(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
             if not (content := super().read(size)):
@@ -94,76 +96,76 @@ def test_nothing_stays_of_a_file_that_is_too_large_or_does_not_come_whole(work: 
             return content
 
     with pytest.raises(TooLargeError):
-        received(work, b"x" * (pieces.LARGEST_PIECE + 2), largest=pieces.LARGEST_PIECE + 1)
+        received(work, b"x" * (pieces.CHUNK_SIZE + 2), largest=pieces.CHUNK_SIZE + 1)
     with pytest.raises(ConnectionResetError):
-        carrying.receive(work, TRIVIA, Torn(b"x" * (pieces.LARGEST_PIECE + 2)), MOST)
+        carrying.store_upload(work, TRIVIA, Torn(b"x" * (pieces.CHUNK_SIZE + 2)), MOST)
     assert kept(work) == 0
 
 
-def test_a_file_that_is_not_of_its_format_is_refused_and_forgotten(work: Work) -> None:
-    for deed in (carrying.check, carrying.carry_out):
+def test_a_file_that_is_not_of_its_format_is_refused_and_forgotten(work: UnitOfWork) -> None:
+    for deed in (carrying.dry_run, carrying.run):
         number = received(work, b"[1,", replace(TRIVIA, file_format=Format.JSON))
         with pytest.raises(InvalidInputError, match="not JSON"):
             deed(work, number)
         with pytest.raises(NotFoundError):
-            carrying.carry_out(work, number)
+            carrying.run(work, number)
 
 
-def test_a_file_waits_for_a_day(work: Work) -> None:
+def test_a_file_waits_for_a_day(work: UnitOfWork) -> None:
     number = received(work, GOOD)
-    long_ago = update(ItemImport).values(at=seconds_ago(register.KEPT_FOR + 1))
-    work.transact(lambda connection: connection.execute(long_ago))
+    long_ago = update(ItemImport).values(at=seconds_ago(register.FILE_TTL + 1))
+    work.run_in_transaction(lambda connection: connection.execute(long_ago))
     other = received(work, ANOTHER)
     with pytest.raises(NotFoundError, match="kept for a day"):
-        carrying.check(work, number)
-    assert (kept(work), carrying.check(work, other).new) == (1, 1)
+        carrying.dry_run(work, number)
+    assert (kept(work), carrying.dry_run(work, other).new) == (1, 1)
 
 
-def test_the_file_of_an_import_that_was_broken_off_is_kept_for_a_day_too(work: Work) -> None:
+def test_the_file_of_an_import_that_was_broken_off_is_kept_for_a_day_too(work: UnitOfWork) -> None:
     number = received(work, GOOD)
-    work.transact(lambda connection: register.move(connection, number, State.IMPORTING))
-    long_ago = update(ItemImport).values(at=seconds_ago(register.KEPT_FOR + 1))
-    work.transact(lambda connection: connection.execute(long_ago))
+    work.run_in_transaction(lambda connection: register.set_state(connection, number, ImportState.IMPORTING))
+    long_ago = update(ItemImport).values(at=seconds_ago(register.FILE_TTL + 1))
+    work.run_in_transaction(lambda connection: connection.execute(long_ago))
     done(work, ANOTHER)
     assert kept(work) == 0
-    assert undoing.undo(work, number).state is State.UNDONE
+    assert undoing.undo(work, number).state is ImportState.UNDONE
 
 
-def test_who_is_sent_away_leaves_no_file_behind(work: Work) -> None:
-    with carrying.alone(), pytest.raises(BusyError):
-        carrying.take(work, TRIVIA, io.BytesIO(GOOD), MOST, carrying.check)
+def test_who_is_sent_away_leaves_no_file_behind(work: UnitOfWork) -> None:
+    with carrying.import_lock(), pytest.raises(BusyError):
+        carrying.process_upload(work, TRIVIA, io.BytesIO(GOOD), MOST, carrying.dry_run)
     assert kept(work) == 0
-    assert carrying.take(work, TRIVIA, io.BytesIO(GOOD), MOST, carrying.check).new == 1
+    assert carrying.process_upload(work, TRIVIA, io.BytesIO(GOOD), MOST, carrying.dry_run).new == 1
 
 
-def test_an_import_is_carried_out_once(work: Work) -> None:
+def test_an_import_is_carried_out_once(work: UnitOfWork) -> None:
     number = done(work, GOOD).id
     with pytest.raises(ImportStateError, match="done"):
-        carrying.carry_out(work, number)
+        carrying.run(work, number)
 
 
-def test_an_import_that_was_broken_off_is_carried_out_to_its_end_and_counts_all(work: Work) -> None:
+def test_an_import_that_was_broken_off_is_carried_out_to_its_end_and_counts_all(work: UnitOfWork) -> None:
     number = received(work, GOOD + ANOTHER)
-    work.transact(lambda connection: register.move(connection, number, State.IMPORTING))
+    work.run_in_transaction(lambda connection: register.set_state(connection, number, ImportState.IMPORTING))
     some: list[Accepted] = [
         one for one in imports.parse(Format.OPENTRIVIAQA, io.BytesIO(GOOD), "Water") if isinstance(one, Accepted)
     ]
-    carrying.into(work, number)(some)
-    imported = carrying.carry_out(work, number)
+    carrying.make_batch_handler(work, number)(some)
+    imported = carrying.run(work, number)
     assert (imported.new, imported.duplicate, len(bank(work))) == (2, 0, 2)
 
 
-def test_a_process_imports_one_file_at_a_time(work: Work) -> None:
+def test_a_process_imports_one_file_at_a_time(work: UnitOfWork) -> None:
     number = received(work, GOOD)
-    with carrying.alone(), pytest.raises(BusyError):
-        carrying.carry_out(work, number)
-    assert carrying.carry_out(work, number).new == 1
+    with carrying.import_lock(), pytest.raises(BusyError):
+        carrying.run(work, number)
+    assert carrying.run(work, number).new == 1
 
 
 def test_an_import_may_take_longer_than_a_request() -> None:
     def a_request() -> tuple[float | None, float | None]:
-        deadlines.begin(1000)
-        with carrying.alone():
+        deadlines.set_deadline(1000)
+        with carrying.import_lock():
             inside = deadlines.remaining()
         return inside, deadlines.remaining()
 
@@ -172,19 +174,19 @@ def test_an_import_may_take_longer_than_a_request() -> None:
     assert after is not None
 
 
-def test_undoing_takes_away_what_was_added_and_may_be_repeated(work: Work) -> None:
-    mine = work.transact(make_item)
-    number = begun(work, [Accepted(line, item_draft()) for line in range(bulk.BATCH + 5)])
+def test_undoing_takes_away_what_was_added_and_may_be_repeated(work: UnitOfWork) -> None:
+    mine = work.run_in_transaction(make_item)
+    number = begun(work, [Accepted(line, item_draft()) for line in range(bulk.BATCH_SIZE + 5)])
     for _ in range(2):
         undone = undoing.undo(work, number)
-        assert (undone.state, undone.removed, undone.stayed) == (State.UNDONE, bulk.BATCH + 5, ())
+        assert (undone.state, undone.removed, undone.stayed) == (ImportState.UNDONE, bulk.BATCH_SIZE + 5, ())
     assert bank(work) == [mine]
 
 
-def test_undoing_brings_what_was_changed_back_as_a_new_version(work: Work) -> None:
-    item = work.transact(make_item)
+def test_undoing_brings_what_was_changed_back_as_a_new_version(work: UnitOfWork) -> None:
+    item = work.run_in_transaction(make_item)
     other = item_draft(stem="Something else?")
-    number = begun(work, [Accepted(1, other, item=item.id)])
+    number = begun(work, [Accepted(1, other, item_id=item.id)])
     assert bank(work)[0].stem == other.stem
     for _ in range(2):
         assert undoing.undo(work, number).restored == 1
@@ -192,14 +194,14 @@ def test_undoing_brings_what_was_changed_back_as_a_new_version(work: Work) -> No
     assert (present.stem, present.choices, present.version) == (item.stem, item.choices, 3)
 
 
-def test_what_was_changed_since_or_is_in_a_quiz_stays_and_is_named(work: Work) -> None:
-    item = work.transact(make_item)
+def test_what_was_changed_since_or_is_in_a_quiz_stays_and_is_named(work: UnitOfWork) -> None:
+    item = work.run_in_transaction(make_item)
     number = begun(work, [Accepted(1, item_draft()), Accepted(2, item_draft()), Accepted(3, item_draft()),
-                          Accepted(4, item_draft(), item=item.id)])  # fmt: skip
+                          Accepted(4, item_draft(), item_id=item.id)])  # fmt: skip
     changed, _, used, changed_again = sorted(bank(work), key=lambda one: (one.id == item.id, one.id))
     change(work, changed, explanation="Mine.")
     change(work, changed_again, explanation="Mine.")
-    work.transact(lambda connection: drafts.create(connection, DraftValues("Quiz", item_ids=(used.id,))))
+    work.run_in_transaction(lambda connection: drafts.create(connection, DraftValues("Quiz", item_ids=(used.id,))))
     for _ in range(2):
         undone = undoing.undo(work, number)
         assert (undone.removed, undone.restored) == (1, 0)
@@ -209,44 +211,48 @@ def test_what_was_changed_since_or_is_in_a_quiz_stays_and_is_named(work: Work) -
     assert {one.id for one in bank(work)} == {changed.id, changed_again.id, used.id}
 
 
-def test_what_another_item_has_become_in_the_meantime_is_not_brought_back(work: Work) -> None:
-    item = work.transact(make_item)
-    number = begun(work, [Accepted(1, item_draft(), item=item.id)])
-    work.transact(lambda connection: make_item(connection, stem=item.stem, choices=item.choices))
+def test_what_another_item_has_become_in_the_meantime_is_not_brought_back(work: UnitOfWork) -> None:
+    item = work.run_in_transaction(make_item)
+    number = begun(work, [Accepted(1, item_draft(), item_id=item.id)])
+    work.run_in_transaction(lambda connection: make_item(connection, stem=item.stem, choices=item.choices))
     for _ in range(2):
         undone = undoing.undo(work, number)
         assert [(one.item, one.reason) for one in undone.stayed] == [(item.id, undoing.TAKEN)]
 
 
-def test_nothing_is_stored_by_an_import_that_was_undone_meanwhile(work: Work) -> None:
-    number = work.transact(lambda connection: register.begin(connection, TRIVIA, State.IMPORTING))
+def test_nothing_is_stored_by_an_import_that_was_undone_meanwhile(work: UnitOfWork) -> None:
+    number = work.run_in_transaction(lambda connection: register.create(connection, TRIVIA, ImportState.IMPORTING))
     undoing.undo(work, number)
     with pytest.raises(ImportStateError, match="undone"):
-        carrying.into(work, number)([Accepted(1, item_draft())])
+        carrying.make_batch_handler(work, number)([Accepted(1, item_draft())])
     assert bank(work) == []
 
 
-def test_a_file_that_is_only_kept_cannot_be_undone(work: Work) -> None:
+def test_a_file_that_is_only_kept_cannot_be_undone(work: UnitOfWork) -> None:
     number = received(work, GOOD)
     with pytest.raises(ImportStateError):
         undoing.undo(work, number)
 
 
-def test_the_register_tells_the_latest_first(work: Work) -> None:
+def test_the_register_tells_the_latest_first(work: UnitOfWork) -> None:
     numbers = [done(work, GOOD).id for _ in range(3)]
     with work.read() as connection:
-        page = register.latest(connection, None, 2)
-        rest = register.latest(connection, page.next_after, 2)
+        page = register.list_latest(connection, None, 2)
+        rest = register.list_latest(connection, page.next_after, 2)
     assert [one.id for one in [*page.rows, *rest.rows]] == numbers[::-1]
     assert (rest.next_after, rest.rows[0].account, rest.rows[0].file_name) == (None, "ada", "rivers")
 
 
-def test_only_the_first_of_very_many_rejected_are_named(work: Work) -> None:
-    report = Report()
+def test_only_the_first_of_very_many_rejected_are_named(work: UnitOfWork) -> None:
+    report = ImportReport()
     heard: list[Rejected] = []
-    given = [Rejected(line, "x" * 1000) for line in range(imports.MOST_TOLD + 10)]
+    given = [Rejected(line, "x" * 1000) for line in range(imports.MAX_REPORTED + 10)]
     imports.import_records(given, lambda _: [], report, heard.append)
-    assert (report.rejected, len(report.reasons), len(report.reasons[0].reason)) == (1010, 1000, imports.LONGEST_TOLD)
+    assert (report.rejected, len(report.reasons), len(report.reasons[0].reason)) == (
+        1010,
+        1000,
+        imports.MAX_REPORTED_CHARACTERS,
+    )
     assert heard == given
 
 
@@ -290,24 +296,24 @@ def peak(deed: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
-def test_memory_does_not_grow_with_the_file(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "BATCH", 20)
-    monkeypatch.setattr(pieces, "LARGEST_PIECE", 16 * 1024)
+def test_memory_does_not_grow_with_the_file(work: UnitOfWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "BATCH_SIZE", 20)
+    monkeypatch.setattr(pieces, "CHUNK_SIZE", 16 * 1024)
 
     def import_one(records: int) -> None:
-        number = carrying.receive(work, TRIVIA, io.BufferedReader(Endless(records)), 10 * MOST)
-        assert carrying.check(work, number).new == records
-        assert carrying.carry_out(work, number).new == records
+        number = carrying.store_upload(work, TRIVIA, io.BufferedReader(Endless(records)), 10 * MOST)
+        assert carrying.dry_run(work, number).new == records
+        assert carrying.run(work, number).new == records
 
-    some, many = 8 * bulk.BATCH, 24 * bulk.BATCH
-    import_one(bulk.BATCH)
+    some, many = 8 * bulk.BATCH_SIZE, 24 * bulk.BATCH_SIZE
+    import_one(bulk.BATCH_SIZE)
     small = peak(lambda: import_one(some))
     large = peak(lambda: import_one(many))
     assert large - small < (many - some) * RECORD / 4
 
 
-def test_what_is_exported_is_imported_again_through_pieces(work: Work) -> None:
-    work.transact(make_item)
+def test_what_is_exported_is_imported_again_through_pieces(work: UnitOfWork) -> None:
+    work.run_in_transaction(make_item)
     content = "".join(own_json.dump(bank(work))).encode()
     number = received(work, content, replace(TRIVIA, file_format=Format.JSON))
-    assert carrying.check(work, number).duplicate == 1
+    assert carrying.dry_run(work, number).duplicate == 1

@@ -17,12 +17,12 @@ from tests.support.narrowing import match_in
 from tests.support.waiting import wait_until
 from webapp.bank import items
 from webapp.bank.items import Filters, Item
-from webapp.cli import poolproof
-from webapp.lab.services.poolproof_service import serving
-from webapp.pooling.fleet import Folder
-from webapp.pooling.orders import Orders
-from webapp.pooling.publishing import master_of
-from webapp.pooling.work import Work
+from webapp.cli import create_cli
+from webapp.lab.services.poolproof_service import run_poolproof_service
+from webapp.pooling.fleet import FleetDirectory
+from webapp.pooling.orders import CommandQueue
+from webapp.pooling.publishing import process_identity
+from webapp.pooling.work import UnitOfWork
 
 RIVERS = b"#Q Which river is the longest?\n^ Nile\nA Rhine\nB Nile\n\n#Q Which one is cold?\n^ Both\nA One\n\n"
 LAKES = b"#Q Which lake is \x93deep\x94?\r\n^ Baikal\r\nA Baikal\r\nB Erie\r\n"
@@ -32,7 +32,7 @@ LAKES = b"#Q Which lake is \x93deep\x94?\r\n^ Baikal\r\nA Baikal\r\nB Erie\r\n"
 def command(app: Flask) -> Callable[..., Result]:
     """Run `poolproof import` with these arguments."""
     return lambda *arguments, **options: app.test_cli_runner().invoke(
-        poolproof(lambda: app), ["import", *map(str, arguments)], **options
+        create_cli(lambda: app), ["import", *map(str, arguments)], **options
     )
 
 
@@ -50,7 +50,7 @@ def lakes(tmp_path: Path) -> Path:
     return path
 
 
-def bank(work: Work) -> list[Item]:
+def bank(work: UnitOfWork) -> list[Item]:
     with work.read() as connection:
         return list(items.search(connection, Filters(), None, 100).rows)
 
@@ -61,7 +61,7 @@ def counts(result: Result, name: str) -> list[int]:
 
 
 def test_files_are_imported_and_what_became_of_them_is_told(
-    command: Callable[..., Result], work: Work, rivers: Path, lakes: Path
+    command: Callable[..., Result], work: UnitOfWork, rivers: Path, lakes: Path
 ) -> None:
     result = command("--format", "opentriviaqa", rivers, lakes)
     assert result.exit_code == 0
@@ -79,25 +79,25 @@ def test_a_rejected_record_is_named_by_file_and_line(command: Callable[..., Resu
     assert result.stderr == f"{rivers}:6: The answer 'Both' matches no option.\n"
 
 
-def test_the_same_file_again_adds_nothing(command: Callable[..., Result], work: Work, rivers: Path) -> None:
+def test_the_same_file_again_adds_nothing(command: Callable[..., Result], work: UnitOfWork, rivers: Path) -> None:
     command("--format", "opentriviaqa", rivers)
     result = command("--format", "opentriviaqa", rivers)
     assert (result.exit_code, counts(result, "long-rivers"), len(bank(work))) == (0, [2, 0, 1, 0, 1], 1)
 
 
-def test_a_dry_run_stores_nothing(command: Callable[..., Result], work: Work, rivers: Path) -> None:
+def test_a_dry_run_stores_nothing(command: Callable[..., Result], work: UnitOfWork, rivers: Path) -> None:
     result = command("--dry-run", "--format", "opentriviaqa", rivers, rivers)
     assert "would be new" in result.stdout
     assert counts(result, "total") == [4, 1, 1, 0, 2]
     assert bank(work) == []
 
 
-def test_a_category_can_be_given(command: Callable[..., Result], work: Work, rivers: Path) -> None:
+def test_a_category_can_be_given(command: Callable[..., Result], work: UnitOfWork, rivers: Path) -> None:
     command("--format", "opentriviaqa", "--category", "Water", rivers)
     assert [item.category for item in bank(work)] == ["Water"]
 
 
-def test_json_is_known_by_its_name(command: Callable[..., Result], work: Work, tmp_path: Path) -> None:
+def test_json_is_known_by_its_name(command: Callable[..., Result], work: UnitOfWork, tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
     path.write_text(json.dumps([{"kind": "multiple", "stem": "Which?", "choices": ["a", "b"], "right": [0, 1]}, 5]))
     result = command(path)
@@ -106,7 +106,7 @@ def test_json_is_known_by_its_name(command: Callable[..., Result], work: Work, t
     assert [item.right for item in bank(work)] == [(0, 1)]
 
 
-def test_gift_is_known_by_its_name(command: Callable[..., Result], work: Work, tmp_path: Path) -> None:
+def test_gift_is_known_by_its_name(command: Callable[..., Result], work: UnitOfWork, tmp_path: Path) -> None:
     path = tmp_path / "mine.gift"
     path.write_text("$CATEGORY: Water\n\nIs it wet? {T}\n\nWhy? {}\n")
     result = command(path)
@@ -115,7 +115,7 @@ def test_gift_is_known_by_its_name(command: Callable[..., Result], work: Work, t
     assert [(item.stem, item.category) for item in bank(work)] == [("Is it wet?", "Water")]
 
 
-def test_csv_is_known_by_its_name(command: Callable[..., Result], work: Work, tmp_path: Path) -> None:
+def test_csv_is_known_by_its_name(command: Callable[..., Result], work: UnitOfWork, tmp_path: Path) -> None:
     path = tmp_path / "Mine.CSV"
     path.write_text("stem;choice_1;choice_2;right\nIs it wet?;Yes;No;1\nIs it?;Yes;No;3\n")
     result = command(path)
@@ -125,7 +125,7 @@ def test_csv_is_known_by_its_name(command: Callable[..., Result], work: Work, tm
 
 
 def test_moodle_xml_is_known_by_its_name_and_kept_up_to_where_it_breaks(
-    command: Callable[..., Result], work: Work, tmp_path: Path
+    command: Callable[..., Result], work: UnitOfWork, tmp_path: Path
 ) -> None:
     path = tmp_path / "mine.xml"
     answer = '<answer fraction="{}"><text>{}</text></answer>'
@@ -139,20 +139,22 @@ def test_moodle_xml_is_known_by_its_name_and_kept_up_to_where_it_breaks(
     assert [item.stem for item in bank(work)] == ["Wet?"]
 
 
-def test_aiken_is_imported_by_its_format(command: Callable[..., Result], work: Work, tmp_path: Path) -> None:
+def test_aiken_is_imported_by_its_format(command: Callable[..., Result], work: UnitOfWork, tmp_path: Path) -> None:
     path = tmp_path / "mine.txt"
     path.write_text("Is it wet?\nA. Yes\nB. No\nANSWER: A\n")
     assert counts(command("--format", "aiken", "--category", "Water", path), "mine.txt") == [1, 1, 0, 0, 0]
     assert [(item.choices, item.category) for item in bank(work)] == [(("Yes", "No"), "Water")]
 
 
-def test_standard_input_is_a_file_too(command: Callable[..., Result], work: Work) -> None:
+def test_standard_input_is_a_file_too(command: Callable[..., Result], work: UnitOfWork) -> None:
     result = command("--format", "opentriviaqa", "-", input=LAKES)
     assert result.exit_code == 0
     assert [(item.stem, item.category) for item in bank(work)] == [("Which lake is “deep”?", None)]
 
 
-def test_a_format_that_cannot_be_guessed_is_asked_for(command: Callable[..., Result], work: Work, rivers: Path) -> None:
+def test_a_format_that_cannot_be_guessed_is_asked_for(
+    command: Callable[..., Result], work: UnitOfWork, rivers: Path
+) -> None:
     result = command(rivers)
     assert result.exit_code == 2
     assert "--format opentriviaqa" in result.stderr
@@ -160,7 +162,7 @@ def test_a_format_that_cannot_be_guessed_is_asked_for(command: Callable[..., Res
 
 @pytest.mark.parametrize("name", ["missing", "folder", "other"])
 def test_a_file_that_cannot_be_read_is_one_error_and_the_others_go_on(
-    command: Callable[..., Result], work: Work, rivers: Path, tmp_path: Path, name: str
+    command: Callable[..., Result], work: UnitOfWork, rivers: Path, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "other").write_bytes(b"\x89PNG\r\n\x1a\n")
@@ -180,32 +182,36 @@ def test_an_import_waits_while_an_operator_has_paused_its_lane(
 ) -> None:
     folder, rivers = tmp_path / "instance", tmp_path / "rivers"
     rivers.write_bytes(RIVERS)
-    with serving(prepared_schema("sqlite", "paused"), folder, POOLPROOF_WORKERS="1") as service:
+    with run_poolproof_service(prepared_schema("sqlite", "paused"), folder, POOLPROOF_WORKERS="1") as service:
         meeting = folder / "fleet" / socket.gethostname()
-        orders = Orders(meeting)
-        master = master_of(service.process.pid)
-        orders.stand(master, paused=["background"])
+        orders = CommandQueue(meeting)
+        master = process_identity(service.process.pid)
+        orders.set_overrides(master, paused=["background"])
         command = [sys.executable, "-m", "webapp", "import", "--format", "opentriviaqa", str(rivers)]
         importing = subprocess.Popen(command, cwd=PROJECT, env=service.environment, stdout=subprocess.DEVNULL)
         wait_until(lambda: waiting_imports(meeting) == 1)
-        orders.stand(master, paused=[])
+        orders.set_overrides(master, paused=[])
         assert importing.wait(60) == 0
 
 
 def waiting_imports(meeting: Path) -> int:
     """Return how many imports of the fleet wait for a connection of their lane."""
-    imports = [one.now.get("lanes", {}) for one in Folder(meeting).look().members if one.about["name"] == "import"]
+    imports = [
+        one.status.get("lanes", {})
+        for one in FleetDirectory(meeting).snapshot().members
+        if one.identity["name"] == "import"
+    ]
     return sum(lanes["background"]["waiting"] for lanes in imports if lanes)
 
 
 def test_an_import_tells_its_number_by_which_it_is_undone(
-    app: Flask, command: Callable[..., Result], work: Work, rivers: Path, lakes: Path
+    app: Flask, command: Callable[..., Result], work: UnitOfWork, rivers: Path, lakes: Path
 ) -> None:
     kept = command("--format", "opentriviaqa", lakes)
     result = command("--format", "opentriviaqa", rivers)
     number = match_in(r"poolproof undo-import (\d+)", result.stdout)[1]
     assert f"{rivers}: import {number};" in result.stdout
-    undone = app.test_cli_runner().invoke(poolproof(lambda: app), ["undo-import", number])
+    undone = app.test_cli_runner().invoke(create_cli(lambda: app), ["undo-import", number])
     assert (kept.exit_code, undone.exit_code) == (0, 0)
     assert undone.stdout == "1 items removed, 0 brought back to what they were.\n"
     assert [item.category for item in bank(work)] == ["Lakes"]
@@ -218,7 +224,7 @@ def test_a_dry_run_has_nothing_to_undo(command: Callable[..., Result], rivers: P
 @pytest.fixture
 def export(app: Flask) -> Callable[..., Result]:
     """Run `poolproof export` with these arguments."""
-    return lambda *arguments: app.test_cli_runner().invoke(poolproof(lambda: app), ["export", *map(str, arguments)])
+    return lambda *arguments: app.test_cli_runner().invoke(create_cli(lambda: app), ["export", *map(str, arguments)])
 
 
 @pytest.mark.parametrize("file_format", ["json", "gift", "aiken", "moodle-xml", "csv"])

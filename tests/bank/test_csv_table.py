@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.bank.anything import Endless, all_accepted, drafts, files, is_read_or_refused, only_draft, peak_of, read
 from webapp.bank.drafts import ItemDraft
-from webapp.bank.formats.csv_table import LONGEST_ROW, MOST_COLUMNS, dump, parse
+from webapp.bank.formats.csv_table import MAX_COLUMNS, MAX_ROW_BYTES, dump, parse
 from webapp.bank.formats.records import Accepted, Rejected, UnreadableError
 from webapp.bank.items import Item
 
@@ -42,7 +42,7 @@ def test_a_row_becomes_an_item() -> None:
 
 def test_a_whole_table_is_read_with_the_ids_of_the_items_that_it_changes() -> None:
     one, two, three = all_accepted(records(VALID))
-    assert (one.line, one.item, two.line, two.item, three.line, three.item) == (2, 7, 4, None, 6, 8)
+    assert (one.line, one.item_id, two.line, two.item_id, three.line, three.item_id) == (2, 7, 4, None, 6, 8)
     assert one.draft == ItemDraft(
         kind="single",
         stem="Which one\nflies?",
@@ -123,8 +123,8 @@ def test_a_table_of_an_old_spreadsheet_in_windows_1252_is_read_and_reported_as_m
         ('Which?,"a"b,c,1\n', "expected after"),
         ("Which\x00?,a,b,1\n", "cannot be stored"),
         (b"Which?,a,\x81,1\n", "Line 3 has bytes"),
-        (f"Which?,a,{'b' * LONGEST_ROW},1\n", f"more than {LONGEST_ROW} bytes"),
-        (f"Which?,a,{'b' * LONGEST_ROW * 3},1\n", f"more than {LONGEST_ROW} bytes"),
+        (f"Which?,a,{'b' * MAX_ROW_BYTES},1\n", f"more than {MAX_ROW_BYTES} bytes"),
+        (f"Which?,a,{'b' * MAX_ROW_BYTES * 3},1\n", f"more than {MAX_ROW_BYTES} bytes"),
     ],
 )
 def test_a_row_that_cannot_be_an_item_says_why_and_stops_none_of_the_others(
@@ -179,8 +179,8 @@ def test_a_quotation_mark_that_is_not_closed_is_told_with_the_line_where_its_row
         (f"choice_21,{HEAD}", "unknown: choice_21"),
         (f"Stem,{HEAD}", "there twice: stem"),
         (f"id,{HEAD}", "missing: kind, explanation, category"),
-        (f"{HEAD.strip()}{',x' * MOST_COLUMNS}\n", f"more than {MOST_COLUMNS} columns"),
-        (HEAD.strip() + "x" * LONGEST_ROW, f"more than {LONGEST_ROW} bytes"),
+        (f"{HEAD.strip()}{',x' * MAX_COLUMNS}\n", f"more than {MAX_COLUMNS} columns"),
+        (HEAD.strip() + "x" * MAX_ROW_BYTES, f"more than {MAX_ROW_BYTES} bytes"),
     ],
 )
 def test_a_table_whose_columns_are_not_known_is_refused_as_a_whole(head: str, expected: str) -> None:
@@ -228,7 +228,7 @@ def test_an_export_names_the_item_of_each_row_and_an_import_finds_it_there() -> 
     now = datetime(2026, 11, 25, tzinfo=UTC)
     item = Item(**vars(ITEM), id=7, version=2, created_at=now, changed_at=now)
     (found,) = all_accepted(records("".join(dump([item]))))
-    assert (found.item, found.draft) == (7, ITEM)
+    assert (found.item_id, found.draft) == (7, ITEM)
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@A1", "'=1", "''@A1", "'", "'a", "a=1", "\t=1", "\r=1", "\n=1"])
@@ -248,7 +248,7 @@ def test_an_export_is_written_in_bounded_memory() -> None:
 def test_what_is_written_is_read_again_without_loss(written: list[ItemDraft]) -> None:
     found = all_accepted(records("".join(dump(written))))
     assert [record.draft for record in found] == written
-    assert not any(record.repaired or record.item for record in found)
+    assert not any(record.repaired or record.item_id for record in found)
 
 
 @given(files(VALID))

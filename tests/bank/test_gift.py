@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tests.bank.anything import Endless, all_accepted, drafts, files, is_read_or_refused, only_draft, peak_of, read
 from webapp.bank.drafts import ItemDraft
-from webapp.bank.formats.gift import LONGEST_QUESTION, dump, parse
-from webapp.bank.formats.records import Accepted, Rejected, UnreadableError, with_plain_breaks
+from webapp.bank.formats.gift import MAX_QUESTION_BYTES, dump, parse
+from webapp.bank.formats.records import Accepted, Rejected, UnreadableError, normalize_line_breaks
 
 GOOD = "Which one flies? {\n=Crane\n~Kiwi\n~Emu\n}\n\n"
 VALID = b"""// a comment
@@ -142,8 +142,8 @@ def test_a_category_is_for_the_questions_after_it(line: str, category: str) -> N
         ('// poolproof: {"stem": "x"}\nWho? {=a ~b}', "'stem'"),
         ('// poolproof: {"difficulty": "extreme"}\nWho? {=a ~b}', "extreme"),
         (f"[html]{'<b>' * 30_000} {{=a ~b}}", "65536 characters of HTML"),
-        (f"Who? {{=a ~{'b' * LONGEST_QUESTION}}}", "more than 262144 bytes"),
-        ("Who?\n" + "and who?\n" * LONGEST_QUESTION + "{=a ~b}", "more than 262144 bytes"),
+        (f"Who? {{=a ~{'b' * MAX_QUESTION_BYTES}}}", "more than 262144 bytes"),
+        ("Who?\n" + "and who?\n" * MAX_QUESTION_BYTES + "{=a ~b}", "more than 262144 bytes"),
     ],
 )
 def test_a_question_that_cannot_be_an_item_says_why_and_stops_none_of_the_others(
@@ -199,7 +199,7 @@ def test_an_export_reads_as_gift_does() -> None:
 @given(st.lists(drafts(), min_size=1, max_size=4))
 def test_what_is_written_is_read_again_without_loss(written: list[ItemDraft]) -> None:
     found = all_accepted(records("".join(dump(written))))
-    assert [record.draft for record in found] == [with_plain_breaks(one) for one in written]
+    assert [record.draft for record in found] == [normalize_line_breaks(one) for one in written]
 
 
 @given(files(VALID))

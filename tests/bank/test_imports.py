@@ -8,82 +8,84 @@ from tests.support.pools import queue_pool
 from webapp.bank import bulk, imports, items, storing
 from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats.records import Accepted, Record, Rejected, UnreadableError
-from webapp.bank.imports import Report, Store
+from webapp.bank.imports import BatchHandler, ImportReport
 from webapp.bank.items import Filters
 from webapp.bank.storing import DryRun
 from webapp.lab.factories import item_draft, make_item
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
 
 def records(count: int) -> list[Record]:
     return [Accepted(line, item_draft()) for line in range(1, count + 1)]
 
 
-def into(work: Work) -> Store:
-    return lambda accepted: work.transact(lambda connection: storing.store(connection, storing.prepared(accepted)))
+def into(work: UnitOfWork) -> BatchHandler:
+    return lambda accepted: work.run_in_transaction(
+        lambda connection: storing.store(connection, storing.prepare(accepted))
+    )
 
 
-def import_all(work: Work, given: list[Record]) -> Report:
-    report = Report()
+def import_all(work: UnitOfWork, given: list[Record]) -> ImportReport:
+    report = ImportReport()
     imports.import_records(given, into(work), report)
     return report
 
 
-def count_items(work: Work) -> int:
+def count_items(work: UnitOfWork) -> int:
     with work.read() as connection:
-        return len(items.search(connection, Filters(), None, 3 * bulk.BATCH).rows)
+        return len(items.search(connection, Filters(), None, 3 * bulk.BATCH_SIZE).rows)
 
 
-def test_every_record_is_new_or_a_duplicate_or_rejected(work: Work) -> None:
+def test_every_record_is_new_or_a_duplicate_or_rejected(work: UnitOfWork) -> None:
     known = item_draft()
-    work.transact(lambda connection: items.create(connection, known))
+    work.run_in_transaction(lambda connection: items.create(connection, known))
     bad = Rejected(9, "It is bad.")
     given = [*records(2), Accepted(3, known), bad, Accepted(5, item_draft(), repaired=True)]
     report = import_all(work, given)
-    assert report == Report(new=3, duplicate=1, repaired=1, rejected=1, reasons=[bad])
+    assert report == ImportReport(new=3, duplicate=1, repaired=1, rejected=1, reasons=[bad])
     assert report.records == 5
 
 
-def test_files_of_many_batches_are_stored_whole(work: Work) -> None:
-    given = records(2 * bulk.BATCH + 7)
+def test_files_of_many_batches_are_stored_whole(work: UnitOfWork) -> None:
+    given = records(2 * bulk.BATCH_SIZE + 7)
     assert import_all(work, given).new == len(given)
     assert count_items(work) == len(given)
 
 
-def test_a_second_import_adds_nothing(work: Work) -> None:
+def test_a_second_import_adds_nothing(work: UnitOfWork) -> None:
     given = records(3)
     import_all(work, given)
-    assert import_all(work, given) == Report(duplicate=3)
+    assert import_all(work, given) == ImportReport(duplicate=3)
 
 
-def test_a_dry_run_counts_the_same_and_stores_nothing(work: Work) -> None:
-    known = work.transact(make_item)
+def test_a_dry_run_counts_the_same_and_stores_nothing(work: UnitOfWork) -> None:
+    known = work.run_in_transaction(make_item)
     again = ItemDraft(**{name: getattr(known, name) for name in ItemDraft.__dataclass_fields__})
-    fresh = records(bulk.BATCH)
+    fresh = records(bulk.BATCH_SIZE)
     given = [Accepted(1, again), *fresh, Rejected(2, "bad"), *fresh]
-    dry = Report()
+    dry = ImportReport()
     imports.import_records(given, DryRun(work.read), dry)
     assert count_items(work) == 1
     assert dry == import_all(work, given)
-    assert (dry.new, dry.duplicate) == (bulk.BATCH, bulk.BATCH + 1)
+    assert (dry.new, dry.duplicate) == (bulk.BATCH_SIZE, bulk.BATCH_SIZE + 1)
 
 
-def test_no_connection_is_held_while_records_are_parsed(work: Work) -> None:
+def test_no_connection_is_held_while_records_are_parsed(work: UnitOfWork) -> None:
     def parsing() -> Iterator[Record]:
-        for record in records(bulk.BATCH + 1):
+        for record in records(bulk.BATCH_SIZE + 1):
             assert queue_pool(work.engine).checkedout() == 0
             yield record
 
     for store in (DryRun(work.read), into(work)):
-        imports.import_records(parsing(), store, Report())
+        imports.import_records(parsing(), store, ImportReport())
 
 
-def test_what_was_stored_before_a_reading_error_stays_and_is_reported(work: Work) -> None:
+def test_what_was_stored_before_a_reading_error_stays_and_is_reported(work: UnitOfWork) -> None:
     def broken() -> Iterator[Record]:
-        yield from records(bulk.BATCH + 1)
+        yield from records(bulk.BATCH_SIZE + 1)
         raise UnreadableError("the tape is torn")
 
-    report = Report()
+    report = ImportReport()
     with pytest.raises(UnreadableError):
         imports.import_records(broken(), into(work), report)
-    assert report.new == count_items(work) == bulk.BATCH + 1
+    assert report.new == count_items(work) == bulk.BATCH_SIZE + 1

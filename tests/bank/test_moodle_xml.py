@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from tests.bank.anything import Endless, all_accepted, drafts, files, is_read_or_refused, only_draft, peak_of, read
 from webapp.bank.drafts import ItemDraft
-from webapp.bank.formats.moodle_question import LONGEST_QUESTION
+from webapp.bank.formats.moodle_question import MAX_QUESTION_CHARACTERS
 from webapp.bank.formats.moodle_xml import dump, parse
 from webapp.bank.formats.records import Accepted, Record, Rejected, UnreadableError
-from webapp.bank.formats.xml_events import DEEPEST, LONGEST_NAME, LONGEST_PIECE, MOST_NAMES
+from webapp.bank.formats.xml_events import MAX_DEPTH, MAX_NAME_LENGTH, MAX_NAMES, MAX_TOKEN_BYTES
 
 ANSWERS = '<answer fraction="100"><text>Crane</text></answer><answer fraction="0"><text>Kiwi</text></answer>'
 STEM = "<questiontext><text>Which one flies?</text></questiontext>"
@@ -196,8 +196,11 @@ FILE = '<file name="crane.png" path="/" encoding="base64">iVBORw0KGgo=</file>'
         (question(more='<!-- poolproof: {"stem": "x"} -->'), "'stem'"),
         (question(more='<!-- poolproof: {"difficulty": "extreme"} -->'), "extreme"),
         (with_stem("<b>" * 30_000), "65536 characters of HTML"),
-        (with_stem("x" * (LONGEST_QUESTION + 1)), f"more than {LONGEST_QUESTION} characters"),
-        (with_stem("x]]><![CDATA[" * (LONGEST_QUESTION // 16)), f"more than {LONGEST_QUESTION} characters"),
+        (with_stem("x" * (MAX_QUESTION_CHARACTERS + 1)), f"more than {MAX_QUESTION_CHARACTERS} characters"),
+        (
+            with_stem("x]]><![CDATA[" * (MAX_QUESTION_CHARACTERS // 16)),
+            f"more than {MAX_QUESTION_CHARACTERS} characters",
+        ),
     ],
 )
 def test_a_question_that_cannot_be_an_item_says_why_and_stops_none_of_the_others(content: str, expected: str) -> None:
@@ -237,12 +240,12 @@ def test_a_file_of_something_else_is_refused_as_a_whole(content: bytes) -> None:
         ("\n\n&nbsp;</quiz>", "line 5"),
         ("\x00", "line 3"),
         ("", "line 3"),
-        ("<a>" * DEEPEST, f"more than {DEEPEST} elements"),
-        ("".join(f"<a{number}/>" for number in range(MOST_NAMES + 1)), "too many names"),
-        ("".join(f'<a b{number}=""/>' for number in range(MOST_NAMES + 1)), "too many names"),
-        (f"<{'a' * (LONGEST_NAME + 1)}/>", "too long"),
-        (f"<!--{'a' * LONGEST_PIECE * 2}-->", f"more than {LONGEST_PIECE} bytes"),
-        (f'<a b="{"a" * LONGEST_PIECE * 2}"/>', f"more than {LONGEST_PIECE} bytes"),
+        ("<a>" * MAX_DEPTH, f"more than {MAX_DEPTH} elements"),
+        ("".join(f"<a{number}/>" for number in range(MAX_NAMES + 1)), "too many names"),
+        ("".join(f'<a b{number}=""/>' for number in range(MAX_NAMES + 1)), "too many names"),
+        (f"<{'a' * (MAX_NAME_LENGTH + 1)}/>", "too long"),
+        (f"<!--{'a' * MAX_TOKEN_BYTES * 2}-->", f"more than {MAX_TOKEN_BYTES} bytes"),
+        (f'<a b="{"a" * MAX_TOKEN_BYTES * 2}"/>', f"more than {MAX_TOKEN_BYTES} bytes"),
     ],
 )
 def test_what_stands_before_a_broken_place_is_kept_and_the_line_is_told(after: str, expected: str) -> None:
@@ -306,7 +309,7 @@ def test_a_piece_without_an_end_is_not_waited_for(before: bytes) -> None:
     stream = Endless(b"a", before)
     with pytest.raises(UnreadableError):
         list(parse(stream))
-    assert stream.taken < 4 * LONGEST_PIECE
+    assert stream.taken < 4 * MAX_TOKEN_BYTES
 
 
 def test_names_without_an_end_are_not_gathered() -> None:
@@ -320,7 +323,7 @@ def test_names_without_an_end_are_not_gathered() -> None:
     stream = Names(b"")
     with pytest.raises(UnreadableError, match="names"):
         list(parse(stream))
-    assert stream.taken < 2 * MOST_NAMES / 100
+    assert stream.taken < 2 * MAX_NAMES / 100
 
 
 def test_an_export_reads_as_moodle_does() -> None:

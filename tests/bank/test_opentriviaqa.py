@@ -8,7 +8,7 @@ from hypothesis import given
 
 from tests.bank.anything import all_accepted, files, is_read_or_refused
 from webapp.bank.drafts import ItemDraft
-from webapp.bank.formats.opentriviaqa import LONGEST_RECORD, parse
+from webapp.bank.formats.opentriviaqa import MAX_RECORD_BYTES, parse
 from webapp.bank.formats.records import Accepted, Record, Rejected, UnreadableError
 
 GOOD = b"#Q Which bird cannot fly?\n^ Kiwi\nA Swift\nB Kiwi\nC Crane\n\n"
@@ -115,9 +115,9 @@ def test_sound_records_are_not_reported_as_mended() -> None:
         (f"#Q Why?\n^ One\nA One\nB {'x' * 501}\n", "500"),
         ("#Q Why\x00?\n^ One\nA One\nB Two\n", "cannot be stored"),
         (b"#Q Why?\n^ One\nA One\nB \x81\n", "Line 4 has bytes"),
-        (f"#Q {'x' * LONGEST_RECORD}\n^ One\nA One\nB Two\n", "more than 262144 bytes"),
-        (f"#Q Why?\n{'x ' * LONGEST_RECORD * 3}\n^ One\nA One\nB Two\n", "more than 262144 bytes"),
-        ("#Q Why?\n" + "\n" * LONGEST_RECORD + "^ One\nA One\nB Two\n", "more than 262144 bytes"),
+        (f"#Q {'x' * MAX_RECORD_BYTES}\n^ One\nA One\nB Two\n", "more than 262144 bytes"),
+        (f"#Q Why?\n{'x ' * MAX_RECORD_BYTES * 3}\n^ One\nA One\nB Two\n", "more than 262144 bytes"),
+        ("#Q Why?\n" + "\n" * MAX_RECORD_BYTES + "^ One\nA One\nB Two\n", "more than 262144 bytes"),
     ],
 )
 def test_a_record_that_cannot_be_an_item_says_why(content: bytes | str, expected: str) -> None:
@@ -126,7 +126,7 @@ def test_a_record_that_cannot_be_an_item_says_why(content: bytes | str, expected
 
 def test_a_bad_record_stops_none_of_the_others() -> None:
     bad = b"#Q Why?\n^ One\nA Two\n"
-    long = b"#Q " + b"x" * LONGEST_RECORD * 2 + b"\n"
+    long = b"#Q " + b"x" * MAX_RECORD_BYTES * 2 + b"\n"
     found = records(GOOD + bad + long + GOOD)
     assert [(type(record), record.line) for record in found] == [
         (Accepted, 1),

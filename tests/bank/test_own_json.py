@@ -74,8 +74,8 @@ def test_a_given_category_is_for_items_that_name_none() -> None:
         (GOOD | {"stem": "\ud800"}, "cannot be stored"),
         (GOOD | {"explanation": "\u0000"}, "cannot be stored"),
         (GOOD | {"collected_at": "0001-01-01T00:00:00+05:00"}, "collected_at"),
-        (GOOD | {"right": nested(own_json.DEEPEST - 3)}, "right"),
-        (nested(own_json.DEEPEST - 2), "object"),
+        (GOOD | {"right": nested(own_json.MAX_DEPTH - 3)}, "right"),
+        (nested(own_json.MAX_DEPTH - 2), "object"),
     ],
 )
 def test_a_bad_element_says_why_and_stops_none_of_the_others(element: Any, expected: str) -> None:
@@ -109,14 +109,14 @@ def test_a_document_of_something_else_is_refused_as_a_whole(content: bytes) -> N
         records(content)
 
 
-@pytest.mark.parametrize("element", [nested(own_json.DEEPEST), GOOD | {"source": nested(500)}])
+@pytest.mark.parametrize("element", [nested(own_json.MAX_DEPTH), GOOD | {"source": nested(500)}])
 def test_a_document_that_goes_too_deep_is_not_parsed(element: Any) -> None:
     with pytest.raises(UnreadableError, match="within each other"):
         records([element])
 
 
 def test_brackets_in_texts_go_nowhere() -> None:
-    (found,) = records([GOOD | {"stem": '[{"' * own_json.DEEPEST}])
+    (found,) = records([GOOD | {"stem": '[{"' * own_json.MAX_DEPTH}])
     assert isinstance(found, Accepted)
 
 
@@ -128,7 +128,7 @@ def test_a_document_that_is_too_large_is_not_parsed() -> None:
         def readline(self, size: int, /) -> bytes:
             raise AssertionError("JSON has no lines")
 
-    with pytest.raises(UnreadableError, match=f"{own_json.LARGEST // 1024 // 1024} MiB"):
+    with pytest.raises(UnreadableError, match=f"{own_json.MAX_BYTES // 1024 // 1024} MiB"):
         list(parse(Endless()))
 
 

@@ -18,14 +18,14 @@ from tests.support.sessions import sign_in
 from webapp.bank import carrying, items
 from webapp.bank.drafts import ItemDraft
 from webapp.lab.factories import make_item
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 from webapp.web import uploads
 
 FILE = b"#Q Which river is long?\n^ Nile\nA Rhine\nB Nile\n\n#Q Which one?\n^ Both\nA One\nB Other\n"
 
 
 @pytest.fixture
-def studio(client: FlaskClient, author: dict[str, str], work: Work) -> FlaskClient:
+def studio(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> FlaskClient:
     sign_in(client, work, "ada")
     return client
 
@@ -58,8 +58,8 @@ def test_a_file_is_looked_at_then_imported_then_undone(studio: FlaskClient) -> N
     assert "Which river is long?" not in studio.get("/studio/items").text
 
 
-def test_what_may_be_a_duplicate_leads_to_the_item_that_it_is_like(studio: FlaskClient, work: Work) -> None:
-    known = work.transact(lambda connection: make_item(connection, stem="Which river is long?"))
+def test_what_may_be_a_duplicate_leads_to_the_item_that_it_is_like(studio: FlaskClient, work: UnitOfWork) -> None:
+    known = work.run_in_transaction(lambda connection: make_item(connection, stem="Which river is long?"))
     assert f'href="/studio/items/{known.id}"' in sent(studio).text
 
 
@@ -86,7 +86,7 @@ def test_an_import_that_is_done_is_not_done_again(studio: FlaskClient) -> None:
 
 def test_a_busy_worker_hands_the_button_back(studio: FlaskClient) -> None:
     address = sent(studio).request.path
-    with carrying.alone():
+    with carrying.import_lock():
         answer = studio.post(f"{address}/import")
     assert answer.status_code == 503
     assert "Retry-After" in answer.headers
@@ -94,25 +94,25 @@ def test_a_busy_worker_hands_the_button_back(studio: FlaskClient) -> None:
 
 
 def test_a_larger_file_than_any_other_form_is_taken_and_too_large_a_one_is_not(studio: FlaskClient, app: Flask) -> None:
-    before = app.config[uploads.LARGEST]
-    app.config[uploads.LARGEST] = 2 * 1024 * 1024
+    before = app.config[uploads.MAX_UPLOAD_CONFIG_KEY]
+    app.config[uploads.MAX_UPLOAD_CONFIG_KEY] = 2 * 1024 * 1024
     try:
         assert "Import 1 item<" in sent_in_one_piece(studio, FILE + b"more\n" * 300_000).text
         for length in (2 * 1024 * 1024 + 1, 3 * 1024 * 1024):
             assert "2 MiB" in sent_in_one_piece(studio, b"x" * length).text
     finally:
-        app.config[uploads.LARGEST] = before
+        app.config[uploads.MAX_UPLOAD_CONFIG_KEY] = before
 
 
-def test_an_item_tells_where_it_comes_from_and_what_it_was(studio: FlaskClient, work: Work) -> None:
-    item = work.transact(
+def test_an_item_tells_where_it_comes_from_and_what_it_was(studio: FlaskClient, work: UnitOfWork) -> None:
+    item = work.run_in_transaction(
         lambda connection: make_item(
             connection, source="Open Trivia DB", licence="CC BY-SA 4.0", address="https://example.org/q/1",
             collected_at=datetime(2026, 5, 4, 3, 2, tzinfo=UTC), original='{"as": "it was"}',
         )
     )  # fmt: skip
     values = {name: getattr(item, name) for name in ItemDraft.__dataclass_fields__} | {"stem": "Another stem?"}
-    work.transact(lambda connection: items.change(connection, item.id, ItemDraft(**values), 1))
+    work.run_in_transaction(lambda connection: items.change(connection, item.id, ItemDraft(**values), 1))
     page = studio.get(f"/studio/items/{item.id}").text
     link = '<a href="https://example.org/q/1" rel="noopener nofollow">https://example.org/q/1</a>'
     for told in ("Open Trivia DB", "CC BY-SA 4.0", link, "4 May 2026, 03:02 UTC", "{&#34;as&#34;: &#34;it was&#34;}"):
@@ -120,25 +120,25 @@ def test_an_item_tells_where_it_comes_from_and_what_it_was(studio: FlaskClient, 
     assert re.search(rf"Version 1.*{re.escape(item.stem)}", page, re.DOTALL)
 
 
-def test_an_address_that_is_not_of_the_web_is_no_link(studio: FlaskClient, work: Work) -> None:
-    item = work.transact(lambda connection: make_item(connection, address="javascript:alert(1)"))
+def test_an_address_that_is_not_of_the_web_is_no_link(studio: FlaskClient, work: UnitOfWork) -> None:
+    item = work.run_in_transaction(lambda connection: make_item(connection, address="javascript:alert(1)"))
     page = studio.get(f"/studio/items/{item.id}").text
     assert "javascript:alert(1)" in page
     assert 'href="javascript' not in page
 
 
-def test_items_are_searched_and_paged(studio: FlaskClient, work: Work) -> None:
+def test_items_are_searched_and_paged(studio: FlaskClient, work: UnitOfWork) -> None:
     for number in range(25):
-        work.transact(partial(make_item, stem=f"Gadfly number {number}?"))
-    work.transact(make_item)
+        work.run_in_transaction(partial(make_item, stem=f"Gadfly number {number}?"))
+    work.run_in_transaction(make_item)
     first = studio.get("/studio/items?search=gadfly").text
     assert first.count('class="line"') == 20
     more = match_in(r'href="([^"]+)" rel="next"', first)[1].replace("&amp;", "&")
     assert studio.get(more).text.count('class="line"') == 5
 
 
-def test_the_bank_can_be_had_as_a_file(studio: FlaskClient, work: Work) -> None:
-    item = work.transact(make_item)
+def test_the_bank_can_be_had_as_a_file(studio: FlaskClient, work: UnitOfWork) -> None:
+    item = work.run_in_transaction(make_item)
     page = studio.get("/studio/items").text
     address = match_in(r'href="(/studio/export\?format=json)"', page)[1]
     answer = studio.get(address)

@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 
 from webapp.bank import items
 from webapp.bank.items import Filters
-from webapp.bank.search import LONGEST_INDEX, indexed_words, words_of
+from webapp.bank.search import MAX_INDEX_LENGTH, indexed_words, split_words
 from webapp.lab.factories import item_draft, make_item
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
 STEMS = (
     "Who was the first to walk on the Moon?",
@@ -28,13 +28,13 @@ STEMS = (
 
 
 @pytest.fixture
-def found(work: Work) -> Callable[[str], set[int]]:
+def found(work: UnitOfWork) -> Callable[[str], set[int]]:
     """Put the stems into the bank; return which of them a search finds."""
 
     def store(connection: Connection) -> dict[int, int]:
         return {make_item(connection, stem=stem).id: number for number, stem in enumerate(STEMS)}
 
-    numbers = work.transact(store)
+    numbers = work.run_in_transaction(store)
 
     def search(words: str) -> set[int]:
         with work.read() as connection:
@@ -81,25 +81,25 @@ def test_every_word_begins_a_word_of_the_stem(found: Callable[[str], set[int]], 
     assert found(words) == expected
 
 
-def test_a_changed_stem_is_found_by_its_new_words_only(work: Work) -> None:
-    item = work.transact(lambda connection: make_item(connection, stem="An old saying?"))
-    work.transact(lambda connection: items.change(connection, item.id, item_draft(stem="A new proverb?"), 1))
+def test_a_changed_stem_is_found_by_its_new_words_only(work: UnitOfWork) -> None:
+    item = work.run_in_transaction(lambda connection: make_item(connection, stem="An old saying?"))
+    work.run_in_transaction(lambda connection: items.change(connection, item.id, item_draft(stem="A new proverb?"), 1))
     with work.read() as connection:
         assert items.search(connection, Filters(words="saying"), None, 9).rows == []
         assert [row.id for row in items.search(connection, Filters(words="proverb"), None, 9).rows] == [item.id]
 
 
-def test_a_removed_item_is_not_found(work: Work) -> None:
-    item = work.transact(lambda connection: make_item(connection, stem="Soon gone?"))
-    work.transact(lambda connection: items.remove(connection, item.id))
+def test_a_removed_item_is_not_found(work: UnitOfWork) -> None:
+    item = work.run_in_transaction(lambda connection: make_item(connection, stem="Soon gone?"))
+    work.run_in_transaction(lambda connection: items.remove(connection, item.id))
     with work.read() as connection:
         assert items.search(connection, Filters(words="gone"), None, 9).rows == []
 
 
-def test_filters_and_words_hold_together(work: Work) -> None:
+def test_filters_and_words_hold_together(work: UnitOfWork) -> None:
     for category, difficulty, kind in (("A", "easy", "single"), ("A", "hard", "single"), ("B", "easy", "multiple")):
         values: dict[str, Any] = {"category": category, "difficulty": difficulty, "kind": kind}
-        work.transact(partial(make_item, **values))
+        work.run_in_transaction(partial(make_item, **values))
     with work.read() as connection:
         for count, filters in (
             (3, Filters()),
@@ -113,8 +113,8 @@ def test_filters_and_words_hold_together(work: Work) -> None:
 
 
 @pytest.mark.parametrize("filters", [Filters(), Filters(words="name"), Filters(category="Numbers", words="name")])
-def test_pages_follow_each_other_without_gap_or_repetition(work: Work, filters: Filters) -> None:
-    made = work.transact(lambda connection: [make_item(connection).id for _ in range(5)])
+def test_pages_follow_each_other_without_gap_or_repetition(work: UnitOfWork, filters: Filters) -> None:
+    made = work.run_in_transaction(lambda connection: [make_item(connection).id for _ in range(5)])
     seen, after = [], None
     with work.read() as connection:
         while True:
@@ -126,18 +126,18 @@ def test_pages_follow_each_other_without_gap_or_repetition(work: Work, filters: 
     assert seen == made
 
 
-def test_a_full_last_page_has_no_next(work: Work) -> None:
-    work.transact(lambda connection: [make_item(connection) for _ in range(2)])
+def test_a_full_last_page_has_no_next(work: UnitOfWork) -> None:
+    work.run_in_transaction(lambda connection: [make_item(connection) for _ in range(2)])
     with work.read() as connection:
         assert items.search(connection, Filters(), None, 2).next_after is None
 
 
 @given(st.text(st.characters(max_codepoint=127)))
 def test_the_words_of_a_text_in_ascii_are_the_same_beside_a_word_of_another_script(text: str) -> None:
-    assert words_of(f"{text} мир") == [*words_of(text), "мир"]
+    assert split_words(f"{text} мир") == [*split_words(text), "мир"]
 
 
-def test_a_stem_that_grows_when_it_is_normalised_still_fits(work: Work) -> None:
+def test_a_stem_that_grows_when_it_is_normalised_still_fits(work: UnitOfWork) -> None:
     stem = " ".join(f"\ufdfa{number}" for number in range(600))
-    assert len(indexed_words(stem)) <= LONGEST_INDEX
-    assert work.transact(lambda connection: make_item(connection, stem=stem)).stem == stem
+    assert len(indexed_words(stem)) <= MAX_INDEX_LENGTH
+    assert work.run_in_transaction(lambda connection: make_item(connection, stem=stem)).stem == stem

@@ -17,8 +17,8 @@ from webapp.bank.exports import ExportFormat
 from webapp.bank.formats import own_json
 from webapp.lab.factories import item_draft, make_draft, make_item
 from webapp.pooling import deadlines
-from webapp.pooling.extension import Pooling
-from webapp.pooling.work import Work
+from webapp.pooling.extension import PoolingState
+from webapp.pooling.work import UnitOfWork
 from webapp.web import uploads
 
 FILE = b"""#Q Which river is long?
@@ -38,10 +38,10 @@ Headers = dict[str, str]
 @pytest.fixture
 def small(app: Flask) -> Iterator[int]:
     """Let only small files in."""
-    before = app.config[uploads.LARGEST]
-    app.config[uploads.LARGEST] = 2 * 1024 * 1024
-    yield app.config[uploads.LARGEST]
-    app.config[uploads.LARGEST] = before
+    before = app.config[uploads.MAX_UPLOAD_CONFIG_KEY]
+    app.config[uploads.MAX_UPLOAD_CONFIG_KEY] = 2 * 1024 * 1024
+    yield app.config[uploads.MAX_UPLOAD_CONFIG_KEY]
+    app.config[uploads.MAX_UPLOAD_CONFIG_KEY] = before
 
 
 def test_a_file_is_imported_and_told_of_record_by_record(client: FlaskClient, author: Headers) -> None:
@@ -116,7 +116,7 @@ def test_a_file_that_is_not_of_its_format_is_refused(client: FlaskClient, author
 
 
 def test_a_second_import_in_the_same_worker_is_told_to_come_again(client: FlaskClient, author: Headers) -> None:
-    with carrying.alone():
+    with carrying.import_lock():
         answer = client.post(TRIVIA, data=FILE, headers=author)
     assert answer.status_code == 503
     assert 1 <= int(answer.headers["Retry-After"]) <= 4
@@ -131,8 +131,8 @@ def test_imports_are_listed_in_pages(client: FlaskClient, author: Headers) -> No
     assert 'rel="next"' in first.headers["Link"]
 
 
-def test_an_items_earlier_versions_are_listed(client: FlaskClient, author: Headers, work: Work) -> None:
-    item = work.transact(make_item)
+def test_an_items_earlier_versions_are_listed(client: FlaskClient, author: Headers, work: UnitOfWork) -> None:
+    item = work.run_in_transaction(make_item)
     changed = {name: getattr(item, name) for name in ("kind", "stem", "choices", "right")} | {"explanation": "New."}
     client.put(f"/api/v1/items/{item.id}", json=changed, headers=author | {"If-Match": '"1"'})
     told = client.get(f"/api/v1/items/{item.id}/versions", headers=author).get_json()["versions"]
@@ -140,17 +140,17 @@ def test_an_items_earlier_versions_are_listed(client: FlaskClient, author: Heade
     assert client.get("/api/v1/items/999999/versions", headers=author).status_code == 404
 
 
-def test_an_export_is_a_file_that_can_be_imported_again(client: FlaskClient, author: Headers, work: Work) -> None:
-    work.transact(make_item)
+def test_an_export_is_a_file_that_can_be_imported_again(client: FlaskClient, author: Headers, work: UnitOfWork) -> None:
+    work.run_in_transaction(make_item)
     answer = client.get("/api/v1/items/export", headers=author)
     assert answer.headers["Content-Disposition"] == "attachment; filename=items.json"
     again = client.post("/api/v1/items/import?format=json", data=answer.data, headers=author)
     assert (again.get_json()["duplicate"], again.get_json()["new"]) == (1, 0)
 
 
-def test_an_export_may_be_of_a_category(client: FlaskClient, author: Headers, work: Work) -> None:
+def test_an_export_may_be_of_a_category(client: FlaskClient, author: Headers, work: UnitOfWork) -> None:
     make_draft(work)
-    water = work.transact(lambda connection: make_item(connection, category="Water"))
+    water = work.run_in_transaction(lambda connection: make_item(connection, category="Water"))
     answer = client.get("/api/v1/items/export?format=gift&category=Water", headers=author)
     assert answer.mimetype == "text/plain"
     assert water.stem.rstrip("?") in answer.text
@@ -158,16 +158,16 @@ def test_an_export_may_be_of_a_category(client: FlaskClient, author: Headers, wo
 
 
 def test_an_export_holds_no_connection_while_a_piece_is_sent_and_outlives_the_deadline(
-    pooling: Pooling, monkeypatch: pytest.MonkeyPatch
+    pooling: PoolingState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exports, "AT_ONCE", 2)
+    monkeypatch.setattr(exports, "PAGE_SIZE", 2)
     for _ in range(5):
-        pooling.work.transact(make_item)
+        pooling.work.run_in_transaction(make_item)
 
     def a_request() -> list[str]:
-        deadlines.begin(0)
+        deadlines.set_deadline(0)
         pieces = []
-        for piece in exports.download(pooling.background, ExportFormat.JSON, None):
+        for piece in exports.stream_export(pooling.background, ExportFormat.JSON, None):
             assert queue_pool(pooling.background.engine).checkedout() == 0
             pieces.append(piece)
         return pieces

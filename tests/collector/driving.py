@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 
 from webapp.bank.formats.records import Accepted, Rejected
 from webapp.bank.identity import dedupe_key
-from webapp.collector.sources.protocol import Collected, Fetch, FetchError, LimitedError, Page, Reply, Source, Strand
+from webapp.collector.sources.protocol import (
+    CollectedRecord,
+    Fetch,
+    FetchError,
+    Partition,
+    RateLimitedError,
+    RecordPage,
+    Source,
+    SourceResponse,
+)
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -53,10 +62,10 @@ class HttpFetch:
         address: str,
         parameters: Mapping[str, str] | None = None,
         *,
-        repeatable: bool = True,
+        idempotent: bool = True,
         headers: Mapping[str, str] | None = None,
-    ) -> Reply:
-        for left in reversed(range(TRIES if repeatable else 1)):
+    ) -> SourceResponse:
+        for left in reversed(range(TRIES if idempotent else 1)):
             self._wait()
             try:
                 response = self._client.get(
@@ -69,7 +78,7 @@ class HttpFetch:
             if response.status_code < 500 or left == 0:
                 break
         names = {name.lower(): value for name, value in response.headers.items()}
-        return Reply(response.status_code, names, response.content)
+        return SourceResponse(response.status_code, names, response.content)
 
     def _wait(self) -> None:
         with self._turn:
@@ -77,35 +86,37 @@ class HttpFetch:
             self._next = time.monotonic() + self.spacing
 
 
-def strands_of(source: Source, fetch: Fetch, wait: float = 0.0) -> list[Strand]:
+def strands_of(source: Source, fetch: Fetch, wait: float = 0.0) -> list[Partition]:
     """List the work; too fast is answered by waiting `wait` seconds."""
     for _ in range(PATIENCE):
         try:
-            return source.strands(fetch)
-        except LimitedError:
+            return source.list_partitions(fetch)
+        except RateLimitedError:
             sleep(wait)
     raise AssertionError("the source never let us list its work")
 
 
-def pages_of(source: Source, fetch: Fetch, strand: Strand, wait: float = 0.0) -> Iterable[tuple[Strand, Page]]:
+def pages_of(
+    source: Source, fetch: Fetch, strand: Partition, wait: float = 0.0
+) -> Iterable[tuple[Partition, RecordPage]]:
     """Yield every page of a strand, with the strand as it was before."""
     for _ in range(PATIENCE):
         try:
-            page = source.page(fetch, strand)
-        except LimitedError:
+            page = source.fetch_page(fetch, strand)
+        except RateLimitedError:
             sleep(wait)
             continue
         yield strand, page
         if page.state is None:
             return
-        strand = Strand(strand.key, page.state, strand.expected, strand.title)
+        strand = Partition(strand.key, page.state, strand.expected, strand.title)
     raise AssertionError(f"strand {strand.key} never ends: {strand.state}")
 
 
-def collect(source: Source, fetch: Fetch, wait: float = 0.0, threads: int = 1) -> list[Collected]:
+def collect(source: Source, fetch: Fetch, wait: float = 0.0, threads: int = 1) -> list[CollectedRecord]:
     """Return every record that the source gives, repeated ones too."""
 
-    def all_of(strand: Strand) -> list[Collected]:
+    def all_of(strand: Partition) -> list[CollectedRecord]:
         return [record for _, page in pages_of(source, fetch, strand, wait) for record in page.records]
 
     strands = strands_of(source, fetch, wait)
@@ -113,12 +124,12 @@ def collect(source: Source, fetch: Fetch, wait: float = 0.0, threads: int = 1) -
         return [record for found in pool.map(all_of, strands) for record in found]
 
 
-def keys_of(collected: Iterable[Collected]) -> set[bytes]:
+def keys_of(collected: Iterable[CollectedRecord]) -> set[bytes]:
     """Return the dedupe keys of the accepted records."""
     drafts = [one.record.draft for one in collected if isinstance(one.record, Accepted)]
     return {dedupe_key(draft.stem, draft.choices, draft.right) for draft in drafts}
 
 
-def reasons_of(collected: Iterable[Collected]) -> list[str]:
+def reasons_of(collected: Iterable[CollectedRecord]) -> list[str]:
     """Return why records were rejected."""
     return [one.record.reason for one in collected if isinstance(one.record, Rejected)]

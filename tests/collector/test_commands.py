@@ -8,9 +8,9 @@ import threading
 
 import pytest
 
-from webapp.lab.services.fake_opentdb import StandIn, Switches, questions
-from webapp.lab.services.poolproof_service import POOLPROOF, environment_for, poolproof
-from webapp.settings import HOME
+from webapp.lab.services.fake_opentdb import ContractOptions, FakeOpenTdb, make_questions
+from webapp.lab.services.poolproof_service import POOLPROOF_COMMAND, make_environment, run_poolproof
+from webapp.settings import PROJECT_ROOT
 
 FINISHED, CANCELLED = 0, 130
 
@@ -35,8 +35,8 @@ class SignalAt:
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Of an installation whose database is up to date."""
     folder = tmp_path_factory.mktemp("collecting")
-    environment = environment_for(f"sqlite:///{folder / 'collecting.sqlite'}", folder)
-    assert poolproof(environment, "db", "upgrade").returncode == 0
+    environment = make_environment(f"sqlite:///{folder / 'collecting.sqlite'}", folder)
+    assert run_poolproof(environment, "db", "upgrade").returncode == 0
     return environment
 
 
@@ -56,10 +56,10 @@ def in_the_background() -> None:
 def test_ctrl_c_ends_it_in_order_unless_it_was_started_with_ctrl_c_ignored(
     environment: dict[str, str], number: signal.Signals, *, is_in_background: bool, status: int, said: str
 ) -> None:
-    with StandIn(questions(120, 3), Switches(spacing=0.0), plan := SignalAt(number)) as source:
+    with FakeOpenTdb(make_questions(120, 3), ContractOptions(spacing=0.0), plan := SignalAt(number)) as source:
         address = {"POOLPROOF_OPENTDB_ADDRESS": source.address, "POOLPROOF_OPENTDB_SPACING": "0"}
         plan.process = subprocess.Popen(
-            [*POOLPROOF, "collect", "opentdb"], cwd=HOME, env={**environment, **address},
+            [*POOLPROOF_COMMAND, "collect", "opentdb"], cwd=PROJECT_ROOT, env={**environment, **address},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             preexec_fn=in_the_background if is_in_background else None,  # noqa: PLW1509
         )  # fmt: skip

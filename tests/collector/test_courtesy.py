@@ -11,9 +11,9 @@ import pytest
 
 from tests.support.clock import SettableClock
 from webapp.collector import courtesy
-from webapp.collector.courtesy import Courtesy
-from webapp.pooling.fleet import Folder, Seat
-from webapp.pooling.pulse import EVERY, Pulse, requests_served
+from webapp.collector.courtesy import LoadThrottle
+from webapp.pooling.fleet import FleetDirectory, Registration
+from webapp.pooling.pulse import WRITE_INTERVAL, RequestCounter, requests_served
 
 
 @pytest.fixture(autouse=True)
@@ -24,96 +24,96 @@ def waits_by_the_clock(clock: SettableClock, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path / "fleet")
+def folder(tmp_path: Path) -> FleetDirectory:
+    return FleetDirectory(tmp_path / "fleet")
 
 
 @pytest.fixture
-def worker(folder: Folder) -> Iterator[Seat]:
-    seat = folder.join({"name": "worker"})
+def worker(folder: FleetDirectory) -> Iterator[Registration]:
+    seat = folder.register({"name": "worker"})
     yield seat
-    seat.leave({})
+    seat.unregister({})
 
 
 @pytest.fixture
-def pulse(worker: Seat) -> Pulse:
-    return Pulse(worker.path)
+def pulse(worker: Registration) -> RequestCounter:
+    return RequestCounter(worker.path)
 
 
-def say_how_many_wait(worker: Seat, waiting: int) -> None:
-    worker.say({}, {"lanes": {"interactive": {"waiting": waiting}}})
+def say_how_many_wait(worker: Registration, waiting: int) -> None:
+    worker.publish({}, {"lanes": {"interactive": {"waiting": waiting}}})
 
 
 def test_without_a_fleet_nothing_waits() -> None:
-    assert Courtesy(None).wait(lambda: False) < courtesy.CALM
+    assert LoadThrottle(None).wait(lambda: False) < courtesy.QUIET_PERIOD
 
 
-def test_a_collection_does_not_wait_while_the_workers_are_calm(folder: Folder, pulse: Pulse) -> None:
-    pulse.beat(1_000_000)
-    polite = Courtesy(folder)
-    time.sleep(EVERY)
-    pulse.beat(1_000_003)
+def test_a_collection_does_not_wait_while_the_workers_are_calm(folder: FleetDirectory, pulse: RequestCounter) -> None:
+    pulse.publish(1_000_000)
+    polite = LoadThrottle(folder)
+    time.sleep(WRITE_INTERVAL)
+    pulse.publish(1_000_003)
     assert polite.wait(lambda: False) == 0.0
 
 
 def test_a_collection_waits_as_soon_as_requests_come_fast_and_until_they_have_ended(
-    folder: Folder, pulse: Pulse
+    folder: FleetDirectory, pulse: RequestCounter
 ) -> None:
-    polite = Courtesy(folder)
+    polite = LoadThrottle(folder)
     assert polite.wait(lambda: False) == 0.0
-    pulse.beat(100)
-    assert polite.wait(lambda: False) >= courtesy.CALM
+    pulse.publish(100)
+    assert polite.wait(lambda: False) >= courtesy.QUIET_PERIOD
     assert polite.wait(lambda: False) == 0.0, "nothing more has come"
 
 
-def test_a_collection_waits_as_long_as_they_come(folder: Folder, pulse: Pulse) -> None:
-    polite = Courtesy(folder)
+def test_a_collection_waits_as_long_as_they_come(folder: FleetDirectory, pulse: RequestCounter) -> None:
+    polite = LoadThrottle(folder)
     served = count(100, 100)
 
     def and_more_come() -> bool:
-        pulse.beat(next(served))
+        pulse.publish(next(served))
         return False
 
-    pulse.beat(next(served))
-    assert polite.wait(and_more_come) >= courtesy.LONGEST_WAIT, (
-        "and goes on after a while: steady traffic does not end it"
-    )
+    pulse.publish(next(served))
+    assert polite.wait(and_more_come) >= courtesy.MAX_WAIT, "and goes on after a while: steady traffic does not end it"
 
 
 def test_a_collection_waits_while_somebody_waits_for_a_connection(
-    folder: Folder, worker: Seat, monkeypatch: pytest.MonkeyPatch
+    folder: FleetDirectory, worker: Registration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(courtesy, "ASKS_EVERY", 0.0)
+    monkeypatch.setattr(courtesy, "QUEUE_CHECK_INTERVAL", 0.0)
     say_how_many_wait(worker, 1)
-    assert Courtesy(folder).wait(lambda: False) >= courtesy.LONGEST_WAIT
+    assert LoadThrottle(folder).wait(lambda: False) >= courtesy.MAX_WAIT
 
 
-def test_who_is_told_to_stop_waits_no_more(folder: Folder, pulse: Pulse) -> None:
-    polite = Courtesy(folder)
-    pulse.beat(1000)
-    assert polite.wait(lambda: True) < courtesy.CALM
+def test_who_is_told_to_stop_waits_no_more(folder: FleetDirectory, pulse: RequestCounter) -> None:
+    polite = LoadThrottle(folder)
+    pulse.publish(1000)
+    assert polite.wait(lambda: True) < courtesy.QUIET_PERIOD
 
 
-def test_a_worker_that_is_gone_is_no_longer_counted(folder: Folder, worker: Seat, pulse: Pulse) -> None:
-    other = folder.join({"name": "worker"})
-    Pulse(other.path).beat(7)
-    pulse.beat(5)
+def test_a_worker_that_is_gone_is_no_longer_counted(
+    folder: FleetDirectory, worker: Registration, pulse: RequestCounter
+) -> None:
+    other = folder.register({"name": "worker"})
+    RequestCounter(other.path).publish(7)
+    pulse.publish(5)
     assert requests_served(folder) == 12
-    other.leave({})
-    folder.look()
+    other.unregister({})
+    folder.snapshot()
     assert requests_served(folder) == 5
 
 
 def test_what_a_worker_says_and_how_many_it_has_served_do_not_disturb_each_other(
-    folder: Folder, worker: Seat, pulse: Pulse, monkeypatch: pytest.MonkeyPatch
+    folder: FleetDirectory, worker: Registration, pulse: RequestCounter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("webapp.pooling.pulse.EVERY", 0.0)
+    monkeypatch.setattr("webapp.pooling.pulse.WRITE_INTERVAL", 0.0)
     for number in range(1, 4):
-        pulse.beat(number)
-        worker.say({"a": number}, {})
+        pulse.publish(number)
+        worker.publish({"a": number}, {})
     assert requests_served(folder) == 3
-    assert folder.look().members[0].counted == {"a": 3}
+    assert folder.snapshot().members[0].counters == {"a": 3}
 
 
 def test_a_full_disk_is_no_fault_of_a_request() -> None:
-    Pulse(Path("/dev/full")).beat(7)
+    RequestCounter(Path("/dev/full")).publish(7)

@@ -15,10 +15,10 @@ from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats.records import Accepted, Rejected
 from webapp.bank.identity import dedupe_key
 from webapp.collector.sources import description
-from webapp.collector.sources.described import DescribedSource, load
-from webapp.collector.sources.description import Description, DescriptionError
-from webapp.collector.sources.protocol import FetchError, LimitedError, Reply, Strand
-from webapp.lab.services.fake_paged_api import Paged
+from webapp.collector.sources.described import JsonApiSource, load_source
+from webapp.collector.sources.description import JsonApiConfig, JsonApiConfigError
+from webapp.collector.sources.protocol import FetchError, Partition, RateLimitedError, SourceResponse
+from webapp.lab.services.fake_paged_api import FakePagedApi
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "sources.md").read_text()
 RECORDS: list[dict[str, Any]] = [
@@ -50,18 +50,18 @@ def described(address: str = "http://stand-in/q", paging: str = "", fields: str 
     return f"{head}{more}\n[limits]\nconcurrency = 3\n[paging]\n{paging}\n[fields]\n{fields}\n"
 
 
-def source_of(text: str) -> DescribedSource:
-    return DescribedSource(description.parse(text, "numbers.toml"))
+def source_of(text: str) -> JsonApiSource:
+    return JsonApiSource(description.parse_config(text, "numbers.toml"))
 
 
 def refused(text: str) -> str:
-    with pytest.raises(DescriptionError) as error:
-        description.parse(text, "numbers.toml")
+    with pytest.raises(JsonApiConfigError) as error:
+        description.parse_config(text, "numbers.toml")
     return str(error.value)
 
 
-def paged(paging: str, **values: Any) -> Paged:
-    return Paged(RECORDS, kind=paging.split(",", maxsplit=1)[0], **values)
+def paged(paging: str, **values: Any) -> FakePagedApi:
+    return FakePagedApi(RECORDS, kind=paging.split(",", maxsplit=1)[0], **values)
 
 
 @pytest.mark.parametrize("paging", PAGINGS)
@@ -82,7 +82,7 @@ def test_a_fault_at_any_call_loses_nothing(paging: str, fault: str) -> None:
     text = PAGINGS[paging] + SIZED
     with paged(paging) as server, HttpFetch() as fetch:
         collect(source_of(described(server.address, text)), fetch)
-    for number in range(len(server.asked)):
+    for number in range(len(server.requests)):
         with paged(paging, faults={number: fault}) as server, HttpFetch() as fetch:
             found = collect(source_of(described(server.address, text)), fetch)
         assert keys_of(found) == KEYS
@@ -97,25 +97,25 @@ def test_being_too_fast_is_answered_with_the_same_call_again(paging: str) -> Non
 
 def test_pages_of_a_known_number_are_shared_out() -> None:
     with paged("page") as server, HttpFetch() as fetch:
-        strands = source_of(described(server.address, PAGINGS["page, total"] + SIZED)).strands(fetch)
+        strands = source_of(described(server.address, PAGINGS["page, total"] + SIZED)).list_partitions(fetch)
     assert [(one.key, one.expected) for one in strands] == [("1-2", 20), ("3-4", 20), ("5-", 17)]
     assert json.loads(json.dumps([one.state for one in strands])) == [one.state for one in strands]
 
 
 def test_without_pages_one_call_has_everything() -> None:
-    with Paged(RECORDS, bare_list=True) as server, HttpFetch() as fetch:
+    with FakePagedApi(RECORDS, bare_list=True) as server, HttpFetch() as fetch:
         found = collect(source_of(described(server.address, fields=FIELDS.replace("data.results", "[]"))), fetch)
     assert keys_of(found) == KEYS
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("paging", PAGINGS)
 def test_a_page_that_was_fetched_and_not_stored_is_fetched_again(paging: str) -> None:
     with paged(paging) as server, HttpFetch() as fetch:
         source = source_of(described(server.address, PAGINGS[paging] + SIZED))
-        strand = source.strands(fetch)[-1]
-        lost = source.page(fetch, strand)
-        again = source.page(fetch, source.resumed(strand))
+        strand = source.list_partitions(fetch)[-1]
+        lost = source.fetch_page(fetch, strand)
+        again = source.fetch_page(fetch, source.resume_partition(strand))
     assert again == lost
 
 
@@ -124,24 +124,24 @@ def test_a_page_that_was_fetched_and_not_stored_is_fetched_again(paging: str) ->
 )
 @pytest.mark.parametrize("paging", ["link", "link, next"])
 def test_a_next_page_elsewhere_is_refused(paging: str, address: str) -> None:
-    with paged(paging, next_address=lambda _: address) as server, HttpFetch() as fetch:
+    with paged(paging, next_url=lambda _: address) as server, HttpFetch() as fetch:
         source = source_of(described(server.address, PAGINGS[paging] + SIZED))
         with pytest.raises(FetchError, match="not followed"):
             collect(source, fetch)
         with pytest.raises(FetchError, match="not followed"):
-            source.page(fetch, Strand("all", {"at": address}))
-    assert len(server.asked) == 1
+            source.fetch_page(fetch, Partition("all", {"at": address}))
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("paging", ["page", "offset", "cursor", "link"])
 def test_a_source_that_turns_in_a_circle_is_left(paging: str) -> None:
     """It does not know the parameter, or leads back to where it was."""
-    with Paged(RECORDS, kind="page", next_address=lambda address: address) as server, HttpFetch() as fetch:
+    with FakePagedApi(RECORDS, kind="page", next_url=lambda address: address) as server, HttpFetch() as fetch:
         way = PAGINGS[paging].replace('"page"\nparameter = "page"', '"page"\nparameter = "number"')
         way = way.replace('kind = "link"', 'kind = "link"\nnext = "meta.href"')
         with pytest.raises(FetchError, match=r"the same page again|from a page to itself"):
             collect(source_of(described(server.address, way + SIZED)), fetch)
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
 
 
 def test_the_secret_comes_from_the_environment_and_is_sent_as_a_header(tmp_path: Path) -> None:
@@ -149,8 +149,8 @@ def test_the_secret_comes_from_the_environment_and_is_sent_as_a_header(tmp_path:
     file = tmp_path / "numbers.toml"
     with paged("link", secret="key 5e5e5e") as server, HttpFetch() as fetch:
         file.write_text(described(server.address, PAGINGS["link"] + SIZED, more=more))
-        source = load(file, {"TRIVIA_KEY": "5e5e5e"})
-        strands = source.strands(fetch)
+        source = load_source(file, {"TRIVIA_KEY": "5e5e5e"})
+        strands = source.list_partitions(fetch)
         found = collect(source, fetch)
     assert keys_of(found) == KEYS
     assert "5e5e5e" not in repr(source) + repr(vars(source)["_described"]) + repr(strands)
@@ -163,9 +163,9 @@ def test_a_secret_that_cannot_be_used_is_an_error_that_does_not_show_it(
     file = tmp_path / "numbers.toml"
     file.write_text(described(more='[authentication]\nheader = "X-Key"\nvalue = "${TRIVIA_KEY}"\n'))
     with pytest.raises(
-        DescriptionError, match=r"numbers\.toml: authentication.value: the variable TRIVIA_KEY"
+        JsonApiConfigError, match=r"numbers\.toml: authentication.value: the variable TRIVIA_KEY"
     ) as error:
-        load(file, environment)
+        load_source(file, environment)
     assert "5e5e" not in str(error.value)
 
 
@@ -209,23 +209,23 @@ def test_a_mistake_is_told_with_its_place_and_what_to_do(change: tuple[str, str]
 
 
 def test_a_file_that_is_none_is_told() -> None:
-    with pytest.raises(DescriptionError, match=r"nowhere\.toml: cannot be read"):
-        load(Path("nowhere.toml"), {})
+    with pytest.raises(JsonApiConfigError, match=r"nowhere\.toml: cannot be read"):
+        load_source(Path("nowhere.toml"), {})
 
 
 class Answers:
     """A fetch that gives the same reply for every call."""
 
     def __init__(self, value: Any, status: int = 200, **headers: str) -> None:
-        self.reply = Reply(status, headers, json.dumps(value).encode())
+        self.reply = SourceResponse(status, headers, json.dumps(value).encode())
 
-    def __call__(self, *_: Any, **__: Any) -> Reply:
+    def __call__(self, *_: Any, **__: Any) -> SourceResponse:
         return self.reply
 
 
 def parsed(element: Any, fields: str, more: str = "") -> Accepted | Rejected:
     source = source_of(described(fields=f'items = "[]"\nstem = "q"\n{fields}', more=more))
-    (one,) = source.page(Answers([element]), Strand("all", {"at": None})).records
+    (one,) = source.fetch_page(Answers([element]), Partition("all", {"at": None})).records
     return one.record
 
 
@@ -327,13 +327,13 @@ def test_a_text_that_cannot_be_decoded_is_rejected() -> None:
 
 def test_an_answer_of_another_form_is_an_error_that_shows_it() -> None:
     with pytest.raises(FetchError, match=r'no list at data.results, but null; the answer begins \{"error":"gone"\}'):
-        source_of(described()).page(Answers({"error": "gone"}), Strand("all", {"at": None}))
+        source_of(described()).fetch_page(Answers({"error": "gone"}), Partition("all", {"at": None}))
 
 
 def test_too_fast_is_said_with_the_wait_that_is_asked_for() -> None:
     reply = Answers({}, 429, **{"retry-after": "12"})
-    with pytest.raises(LimitedError) as limited:
-        source_of(described()).page(reply, Strand("all", {"at": None}))
+    with pytest.raises(RateLimitedError) as limited:
+        source_of(described()).fetch_page(reply, Partition("all", {"at": None}))
     assert limited.value.retry_after == 12.0
 
 
@@ -343,7 +343,7 @@ def test_the_documented_description_is_accepted_and_reads_a_record(example: str)
     element = {"id": 7, "question": {"text": "So&quot;?"}, "correct_answer": "True", "incorrect_answers": ["False"]}
     element |= {"type": "boolean", "level": 2, "category": {"name": "Logic"}, "why": "It is."}
     answers = Answers({"meta": {"total": 1}, "data": {"results": [element]}})
-    (one,) = source.page(answers, source.strands(answers)[0]).records
+    (one,) = source.fetch_page(answers, source.list_partitions(answers)[0]).records
     assert isinstance(one.record, Accepted)
     assert (one.identity, one.record.draft.stem, one.record.draft.difficulty) == ("7", 'So"?', "medium")
 
@@ -353,4 +353,4 @@ def test_every_field_of_a_description_is_documented() -> None:
         inner = [kind for kind in vars(description).values() if isinstance(kind, type) and issubclass(kind, BaseModel)]
         return {name for one in inner for name in one.model_fields} | set(model.model_fields)
 
-    assert {name for name in names(Description) if not re.search(rf"\b{name}\b", PAGE)} == set()
+    assert {name for name in names(JsonApiConfig) if not re.search(rf"\b{name}\b", PAGE)} == set()

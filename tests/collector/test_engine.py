@@ -15,126 +15,135 @@ from tests.collector import driving
 from tests.support.waiting import wait_until
 from webapp.bank.models import Item as ItemRow
 from webapp.collector import engine, fetching, pacing, runs
-from webapp.collector.engine import Engine
-from webapp.collector.models import CollectionLedger, CollectionRun
+from webapp.collector.engine import RunExecutor
+from webapp.collector.models import CollectionQuota, CollectionRun
 from webapp.collector.runs import Status
-from webapp.collector.sources.protocol import Limits
-from webapp.lab.loadgen.collections import bank, carried_out, keys, ordered, source_of, taken
+from webapp.collector.sources.protocol import SourceLimits
+from webapp.lab.loadgen.collections import (
+    claim_run,
+    execute_run,
+    fetch_all_items,
+    fetch_dedupe_keys,
+    make_source,
+    order_run,
+)
 from webapp.lab.services import fake_opentdb as opentdb
-from webapp.lab.services.fake_opentdb import Fault, StandIn, Switches, questions
-from webapp.pooling.work import Work
+from webapp.lab.services.fake_opentdb import ContractOptions, FakeOpenTdb, Fault, make_questions
+from webapp.pooling.work import UnitOfWork
 
-BANK = questions(120, 3)
+BANK = make_questions(120, 3)
 
 
 @pytest.fixture(autouse=True)
 def first_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(fetching, "INITIAL_BACKOFF", 0.01)
 
 
-def test_everything_is_collected_once_with_where_it_comes_from(work: Work) -> None:
-    with StandIn(BANK) as server:
-        run = carried_out(work, source_of(server))
-        assert keys(work) == sorted(opentdb.keys(BANK))
+def test_everything_is_collected_once_with_where_it_comes_from(work: UnitOfWork) -> None:
+    with FakeOpenTdb(BANK) as server:
+        run = execute_run(work, make_source(server))
+        assert fetch_dedupe_keys(work) == sorted(opentdb.dedupe_keys(BANK))
         assert run.calls == len(server.calls)
     assert (run.status, run.expected, run.returned, run.rejected) == (Status.FINISHED, 120, 120, 0)
-    assert run.new == len(opentdb.keys(BANK))
+    assert run.new == len(opentdb.dedupe_keys(BANK))
     assert run.new + run.duplicate == 120
-    item = bank(work)[0]
+    item = fetch_all_items(work)[0]
     assert (item.source, item.licence) == ("Open Trivia DB", "CC BY-SA 4.0")
     assert item.address is not None
     assert item.collected_at is not None
 
 
-def test_collected_again_nothing_is_new_and_nothing_has_changed(work: Work) -> None:
-    with StandIn(BANK) as server:
-        carried_out(work, source_of(server))
-        run = carried_out(work, source_of(server))
+def test_collected_again_nothing_is_new_and_nothing_has_changed(work: UnitOfWork) -> None:
+    with FakeOpenTdb(BANK) as server:
+        execute_run(work, make_source(server))
+        run = execute_run(work, make_source(server))
     assert (run.status, run.new, run.changed, run.returned) == (Status.FINISHED, 0, 0, 120)
-    assert {item.version for item in bank(work)} == {1}
+    assert {item.version for item in fetch_all_items(work)} == {1}
 
 
-def test_what_the_source_has_changed_becomes_a_new_version(work: Work) -> None:
+def test_what_the_source_has_changed_becomes_a_new_version(work: UnitOfWork) -> None:
     other = {"easy": "hard", "medium": "easy", "hard": "medium"}
     one = BANK[0]
-    with StandIn(BANK) as server:
-        carried_out(work, source_of(server))
-    with StandIn([replace(one, difficulty=other[one.difficulty]), *BANK[1:]]) as server:
-        run = carried_out(work, source_of(server))
+    with FakeOpenTdb(BANK) as server:
+        execute_run(work, make_source(server))
+    with FakeOpenTdb([replace(one, difficulty=other[one.difficulty]), *BANK[1:]]) as server:
+        run = execute_run(work, make_source(server))
     assert (run.new, run.changed) == (0, 1)
-    assert [item.difficulty for item in bank(work) if item.version == 2] == [other[one.difficulty]]
+    assert [item.difficulty for item in fetch_all_items(work) if item.version == 2] == [other[one.difficulty]]
 
 
 @pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.SILENCE])
-def test_a_fault_in_the_midst_costs_no_record(work: Work, fault: Fault) -> None:
-    with StandIn(BANK, faults={5: fault, 9: fault, 10: fault}) as server:
-        run = carried_out(work, source_of(server, concurrency=2))
+def test_a_fault_in_the_midst_costs_no_record(work: UnitOfWork, fault: Fault) -> None:
+    with FakeOpenTdb(BANK, faults={5: fault, 9: fault, 10: fault}) as server:
+        run = execute_run(work, make_source(server, concurrency=2))
     assert run.status == Status.FINISHED, run.error
-    assert keys(work) == sorted(opentdb.keys(BANK))
+    assert fetch_dedupe_keys(work) == sorted(opentdb.dedupe_keys(BANK))
 
 
-def test_a_source_that_only_fails_ends_the_run_with_its_reason(work: Work) -> None:
-    with StandIn(BANK, faults=lambda number, path: Fault.HTML) as server:
-        run = carried_out(work, source_of(server))
+def test_a_source_that_only_fails_ends_the_run_with_its_reason(work: UnitOfWork) -> None:
+    with FakeOpenTdb(BANK, faults=lambda number, path: Fault.HTML) as server:
+        run = execute_run(work, make_source(server))
     assert run.status == Status.FAILED
     assert run.error is not None
     assert "JSON" in run.error
 
 
-def test_what_was_collected_before_a_failure_stays_and_the_run_goes_on_behind_it(work: Work) -> None:
+def test_what_was_collected_before_a_failure_stays_and_the_run_goes_on_behind_it(work: UnitOfWork) -> None:
     broken = threading.Event()
     broken.set()
 
     def faults(number: int, path: str) -> Fault | None:
         return Fault.ERROR if number > 8 and path == "/api.php" and broken.is_set() else None
 
-    with StandIn(BANK, faults=faults) as server:
-        source = source_of(server, concurrency=1)
-        run = carried_out(work, source)
+    with FakeOpenTdb(BANK, faults=faults) as server:
+        source = make_source(server, concurrency=1)
+        run = execute_run(work, source)
         assert run.status == Status.FAILED
         broken.clear()
-        work.transact(lambda connection: runs.resume(connection, run.id))
-        run = carried_out(work, source, run)
+        work.run_in_transaction(lambda connection: runs.resume(connection, run.id))
+        run = execute_run(work, source, run)
     assert run.status == Status.FINISHED
-    assert keys(work) == sorted(opentdb.keys(BANK))
+    assert fetch_dedupe_keys(work) == sorted(opentdb.dedupe_keys(BANK))
 
 
-def test_a_spent_quota_pauses_the_run_which_goes_on_when_there_are_calls_again(work: Work) -> None:
-    with StandIn(BANK) as server:
-        run = carried_out(work, source_of(server, daily=9))
+def test_a_spent_quota_pauses_the_run_which_goes_on_when_there_are_calls_again(work: UnitOfWork) -> None:
+    with FakeOpenTdb(BANK) as server:
+        run = execute_run(work, make_source(server, daily_quota=9))
         assert len(server.calls) == 9
         assert run.status == Status.PAUSED
         assert run.resumes_at is not None
-        assert taken(work) is None, "not before"
+        assert claim_run(work) is None, "not before"
         with work.transaction() as connection:
-            connection.execute(update(CollectionLedger).values(calls=0))
-        work.transact(lambda connection: runs.resume(connection, run.id))
-        run = carried_out(work, source_of(server, daily=90), run)
+            connection.execute(update(CollectionQuota).values(calls=0))
+        work.run_in_transaction(lambda connection: runs.resume(connection, run.id))
+        run = execute_run(work, make_source(server, daily_quota=90), run)
     assert run.status == Status.FINISHED
-    assert keys(work) == sorted(opentdb.keys(BANK))
+    assert fetch_dedupe_keys(work) == sorted(opentdb.dedupe_keys(BANK))
 
 
-def test_a_run_that_is_cancelled_ends_soon_and_keeps_what_it_has(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "BEATS_EVERY", 0.05)
-    monkeypatch.setattr(engine, "ENDS_WITHIN", 0.05)
+def test_a_run_that_is_cancelled_ends_soon_and_keeps_what_it_has(
+    work: UnitOfWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "HEARTBEAT_INTERVAL", 0.05)
+    monkeypatch.setattr(engine, "STOP_TIMEOUT", 0.05)
     may_answer = threading.Event()
 
-    class Held(StandIn):
+    class Held(FakeOpenTdb):
         """Answers the second page, and what comes after it, only when it may."""
 
         def take(self, path: str, query: dict[str, str], client_port: int) -> tuple[Fault | None, int, bytes]:
             if any(call.path == "/api.php" for call in self.calls):
                 may_answer.wait(driving.LONG)
-            return super().take(path, query, client_port)
+            return super().handle_call(path, query, client_port)
 
-    with Held(BANK) as server, fetching.client(None) as http:
-        source = source_of(server, concurrency=1)
-        run = taken(work, ordered(work, source))
+    with Held(BANK) as server, fetching.create_client(None) as http:
+        source = make_source(server, concurrency=1)
+        run = claim_run(work, order_run(work, source))
         assert run is not None
-        thread = threading.Thread(target=Engine(work, http, source, run).execute)
+        thread = threading.Thread(target=RunExecutor(work, http, source, run).execute)
         thread.start()
-        wait_until(lambda: len(bank(work)) > 0)
-        work.transact(lambda connection: runs.cancel(connection, run.id))
+        wait_until(lambda: len(fetch_all_items(work)) > 0)
+        work.run_in_transaction(lambda connection: runs.cancel(connection, run.id))
         # It does not wait for an answer that is under way.
         thread.join(driving.LONG)
         assert not thread.is_alive()
@@ -143,58 +152,58 @@ def test_a_run_that_is_cancelled_ends_soon_and_keeps_what_it_has(work: Work, mon
             fetching_thread.join(driving.LONG)
     with work.read() as connection:
         assert runs.find(connection, run.id).status == Status.CANCELLED
-        assert len(bank(work)) > 0
+        assert len(fetch_all_items(work)) > 0
 
 
-def test_a_worker_whose_run_was_taken_over_stores_nothing_more(work: Work) -> None:
-    with StandIn(BANK) as server, fetching.client(None) as http:
-        source = source_of(server)
-        zombie = taken(work, ordered(work, source))
+def test_a_worker_whose_run_was_taken_over_stores_nothing_more(work: UnitOfWork) -> None:
+    with FakeOpenTdb(BANK) as server, fetching.create_client(None) as http:
+        source = make_source(server)
+        zombie = claim_run(work, order_run(work, source))
         assert zombie is not None
         with work.transaction() as connection:
             connection.execute(
                 update(CollectionRun).values(claim=zombie.claim + 1)
             )  # fmt: skip
-        Engine(work, http, source, zombie).execute()
-    assert bank(work) == []
+        RunExecutor(work, http, source, zombie).execute()
+    assert fetch_all_items(work) == []
 
 
-def test_calls_are_spaced_as_the_source_wants(work: Work) -> None:
-    spacing = pacing.COUNTED_FROM_REPLY
-    with StandIn(questions(15, 1), Switches(spacing=spacing, limited_status=200)) as server:
-        run = carried_out(work, source_of(server, spacing=spacing))
-        arrivals = [call.arrived for call in server.calls]
+def test_calls_are_spaced_as_the_source_wants(work: UnitOfWork) -> None:
+    spacing = pacing.RESPONSE_SPACING_THRESHOLD
+    with FakeOpenTdb(make_questions(15, 1), ContractOptions(spacing=spacing, limited_status=200)) as server:
+        run = execute_run(work, make_source(server, spacing=spacing))
+        arrivals = [call.arrived_at for call in server.calls]
     assert run.status == Status.FINISHED
     assert min(later - earlier for earlier, later in pairwise(arrivals)) >= spacing
 
 
-def test_what_a_person_changes_meanwhile_is_kept(work: Work) -> None:
-    with StandIn(BANK) as server:
-        carried_out(work, source_of(server))
+def test_what_a_person_changes_meanwhile_is_kept(work: UnitOfWork) -> None:
+    with FakeOpenTdb(BANK) as server:
+        execute_run(work, make_source(server))
         with work.transaction() as connection:
             connection.execute(update(ItemRow).values(fingerprints=None, explanation="Mended."))
-        run = carried_out(work, source_of(server))
+        run = execute_run(work, make_source(server))
     assert (run.new, run.changed) == (0, 0)
-    assert {item.explanation for item in bank(work)} == {"Mended."}
+    assert {item.explanation for item in fetch_all_items(work)} == {"Mended."}
 
 
-def test_no_more_calls_than_allowed_are_under_way(work: Work) -> None:
+def test_no_more_calls_than_allowed_are_under_way(work: UnitOfWork) -> None:
     under_way, most, lock = [0], [0], threading.Lock()
 
-    class Slow(StandIn):
+    class Slow(FakeOpenTdb):
         def take(self, *arguments: Any) -> Any:
             with lock:
                 under_way[0] += 1
                 most[0] = max(most[0], under_way[0])
             time.sleep(0.03)
             try:
-                return super().take(*arguments)
+                return super().handle_call(*arguments)
             finally:
                 with lock:
                     under_way[0] -= 1
 
-    with Slow(questions(80, 8)) as server:
-        source = source_of(server)
-        source.limits = Limits(concurrency=3)
-        assert carried_out(work, source).status == Status.FINISHED
+    with Slow(make_questions(80, 8)) as server:
+        source = make_source(server)
+        source.limits = SourceLimits(concurrency=3)
+        assert execute_run(work, source).status == Status.FINISHED
     assert most[0] == 3

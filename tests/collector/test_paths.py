@@ -35,9 +35,9 @@ def test_a_path_may_begin_with_a_list() -> None:
 
 
 def test_one_thing_counts_as_a_list_of_one() -> None:
-    assert parse("a").all({"a": 7}) == [7]
-    assert parse("a").all({"a": [7, 8]}) == [7, 8]
-    assert parse("a").all({}) == []
+    assert parse("a").find_all({"a": 7}) == [7]
+    assert parse("a").find_all({"a": [7, 8]}) == [7, 8]
+    assert parse("a").find_all({}) == []
 
 
 @pytest.mark.parametrize("text", ["", ".", "a.", ".a", "a..b", "a b", "a[x]", "a[-1]", "a]", "[0]a", 5, None])

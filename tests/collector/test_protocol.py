@@ -7,11 +7,11 @@ from email.utils import format_datetime
 import pytest
 
 from tests.support.narrowing import not_none
-from webapp.collector.sources.protocol import LONGEST_ORIGINAL, FetchError, Reply, original_of
+from webapp.collector.sources.protocol import MAX_ORIGINAL_LENGTH, FetchError, SourceResponse, compact_json
 
 
 def wait_of(value: str) -> float | None:
-    return Reply(429, {"retry-after": value}, b"").retry_after
+    return SourceResponse(429, {"retry-after": value}, b"").retry_after
 
 
 def test_retry_after_is_read_as_seconds_and_as_a_date() -> None:
@@ -25,7 +25,7 @@ def test_retry_after_is_read_as_seconds_and_as_a_date() -> None:
 @pytest.mark.parametrize("value", ["", "soon", "-5", "1.5", "Mon, 99 Oct 2015 07:28:00 GMT", "²"])
 def test_a_retry_after_that_says_nothing_is_none(value: str) -> None:
     assert wait_of(value) is None
-    assert Reply(429, {}, b"").retry_after is None
+    assert SourceResponse(429, {}, b"").retry_after is None
 
 
 def test_a_wait_is_never_endless() -> None:
@@ -35,11 +35,11 @@ def test_a_wait_is_never_endless() -> None:
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"a":', b"\xff", b"[" * 100_000])
 def test_what_is_no_json_may_be_worth_another_try(body: bytes) -> None:
     with pytest.raises(FetchError, match="HTTP 200 with no JSON") as error:
-        Reply(200, {}, body).json()
+        SourceResponse(200, {}, body).json()
     assert error.value.transient
 
 
 def test_the_original_is_bounded_and_can_be_stored() -> None:
-    assert original_of({"é": [1, "\x00"]}) == '{"é":[1,"\\u0000"]}'
-    assert len(original_of(["x" * 30_000])) == LONGEST_ORIGINAL
-    assert json.loads(original_of("\ud800").encode()) == "\ud800"
+    assert compact_json({"é": [1, "\x00"]}) == '{"é":[1,"\\u0000"]}'
+    assert len(compact_json(["x" * 30_000])) == MAX_ORIGINAL_LENGTH
+    assert json.loads(compact_json("\ud800").encode()) == "\ud800"

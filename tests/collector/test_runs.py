@@ -13,42 +13,42 @@ from webapp.collector.models import CollectionRun
 from webapp.collector.progress import LostRunError
 from webapp.collector.runs import Run, Status
 from webapp.errors import CollectionStateError, NotFoundError
-from webapp.lab.loadgen.collections import let_its_worker_be_dead
+from webapp.lab.loadgen.collections import expire_heartbeat
 from webapp.pooling.clock import utc_now
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
 
-def order(work: Work, source: str = "birds") -> Run:
-    return work.transact(lambda connection: runs.order(connection, source, "ada"))
+def order(work: UnitOfWork, source: str = "birds") -> Run:
+    return work.run_in_transaction(lambda connection: runs.enqueue(connection, source, "ada"))
 
 
-def take(work: Work, worker: str = "w") -> Run | None:
-    return work.transact(lambda connection: runs.take(connection, worker))
+def take(work: UnitOfWork, worker: str = "w") -> Run | None:
+    return work.run_in_transaction(lambda connection: runs.claim_run(connection, worker))
 
 
-def find(work: Work, run: Run) -> Run:
+def find(work: UnitOfWork, run: Run) -> Run:
     with work.read() as connection:
         return runs.find(connection, run.id)
 
 
-def kinds(work: Work, run: Run) -> list[str]:
+def kinds(work: UnitOfWork, run: Run) -> list[str]:
     with work.read() as connection:
-        return [event.kind for event in runs.events(connection, run.id)]
+        return [event.kind for event in runs.list_events(connection, run.id)]
 
 
-def test_an_ordered_run_waits_for_a_worker(work: Work) -> None:
+def test_an_ordered_run_waits_for_a_worker(work: UnitOfWork) -> None:
     run = order(work)
     assert (run.status, run.ordered_by, run.returned, run.claim) == (Status.QUEUED, "ada", 0, 0)
 
 
-def test_a_source_has_one_run_under_way(work: Work) -> None:
+def test_a_source_has_one_run_under_way(work: UnitOfWork) -> None:
     first = order(work)
     with pytest.raises(CollectionStateError, match=f"Run {first.id} of birds is under way"):
         order(work)
     assert order(work, "fish").status == Status.QUEUED
 
 
-def test_of_workers_that_look_at_once_each_gets_another_run(work: Work) -> None:
+def test_of_workers_that_look_at_once_each_gets_another_run(work: UnitOfWork) -> None:
     ordered = {order(work, f"source {number}").id for number in range(4)}
     with ThreadPoolExecutor(4) as threads:
         taken = [run for run in threads.map(lambda number: take(work, f"w{number}"), range(4)) if run]
@@ -58,35 +58,35 @@ def test_of_workers_that_look_at_once_each_gets_another_run(work: Work) -> None:
     assert {run.id for run in taken} == ordered
 
 
-def test_the_oldest_run_comes_first(work: Work) -> None:
+def test_the_oldest_run_comes_first(work: UnitOfWork) -> None:
     first, second = order(work, "birds"), order(work, "fish")
     assert [run.id for run in (take(work), take(work)) if run] == [first.id, second.id]
     assert take(work) is None
 
 
-def test_a_run_whose_worker_lives_is_not_taken_over(work: Work) -> None:
+def test_a_run_whose_worker_lives_is_not_taken_over(work: UnitOfWork) -> None:
     run = order(work)
     take(work)
     assert take(work) is None
-    let_its_worker_be_dead(work, run)
+    expire_heartbeat(work, run)
     assert take(work, "another") is not None
     assert find(work, run).claim == 2
     assert "taken up" in kinds(work, run)
 
 
-def test_who_was_taken_over_may_not_write_any_more(work: Work) -> None:
+def test_who_was_taken_over_may_not_write_any_more(work: UnitOfWork) -> None:
     run = order(work)
     first = take(work, "first")
     assert first is not None
-    let_its_worker_be_dead(work, run)
+    expire_heartbeat(work, run)
     second = take(work, "second")
     assert second is not None
     with pytest.raises(LostRunError):
-        work.transact(lambda connection: progress.heartbeat(connection, first))
-    work.transact(lambda connection: progress.heartbeat(connection, second))
+        work.run_in_transaction(lambda connection: progress.heartbeat(connection, first))
+    work.run_in_transaction(lambda connection: progress.heartbeat(connection, second))
 
 
-def test_a_paused_run_is_taken_up_when_its_time_has_come(work: Work) -> None:
+def test_a_paused_run_is_taken_up_when_its_time_has_come(work: UnitOfWork) -> None:
     run = order(work)
     mine = take(work)
     assert mine is not None
@@ -94,7 +94,7 @@ def test_a_paused_run_is_taken_up_when_its_time_has_come(work: Work) -> None:
         now = connection.scalar(select(utc_now()))
     assert now is not None
     tomorrow = now + timedelta(days=1)
-    work.transact(lambda connection: progress.end(connection, mine, Status.PAUSED, until=tomorrow))
+    work.run_in_transaction(lambda connection: progress.end_run(connection, mine, Status.PAUSED, resumes_at=tomorrow))
     assert (find(work, run).status, find(work, run).resumes_at) == (Status.PAUSED, tomorrow)
     assert take(work) is None
     with work.transaction() as connection:
@@ -102,37 +102,37 @@ def test_a_paused_run_is_taken_up_when_its_time_has_come(work: Work) -> None:
     assert take(work) is not None
 
 
-def test_what_was_cancelled_is_over_until_it_is_resumed(work: Work) -> None:
+def test_what_was_cancelled_is_over_until_it_is_resumed(work: UnitOfWork) -> None:
     run = order(work)
     mine = take(work)
     assert mine is not None
-    assert work.transact(lambda connection: runs.cancel(connection, run.id)).status == Status.CANCELLED
+    assert work.run_in_transaction(lambda connection: runs.cancel(connection, run.id)).status == Status.CANCELLED
     assert take(work) is None
     with pytest.raises(LostRunError):
-        work.transact(lambda connection: progress.heartbeat(connection, mine))
+        work.run_in_transaction(lambda connection: progress.heartbeat(connection, mine))
     with pytest.raises(CollectionStateError, match="ended already"):
-        work.transact(lambda connection: runs.cancel(connection, run.id))
-    assert work.transact(lambda connection: runs.resume(connection, run.id)).status == Status.QUEUED
+        work.run_in_transaction(lambda connection: runs.cancel(connection, run.id))
+    assert work.run_in_transaction(lambda connection: runs.resume(connection, run.id)).status == Status.QUEUED
     assert take(work) is not None
 
 
-def test_a_run_is_not_resumed_beside_another_of_its_source(work: Work) -> None:
+def test_a_run_is_not_resumed_beside_another_of_its_source(work: UnitOfWork) -> None:
     old = order(work)
-    work.transact(lambda connection: runs.cancel(connection, old.id))
+    work.run_in_transaction(lambda connection: runs.cancel(connection, old.id))
     new = order(work)
     with pytest.raises(CollectionStateError, match=f"Run {new.id}"):
-        work.transact(lambda connection: runs.resume(connection, old.id))
+        work.run_in_transaction(lambda connection: runs.resume(connection, old.id))
 
 
-def test_a_run_that_nobody_knows_is_said_to_be_none(work: Work) -> None:
+def test_a_run_that_nobody_knows_is_said_to_be_none(work: UnitOfWork) -> None:
     with pytest.raises(NotFoundError):
-        work.transact(lambda connection: runs.cancel(connection, 4711))
+        work.run_in_transaction(lambda connection: runs.cancel(connection, 4711))
 
 
-def test_runs_are_listed_in_pages_the_newest_first(work: Work) -> None:
+def test_runs_are_listed_in_pages_the_newest_first(work: UnitOfWork) -> None:
     ids = [order(work, f"source {number}").id for number in range(5)]
     with work.read() as connection:
-        page = runs.latest(connection, None, 3)
-        rest = runs.latest(connection, page.next_before, 3)
+        page = runs.list_runs(connection, None, 3)
+        rest = runs.list_runs(connection, page.next_before, 3)
     assert [run.id for run in (*page.rows, *rest.rows)] == ids[::-1]
     assert rest.next_before is None

@@ -9,24 +9,32 @@ from urllib.parse import unquote, unquote_plus
 import httpx
 import pytest
 
-from webapp.lab.services.fake_opentdb import CATEGORIES, Fault, StandIn, Switches, keys, questions, records
+from webapp.lab.services.fake_opentdb import (
+    CATEGORIES,
+    ContractOptions,
+    FakeOpenTdb,
+    Fault,
+    dedupe_keys,
+    make_questions,
+    unique_questions,
+)
 
-BANK = questions(60, 3)
+BANK = make_questions(60, 3)
 BOOKS = [one for one in BANK if one.category == 10]
 
 
-def token_of(server: StandIn) -> str:
+def token_of(server: FakeOpenTdb) -> str:
     return str(httpx.get(f"{server.address}/api_token.php?command=request").json()["token"])
 
 
-def ask(server: StandIn, **query: Any) -> Any:
+def ask(server: FakeOpenTdb, **query: Any) -> Any:
     return httpx.get(f"{server.address}/api.php", params=query, timeout=2).json()
 
 
 def test_a_bank_of_any_size_has_a_few_records_twice() -> None:
-    bank = questions(5250)
+    bank = make_questions(5250)
     assert len(bank) == 5250
-    assert 5000 < len(records(bank)) == len(keys(bank)) < 5250
+    assert 5000 < len(unique_questions(bank)) == len(dedupe_keys(bank)) < 5250
     assert {one.category for one in bank} == set(CATEGORIES)
 
 
@@ -40,7 +48,7 @@ def test_a_bank_of_any_size_has_a_few_records_twice() -> None:
     ],
 )
 def test_every_encoding_gives_the_same_texts(encode: dict[str, str], decode: Any) -> None:
-    with StandIn(BANK) as server:
+    with FakeOpenTdb(BANK) as server:
         found = ask(server, amount=20, category=10, **encode)["results"]
     assert {decode(one["question"]) for one in found} == {one.question for one in BOOKS}
     assert {decode(one["category"]) for one in found} == {"Entertainment: Books"}
@@ -48,7 +56,7 @@ def test_every_encoding_gives_the_same_texts(encode: dict[str, str], decode: Any
 
 
 def test_the_default_encoding_is_html() -> None:
-    with StandIn(BANK) as server:
+    with FakeOpenTdb(BANK) as server:
         text = str(ask(server, amount=50))
     for entity in ("&quot;", "&amp;", "&#039;", "&lt;", "&shy;", "&lrm;", "&amp;amp;", "&eacute;"):
         assert entity in text
@@ -67,13 +75,13 @@ def test_the_default_encoding_is_html() -> None:
     ],
 )
 def test_a_wrong_parameter_is_code_2(query: dict[str, Any]) -> None:
-    with StandIn(BANK) as server:
+    with FakeOpenTdb(BANK) as server:
         assert ask(server, **query) == {"response_code": 2, "results": []}
 
 
 @pytest.mark.parametrize("code", [1, 4])
 def test_a_token_with_a_short_tail_gives_nothing_of_it(code: int) -> None:
-    with StandIn(BANK, Switches(short_tail=code)) as server:
+    with FakeOpenTdb(BANK, ContractOptions(short_tail=code)) as server:
         token = token_of(server)
         first = ask(server, amount=15, category=10, token=token)["results"]
         assert ask(server, amount=6, category=10, token=token) == {"response_code": code, "results": []}
@@ -86,19 +94,19 @@ def test_a_token_with_a_short_tail_gives_nothing_of_it(code: int) -> None:
 
 
 def test_more_than_there_are_is_code_1() -> None:
-    with StandIn(BANK) as server:
+    with FakeOpenTdb(BANK) as server:
         assert ask(server, amount=21, category=10)["response_code"] == 1
 
 
 def test_a_token_that_is_unknown_or_was_not_used_for_long_is_code_3() -> None:
-    with StandIn(BANK, Switches(token_seconds=0.0)) as server:
+    with FakeOpenTdb(BANK, ContractOptions(token_seconds=0.0)) as server:
         assert ask(server, amount=1, token="0" * 64)["response_code"] == 3
         assert ask(server, amount=1, token=token_of(server))["response_code"] == 3
 
 
 @pytest.mark.parametrize("status", [200, 429])
 def test_a_call_that_comes_too_early_is_code_5_for_all_clients_together(status: int) -> None:
-    with StandIn(BANK, Switches(spacing=30, limited_status=status)) as server:
+    with FakeOpenTdb(BANK, ContractOptions(spacing=30, limited_status=status)) as server:
         with ThreadPoolExecutor(4) as pool:
             replies = list(pool.map(lambda _: httpx.get(f"{server.address}/api.php?amount=1"), range(4)))
         assert sorted(reply.json()["response_code"] for reply in replies) == [0, 5, 5, 5]
@@ -108,14 +116,14 @@ def test_a_call_that_comes_too_early_is_code_5_for_all_clients_together(status: 
 
 
 def test_calls_for_tokens_may_be_free_of_the_limit() -> None:
-    with StandIn(BANK, Switches(spacing=30, limits_all=False)) as server:
+    with FakeOpenTdb(BANK, ContractOptions(spacing=30, limit_all_calls=False)) as server:
         assert ask(server, amount=1, token=token_of(server), category=9)["response_code"] == 0
         assert token_of(server)
 
 
 @pytest.mark.parametrize(("off", "count"), [(0, 20), (3, 23), (-3, 17)])
 def test_the_count_may_be_wrong(off: int, count: int) -> None:
-    with StandIn(BANK, Switches(count_off=off)) as server:
+    with FakeOpenTdb(BANK, ContractOptions(count_error=off)) as server:
         body = httpx.get(f"{server.address}/api_count.php?category=10").json()
     assert body["category_id"] == 10
     assert body["category_question_count"]["total_question_count"] == count
@@ -123,7 +131,7 @@ def test_the_count_may_be_wrong(off: int, count: int) -> None:
 
 @pytest.mark.parametrize("fault", [Fault.ERROR, Fault.HTML, Fault.SILENCE, Fault.CUT, Fault.HALF, Fault.TRUNCATED])
 def test_a_token_counts_what_was_returned_even_when_the_answer_was_lost(fault: Fault) -> None:
-    with StandIn(BANK, faults={1: fault}) as server:
+    with FakeOpenTdb(BANK, faults={1: fault}) as server:
         token = token_of(server)
         with pytest.raises((httpx.HTTPError, ValueError)):
             httpx.get(f"{server.address}/api.php?amount=20&category=10&token={token}", timeout=0.2).json()
@@ -132,5 +140,5 @@ def test_a_token_counts_what_was_returned_even_when_the_answer_was_lost(fault: F
 
 
 def test_a_token_may_be_lost() -> None:
-    with StandIn(BANK, faults=lambda number, path: Fault.LOST_TOKEN if path == "/api.php" else None) as server:
+    with FakeOpenTdb(BANK, faults=lambda number, path: Fault.LOST_TOKEN if path == "/api.php" else None) as server:
         assert ask(server, amount=1, token=token_of(server))["response_code"] == 3

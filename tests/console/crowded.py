@@ -12,18 +12,18 @@ from tests.console.test_overview import FACTS, fleet, holder, lane, worker
 from webapp import create_app
 from webapp.console import pages
 from webapp.console.history import Minute
-from webapp.console.needs import Needs
-from webapp.console.overview import sentences
-from webapp.console.view import ServerView, View
-from webapp.console.watching import Shown
-from webapp.lab.factories import settings_for
-from webapp.pooling.budget import Finding, Fleet, Level, examine
+from webapp.console.needs import Demand
+from webapp.console.overview import diagnose
+from webapp.console.view import FleetView, ServerView
+from webapp.console.watching import ConsoleSnapshot
+from webapp.lab.factories import make_settings
+from webapp.pooling.budget import Finding, FleetSize, Level, run_checks
 
 WORD = "unbreakable_" * 25
 PLACE = f"webapp/{WORD}/pages.py:18 in {WORD}"
 
 
-def crowded() -> View:
+def crowded() -> FleetView:
     """Return a view with holders, waiters, slow statements, events, failed checks and a server that is away."""
     one = worker(
         1, lanes=[lane(waiting=5, oldest=1.2, is_paused=True, is_slow=True)], turned_away=10**9, queued=9,
@@ -36,12 +36,14 @@ def crowded() -> View:
     )  # fmt: skip
     slow = [{"seconds": 10.0**9, "count": 10**12, "longest": 3.0, "statement": f"SELECT {WORD}"}]
     status = dict.fromkeys(("Threads_connected", "Aborted_clients", "Slow_queries"), 10**18)
-    server = ServerView(FACTS, status, slow=slow, asked_at=1.0, trouble=f"Can't connect to {WORD}", refused_lately=3)
+    server = ServerView(
+        FACTS, status, slow=slow, polled_at=1.0, error=f"Can't connect to {WORD}", connections_refused_last_hour=3
+    )
     events = [
         {"kind": kind, "place": place, "at": float(number), "by": f"{WORD} 1", "sentence": f"{number} {WORD}"}
         for number, (kind, place) in enumerate([("leak", PLACE), ("leak", PLACE), ("death", "")])
     ]
-    findings = examine(Fleet(2, 8), fleet().settings, replace(FACTS, max_connections=20))
+    findings = run_checks(FleetSize(2, 8), fleet().settings, replace(FACTS, max_connections=20))
     return fleet(
         processes=[one, worker(2)],
         holders=[replace(held, id=number) for number in range(8)],
@@ -55,10 +57,10 @@ def crowded() -> View:
 
 def live_parts(folder: Path) -> str:
     """Return what the page fetches at each look, of such a fleet."""
-    view, needs = crowded(), Needs(rate=40, busy=3.2)
+    view, needs = crowded(), Demand(rate=40, busy=3.2)
     now = datetime.now(UTC)
     past = [Minute(WORD, now - timedelta(minutes=ago), 2, 9, 12, 3, 10**9, 10**12, 9.0, 10**9) for ago in range(5)]
-    shown = Shown(view, needs, sentences(view, needs), past, f"The past cannot be read: {WORD}.")
-    app = create_app(settings_for(f"sqlite:///{folder / 'crowded.sqlite'}", folder))
+    shown = ConsoleSnapshot(view, needs, diagnose(view, needs), past, f"The past cannot be read: {WORD}.")
+    app = create_app(make_settings(f"sqlite:///{folder / 'crowded.sqlite'}", folder))
     with app.test_request_context("/console?part=live"):
-        return render_template("console/fresh.html", **pages._for_template(shown))
+        return render_template("console/fresh.html", **pages._template_context(shown))

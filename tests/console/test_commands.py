@@ -7,15 +7,15 @@ import pytest
 from flask import Flask
 from sqlalchemy import create_engine, make_url, text
 
-from webapp.cli import poolproof
-from webapp.pooling.budget import Fleet
-from webapp.pooling.extension import Pooling
-from webapp.pooling.server import read_facts
-from webapp.pooling.work import Work
+from webapp.cli import create_cli
+from webapp.pooling.budget import FleetSize
+from webapp.pooling.extension import PoolingState
+from webapp.pooling.server import read_server_info
+from webapp.pooling.work import UnitOfWork
 
 
 def findings(app: Flask) -> dict[str, dict[str, str]]:
-    output = app.test_cli_runner().invoke(poolproof(lambda: app), ["doctor", "--json"]).output
+    output = app.test_cli_runner().invoke(create_cli(lambda: app), ["doctor", "--json"]).output
     return {finding["check"]: finding for finding in json.loads(output)}
 
 
@@ -31,10 +31,10 @@ def test_the_doctor_knows_the_server_it_looks_at(app: Flask, database: str) -> N
 def test_the_doctor_fails_when_the_fleet_does_not_fit(app: Flask, database: str) -> None:
     if database == "sqlite":
         pytest.skip("SQLite has no limit of connections")
-    pooling: Pooling = app.extensions["pooling"]
-    app.extensions["pooling"] = replace(pooling, fleet=Fleet(40, 40))
+    pooling: PoolingState = app.extensions["pooling"]
+    app.extensions["pooling"] = replace(pooling, fleet=FleetSize(40, 40))
     try:
-        result = app.test_cli_runner().invoke(poolproof(lambda: app), ["doctor"])
+        result = app.test_cli_runner().invoke(create_cli(lambda: app), ["doctor"])
     finally:
         app.extensions["pooling"] = pooling
     assert result.exit_code == 1
@@ -42,7 +42,9 @@ def test_the_doctor_fails_when_the_fleet_does_not_fit(app: Flask, database: str)
     assert "→ Raise max_connections" in result.output
 
 
-def test_a_limit_of_the_account_and_its_lack_of_privileges_are_seen(app: Flask, work: Work, database: str) -> None:
+def test_a_limit_of_the_account_and_its_lack_of_privileges_are_seen(
+    app: Flask, work: UnitOfWork, database: str
+) -> None:
     if database == "sqlite":
         pytest.skip("SQLite has no accounts")
     url = work.engine.url
@@ -54,11 +56,11 @@ def test_a_limit_of_the_account_and_its_lack_of_privileges_are_seen(app: Flask, 
     try:
         engine = create_engine(limited)
         with engine.connect() as connection:
-            facts = read_facts(connection)
+            facts = read_server_info(connection)
         engine.dispose()
     finally:
         with work.transaction() as connection:
             connection.execute(text("DROP USER limited@'%'"))
     assert (facts.max_user_connections, facts.is_administrator) == (5, False)
     # Whoever else is connected counts as others; this account's own connection does not.
-    assert facts.others >= 1
+    assert facts.foreign_connections >= 1

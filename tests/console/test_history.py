@@ -7,7 +7,7 @@ from sqlalchemy import func, select, update
 from webapp.console import history
 from webapp.console.models import WorkerMinute
 from webapp.pooling.clock import seconds_ago
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
 MINUTE: dict[str, Any] = {
     "seconds": 60.0, "used_most": 3.0, "open_most": 5.0, "waiting_most": 2.0, "oldest_most": 0.4, "borrows": 100,
@@ -15,36 +15,36 @@ MINUTE: dict[str, Any] = {
 }  # fmt: skip
 
 
-def kept(work: Work) -> int:
+def kept(work: UnitOfWork) -> int:
     with work.read() as connection:
         return connection.execute(select(func.count()).select_from(WorkerMinute)).scalar_one()
 
 
-def test_the_workers_of_a_machine_are_summed_and_machines_stand_apart(work: Work) -> None:
+def test_the_workers_of_a_machine_are_summed_and_machines_stand_apart(work: UnitOfWork) -> None:
     both = [("1-a", 5.0, MINUTE), ("2-b", 5.0, MINUTE)]
-    work.transact(lambda connection: history.keep(connection, "alpha", both))
-    work.transact(lambda connection: history.keep(connection, "beta", [("1-a", 5.0, MINUTE)]))
+    work.run_in_transaction(lambda connection: history.store_minutes(connection, "alpha", both))
+    work.run_in_transaction(lambda connection: history.store_minutes(connection, "beta", [("1-a", 5.0, MINUTE)]))
     with work.read() as connection:
-        found = {one.machine: one for one in history.minutes(connection, 3600)}
+        found = {one.machine: one for one in history.load_minutes(connection, 3600)}
     assert found["alpha"].workers == 2
-    assert (found["alpha"].open_most, found["alpha"].requests, found["alpha"].turned_away) == (10, 160, 2)
+    assert (found["alpha"].open_most, found["alpha"].requests, found["alpha"].rejected) == (10, 160, 2)
     assert found["alpha"].waiting_most == 2
     assert found["beta"].open_most == 5
 
 
-def test_only_the_asked_time_is_read_the_earliest_first(work: Work) -> None:
+def test_only_the_asked_time_is_read_the_earliest_first(work: UnitOfWork) -> None:
     ago = [("1-a", seconds, MINUTE) for seconds in (30.0, 1000.0, 5000.0)]
-    work.transact(lambda connection: history.keep(connection, "alpha", ago))
+    work.run_in_transaction(lambda connection: history.store_minutes(connection, "alpha", ago))
     with work.read() as connection:
-        hour, day = history.minutes(connection, 3600), history.minutes(connection, 86_400)
+        hour, day = history.load_minutes(connection, 3600), history.load_minutes(connection, 86_400)
     assert len(hour) == 2
     assert len(day) == 3
     assert [one.ended_at for one in day] == sorted(one.ended_at for one in day)
 
 
-def test_what_is_older_than_a_day_is_dropped(work: Work) -> None:
-    work.transact(lambda connection: history.keep(connection, "alpha", [("1-a", 10.0, MINUTE)]))
+def test_what_is_older_than_a_day_is_dropped(work: UnitOfWork) -> None:
+    work.run_in_transaction(lambda connection: history.store_minutes(connection, "alpha", [("1-a", 10.0, MINUTE)]))
     with work.transaction() as connection:
         connection.execute(update(WorkerMinute).values(ended_at=seconds_ago(25 * 3600)))
-    work.transact(lambda connection: history.keep(connection, "alpha", [("1-a", 10.0, MINUTE)]))
+    work.run_in_transaction(lambda connection: history.store_minutes(connection, "alpha", [("1-a", 10.0, MINUTE)]))
     assert kept(work) == 1

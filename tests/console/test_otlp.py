@@ -21,12 +21,12 @@ from tests.support.waiting import wait_until
 from webapp import create_app
 from webapp.collector.fetching import CALLS
 from webapp.collector.progress import RECORDS
-from webapp.console.otlp import NAMES, Push
-from webapp.lab.factories import settings_for
+from webapp.console.otlp import METRIC_NAMES, OtlpExporter
+from webapp.lab.factories import make_settings
 from webapp.pooling import events
 from webapp.pooling.exposition import fleet_families
-from webapp.pooling.fleet import Folder
-from webapp.pooling.tally import SEPARATOR
+from webapp.pooling.fleet import FleetDirectory
+from webapp.pooling.tally import LABEL_SEPARATOR
 from webapp.settings import ServiceSettings, Settings, SettingsError
 
 SOON = 10.0
@@ -88,19 +88,19 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path / "fleet")
+def folder(tmp_path: Path) -> FleetDirectory:
+    return FleetDirectory(tmp_path / "fleet")
 
 
-Make = Callable[..., Push]
+Make = Callable[..., OtlpExporter]
 
 
 @pytest.fixture
-def push_to(folder: Folder, collector: Collector) -> Iterator[Make]:
-    made: list[Push] = []
+def push_to(folder: FleetDirectory, collector: Collector) -> Iterator[Make]:
+    made: list[OtlpExporter] = []
 
-    def make(seconds: float = 3600.0) -> Push:
-        made.append(Push(collector.url, seconds, folder, keep=1, machine="here"))
+    def make(seconds: float = 3600.0) -> OtlpExporter:
+        made.append(OtlpExporter(collector.url, seconds, folder, min_idle=1, machine="here"))
         return made[-1]
 
     yield make
@@ -120,25 +120,25 @@ def values(points: Any) -> dict[tuple[tuple[str, Any], ...], float]:
 POOL = ("db.client.connection.pool.name", "interactive")
 
 
-def sent(collector: Collector, push: Push) -> dict[str, Any]:
+def sent(collector: Collector, push: OtlpExporter) -> dict[str, Any]:
     before = len(collector.got)
     push.tick()
     wait_until(lambda: len(collector.got) > before)
     return collector.metrics()
 
 
-COLLECTED = {CALLS.name: {"birds": 3}, RECORDS.name: {SEPARATOR.join(("birds", "new")): 5}}
+COLLECTED = {CALLS.name: {"birds": 3}, RECORDS.name: {LABEL_SEPARATOR.join(("birds", "new")): 5}}
 
 
 def test_a_collector_gets_opentelemetrys_names_with_units_values_and_attributes(
-    folder: Folder, collector: Collector, push_to: Make
+    folder: FleetDirectory, collector: Collector, push_to: Make
 ) -> None:
     with several(folder.path, 2) as processes:
         for one in processes:
             one.do("say", counted(3, 0.5, [1, 1, 4]) | {"tallies": COLLECTED}, now(2, oldest=0.25))
         metrics = sent(collector, push_to())
     units = {name: metric.unit for name, metric in metrics.items()}
-    assert units == dict(NAMES.values())
+    assert units == dict(METRIC_NAMES.values())
     connections = metrics["db.client.connection.count"]
     assert connections.sum.aggregation_temporality == CUMULATIVE
     assert not connections.sum.is_monotonic
@@ -161,7 +161,7 @@ def test_a_collector_gets_opentelemetrys_names_with_units_values_and_attributes(
 
 
 def test_histograms_are_cumulative_in_time_and_each_bucket_is_for_itself(
-    folder: Folder, collector: Collector, push_to: Make
+    folder: FleetDirectory, collector: Collector, push_to: Make
 ) -> None:
     with several(folder.path, 2) as processes:
         for one in processes:
@@ -187,7 +187,9 @@ def test_histograms_are_cumulative_in_time_and_each_bucket_is_for_itself(
     assert (use.count, use.sum) == (6, 4.5)
 
 
-def test_requests_have_their_method_route_and_status(folder: Folder, collector: Collector, push_to: Make) -> None:
+def test_requests_have_their_method_route_and_status(
+    folder: FleetDirectory, collector: Collector, push_to: Make
+) -> None:
     with several(folder.path, 1) as (one,):
         tree = counted(2, 0.25, [1])
         tree["requests"]["routes"]["GET unmatched 404"] = {"counts": [1], "total": 0.0}
@@ -209,19 +211,21 @@ def test_requests_have_their_method_route_and_status(folder: Folder, collector: 
     }
 
 
-def test_every_metric_of_the_fleet_has_a_name_for_opentelemetry(folder: Folder) -> None:
+def test_every_metric_of_the_fleet_has_a_name_for_opentelemetry(folder: FleetDirectory) -> None:
     with several(folder.path, 1) as (one,):
         one.do("say", counted(1, 0.1, [1]), now(0))
-        assert {family.name for family in fleet_families(folder.look(), 1)} == set(NAMES)
+        assert {family.name for family in fleet_families(folder.snapshot(), 1)} == set(METRIC_NAMES)
 
 
-def test_a_pool_without_a_limit_has_none_to_tell(folder: Folder, collector: Collector, push_to: Make) -> None:
+def test_a_pool_without_a_limit_has_none_to_tell(folder: FleetDirectory, collector: Collector, push_to: Make) -> None:
     with several(folder.path, 1) as (one,):
         one.do("say", counted(1, 0.1, [1]), now(0, most=None))
         assert not sent(collector, push_to())["db.client.connection.max"].sum.data_points
 
 
-def test_the_resource_names_the_service_and_the_machine(folder: Folder, collector: Collector, push_to: Make) -> None:
+def test_the_resource_names_the_service_and_the_machine(
+    folder: FleetDirectory, collector: Collector, push_to: Make
+) -> None:
     folder.path.mkdir()
     sent(collector, push_to())
     named = {one.key: one.value.string_value for one in collector.got[-1].resource_metrics[0].resource.attributes}
@@ -232,17 +236,17 @@ def test_the_resource_names_the_service_and_the_machine(folder: Folder, collecto
     )
 
 
-def test_the_counting_has_one_beginning_whoever_leads(folder: Folder) -> None:
+def test_the_counting_has_one_beginning_whoever_leads(folder: FleetDirectory) -> None:
     folder.path.mkdir()
     begins = set()
     for _ in range(2):
-        push = Push("http://127.0.0.1:1/", 15, folder, 1, "here")
-        (scope,) = push.data(Resource({})).resource_metrics[0].scope_metrics
+        push = OtlpExporter("http://127.0.0.1:1/", 15, folder, 1, "here")
+        (scope,) = push.metrics_data(Resource({})).resource_metrics[0].scope_metrics
         begins |= {point.start_time_unix_nano for metric in scope.metrics for point in metric.data.data_points}
     assert len(begins) == 1
 
 
-def test_it_is_sent_once_each_time_it_is_due(folder: Folder, collector: Collector, push_to: Make) -> None:
+def test_it_is_sent_once_each_time_it_is_due(folder: FleetDirectory, collector: Collector, push_to: Make) -> None:
     folder.path.mkdir()
     push, ends_at = push_to(seconds=0.5), time.monotonic() + 1.8
     while time.monotonic() < ends_at:
@@ -252,7 +256,7 @@ def test_it_is_sent_once_each_time_it_is_due(folder: Folder, collector: Collecto
     assert 2 <= len(collector.got) <= 4
 
 
-def test_a_slow_collector_delays_nobody(folder: Folder, collector: Collector, push_to: Make) -> None:
+def test_a_slow_collector_delays_nobody(folder: FleetDirectory, collector: Collector, push_to: Make) -> None:
     folder.path.mkdir()
     collector.go_on.clear()
     push = push_to(seconds=0.1)
@@ -266,10 +270,10 @@ def test_a_slow_collector_delays_nobody(folder: Folder, collector: Collector, pu
 
 @pytest.mark.parametrize("status", [400, 503])
 def test_a_collector_that_refuses_is_tried_again_and_told_of_once(
-    folder: Folder, collector: Collector, push_to: Make, status: int
+    folder: FleetDirectory, collector: Collector, push_to: Make, status: int
 ) -> None:
     folder.path.mkdir()
-    events.take()
+    events.drain()
     collector.status = status
     push = push_to(seconds=0.2)
 
@@ -284,24 +288,24 @@ def test_a_collector_that_refuses_is_tried_again_and_told_of_once(
     collector.status = 200
     ticks_until(len(collector.got) + 2)
     push.stop()
-    said = [one["sentence"] for one in events.take() if one["kind"] == "otlp"]
+    said = [one["sentence"] for one in events.drain() if one["kind"] == "otlp"]
     assert said == [
         "The OpenTelemetry collector does not take the metrics; it is tried again.",
         "The OpenTelemetry collector takes the metrics again.",
     ]
 
 
-def test_a_collector_that_is_not_there_harms_nobody(folder: Folder) -> None:
+def test_a_collector_that_is_not_there_harms_nobody(folder: FleetDirectory) -> None:
     folder.path.mkdir()
-    events.take()
-    push = Push("http://127.0.0.1:9/v1/metrics", 0.2, folder, 1, "here")
+    events.drain()
+    push = OtlpExporter("http://127.0.0.1:9/v1/metrics", 0.2, folder, 1, "here")
     push.tick()
-    wait_until(lambda: not push._is_taken)
+    wait_until(lambda: not push._is_accepted)
     assert push.stop()
 
 
 def settings_with(tmp_path: Path, **service: Any) -> Settings:
-    settings = settings_for(f"sqlite:///{tmp_path / 'otlp.sqlite'}", tmp_path)
+    settings = make_settings(f"sqlite:///{tmp_path / 'otlp.sqlite'}", tmp_path)
     changed = ServiceSettings.model_validate({**settings.poolproof.model_dump(), **service})
     return settings.model_copy(update={"poolproof": changed})
 
@@ -315,7 +319,7 @@ def test_an_app_sends_while_it_leads_its_fleet(tmp_path: Path, collector: Collec
         assert values(collector.metrics()["poolproof.processes"].gauge.data_points) == {(("kind", "worker"),): 1}
     finally:
         publisher.leave()
-        assert app.extensions["otlp"].stop()
+        assert app.extensions["otlp_exporter"].stop()
     for lane in app.extensions["pooling"].lanes:
         lane.engine.dispose()
 

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from webapp.console.needs import Needs, needs_of
-from webapp.console.overview import Grade, Sentence, grade_of, sentences
-from webapp.console.reports import Measured
-from webapp.console.view import HolderView, LaneView, ProcessView, ServerView, View
-from webapp.pooling.budget import Fleet, Level, examine, need_of
-from webapp.pooling.server import ServerFacts
+from webapp.console.needs import Demand, measure_demand
+from webapp.console.overview import Diagnosis, Severity, diagnose, worst_severity
+from webapp.console.reports import SizeRecommendation
+from webapp.console.view import FleetView, HolderView, LaneView, ProcessView, ServerView
+from webapp.pooling.budget import FleetSize, Level, compute_budget, run_checks
+from webapp.pooling.server import ServerInfo
 from webapp.pooling.settings import PoolSettings
 
 NOW = 1_800_000_000.0
 SETTINGS = PoolSettings.model_validate({})
-FACTS = ServerFacts("mysql", "9.7", wait_timeout=28800, max_connections=151, max_used_connections=20)
+FACTS = ServerInfo("mysql", "9.7", wait_timeout=28800, max_connections=151, max_used_connections=20)
 
 
 def lane(**changes: Any) -> LaneView:
@@ -30,7 +30,7 @@ def lane(**changes: Any) -> LaneView:
 def worker(number: int, **changes: Any) -> ProcessView:
     usual = ProcessView(
         f"{number}-1", "worker", number, 4000 + number, NOW - 60, 0.2, is_ours=True, lanes=[lane()], rows=[],
-        turned_away=0, queued=0, stuck_for=0.0, spent={},
+        rejected=0, queued=0, stuck_for=0.0, recent_usage={},
     )  # fmt: skip
     return replace(usual, **changes)
 
@@ -43,28 +43,28 @@ def holder(process: ProcessView, **changes: Any) -> HolderView:
     return replace(usual, **changes)
 
 
-def fleet(**changes: Any) -> View:
+def fleet(**changes: Any) -> FleetView:
     """Two workers, all well."""
-    size = Fleet(2, 8)
-    usual = View(
+    size = FleetSize(2, 8)
+    usual = FleetView(
         NOW, "here", [worker(1), worker(2)], [], [], {}, 0,
-        ServerView(FACTS, {"Threads_connected": 8}, asked_at=NOW), need_of(size, SETTINGS),
-        examine(size, SETTINGS, FACTS), SETTINGS, [], [], {},
+        ServerView(FACTS, {"Threads_connected": 8}, polled_at=NOW), compute_budget(size, SETTINGS),
+        run_checks(size, SETTINGS, FACTS), SETTINGS, [], [], {},
     )  # fmt: skip
     return replace(usual, **changes)
 
 
-def said(view: View, needs: Needs | None = None) -> list[Sentence]:
-    return sentences(view, needs or Needs())
+def said(view: FleetView, needs: Demand | None = None) -> list[Diagnosis]:
+    return diagnose(view, needs or Demand())
 
 
-def first(view: View) -> Sentence:
+def first(view: FleetView) -> Diagnosis:
     return said(view)[0]
 
 
 def test_a_calm_fleet_is_well_and_its_numbers_are_said() -> None:
-    found = said(fleet(), Needs(rate=40, busy=3.2, open_most=18))
-    assert grade_of(found) is Grade.WELL
+    found = said(fleet(), Demand(rate=40, busy=3.2, open_most=18))
+    assert worst_severity(found) is Severity.OK
     texts = " ".join(one.text for one in found)
     assert "Connections: 2 in use, 8 open of 22, at most 18 in the last hour." in texts
     assert "Needs 3.2 of 16: 40.0 borrows a second, 80.0 ms each." in texts
@@ -72,7 +72,7 @@ def test_a_calm_fleet_is_well_and_its_numbers_are_said() -> None:
 
 def test_whoever_holds_a_connection_wrongly_is_named_with_what_to_do() -> None:
     sentence = first(fleet(holders=[holder(worker(3))]))
-    assert sentence.grade is Grade.BAD
+    assert sentence.severity is Severity.CRITICAL
     assert sentence.text == "Worker 3 has held a connection for 12 s in GET studio.results: held idle, a leak?"
     assert "webapp/results/pages.py:18" in sentence.remedy
     assert "Give the connection back before rendering" in sentence.remedy
@@ -88,7 +88,7 @@ def test_many_that_are_held_alike_are_one_sentence() -> None:
 
 
 def test_a_database_that_is_away_comes_first_and_is_timed() -> None:
-    server = ServerView(FACTS, trouble="Can't connect", trouble_since=NOW - 12)
+    server = ServerView(FACTS, error="Can't connect", error_since=NOW - 12)
     sentence = first(fleet(server=server, holders=[holder(worker(1))]))
     assert sentence.text == "The database has not answered for 12 s: Can't connect."
     assert "answers wait in the players' browsers" in sentence.remedy
@@ -111,18 +111,18 @@ def test_a_database_that_is_away_comes_first_and_is_timed() -> None:
             "7 requests were turned away with 503 in the last two minutes.",
         ),
         (
-            {"server": ServerView(FACTS, {"Threads_connected": 140}, asked_at=NOW)},
+            {"server": ServerView(FACTS, {"Threads_connected": 140}, polled_at=NOW)},
             "Connections: 2 in use, 8 open of 22. The server has 140 of 151.",
         ),
         (
-            {"server": ServerView(FACTS, asked_at=NOW, refused_lately=3)},
+            {"server": ServerView(FACTS, polled_at=NOW, connections_refused_last_hour=3)},
             "The server has refused 3 connections in the last hour: Too many connections.",
         ),
     ],
 )
 def test_trouble_is_said_first_and_says_what_to_do(changes: dict[str, Any], text: str) -> None:
     sentence = first(fleet(**changes))
-    assert (sentence.grade, sentence.text) == (Grade.BAD, text)
+    assert (sentence.severity, sentence.text) == (Severity.CRITICAL, text)
     assert sentence.remedy
 
 
@@ -140,7 +140,7 @@ def test_trouble_is_said_first_and_says_what_to_do(changes: dict[str, Any], text
             "An operator has set the interactive lane of each worker to 4 connections.",
         ),
         (
-            {"server": ServerView(FACTS, asked_at=NOW, lost_lately=2, lost_just_now=2)},
+            {"server": ServerView(FACTS, polled_at=NOW, clients_lost_last_hour=2, clients_lost_recently=2)},
             "The server has lost 2 clients in the last hour without a goodbye.",
         ),
         ({"commits_waiting": 900}, "900 answers wait for their commit."),
@@ -148,48 +148,48 @@ def test_trouble_is_said_first_and_says_what_to_do(changes: dict[str, Any], text
 )
 def test_what_is_not_yet_trouble_is_to_be_looked_at(changes: dict[str, Any], text: str) -> None:
     sentence = first(fleet(**changes))
-    assert (sentence.grade, sentence.text) == (Grade.LOOK, text)
+    assert (sentence.severity, sentence.text) == (Severity.WARNING, text)
     assert sentence.remedy
 
 
 def test_clients_that_an_operator_has_ended_are_no_riddle() -> None:
-    server = ServerView(FACTS, asked_at=NOW, lost_lately=1, lost_just_now=1)
+    server = ServerView(FACTS, polled_at=NOW, clients_lost_last_hour=1, clients_lost_recently=1)
     ended = {"kind": "ended", "at": NOW - 5, "place": "", "sentence": ""}
-    assert grade_of(said(fleet(server=server, events=[ended]))) is Grade.WELL
+    assert worst_severity(said(fleet(server=server, events=[ended]))) is Severity.OK
 
 
 def test_a_reload_is_no_trouble() -> None:
     found = said(fleet(processes=[worker(number) for number in range(1, 5)]))
-    assert grade_of(found) is Grade.WELL
+    assert worst_severity(found) is Severity.OK
     assert any("a reload is under way" in one.text for one in found)
 
 
 def test_a_check_that_fails_is_trouble() -> None:
     small = replace(FACTS, max_connections=20)
-    findings = examine(Fleet(2, 8), SETTINGS, small)
+    findings = run_checks(FleetSize(2, 8), SETTINGS, small)
     assert any(finding.level is Level.FAIL for finding in findings)
     assert first(fleet(findings=findings)).part == "doctor"
 
 
 def test_what_the_fleet_needs_is_little_s_law_over_its_processes() -> None:
     spent = {"seconds": 60.0, "borrows": 1200, "busy": 96.0, "requests": 900}
-    needs = needs_of([worker(1, spent=spent), worker(2, spent=spent), worker(3)], [])
+    needs = measure_demand([worker(1, spent=spent), worker(2, spent=spent), worker(3)], [])
     assert needs.rate == pytest.approx(40)
     assert needs.busy == pytest.approx(3.2)
-    assert needs.hold == pytest.approx(0.08)
+    assert needs.mean_use_time == pytest.approx(0.08)
 
 
-LATELY = Measured("2026-11-26 09:00:00 UTC", workers=2, pool=6, throughput=812.4, p99=0.04)
+LATELY = SizeRecommendation("2026-11-26 09:00:00 UTC", workers=2, pool_size=6, throughput=812.4, p99=0.04)
 
 
-def size_said(needs: Needs, lately: Measured) -> Sentence:
-    (found,) = [one for one in sentences(fleet(), needs, lately) if one.text.startswith("The lab measured")]
+def size_said(needs: Demand, lately: SizeRecommendation) -> Diagnosis:
+    (found,) = [one for one in diagnose(fleet(), needs, lately) if one.text.startswith("The lab measured")]
     return found
 
 
 def test_what_the_lab_has_measured_is_compared_with_what_is_set_and_needed() -> None:
-    found = size_said(Needs(rate=40, busy=3.2), LATELY)
-    assert found.grade is Grade.WELL
+    found = size_said(Demand(rate=40, busy=3.2), LATELY)
+    assert found.severity is Severity.OK
     assert found.text == (
         "The lab measured on 2026-11-26 that 12 connections carry 812 requests a second, p99 40 ms; "
         "16 are set, 3.2 are needed now."
@@ -197,12 +197,12 @@ def test_what_the_lab_has_measured_is_compared_with_what_is_set_and_needed() -> 
 
 
 def test_settings_far_from_what_was_measured_are_worth_a_look() -> None:
-    found = size_said(Needs(rate=40, busy=2.0), replace(LATELY, pool=2))
-    assert found.grade is Grade.LOOK
+    found = size_said(Demand(rate=40, busy=2.0), replace(LATELY, pool_size=2))
+    assert found.severity is Severity.WARNING
     assert "POOL_SIZE=2" in found.remedy
 
 
 def test_a_need_beyond_what_was_measured_asks_for_another_measurement() -> None:
-    found = size_said(Needs(rate=400, busy=13.0), LATELY)
-    assert found.grade is Grade.LOOK
+    found = size_said(Demand(rate=400, busy=13.0), LATELY)
+    assert found.severity is Severity.WARNING
     assert "Measure again" in found.remedy

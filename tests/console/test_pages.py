@@ -12,25 +12,25 @@ from tests.support.accounts import PASSWORD, PASSWORD_HASH
 from tests.support.narrowing import not_none
 from webapp.accounts import users
 from webapp.accounts.roles import Role
-from webapp.console.models import ConsoleDeed
-from webapp.pooling.extension import Pooling
-from webapp.pooling.work import Work
+from webapp.console.models import ConsoleAction
+from webapp.pooling.extension import PoolingState
+from webapp.pooling.work import UnitOfWork
 
 
 @pytest.fixture
-def operator(client: FlaskClient, work: Work) -> FlaskClient:
-    work.transact(lambda connection: users.add(connection, "grace", PASSWORD_HASH, Role.OPERATOR))
+def operator(client: FlaskClient, work: UnitOfWork) -> FlaskClient:
+    work.run_in_transaction(lambda connection: users.add(connection, "grace", PASSWORD_HASH, Role.OPERATOR))
     client.post("/sign-in", data={"name": "grace", "password": PASSWORD})
     return client
 
 
 @pytest.fixture
-def member(pooling: Pooling) -> Iterator[str]:
+def member(pooling: PoolingState) -> Iterator[str]:
     """This process as a member of its fleet."""
-    publisher = not_none(pooling.publisher)
-    publisher.join("worker", 1)
+    publisher = not_none(pooling.fleet_agent)
+    publisher.start("worker", 1)
     yield publisher.key
-    publisher.leave()
+    publisher.stop()
 
 
 def test_the_console_shows_the_fleet_and_its_json_says_the_same(operator: FlaskClient, member: str) -> None:
@@ -49,8 +49,8 @@ def test_a_part_of_the_page_is_only_that(operator: FlaskClient) -> None:
     assert 'id="verdict"' in part
 
 
-def test_an_author_is_told_that_the_role_does_not_allow_it(client: FlaskClient, work: Work) -> None:
-    work.transact(lambda connection: users.add(connection, "ada", PASSWORD_HASH, Role.AUTHOR))
+def test_an_author_is_told_that_the_role_does_not_allow_it(client: FlaskClient, work: UnitOfWork) -> None:
+    work.run_in_transaction(lambda connection: users.add(connection, "ada", PASSWORD_HASH, Role.AUTHOR))
     client.post("/sign-in", data={"name": "ada", "password": PASSWORD})
     assert client.get("/console").status_code == 403
     assert client.get("/console/deeds/pause?lane=background").status_code == 403
@@ -74,13 +74,15 @@ def test_a_wish_that_cannot_be_is_refused_with_the_reason(operator: FlaskClient,
 
 
 def test_a_deed_is_on_the_record_with_who_did_it_and_what_came_of_it(
-    operator: FlaskClient, member: str, work: Work, pooling: Pooling
+    operator: FlaskClient, member: str, work: UnitOfWork, pooling: PoolingState
 ) -> None:
     done = operator.post("/console/deeds/pause", data={"lane": "background"}, follow_redirects=True)
     assert "The background lane of each worker is paused." in done.text
     operator.post("/console/deeds/resume", data={"lane": "background"})
     with work.read() as connection:
-        rows = connection.execute(select(ConsoleDeed.operator, ConsoleDeed.outcome).order_by(ConsoleDeed.id)).all()
+        rows = connection.execute(
+            select(ConsoleAction.operator, ConsoleAction.outcome).order_by(ConsoleAction.id)
+        ).all()
     assert [tuple(row) for row in rows] == [
         ("grace", "The background lane of each worker is paused."),
         ("grace", "The background lane of each worker goes on."),
@@ -89,7 +91,7 @@ def test_a_deed_is_on_the_record_with_who_did_it_and_what_came_of_it(
 
 
 def test_a_console_that_only_shows_refuses_every_deed(app: Flask, operator: FlaskClient) -> None:
-    watching = app.extensions["watching"]
+    watching = app.extensions["console_service"]
     watching.is_read_only = True
     try:
         answer = operator.post("/console/deeds/pause", data={"lane": "background"}, follow_redirects=True)
@@ -99,9 +101,9 @@ def test_a_console_that_only_shows_refuses_every_deed(app: Flask, operator: Flas
         watching.is_read_only = False
 
 
-def test_the_pools_over_rest_are_for_operators(client: FlaskClient, work: Work, author: dict[str, str]) -> None:
+def test_the_pools_over_rest_are_for_operators(client: FlaskClient, work: UnitOfWork, author: dict[str, str]) -> None:
     assert client.get("/api/v1/pools", headers=author).status_code == 403
-    work.transact(lambda connection: users.add(connection, "grace", PASSWORD_HASH, Role.OPERATOR))
+    work.run_in_transaction(lambda connection: users.add(connection, "grace", PASSWORD_HASH, Role.OPERATOR))
     token = client.post("/api/v1/tokens", json={"name": "grace", "password": PASSWORD}).get_json()["token"]
     pools = client.get("/api/v1/pools", headers={"Authorization": f"Bearer {token}"}).get_json()
     assert pools.keys() == {"machine", "used", "open", "at_most", "processes"}
@@ -119,19 +121,19 @@ def test_numbers_come_in_the_format_that_is_asked_for(client: FlaskClient, membe
 
 
 def test_where_the_console_is_off_there_is_nothing(app: Flask, operator: FlaskClient) -> None:
-    before = app.config["CONSOLE_DOOR"]
-    app.config["CONSOLE_DOOR"] = "off"
+    before = app.config["CONSOLE_LISTENER"]
+    app.config["CONSOLE_LISTENER"] = "off"
     try:
         answers = [operator.get(path).status_code for path in ("/console", "/metrics", "/api/v1/pools")]
     finally:
-        app.config["CONSOLE_DOOR"] = before
+        app.config["CONSOLE_LISTENER"] = before
     assert answers == [404, 404, 404]
 
 
 def test_an_operator_who_is_known_may_look_while_the_database_is_away_for_a_day_at_most(
-    app: Flask, operator: FlaskClient, pooling: Pooling, monkeypatch: pytest.MonkeyPatch
+    app: Flask, operator: FlaskClient, pooling: PoolingState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    away = replace(pooling, console=Work(_nowhere()))
+    away = replace(pooling, console=UnitOfWork(_nowhere()))
     app.extensions["pooling"] = away
     try:
         assert operator.get("/console").status_code == 200

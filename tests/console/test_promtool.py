@@ -13,7 +13,7 @@ import yaml
 
 from tests.support import PROJECT
 from webapp.lab.services.debian import find_promtool
-from webapp.lab.services.poolproof_service import Service, serving
+from webapp.lab.services.poolproof_service import PoolproofService, run_poolproof_service
 
 ALERTS = PROJECT / "docs" / "alerts.yml"
 MACHINE = 'job="poolproof", instance="a"'
@@ -30,9 +30,11 @@ def promtool() -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-def service(prepared_schema: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(
+    prepared_schema: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PoolproofService]:
     url, folder = prepared_schema("sqlite", "promtool"), tmp_path_factory.mktemp("promtool")
-    with serving(url, folder, POOLPROOF_WORKERS="1") as service:
+    with run_poolproof_service(url, folder, POOLPROOF_WORKERS="1") as service:
         for path in ("/", "/readyz", "/no-such-page", "/api/v1/quizzes"):
             httpx.get(service.address + path)
         yield service
@@ -43,14 +45,14 @@ def run(command: tuple[str, ...], *arguments: str, given: str = "") -> tuple[int
     return done.returncode, done.stdout + done.stderr
 
 
-def test_promtool_finds_nothing_to_say_about_the_metrics(service: Service, promtool: tuple[str, ...]) -> None:
+def test_promtool_finds_nothing_to_say_about_the_metrics(service: PoolproofService, promtool: tuple[str, ...]) -> None:
     metrics = httpx.get(f"{service.console}/metrics")
     assert metrics.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert 'db_client_connection_max{db_client_connection_pool_name="interactive"}' in metrics.text
     assert run(promtool, "check", "metrics", given=metrics.text) == (0, "")
 
 
-def test_who_asks_for_openmetrics_gets_it_to_its_end(service: Service) -> None:
+def test_who_asks_for_openmetrics_gets_it_to_its_end(service: PoolproofService) -> None:
     metrics = httpx.get(f"{service.console}/metrics", headers={"Accept": "application/openmetrics-text"})
     assert metrics.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
     assert metrics.text.endswith("\n# EOF\n")
@@ -62,7 +64,7 @@ def test_who_asks_for_openmetrics_gets_it_to_its_end(service: Service) -> None:
     assert types["db_client_connection_count"] == "unknown"
 
 
-def test_the_public_address_has_no_metrics(service: Service) -> None:
+def test_the_public_address_has_no_metrics(service: PoolproofService) -> None:
     assert httpx.get(f"{service.address}/metrics").status_code == 404
 
 

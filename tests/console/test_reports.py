@@ -22,30 +22,30 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_reports_are_listed_the_newest_first(folder: Path) -> None:
-    assert [one.name for one in reports.kept(folder)] == [NAME, "20261125T074920Z-size-2"]
-    assert reports.kept(folder)[0].title == f"Title of {NAME}"
+    assert [one.name for one in reports.list_reports(folder)] == [NAME, "20261125T074920Z-size-2"]
+    assert reports.list_reports(folder)[0].title == f"Title of {NAME}"
 
 
 def test_what_is_no_report_is_passed_over(folder: Path) -> None:
     (folder / "20261124T074920Z-drill.json").write_text("{")
     (folder / "notes.json").write_text("{}")
-    assert len(reports.kept(folder)) == 2
-    assert reports.kept(folder / "nowhere") == []
+    assert len(reports.list_reports(folder)) == 2
+    assert reports.list_reports(folder / "nowhere") == []
 
 
 @pytest.mark.parametrize("name", ["nothing", "../secret_key", "20261126T074920Z-incident.html", "20261126T074920Z-/x"])
 def test_only_a_reports_own_name_opens_a_file(folder: Path, name: str) -> None:
     (folder.parent / "secret_key").write_text("secret")
-    assert reports.page(folder, name) is None
-    assert reports.page(folder, NAME) == b"<h1>What was found</h1>"
+    assert reports.read_report_page(folder, name) is None
+    assert reports.read_report_page(folder, NAME) == b"<h1>What was found</h1>"
 
 
 def test_the_latest_recommendation_is_read_and_a_broken_one_is_none(folder: Path) -> None:
-    assert reports.measured(folder) is None
+    assert reports.read_recommendation(folder) is None
     latest = {"at": "2026-11-26 09:00:00 UTC", "workers": 2, "threads": 8, "pool": 6, "throughput": 812.4, "p99": None}
-    (folder / reports.LATEST).write_text(json.dumps(latest))
-    found = reports.measured(folder)
+    (folder / reports.RECOMMENDATION_FILE).write_text(json.dumps(latest))
+    found = reports.read_recommendation(folder)
     assert found is not None
     assert (found.connections, found.p99) == (12, None)
-    (folder / reports.LATEST).write_text('{"pool": "many"}')
-    assert reports.measured(folder) is None
+    (folder / reports.RECOMMENDATION_FILE).write_text('{"pool": "many"}')
+    assert reports.read_recommendation(folder) is None

@@ -9,8 +9,8 @@ import pytest
 
 from tests.faults.fleet import eventually
 from tests.support.databases import Databases
-from webapp.lab.services.database_server import Server
-from webapp.lab.services.poolproof_service import Service, serving
+from webapp.lab.services.database_server import DatabaseServer
+from webapp.lab.services.poolproof_service import PoolproofService, run_poolproof_service
 from webapp.lab.services.programs import Flavour
 
 OPTIONS = ("--max-connections=20",)
@@ -24,13 +24,13 @@ TWO_WORKERS = {
 
 
 @pytest.fixture(scope="module")
-def server(databases: Databases, server_flavour: Flavour) -> Server:
+def server(databases: Databases, server_flavour: Flavour) -> DatabaseServer:
     """A server that these tests may restart and reconfigure; it has 20 connections and an empty schema `poolproof`."""
     return databases.breakable(server_flavour, *OPTIONS)
 
 
 @pytest.fixture(scope="module")
-def prepared(databases: Databases, server: Server) -> None:
+def prepared(databases: Databases, server: DatabaseServer) -> None:
     """Bring that schema into the state after a service's first start."""
     databases.restore(server, "poolproof", "prepared")
 
@@ -40,24 +40,26 @@ def _server_is_handed_on(request: pytest.FixtureRequest) -> Iterator[None]:
     """Let a test that fails while its server is away fail alone."""
     yield
     if "server" in request.fixturenames:
-        server: Server = request.getfixturevalue("server")
+        server: DatabaseServer = request.getfixturevalue("server")
         if server.process is None or server.process.poll() is not None:
             server.start(*OPTIONS)
         server.resume()
 
 
 @pytest.fixture(scope="module")
-def shared_service(server: Server, prepared: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def shared_service(
+    server: DatabaseServer, prepared: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PoolproofService]:
     """The service of a module, with an ordinary account."""
     server.execute("CREATE USER IF NOT EXISTS player@'%' IDENTIFIED BY 'a secret'")
     server.execute("GRANT ALL ON poolproof.* TO player@'%'")
     url = server.url("poolproof", "player", "a%20secret")
-    with serving(url, tmp_path_factory.mktemp("service"), **TWO_WORKERS) as service:
+    with run_poolproof_service(url, tmp_path_factory.mktemp("service"), **TWO_WORKERS) as service:
         yield service
 
 
 @pytest.fixture
-def service(shared_service: Service) -> Service:
+def service(shared_service: PoolproofService) -> PoolproofService:
     """The same service, whole again after whatever was done to it before."""
     if shared_service.process.poll() is not None:
         shared_service.start()
@@ -65,7 +67,7 @@ def service(shared_service: Service) -> Service:
     return shared_service
 
 
-def is_whole(service: Service) -> bool:
+def is_whole(service: PoolproofService) -> bool:
     """Say whether all workers are there, and one of them reaches the database."""
     try:
         all_are_there = len(service.workers()) == int(service.environment["POOLPROOF_WORKERS"])

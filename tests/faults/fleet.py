@@ -18,8 +18,8 @@ from tests.support.accounts import OPERATORS_PASSWORD_HASH
 from webapp.accounts import users
 from webapp.accounts.roles import Role
 from webapp.lab.services.console_operator import NAME, PASSWORD, Operator, signed_in
-from webapp.lab.services.poolproof_service import serving
-from webapp.pooling.work import Work
+from webapp.lab.services.poolproof_service import run_poolproof_service
+from webapp.pooling.work import UnitOfWork
 
 __all__ = ["PASSWORD", "Fleet", "eventually", "fleet"]
 
@@ -55,11 +55,13 @@ def fleet(
     folder.mkdir(parents=True, exist_ok=True)
     settings = {"POOLPROOF_WORKERS": str(workers), "POOL_CHECK": "off", "POOLPROOF_THREADS": "4", **more}
     engine = create_engine(url)
-    Work(engine).transact(lambda connection: users.add(connection, NAME, OPERATORS_PASSWORD_HASH, Role.OPERATOR))
+    UnitOfWork(engine).run_in_transaction(
+        lambda connection: users.add(connection, NAME, OPERATORS_PASSWORD_HASH, Role.OPERATOR)
+    )
     engine.dispose()
     command = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", app]
-    with serving(url, folder, PROJECT, command, **settings) as service, signed_in(service) as operator:
-        running = Fleet(service, operator.operator)
+    with run_poolproof_service(url, folder, PROJECT, command, **settings) as service, signed_in(service) as operator:
+        running = Fleet(service, operator.client)
         eventually(lambda: len(running.workers()) == workers, running.log)
         yield running
 

@@ -8,5 +8,5 @@ from tests.faults.impatience import SILENT_FOR
 from webapp.web import clients
 
 # Gunicorn's worker class keeps this module, also when the configuration has the master forget it.
-clients.SILENT_FOR = SILENT_FOR
+clients.READ_TIMEOUT = SILENT_FOR
 globals().update(run_path("gunicorn.conf.py"))

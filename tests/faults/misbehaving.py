@@ -16,7 +16,7 @@ from tests.support.narrowing import not_none
 from tests.support.pools import queue_pool
 from webapp import create_app
 from webapp.extensions import db
-from webapp.pooling.extension import pooling_of_this_app, read
+from webapp.pooling.extension import get_pooling, read
 
 ONE = text("SELECT 1")
 wrong = Blueprint("wrong", __name__, url_prefix="/wrong")
@@ -38,20 +38,20 @@ def raises() -> str:
 
 @wrong.get("/forgets")
 def forgets() -> str:
-    forgotten.append(pooling_of_this_app().work.engine.connect())
+    forgotten.append(get_pooling().work.engine.connect())
     return "forgotten"
 
 
 @wrong.get("/leaks")
 def leaks() -> str:
-    pooling_of_this_app().work.engine.connect().execute(ONE)
+    get_pooling().work.engine.connect().execute(ONE)
     gc.collect()
     return "leaked"
 
 
 @wrong.get("/orphans")
 def orphans() -> str:
-    engine = pooling_of_this_app().work.engine
+    engine = get_pooling().work.engine
     thread = threading.Thread(target=lambda: forgotten.append(engine.connect()), name="ended")
     thread.start()
     thread.join()
@@ -100,7 +100,7 @@ def stream() -> Response:
 
 @wrong.get("/out")
 def out() -> dict[str, int]:
-    return {"worker": os.getpid(), "out": queue_pool(pooling_of_this_app().work.engine).checkedout()}
+    return {"worker": os.getpid(), "out": queue_pool(get_pooling().work.engine).checkedout()}
 
 
 app = create_app()

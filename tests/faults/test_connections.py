@@ -17,8 +17,13 @@ from tests.faults.conftest import OPTIONS
 from tests.faults.fleet import eventually
 from tests.faults.test_named_holds import named
 from webapp.lab.loadgen.storm import storm
-from webapp.lab.services.database_server import Server
-from webapp.lab.services.poolproof_service import Service, environment_for, poolproof, serving
+from webapp.lab.services.database_server import DatabaseServer
+from webapp.lab.services.poolproof_service import (
+    PoolproofService,
+    make_environment,
+    run_poolproof,
+    run_poolproof_service,
+)
 from webapp.pooling.settings import PoolSettings
 
 pytestmark = pytest.mark.usefixtures("prepared")
@@ -33,17 +38,17 @@ TOO_MANY = {"POOLPROOF_WORKERS": "1", "POOLPROOF_THREADS": str(THREADS), "POOL_C
 
 
 @pytest.fixture(scope="module")
-def shared_service(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def shared_service(server: DatabaseServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PoolproofService]:
     """A service that does not fit its server, with an account as MySQL makes them by default, and no TLS."""
     plugin = "WITH caching_sha2_password " if server.flavour == "mysql" else ""
     server.execute(f"CREATE USER IF NOT EXISTS sha2@'%' IDENTIFIED {plugin}BY 'a secret'")
     server.execute("GRANT ALL ON poolproof.* TO sha2@'%'")
     url = server.url("poolproof", "sha2", "a%20secret")
-    with serving(url, tmp_path_factory.mktemp("service"), **TOO_MANY) as service:
+    with run_poolproof_service(url, tmp_path_factory.mktemp("service"), **TOO_MANY) as service:
         yield service
 
 
-def our_connections(server: Server) -> set[int]:
+def our_connections(server: DatabaseServer) -> set[int]:
     rows = server.execute("SELECT id FROM information_schema.processlist WHERE db = 'poolproof'")
     return {int(number) for (number,) in rows}
 
@@ -64,7 +69,9 @@ def play(client: httpx.Client, statuses: Counter[int]) -> None:
     send("GET", f"/api/v1/quizzes/{quiz}/leaderboard")
 
 
-def test_sixteen_clients_at_once_see_no_error_and_never_exceed_the_pool(server: Server, service: Service) -> None:
+def test_sixteen_clients_at_once_see_no_error_and_never_exceed_the_pool(
+    server: DatabaseServer, service: PoolproofService
+) -> None:
     statuses: Counter[int] = Counter()
     most = 0
     done = threading.Event()
@@ -92,18 +99,18 @@ def test_sixteen_clients_at_once_see_no_error_and_never_exceed_the_pool(server: 
     assert 1 < most <= THREADS + 1
 
 
-def test_ordinary_play_under_load_is_never_named(service: Service) -> None:
+def test_ordinary_play_under_load_is_never_named(service: PoolproofService) -> None:
     before = len(named(service.log))
     with storm(service.address) as running:
         began = time.monotonic()
         # By then the watch has looked again after the time that a hold may last.
         eventually(lambda: time.monotonic() > began + 1.5 * DEFAULTS.watch_after)
-        running.wait_for(100)
+        running.wait_for_successes(100)
     assert named(service.log)[before:] == []
 
 
 def test_a_restart_and_idle_connections_that_the_server_closes_cost_no_request(
-    server: Server, service: Service
+    server: DatabaseServer, service: PoolproofService
 ) -> None:
     addresses = ["/", "/api/v1/quizzes", "/readyz"]
 
@@ -124,7 +131,9 @@ def test_a_restart_and_idle_connections_that_the_server_closes_cost_no_request(
     assert before | after | later == {200}
 
 
-def test_while_the_server_is_gone_requests_get_503_soon_and_afterwards_200(server: Server, service: Service) -> None:
+def test_while_the_server_is_gone_requests_get_503_soon_and_afterwards_200(
+    server: DatabaseServer, service: PoolproofService
+) -> None:
     quiz = httpx.get(f"{service.address}/api/v1/quizzes").json()["quizzes"][0]["id"]
     attempt = httpx.post(f"{service.address}/api/v1/quizzes/{quiz}/attempts", json={}).headers["Location"]
     item = httpx.get(f"{service.address}/api/v1/quizzes/{quiz}").json()["questions"][0]["item"]
@@ -144,7 +153,7 @@ def test_while_the_server_is_gone_requests_get_503_soon_and_afterwards_200(serve
     assert alive.status_code == 200
 
 
-def test_a_frozen_server_makes_readiness_say_no_soon(server: Server, service: Service) -> None:
+def test_a_frozen_server_makes_readiness_say_no_soon(server: DatabaseServer, service: PoolproofService) -> None:
     assert httpx.get(f"{service.address}/readyz").status_code == 200
     server.pause()
     try:
@@ -158,17 +167,17 @@ def test_a_frozen_server_makes_readiness_say_no_soon(server: Server, service: Se
     assert took < 3
 
 
-def test_a_fleet_that_does_not_fit_starts_when_only_a_warning_is_wanted(service: Service) -> None:
+def test_a_fleet_that_does_not_fit_starts_when_only_a_warning_is_wanted(service: PoolproofService) -> None:
     assert httpx.get(f"{service.address}/readyz").status_code == 200
     assert "FAIL  max_connections" in service.log.read_text()
 
 
-def test_an_account_with_caching_sha2_password_works(mysql: Server, service: Service) -> None:
+def test_an_account_with_caching_sha2_password_works(mysql: DatabaseServer, service: PoolproofService) -> None:
     assert mysql.execute("SELECT plugin FROM mysql.user WHERE user = 'sha2'") == [("caching_sha2_password",)]
     assert httpx.get(f"{service.address}/readyz").status_code == 200
 
 
-def test_workers_close_their_connections_when_they_stop(server: Server, service: Service) -> None:
+def test_workers_close_their_connections_when_they_stop(server: DatabaseServer, service: PoolproofService) -> None:
     (before,) = server.execute("SHOW GLOBAL STATUS LIKE 'Aborted_clients'")
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: httpx.get(f"{service.address}/readyz", timeout=30), range(40)))
@@ -179,7 +188,9 @@ def test_workers_close_their_connections_when_they_stop(server: Server, service:
     assert after == before
 
 
-def test_a_configured_age_above_wait_timeout_stops_the_start_with_both_numbers(server: Server, tmp_path: Path) -> None:
+def test_a_configured_age_above_wait_timeout_stops_the_start_with_both_numbers(
+    server: DatabaseServer, tmp_path: Path
+) -> None:
     server.execute("SET GLOBAL wait_timeout = 30")
     try:
         refused = serve(server.url("poolproof"), tmp_path, POOL_RECYCLE="60", **SMALL)
@@ -191,7 +202,9 @@ def test_a_configured_age_above_wait_timeout_stops_the_start_with_both_numbers(s
     assert "Traceback" not in refused.stderr
 
 
-def test_a_fleet_that_does_not_fit_is_not_started_and_told_the_arithmetic(server: Server, tmp_path: Path) -> None:
+def test_a_fleet_that_does_not_fit_is_not_started_and_told_the_arithmetic(
+    server: DatabaseServer, tmp_path: Path
+) -> None:
     refused = serve(server.url("poolproof"), tmp_path, POOLPROOF_WORKERS="2", POOLPROOF_THREADS="8")
     assert refused.returncode == 1
     assert "2 workers × (8 interactive + 2 background + 1 console) × 2 while reloading" in refused.stderr
@@ -201,7 +214,7 @@ def test_a_fleet_that_does_not_fit_is_not_started_and_told_the_arithmetic(server
 
 @pytest.mark.parametrize("pool_class", ["static", "singleton_thread"])
 def test_a_pool_that_cannot_work_stops_the_start_with_the_reason(
-    server: Server, tmp_path: Path, pool_class: str
+    server: DatabaseServer, tmp_path: Path, pool_class: str
 ) -> None:
     refused = serve(server.url("poolproof"), tmp_path, POOL_CLASS=pool_class)
     assert refused.returncode != 0
@@ -217,18 +230,18 @@ def test_a_server_that_is_not_there_stops_the_start_with_one_sentence(tmp_path: 
 
 
 def serve(url: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return poolproof(environment_for(url, folder, **environment), "serve")
+    return run_poolproof(make_environment(url, folder, **environment), "serve")
 
 
-def test_an_account_that_requires_tls_works_and_is_encrypted(mysql: Server, tmp_path: Path) -> None:
+def test_an_account_that_requires_tls_works_and_is_encrypted(mysql: DatabaseServer, tmp_path: Path) -> None:
     mysql.execute("CREATE USER IF NOT EXISTS tls@'%' IDENTIFIED BY 'a secret' REQUIRE SSL")
     mysql.execute("GRANT ALL ON poolproof.* TO tls@'%'")
     url = mysql.url("poolproof", "tls", "a%20secret")
     authority = {"POOL_TLS": "required", "POOL_TLS_CA": str(mysql.tls_ca)}
-    with serving(url, tmp_path / "checked", **SMALL, **authority) as service:
+    with run_poolproof_service(url, tmp_path / "checked", **SMALL, **authority) as service:
         assert httpx.get(f"{service.address}/api/v1/quizzes").status_code == 200
         assert httpx.get(f"{service.address}/readyz").status_code == 200
-    unchecked = poolproof(environment_for(url, tmp_path / "unchecked", POOL_TLS="required", **SMALL), "doctor")
+    unchecked = run_poolproof(make_environment(url, tmp_path / "unchecked", POOL_TLS="required", **SMALL), "doctor")
     assert unchecked.returncode == 0, unchecked.stdout + unchecked.stderr
     refused = serve(url, tmp_path / "off", POOL_TLS="off")
     assert refused.returncode == 1
@@ -238,7 +251,7 @@ def test_an_account_that_requires_tls_works_and_is_encrypted(mysql: Server, tmp_
 
 
 @pytest.fixture
-def mysql(server: Server) -> Server:
+def mysql(server: DatabaseServer) -> DatabaseServer:
     if server.flavour != "mysql":
         pytest.skip("caching_sha2_password and the certificates are MySQL's")
     return server

@@ -16,7 +16,7 @@ import pytest
 from tests.faults.fleet import Fleet, eventually, fleet
 from tests.support.databases import Databases
 from webapp.lab.loadgen.storm import storm
-from webapp.lab.services.database_server import Server
+from webapp.lab.services.database_server import DatabaseServer
 
 WORKERS, THREADS = 2, 4
 HELD = 8.0
@@ -24,7 +24,7 @@ HELD = 8.0
 
 
 @pytest.fixture(scope="module")
-def running(server: Server, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def running(server: DatabaseServer, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """Two workers whose account is their own, so that the server can count its connections."""
     databases.restore(server, "fleet", "prepared")
     server.execute("CREATE USER fleet@'%' IDENTIFIED BY 'a long password'")
@@ -35,7 +35,7 @@ def running(server: Server, databases: Databases, tmp_path_factory: pytest.TempP
         yield running
 
 
-def connected(server: Server) -> int:
+def connected(server: DatabaseServer) -> int:
     ((count,),) = server.execute("SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'fleet'")
     return int(count)
 
@@ -44,12 +44,12 @@ def all_are_there(running: Fleet) -> bool:
     return len(running.workers()) == WORKERS
 
 
-def test_the_sum_over_the_workers_is_the_servers_own_count(running: Fleet, server: Server) -> None:
+def test_the_sum_over_the_workers_is_the_servers_own_count(running: Fleet, server: DatabaseServer) -> None:
     with storm(running.address) as load:
         for _ in range(5):
             # They need not agree at once: a connection may be opened between the two looks.
-            eventually(lambda: running.data()["budget"]["open"] == connected(server))
-            load.wait_for(20)
+            eventually(lambda: running.fetch_data()["budget"]["open"] == connected(server))
+            load.wait_for_successes(20)
     assert load.counts()[200] > 100
 
 
@@ -65,7 +65,7 @@ def test_a_killed_worker_is_gone_soon_and_its_counts_stay(running: Fleet) -> Non
 
         gone_after = eventually(is_gone)
         eventually(lambda: is_gone() and all_are_there(running))
-        texts = [sentence["text"] for sentence in running.data()["sentences"]]
+        texts = [sentence["text"] for sentence in running.fetch_data()["sentences"]]
         counted.append(requests(running))
     assert counted == sorted(counted)
     assert any("without a goodbye" in text for text in texts)
@@ -91,14 +91,14 @@ def test_a_reload_leaves_no_ghost_and_its_counts_stay(running: Fleet) -> None:
 @pytest.mark.parametrize(("view", "kind"), [("idles", "idle-held"), ("lingers", "long statement"), ("nests", "nested")])
 def test_a_wrong_hold_is_shown_and_ended_from_the_page_while_it_lasts(running: Fleet, view: str, kind: str) -> None:
     def shown() -> list[dict[str, Any]]:
-        return [one for one in running.data()["holders"] if kind in one["kinds"]]
+        return [one for one in running.fetch_data()["holders"] if kind in one["kinds"]]
 
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(httpx.get, f"{running.address}/wrong/{view}?seconds={HELD}", timeout=30)
         began = time.monotonic()
         eventually(lambda: bool(shown()))
         (hold,) = shown()
-        said = running.act("end", process=hold["process"], connection=str(hold["id"]))
+        said = running.perform("end", process=hold["process"], connection=str(hold["id"]))
         eventually(lambda: not shown())
         status = asked.result().status_code
         took = time.monotonic() - began
@@ -116,14 +116,16 @@ def test_a_hold_that_nobody_has_any_more_is_an_event_with_its_line(running: Flee
     httpx.get(f"{running.address}/wrong/{view}", timeout=20).raise_for_status()
 
     def told() -> list[dict[str, Any]]:
-        return [one for one in running.data()["events"] if one["kind"] == kind and one["at"] > began]
+        return [one for one in running.fetch_data()["events"] if one["kind"] == kind and one["at"] > began]
 
     eventually(lambda: bool(told()))
     assert "tests/faults/misbehaving.py:" in told()[0]["place"]
-    assert any(kind in sentence["text"] for sentence in running.data()["sentences"])
+    assert any(kind in sentence["text"] for sentence in running.fetch_data()["sentences"])
 
 
-def test_the_page_answers_at_once_while_every_request_thread_holds_a_connection(running: Fleet, server: Server) -> None:
+def test_the_page_answers_at_once_while_every_request_thread_holds_a_connection(
+    running: Fleet, server: DatabaseServer
+) -> None:
     def linger() -> None:
         httpx.get(f"{running.address}/wrong/lingers?seconds={HELD}", timeout=60)
 
@@ -134,19 +136,19 @@ def test_the_page_answers_at_once_while_every_request_thread_holds_a_connection(
     # As the server sees it: to ask the console would wait for what is about to be measured.
     eventually(lambda: len(sleeping(server)) == WORKERS * THREADS)
     took = [seconds_for_the_page(running) for _ in range(5)]
-    eventually(lambda: "connections have been held for up to" in running.operator.get("/console").text)
-    eventually(lambda: "no thread has been free for" in running.operator.get("/console").text)
+    eventually(lambda: "connections have been held for up to" in running.client.get("/console").text)
+    eventually(lambda: "no thread has been free for" in running.client.get("/console").text)
     eventually(lambda: are_over(server, asking))
     assert max(took) < HELD / 2
 
 
-def sleeping(server: Server) -> list[int]:
+def sleeping(server: DatabaseServer) -> list[int]:
     """Return the connections on which a view lingers."""
     lingering = "SELECT id FROM information_schema.processlist WHERE user = 'fleet' AND info LIKE 'SELECT SLEEP%'"
     return [int(number) for (number,) in server.execute(lingering)]
 
 
-def are_over(server: Server, asking: list[threading.Thread]) -> bool:
+def are_over(server: DatabaseServer, asking: list[threading.Thread]) -> bool:
     """End the statements that sleep, and say whether all who waited for them have gone."""
     for number in sleeping(server):
         # Its statement may have ended meanwhile, and its connection with it.
@@ -158,65 +160,65 @@ def are_over(server: Server, asking: list[threading.Thread]) -> bool:
 def test_a_drained_worker_ends_in_order_and_another_takes_its_place(running: Fleet) -> None:
     before = running.workers()
     victim = min(before)
-    said = running.act("drain", process=before[victim]["key"])
+    said = running.perform("drain", process=before[victim]["key"])
     eventually(lambda: victim not in running.workers() and all_are_there(running), log=running.log)
     assert "finishes its requests and ends" in said
-    assert f"(process {victim})" in running.operator.get("/console/record").text
-    sentences = [event["sentence"] for event in running.data()["events"]]
+    assert f"(process {victim})" in running.client.get("/console/record").text
+    sentences = [event["sentence"] for event in running.fetch_data()["events"]]
     assert any(f"(process {victim}) has ended in order." in sentence for sentence in sentences)
 
 
 def test_a_resize_holds_in_every_worker_also_in_one_that_starts_later(running: Fleet) -> None:
     assert sizes(running) == {THREADS}
-    running.act("resize", lane="interactive", size="3")
+    running.perform("resize", lane="interactive", size="3")
     eventually(lambda: sizes(running) == {3})
     victim = min(running.workers())
     running.kill(victim)
     eventually(lambda: victim not in running.workers() and all_are_there(running))
     eventually(lambda: sizes(running) == {3})
     too_much = {"lane": "interactive", "size": "60"}
-    refused = running.operator.get("/console/deeds/resize", params=too_much, follow_redirects=True).text
+    refused = running.client.get("/console/deeds/resize", params=too_much, follow_redirects=True).text
     assert "That does not fit" in refused
-    running.act("resize", lane="interactive", size=str(THREADS))
+    running.perform("resize", lane="interactive", size=str(THREADS))
     eventually(lambda: sizes(running) == {THREADS})
 
 
 def test_the_background_lane_can_be_paused_and_goes_on(running: Fleet) -> None:
-    running.act("pause", lane="background")
+    running.perform("pause", lane="background")
     eventually(lambda: paused(running) == {True})
-    assert "The background lane is paused by an operator" in running.operator.get("/console").text
-    running.act("resume", lane="background")
+    assert "The background lane is paused by an operator" in running.client.get("/console").text
+    running.perform("resume", lane="background")
     eventually(lambda: paused(running) == {False})
 
 
 def test_a_public_address_never_shows_the_console_or_its_numbers(running: Fleet) -> None:
-    cookies, console = dict(running.operator.cookies), running.console.removeprefix("http://")
+    cookies, console = dict(running.client.cookies), running.console.removeprefix("http://")
     public = [
         httpx.get(f"{running.address}{path}", cookies=cookies, headers=headers).status_code
         for path in ("/console", "/console/data.json", "/console/record", "/metrics", "/api/v1/pools")
         for headers in ({}, {"Host": console}, {"X-Forwarded-Host": console})
     ]
     assert set(public) == {404}
-    assert running.operator.get("/console").status_code == 200
+    assert running.client.get("/console").status_code == 200
 
 
 # The last one: it takes the server away.
 def test_the_page_answers_at_once_while_the_database_is_frozen_and_after_it_was_killed(
-    running: Fleet, server: Server
+    running: Fleet, server: DatabaseServer
 ) -> None:
-    eventually(lambda: running.data()["server"]["facts"] is not None)
+    eventually(lambda: running.fetch_data()["server"]["facts"] is not None)
     server.pause()
     try:
         frozen = [seconds_for_the_page(running) for _ in range(5)]
-        eventually(lambda: running.data()["server"]["trouble"] is not None)
-        text = running.operator.get("/console").text
+        eventually(lambda: running.fetch_data()["server"]["trouble"] is not None)
+        text = running.client.get("/console").text
     finally:
         server.resume()
     server.kill()
     dead = [seconds_for_the_page(running) for _ in range(5)]
-    eventually(lambda: running.data()["server"]["trouble"] is not None)
+    eventually(lambda: running.fetch_data()["server"]["trouble"] is not None)
     server.start(*server.options)
-    eventually(lambda: running.data()["server"]["trouble"] is None)
+    eventually(lambda: running.fetch_data()["server"]["trouble"] is None)
     # Its own second, on a machine that may be busy.
     assert max(frozen) < 3
     assert max(dead) < 3
@@ -249,5 +251,5 @@ def paused(running: Fleet) -> set[bool]:
 
 def seconds_for_the_page(running: Fleet) -> float:
     began = time.monotonic()
-    assert running.operator.get("/console").status_code == 200
+    assert running.client.get("/console").status_code == 200
     return time.monotonic() - began

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from tests.faults.test_freshness import SIZE, identities, identity, new_engine
-from webapp.lab.services.database_server import Server
+from webapp.lab.services.database_server import DatabaseServer
 from webapp.pooling.pool import FairQueuePool
 
 CHILD_ENDS_WITHIN = 30
@@ -24,7 +24,7 @@ CHILD_ENDS_WITHIN = 30
 
 
 @pytest.fixture
-def engine(server: Server) -> Iterator[Engine]:
+def engine(server: DatabaseServer) -> Iterator[Engine]:
     engine = new_engine(server.url("poolproof"))
     yield engine
     assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
@@ -54,7 +54,7 @@ def in_a_child(deed: Callable[[], object]) -> object:
     return json.loads(said)
 
 
-def alive(server: Server) -> set[int]:
+def alive(server: DatabaseServer) -> set[int]:
     return {number for (number,) in server.execute("SELECT id FROM information_schema.processlist")}
 
 
@@ -66,7 +66,7 @@ def test_a_fork_before_the_first_connect_gives_each_its_own(engine: Engine) -> N
 
 
 def test_a_fork_after_the_first_connect_leaves_the_parents_connections_to_the_parent(
-    server: Server, engine: Engine
+    server: DatabaseServer, engine: Engine
 ) -> None:
     before = identities(engine)
     childs = in_a_child(lambda: sorted(identities(engine)))
@@ -76,7 +76,7 @@ def test_a_fork_after_the_first_connect_leaves_the_parents_connections_to_the_pa
     assert identities(engine) == before
 
 
-def test_a_connection_that_was_out_at_the_fork_stays_the_parents(server: Server, engine: Engine) -> None:
+def test_a_connection_that_was_out_at_the_fork_stays_the_parents(server: DatabaseServer, engine: Engine) -> None:
     with engine.connect() as connection:
         number = identity(connection)
         connection.execute(text("SET @parents = 1"))
@@ -87,7 +87,7 @@ def test_a_connection_that_was_out_at_the_fork_stays_the_parents(server: Server,
         assert connection.execute(text("SELECT @parents")).scalar_one() == 1
 
 
-def test_a_child_that_ends_in_order_says_goodbye_only_for_itself(server: Server, engine: Engine) -> None:
+def test_a_child_that_ends_in_order_says_goodbye_only_for_itself(server: DatabaseServer, engine: Engine) -> None:
     before = identities(engine)
 
     def end_in_order() -> list[int]:
@@ -112,7 +112,7 @@ def test_what_was_out_at_the_fork_is_not_out_in_the_child(engine: Engine) -> Non
         assert in_a_child(look) == [0, ""]
 
 
-def test_the_childs_watch_does_not_take_back_what_a_thread_of_the_parent_holds(server: Server) -> None:
+def test_the_childs_watch_does_not_take_back_what_a_thread_of_the_parent_holds(server: DatabaseServer) -> None:
     engine = new_engine(server.url("poolproof"), watch_after=0.1)
     is_held, may_go = threading.Event(), threading.Event()
 
@@ -172,7 +172,7 @@ def test_a_lock_that_another_thread_held_at_the_fork_does_not_stop_the_child(eng
 
     def use_it() -> list[int]:
         assert pool.statistics is not None
-        return [len(identities(engine)), pool.statistics.snapshot().borrows]
+        return [len(identities(engine)), pool.statistics.snapshot().checkouts]
 
     with ThreadPoolExecutor(1) as workers:
         holder = workers.submit(hold)

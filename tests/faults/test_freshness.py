@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from webapp.lab.services.database_server import Server
-from webapp.pooling import driver
-from webapp.pooling.engine import engine_options, prepare_engine
+from webapp.lab.services.database_server import DatabaseServer
+from webapp.pooling import mysql_errors
+from webapp.pooling.engine import configure_engine, engine_options
 from webapp.pooling.settings import PoolSettings
 
 SIZE = 3
@@ -24,12 +24,12 @@ SIZE = 3
 def new_engine(url: str, **values: object) -> Engine:
     settings = PoolSettings.model_validate({"ping_after": 0.1, "timeout": 5, **values})
     engine = create_engine(url, **engine_options(settings, make_url(url), threads=SIZE))
-    prepare_engine(engine, settings)
+    configure_engine(engine, settings)
     return engine
 
 
 @pytest.fixture
-def engine(server: Server) -> Iterator[Engine]:
+def engine(server: DatabaseServer) -> Iterator[Engine]:
     engine = new_engine(server.url("poolproof"))
     yield engine
     assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
@@ -50,7 +50,7 @@ def identities(engine: Engine) -> set[int]:
             connection.close()
 
 
-def test_one_killed_connection_is_replaced_and_the_others_are_kept(server: Server, engine: Engine) -> None:
+def test_one_killed_connection_is_replaced_and_the_others_are_kept(server: DatabaseServer, engine: Engine) -> None:
     before = identities(engine)
     server.execute(f"KILL {min(before)}")
     time.sleep(0.2)
@@ -59,7 +59,7 @@ def test_one_killed_connection_is_replaced_and_the_others_are_kept(server: Serve
     assert min(before) not in after
 
 
-def test_when_all_are_killed_no_request_notices(server: Server, engine: Engine) -> None:
+def test_when_all_are_killed_no_request_notices(server: DatabaseServer, engine: Engine) -> None:
     before = identities(engine)
     for number in before:
         server.execute(f"KILL {number}")
@@ -67,14 +67,14 @@ def test_when_all_are_killed_no_request_notices(server: Server, engine: Engine) 
     assert not before & identities(engine)
 
 
-def test_a_restart_between_two_requests_is_not_noticed(server: Server, engine: Engine) -> None:
+def test_a_restart_between_two_requests_is_not_noticed(server: DatabaseServer, engine: Engine) -> None:
     identities(engine)
     server.restart("--max-connections=20")
     assert len(identities(engine)) == SIZE
 
 
 def test_a_connection_killed_in_mid_use_costs_that_request_and_leaves_the_others(
-    server: Server, engine: Engine
+    server: DatabaseServer, engine: Engine
 ) -> None:
     before = identities(engine)
     with engine.connect() as connection:
@@ -83,12 +83,12 @@ def test_a_connection_killed_in_mid_use_costs_that_request_and_leaves_the_others
         with pytest.raises(OperationalError) as lost:
             connection.execute(text("SELECT 1"))
     assert lost.value.connection_invalidated
-    assert driver.is_away(lost.value)
+    assert mysql_errors.is_unavailable(lost.value)
     assert victim not in identities(engine)
     assert victim in before
 
 
-def test_a_connection_used_a_moment_ago_is_not_pinged(server: Server) -> None:
+def test_a_connection_used_a_moment_ago_is_not_pinged(server: DatabaseServer) -> None:
     engine = new_engine(server.url("poolproof"), ping_after=60)
     with engine.connect() as connection:
         connection.execute(text("SELECT 1"))
@@ -106,7 +106,7 @@ def test_a_connection_used_a_moment_ago_is_not_pinged(server: Server) -> None:
     assert unpinged == 0
 
 
-def test_a_frozen_server_is_given_up_soon(server: Server, engine: Engine) -> None:
+def test_a_frozen_server_is_given_up_soon(server: DatabaseServer, engine: Engine) -> None:
     identities(engine)
     time.sleep(0.2)
     server.pause()
@@ -117,7 +117,7 @@ def test_a_frozen_server_is_given_up_soon(server: Server, engine: Engine) -> Non
         took = time.monotonic() - began
     finally:
         server.resume()
-    assert driver.is_away(refusal.value)
+    assert mysql_errors.is_unavailable(refusal.value)
     # Half a second for the ping, and one for the new connection.
     assert took < 3
     assert len(identities(engine)) == SIZE
@@ -131,16 +131,16 @@ def test_a_peer_that_accepts_and_stays_mute_costs_a_second() -> None:
             engine.connect()
         took = time.monotonic() - began
     engine.dispose()
-    assert driver.is_away(refusal.value)
+    assert mysql_errors.is_unavailable(refusal.value)
     assert took < 2
 
 
-def test_a_statement_may_take_longer_than_the_handshake(server: Server, engine: Engine) -> None:
+def test_a_statement_may_take_longer_than_the_handshake(server: DatabaseServer, engine: Engine) -> None:
     with engine.connect() as connection:
         assert connection.execute(text("SELECT SLEEP(1.5)")).scalar_one() == 0
 
 
-def test_a_server_that_turns_read_only_is_left_and_found_again(server: Server) -> None:
+def test_a_server_that_turns_read_only_is_left_and_found_again(server: DatabaseServer) -> None:
     server.execute("CREATE USER IF NOT EXISTS writer@'%' IDENTIFIED BY 'a secret'")
     server.execute("GRANT ALL ON poolproof.* TO writer@'%'")
     server.execute("CREATE TABLE IF NOT EXISTS notes (note INT)", database="poolproof")
@@ -152,7 +152,7 @@ def test_a_server_that_turns_read_only_is_left_and_found_again(server: Server) -
             connection.execute(text("INSERT INTO notes VALUES (1)"))
     finally:
         server.execute("SET GLOBAL read_only = OFF")
-    assert driver.is_away(refusal.value)
+    assert mysql_errors.is_unavailable(refusal.value)
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO notes VALUES (2)"))
     after = identities(engine)
@@ -161,7 +161,7 @@ def test_a_server_that_turns_read_only_is_left_and_found_again(server: Server) -
     assert not before & after
 
 
-def test_storms_of_kills_cost_at_most_the_request_that_was_hit(server: Server, engine: Engine) -> None:
+def test_storms_of_kills_cost_at_most_the_request_that_was_hit(server: DatabaseServer, engine: Engine) -> None:
     done = threading.Event()
     kills = 0
 
@@ -190,8 +190,8 @@ def test_storms_of_kills_cost_at_most_the_request_that_was_hit(server: Server, e
                     identity(connection)
                 served += 1
             except DBAPIError as error:
-                failed += driver.is_away(error)
-                others += not driver.is_away(error)
+                failed += mysql_errors.is_unavailable(error)
+                others += not mysql_errors.is_unavailable(error)
     finally:
         done.set()
         killer.join()

@@ -18,15 +18,15 @@ from sqlalchemy.exc import OperationalError
 
 from tests.faults.test_freshness import SIZE, identities, identity, new_engine
 from tests.support.waiting import wait_until
-from webapp.lab.services.database_server import Server
-from webapp.pooling import driver
+from webapp.lab.services.database_server import DatabaseServer
+from webapp.pooling import mysql_errors
 
 SOON = 2.0
 """Seconds in which a refusal must have come; the pool's own time-out is 5."""
 
 
 @pytest.fixture
-def engine(server: Server) -> Iterator[Engine]:
+def engine(server: DatabaseServer) -> Iterator[Engine]:
     """An engine of an account like the application's: it has no connection in reserve, as root has."""
     server.execute("CREATE USER IF NOT EXISTS ordinary@'%' IDENTIFIED BY 'a secret'")
     server.execute("GRANT ALL ON poolproof.* TO ordinary@'%'")
@@ -36,14 +36,14 @@ def engine(server: Server) -> Iterator[Engine]:
     engine.dispose()
 
 
-def connect_as_other(server: Server) -> pymysql.Connection[Any]:
+def connect_as_other(server: DatabaseServer) -> pymysql.Connection[Any]:
     return pymysql.connect(
         host="127.0.0.1", port=server.port, user="ordinary", password="a secret", ssl_disabled=True, connect_timeout=5
     )
 
 
 @contextmanager
-def full(server: Server, open_in_pool: int) -> Iterator[None]:
+def full(server: DatabaseServer, open_in_pool: int) -> Iterator[None]:
     """Somebody else holds all connections but those that the pool has open."""
     others: list[pymysql.Connection[Any]] = []
     try:
@@ -64,7 +64,7 @@ def full(server: Server, open_in_pool: int) -> Iterator[None]:
         leave(server, others)
 
 
-def leave(server: Server, others: list[pymysql.Connection[Any]]) -> None:
+def leave(server: DatabaseServer, others: list[pymysql.Connection[Any]]) -> None:
     """Close them, and wait until the server has let go of each."""
     numbers = {connection.thread_id() for connection in others}  # type: ignore[no-untyped-call]
     for connection in others:
@@ -95,21 +95,23 @@ def refuse(engine: Engine) -> OperationalError:
     return refusal.value
 
 
-def test_a_borrower_for_whom_the_server_has_no_connection_is_told_so_soon(server: Server, engine: Engine) -> None:
+def test_a_borrower_for_whom_the_server_has_no_connection_is_told_so_soon(
+    server: DatabaseServer, engine: Engine
+) -> None:
     open_exactly(engine, 1)
     with full(server, open_in_pool=1), engine.connect() as connection:
         for _ in range(5):
             error = refuse(engine)
-            assert driver.is_out_of_capacity(error)
+            assert mysql_errors.is_too_many_connections(error)
             # It is full, not gone: whoever asks again later may be lucky, the others keep what they have.
-            assert not driver.is_away(error)
+            assert not mysql_errors.is_unavailable(error)
         assert engine.pool.checkedout() == 1  # type: ignore[attr-defined]
         assert identity(connection)
     assert len(identities(engine)) == SIZE
 
 
 def test_connections_that_are_open_go_on_serving_and_those_who_wait_for_them_are_served(
-    server: Server, engine: Engine
+    server: DatabaseServer, engine: Engine
 ) -> None:
     ours = identities(engine)
     with full(server, open_in_pool=SIZE):
@@ -132,7 +134,7 @@ def test_connections_that_are_open_go_on_serving_and_those_who_wait_for_them_are
 
 
 def test_when_not_all_can_be_opened_each_borrower_gets_an_open_one_or_the_servers_reason(
-    server: Server, engine: Engine
+    server: DatabaseServer, engine: Engine
 ) -> None:
     open_exactly(engine, SIZE - 1)
     ends: list[str] = []
@@ -144,7 +146,7 @@ def test_when_not_all_can_be_opened_each_borrower_gets_an_open_one_or_the_server
             with engine.connect() as connection:
                 identity(connection)
         except OperationalError as error:
-            ends.append("full" if driver.is_out_of_capacity(error) else repr(error))
+            ends.append("full" if mysql_errors.is_too_many_connections(error) else repr(error))
         else:
             ends.append("served")
         longest.append(time.monotonic() - began)
@@ -160,7 +162,7 @@ def test_when_not_all_can_be_opened_each_borrower_gets_an_open_one_or_the_server
 
 
 def test_a_place_lost_to_others_is_refused_to_each_who_gets_it_and_fills_again_when_they_leave(
-    server: Server, engine: Engine
+    server: DatabaseServer, engine: Engine
 ) -> None:
     ours = identities(engine)
     with full(server, open_in_pool=SIZE):
@@ -175,7 +177,7 @@ def test_a_place_lost_to_others_is_refused_to_each_who_gets_it_and_fills_again_w
             try:
                 held.append(engine.connect())
             except OperationalError as error:
-                refused += driver.is_out_of_capacity(error)
+                refused += mysql_errors.is_too_many_connections(error)
         assert {identity(connection) for connection in held} == ours - {min(ours)}
         assert refused == 2 * SIZE - (SIZE - 1)
         thief.close()
@@ -191,7 +193,7 @@ def test_a_place_lost_to_others_is_refused_to_each_who_gets_it_and_fills_again_w
     assert len(identities(engine)) == SIZE
 
 
-def as_root(server: Server, statement: str) -> list[tuple[Any, ...]]:
+def as_root(server: DatabaseServer, statement: str) -> list[tuple[Any, ...]]:
     """Execute on the one connection more that root may have, as soon as the last one to have it has left."""
     answers: list[list[tuple[Any, ...]]] = []
 
@@ -207,16 +209,16 @@ def as_root(server: Server, statement: str) -> list[tuple[Any, ...]]:
     return answers[0]
 
 
-def allowed(server: Server) -> int:
+def allowed(server: DatabaseServer) -> int:
     return int(as_root(server, "SELECT @@max_connections")[0][0])
 
 
-def server_counts(server: Server, user: str) -> int:
+def server_counts(server: DatabaseServer, user: str) -> int:
     ((count,),) = as_root(server, f"SELECT COUNT(*) FROM information_schema.processlist WHERE user = '{user}'")
     return int(count)
 
 
-def steal(server: Server) -> pymysql.Connection[Any]:
+def steal(server: DatabaseServer) -> pymysql.Connection[Any]:
     stolen: list[pymysql.Connection[Any]] = []
 
     def try_to() -> bool:
@@ -229,7 +231,7 @@ def steal(server: Server) -> pymysql.Connection[Any]:
 
 
 def test_when_the_others_leave_under_load_everything_serves_again_without_a_restart(
-    server: Server, engine: Engine
+    server: DatabaseServer, engine: Engine
 ) -> None:
     open_exactly(engine, 1)
     done = threading.Event()
@@ -242,7 +244,7 @@ def test_when_the_others_leave_under_load_everything_serves_again_without_a_rest
                     identity(connection)
                 ends.append((time.monotonic(), "served"))
             except OperationalError as error:
-                ends.append((time.monotonic(), "full" if driver.is_out_of_capacity(error) else repr(error)))
+                ends.append((time.monotonic(), "full" if mysql_errors.is_too_many_connections(error) else repr(error)))
                 time.sleep(0.01)
 
     with ThreadPoolExecutor(6) as workers:
@@ -266,7 +268,7 @@ def test_when_the_others_leave_under_load_everything_serves_again_without_a_rest
 
 
 @contextmanager
-def crowd(server: Server) -> Iterator[None]:
+def crowd(server: DatabaseServer) -> Iterator[None]:
     """Somebody else takes all that the server has left, whoever else connects meanwhile."""
     others: list[pymysql.Connection[Any]] = []
     try:

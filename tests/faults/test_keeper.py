@@ -15,16 +15,16 @@ from sqlalchemy.exc import DBAPIError
 
 from tests.faults.test_freshness import SIZE, identities, identity, new_engine
 from tests.support.waiting import wait_until
-from webapp.lab.services.database_server import Server
+from webapp.lab.services.database_server import DatabaseServer
 from webapp.pooling import deadlines, keeper
 from webapp.pooling.errors import PoolTimeoutError
-from webapp.pooling.freshness import Chore
+from webapp.pooling.freshness import MaintenanceAction
 from webapp.pooling.pool import FairQueuePool
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
 
 @pytest.fixture
-def make(server: Server) -> Iterator[Callable[..., Engine]]:
+def make(server: DatabaseServer) -> Iterator[Callable[..., Engine]]:
     made: list[Engine] = []
 
     def make(**values: object) -> Engine:
@@ -48,7 +48,7 @@ def closed(engine: Engine) -> dict[str, int]:
     return statistics.snapshot().closed
 
 
-def connected(server: Server) -> set[int]:
+def connected(server: DatabaseServer) -> set[int]:
     return {number for (number,) in server.execute("SELECT id FROM information_schema.processlist")}
 
 
@@ -76,7 +76,9 @@ def test_connections_in_use_by_turns_are_kept_while_those_behind_them_go(make: C
     assert pool_of(engine).checkedin() == 1
 
 
-def test_a_dead_connection_is_found_before_anybody_asks_for_it(server: Server, make: Callable[..., Engine]) -> None:
+def test_a_dead_connection_is_found_before_anybody_asks_for_it(
+    server: DatabaseServer, make: Callable[..., Engine]
+) -> None:
     engine = make(ping_every=0.2, ping_after=60)
     victim = min(identities(engine))
     server.execute(f"KILL {victim}")
@@ -86,7 +88,7 @@ def test_a_dead_connection_is_found_before_anybody_asks_for_it(server: Server, m
     assert victim not in identities(engine)
 
 
-def test_idle_connections_outlive_the_servers_wait_timeout(server: Server, make: Callable[..., Engine]) -> None:
+def test_idle_connections_outlive_the_servers_wait_timeout(server: DatabaseServer, make: Callable[..., Engine]) -> None:
     server.execute("SET GLOBAL wait_timeout = 2")
     try:
         engine = make(ping_every=0.2, ping_after=60, keep=SIZE)
@@ -111,7 +113,7 @@ def test_connections_that_are_too_old_are_renewed_off_the_path_of_requests(make:
 
 
 def test_a_single_killed_connection_does_not_empty_the_pool_even_in_mid_use(
-    server: Server, make: Callable[..., Engine]
+    server: DatabaseServer, make: Callable[..., Engine]
 ) -> None:
     engine = make(ping_after=60)
     before = identities(engine)
@@ -123,7 +125,7 @@ def test_a_single_killed_connection_does_not_empty_the_pool_even_in_mid_use(
     assert before - identities(engine) == {victim}
 
 
-def test_a_restarted_server_empties_the_pool(server: Server, make: Callable[..., Engine]) -> None:
+def test_a_restarted_server_empties_the_pool(server: DatabaseServer, make: Callable[..., Engine]) -> None:
     engine = make(ping_after=60, keep=SIZE)
     for _ in range(30):
         # The numbers that the server gives to connections are well above those of its first ones.
@@ -136,18 +138,18 @@ def test_a_restarted_server_empties_the_pool(server: Server, make: Callable[...,
     assert len(identities(engine)) == SIZE
 
 
-def test_a_read_survives_the_death_of_its_connection(server: Server, make: Callable[..., Engine]) -> None:
+def test_a_read_survives_the_death_of_its_connection(server: DatabaseServer, make: Callable[..., Engine]) -> None:
     engine = make(ping_after=60)
-    with Work(engine).read() as connection:
+    with UnitOfWork(engine).read() as connection:
         victim = identity(connection)
         server.execute(f"KILL {victim}")
         assert identity(connection) != victim
         assert connection.execute(text("SELECT @@session.time_zone")).scalar_one() == "+00:00"
 
 
-def test_a_read_survives_being_killed_while_it_runs(server: Server, make: Callable[..., Engine]) -> None:
+def test_a_read_survives_being_killed_while_it_runs(server: DatabaseServer, make: Callable[..., Engine]) -> None:
     engine = make()
-    with Work(engine).read() as connection:
+    with UnitOfWork(engine).read() as connection:
         victim = identity(connection)
         killer = threading.Timer(0.3, lambda: server.execute(f"KILL {victim}"))
         killer.start()
@@ -155,12 +157,12 @@ def test_a_read_survives_being_killed_while_it_runs(server: Server, make: Callab
         killer.join()
 
 
-def test_a_read_is_not_asked_again_after_its_deadline(server: Server, make: Callable[..., Engine]) -> None:
+def test_a_read_is_not_asked_again_after_its_deadline(server: DatabaseServer, make: Callable[..., Engine]) -> None:
     engine = make()
 
     def late() -> None:
-        deadlines.begin(0.2)
-        with Work(engine).read() as connection:
+        deadlines.set_deadline(0.2)
+        with UnitOfWork(engine).read() as connection:
             victim = identity(connection)
             threading.Timer(0.5, lambda: server.execute(f"KILL {victim}")).start()
             connection.execute(text("SELECT SLEEP(1)"))
@@ -170,7 +172,7 @@ def test_a_read_is_not_asked_again_after_its_deadline(server: Server, make: Call
 
 
 def test_an_idempotent_transaction_survives_a_lost_connection_and_no_other_does(
-    server: Server, make: Callable[..., Engine]
+    server: DatabaseServer, make: Callable[..., Engine]
 ) -> None:
     server.execute("DROP TABLE IF EXISTS survivors", database="poolproof")
     server.execute("CREATE TABLE survivors (number INT PRIMARY KEY)", database="poolproof")
@@ -183,16 +185,16 @@ def test_an_idempotent_transaction_survives_a_lost_connection_and_no_other_does(
             server.execute(f"KILL {identity(connection)}")  # type: ignore[arg-type]
 
     with pytest.raises(DBAPIError):
-        Work(engine).transact(deed)
+        UnitOfWork(engine).run_in_transaction(deed)
     assert server.execute("SELECT * FROM survivors", database="poolproof") == []
     tries.clear()
-    Work(engine).transact(deed, idempotent=True)
+    UnitOfWork(engine).run_in_transaction(deed, idempotent=True)
     assert len(tries) == 2
     assert server.execute("SELECT * FROM survivors", database="poolproof") == [(1,)]
 
 
 def test_a_cut_off_of_a_trusted_connection_makes_the_pool_more_careful(
-    server: Server, make: Callable[..., Engine]
+    server: DatabaseServer, make: Callable[..., Engine]
 ) -> None:
     engine = make(ping_after=60)
     victim = min(identities(engine))
@@ -209,10 +211,10 @@ def test_what_the_keeper_has_taken_counts_as_in_use(make: Callable[..., Engine])
     engine = make()
     identities(engine)
     pool = pool_of(engine)
-    taken = keeper.take_idle(pool, lambda record, idle: Chore.PING)
+    taken = keeper.borrow_idle(pool, lambda record, idle: MaintenanceAction.PING)
     assert taken is not None
     assert (pool.checkedout(), pool.checkedin()) == (1, SIZE - 1)
-    keeper.put_back(pool, taken[0])
+    keeper.return_idle(pool, taken[0])
     assert (pool.checkedout(), pool.checkedin()) == (0, SIZE)
 
 
@@ -220,7 +222,7 @@ def test_whoever_waits_gets_what_the_keeper_gives_back(make: Callable[..., Engin
     engine = make()
     identities(engine)
     pool = pool_of(engine)
-    taken = keeper.take_idle(pool, lambda record, idle: Chore.PING)
+    taken = keeper.borrow_idle(pool, lambda record, idle: MaintenanceAction.PING)
     assert taken is not None
     held = [engine.connect() for _ in range(SIZE - 1)]
     served = threading.Event()
@@ -232,7 +234,7 @@ def test_whoever_waits_gets_what_the_keeper_gives_back(make: Callable[..., Engin
     waiter = threading.Thread(target=wait)
     waiter.start()
     wait_until(lambda: pool.waiting() == 1)
-    keeper.put_back(pool, taken[0])
+    keeper.return_idle(pool, taken[0])
     assert served.wait(5)
     waiter.join()
     for connection in held:
@@ -265,7 +267,7 @@ def test_a_step_of_the_wall_clock_changes_nothing(
 
 @pytest.mark.parametrize("step", [86_400.0, -86_400.0])
 def test_after_a_step_of_the_wall_clock_age_and_loss_are_noticed_as_before(
-    server: Server, make: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch, step: float
+    server: DatabaseServer, make: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch, step: float
 ) -> None:
     engine = make(recycle=1)
     before = identities(engine)

@@ -21,9 +21,9 @@ import pytest
 from tests.faults.fleet import eventually
 from tests.faults.impatience import SILENT_FOR
 from tests.support import PROJECT
-from webapp.lab.services.database_server import Server
-from webapp.lab.services.poolproof_service import Service, serving
-from webapp.quizzes.shelf import SECONDS
+from webapp.lab.services.database_server import DatabaseServer
+from webapp.lab.services.poolproof_service import PoolproofService, run_poolproof_service
+from webapp.quizzes.shelf import CATALOG_TTL
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
@@ -55,20 +55,20 @@ class Attempt:
 
 
 @pytest.fixture(scope="module")
-def shared_service(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def shared_service(server: DatabaseServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PoolproofService]:
     """One worker with one thread, which gives up silent clients sooner than usual."""
     url, folder = server.url("poolproof"), tmp_path_factory.mktemp("later")
     command = (sys.executable, "-m", "gunicorn", "--config", "tests/faults/impatient_gunicorn.py", "wsgi:app")
-    with serving(url, folder, PROJECT, command, **ONE_THREAD) as service:
+    with run_poolproof_service(url, folder, PROJECT, command, **ONE_THREAD) as service:
         yield service
 
 
 @pytest.fixture
-def attempts(service: Service) -> list[Attempt]:
+def attempts(service: PoolproofService) -> list[Attempt]:
     return attempts_at(service)
 
 
-def attempts_at(service: Service) -> list[Attempt]:
+def attempts_at(service: PoolproofService) -> list[Attempt]:
     with httpx.Client(base_url=service.address) as client:
         quiz = client.get("/api/v1/quizzes").json()["quizzes"][0]["id"]
         item = client.get(f"/api/v1/quizzes/{quiz}").json()["questions"][0]["item"]
@@ -82,7 +82,7 @@ def attempts_at(service: Service) -> list[Attempt]:
 
 def look_for_changes(attempts: list[Attempt]) -> None:
     """Have the worker look whether quizzes have changed, so that nobody else does so in the next moment."""
-    time.sleep(SECONDS)
+    time.sleep(CATALOG_TTL)
     assert attempts[-1].answer(0).status_code == 200
 
 
@@ -92,16 +92,16 @@ def received(connection: socket.socket) -> bytes:
 
 
 @pytest.fixture
-def patient(server: Server, tmp_path: Path) -> Iterator[Service]:
+def patient(server: DatabaseServer, tmp_path: Path) -> Iterator[PoolproofService]:
     """A service whose players wait a minute for a commit; while one waits, a connection is left for what is read."""
     times = {"POOL_TIMEOUT": "60", "POOL_DEADLINE": "60", "POOL_STATEMENT_TIMEOUT": "90", "POOL_READ_TIMEOUT": "100"}
-    with serving(server.url("poolproof"), tmp_path, **ONE_THREAD, **times, POOL_SIZE="2") as service:
+    with run_poolproof_service(server.url("poolproof"), tmp_path, **ONE_THREAD, **times, POOL_SIZE="2") as service:
         yield service
 
 
 @pytest.mark.slow(reason="answers wait for a locked table until their time is over")
 def test_while_eight_answers_wait_for_their_commit_the_only_thread_serves_others(
-    server: Server, patient: Service
+    server: DatabaseServer, patient: PoolproofService
 ) -> None:
     attempts = attempts_at(patient)
     with closing(server.connect("poolproof")) as other, other.cursor() as cursor, ExitStack() as stack:
@@ -118,7 +118,7 @@ def test_while_eight_answers_wait_for_their_commit_the_only_thread_serves_others
 
 
 def test_an_answer_whose_commit_takes_too_long_is_told_in_time_to_come_again(
-    server: Server, attempts: list[Attempt]
+    server: DatabaseServer, attempts: list[Attempt]
 ) -> None:
     look_for_changes(attempts)
     server.pause()
@@ -249,7 +249,7 @@ def send(connection: socket.socket, request: bytes) -> bool:
 
 
 def test_a_worker_that_is_told_to_stop_answers_what_comes_on_its_connections_and_then_closes_them(
-    service: Service, attempts: list[Attempt]
+    service: PoolproofService, attempts: list[Attempt]
 ) -> None:
     answered: Counter[str] = Counter()
 

@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from tests.faults.test_freshness import SIZE, identities, new_engine
-from webapp.lab.services.database_server import Server
-from webapp.pooling.work import Work
+from webapp.lab.services.database_server import DatabaseServer
+from webapp.pooling.work import UnitOfWork
 
 UNITS, THREADS = 400, 8
 RAISES, INVALIDATED = 0.2, 0.25
@@ -28,7 +28,7 @@ class BrokenError(Exception):
 
 
 @pytest.fixture
-def engine(server: Server) -> Iterator[Engine]:
+def engine(server: DatabaseServer) -> Iterator[Engine]:
     """An engine whose connections are all open; afterwards every place serves, and the server has no other of ours."""
     engine = new_engine(server.url("poolproof"))
     identities(engine)
@@ -42,7 +42,7 @@ def engine(server: Server) -> Iterator[Engine]:
     must_become(server, 0)
 
 
-def must_become(server: Server, count: int) -> None:
+def must_become(server: DatabaseServer, count: int) -> None:
     """Wait until the server counts so many connections of ours: it lets go a moment after the client."""
     deadline = time.monotonic() + 10
     counting = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = 'poolproof'"
@@ -73,7 +73,7 @@ def work_hard(engine: Engine, invalidated: float) -> Counter[str]:
     def one(_: int) -> None:
         how = BEFORE
         try:
-            with Work(engine).read() as connection:
+            with UnitOfWork(engine).read() as connection:
                 connection.execute(text("SELECT 1"))
                 how = AFTER
                 if chance.random() < invalidated:
@@ -118,7 +118,7 @@ def test_a_reset_listener_that_raises_costs_the_connection_and_fails_no_unit(eng
 
 
 def test_a_close_listener_that_raises_while_the_pool_shrinks_fails_no_unit_and_keeps_nothing_open(
-    server: Server, engine: Engine
+    server: DatabaseServer, engine: Engine
 ) -> None:
     def breathe() -> None:
         while not done.wait(0.01):

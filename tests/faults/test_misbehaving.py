@@ -11,10 +11,10 @@ import pytest
 
 from tests.faults.fleet import eventually
 from tests.support import PROJECT
-from webapp.lab.services.poolproof_service import environment_for
+from webapp.lab.services.poolproof_service import make_environment
 from webapp.lab.services.processes import free_port
 from webapp.lab.services.programs import Flavour
-from webapp.lab.services.service_process import Recipe, gunicorn, served
+from webapp.lab.services.service_process import ServiceSpec, gunicorn, run_service
 
 WORKERS, THREADS = 2, 4
 
@@ -22,9 +22,11 @@ WORKERS, THREADS = 2, 4
 @contextmanager
 def misbehaving(url: str, folder: Path, workers: int = WORKERS, **environment: str) -> Iterator[tuple[int, Path]]:
     """The misbehaving app on Gunicorn: its port and its log."""
-    variables = environment_for(url, folder, POOLPROOF_THREADS=str(THREADS), **environment)
+    variables = make_environment(url, folder, POOLPROOF_THREADS=str(THREADS), **environment)
     command = gunicorn("tests.faults.misbehaving:app", workers, THREADS)
-    with served(Recipe("The misbehaving app", command, variables, folder=PROJECT), folder, free_port()) as service:
+    with run_service(
+        ServiceSpec("The misbehaving app", command, variables, folder=PROJECT), folder, free_port()
+    ) as service:
         yield service.port, service.log
 
 

@@ -13,40 +13,40 @@ import pytest
 from tests.faults.conftest import OPTIONS
 from tests.faults.fleet import eventually
 from webapp.lab import proof
-from webapp.lab.load import Share
-from webapp.lab.push import Plan, Visit, visit
-from webapp.lab.quiz import open_quiz
-from webapp.lab.report import Report, sum_up
-from webapp.lab.services.database_server import Server
-from webapp.lab.services.poolproof_service import Service
+from webapp.lab.load import ProcessResult
+from webapp.lab.push import PushPlan, Visit, run_visit
+from webapp.lab.quiz import find_open_quiz
+from webapp.lab.report import PushSummary, summarize
+from webapp.lab.services.database_server import DatabaseServer
+from webapp.lab.services.poolproof_service import PoolproofService
 
 ARRIVAL, THINKING = 1.0, 0.3
 """Seconds in which all arrive, and before each answer."""
 
 
-def kill_the_database(server: Server, service: Service) -> None:
+def kill_the_database(server: DatabaseServer, service: PoolproofService) -> None:
     answer_is_refused = an_answer_of_one_more_player(service)
     server.kill()
     eventually(answer_is_refused)
     server.start(*OPTIONS)
 
 
-def freeze_the_database(server: Server, service: Service) -> None:
+def freeze_the_database(server: DatabaseServer, service: PoolproofService) -> None:
     answer_is_refused = an_answer_of_one_more_player(service)
     server.pause()
     eventually(answer_is_refused)
     server.resume()
 
 
-def kill_a_worker(server: Server, service: Service) -> None:
-    service.kill_a_worker()
+def kill_a_worker(server: DatabaseServer, service: PoolproofService) -> None:
+    service.kill_worker()
 
 
-def reload(server: Server, service: Service) -> None:
+def reload(server: DatabaseServer, service: PoolproofService) -> None:
     service.reload()
 
 
-def an_answer_of_one_more_player(service: Service) -> Callable[[], bool]:
+def an_answer_of_one_more_player(service: PoolproofService) -> Callable[[], bool]:
     """Return what sends it, and says whether it met the fault, as the answers of the push beside it do."""
     api = f"{service.address}/api/v1"
     quiz = httpx.get(f"{api}/quizzes").json()["quizzes"][0]["id"]
@@ -60,7 +60,10 @@ def an_answer_of_one_more_player(service: Service) -> Callable[[], bool]:
 @pytest.mark.parametrize("fault", [kill_the_database, freeze_the_database, kill_a_worker, reload])
 @pytest.mark.slow(reason="a push with a fault in its middle, to the last player")
 def test_everybody_comes_through_and_every_acknowledged_answer_is_stored(
-    server: Server, service: Service, fault: Callable[[Server, Service], None], users: int
+    server: DatabaseServer,
+    service: PoolproofService,
+    fault: Callable[[DatabaseServer, PoolproofService], None],
+    users: int,
 ) -> None:
     before = answers(server)
     # In a thread: the browser of other tests has an event loop in this one.
@@ -79,18 +82,20 @@ def test_everybody_comes_through_and_every_acknowledged_answer_is_stored(
         assert report.first_tries_failed.keys() & {"answer 503", "finish 503"}, "they met the fault"
 
 
-def answers(server: Server) -> int:
+def answers(server: DatabaseServer) -> int:
     ((count,),) = server.execute("SELECT COUNT(*) FROM answer", database="poolproof")
     return int(count)
 
 
-def push(service: Service, users: int) -> Report:
+def push(service: PoolproofService, users: int) -> PushSummary:
     host, port = service.address.removeprefix("http://").split(":")
 
     async def visit_all() -> list[Visit]:
-        slug, quiz, items = await open_quiz(host, int(port), None)
-        plan = Plan(host, int(port), slug, quiz, items, time.monotonic(), ARRIVAL, THINKING, retries=True)
-        return await asyncio.gather(*(visit(plan, number, users) for number in range(users)))
+        slug, quiz, items = await find_open_quiz(host, int(port), None)
+        plan = PushPlan(host, int(port), slug, quiz, items, time.monotonic(), ARRIVAL, THINKING, retry=True)
+        return await asyncio.gather(*(run_visit(plan, number, users) for number in range(users)))
 
     visits = asyncio.run(visit_all())
-    return sum_up([Share(visits, cpu=0, lag=0)], proof.read_back(host, int(port), visits), None)
+    return summarize(
+        [ProcessResult(visits, cpu_seconds=0, max_lag=0)], proof.verify_acknowledged(host, int(port), visits), None
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from tests.support import PROJECT
-from webapp.lab.services.poolproof_service import serving
+from webapp.lab.services.poolproof_service import run_poolproof_service
 
 PATIENCE = 60.0
 """Seconds: Gunicorn stops the old worker before the new one is there, which takes a slow machine a while."""
@@ -29,7 +29,7 @@ def test_a_reload_under_load_serves_the_new_code_and_fails_no_request(tmp_path: 
     done = threading.Event()
 
     url = f"sqlite:///{tmp_path / 'reload.sqlite'}"
-    with serving(url, tmp_path / "instance", copy, POOLPROOF_WORKERS="1") as service:
+    with run_poolproof_service(url, tmp_path / "instance", copy, POOLPROOF_WORKERS="1") as service:
 
         def visit() -> None:
             # A connection of its own for each request: a kept one may be closed between two, which is no failure.

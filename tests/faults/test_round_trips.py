@@ -12,31 +12,31 @@ from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from webapp.lab.services.database_server import Server
-from webapp.pooling.engine import engine_options, prepare_engine
+from webapp.lab.services.database_server import DatabaseServer
+from webapp.pooling.engine import configure_engine, engine_options
 from webapp.pooling.settings import PoolSettings
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
 READ = text("SELECT 1")
 WRITE = text("INSERT INTO counted VALUES (:number)")
 
 
 @pytest.fixture
-def work(server: Server) -> Iterator[Work]:
+def work(server: DatabaseServer) -> Iterator[UnitOfWork]:
     server.execute("DROP TABLE IF EXISTS counted", database="poolproof")
     server.execute("CREATE TABLE counted (number INT PRIMARY KEY)", database="poolproof")
     settings = PoolSettings.model_validate({"ping_after": 60})
     url = server.url("poolproof")
     engine = create_engine(url, **engine_options(settings, make_url(url), threads=2))
-    prepare_engine(engine, settings)
+    configure_engine(engine, settings)
     with engine.connect() as connection:
         connection.execute(READ)
-    yield Work(engine)
+    yield UnitOfWork(engine)
     engine.dispose()
 
 
 @pytest.fixture
-def statements(server: Server) -> Iterator[Callable[[Callable[[], object]], int]]:
+def statements(server: DatabaseServer) -> Iterator[Callable[[Callable[[], object]], int]]:
     """Count what the server was asked while something was done, our own question left out."""
     # One connection for all questions: the end of another one is counted some time later.
     asking = create_engine(server.url("poolproof"), isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True)
@@ -57,42 +57,44 @@ def statements(server: Server) -> Iterator[Callable[[Callable[[], object]], int]
     asking.dispose()
 
 
-def reading(work: Work, times: int) -> None:
+def reading(work: UnitOfWork, times: int) -> None:
     with work.read() as connection:
         for _ in range(times):
             connection.execute(READ)
 
 
-def writing(work: Work, *numbers: int) -> None:
+def writing(work: UnitOfWork, *numbers: int) -> None:
     with work.transaction() as connection:
         for number in numbers:
             connection.execute(WRITE, {"number": number})
 
 
-def open_transactions(server: Server) -> int:
+def open_transactions(server: DatabaseServer) -> int:
     ((count,),) = server.execute("SELECT COUNT(*) FROM information_schema.innodb_trx")
     return int(count)
 
 
-def test_a_read_is_one_statement(work: Work, statements: Callable[[Callable[[], object]], int]) -> None:
+def test_a_read_is_one_statement(work: UnitOfWork, statements: Callable[[Callable[[], object]], int]) -> None:
     assert statements(lambda: reading(work, 1)) == 1
     assert statements(lambda: reading(work, 3)) == 3
 
 
-def test_a_transaction_of_n_writes_is_n_and_two(work: Work, statements: Callable[[Callable[[], object]], int]) -> None:
+def test_a_transaction_of_n_writes_is_n_and_two(
+    work: UnitOfWork, statements: Callable[[Callable[[], object]], int]
+) -> None:
     assert statements(lambda: writing(work, 1)) == 3
     assert statements(lambda: writing(work, 2, 3, 4)) == 5
 
 
 def test_a_unit_of_work_that_did_nothing_says_nothing(
-    work: Work, statements: Callable[[Callable[[], object]], int]
+    work: UnitOfWork, statements: Callable[[Callable[[], object]], int]
 ) -> None:
     assert statements(lambda: reading(work, 0)) == 0
     assert statements(lambda: writing(work)) == 0
 
 
 def test_a_transaction_that_fails_is_rolled_back(
-    server: Server, work: Work, statements: Callable[[Callable[[], object]], int]
+    server: DatabaseServer, work: UnitOfWork, statements: Callable[[Callable[[], object]], int]
 ) -> None:
     writing(work, 1)
     with pytest.raises(DBAPIError):
@@ -101,7 +103,7 @@ def test_a_transaction_that_fails_is_rolled_back(
     assert open_transactions(server) == 0
 
 
-def test_a_session_of_another_extension_is_still_a_transaction(server: Server, work: Work) -> None:
+def test_a_session_of_another_extension_is_still_a_transaction(server: DatabaseServer, work: UnitOfWork) -> None:
     with Session(work.engine) as session:
         session.execute(WRITE, {"number": 1})
         session.rollback()
@@ -112,7 +114,7 @@ def test_a_session_of_another_extension_is_still_a_transaction(server: Server, w
     assert open_transactions(server) == 0
 
 
-def test_no_transaction_and_no_lock_outlives_whatever_was_done(server: Server, work: Work) -> None:
+def test_no_transaction_and_no_lock_outlives_whatever_was_done(server: DatabaseServer, work: UnitOfWork) -> None:
     choose = random.Random(20261121)
     numbers = iter(range(100, 10_000))
 

@@ -17,8 +17,8 @@ from pymysql.constants import ER
 from tests.faults.conftest import OPTIONS, WORKERS
 from tests.faults.fleet import eventually
 from webapp.lab.loadgen.storm import ANSWERS, READS, STARTS, Storm, storm
-from webapp.lab.services.database_server import Server
-from webapp.lab.services.poolproof_service import Service
+from webapp.lab.services.database_server import DatabaseServer
+from webapp.lab.services.poolproof_service import PoolproofService
 
 DEADLINE = 20.0
 RECOVERY = 5.0
@@ -27,17 +27,17 @@ CLIENTS = 6
 ROUNDS = 2
 
 
-def our_connections(server: Server) -> list[int]:
+def our_connections(server: DatabaseServer) -> list[int]:
     rows = server.execute("SELECT id FROM information_schema.processlist WHERE user = 'player'")
     return [int(number) for (number,) in rows]
 
 
-def refused(server: Server) -> int:
+def refused(server: DatabaseServer) -> int:
     ((_, count),) = server.execute("SHOW GLOBAL STATUS LIKE 'Connection_errors_max_connections'")
     return int(count)
 
 
-def kill(server: Server, number: int) -> None:
+def kill(server: DatabaseServer, number: int) -> None:
     try:
         server.execute(f"KILL {number}")
     except pymysql.err.OperationalError as error:
@@ -46,7 +46,7 @@ def kill(server: Server, number: int) -> None:
             raise
 
 
-def fill(server: Server, others: ExitStack) -> int:
+def fill(server: DatabaseServer, others: ExitStack) -> int:
     """Connect until the server lets nobody in any more; return how often that went well."""
     count = 0
     while True:
@@ -58,7 +58,7 @@ def fill(server: Server, others: ExitStack) -> int:
         count += 1
 
 
-def interactive_connections(service: Service) -> int:
+def interactive_connections(service: PoolproofService) -> int:
     """Return how many connections for requests all workers have open, used or idle, as /metrics counts them."""
     metrics = httpx.get(f"{service.console}/metrics", timeout=10).text
     counts = re.findall(r'^db_client_connection_count{.*pool_name="interactive".*} (\S+)$', metrics, re.MULTILINE)
@@ -70,7 +70,7 @@ def until_some_fail(running: Storm, *kinds: str) -> None:
     eventually(lambda: bool(running.failed(*kinds)))
 
 
-def test_killed_connections_fail_no_read_and_no_answer(server: Server, service: Service) -> None:
+def test_killed_connections_fail_no_read_and_no_answer(server: DatabaseServer, service: PoolproofService) -> None:
     with storm(service.address, CLIENTS) as running:
         killed: set[int] = set()
         for _ in range(10):
@@ -79,38 +79,42 @@ def test_killed_connections_fail_no_read_and_no_answer(server: Server, service: 
             for number in our_connections(server):
                 kill(server, number)
                 killed.add(number)
-            running.wait_for(10)
+            running.wait_for_successes(10)
     assert len(killed) > 10
     assert running.counts(READS, ANSWERS, STARTS).keys() <= {200, 201}
 
 
-def test_a_restart_fails_requests_with_503_only_while_there_is_no_server(server: Server, service: Service) -> None:
+def test_a_restart_fails_requests_with_503_only_while_there_is_no_server(
+    server: DatabaseServer, service: PoolproofService
+) -> None:
     with storm(service.address, CLIENTS) as running:
         began = time.monotonic()
         server.stop()
         server.start(*OPTIONS)
         back = time.monotonic()
-        running.wait_for(100)
+        running.wait_for_successes(100)
     assert running.counts().keys() <= {200, 201, 503}
     failed = running.failed()
-    assert all(began <= one.at <= back + RECOVERY for one in failed)
+    assert all(began <= one.ended_at <= back + RECOVERY for one in failed)
     assert all(one.seconds < DEADLINE and (one.retry_after or "").isdecimal() for one in failed)
 
 
-def test_a_crash_fails_requests_with_503_only_while_there_is_no_server(server: Server, service: Service) -> None:
+def test_a_crash_fails_requests_with_503_only_while_there_is_no_server(
+    server: DatabaseServer, service: PoolproofService
+) -> None:
     with storm(service.address, CLIENTS) as running:
         began = time.monotonic()
         server.kill()
         until_some_fail(running)
         server.start(*OPTIONS)
         back = time.monotonic()
-        running.wait_for(100)
+        running.wait_for_successes(100)
     assert running.counts().keys() <= {200, 201, 503}
-    assert all(began <= one.at <= back + RECOVERY and one.seconds < DEADLINE for one in running.failed())
+    assert all(began <= one.ended_at <= back + RECOVERY and one.seconds < DEADLINE for one in running.failed())
 
 
 def test_a_server_that_freezes_fails_requests_with_503_while_it_is_frozen_and_no_other_way(
-    server: Server, service: Service
+    server: DatabaseServer, service: PoolproofService
 ) -> None:
     with storm(service.address, CLIENTS) as running:
         began = time.monotonic()
@@ -119,14 +123,14 @@ def test_a_server_that_freezes_fails_requests_with_503_while_it_is_frozen_and_no
         until_some_fail(running)
         server.resume()
         back = time.monotonic()
-        running.wait_for(100)
+        running.wait_for_successes(100)
     assert running.counts().keys() <= {200, 201, 503}
     # With all threads of a worker in the midst of a read, the first to be told is the one whose read times out.
-    assert all(began <= one.at <= back + RECOVERY and one.seconds < DEADLINE for one in running.failed())
+    assert all(began <= one.ended_at <= back + RECOVERY and one.seconds < DEADLINE for one in running.failed())
 
 
 def test_a_server_that_turns_read_only_still_serves_reads_and_takes_answers_again_afterwards(
-    server: Server, service: Service
+    server: DatabaseServer, service: PoolproofService
 ) -> None:
     with storm(service.address, CLIENTS) as running:
         server.execute("SET GLOBAL read_only = ON")
@@ -137,24 +141,24 @@ def test_a_server_that_turns_read_only_still_serves_reads_and_takes_answers_agai
         finally:
             server.execute("SET GLOBAL read_only = OFF")
         writable = time.monotonic()
-        running.wait_for(100)
+        running.wait_for_successes(100)
     assert running.counts(READS).keys() == {200}
     assert running.counts(ANSWERS).keys() == {200, 503}
-    assert all(one.at <= writable + RECOVERY for one in running.failed())
+    assert all(one.ended_at <= writable + RECOVERY for one in running.failed())
 
 
 def test_connections_that_are_open_serve_on_when_others_have_taken_all_the_rest(
-    server: Server, service: Service
+    server: DatabaseServer, service: PoolproofService
 ) -> None:
     with storm(service.address, CLIENTS) as running, ExitStack() as others:
         eventually(lambda: interactive_connections(service) == WORKERS * 2)
         count = fill(server, others)
-        running.wait_for(100)
+        running.wait_for_successes(100)
     assert count > 5
     assert running.counts().keys() <= {200, 201}
 
 
-def reload_all(service: Service, look: Callable[[], None]) -> None:
+def reload_all(service: PoolproofService, look: Callable[[], None]) -> None:
     """Reload, and look again and again until every worker is a new one."""
     old = set(service.workers())
 
@@ -167,27 +171,31 @@ def reload_all(service: Service, look: Callable[[], None]) -> None:
     eventually(are_new, service.log)
 
 
-def test_reloads_under_load_fail_no_request_and_never_exceed_the_budget(server: Server, service: Service) -> None:
+def test_reloads_under_load_fail_no_request_and_never_exceed_the_budget(
+    server: DatabaseServer, service: PoolproofService
+) -> None:
     before, counts = refused(server), []
     with storm(service.address, CLIENTS) as running:
         for _ in range(ROUNDS):
             reload_all(service, lambda: counts.append(len(our_connections(server))))
-            running.wait_for(50)
+            running.wait_for_successes(50)
     assert running.counts().keys() <= {200, 201}
     assert 2 < max(counts) <= 2 * WORKERS * (2 + 1 + 1)
     assert refused(server) == before
 
 
-def test_a_killed_worker_costs_only_the_requests_that_it_was_serving(server: Server, service: Service) -> None:
+def test_a_killed_worker_costs_only_the_requests_that_it_was_serving(
+    server: DatabaseServer, service: PoolproofService
+) -> None:
     before, victims = refused(server), set()
     with storm(service.address, CLIENTS) as running:
         for _ in range(ROUNDS):
-            victims.add(service.kill_a_worker())
-            running.wait_for(50)
+            victims.add(service.kill_worker())
+            running.wait_for_successes(50)
             eventually(lambda: not victims & set(service.workers()) and len(service.workers()) == WORKERS)
     lost = running.failed()
     # Their sockets are gone with the process: each client sees it at once and may repeat. Nobody gets an error status.
-    assert {one.ended for one in lost} <= {"ConnectionResetError", "RemoteDisconnected", "IncompleteRead"}
+    assert {one.result for one in lost} <= {"ConnectionResetError", "RemoteDisconnected", "IncompleteRead"}
     # At most its two threads' requests, and those of the six clients that it had accepted and not yet begun.
     assert len(lost) <= ROUNDS * CLIENTS
     assert refused(server) == before
@@ -196,7 +204,7 @@ def test_a_killed_worker_costs_only_the_requests_that_it_was_serving(server: Ser
 # One that begins, and one that has connections and is about to end.
 @pytest.mark.parametrize("chosen", [-1, 0], ids=["newest", "oldest"])
 def test_reloads_and_kills_together_never_meet_too_many_connections(
-    server: Server, service: Service, chosen: int
+    server: DatabaseServer, service: PoolproofService, chosen: int
 ) -> None:
     before, said_before = refused(server), len(service.log.read_text())
     old = set(service.workers())
@@ -209,16 +217,18 @@ def test_reloads_and_kills_together_never_meet_too_many_connections(
 
     with storm(service.address, CLIENTS) as running:
         reload_all(service, kill_one)
-        running.wait_for(50)
+        running.wait_for_successes(50)
     assert killed
     assert "Too many connections" not in service.log.read_text()[said_before:]
     assert refused(server) == before
 
 
 @pytest.mark.parametrize("address", ["/api/v1/quizzes", "/readyz"])
-def test_a_readable_answer_comes_at_once_after_any_of_this(server: Server, service: Service, address: str) -> None:
+def test_a_readable_answer_comes_at_once_after_any_of_this(
+    server: DatabaseServer, service: PoolproofService, address: str
+) -> None:
     with storm(service.address, CLIENTS) as running:
         server.pause()
         server.resume()
-        running.wait_for(20)
+        running.wait_for_successes(20)
         assert httpx.get(f"{service.address}{address}").status_code == 200

@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 
 from tests.faults.conftest import OPTIONS, WORKERS
-from webapp.lab.services.database_server import Server
-from webapp.lab.services.poolproof_service import Service
+from webapp.lab.services.database_server import DatabaseServer
+from webapp.lab.services.poolproof_service import PoolproofService
 from webapp.quizzes import shelf
 
 VISITORS, VISITS = 8, 200
 
 
-def open_and_look(service: Service, visits: int = VISITS) -> set[int]:
+def open_and_look(service: PoolproofService, visits: int = VISITS) -> set[int]:
     """Open the quiz, start, and look at the board, again and again, by many at once; return the statuses."""
     listed = httpx.get(f"{service.address}/api/v1/quizzes").json()["quizzes"][0]
     quiz, slug = listed["id"], listed["slug"]
@@ -38,7 +38,7 @@ def open_and_look(service: Service, visits: int = VISITS) -> set[int]:
 
 
 def test_opening_starting_and_the_board_cost_two_statements_for_each_worker_and_second(
-    server: Server, service: Service
+    server: DatabaseServer, service: PoolproofService
 ) -> None:
     with server.connect() as asking, asking.cursor() as cursor:
 
@@ -53,12 +53,12 @@ def test_opening_starting_and_the_board_cost_two_statements_for_each_worker_and_
         asked = questions() - before
     assert statuses == {200, 201}
     # The mark and the board; the list at the start; and a ping or two of the keepers.
-    looks = WORKERS * (seconds / shelf.SECONDS + 2) * 2
+    looks = WORKERS * (seconds / shelf.CATALOG_TTL + 2) * 2
     assert asked < looks + 10
     assert asked < VISITS
 
 
-def test_all_of_it_works_while_the_database_is_stopped(server: Server, service: Service) -> None:
+def test_all_of_it_works_while_the_database_is_stopped(server: DatabaseServer, service: PoolproofService) -> None:
     listed = httpx.get(f"{service.address}/api/v1/quizzes").json()["quizzes"][0]
     addresses = [
         f"/quizzes/{listed['slug']}",

@@ -16,7 +16,7 @@ from tests.support.breakable import BreakableServer
 from tests.support.databases import Databases
 from tests.support.narrowing import not_none
 from tests.support.waiting import wait_until
-from webapp.lab.services.poolproof_service import serving
+from webapp.lab.services.poolproof_service import run_poolproof_service
 from webapp.lab.services.programs import Flavour
 
 Schemas = Callable[[str, str], str]
@@ -38,11 +38,11 @@ def test_a_service_on_a_prepared_schema_has_nothing_to_do_and_finds_what_a_first
     database: str, new_schema: Schemas, prepared_schema: Schemas, tmp_path: Path
 ) -> None:
     first, prepared = new_schema(database, "first_start"), prepared_schema(database, "prepared")
-    with serving(first, tmp_path / "first", POOLPROOF_WORKERS="1") as service:
+    with run_poolproof_service(first, tmp_path / "first", POOLPROOF_WORKERS="1") as service:
         printed = service.password
         assert printed in service.log.read_text()
     before = counts(prepared)
-    with serving(prepared, tmp_path / "second", POOLPROOF_WORKERS="1") as service:
+    with run_poolproof_service(prepared, tmp_path / "second", POOLPROOF_WORKERS="1") as service:
         assert "Welcome" not in service.log.read_text()
         who = {"name": "author", "password": service.password}
         assert httpx.post(f"{service.address}/api/v1/tokens", json=who).status_code == 201

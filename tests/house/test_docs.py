@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from flask import Flask
 
 from tests.support.narrowing import match_in
-from webapp.cli import COMMANDS, load, poolproof
-from webapp.lab.services.poolproof_service import serving
+from webapp.cli import COMMANDS, create_cli, load_command
+from webapp.lab.services.poolproof_service import run_poolproof_service
 from webapp.pooling.settings import PoolSettings
 from webapp.settings import ServiceSettings
 
@@ -46,20 +46,20 @@ def test_every_link_between_documents_leads_somewhere() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_list_of_commands_says_of_each_what_it_says_of_itself(name: str) -> None:
-    itself = load(name).get_short_help_str(limit=200).rstrip(".")
+    itself = load_command(name).get_short_help_str(limit=200).rstrip(".")
     assert itself
     assert COMMANDS[name].short_help.rstrip(".") == itself
 
 
 def test_help_lists_every_command() -> None:
-    shown = CliRunner().invoke(poolproof(lambda: Flask(__name__)), ["--help"]).output
+    shown = CliRunner().invoke(create_cli(lambda: Flask(__name__)), ["--help"]).output
     assert set(re.findall(r"^  ([a-z-]+)  ", shown.partition("Commands:")[2], re.MULTILINE)) == set(COMMANDS)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="README's commands need curl")
 def test_the_quiz_that_readme_plays_with_curl_ends_on_the_board(tmp_path: Path) -> None:
     script = match_in(r"```bash\n(.*?)```", README, re.DOTALL)[1]
-    with serving(f"sqlite:///{tmp_path / 'readme.sqlite'}", tmp_path, POOLPROOF_WORKERS="1") as service:
+    with run_poolproof_service(f"sqlite:///{tmp_path / 'readme.sqlite'}", tmp_path, POOLPROOF_WORKERS="1") as service:
         script = script.replace("http://127.0.0.1:8000", service.address)
         command = ["bash", "-euo", "pipefail", "-c", f"PASSWORD='{service.password}'\n{script}"]
         done = subprocess.run(command, capture_output=True, text=True, check=True)

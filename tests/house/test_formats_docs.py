@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from webapp.bank import imports
-from webapp.bank.commands import ENDINGS
+from webapp.bank.commands import FORMATS_BY_SUFFIX
 from webapp.bank.exports import ExportFormat
 from webapp.bank.formats.records import Accepted
 from webapp.bank.imports import Format
@@ -32,4 +32,4 @@ def test_the_table_says_which_formats_there_are_how_they_are_known_and_which_can
     rows = re.findall(r"^\| `([a-z][a-z-]*)` \|(.*?)\|.*?\|(.*?)\|", PAGE, re.MULTILINE)
     assert {name for name, _, _ in rows} == set(Format)
     assert {name for name, _, written in rows if written.strip()} == set(ExportFormat)
-    assert {known.strip("` "): name for name, known, _ in rows if known.strip()} == ENDINGS
+    assert {known.strip("` "): name for name, known, _ in rows if known.strip()} == FORMATS_BY_SUFFIX

@@ -44,7 +44,7 @@ def test_nothing_is_imported_that_is_not_used(statement: str, absent: set[str]) 
 
 
 def test_no_other_command_is_loaded_for_one() -> None:
-    loaded = imported_by("from webapp.cli import load; load('user')")
+    loaded = imported_by("from webapp.cli import load_command; load_command('user')")
     assert "webapp.accounts.commands" in loaded
     assert {name for name in loaded if name.endswith(".commands") and name.startswith("webapp")} == {
         "webapp.accounts.commands"

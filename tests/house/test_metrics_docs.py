@@ -16,10 +16,10 @@ from webapp.collector import progress  # noqa: F401 - it declares what it counts
 from webapp.pooling import reporting, tally
 from webapp.pooling.engine import engine_options
 from webapp.pooling.exposition import fleet_families
-from webapp.pooling.fleet import Member, Seen
+from webapp.pooling.fleet import FleetSnapshot, Member
 from webapp.pooling.groupcommit import GroupCommit
 from webapp.pooling.lanes import open_lanes
-from webapp.pooling.metrics import Family
+from webapp.pooling.metrics import MetricFamily
 from webapp.pooling.settings import PoolSettings
 from webapp.pooling.statistics import RequestStatistics
 
@@ -31,7 +31,7 @@ WORDS = {"and", "or", "unless", "offset"}
 
 
 @pytest.fixture(scope="module")
-def families(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Family]:
+def families(tmp_path_factory: pytest.TempPathFactory) -> dict[str, MetricFamily]:
     """Everything that /metrics gives for a process that has a sample of each."""
     url = make_url(f"sqlite:///{tmp_path_factory.mktemp('metrics') / 'metrics.sqlite'}")
     settings = PoolSettings(size=2)
@@ -41,22 +41,22 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Family]:
     for lane in lanes:
         lane.engine.dispose()
     requests = RequestStatistics()
-    requests.answered("GET", "/", 200, 0.01)
-    writer = GroupCommit[int, int]("metrics", write=list, write_alone=int, patience=5.0)
+    requests.record_response("GET", "/", 200, 0.01)
+    writer = GroupCommit[int, int]("metrics", write=list, write_one=int, timeout=5.0)
     writer.submit(1)
     writer.stop()
     counted = {
-        "lanes": reporting.lanes_counted(lanes),
-        "requests": reporting.requests_counted(requests),
-        "commits": {"metrics": reporting.commits_counted()["metrics"]},
-        "tallies": {one.name: {tally.SEPARATOR.join(one.labels): 1} for one in tally.declared()},
+        "lanes": reporting.lane_counters(lanes),
+        "requests": reporting.request_counters(requests),
+        "commits": {"metrics": reporting.commit_counters()["metrics"]},
+        "tallies": {one.name: {tally.LABEL_SEPARATOR.join(one.labels): 1} for one in tally.declared_counters()},
     }
-    now = {"lanes": reporting.lanes_now(lanes), "commits": {"metrics": {"waiting": 0}}}
-    seen = Seen([Member("1", {"name": "worker"}, counted, now, 0.0)], counted)
-    return {family.name: family for family in fleet_families(seen, keep=1)}
+    now = {"lanes": reporting.lane_states(lanes), "commits": {"metrics": {"waiting": 0}}}
+    seen = FleetSnapshot([Member("1", {"name": "worker"}, counted, now, 0.0)], counted)
+    return {family.name: family for family in fleet_families(seen, min_idle=1)}
 
 
-def labels_of(family: Family) -> set[str]:
+def labels_of(family: MetricFamily) -> set[str]:
     return {label for _, labels, _ in family.samples for label in labels} - {"le"}
 
 
@@ -67,12 +67,12 @@ def documented() -> dict[str, tuple[str, set[str]]]:
     return {name: (kind, set(re.findall(r"`(\w+)`", re.sub(r"\(.*?\)", "", labels)))) for name, kind, _, labels in rows}
 
 
-def test_every_metric_is_documented_with_its_type_and_labels(families: dict[str, Family]) -> None:
+def test_every_metric_is_documented_with_its_type_and_labels(families: dict[str, MetricFamily]) -> None:
     assert documented() == {name: (family.kind, labels_of(family)) for name, family in families.items()}
 
 
-def test_a_fleet_that_has_counted_nothing_yet_has_the_same_metrics(families: dict[str, Family]) -> None:
-    assert {family.name for family in fleet_families(Seen(), keep=1)} == set(families)
+def test_a_fleet_that_has_counted_nothing_yet_has_the_same_metrics(families: dict[str, MetricFamily]) -> None:
+    assert {family.name for family in fleet_families(FleetSnapshot(), min_idle=1)} == set(families)
 
 
 def expressions() -> Iterator[tuple[str, str]]:
@@ -104,7 +104,7 @@ def labels_in(expression: str) -> set[str]:
     return {*re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", selected), *re.findall(r"\w+", grouped)}
 
 
-def test_the_dashboard_and_the_alerts_ask_for_metrics_that_there_are(families: dict[str, Family]) -> None:
+def test_the_dashboard_and_the_alerts_ask_for_metrics_that_there_are(families: dict[str, MetricFamily]) -> None:
     given = {name + part for name, family in families.items() for part in PARTS.get(family.kind, ("",))}
     labels = {label for family in families.values() for label in labels_of(family)} | PROMETHEUS_OWN
     asked = list(expressions())

@@ -19,13 +19,13 @@ from sqlalchemy import MetaData, Table, insert, inspect, text
 from webapp import create_app
 from webapp.bank.identity import stem_key
 from webapp.extensions import db
-from webapp.lab.factories import settings_for
-from webapp.schema import MIGRATIONS, current_revision, downgrade, newest_revision, upgrade
+from webapp.lab.factories import make_settings
+from webapp.schema import MIGRATIONS_FOLDER, current_revision, downgrade, head_revision, upgrade
 
 
 @contextmanager
 def app_on(url: str, folder: Path) -> Iterator[Flask]:
-    app = create_app(settings_for(url, folder))
+    app = create_app(make_settings(url, folder))
     yield app
     app.extensions["pooling"].work.engine.dispose()
 
@@ -42,7 +42,7 @@ def migrated(database: str, migrated_schema: Callable[[str, str], str], tmp_path
         yield app
 
 
-REVISIONS = [path.name.partition("_")[0] for path in sorted((MIGRATIONS / "versions").glob("[0-9]*.py"))]
+REVISIONS = [path.name.partition("_")[0] for path in sorted((MIGRATIONS_FOLDER / "versions").glob("[0-9]*.py"))]
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,8 @@ def test_items_that_were_there_before_are_found_by_their_stem_after(migrated: Fl
         row | {"stem": stem, "words": stem, "dedupe_key": stem.ljust(32).encode(), "created_at": now, "changed_at": now}
         for stem in stems
     ]
-    work.transact(lambda connection: connection.execute(old.delete()))
-    work.transact(lambda connection: connection.execute(insert(old), rows))
+    work.run_in_transaction(lambda connection: connection.execute(old.delete()))
+    work.run_in_transaction(lambda connection: connection.execute(insert(old), rows))
     upgrade(migrated)
     with work.read() as connection:
         found = connection.execute(text("SELECT stem, stem_key FROM item")).all()
@@ -132,9 +132,9 @@ def test_items_that_were_there_before_are_found_by_their_stem_after(migrated: Fl
 
 
 def test_the_tables_are_current_when_and_only_when_the_newest_migration_has_run(migrated: Flask) -> None:
-    assert revision_of(migrated) == newest_revision()
+    assert revision_of(migrated) == head_revision()
     downgrade(migrated, "-1")
-    assert revision_of(migrated) not in {None, newest_revision()}
+    assert revision_of(migrated) not in {None, head_revision()}
 
 
 def test_where_no_migration_has_run_there_is_no_revision(empty: Flask) -> None:
@@ -142,6 +142,6 @@ def test_where_no_migration_has_run_there_is_no_revision(empty: Flask) -> None:
 
 
 def test_the_newest_file_is_what_alembic_takes_for_the_head() -> None:
-    script = ScriptDirectory(str(MIGRATIONS))
-    assert script.get_current_head() == newest_revision()
+    script = ScriptDirectory(str(MIGRATIONS_FOLDER))
+    assert script.get_current_head() == head_revision()
     assert all(Path(found.path).name.startswith(f"{found.revision}_") for found in script.walk_revisions())

@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from webapp.lab.factories import make_draft, make_item, make_quiz
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
 CHECKS = [
     not_a_server_error,
@@ -103,10 +103,10 @@ def drawn(document: str, examples: int) -> list[Request]:
 
 @pytest.mark.parametrize("examples", [6, pytest.param(60, marks=pytest.mark.soak)])
 def test_no_request_makes_a_5xx_or_an_answer_that_is_not_documented(
-    app: Flask, author: dict[str, str], work: Work, examples: int
+    app: Flask, author: dict[str, str], work: UnitOfWork, examples: int
 ) -> None:
     known = {
-        "item_id": work.transact(make_item).id,
+        "item_id": work.run_in_transaction(make_item).id,
         "quiz_id": make_draft(work).id,
         "import_id": 1,
         "open": make_quiz(work).quiz_id,

@@ -37,7 +37,7 @@ OPEN_TO_EVERYBODY = {
 
 
 def test_every_route_is_guarded_or_open_on_purpose(app: Flask) -> None:
-    unguarded = {name for name, view in app.view_functions.items() if not hasattr(view, "guarded_by")}
+    unguarded = {name for name, view in app.view_functions.items() if not hasattr(view, "required_permission")}
     assert unguarded == OPEN_TO_EVERYBODY
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import httpx
 from playwright.sync_api import Locator, Page, Route, expect
 
-from webapp.lab.services.database_server import Server
-from webapp.lab.services.poolproof_service import Service
+from webapp.lab.services.database_server import DatabaseServer
+from webapp.lab.services.poolproof_service import PoolproofService
 
 BACK_WITHIN = 60_000
 """Milliseconds until a page that has waited long for a server has asked again."""
@@ -31,7 +31,7 @@ class Quiz:
     choices: dict[str, tuple[int, int]]
 
 
-def publish_quiz(service: Service, title: str) -> Quiz:
+def publish_quiz(service: PoolproofService, title: str) -> Quiz:
     """Make and publish a quiz of the questions above over REST; the last one has several right choices."""
     with _author(service) as author:
         items = []
@@ -51,12 +51,12 @@ def publish_quiz(service: Service, title: str) -> Quiz:
     return Quiz(quiz["id"], f"/quizzes/{published['slug']}", numbers)
 
 
-def close_quiz(service: Service, quiz: Quiz) -> None:
+def close_quiz(service: PoolproofService, quiz: Quiz) -> None:
     with _author(service) as author:
         _created(author, f"quizzes/{quiz.id}/close", {})
 
 
-def _author(service: Service) -> httpx.Client:
+def _author(service: PoolproofService) -> httpx.Client:
     api = f"{service.address}/api/v1/"
     token = httpx.post(f"{api}tokens", json={"name": "author", "password": service.password}).json()["token"]
     return httpx.Client(base_url=api, headers={"Authorization": f"Bearer {token}"})
@@ -116,7 +116,7 @@ def deliver(route: Route) -> None:
     route.fulfill(response=response)
 
 
-def stored(server: Server, quiz: Quiz, name: str) -> set[str]:
+def stored(server: DatabaseServer, quiz: Quiz, name: str) -> set[str]:
     """The choices that the database holds for a player."""
     rows = server.execute(
         "SELECT item_id, chosen FROM answer JOIN attempt ON attempt.id = attempt_id WHERE player_name = %s",

@@ -19,8 +19,8 @@ from tests.support.application import app_on
 from webapp.accounts import users
 from webapp.accounts.roles import Role
 from webapp.bank.commands import import_items
-from webapp.lab.services.poolproof_service import Service, serving
-from webapp.pooling.extension import transact
+from webapp.lab.services.poolproof_service import PoolproofService, run_poolproof_service
+from webapp.pooling.extension import run_in_transaction
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 """Names of the program."""
@@ -76,7 +76,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def service(
     prepared_schema: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory, server_flavour: str
-) -> Iterator[Service]:
+) -> Iterator[PoolproofService]:
     folder = tmp_path_factory.mktemp("service")
     items = folder / "pools-and-queues"
     items.write_text(SOME_ITEMS)
@@ -85,13 +85,13 @@ def service(
     with app_on(url, folder, with_routes=False) as app, app.app_context():
         imported = app.test_cli_runner().invoke(import_items, ["--format", "opentriviaqa", str(items)])
         assert imported.exit_code == 0, imported.output
-        transact(lambda connection: users.add(connection, OPERATOR, OPERATORS_PASSWORD_HASH, Role.OPERATOR))
-    with serving(url, folder, POOLPROOF_WORKERS="2") as service:
+        run_in_transaction(lambda connection: users.add(connection, OPERATOR, OPERATORS_PASSWORD_HASH, Role.OPERATOR))
+    with run_poolproof_service(url, folder, POOLPROOF_WORKERS="2") as service:
         yield service
 
 
 @pytest.fixture
-def operator(service: Service) -> str:
+def operator(service: PoolproofService) -> str:
     """The name of an operator with the password that the fleets' operators have."""
     return OPERATOR
 
@@ -164,7 +164,7 @@ def let_time_pass(page: Page, is_so: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def visitor(browser: Browser, service: Service) -> Iterator[Visitor]:
+def visitor(browser: Browser, service: PoolproofService) -> Iterator[Visitor]:
     visitor = Visitor(browser, service.address)
     yield visitor
     visitor.close()

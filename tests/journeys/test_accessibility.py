@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.journeys.away import publish_quiz
 from tests.journeys.conftest import Visitor
 from tests.journeys.test_console import come_in
-from webapp.lab.services.poolproof_service import Service
+from webapp.lab.services.poolproof_service import PoolproofService
 
 pytestmark = pytest.mark.journey
 SERIOUS = {"serious", "critical"}
@@ -24,14 +24,14 @@ IN_OTHER_COLOURS = """async () => {
 
 
 @pytest.fixture
-def page(browser: Browser, service: Service) -> Iterator[Page]:
+def page(browser: Browser, service: PoolproofService) -> Iterator[Page]:
     visitor = Visitor(browser, service.console)
     yield visitor.page()
     visitor.close()
 
 
 @pytest.fixture(scope="module")
-def quiz_address(service: Service) -> str:
+def quiz_address(service: PoolproofService) -> str:
     return publish_quiz(service, "For everybody").address
 
 

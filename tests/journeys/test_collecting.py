@@ -11,12 +11,12 @@ from playwright.sync_api import expect
 from tests.journeys.conftest import Visitor
 from tests.journeys.test_playing import sign_in
 from webapp.lab.services import fake_opentdb as opentdb
-from webapp.lab.services.fake_opentdb import StandIn, Switches, questions
-from webapp.lab.services.poolproof_service import Service, serving
+from webapp.lab.services.fake_opentdb import ContractOptions, FakeOpenTdb, make_questions
+from webapp.lab.services.poolproof_service import PoolproofService, run_poolproof_service
 
 pytestmark = pytest.mark.journey
 
-BANK = questions(60, 3)
+BANK = make_questions(60, 3)
 SOON = 60_000
 PATIENCE = 60.0
 HELD_CALL = 9
@@ -40,28 +40,30 @@ def gate() -> Gate:
 
 
 @pytest.fixture(scope="module")
-def source(gate: Gate) -> Iterator[StandIn]:
-    with StandIn(BANK, Switches(), gate) as server:
+def source(gate: Gate) -> Iterator[FakeOpenTdb]:
+    with FakeOpenTdb(BANK, ContractOptions(), gate) as server:
         yield server
         gate.may_go_on.set()
 
 
 @pytest.fixture(scope="module")
 def service(
-    source: StandIn,
+    source: FakeOpenTdb,
     prepared_schema: Callable[[str, str], str],
     tmp_path_factory: pytest.TempPathFactory,
     server_flavour: str,
-) -> Iterator[Service]:
+) -> Iterator[PoolproofService]:
     url = prepared_schema(server_flavour, "poolproof_collecting")
     collector = {"POOLPROOF_COLLECTORS": "1", "POOLPROOF_OPENTDB_ADDRESS": source.address}
     folder = tmp_path_factory.mktemp("collecting")
-    with serving(url, folder, POOLPROOF_WORKERS="1", POOLPROOF_OPENTDB_SPACING="0", **collector) as service:
+    with run_poolproof_service(
+        url, folder, POOLPROOF_WORKERS="1", POOLPROOF_OPENTDB_SPACING="0", **collector
+    ) as service:
         yield service
 
 
 @pytest.mark.slow(reason="a collection at its pace, with a service of its own")
-def test_a_collection_is_watched_cancelled_and_resumed(visitor: Visitor, service: Service, gate: Gate) -> None:
+def test_a_collection_is_watched_cancelled_and_resumed(visitor: Visitor, service: PoolproofService, gate: Gate) -> None:
     page = visitor.page()
     sign_in(page, service)
     page.get_by_role("link", name="Collect").click()
@@ -75,13 +77,13 @@ def test_a_collection_is_watched_cancelled_and_resumed(visitor: Visitor, service
     expect(page.get_by_text("cancelled", exact=True).first).to_be_visible(timeout=SOON)
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_text("finished", exact=True).first).to_be_visible(timeout=SOON)
-    expect(page.locator("#count-new")).to_have_text(str(len(opentdb.keys(BANK))))
+    expect(page.locator("#count-new")).to_have_text(str(len(opentdb.dedupe_keys(BANK))))
     page.get_by_text("Parts").click()
     expect(page.get_by_text("3 of 3 done")).to_be_visible()
 
 
 def test_a_second_collection_of_the_same_source_is_refused_with_the_first_ones_number(
-    visitor: Visitor, service: Service
+    visitor: Visitor, service: PoolproofService
 ) -> None:
     page = visitor.page(javascript=False)
     sign_in(page, service)

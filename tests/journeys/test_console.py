@@ -18,14 +18,14 @@ from tests.console.crowded import WORD, live_parts
 from tests.faults.fleet import PASSWORD, fleet
 from tests.journeys.conftest import Visitor, let_time_pass, sign_in_as
 from tests.support.narrowing import not_none
-from webapp.lab.services.poolproof_service import Service
+from webapp.lab.services.poolproof_service import PoolproofService
 from webapp.lab.services.programs import Flavour
 
 pytestmark = pytest.mark.journey
 
 
 @pytest.fixture
-def console(browser: Browser, service: Service) -> Iterator[Visitor]:
+def console(browser: Browser, service: PoolproofService) -> Iterator[Visitor]:
     visitor = Visitor(browser, service.console)
     yield visitor
     visitor.close()
@@ -41,7 +41,7 @@ def come_in(page: Page, name: str, address: str = "/console?every=1") -> Page:
 
 
 @contextmanager
-def a_request_that_lingers(service: Service, connect: Callable[[], pymysql.Connection[Any]]) -> Iterator[None]:
+def a_request_that_lingers(service: PoolproofService, connect: Callable[[], pymysql.Connection[Any]]) -> Iterator[None]:
     """One page that waits for a table that somebody has locked."""
     with closing(connect()) as somebody, somebody.cursor() as cursor:
         cursor.execute("LOCK TABLES quiz_version WRITE")
@@ -53,7 +53,7 @@ def a_request_that_lingers(service: Service, connect: Callable[[], pymysql.Conne
 
 
 @pytest.fixture
-def connect(service: Service) -> Callable[[], pymysql.Connection[Any]]:
+def connect(service: PoolproofService) -> Callable[[], pymysql.Connection[Any]]:
     """Connect to the service's database beside it."""
     url = make_url(service.environment["DATABASE_URL"])
     return lambda: pymysql.connect(
@@ -64,7 +64,7 @@ def connect(service: Service) -> Callable[[], pymysql.Connection[Any]]:
 
 @pytest.mark.slow(reason="a request has to hold a connection until it is named")
 def test_a_hold_appears_by_itself_and_is_ended_from_the_page(
-    console: Visitor, service: Service, operator: str, connect: Callable[[], pymysql.Connection[Any]]
+    console: Visitor, service: PoolproofService, operator: str, connect: Callable[[], pymysql.Connection[Any]]
 ) -> None:
     page = come_in(console.page(width=1280), operator)
     expect(page.locator("#holders")).to_contain_text("Nobody has held one")
@@ -83,7 +83,7 @@ def test_a_hold_appears_by_itself_and_is_ended_from_the_page(
 
 
 def test_a_change_of_state_is_heard_once_and_what_was_opened_stays_open(
-    console: Visitor, service: Service, operator: str, connect: Callable[[], pymysql.Connection[Any]]
+    console: Visitor, service: PoolproofService, operator: str, connect: Callable[[], pymysql.Connection[Any]]
 ) -> None:
     page = come_in(console.page(width=1280, clock=True), operator)
     looks = Looks(page)
@@ -296,7 +296,7 @@ def test_a_console_that_only_shows_has_nothing_to_press(
     assert visitor.complaints == []
 
 
-def test_an_author_may_not_look(console: Visitor, service: Service, server_flavour: Flavour) -> None:
+def test_an_author_may_not_look(console: Visitor, service: PoolproofService, server_flavour: Flavour) -> None:
     page = console.page()
     page.goto("/sign-in?next=/console")
     page.get_by_label("Name").fill("author")

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.journeys.conftest import Visitor
 from tests.journeys.test_accessibility import faults
 from tests.journeys.test_playing import sign_in
-from webapp.lab.services.poolproof_service import Service
+from webapp.lab.services.poolproof_service import PoolproofService
 
 pytestmark = pytest.mark.journey
 
@@ -40,7 +40,7 @@ def count_found(page: Page, words: str) -> int:
 
 @pytest.mark.parametrize("javascript", [True, False])
 def test_a_file_is_looked_at_imported_and_undone(
-    visitor: Visitor, service: Service, file: Path, *, javascript: bool
+    visitor: Visitor, service: PoolproofService, file: Path, *, javascript: bool
 ) -> None:
     page = visitor.page(javascript=javascript)
     sign_in(page, service)
@@ -77,7 +77,7 @@ def test_a_file_is_looked_at_imported_and_undone(
     expect(page.get_by_role("listitem").filter(has_text="more pools").first).to_contain_text("undone")
 
 
-def test_no_page_of_the_bank_is_wider_than_a_phone(visitor: Visitor, service: Service, file: Path) -> None:
+def test_no_page_of_the_bank_is_wider_than_a_phone(visitor: Visitor, service: PoolproofService, file: Path) -> None:
     page = visitor.page()
     sign_in(page, service)
     for address in ("/studio/items", "/studio/import"):

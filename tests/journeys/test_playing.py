@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, Request, expect
 
 from tests.journeys.conftest import Visitor, sign_in_as
-from webapp.lab.services.poolproof_service import Service
+from webapp.lab.services.poolproof_service import PoolproofService
 
 pytestmark = pytest.mark.journey
 
@@ -19,13 +19,13 @@ RIGHT = {
 }
 
 
-def sign_in(page: Page, service: Service) -> None:
+def sign_in(page: Page, service: PoolproofService) -> None:
     sign_in_as(page, "author", service.password, "/studio")
     expect(page.get_by_role("heading", name="Quizzes")).to_be_visible()
 
 
 @pytest.fixture(scope="module")
-def quiz(browser: object, service: Service) -> str:
+def quiz(browser: object, service: PoolproofService) -> str:
     """An author builds a quiz from imported items, by searching, and publishes it; the address of its page."""
     visitor = Visitor(browser, service.address)  # type: ignore[arg-type]
     page = visitor.page(width=1280)
@@ -125,7 +125,9 @@ def test_the_whole_quiz_can_be_played_from_the_keyboard(visitor: Visitor, quiz: 
     expect(page.get_by_role("heading", level=1)).to_contain_text("Barbara, you have")
 
 
-def test_the_author_sees_how_the_questions_were_answered(visitor: Visitor, service: Service, quiz: str) -> None:
+def test_the_author_sees_how_the_questions_were_answered(
+    visitor: Visitor, service: PoolproofService, quiz: str
+) -> None:
     page = visitor.page(width=1280)
     sign_in(page, service)
     page.get_by_role("row", name=re.compile("Pools and queues")).get_by_role("link", name="Results").click()

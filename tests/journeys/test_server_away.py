@@ -27,15 +27,15 @@ from tests.journeys.away import (
 )
 from tests.journeys.conftest import Visitor, let_time_pass
 from tests.support.databases import Databases
-from webapp.lab.services.database_server import Server
-from webapp.lab.services.poolproof_service import Service, serving
+from webapp.lab.services.database_server import DatabaseServer
+from webapp.lab.services.poolproof_service import PoolproofService, run_poolproof_service
 from webapp.lab.services.programs import Flavour
 
 pytestmark = pytest.mark.journey
 
 
 @pytest.fixture(scope="module")
-def server(server_flavour: Flavour, databases: Databases) -> Server:
+def server(server_flavour: Flavour, databases: Databases) -> DatabaseServer:
     """A database server that these journeys may kill."""
     server = databases.breakable(server_flavour)
     databases.restore(server, "poolproof", "prepared")
@@ -43,19 +43,21 @@ def server(server_flavour: Flavour, databases: Databases) -> Server:
 
 
 @pytest.fixture(scope="module")
-def service(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(server: DatabaseServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PoolproofService]:
     """A service that these journeys may stop."""
-    with serving(server.url("poolproof"), tmp_path_factory.mktemp("service"), POOLPROOF_WORKERS="1") as service:
+    with run_poolproof_service(
+        server.url("poolproof"), tmp_path_factory.mktemp("service"), POOLPROOF_WORKERS="1"
+    ) as service:
         yield service
 
 
 @pytest.fixture(scope="module")
-def quiz(service: Service) -> Quiz:
+def quiz(service: PoolproofService) -> Quiz:
     return publish_quiz(service, "Away and back")
 
 
 @pytest.fixture
-def visitor(browser: Browser, service: Service) -> Iterator[Visitor]:
+def visitor(browser: Browser, service: PoolproofService) -> Iterator[Visitor]:
     """Somebody whose browser may complain that something could not be loaded, and about nothing else."""
     visitor = Visitor(browser, service.address)
     yield visitor
@@ -64,7 +66,7 @@ def visitor(browser: Browser, service: Service) -> Iterator[Visitor]:
 
 
 @pytest.fixture
-def away(server: Server, service: Service) -> Iterator[Callable[[], None]]:
+def away(server: DatabaseServer, service: PoolproofService) -> Iterator[Callable[[], None]]:
     """Kill the database server; after the test it runs again in any case."""
     yield server.kill
     if server.process is None:
@@ -76,7 +78,7 @@ def is_answer(request: Request) -> bool:
 
 
 def test_answers_given_while_the_database_is_away_are_saved_when_it_is_back(
-    visitor: Visitor, quiz: Quiz, server: Server, away: Callable[[], None]
+    visitor: Visitor, quiz: Quiz, server: DatabaseServer, away: Callable[[], None]
 ) -> None:
     page = visitor.page(clock=True)
     start(page, quiz, "Grace")
@@ -96,7 +98,7 @@ def test_answers_given_while_the_database_is_away_are_saved_when_it_is_back(
 
 
 def test_answers_given_while_the_database_is_frozen_are_saved_when_it_goes_on(
-    visitor: Visitor, quiz: Quiz, server: Server
+    visitor: Visitor, quiz: Quiz, server: DatabaseServer
 ) -> None:
     page = visitor.page(clock=True)
     start(page, quiz, "Niklaus")
@@ -115,7 +117,7 @@ def test_answers_given_while_the_database_is_frozen_are_saved_when_it_goes_on(
 
 
 def test_answers_survive_a_reload_while_the_database_is_away(
-    visitor: Visitor, quiz: Quiz, server: Server, away: Callable[[], None]
+    visitor: Visitor, quiz: Quiz, server: DatabaseServer, away: Callable[[], None]
 ) -> None:
     page = visitor.page()
     start(page, quiz, "Edsger")
@@ -140,7 +142,7 @@ def test_answers_survive_a_reload_while_the_database_is_away(
 
 
 def test_a_finish_without_a_reply_is_kept_over_a_reload_and_ends_on_the_result(
-    visitor: Visitor, quiz: Quiz, server: Server, service: Service
+    visitor: Visitor, quiz: Quiz, server: DatabaseServer, service: PoolproofService
 ) -> None:
     page = visitor.page()
     start(page, quiz, "Barbara")
@@ -163,7 +165,9 @@ def test_a_finish_without_a_reply_is_kept_over_a_reload_and_ends_on_the_result(
     assert kept(page) == []
 
 
-def test_a_player_who_is_offline_is_told_so_and_goes_on_when_back(visitor: Visitor, quiz: Quiz, server: Server) -> None:
+def test_a_player_who_is_offline_is_told_so_and_goes_on_when_back(
+    visitor: Visitor, quiz: Quiz, server: DatabaseServer
+) -> None:
     page = visitor.page()
     start(page, quiz, "Ken")
     page.context.set_offline(True)
@@ -177,7 +181,7 @@ def test_a_player_who_is_offline_is_told_so_and_goes_on_when_back(visitor: Visit
 
 
 def test_a_busy_server_is_not_asked_again_before_the_time_it_names(
-    visitor: Visitor, quiz: Quiz, server: Server
+    visitor: Visitor, quiz: Quiz, server: DatabaseServer
 ) -> None:
     page = visitor.page(clock=True)
     start(page, quiz, "Radia")
@@ -219,7 +223,9 @@ def test_whatever_is_no_answer_of_ours_is_asked_again(visitor: Visitor, quiz: Qu
     let_time_pass(page, lambda: said(page).text_content() == "All answers are saved")
 
 
-def test_a_page_that_only_says_ok_is_not_taken_for_the_server(visitor: Visitor, quiz: Quiz, server: Server) -> None:
+def test_a_page_that_only_says_ok_is_not_taken_for_the_server(
+    visitor: Visitor, quiz: Quiz, server: DatabaseServer
+) -> None:
     page = visitor.page(clock=True)
     start(page, quiz, "Whitfield")
     page.route("**/answers/*", lambda route: route.fulfill(status=200, body="<p>Sign in to this network</p>"))
@@ -232,7 +238,7 @@ def test_a_page_that_only_says_ok_is_not_taken_for_the_server(visitor: Visitor, 
 
 @pytest.mark.parametrize("locks", [True, False], ids=["with-locks", "without-locks"])
 def test_the_newest_choice_wins_and_an_older_reply_does_not_call_it_saved(
-    visitor: Visitor, quiz: Quiz, server: Server, *, locks: bool
+    visitor: Visitor, quiz: Quiz, server: DatabaseServer, *, locks: bool
 ) -> None:
     page = visitor.page()
     if not locks:
@@ -259,7 +265,7 @@ def test_the_newest_choice_wins_and_an_older_reply_does_not_call_it_saved(
 
 
 def test_a_choice_made_before_the_script_has_come_is_saved_when_it_has(
-    visitor: Visitor, quiz: Quiz, server: Server
+    visitor: Visitor, quiz: Quiz, server: DatabaseServer
 ) -> None:
     page = visitor.page()
     held: list[Route] = []
@@ -276,7 +282,7 @@ def test_a_choice_made_before_the_script_has_come_is_saved_when_it_has(
 
 
 def test_an_answer_that_comes_too_late_is_refused_in_words_and_not_sent_again(
-    visitor: Visitor, service: Service, server: Server
+    visitor: Visitor, service: PoolproofService, server: DatabaseServer
 ) -> None:
     quiz = publish_quiz(service, "Closing")
     page = visitor.page()
@@ -300,7 +306,7 @@ def test_an_answer_that_comes_too_late_is_refused_in_words_and_not_sent_again(
 
 
 def test_answers_that_were_not_saved_when_the_attempt_was_finished_elsewhere_are_named_and_forgotten(
-    visitor: Visitor, quiz: Quiz, service: Service
+    visitor: Visitor, quiz: Quiz, service: PoolproofService
 ) -> None:
     page = visitor.page()
     start(page, quiz, "Donald")
@@ -338,7 +344,7 @@ def test_leaving_warns_only_while_an_answer_is_not_saved(visitor: Visitor, quiz:
 
 
 def test_two_tabs_with_one_attempt_take_turns_and_the_newest_choice_wins(
-    visitor: Visitor, quiz: Quiz, server: Server
+    visitor: Visitor, quiz: Quiz, server: DatabaseServer
 ) -> None:
     first = visitor.page()
     start(first, quiz, "Ada")
@@ -359,7 +365,7 @@ def test_two_tabs_with_one_attempt_take_turns_and_the_newest_choice_wins(
     assert stored(server, quiz, "Ada") == {"A connection"}
 
 
-def test_a_tab_sends_what_another_tab_cannot(visitor: Visitor, quiz: Quiz, server: Server) -> None:
+def test_a_tab_sends_what_another_tab_cannot(visitor: Visitor, quiz: Quiz, server: DatabaseServer) -> None:
     first = visitor.page()
     start(first, quiz, "Jean")
     second = first.context.new_page()
@@ -371,7 +377,7 @@ def test_a_tab_sends_what_another_tab_cannot(visitor: Visitor, quiz: Quiz, serve
 
 
 def test_without_javascript_the_page_of_a_busy_server_keeps_the_answers_and_sends_them_again(
-    visitor: Visitor, quiz: Quiz, server: Server, away: Callable[[], None]
+    visitor: Visitor, quiz: Quiz, server: DatabaseServer, away: Callable[[], None]
 ) -> None:
     page = visitor.page(javascript=False)
     start(page, quiz, "Alan", javascript=False)
@@ -390,7 +396,7 @@ def test_without_javascript_the_page_of_a_busy_server_keeps_the_answers_and_send
 
 
 def test_without_javascript_a_finish_that_met_a_busy_server_is_sent_again_too(
-    visitor: Visitor, quiz: Quiz, server: Server, away: Callable[[], None]
+    visitor: Visitor, quiz: Quiz, server: DatabaseServer, away: Callable[[], None]
 ) -> None:
     page = visitor.page(javascript=False)
     start(page, quiz, "John", javascript=False)
@@ -404,7 +410,7 @@ def test_without_javascript_a_finish_that_met_a_busy_server_is_sent_again_too(
 
 
 def test_a_form_that_met_a_busy_server_goes_on_by_itself_where_there_is_javascript(
-    visitor: Visitor, quiz: Quiz, server: Server, away: Callable[[], None]
+    visitor: Visitor, quiz: Quiz, server: DatabaseServer, away: Callable[[], None]
 ) -> None:
     page = visitor.page(clock=True)
     come(page, quiz, "Frances")

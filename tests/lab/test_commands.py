@@ -16,7 +16,7 @@ from webapp.lab import reporting
 
 def test_kept_reports_are_listed_and_two_are_put_side_by_side(tmp_path: Path) -> None:
     kept, url = tmp_path / "reports", f"sqlite:///{tmp_path}/unused.sqlite"
-    names = [reporting.write(replace(REPORT, title=title), kept).stem for title in ("First", "Second")]
+    names = [reporting.save_report(replace(REPORT, title=title), kept).stem for title in ("First", "Second")]
     listed = called(url, tmp_path, "lab", "reports")
     assert listed.returncode == 0, listed.stderr
     assert all(name in listed.stdout for name in names)

@@ -20,12 +20,12 @@ from sqlalchemy import create_engine, text
 
 from tests.support import PROJECT
 from tests.support.narrowing import match_in, not_none
-from webapp.cli import poolproof
-from webapp.lab.drill import MARK, Ground
+from webapp.cli import create_cli
+from webapp.lab.drill import STAGING_MARKER_TABLE, DrillTarget
 from webapp.lab.drills.catalogue import DRILLS
-from webapp.lab.drills.rehearsal import Result, rehearse
+from webapp.lab.drills.rehearsal import DrillResult, run_drills
 from webapp.lab.services import programs
-from webapp.lab.services.poolproof_service import environment_for
+from webapp.lab.services.poolproof_service import make_environment
 from webapp.lab.services.programs import Flavour
 
 SECTION = match_in(r"^## Drills\n(.*?)^## ", (PROJECT / "docs" / "lab.md").read_text(), re.MULTILINE | re.DOTALL)[1]
@@ -39,44 +39,44 @@ def test_every_drill_is_documented_and_no_other() -> None:
 def test_every_drill_says_what_it_takes_away() -> None:
     for drill in DRILLS.values():
         assert drill.hypothesis.endswith(".")
-        assert drill.without
-        assert not drill.without.endswith(".")
+        assert drill.unprotected
+        assert not drill.unprotected.endswith(".")
 
 
 @pytest.fixture(scope="module")
-def ground(server_flavour: Flavour, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+def ground(server_flavour: Flavour, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DrillTarget]:
     """The lab's own server, by a program that stands for one on the PATH."""
-    found = programs.program_of(server_flavour)
+    found = programs.get_program(server_flavour)
     program = tmp_path_factory.mktemp("program") / "server"
     program.write_text(f'#!/bin/sh\nexec {shlex.join(found.command)} "$@" {shlex.join(found.options)}\n')
     program.chmod(0o755)
-    ground = Ground(programs.find_program(str(program)))
+    ground = DrillTarget(programs.find_program(str(program)))
     yield ground
     ground.close()
     assert not ground._folder.exists()
     assert all(server.process is None for server in ground._servers)
 
 
-def held(ground: Ground, name: str, *, is_protected: bool) -> Result:
-    (result,) = rehearse(ground, [DRILLS[name]], is_protected=is_protected, tell=lambda _: None)
+def held(ground: DrillTarget, name: str, *, is_protected: bool) -> DrillResult:
+    (result,) = run_drills(ground, [DRILLS[name]], is_protected=is_protected, on_progress=lambda _: None)
     return result
 
 
-def test_forgotten_connections_are_found_by_our_pool(ground: Ground) -> None:
-    ours = not_none(held(ground, "mute", is_protected=True).course)
+def test_forgotten_connections_are_found_by_our_pool(ground: DrillTarget) -> None:
+    ours = not_none(held(ground, "mute", is_protected=True).history)
     # How soon is a matter of the machine, which may stand still; that nobody gets an error and all goes on is not.
     assert ours.errors() == {}
-    assert ours.full_rate() is not None
+    assert ours.time_to_full_rate() is not None
 
 
 @pytest.mark.soak
 def test_forgotten_connections_cost_our_pool_no_time_and_are_waited_for_for_ever_by_the_stock_one(
-    ground: Ground,
+    ground: DrillTarget,
 ) -> None:
     ours, stock = (held(ground, "mute", is_protected=is_protected) for is_protected in (True, False))
     assert ours.verdict == "passed", ours.checks
     assert stock.verdict == "failed", stock.checks
-    assert not_none(stock.course).errors() == {"no end": 4}
+    assert not_none(stock.history).errors() == {"no end": 4}
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def staging(server_flavour: Flavour, new_schema: Callable[[str, str], str]) -> C
         url = new_schema(server_flavour, f"poolproof_drills_{name}")
         engine = create_engine(url)
         with engine.begin() as connection:
-            connection.execute(text(f"CREATE TABLE {MARK} (id INT PRIMARY KEY)"))
+            connection.execute(text(f"CREATE TABLE {STAGING_MARKER_TABLE} (id INT PRIMARY KEY)"))
         engine.dispose()
         return url
 
@@ -95,7 +95,7 @@ def staging(server_flavour: Flavour, new_schema: Callable[[str, str], str]) -> C
 
 
 def drill(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    environment = environment_for(f"sqlite:///{folder / 'unused.sqlite'}", folder)
+    environment = make_environment(f"sqlite:///{folder / 'unused.sqlite'}", folder)
     command = [sys.executable, "-m", "webapp", "lab", "drill", *arguments]
     return subprocess.Popen(
         command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -179,7 +179,7 @@ def test_ctrl_c_keeps_what_was_measured(staging: Callable[[str], str], tmp_path:
 def test_what_cannot_be_rehearsed_is_told_in_a_sentence(
     app: Flask, arguments: tuple[str, ...], status: int, sentence: str
 ) -> None:
-    result = app.test_cli_runner().invoke(poolproof(lambda: app), ["lab", "drill", *arguments])
+    result = app.test_cli_runner().invoke(create_cli(lambda: app), ["lab", "drill", *arguments])
     assert result.exit_code == status
     assert sentence in result.output
     assert "secret" not in result.output
@@ -191,13 +191,13 @@ def test_a_server_that_is_not_marked_is_left_alone(
 ) -> None:
     url = new_schema(server_flavour, "poolproof_unmarked")
     arguments = ["lab", "drill", "--against", url, "--yes-this-is-staging"]
-    result = app.test_cli_runner().invoke(poolproof(lambda: app), arguments)
+    result = app.test_cli_runner().invoke(create_cli(lambda: app), arguments)
     assert result.exit_code == 1
     assert "is not marked as a server for drills" in result.output
 
 
 def test_without_a_server_program_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(programs, "ALSO_IN", (str(tmp_path),))
+    monkeypatch.setattr(programs, "EXTRA_FOLDERS", (str(tmp_path),))
     with pytest.raises(programs.ServerError, match="apt install mysql-server-core"):
         programs.find_program(None)

@@ -19,7 +19,7 @@ from tests.support import PROJECT
 from tests.support.commands import called, called_aside
 from tests.support.waiting import wait_until
 from webapp.lab import reporting
-from webapp.lab.services.poolproof_service import environment_for
+from webapp.lab.services.poolproof_service import make_environment
 from webapp.lab.services.programs import Flavour
 
 
@@ -73,7 +73,7 @@ def test_the_course_is_told_four_times_a_second_and_each_request_is_kept(small: 
 
 
 def test_the_report_is_kept_and_what_was_made_on_the_server_is_gone(small: Ended) -> None:
-    (kept,) = reporting.read_all(small.folder / "reports")
+    (kept,) = reporting.list_reports(small.folder / "reports")
     assert kept.kind == "incident"
     assert "QueuePool limit" in kept.verdict
     assert [name for name in all_schemas(small.url) if name.startswith("poolproof_lab_incident")] == []
@@ -90,7 +90,7 @@ def test_ctrl_c_keeps_what_was_measured_and_stops_what_was_started(
     url = new_schema(server_flavour, "poolproof_incident")
     arguments = ("lab", "incident", "--users", "5", "--think", "60", "--threads", "5", "--json")
     process = subprocess.Popen(
-        [sys.executable, "-m", "webapp", *arguments], cwd=PROJECT, env=environment_for(url, tmp_path),
+        [sys.executable, "-m", "webapp", *arguments], cwd=PROJECT, env=make_environment(url, tmp_path),
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     # People take a minute before each answer: as soon as all have begun they are in the middle of the quiz.
@@ -119,7 +119,7 @@ def test_a_database_that_is_a_file_is_refused_in_a_sentence(tmp_path: Path) -> N
 
 def test_without_the_extra_it_says_what_to_install_and_the_push_is_still_there(tmp_path: Path) -> None:
     incident, push, lab = without_matplotlib(
-        environment_for("", tmp_path), ["incident", "--users", "5"], ["push", "--help"], ["--help"]
+        make_environment("", tmp_path), ["incident", "--users", "5"], ["push", "--help"], ["--help"]
     )
     assert (incident.returncode, "pip install poolproof[lab]" in incident.stderr) == (1, True)
     assert "--yes-i-own-this-server" in push.stdout

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from webapp.lab import load
-from webapp.lab.push import CUT_OFF, Plan, Visit
+from webapp.lab.push import CUT_OFF, PushPlan, Visit
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def mute() -> Iterator[int]:
 
 def visits(port: int, within: float, ends_after: float) -> list[Visit]:
     now = time.monotonic()
-    plan = Plan("127.0.0.1", port, "push", 1, [(1, 4)], now, within, 0.0, retries=True, ends_at=now + ends_after)
+    plan = PushPlan("127.0.0.1", port, "push", 1, [(1, 4)], now, within, 0.0, retry=True, ends_at=now + ends_after)
     # Aside: the browser of other tests has an event loop in this thread.
     with ThreadPoolExecutor(1) as aside:
         return aside.submit(asyncio.run, load._visit_all(plan, range(4), 4)).result()[0]
@@ -33,8 +33,8 @@ def visits(port: int, within: float, ends_after: float) -> list[Visit]:
 
 def test_whoever_waits_when_the_time_is_over_is_cut_off_and_says_since_when(mute: int) -> None:
     found = visits(mute, within=0.0, ends_after=0.3)
-    assert [(one.is_done, one.samples[-1].ended) for one in found] == [(False, CUT_OFF)] * 4
-    assert all(max(0.3, one.samples[-1].began) <= one.samples[-1].came_back for one in found)
+    assert [(one.is_complete, one.samples[-1].result) for one in found] == [(False, CUT_OFF)] * 4
+    assert all(max(0.3, one.samples[-1].sent_at) <= one.samples[-1].ended_at for one in found)
 
 
 def test_whoever_has_not_come_by_then_has_asked_nothing(mute: int) -> None:

@@ -17,19 +17,19 @@ RISING = [(1, 10.0), (2, 20.0), (4, 30.0), (8, 25.0)]
 
 
 def sizes() -> Figure:
-    return plots.lines(
+    return plots.plot_lines(
         "Throughput", "connections", "answers a second", {"measured": RISING, "fit < all": RISING},
-        bands={"measured": [(x, y - 2, y + 2) for x, y in RISING]}, marks=[(4, "the knee")], log_x=True, caption="So.",
+        bands={"measured": [(x, y - 2, y + 2) for x, y in RISING]}, markers=[(4, "the knee")], log_x=True, caption="So.",
     )  # fmt: skip
 
 
 def push() -> Figure:
     panels = [Panel("waiting", {"theirs": RISING, "ours": RISING}, filled=True), Panel("errors", {"theirs": RISING})]
-    return plots.timeline("The push", "seconds", panels, marks=[(2, "here")], tones={"theirs": "wrong"})
+    return plots.plot_timeline("The push", "seconds", panels, markers=[(2, "here")], tones={"theirs": "wrong"})
 
 
 def work() -> Figure:
-    return plots.bars("Work", "units a second", {"QueuePool": {"rate": 2031.2}, "StaticPool": {"rate": None}})
+    return plots.plot_bars("Work", "units a second", {"QueuePool": {"rate": 2031.2}, "StaticPool": {"rate": None}})
 
 
 @pytest.mark.parametrize("draw", [sizes, push, work])
@@ -56,7 +56,7 @@ def test_light_and_dark_differ_in_nothing_but_colours() -> None:
 
 def test_names_at_the_ends_of_lines_do_not_overlap() -> None:
     same = {name: [(0, 0.0), (1, 5.0)] for name in ("one", "two", "three")}
-    found = plots.lines("Same", "x", "y", same).svg_light
+    found = plots.plot_lines("Same", "x", "y", same).svg_light
     heights = sorted(float(y) for y, _ in names(found))
     assert len(heights) == 3
     assert all(below - above > 10 for above, below in pairwise(heights))
@@ -68,8 +68,8 @@ def test_a_name_keeps_its_colour_in_all_panels_and_can_be_given_one() -> None:
 
 
 def test_a_line_without_points_and_a_figure_without_lines_can_be_drawn() -> None:
-    assert "<svg" in plots.lines("None", "x", "y", {"nothing": []}).svg_light
-    assert "<svg" in plots.timeline("None", "x", [Panel("y", {"nothing": []}, filled=True)]).svg_light
+    assert "<svg" in plots.plot_lines("None", "x", "y", {"nothing": []}).svg_light
+    assert "<svg" in plots.plot_timeline("None", "x", [Panel("y", {"nothing": []}, filled=True)]).svg_light
 
 
 def texts(svg: str) -> set[str | None]:

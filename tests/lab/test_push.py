@@ -15,32 +15,32 @@ from sqlalchemy import create_engine, text
 from tests.support.commands import called_aside
 from webapp.lab import proof
 from webapp.lab.push import Visit
-from webapp.lab.report import Proof
-from webapp.lab.services.poolproof_service import Service, serving
+from webapp.lab.report import VerificationResult
+from webapp.lab.services.poolproof_service import PoolproofService, run_poolproof_service
 from webapp.lab.services.programs import Flavour
 
 
 @pytest.fixture(scope="module")
 def service(
     server_flavour: Flavour, prepared_schema: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
+) -> Iterator[PoolproofService]:
     url = prepared_schema(server_flavour, "poolproof_push")
-    with serving(url, tmp_path_factory.mktemp("push")) as service:
+    with run_poolproof_service(url, tmp_path_factory.mktemp("push")) as service:
         yield service
 
 
-def push(service: Service, *options: str) -> tuple[int, str, str]:
+def push(service: PoolproofService, *options: str) -> tuple[int, str, str]:
     done = called_push(service, "--users", "30", "--within", "0.2", "--url", service.address, *options)
     return done.returncode, done.stdout, done.stderr
 
 
-def called_push(service: Service, *options: str) -> CompletedProcess[str]:
+def called_push(service: PoolproofService, *options: str) -> CompletedProcess[str]:
     variables = service.environment
     instance = Path(variables["POOLPROOF_INSTANCE"])
     return called_aside(variables["DATABASE_URL"], instance, "lab", "push", *options)
 
 
-def test_everybody_comes_through_and_nothing_acknowledged_is_missing(service: Service) -> None:
+def test_everybody_comes_through_and_nothing_acknowledged_is_missing(service: PoolproofService) -> None:
     status, output, error = push(service, "--json")
     assert status == 0, error
     report = json.loads(output)
@@ -53,16 +53,16 @@ def test_everybody_comes_through_and_nothing_acknowledged_is_missing(service: Se
     assert report["server"]["statements"] / report["requests"] < 2
 
 
-def test_the_report_is_a_page_for_people_too(service: Service) -> None:
+def test_the_report_is_a_page_for_people_too(service: PoolproofService) -> None:
     status, output, _ = push(service, "--processes", "2")
     assert status == 0
     assert "30 of 30 people came through" in output
     assert "every one is stored as it was acknowledged" in output
 
 
-def test_the_proof_fails_when_something_acknowledged_is_gone_or_changed(service: Service) -> None:
+def test_the_proof_fails_when_something_acknowledged_is_gone_or_changed(service: PoolproofService) -> None:
     visits = [answered(service, number) for number in range(3)]
-    assert read_back(service, visits) == Proof(3, missing=0, changed=0, finishes=0, unfinished=0)
+    assert read_back(service, visits) == VerificationResult(3, missing=0, changed=0, finishes=0, unfinished=0)
     engine = create_engine(service.environment["DATABASE_URL"])
     with engine.begin() as connection:
         newest = connection.execute(text("SELECT attempt_id FROM answer ORDER BY attempt_id DESC LIMIT 2")).scalars()
@@ -72,18 +72,18 @@ def test_the_proof_fails_when_something_acknowledged_is_gone_or_changed(service:
     engine.dispose()
     visits[0].is_finished = True
     broken = read_back(service, visits)
-    assert broken == Proof(3, missing=1, changed=1, finishes=1, unfinished=1)
-    assert not broken.holds
+    assert broken == VerificationResult(3, missing=1, changed=1, finishes=1, unfinished=1)
+    assert not broken.is_intact
 
 
-def read_back(service: Service, visits: list[Visit]) -> Proof:
+def read_back(service: PoolproofService, visits: list[Visit]) -> VerificationResult:
     """Make the proof in a thread of its own: the browser of other tests has an event loop in this one."""
     host, port = service.address.removeprefix("http://").split(":")
     with ThreadPoolExecutor(1) as aside:
-        return aside.submit(proof.read_back, host, int(port), visits).result()
+        return aside.submit(proof.verify_acknowledged, host, int(port), visits).result()
 
 
-def answered(service: Service, number: int) -> Visit:
+def answered(service: PoolproofService, number: int) -> Visit:
     """A visit with one acknowledged answer, the first choice of the first question."""
     with httpx.Client(base_url=f"{service.address}/api/v1") as client:
         quiz = client.get("/quizzes").json()["quizzes"][0]["id"]
@@ -93,7 +93,7 @@ def answered(service: Service, number: int) -> Visit:
     return Visit(number, token=token, acknowledged={item: 0})
 
 
-def test_a_foreign_server_is_not_loaded_unless_it_is_owned(service: Service) -> None:
+def test_a_foreign_server_is_not_loaded_unless_it_is_owned(service: PoolproofService) -> None:
     done = called_push(service, "--url", "http://192.0.2.1:80")
     assert done.returncode == 2
     assert "--yes-i-own-this-server" in done.stderr
@@ -106,14 +106,16 @@ def test_a_foreign_server_is_not_loaded_unless_it_is_owned(service: Service) -> 
         (("--url", "https://127.0.0.1"), "takes http://host:port"),
     ],
 )
-def test_what_cannot_be_pushed_is_told_in_a_sentence(service: Service, options: tuple[str, ...], sentence: str) -> None:
+def test_what_cannot_be_pushed_is_told_in_a_sentence(
+    service: PoolproofService, options: tuple[str, ...], sentence: str
+) -> None:
     done = called_push(service, *options)
     assert done.returncode != 0
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_quiz_that_is_not_open_is_named(service: Service) -> None:
+def test_a_quiz_that_is_not_open_is_named(service: PoolproofService) -> None:
     done = called_push(service, "--url", service.address, "--quiz", "missing")
     assert done.returncode == 1
     assert "There is no open quiz missing" in done.stderr

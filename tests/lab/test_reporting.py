@@ -11,10 +11,10 @@ import pytest
 from flask import Flask
 
 from webapp.lab import reporting
-from webapp.lab.reporting import Figure, NoSuchReportError, Report, Table, shown
+from webapp.lab.reporting import Figure, LabReport, NoSuchReportError, Table, format_value
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><text>light</text></svg>'
-REPORT = Report(
+REPORT = LabReport(
     kind="size",
     title="Which size? <b>Eight</b>",
     verdict="Eight connections are enough; more made it slower.",
@@ -31,7 +31,7 @@ REPORT = Report(
 
 
 def test_a_page_has_all_that_was_found_and_needs_nothing_else(tmp_path: Path) -> None:
-    page = reporting.write(REPORT, tmp_path).read_text()
+    page = reporting.save_report(REPORT, tmp_path).read_text()
     for words in (
         "Eight connections are enough", "At 8 it did 900", "POOL_SIZE=8", "poolproof lab size --users 64", "It bends.",
         "a loom", "One run.", "&#34;sizes&#34;", "size,rate,note",
@@ -53,9 +53,9 @@ def test_a_page_of_a_run_that_was_stopped_says_so() -> None:
 
 
 def test_a_report_can_be_read_again(tmp_path: Path) -> None:
-    page = reporting.write(REPORT, tmp_path)
-    assert reporting.read(tmp_path, page.stem) == REPORT
-    assert reporting.read(tmp_path, str(page)) == REPORT
+    page = reporting.save_report(REPORT, tmp_path)
+    assert reporting.load_report(tmp_path, page.stem) == REPORT
+    assert reporting.load_report(tmp_path, str(page)) == REPORT
 
 
 def test_reports_are_listed_newest_first_and_what_is_none_is_passed_over(tmp_path: Path) -> None:
@@ -64,19 +64,19 @@ def test_reports_are_listed_newest_first_and_what_is_none_is_passed_over(tmp_pat
         (tmp_path / f"{name}.json").write_text(found)
     (tmp_path / "20260401T000000Z-size.json").write_text("{")
     (tmp_path / "other.json").write_text('{"kind": "size"}')
-    kept = reporting.read_all(tmp_path)
+    kept = reporting.list_reports(tmp_path)
     assert [one.name for one in kept] == ["20260301T000000Z-size", "20260101T000000Z-size"]
     assert (kept[0].kind, kept[0].verdict) == ("size", REPORT.verdict)
 
 
 def test_two_reports_of_one_second_are_both_kept(tmp_path: Path) -> None:
-    assert len({reporting.write(REPORT, tmp_path) for _ in range(3)}) == 3
-    assert len(reporting.read_all(tmp_path)) == 3
+    assert len({reporting.save_report(REPORT, tmp_path) for _ in range(3)}) == 3
+    assert len(reporting.list_reports(tmp_path)) == 3
 
 
 def test_a_report_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(NoSuchReportError, match="no report missing"):
-        reporting.read(tmp_path, "missing")
+        reporting.load_report(tmp_path, "missing")
 
 
 def test_the_table_for_a_spreadsheet_has_a_column_for_every_name() -> None:
@@ -95,13 +95,13 @@ def test_json_for_people_has_no_drawings() -> None:
      (0.0, "0")],
 )  # fmt: skip
 def test_numbers_have_the_digits_that_mean_something(value: reporting.Cell, words: str) -> None:
-    assert shown(value) == words
+    assert format_value(value) == words
 
 
 def test_a_report_says_where_it_was_measured_and_no_secret(app: Flask, tmp_path: Path) -> None:
     with app.app_context():
-        page = reporting.write(replace(REPORT, environment={}), tmp_path)
-    found = reporting.read(tmp_path, page.stem).environment
+        page = reporting.save_report(replace(REPORT, environment={}), tmp_path)
+    found = reporting.load_report(tmp_path, page.stem).environment
     assert {"Machine", "Processor", "Python", "Libraries", "Database", "Configuration"} <= set(found)
     assert "sqlite" in found["Database"] or "mysql" in found["Database"] or "mariadb" in found["Database"]
     assert "k" * 40 not in page.read_text()

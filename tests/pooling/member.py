@@ -19,8 +19,8 @@ from typing import Any
 
 from tests.support.narrowing import not_none
 from webapp.pooling import diary
-from webapp.pooling.fleet import Folder, Seat
-from webapp.pooling.orders import OrderError, Orders
+from webapp.pooling.fleet import FleetDirectory, Registration
+from webapp.pooling.orders import CommandError, CommandQueue
 
 PROJECT = Path(__file__).resolve().parents[2]
 ENDS_WITHIN = 30
@@ -93,15 +93,15 @@ class Member:
     """What the process itself does; each method is a deed."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self.folder = Folder(folder)
-        self.seat: Seat = self.folder.join({"name": name, "number": 1, "master": "a master"})
-        self.orders = Orders(folder)
+        self.folder = FleetDirectory(folder)
+        self.seat: Registration = self.folder.register({"name": name, "number": 1, "master": "a master"})
+        self.orders = CommandQueue(folder)
 
     def say(self, counted: Any, now: Any) -> None:
-        self.seat.say(counted, now)
+        self.seat.publish(counted, now)
 
     def leave(self, counted: Any) -> None:
-        self.seat.leave(counted)
+        self.seat.unregister(counted)
 
     def exit(self) -> None:
         sys.exit()
@@ -112,13 +112,13 @@ class Member:
         count = 0
         while True:
             count += 1
-            self.seat.say({"count": count}, {"much": "x" * length})
+            self.seat.publish({"count": count}, {"much": "x" * length})
 
     def look_often(self, looks: int, until: str = "") -> list[float]:
         """Look so often, and until there is a file of this name; return the sums that were seen."""
         sums: list[float] = []
         while len(sums) < looks or (until and not Path(until).exists()):
-            sums.append(self.folder.look().counted.get("count", 0))
+            sums.append(self.folder.snapshot().counters.get("count", 0))
             # The others need the processor, too.
             time.sleep(0.0005)
         return sums
@@ -144,20 +144,20 @@ class Member:
         def obey(order: Any) -> str:
             came.append(order)
             if order["deed"] == "impossible":
-                raise OrderError("it cannot be done.")
+                raise CommandError("it cannot be done.")
             if order["deed"] == "broken":
                 raise KeyError("nobody has thought of this")
             return f"done by {os.getpid()}"
 
-        self.orders.carry_out(self.seat.key, obey)
+        self.orders.execute_pending(self.seat.key, obey)
         return came
 
     def stand(self, name: str, value: Any) -> None:
-        self.orders.stand("a master", **{name: value})
+        self.orders.set_overrides("a master", **{name: value})
 
     def write_diary(self, count: int, length: int) -> None:
         for number in range(count):
-            diary.write(
+            diary.append(
                 self.folder.path,
                 [{"at": time.time(), "by": os.getpid(), "number": number, "sentence": "word " * (length // 5)}],
             )

@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 from webapp.pooling import events, publishing
-from webapp.pooling.fleet import Folder, Tree
-from webapp.pooling.orders import OrderError
-from webapp.pooling.publishing import Publisher
+from webapp.pooling.fleet import FleetDirectory, JsonObject
+from webapp.pooling.orders import CommandError
+from webapp.pooling.publishing import FleetAgent
 
 INTERVAL = 0.05
 
@@ -26,14 +26,19 @@ class Life:
     def __init__(self, folder: Path) -> None:
         self.beats = 0
         self.is_broken = False
-        self.stood: Tree = {}
+        self.stood: JsonObject = {}
         self.led = 0
-        self.publisher = Publisher(
-            Folder(folder), self.describe, self.obey, self.stand, interval=INTERVAL, lead_interval=2 * INTERVAL
+        self.publisher = FleetAgent(
+            FleetDirectory(folder),
+            self.describe,
+            self.obey,
+            self.stand,
+            interval=INTERVAL,
+            leader_interval=2 * INTERVAL,
         )
-        self.publisher.lead = self.lead
+        self.publisher.on_leader_tick = self.lead
 
-    def describe(self) -> tuple[Tree, Tree]:
+    def describe(self) -> tuple[JsonObject, JsonObject]:
         self.beats += 1
         if self.is_broken:
             raise RuntimeError("it cannot be described")
@@ -41,9 +46,9 @@ class Life:
         now = {"lanes": {"main": lane}, "stood": self.stood, "led": self.led}
         return {"beats": self.beats, "by": {"one": 1}}, now
 
-    def obey(self, order: Tree) -> str:
+    def obey(self, order: JsonObject) -> str:
         if order["deed"] == "note":
-            events.note("noted", order["sentence"])
+            events.record("noted", order["sentence"])
         elif order["deed"] == "fork":
             child = os.fork()
             if not child:
@@ -56,10 +61,10 @@ class Life:
         elif order["deed"] == "fill the disk":
             resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))
         else:
-            raise OrderError("unknown.")
+            raise CommandError("unknown.")
         return "done"
 
-    def stand(self, orders: Tree) -> None:
+    def stand(self, orders: JsonObject) -> None:
         self.stood = orders
 
     def lead(self) -> None:
@@ -71,11 +76,11 @@ def main() -> None:
     Life(Path(sys.argv[1]))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
-        publishing.join_all("worker", 3, dict)
+        publishing.start_all("worker", 3, dict)
         print("joined", flush=True)  # noqa: T201
         time.sleep(60)
     finally:
-        publishing.leave_all()
+        publishing.stop_all()
 
 
 if __name__ == "__main__":

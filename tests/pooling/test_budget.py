@@ -7,26 +7,26 @@ from typing import Any
 
 import pytest
 
-from webapp.pooling.budget import Finding, Fleet, Level, examine, need_of
-from webapp.pooling.server import ServerFacts
+from webapp.pooling.budget import Finding, FleetSize, Level, compute_budget, run_checks
+from webapp.pooling.server import ServerInfo
 from webapp.pooling.settings import PoolSettings
 
-SERVER = ServerFacts(
-    "mysql", "9.7.4", wait_timeout=28800, max_connections=151, max_used_connections=20, others=3
+SERVER = ServerInfo(
+    "mysql", "9.7.4", wait_timeout=28800, max_connections=151, max_used_connections=20, foreign_connections=3
 )  # fmt: skip
-FLEET = Fleet(workers=2, threads=8, background_processes=1)
+FLEET = FleetSize(workers=2, threads=8, background_processes=1)
 
 
 def settings(**values: object) -> PoolSettings:
     return PoolSettings.model_validate(values)
 
 
-def finding(check: str, fleet: Fleet = FLEET, server: ServerFacts = SERVER, **pool: Any) -> Finding:
-    return next(one for one in examine(fleet, settings(**pool), server) if one.check == check)
+def finding(check: str, fleet: FleetSize = FLEET, server: ServerInfo = SERVER, **pool: Any) -> Finding:
+    return next(one for one in run_checks(fleet, settings(**pool), server) if one.check == check)
 
 
 def test_the_defaults_on_an_ordinary_server_are_all_well() -> None:
-    assert {one.level for one in examine(FLEET, settings(), SERVER)} == {Level.OK}
+    assert {one.level for one in run_checks(FLEET, settings(), SERVER)} == {Level.OK}
 
 
 def test_the_budget_is_shown_with_its_arithmetic() -> None:
@@ -48,7 +48,7 @@ def test_the_budget_is_shown_with_its_arithmetic() -> None:
     ],
 )
 def test_the_workers_open_at_most_what_their_lanes_allow(pool: dict[str, object], at_most: int) -> None:
-    assert need_of(FLEET, settings(**pool)).of_the_workers == at_most
+    assert compute_budget(FLEET, settings(**pool)).workers_total == at_most
 
 
 @pytest.mark.parametrize(("allowed", "level"), [(52, Level.OK), (51, Level.FAIL)])
@@ -91,7 +91,7 @@ def test_each_bad_configuration_has_a_finding_of_its_own(
     found = finding(check, server=replace(SERVER, **server), **pool)
     assert found.level is level
     assert words in found.sentence
-    others = [one for one in examine(FLEET, settings(**pool), replace(SERVER, **server)) if one.check != check]
+    others = [one for one in run_checks(FLEET, settings(**pool), replace(SERVER, **server)) if one.check != check]
     assert {one.level for one in others} == {Level.OK}
 
 
@@ -100,5 +100,5 @@ def test_fewer_connections_than_threads_are_well_while_shedding_is_on() -> None:
 
 
 def test_sqlite_has_no_limit_of_connections() -> None:
-    findings = examine(FLEET, settings(), ServerFacts("sqlite", "3.40"))
+    findings = run_checks(FLEET, settings(), ServerInfo("sqlite", "3.40"))
     assert {one.level for one in findings} == {Level.OK}

@@ -184,7 +184,7 @@ def test_a_deadline_ends_a_wait_in_time_whatever_the_clock_says(
 
     def ask() -> float:
         began = time.monotonic()
-        deadlines.begin(BRIEFLY)
+        deadlines.set_deadline(BRIEFLY)
         step(seconds)
         with pytest.raises(SQLAlchemyTimeoutError):
             pool.connect()

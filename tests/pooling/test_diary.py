@@ -16,14 +16,14 @@ def happened(sentence: str, at: float = 0.0) -> dict[str, object]:
 
 def test_what_happened_is_read_with_the_latest_first(tmp_path: Path) -> None:
     for number in range(5):
-        diary.write(tmp_path, [happened(f"number {number}", at=number + 1)])
-    assert [one["sentence"] for one in diary.read(tmp_path, 3)] == ["number 4", "number 3", "number 2"]
-    assert diary.read(tmp_path, 3)[0] == happened("number 4", at=5)
+        diary.append(tmp_path, [happened(f"number {number}", at=number + 1)])
+    assert [one["sentence"] for one in diary.recent(tmp_path, 3)] == ["number 4", "number 3", "number 2"]
+    assert diary.recent(tmp_path, 3)[0] == happened("number 4", at=5)
 
 
 def test_where_nothing_has_happened_or_can_be_written_nothing_is_read(tmp_path: Path) -> None:
-    diary.write(tmp_path / "nowhere", [happened("lost")])
-    assert diary.read(tmp_path / "nowhere", 10) == []
+    diary.append(tmp_path / "nowhere", [happened("lost")])
+    assert diary.recent(tmp_path / "nowhere", 10) == []
 
 
 def test_lines_of_several_processes_stay_whole(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_lines_of_several_processes_stay_whole(tmp_path: Path) -> None:
         lines = [json.loads(line) for line in (folder / "diary").read_text().splitlines()]
         for one in processes:
             assert [line["number"] for line in lines if line["by"] == one.pid] == list(range(15))
-        assert len(diary.read(folder, 1000)) == 45
+        assert len(diary.recent(folder, 1000)) == 45
 
 
 def test_the_diary_stays_small_and_keeps_the_latest(tmp_path: Path) -> None:
@@ -48,8 +48,8 @@ def test_the_diary_stays_small_and_keeps_the_latest(tmp_path: Path) -> None:
                 one.do("write_diary", 10, 2500)
     sizes = [path.stat().st_size for path in folder.glob("diary*")]
     assert len(sizes) <= 2
-    assert max(sizes) <= diary.LARGEST + diary.LONGEST_LINE + 200
-    last = {line["by"]: line["number"] for line in reversed(diary.read(folder, 1000))}
+    assert max(sizes) <= diary.MAX_LOG_BYTES + diary.MAX_SENTENCE_LENGTH + 200
+    last = {line["by"]: line["number"] for line in reversed(diary.recent(folder, 1000))}
     assert set(last.values()) == {9}
 
 
@@ -61,49 +61,49 @@ def test_the_diary_is_not_thrown_away_twice_by_two_who_find_it_large(tmp_path: P
         for one in processes:
             one._answer()
     # A file that was just begun must not take the place of the one before it.
-    assert sum(path.stat().st_size for path in folder.glob("diary*")) > diary.LARGEST
+    assert sum(path.stat().st_size for path in folder.glob("diary*")) > diary.MAX_LOG_BYTES
 
 
 def test_a_long_sentence_is_cut_and_a_torn_line_left_out(tmp_path: Path) -> None:
-    diary.write(tmp_path, [happened("é" * 10_000)])
+    diary.append(tmp_path, [happened("é" * 10_000)])
     with (tmp_path / "diary").open("a") as file:
         file.write('{"at": 1, "sent\n[]\n3\n{}\n')
-    diary.write(tmp_path, [happened("after")])
-    assert [one["sentence"][:5] for one in diary.read(tmp_path, 10)] == ["after", "ééééé"]
-    assert len(diary.read(tmp_path, 10)[1]["sentence"]) == diary.LONGEST_LINE
+    diary.append(tmp_path, [happened("after")])
+    assert [one["sentence"][:5] for one in diary.recent(tmp_path, 10)] == ["after", "ééééé"]
+    assert len(diary.recent(tmp_path, 10)[1]["sentence"]) == diary.MAX_SENTENCE_LENGTH
 
 
 def test_a_diary_with_bytes_that_are_no_text_is_read_as_far_as_it_is_text(tmp_path: Path) -> None:
     (tmp_path / "diary").write_bytes(b"\xff\xfe\x00\n")
-    diary.write(tmp_path, [happened("readable")])
-    assert [one["sentence"] for one in diary.read(tmp_path, 10)] == ["readable"]
+    diary.append(tmp_path, [happened("readable")])
+    assert [one["sentence"] for one in diary.recent(tmp_path, 10)] == ["readable"]
 
 
 def test_a_full_disk_costs_events_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "diary").symlink_to("/dev/full")
-    diary.write(tmp_path, [happened("lost")])
+    diary.append(tmp_path, [happened("lost")])
 
 
 def test_an_event_that_comes_in_crowds_is_told_once_until_it_was_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    events.take()
+    events.drain()
     now = [1000.0]
     monkeypatch.setattr(events, "time", Clock(now))
     for _ in range(100):
-        events.note_now_and_then("a crowd", "Again.")
+        events.record_throttled("a crowd", "Again.")
         now[0] += 1
-    now[0] += events.QUIET_FOR
-    events.note_now_and_then("a crowd", "And again.")
-    events.note("single", "Once.")
-    assert [one["sentence"] for one in events.take()] == ["Again.", "And again.", "Once."]
-    assert events.take() == []
+    now[0] += events.THROTTLE_INTERVAL
+    events.record_throttled("a crowd", "And again.")
+    events.record("single", "Once.")
+    assert [one["sentence"] for one in events.drain()] == ["Again.", "And again.", "Once."]
+    assert events.drain() == []
 
 
 def test_no_more_events_are_kept_than_somebody_would_read() -> None:
-    for number in range(events.REMEMBERED + 50):
-        events.note("many", str(number))
-    taken = events.take()
-    assert len(taken) == events.REMEMBERED
-    assert taken[-1]["sentence"] == str(events.REMEMBERED + 49)
+    for number in range(events.MAX_BUFFERED + 50):
+        events.record("many", str(number))
+    taken = events.drain()
+    assert len(taken) == events.MAX_BUFFERED
+    assert taken[-1]["sentence"] == str(events.MAX_BUFFERED + 49)
 
 
 class Clock:
@@ -118,5 +118,5 @@ class Clock:
 
 
 def test_who_writes_is_the_only_one_who_may_read(tmp_path: Path) -> None:
-    diary.write(tmp_path, [happened("private")])
+    diary.append(tmp_path, [happened("private")])
     assert (tmp_path / "diary").stat().st_mode & 0o077 == 0

@@ -8,9 +8,9 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool, QueuePool
 
 from tests.support.pools import queue_pool
-from webapp.pooling.engine import engine_options, prepare_engine
+from webapp.pooling.engine import configure_engine, engine_options
 from webapp.pooling.errors import PoolConfigurationError
-from webapp.pooling.extension import Pooling
+from webapp.pooling.extension import PoolingState
 from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.settings import PoolSettings
 
@@ -52,7 +52,7 @@ def test_a_database_in_memory_is_refused_for_a_queue() -> None:
 def test_sqlite_gets_a_queue_write_ahead_log_and_foreign_keys(tmp_path: Path) -> None:
     url = make_url(f"sqlite:///{tmp_path / 'a.sqlite'}")
     engine = create_engine(url, **engine_options(settings(), url, threads=2))
-    prepare_engine(engine, settings())
+    configure_engine(engine, settings())
     with engine.connect() as connection:
         assert connection.execute(text("PRAGMA journal_mode")).scalar_one() == "wal"
         assert connection.execute(text("PRAGMA foreign_keys")).scalar_one() == 1
@@ -61,7 +61,7 @@ def test_sqlite_gets_a_queue_write_ahead_log_and_foreign_keys(tmp_path: Path) ->
     engine.dispose()
 
 
-def test_the_last_connection_returned_is_the_first_one_lent(pooling: Pooling) -> None:
+def test_the_last_connection_returned_is_the_first_one_lent(pooling: PoolingState) -> None:
     with pooling.work.engine.connect() as first, pooling.work.engine.connect() as second:
         older, newer = first.connection.dbapi_connection, second.connection.dbapi_connection
         second.close()
@@ -71,7 +71,7 @@ def test_the_last_connection_returned_is_the_first_one_lent(pooling: Pooling) ->
         assert again.connection.dbapi_connection is not newer
 
 
-def test_sessions_on_a_server_are_utc_strict_bounded_and_read_committed(pooling: Pooling) -> None:
+def test_sessions_on_a_server_are_utc_strict_bounded_and_read_committed(pooling: PoolingState) -> None:
     if pooling.work.engine.dialect.name == "sqlite":
         pytest.skip("SQLite has no sessions on a server")
     with pooling.work.read() as connection:
@@ -85,7 +85,7 @@ def test_sessions_on_a_server_are_utc_strict_bounded_and_read_committed(pooling:
     assert float(row[3]) == (10.0 if is_mariadb else 10_000)
 
 
-def test_the_pool_learns_when_to_renew_from_the_server(pooling: Pooling) -> None:
+def test_the_pool_learns_when_to_renew_from_the_server(pooling: PoolingState) -> None:
     if pooling.work.engine.dialect.name == "sqlite":
         pytest.skip("SQLite closes no idle connection")
     with pooling.work.read() as connection:
@@ -93,7 +93,7 @@ def test_the_pool_learns_when_to_renew_from_the_server(pooling: Pooling) -> None
     assert pooling.work.engine.pool._recycle == int(wait_timeout * 0.8)
 
 
-def test_a_child_process_does_not_say_goodbye_on_its_parents_connections(pooling: Pooling) -> None:
+def test_a_child_process_does_not_say_goodbye_on_its_parents_connections(pooling: PoolingState) -> None:
     with pooling.work.read() as connection:
         connection.execute(text("SELECT 1"))
     kept = queue_pool(pooling.work.engine).checkedin()

@@ -12,9 +12,9 @@ import pytest
 from tests.pooling.member import several
 from webapp.pooling import plain, reporting
 from webapp.pooling.exposition import fleet_families
-from webapp.pooling.extension import Pooling
-from webapp.pooling.fleet import Folder
-from webapp.pooling.metrics import exposition
+from webapp.pooling.extension import PoolingState
+from webapp.pooling.fleet import FleetDirectory
+from webapp.pooling.metrics import render_text
 from webapp.pooling.statistics import Histogram, PoolStatistics, RequestStatistics
 
 LINE = re.compile(r"([a-z_]+)(?:\{(.*)\})? (\+Inf|[0-9.e+-]+)")
@@ -24,22 +24,22 @@ POOL = 'db_client_connection_pool_name="interactive"'
 def counted(borrows: int, seconds: float, entries: list[int]) -> dict[str, Any]:
     """What a process says that has lent so many connections for so long, and written batches of these sizes."""
     statistics, requests = PoolStatistics(), RequestStatistics()
-    ledger = statistics.take_ledger()
+    ledger = statistics.acquire_counters()
     for _ in range(borrows):
-        ledger.borrows += 1
-        ledger.uses[30] += 1
-        ledger.used += seconds
-        requests.note(2)
-        requests.answered("GET", "/quizzes/<slug>", 200, seconds)
-    requests.answered("POST", "/a rule/with blanks", 503, seconds)
-    statistics.turned_away("timeout")
-    statistics.closed("age")
+        ledger.checkouts += 1
+        ledger.use_time_buckets[30] += 1
+        ledger.use_time_total += seconds
+        requests.record_request(2)
+        requests.record_response("GET", "/quizzes/<slug>", 200, seconds)
+    requests.record_response("POST", "/a rule/with blanks", 503, seconds)
+    statistics.record_rejected("timeout")
+    statistics.record_closed("age")
     sizes = {size: entries.count(size) for size in entries}
-    writer = {"batches": reporting._by_power(sizes), "entries": sum(entries), "refused": 1}
+    writer = {"batches": reporting._batch_size_histogram(sizes), "entries": sum(entries), "refused": 1}
     return {
-        "lanes": {"interactive": {**plain.of_snapshot(statistics.snapshot()), "holds": {"leaked": 1}}},
-        "requests": reporting.requests_counted(requests),
-        "commits": {"writer": {**writer, "commits": plain.of_histogram(Histogram())}},
+        "lanes": {"interactive": {**plain.snapshot_to_dict(statistics.snapshot()), "holds": {"leaked": 1}}},
+        "requests": reporting.request_counters(requests),
+        "commits": {"writer": {**writer, "commits": plain.histogram_to_dict(Histogram())}},
     }
 
 
@@ -48,8 +48,8 @@ def now(used: int, oldest: float = 0.0, most: int | None = 4) -> dict[str, Any]:
     return {"lanes": {"interactive": lane}, "commits": {"writer": {"waiting": 2}}}
 
 
-def samples(folder: Folder) -> dict[tuple[str, str], float]:
-    text = exposition(fleet_families(folder.look(), keep=1))
+def samples(folder: FleetDirectory) -> dict[tuple[str, str], float]:
+    text = render_text(fleet_families(folder.snapshot(), min_idle=1))
     found = [LINE.fullmatch(line) for line in text.splitlines() if not line.startswith("#")]
     assert all(found), text
     values = {(one[1], one[2] or ""): float(one[3]) for one in found if one}
@@ -58,11 +58,11 @@ def samples(folder: Folder) -> dict[tuple[str, str], float]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path / "fleet")
+def folder(tmp_path: Path) -> FleetDirectory:
+    return FleetDirectory(tmp_path / "fleet")
 
 
-def test_gauges_are_summed_over_those_that_live_and_counters_over_all(folder: Folder) -> None:
+def test_gauges_are_summed_over_those_that_live_and_counters_over_all(folder: FleetDirectory) -> None:
     with several(folder.path, 3) as (one, other, dead):
         one.do("say", counted(3, 0.5, [1]), now(2, oldest=0.25))
         other.do("say", counted(4, 0.5, [1]), now(1, oldest=1.5))
@@ -88,7 +88,7 @@ def test_gauges_are_summed_over_those_that_live_and_counters_over_all(folder: Fo
     assert values["poolproof_group_commit_refused_total", 'writer="writer"'] == 3
 
 
-def test_counters_stay_when_nobody_lives_any_more(folder: Folder) -> None:
+def test_counters_stay_when_nobody_lives_any_more(folder: FleetDirectory) -> None:
     with several(folder.path, 1) as (one,):
         one.do("say", counted(3, 0.5, [1]), now(2))
     values = samples(folder)
@@ -97,13 +97,13 @@ def test_counters_stay_when_nobody_lives_any_more(folder: Folder) -> None:
     assert values["db_client_connection_count", f'{POOL},db_client_connection_state="used"'] == 0
 
 
-def test_a_fleet_that_has_said_nothing_yet_has_metrics_too(folder: Folder) -> None:
+def test_a_fleet_that_has_said_nothing_yet_has_metrics_too(folder: FleetDirectory) -> None:
     assert samples(folder)["poolproof_requests_total", ""] == 0
     with several(folder.path, 1):
         assert samples(folder)["poolproof_processes", 'kind="worker"'] == 1
 
 
-def test_requests_are_told_by_route_and_status(folder: Folder) -> None:
+def test_requests_are_told_by_route_and_status(folder: FleetDirectory) -> None:
     with several(folder.path, 2) as processes:
         for one in processes:
             one.do("say", counted(2, 0.25, [1]), now(0))
@@ -118,7 +118,7 @@ def test_requests_are_told_by_route_and_status(folder: Folder) -> None:
     assert values[f"{name}_count", bad] == 2
 
 
-def test_the_sizes_of_batches_are_cumulative_and_end_with_their_count(folder: Folder) -> None:
+def test_the_sizes_of_batches_are_cumulative_and_end_with_their_count(folder: FleetDirectory) -> None:
     entries = [1, 1, 2, 3, 4, 5, 64, 500]
     with several(folder.path, 2) as processes:
         for one in processes:
@@ -132,30 +132,30 @@ def test_the_sizes_of_batches_are_cumulative_and_end_with_their_count(folder: Fo
     assert values[f"{name}_sum", writer] == 2 * sum(entries)
 
 
-def test_a_pool_without_bounds_in_one_process_has_none_in_sum(folder: Folder) -> None:
+def test_a_pool_without_bounds_in_one_process_has_none_in_sum(folder: FleetDirectory) -> None:
     with several(folder.path, 2) as (one, other):
         one.do("say", counted(1, 0.1, [1]), now(0, most=None))
         other.do("say", counted(1, 0.1, [1]), now(0))
         assert samples(folder)["db_client_connection_max", POOL] == float("inf")
 
 
-def test_every_family_has_its_name_once(folder: Folder) -> None:
+def test_every_family_has_its_name_once(folder: FleetDirectory) -> None:
     with several(folder.path, 1) as (one,):
         one.do("say", counted(1, 0.1, [1]), now(0))
-        names = [family.name for family in fleet_families(folder.look(), keep=1)]
+        names = [family.name for family in fleet_families(folder.snapshot(), min_idle=1)]
     assert len(names) == len(set(names))
 
 
-def test_what_a_real_process_says_of_itself_is_read_as_metrics(pooling: Pooling) -> None:
-    publisher = pooling.publisher
+def test_what_a_real_process_says_of_itself_is_read_as_metrics(pooling: PoolingState) -> None:
+    publisher = pooling.fleet_agent
     assert publisher is not None
     with pooling.work.read():
         counts, state = publisher._describe()
-    seat = publisher.folder.join({"name": "worker", "number": 1})
+    seat = publisher.folder.register({"name": "worker", "number": 1})
     try:
-        seat.say(counts, state)
+        seat.publish(counts, state)
         values = samples(publisher.folder)
     finally:
-        seat.leave({})
+        seat.unregister({})
     assert values["db_client_connection_count", f'{POOL},db_client_connection_state="used"'] == 1
     assert values["db_client_connection_use_time_seconds_count", POOL] >= 1

@@ -18,7 +18,7 @@ from webapp.pooling import deadlines, extension
 from webapp.pooling.engine import engine_options
 from webapp.pooling.extension import read
 from webapp.pooling.settings import PoolSettings
-from webapp.web.context import Application
+from webapp.web.context import PoolproofFlask
 
 ONE = text("SELECT 1")
 
@@ -70,7 +70,7 @@ class Small:
             return Response(stream_with_context(rows()))
 
 
-@pytest.fixture(params=[Flask, Application])
+@pytest.fixture(params=[Flask, PoolproofFlask])
 def small(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Small]:
     small = Small(request.param, tmp_path)
     yield small
@@ -163,7 +163,7 @@ def test_a_teardown_of_another_extension_that_raises_costs_no_connection(small: 
 
 
 def test_our_own_app_answers_although_a_teardown_raises(tmp_path: Path) -> None:
-    small = Small(Application, tmp_path)
+    small = Small(PoolproofFlask, tmp_path)
 
     @small.app.teardown_appcontext
     def broken(error: BaseException | None) -> None:

@@ -13,16 +13,16 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from tests.support.waiting import wait_until
 from webapp.pooling import groupcommit
-from webapp.pooling.errors import PoolFullError, PoolTimeoutError
-from webapp.pooling.extension import Pooling
+from webapp.pooling.errors import PoolQueueFullError, PoolTimeoutError
+from webapp.pooling.extension import PoolingState
 from webapp.pooling.groupcommit import GroupCommit
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
 INSERT = text("INSERT INTO grouped (number) VALUES (:number)")
 
 
 @pytest.fixture
-def numbers(pooling: Pooling) -> Iterator[Work]:
+def numbers(pooling: PoolingState) -> Iterator[UnitOfWork]:
     """A table of small numbers."""
     with pooling.work.transaction() as connection:
         connection.execute(text("DROP TABLE IF EXISTS grouped"))
@@ -36,14 +36,14 @@ Make = Callable[..., GroupCommit[int, int]]
 
 
 @pytest.fixture
-def make(numbers: Work) -> Iterator[Make]:
+def make(numbers: UnitOfWork) -> Iterator[Make]:
     made: list[GroupCommit[int, int]] = []
 
     def insert(connection: Connection, values: Sequence[int]) -> None:
         connection.execute(INSERT, [{"number": value} for value in values])
 
     def write(values: Sequence[int]) -> Sequence[int]:
-        numbers.transact(lambda connection: insert(connection, values))
+        numbers.run_in_transaction(lambda connection: insert(connection, values))
         return [value * 10 for value in values]
 
     def make(write: Callable[[Sequence[int]], Sequence[int]] = write, patience: float = 10.0) -> GroupCommit[int, int]:
@@ -55,12 +55,12 @@ def make(numbers: Work) -> Iterator[Make]:
         one.stop()
 
 
-def stored(work: Work) -> set[int]:
+def stored(work: UnitOfWork) -> set[int]:
     with work.read() as connection:
         return set(connection.execute(text("SELECT number FROM grouped")).scalars())
 
 
-def test_whoever_is_answered_finds_his_row_committed(make: Make, numbers: Work) -> None:
+def test_whoever_is_answered_finds_his_row_committed(make: Make, numbers: UnitOfWork) -> None:
     group = make()
 
     def submit(number: int) -> bool:
@@ -71,7 +71,7 @@ def test_whoever_is_answered_finds_his_row_committed(make: Make, numbers: Work) 
     assert stored(numbers) == set(range(40))
 
 
-def test_those_who_come_during_a_commit_share_the_next(make: Make, numbers: Work) -> None:
+def test_those_who_come_during_a_commit_share_the_next(make: Make, numbers: UnitOfWork) -> None:
     begun, go_on = threading.Event(), threading.Event()
     batches: list[int] = []
 
@@ -90,11 +90,11 @@ def test_those_who_come_during_a_commit_share_the_next(make: Make, numbers: Work
         go_on.set()
         assert [one.result() for one in (first, *others)] == list(range(6))
     assert batches == [1, 5]
-    assert group.batches == {1: 1, 5: 1}
-    assert group.commits.count == 2
+    assert group.batch_sizes == {1: 1, 5: 1}
+    assert group.commit_time.count == 2
 
 
-def test_only_the_guilty_one_gets_the_error(make: Make, numbers: Work) -> None:
+def test_only_the_guilty_one_gets_the_error(make: Make, numbers: UnitOfWork) -> None:
     group, gathered = make(), threading.Barrier(5)
 
     def submit(number: int) -> str:
@@ -165,7 +165,7 @@ def test_a_caller_whose_patience_ends_is_told_and_his_value_withdrawn(make: Make
 
 
 def test_the_queue_is_bounded(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(groupcommit, "MOST_WAITING", 1)
+    monkeypatch.setattr(groupcommit, "MAX_WAITING", 1)
     begun, go_on = threading.Event(), threading.Event()
 
     def write(values: Sequence[int]) -> Sequence[int]:
@@ -179,7 +179,7 @@ def test_the_queue_is_bounded(make: Make, monkeypatch: pytest.MonkeyPatch) -> No
         begun.wait(10)
         callers.submit(group.submit, 2)
         wait_until(lambda: group.waiting() == 1)
-        with pytest.raises(PoolFullError):
+        with pytest.raises(PoolQueueFullError):
             group.submit(3)
         go_on.set()
 
@@ -193,7 +193,7 @@ def test_no_thread_runs_before_the_first_write(make: Make) -> None:
     assert threading.active_count() == before
 
 
-def test_a_child_of_fork_has_a_writer_of_its_own(make: Make, numbers: Work) -> None:
+def test_a_child_of_fork_has_a_writer_of_its_own(make: Make, numbers: UnitOfWork) -> None:
     group = make()
     group.submit(1)
     with warnings.catch_warnings():
@@ -208,7 +208,7 @@ def test_a_child_of_fork_has_a_writer_of_its_own(make: Make, numbers: Work) -> N
     assert stored(numbers) == {1, 2, 3}
 
 
-def test_who_asked_to_be_told_is_told_after_the_commit(make: Make, numbers: Work) -> None:
+def test_who_asked_to_be_told_is_told_after_the_commit(make: Make, numbers: UnitOfWork) -> None:
     group = make()
     told: list[tuple[int | None, BaseException | None, bool]] = []
     for number in (1, 2):
@@ -216,7 +216,7 @@ def test_who_asked_to_be_told_is_told_after_the_commit(make: Make, numbers: Work
         def tell(result: int | None, error: BaseException | None, number: int = number) -> None:
             told.append((result, error, number in stored(numbers)))
 
-        group.submit_and_tell(number, tell)
+        group.submit_async(number, tell)
     wait_until(lambda: len(told) == 2)
     assert told == [(10, None, True), (20, None, True)]
 
@@ -231,9 +231,9 @@ def test_who_asked_to_be_told_is_told_once_and_in_time(make: Make) -> None:
 
     group = make(write, patience=0.2)
     told: list[tuple[int | None, type[BaseException | None]]] = []
-    group.submit_and_tell(1, lambda result, error: told.append((result, type(error))))
+    group.submit_async(1, lambda result, error: told.append((result, type(error))))
     begun.wait(10)
-    group.submit_and_tell(2, lambda result, error: told.append((result, type(error))))
+    group.submit_async(2, lambda result, error: told.append((result, type(error))))
     wait_until(lambda: len(told) == 2)
     assert not go_on.is_set(), "they are told while the commit still hangs"
     go_on.set()
@@ -250,7 +250,7 @@ def test_one_who_cannot_be_told_does_not_keep_the_others_from_hearing(
     def stumble(result: int | None, error: BaseException | None) -> None:
         raise OSError("gone")
 
-    group.submit_and_tell(1, stumble)
-    group.submit_and_tell(2, lambda result, error: told.append(result))
+    group.submit_async(1, stumble)
+    group.submit_async(2, lambda result, error: told.append(result))
     wait_until(lambda: told == [20])
     assert "could not be told" in caplog.text

@@ -10,15 +10,15 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeoutError
 
 from webapp.pooling.engine import engine_options
-from webapp.pooling.extension import Pooling
+from webapp.pooling.extension import PoolingState
 from webapp.pooling.lanes import Lanes, open_lanes
 from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.settings import PoolSettings
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
 
 @pytest.fixture
-def lanes(pooling: Pooling) -> Iterator[Lanes]:
+def lanes(pooling: PoolingState) -> Iterator[Lanes]:
     """Lanes on the same database as the app's, smaller."""
     settings = PoolSettings.model_validate({"size": 3, "background": 2})
     url = pooling.work.engine.url
@@ -58,13 +58,13 @@ def test_a_saturated_background_lane_makes_no_request_wait(lanes: Lanes) -> None
         while pool_of(lanes.background.engine).waiting() < 2:
             assert time.monotonic() < deadline, "the background lane does not fill"
         for _ in range(200):
-            with Work(lanes.interactive.engine).read() as connection:
+            with UnitOfWork(lanes.interactive.engine).read() as connection:
                 connection.execute(text("SELECT 1"))
         done.set()
         list(running)
     statistics = pool_of(lanes.interactive.engine).statistics
     assert statistics is not None
-    waits = statistics.snapshot().waits
+    waits = statistics.snapshot().wait_time
     assert (waits.counts[0], waits.count) == (200, 200)
 
 

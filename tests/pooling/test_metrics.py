@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.clock import SettableClock
 from webapp.pooling.errors import PoolTimeoutError
-from webapp.pooling.metrics import exposition, families, observe, of_requests
+from webapp.pooling.metrics import pool_families, pool_state, render_text, request_families
 from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.statistics import PoolStatistics, RequestStatistics
 
@@ -42,7 +42,7 @@ def pool() -> Iterator[FairQueuePool]:
 
 
 def text_of(pool: FairQueuePool) -> str:
-    return exposition(families([observe("interactive", pool, keep=1, holds={"leaked": 2})]))
+    return render_text(pool_families([pool_state("interactive", pool, min_idle=1, violations={"leaked": 2})]))
 
 
 def value(text: str, name: str, *labels: str) -> float:
@@ -111,12 +111,14 @@ def test_every_line_is_one_that_prometheus_reads(pool: FairQueuePool) -> None:
 def test_a_pool_that_counts_nothing_is_refused_with_what_to_do() -> None:
     pool = FairQueuePool(lambda: sqlite3.connect(":memory:"))
     with pytest.raises(ValueError, match="statistics=PoolStatistics"):
-        observe("silent", pool)
+        pool_state("silent", pool)
 
 
 def test_statements_are_counted_over_requests() -> None:
     requests = RequestStatistics()
-    requests.note(3)
-    requests.note(1)
-    assert (requests.requests, requests.statements, requests.most) == (2, 4, 3)
-    assert "poolproof_request_statements_total 4\n" in exposition(of_requests(requests.requests, requests.statements))
+    requests.record_request(3)
+    requests.record_request(1)
+    assert (requests.requests, requests.statements, requests.max_statements) == (2, 4, 3)
+    assert "poolproof_request_statements_total 4\n" in render_text(
+        request_families(requests.requests, requests.statements)
+    )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.pooling.member import Process, several
-from webapp.pooling.orders import STALE_AFTER, Orders
+from webapp.pooling.orders import COMMAND_TTL, CommandQueue
 
 A_MASTER = "a master"
 
@@ -26,71 +26,71 @@ def left(folder: Path) -> list[str]:
 
 
 def test_an_order_reaches_the_process_it_is_for_and_only_that_one(folder: Path) -> None:
-    orders = Orders(folder)
+    orders = CommandQueue(folder)
     with several(folder, 2) as (one, other):
-        name = orders.ask(one.key, "end", connection=7)
+        name = orders.send(one.key, "end", connection=7)
         assert other.do("obey") == []
         assert one.do("obey") == [{"deed": "end", "connection": 7}]
-        assert orders.outcome(name, 5) == f"done by {one.pid}"
+        assert orders.wait_result(name, 5) == f"done by {one.pid}"
         assert one.do("obey") == [], "it is done once"
     assert left(folder) == []
 
 
 def test_each_of_many_orders_has_an_outcome_of_its_own(folder: Path) -> None:
-    orders = Orders(folder)
+    orders = CommandQueue(folder)
     with several(folder, 3) as processes:
-        asked = {orders.ask(one.key, "end"): one for one in processes for _ in range(5)}
+        asked = {orders.send(one.key, "end"): one for one in processes for _ in range(5)}
         for one in processes:
             assert len(one.do("obey")) == 5
         for name, one in asked.items():
-            assert orders.outcome(name, 5) == f"done by {one.pid}"
+            assert orders.wait_result(name, 5) == f"done by {one.pid}"
 
 
 def test_a_refused_order_says_why(folder: Path) -> None:
-    orders = Orders(folder)
+    orders = CommandQueue(folder)
     with several(folder, 1) as (one,):
-        name = orders.ask(one.key, "impossible")
+        name = orders.send(one.key, "impossible")
         one.do("obey")
-        assert orders.outcome(name, 5) == "Not done: it cannot be done."
+        assert orders.wait_result(name, 5) == "Not done: it cannot be done."
 
 
 def test_an_order_that_breaks_says_so_and_the_next_one_is_carried_out(folder: Path) -> None:
-    orders = Orders(folder)
+    orders = CommandQueue(folder)
     with several(folder, 1) as (one,):
-        names = [orders.ask(one.key, deed) for deed in ("broken", "broken", "end")]
+        names = [orders.send(one.key, deed) for deed in ("broken", "broken", "end")]
         assert len(one.do("obey")) == 3
-        outcomes = [orders.outcome(name, 5) for name in names]
+        outcomes = [orders.wait_result(name, 5) for name in names]
     assert outcomes[:2] == ["Not done: KeyError: 'nobody has thought of this'"] * 2
     assert outcomes[2] == f"done by {one.pid}"
 
 
 def test_a_process_that_does_not_answer_is_waited_for_no_longer_than_said(folder: Path) -> None:
-    orders = Orders(folder)
+    orders = CommandQueue(folder)
     with several(folder, 1) as (one,):
         one.signal(signal.SIGSTOP)
-        name, began = orders.ask(one.key, "end"), time.monotonic()
-        assert orders.outcome(name, 0.2) is None
+        name, began = orders.send(one.key, "end"), time.monotonic()
+        assert orders.wait_result(name, 0.2) is None
         assert 0.2 <= time.monotonic() - began < 5
 
 
 def test_stale_orders_and_outcomes_are_thrown_away(folder: Path) -> None:
-    orders = Orders(folder)
+    orders = CommandQueue(folder)
     with several(folder, 2) as (dead, one):
-        orders.ask(dead.key, "end")
+        orders.send(dead.key, "end")
         dead.signal(signal.SIGKILL)
-        nobody_asks_for = orders.ask(one.key, "end")
+        nobody_asks_for = orders.send(one.key, "end")
         one.do("obey")
         make_old(folder)
-        fresh = orders.ask(dead.key, "end")
+        fresh = orders.send(dead.key, "end")
         one.do("obey")
         assert left(folder) == [f"{dead.key}.{fresh}.json"]
-        assert orders.outcome(nobody_asks_for, 0) is None
+        assert orders.wait_result(nobody_asks_for, 0) is None
 
 
 def test_a_process_that_was_frozen_does_not_obey_what_was_asked_long_ago(folder: Path) -> None:
-    orders = Orders(folder)
+    orders = CommandQueue(folder)
     with several(folder, 1) as (one,):
-        orders.ask(one.key, "end", connection=7)
+        orders.send(one.key, "end", connection=7)
         make_old(folder)
         # By now another request may hold that connection.
         assert one.do("obey") == []
@@ -99,41 +99,41 @@ def test_a_process_that_was_frozen_does_not_obey_what_was_asked_long_ago(folder:
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", "\x00"])
 def test_a_torn_or_foreign_order_harms_nobody(folder: Path, content: str) -> None:
-    orders = Orders(folder)
+    orders = CommandQueue(folder)
     with several(folder, 1) as (one,):
-        name = orders.ask(one.key, "end")
+        name = orders.send(one.key, "end")
         (folder / "orders" / f"{one.key}.torn.json").write_text(content)
         (folder / "orders" / "note").write_text(content)
         (folder / "standing.json").write_text(content)
         assert len(one.do("obey")) == 1
-        assert orders.outcome(name, 5) is not None
-        assert orders.standing(A_MASTER) == {}
-        orders.stand(A_MASTER, paused=["background"])
-        assert orders.standing(A_MASTER) == {"paused": ["background"]}
+        assert orders.wait_result(name, 5) is not None
+        assert orders.overrides(A_MASTER) == {}
+        orders.set_overrides(A_MASTER, paused=["background"])
+        assert orders.overrides(A_MASTER) == {"paused": ["background"]}
 
 
 def test_standing_orders_are_for_all_workers_of_a_master_and_end_with_it(folder: Path) -> None:
     folder.mkdir()
-    orders = Orders(folder)
-    orders.stand(A_MASTER, sizes={"interactive": 3})
-    orders.stand(A_MASTER, paused=["background"])
-    assert Orders(folder).standing(A_MASTER) == {"sizes": {"interactive": 3}, "paused": ["background"]}
-    assert orders.standing("its successor") == {}
-    orders.stand("its successor", paused=[])
-    assert orders.standing("its successor") == {"paused": []}
-    assert orders.standing(A_MASTER) == {}
+    orders = CommandQueue(folder)
+    orders.set_overrides(A_MASTER, sizes={"interactive": 3})
+    orders.set_overrides(A_MASTER, paused=["background"])
+    assert CommandQueue(folder).overrides(A_MASTER) == {"sizes": {"interactive": 3}, "paused": ["background"]}
+    assert orders.overrides("its successor") == {}
+    orders.set_overrides("its successor", paused=[])
+    assert orders.overrides("its successor") == {"paused": []}
+    assert orders.overrides(A_MASTER) == {}
 
 
 def test_a_standing_order_is_taken_back_alone(folder: Path) -> None:
     folder.mkdir()
-    orders = Orders(folder)
-    orders.stand(A_MASTER, sizes={"interactive": 3}, paused=["background"])
-    orders.stand(A_MASTER, sizes=None)
-    assert orders.standing(A_MASTER) == {"paused": ["background"]}
+    orders = CommandQueue(folder)
+    orders.set_overrides(A_MASTER, sizes={"interactive": 3}, paused=["background"])
+    orders.set_overrides(A_MASTER, sizes=None)
+    assert orders.overrides(A_MASTER) == {"paused": ["background"]}
 
 
 def test_standing_orders_given_at_the_same_time_by_processes_and_threads_all_stand(folder: Path) -> None:
-    orders = Orders(folder)
+    orders = CommandQueue(folder)
 
     def give(process: Process, number: int) -> None:
         for turn in range(20):
@@ -141,7 +141,7 @@ def test_standing_orders_given_at_the_same_time_by_processes_and_threads_all_sta
 
     def stand(number: int) -> None:
         for turn in range(20):
-            orders.stand(A_MASTER, **{f"from thread {number}": turn})
+            orders.set_overrides(A_MASTER, **{f"from thread {number}": turn})
 
     with several(folder, 2) as processes:
         threads = [threading.Thread(target=stand, args=(number,)) for number in range(2)]
@@ -154,10 +154,10 @@ def test_standing_orders_given_at_the_same_time_by_processes_and_threads_all_sta
         for one in processes:
             assert [one._answer() for _ in range(20)] == [None] * 20
         expected = {f"from {kind} {number}": 19 for kind in ("process", "thread") for number in range(2)}
-        assert orders.standing(A_MASTER) == expected
+        assert orders.overrides(A_MASTER) == expected
 
 
 def make_old(folder: Path) -> None:
-    before = time.time() - STALE_AFTER - 1
+    before = time.time() - COMMAND_TTL - 1
     for path in (folder / "orders").iterdir():
         os.utime(path, (before, before))

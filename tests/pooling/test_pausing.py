@@ -18,7 +18,7 @@ from tests.support.clock import SettableClock
 from tests.support.waiting import wait_until
 from webapp.pooling.engine import engine_options
 from webapp.pooling.errors import PoolTimeoutError
-from webapp.pooling.extension import Pooling
+from webapp.pooling.extension import PoolingState
 from webapp.pooling.lanes import Lanes, open_lanes
 from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.settings import PoolSettings
@@ -176,7 +176,7 @@ def test_pausing_twice_is_pausing_once(pool: FairQueuePool) -> None:
 def test_a_pool_made_anew_of_a_paused_one_is_paused_too(pool: FairQueuePool) -> None:
     pool.pause()
     again = pool.recreate()
-    assert again.is_paused
+    assert again.is_suspended
     assert again.bounds() == (0, 0)
 
 
@@ -206,7 +206,7 @@ def test_pausing_and_going_on_under_load_loses_no_place(pool: FairQueuePool) -> 
 
 
 @pytest.fixture
-def lanes(pooling: Pooling) -> Iterator[Lanes]:
+def lanes(pooling: PoolingState) -> Iterator[Lanes]:
     settings = PoolSettings.model_validate({"size": 2, "background": 1})
     url = pooling.work.engine.url
     lanes = open_lanes(create_engine(url, **engine_options(settings, url, threads=2)), settings)
@@ -234,7 +234,7 @@ def test_a_paused_background_lane_stops_an_import_and_no_request(lanes: Lanes) -
         with lanes.interactive.engine.connect() as connection:
             assert connection.execute(text("SELECT 1")).scalar_one() == 1
     assert not done.is_set()
-    assert lanes.background.is_paused()
+    assert lanes.background.is_suspended()
     pool.pause(is_paused=False)
     assert done.wait(ENDS_WITHIN)
     thread.join()

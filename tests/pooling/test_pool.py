@@ -22,7 +22,7 @@ from sqlalchemy.pool import QueuePool
 from tests.pooling.waiting import waiting
 from tests.support.narrowing import not_none
 from tests.support.waiting import wait_until
-from webapp.pooling.errors import PoolFullError, PoolTimeoutError
+from webapp.pooling.errors import PoolQueueFullError, PoolTimeoutError
 from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.waiters import Waiter
 
@@ -172,7 +172,7 @@ def test_connections_do_not_expire_together(make: Make) -> None:
 
 def test_all_arguments_survive_recreate(fair: Callable[..., FairQueuePool]) -> None:
     pool = fair(pool_size=3, max_overflow=2, max_waiting=7, use_lifo=False, timeout=1.5, recycle=99).recreate()
-    assert (pool.size(), pool._max_overflow, pool._line.most, pool._use_lifo) == (3, 2, 7, False)
+    assert (pool.size(), pool._max_overflow, pool._wait_queue.max_waiting, pool._use_lifo) == (3, 2, 7, False)
     assert (pool.timeout(), pool._recycle) == (1.5, 99)
 
 
@@ -183,7 +183,7 @@ def test_when_enough_wait_the_next_is_refused_at_once(fair: Callable[..., FairQu
         waiter = workers.submit(pool.connect)
         wait_until(lambda: pool.waiting() == 1)
         began = time.monotonic()
-        with pytest.raises(PoolFullError, match="1 already wait"):
+        with pytest.raises(PoolQueueFullError, match="1 already wait"):
             pool.connect()
         assert time.monotonic() - began < NEVER
         held.close()

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from webapp.pooling.server import read_facts
-from webapp.pooling.work import Work
+from webapp.pooling.server import read_server_info
+from webapp.pooling.work import UnitOfWork
 
 
-def test_the_server_says_what_it_is_and_what_it_allows(work: Work, database: str) -> None:
+def test_the_server_says_what_it_is_and_what_it_allows(work: UnitOfWork, database: str) -> None:
     with work.read() as connection:
-        facts = read_facts(connection)
+        facts = read_server_info(connection)
     assert facts.flavour == database
     if database == "sqlite":
         assert facts.max_connections is None

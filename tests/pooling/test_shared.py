@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from tests.support.clock import SettableClock
-from webapp.pooling.shared import SharedRead
+from webapp.pooling.shared import SingleFlightCache
 
 
 def test_many_who_ask_at_once_cause_one_read() -> None:
@@ -19,7 +19,7 @@ def test_many_who_ask_at_once_cause_one_read() -> None:
         time.sleep(0.1)
         return len(reads)
 
-    shared = SharedRead(load, good_for=60)
+    shared = SingleFlightCache(load, ttl=60)
     with ThreadPoolExecutor(8) as callers:
         assert set(callers.map(lambda _: shared.get(), range(50))) == {1}
     assert len(reads) == 1
@@ -27,7 +27,7 @@ def test_many_who_ask_at_once_cause_one_read() -> None:
 
 def test_it_is_read_again_when_its_time_is_over(clock: SettableClock) -> None:
     values = iter(range(10))
-    shared = SharedRead(lambda: next(values), good_for=60)
+    shared = SingleFlightCache(lambda: next(values), ttl=60)
     assert [shared.get(), shared.get()] == [0, 0]
     clock.advance(60)
     assert [shared.get(), shared.get()] == [1, 1]
@@ -43,7 +43,7 @@ def test_while_one_reads_anew_the_others_go_on_with_the_old_value() -> None:
         go_on.wait(10)
         return next(values)
 
-    shared = SharedRead(load, good_for=0.0)
+    shared = SingleFlightCache(load, ttl=0.0)
     assert shared.get() == 0
     reading.clear()
     go_on.clear()
@@ -65,7 +65,7 @@ def test_without_a_database_the_old_value_serves_and_the_first_read_fails() -> N
             raise answer
         return answer
 
-    shared = SharedRead(load, good_for=0.0)
+    shared = SingleFlightCache(load, ttl=0.0)
     with pytest.raises(OperationalError):
         shared.get()
     assert [shared.get(), shared.get(), shared.get()] == [7, 7, 7]
@@ -74,7 +74,7 @@ def test_without_a_database_the_old_value_serves_and_the_first_read_fails() -> N
 
 def test_what_was_forgotten_is_read_anew() -> None:
     values = iter(range(10))
-    shared = SharedRead(lambda: next(values), good_for=60)
+    shared = SingleFlightCache(lambda: next(values), ttl=60)
     shared.get()
-    shared.forget()
+    shared.invalidate()
     assert shared.get() == 1

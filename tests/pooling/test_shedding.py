@@ -21,7 +21,7 @@ TIMEOUT = 30.0
 
 def serve(codel: CoDel, *, every: float, waited: float, begin: float, seconds: float) -> list[bool]:
     """Serve somebody who has waited `waited` again and again; say each time whether he was turned away."""
-    return [codel.served(waited, begin + number * every) for number in range(int(seconds / every))]
+    return [codel.should_shed(waited, begin + number * every) for number in range(int(seconds / every))]
 
 
 def test_waits_below_the_target_turn_nobody_away() -> None:
@@ -31,7 +31,7 @@ def test_waits_below_the_target_turn_nobody_away() -> None:
 def test_a_burst_that_is_worked_off_within_an_interval_turns_nobody_away() -> None:
     codel = CoDel(0.05, 1)
     assert not any(serve(codel, every=0.01, waited=0.8, begin=100, seconds=0.9))
-    codel.free()
+    codel.on_idle()
     assert not any(serve(codel, every=0.01, waited=0.8, begin=101.5, seconds=0.9))
 
 
@@ -45,24 +45,24 @@ def test_waits_that_stay_long_are_turned_away_from_the_second_interval_on() -> N
 def test_who_has_waited_less_than_twice_the_target_is_served_even_when_it_is_slow() -> None:
     codel = CoDel(0.05, 1)
     serve(codel, every=0.01, waited=0.3, begin=100, seconds=1.5)
-    assert codel.slow
-    assert codel.served(0.11, 101.6)
-    assert not codel.served(0.09, 101.6)
+    assert codel.is_overloaded
+    assert codel.should_shed(0.11, 101.6)
+    assert not codel.should_shed(0.09, 101.6)
 
 
 def test_one_short_wait_in_an_interval_ends_the_slowness() -> None:
     codel = CoDel(0.05, 1)
     serve(codel, every=0.01, waited=0.3, begin=100, seconds=1.5)
-    codel.served(0.01, 101.6)
+    codel.should_shed(0.01, 101.6)
     assert not any(serve(codel, every=0.01, waited=0.3, begin=102.1, seconds=0.9))
 
 
 def test_where_nothing_comes_back_for_an_interval_the_pool_is_slow() -> None:
     codel = CoDel(0.05, 1)
-    codel.begins(100)
-    assert not codel.stalled(0.9, 100.9)
-    assert codel.stalled(1.0, 101.0)
-    assert codel.is_too_long(0.2)
+    codel.on_first_waiter(100)
+    assert not codel.on_stall(0.9, 100.9)
+    assert codel.on_stall(1.0, 101.0)
+    assert codel.exceeds_limit(0.2)
 
 
 def small_pool(**kw: Any) -> FairQueuePool:
@@ -126,8 +126,8 @@ def test_nobody_waits_longer_than_what_is_left_of_the_deadline() -> None:
 
     def ask() -> float:
         began = time.monotonic()
-        deadlines.begin(0.2)
-        deadlines.begin(5)
+        deadlines.set_deadline(0.2)
+        deadlines.set_deadline(5)
         with pytest.raises(PoolTimeoutError):
             pool.connect()
         return time.monotonic() - began

@@ -13,9 +13,9 @@ from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeoutError
 
 from tests.support.clock import SettableClock
 from tests.support.waiting import wait_until
-from webapp.pooling.errors import PoolFullError
+from webapp.pooling.errors import PoolQueueFullError
 from webapp.pooling.pool import FairQueuePool
-from webapp.pooling.statistics import OFFSET, Histogram, PoolStatistics, bucket
+from webapp.pooling.statistics import BUCKET_OFFSET, Histogram, PoolStatistics, bucket_index
 
 
 def connect() -> sqlite3.Connection:
@@ -33,7 +33,7 @@ def counted(pool: FairQueuePool) -> PoolStatistics:
 
 @given(st.floats(min_value=1e-8, max_value=1e6))
 def test_a_duration_lies_within_the_edges_of_its_bucket(seconds: float) -> None:
-    upper = 2.0 ** (bucket(seconds) - OFFSET)
+    upper = 2.0 ** (bucket_index(seconds) - BUCKET_OFFSET)
     assert upper / 2 <= seconds + 1e-9 < upper
 
 
@@ -41,7 +41,7 @@ def test_a_quantile_is_the_upper_edge_of_its_bucket() -> None:
     histogram = Histogram()
     assert histogram.quantile(0.99) == 0
     for seconds in (0.003, 0.003, 0.003, 3.0):
-        histogram.note(seconds)
+        histogram.record(seconds)
     assert histogram.quantile(0.5) == 2**-8
     assert histogram.quantile(0.99) == 4
     assert histogram.count == 4
@@ -55,9 +55,9 @@ def test_each_use_of_a_connection_is_counted_and_timed(clock: SettableClock) -> 
         with pool.connect():
             clock.advance(0.01)
     seen = counted(pool).snapshot()
-    assert (seen.borrows, seen.uses.count, seen.waits.count, seen.creates.count) == (3, 3, 3, 1)
-    assert seen.uses.total == pytest.approx(0.03)
-    assert seen.waits.total == 0, "nobody had to wait"
+    assert (seen.checkouts, seen.use_time.count, seen.wait_time.count, seen.create_time.count) == (3, 3, 3, 1)
+    assert seen.use_time.total == pytest.approx(0.03)
+    assert seen.wait_time.total == 0, "nobody had to wait"
     pool.dispose()
 
 
@@ -70,15 +70,15 @@ def test_waits_are_timed_and_those_who_get_nothing_are_counted_by_reason(clock: 
     with ThreadPoolExecutor(1) as workers:
         served = workers.submit(lambda: pool.connect().close())
         wait_until(lambda: pool.waiting() == 1)
-        with pytest.raises(PoolFullError):
+        with pytest.raises(PoolQueueFullError):
             pool.connect()
         clock.advance(0.02)
         held.close()
         served.result()
     seen = counted(pool).snapshot()
     assert (seen.timeouts, seen.refused, seen.shed) == (1, 1, 0)
-    assert seen.waits.count == 2
-    assert seen.waits.quantile(1) >= 0.02
+    assert seen.wait_time.count == 2
+    assert seen.wait_time.quantile(1) >= 0.02
     pool.dispose()
 
 
@@ -106,7 +106,7 @@ def test_counters_go_on_when_the_pool_is_made_anew() -> None:
     again.connect().close()
     again.dispose()
     seen = counted(again).snapshot()
-    assert (seen.borrows, seen.uses.count, seen.creates.count) == (2, 2, 2)
+    assert (seen.checkouts, seen.use_time.count, seen.create_time.count) == (2, 2, 2)
 
 
 def test_a_failed_connect_takes_no_ledger_with_it() -> None:
@@ -117,7 +117,7 @@ def test_a_failed_connect_takes_no_ledger_with_it() -> None:
     for _ in range(5):
         with pytest.raises(sqlite3.OperationalError):
             pool.connect()
-    assert len(counted(pool)._ledgers) == 1
+    assert len(counted(pool)._slot_counters) == 1
 
 
 def test_nothing_is_lost_when_many_threads_count_at_once() -> None:
@@ -132,5 +132,5 @@ def test_nothing_is_lost_when_many_threads_count_at_once() -> None:
     with ThreadPoolExecutor(threads) as workers:
         list(workers.map(work, range(threads)))
     seen = counted(pool).snapshot()
-    assert (seen.borrows, seen.uses.count, seen.waits.count) == (threads * cycles,) * 3
+    assert (seen.checkouts, seen.use_time.count, seen.wait_time.count) == (threads * cycles,) * 3
     pool.dispose()

@@ -16,13 +16,13 @@ from sqlalchemy import create_engine, make_url, text
 from tests.support.waiting import wait_until
 from webapp.pooling import events, reporting
 from webapp.pooling.engine import engine_options
-from webapp.pooling.extension import Pooling
+from webapp.pooling.extension import PoolingState
 from webapp.pooling.lanes import Lanes, fair_pools, open_lanes
-from webapp.pooling.orders import OrderError, Orders
+from webapp.pooling.orders import CommandError, CommandQueue
 from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.settings import PoolSettings
-from webapp.pooling.steering import Steering
-from webapp.pooling.work import Work
+from webapp.pooling.steering import CommandHandler
+from webapp.pooling.work import UnitOfWork
 
 ONE = text("SELECT 1")
 LONG_ON_SQLITE = text(
@@ -46,7 +46,7 @@ def close(lanes: Lanes) -> None:
 
 
 @pytest.fixture
-def lanes(pooling: Pooling) -> Iterator[Lanes]:
+def lanes(pooling: PoolingState) -> Iterator[Lanes]:
     """Lanes of one connection each, on the same database as the app's."""
     lanes = open_on(pooling.work.engine.url.render_as_string(hide_password=False))
     yield lanes
@@ -54,30 +54,30 @@ def lanes(pooling: Pooling) -> Iterator[Lanes]:
 
 
 def held(lanes: Lanes) -> int:
-    (hold,) = lanes.interactive.watch.holds.live()
+    (hold,) = lanes.interactive.leak_detector.checkouts.live()
     return reporting.connection_id(hold)
 
 
 def test_ending_an_idle_hold_frees_its_place_at_once_and_its_holder_gets_an_error(lanes: Lanes) -> None:
-    steering, go_on = Steering(lanes), threading.Event()
+    steering, go_on = CommandHandler(lanes), threading.Event()
 
     def hold() -> None:
-        with Work(lanes.interactive.engine).transaction() as connection:
+        with UnitOfWork(lanes.interactive.engine).transaction() as connection:
             connection.execute(ONE)
             assert go_on.wait(10)
             connection.execute(ONE)
 
     def wait() -> int:
-        with Work(lanes.interactive.engine).read() as connection:
+        with UnitOfWork(lanes.interactive.engine).read() as connection:
             return int(connection.execute(ONE).scalar_one())
 
     with ThreadPoolExecutor(2) as threads:
         holder = threads.submit(hold)
-        wait_until(lambda: len(lanes.interactive.watch.holds.live()) == 1)
-        wait_until(lambda: lanes.interactive.watch.holds.live()[0].idle(time.monotonic()) > 0.05)
+        wait_until(lambda: len(lanes.interactive.leak_detector.checkouts.live()) == 1)
+        wait_until(lambda: lanes.interactive.leak_detector.checkouts.live()[0].idle_seconds(time.monotonic()) > 0.05)
         waiter = threads.submit(wait)
         wait_until(lambda: lanes.interactive.engine.pool.waiting() == 1)  # type: ignore[attr-defined]
-        said = steering.obey({"deed": "end", "connection": held(lanes)})
+        said = steering.execute({"deed": "end", "connection": held(lanes)})
         assert waiter.result(timeout=30) == 1, "while the holder still sleeps"
         go_on.set()
         assert holder.exception(timeout=30) is not None
@@ -86,7 +86,7 @@ def test_ending_an_idle_hold_frees_its_place_at_once_and_its_holder_gets_an_erro
 
 
 def test_a_transaction_that_was_ended_has_changed_nothing(lanes: Lanes) -> None:
-    steering, work = Steering(lanes), Work(lanes.interactive.engine)
+    steering, work = CommandHandler(lanes), UnitOfWork(lanes.interactive.engine)
     with work.transaction() as connection:
         connection.execute(text("DROP TABLE IF EXISTS steered"))
         connection.execute(text("CREATE TABLE steered (number INTEGER)"))
@@ -94,7 +94,7 @@ def test_a_transaction_that_was_ended_has_changed_nothing(lanes: Lanes) -> None:
     def write() -> None:
         with work.transaction() as connection:
             connection.execute(text("INSERT INTO steered VALUES (1)"))
-            steering.obey({"deed": "end", "connection": held(lanes)})
+            steering.execute({"deed": "end", "connection": held(lanes)})
 
     with pytest.raises(Exception, match=r".+"):
         write()
@@ -108,14 +108,14 @@ def test_a_long_statement_on_a_server_is_ended_there_and_not_tried_again(
     server_flavour: str, new_schema: Callable[[str, str], str]
 ) -> None:
     lanes = open_on(new_schema(server_flavour, "steering"))
-    steering, began = Steering(lanes), time.monotonic()
+    steering, began = CommandHandler(lanes), time.monotonic()
 
     def sleep() -> None:
-        with Work(lanes.interactive.engine).read() as connection:
+        with UnitOfWork(lanes.interactive.engine).read() as connection:
             connection.execute(text("SELECT SLEEP(60)"))
 
     def wait() -> int:
-        with Work(lanes.interactive.engine).read() as connection:
+        with UnitOfWork(lanes.interactive.engine).read() as connection:
             return int(connection.execute(ONE).scalar_one())
 
     def runs_there() -> int:
@@ -128,7 +128,7 @@ def test_a_long_statement_on_a_server_is_ended_there_and_not_tried_again(
         wait_until(lambda: runs_there() == 1)
         waiter = threads.submit(wait)
         wait_until(lambda: lanes.interactive.engine.pool.waiting() == 1)  # type: ignore[attr-defined]
-        steering.obey({"deed": "end", "connection": held(lanes)})
+        steering.execute({"deed": "end", "connection": held(lanes)})
         assert sleeper.exception(timeout=30) is not None
         assert waiter.result(timeout=30) == 1
         assert runs_there() == 0
@@ -139,44 +139,44 @@ def test_a_long_statement_on_a_server_is_ended_there_and_not_tried_again(
 
 def test_a_long_statement_on_sqlite_is_interrupted(tmp_path: Path) -> None:
     lanes = open_on(f"sqlite:///{tmp_path / 'steering.sqlite'}")
-    steering = Steering(lanes)
+    steering = CommandHandler(lanes)
 
     def count() -> None:
-        with Work(lanes.interactive.engine).read() as connection:
+        with UnitOfWork(lanes.interactive.engine).read() as connection:
             connection.execute(LONG_ON_SQLITE)
 
     with ThreadPoolExecutor(1) as threads:
         counter = threads.submit(count)
-        wait_until(lambda: len(lanes.interactive.watch.holds.live()) == 1)
-        wait_until(lambda: "RECURSIVE" in lanes.interactive.watch.holds.live()[0].statement)
+        wait_until(lambda: len(lanes.interactive.leak_detector.checkouts.live()) == 1)
+        wait_until(lambda: "RECURSIVE" in lanes.interactive.leak_detector.checkouts.live()[0].statement)
         time.sleep(0.1)
-        steering.obey({"deed": "end", "connection": held(lanes)})
+        steering.execute({"deed": "end", "connection": held(lanes)})
         assert "interrupted" in str(counter.exception(timeout=30))
     close(lanes)
 
 
 def test_a_connection_that_is_back_gives_a_refusal(lanes: Lanes) -> None:
-    steering = Steering(lanes)
+    steering = CommandHandler(lanes)
     with lanes.interactive.engine.connect() as connection:
         connection.execute(ONE)
         number = held(lanes)
-    with pytest.raises(OrderError, match="is back in its pool already"):
-        steering.obey({"deed": "end", "connection": number})
+    with pytest.raises(CommandError, match="is back in its pool already"):
+        steering.execute({"deed": "end", "connection": number})
 
 
 def test_what_is_not_known_is_refused(lanes: Lanes) -> None:
     for order in ({"deed": "explode"}, {}):
-        with pytest.raises(OrderError, match="does not know how to"):
-            Steering(lanes).obey(order)
+        with pytest.raises(CommandError, match="does not know how to"):
+            CommandHandler(lanes).execute(order)
 
 
 def test_an_end_is_an_event_with_its_place(lanes: Lanes) -> None:
-    events.take()
+    events.drain()
     with lanes.interactive.engine.connect() as connection:
         connection.execute(ONE)
-        Steering(lanes).obey({"deed": "end", "connection": held(lanes)})
+        CommandHandler(lanes).execute({"deed": "end", "connection": held(lanes)})
         connection.invalidate()
-    (event,) = [one for one in events.take() if one["kind"] == "ended"]
+    (event,) = [one for one in events.drain() if one["kind"] == "ended"]
     assert "An operator has ended connection" in event["sentence"]
     assert "test_steering.py" in event["place"]
 
@@ -189,17 +189,17 @@ def test_draining_asks_this_process_to_end_as_gunicorn_would(lanes: Lanes) -> No
 
     before = signal.signal(signal.SIGTERM, note)
     try:
-        assert "finishes its requests" in Steering(lanes).obey({"deed": "drain"})
+        assert "finishes its requests" in CommandHandler(lanes).execute({"deed": "drain"})
         wait_until(lambda: asked == [signal.SIGTERM])
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
 def test_a_standing_order_resizes_a_lane_until_it_is_taken_back(lanes: Lanes, tmp_path: Path) -> None:
-    steering, orders = Steering(lanes), Orders(tmp_path)
-    orders.stand("master", sizes={"interactive": 3})
+    steering, orders = CommandHandler(lanes), CommandQueue(tmp_path)
+    orders.set_overrides("master", sizes={"interactive": 3})
     for _ in range(2):
-        steering.stand(orders.standing("master"))
+        steering.apply_overrides(orders.overrides("master"))
         assert {lane.name: pool.size() for lane, pool in fair_pools(lanes)} == {
             "interactive": 3,
             "background": 1,
@@ -208,43 +208,43 @@ def test_a_standing_order_resizes_a_lane_until_it_is_taken_back(lanes: Lanes, tm
     connections = [lanes.interactive.engine.connect() for _ in range(3)]
     for one in connections:
         one.close()
-    orders.stand("master", sizes=None)
-    steering.stand(orders.standing("master"))
+    orders.set_overrides("master", sizes=None)
+    steering.apply_overrides(orders.overrides("master"))
     pool = lanes.interactive.engine.pool
     assert isinstance(pool, FairQueuePool)
     assert (pool.size(), pool.checkedin()) == (1, 1)
 
 
 def test_a_lane_that_grows_serves_who_waits_already(lanes: Lanes) -> None:
-    steering = Steering(lanes)
+    steering = CommandHandler(lanes)
     with lanes.interactive.engine.connect(), ThreadPoolExecutor(1) as threads:
         waiter = threads.submit(lambda: lanes.interactive.engine.connect().close())
         wait_until(lambda: lanes.interactive.engine.pool.waiting() == 1)  # type: ignore[attr-defined]
-        steering.stand({"sizes": {"interactive": 2}})
+        steering.apply_overrides({"sizes": {"interactive": 2}})
         waiter.result(timeout=30)
 
 
 def test_a_standing_order_pauses_a_lane_until_it_is_taken_back_each_told_once(lanes: Lanes) -> None:
-    steering = Steering(lanes)
+    steering = CommandHandler(lanes)
     lanes.background.engine.connect().close()
-    events.take()
+    events.drain()
     for _ in range(3):
-        steering.stand({"paused": ["background"]})
-    assert lanes.background.is_paused()
-    assert not lanes.interactive.is_paused()
+        steering.apply_overrides({"paused": ["background"]})
+    assert lanes.background.is_suspended()
+    assert not lanes.interactive.is_suspended()
     assert lanes.background.engine.pool.checkedin() == 0  # type: ignore[attr-defined]
     for _ in range(3):
-        steering.stand({})
-    assert not lanes.background.is_paused()
-    told = [one["sentence"] for one in events.take() if one["kind"] == "pause"]
+        steering.apply_overrides({})
+    assert not lanes.background.is_suspended()
+    told = [one["sentence"] for one in events.drain() if one["kind"] == "pause"]
     assert told == ["The background lane is paused.", "The background lane goes on."]
 
 
 def test_a_lane_may_be_paused_and_resized_at_once(lanes: Lanes) -> None:
-    steering = Steering(lanes)
-    steering.stand({"paused": ["background"], "sizes": {"background": 2}})
-    assert lanes.background.is_paused()
-    steering.stand({"sizes": {"background": 2}})
+    steering = CommandHandler(lanes)
+    steering.apply_overrides({"paused": ["background"], "sizes": {"background": 2}})
+    assert lanes.background.is_suspended()
+    steering.apply_overrides({"sizes": {"background": 2}})
     held = [lanes.background.engine.connect() for _ in range(2)]
     for one in held:
         one.close()

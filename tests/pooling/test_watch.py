@@ -15,13 +15,13 @@ from sqlalchemy.orm import Session
 from tests.support.clock import SettableClock
 from tests.support.narrowing import not_none
 from tests.support.waiting import wait_until
-from webapp.pooling.engine import engine_options, prepare_engine
+from webapp.pooling.engine import configure_engine, engine_options
 from webapp.pooling.errors import PoolTimeoutError
-from webapp.pooling.extension import Pooling
-from webapp.pooling.holds import Hold
+from webapp.pooling.extension import PoolingState
+from webapp.pooling.holds import Checkout
 from webapp.pooling.settings import PoolSettings
-from webapp.pooling.watch import Kind, Watch
-from webapp.pooling.work import Work
+from webapp.pooling.watch import LeakDetector, Violation
+from webapp.pooling.work import UnitOfWork
 
 AFTER = 60.0
 """Seconds on the clock of the test: on a busy machine anything may take a while."""
@@ -31,24 +31,24 @@ ONE = text("SELECT 1")
 class Watched:
     """An engine of a test's own on the same database as the app's."""
 
-    def __init__(self, pooling: Pooling, **values: object) -> None:
+    def __init__(self, pooling: PoolingState, **values: object) -> None:
         settings = PoolSettings.model_validate({"size": 3, "timeout": 0.2, **values})
         url = pooling.work.engine.url
         self.engine: Engine = create_engine(url, **engine_options(settings, url, threads=3))
-        self.watch: Watch = prepare_engine(self.engine, settings)
-        self.work = Work(self.engine)
+        self.watch: LeakDetector = configure_engine(self.engine, settings)
+        self.work = UnitOfWork(self.engine)
 
-    def named(self) -> dict[Kind, int]:
-        self.watch.look()
+    def named(self) -> dict[Violation, int]:
+        self.watch.scan()
         return dict(self.watch.counts)
 
 
 @pytest.fixture
-def watched(pooling: Pooling) -> Iterator[Watched]:
+def watched(pooling: PoolingState) -> Iterator[Watched]:
     watched = Watched(pooling, watch_after=AFTER)
     yield watched
     assert watched.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
-    assert watched.watch.holds.live() == []
+    assert watched.watch.checkouts.live() == []
     watched.engine.dispose()
 
 
@@ -63,7 +63,7 @@ def test_a_connection_that_only_the_garbage_collector_brought_back_is_leaked(wat
     connection.execute(ONE)
     del connection
     gc.collect()
-    assert watched.named() == {Kind.LEAKED: 1}
+    assert watched.named() == {Violation.LEAKED: 1}
 
 
 def test_a_connection_whose_thread_has_ended_is_orphaned_and_taken_back(watched: Watched, clock: SettableClock) -> None:
@@ -72,9 +72,9 @@ def test_a_connection_whose_thread_has_ended_is_orphaned_and_taken_back(watched:
     kept[0].execute(ONE)
     assert watched.named() == {}
     clock.advance(AFTER)
-    assert watched.named() == {Kind.ORPHANED: 1}
+    assert watched.named() == {Violation.ORPHANED: 1}
     assert watched.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
-    assert "a thread that ended" in watched.watch.events[-1].sentence
+    assert "a thread that ended" in watched.watch.detected[-1].sentence
 
 
 def test_a_connection_that_another_thread_still_uses_is_no_orphan(watched: Watched, clock: SettableClock) -> None:
@@ -93,22 +93,22 @@ def test_a_connection_on_which_nothing_runs_is_held_idle(watched: Watched, clock
         clock.advance(AFTER / 2)
         assert watched.named() == {}
         clock.advance(AFTER)
-        assert watched.named() == {Kind.IDLE_HELD: 1}
+        assert watched.named() == {Violation.IDLE_HELD: 1}
         clock.advance(AFTER)
-        assert watched.named() == {Kind.IDLE_HELD: 1}, "each is named once"
-    event = watched.watch.events[-1]
+        assert watched.named() == {Violation.IDLE_HELD: 1}, "each is named once"
+    event = watched.watch.detected[-1]
     assert "statements, idle)" in event.sentence
-    assert "test_watch.py" in event.place
-    assert "test_a_connection_on_which_nothing_runs_is_held_idle" in event.now_at
+    assert "test_watch.py" in event.site
+    assert "test_a_connection_on_which_nothing_runs_is_held_idle" in event.current_stack
     assert "Give the connection back before rendering" in event.sentence
 
 
-def is_running(hold: Hold, words: str) -> bool:
-    return words in hold.statement and hold.running(time.monotonic()) is not None
+def is_running(hold: Checkout, words: str) -> bool:
+    return words in hold.statement and hold.running_seconds(time.monotonic()) is not None
 
 
 def test_a_statement_that_runs_long_is_named_with_its_text_and_without_its_values(
-    watched: Watched, work: Work, database: str, clock: SettableClock
+    watched: Watched, work: UnitOfWork, database: str, clock: SettableClock
 ) -> None:
     may_end = threading.Event()
 
@@ -124,15 +124,15 @@ def test_a_statement_that_runs_long_is_named_with_its_text_and_without_its_value
         if database != "sqlite":
             other.execute(text("SELECT GET_LOCK('secret', 0)"))
         thread.start()
-        wait_until(lambda: any(is_running(hold, "GET_LOCK") for hold in watched.watch.holds.live()))
+        wait_until(lambda: any(is_running(hold, "GET_LOCK") for hold in watched.watch.checkouts.live()))
         assert watched.named() == {}
         clock.advance(AFTER)
-        assert watched.named() == {Kind.LONG_STATEMENT: 1}
+        assert watched.named() == {Violation.LONG_STATEMENT: 1}
         may_end.set()
         if database != "sqlite":
             other.execute(text("SELECT RELEASE_ALL_LOCKS()"))
     thread.join()
-    sentence = watched.watch.events[-1].sentence
+    sentence = watched.watch.detected[-1].sentence
     assert "GET_LOCK" in sentence
     assert "987654321" not in sentence
     assert "secret" not in sentence
@@ -143,16 +143,16 @@ def test_a_second_connection_of_the_same_borrower_is_nested(watched: Watched) ->
         outer.execute(ONE)
         with Session(watched.engine) as session:
             session.execute(ONE)
-    assert watched.named() == {Kind.NESTED: 1}
-    assert "Pass that one on" in watched.watch.events[-1].sentence
+    assert watched.named() == {Violation.NESTED: 1}
+    assert "Pass that one on" in watched.watch.detected[-1].sentence
 
 
-def test_nesting_that_was_announced_is_not_named(pooling: Pooling) -> None:
+def test_nesting_that_was_announced_is_not_named(pooling: PoolingState) -> None:
     watched = Watched(pooling, nesting=2)
     with watched.work.read(), watched.work.read():
         assert watched.named() == {}
         with watched.work.read():
-            assert watched.named() == {Kind.NESTED: 1}
+            assert watched.named() == {Violation.NESTED: 1}
     watched.engine.dispose()
 
 
@@ -182,7 +182,7 @@ def test_a_fault_is_logged_once_for_each_place_and_counted_each_time(
             pass
     with watched.work.read(), watched.work.read():
         pass
-    assert watched.named() == {Kind.NESTED: 4}
+    assert watched.named() == {Violation.NESTED: 4}
     said = [record for record in caplog.records if "is nested" in record.getMessage()]
     assert [record.levelno for record in said] == [logging.WARNING] * 2
 
@@ -204,8 +204,8 @@ def test_a_late_word_about_a_detached_connection_does_not_end_the_next_hold_of_i
     taken = former.connection.dbapi_connection
     former.detach()
     with watched.engine.connect() as connection:
-        (hold,) = watched.watch.holds.live()
+        (hold,) = watched.watch.checkouts.live()
         # SQLAlchemy gives the place back before it tells of the detachment.
-        watched.watch.holds.end(taken, connection.connection._connection_record)
-        assert watched.watch.holds.live() == [hold]
+        watched.watch.checkouts.record_checkin(taken, connection.connection._connection_record)
+        assert watched.watch.checkouts.live() == [hold]
     former.close()

@@ -13,52 +13,52 @@ from webapp.accounts.models import User
 from webapp.pooling import engine, sqlite
 from webapp.pooling.clock import utc_now
 from webapp.pooling.errors import PoolUsageError
-from webapp.pooling.extension import Pooling
+from webapp.pooling.extension import PoolingState
 from webapp.pooling.settings import PoolSettings
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
 
 def add_user(connection: Connection, name: str) -> None:
     connection.execute(insert(User).values(name=name, password_hash="-", role="author", created_at=utc_now()))
 
 
-def names(work: Work) -> list[str]:
+def names(work: UnitOfWork) -> list[str]:
     with work.read() as connection:
         return list(connection.execute(select(User.name).order_by(User.name)).scalars())
 
 
-def test_a_transaction_is_kept(work: Work) -> None:
+def test_a_transaction_is_kept(work: UnitOfWork) -> None:
     with work.transaction() as connection:
         add_user(connection, "ada")
     assert names(work) == ["ada"]
 
 
-def test_a_transaction_that_raises_leaves_nothing(work: Work) -> None:
+def test_a_transaction_that_raises_leaves_nothing(work: UnitOfWork) -> None:
     def deed(connection: Connection) -> None:
         add_user(connection, "ada")
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        work.transact(deed)
+        work.run_in_transaction(deed)
     assert names(work) == []
 
 
-def test_a_statement_that_writes_is_refused_while_reading(work: Work) -> None:
+def test_a_statement_that_writes_is_refused_while_reading(work: UnitOfWork) -> None:
     with pytest.raises(PoolUsageError, match=r"INSERT inside of read\(\)"), work.read() as connection:
         add_user(connection, "ada")
     assert names(work) == []
 
 
-def test_a_unit_of_work_works_outside_of_requests_and_contexts(work: Work) -> None:
-    thread = Thread(target=lambda: work.transact(lambda connection: add_user(connection, "bob")))
+def test_a_unit_of_work_works_outside_of_requests_and_contexts(work: UnitOfWork) -> None:
+    thread = Thread(target=lambda: work.run_in_transaction(lambda connection: add_user(connection, "bob")))
     thread.start()
     thread.join()
     assert names(work) == ["bob"]
 
 
-def test_two_that_lock_the_same_rows_in_opposite_order_both_succeed(work: Work) -> None:
+def test_two_that_lock_the_same_rows_in_opposite_order_both_succeed(work: UnitOfWork) -> None:
     for name in ("ada", "bob"):
-        work.transact(partial(add_user, name=name))
+        work.run_in_transaction(partial(add_user, name=name))
     meet = Barrier(2, timeout=10)
     tries: list[str] = []
 
@@ -70,7 +70,7 @@ def test_two_that_lock_the_same_rows_in_opposite_order_both_succeed(work: Work) 
                 meet.wait()
             connection.execute(update(User).where(User.name == second).values(role=role))
 
-        work.transact(deed)
+        work.run_in_transaction(deed)
 
     threads = [Thread(target=rename, args=("ada", "bob", "one")), Thread(target=rename, args=("bob", "ada", "two"))]
     for thread in threads:
@@ -90,20 +90,20 @@ def test_a_write_waits_for_another_one_on_sqlite_and_is_tried_again(
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.3)
     settings, url = PoolSettings.model_validate({}), make_url(f"sqlite:///{tmp_path / 'busy.sqlite'}")
     busy = create_engine(url, **engine.engine_options(settings, url, threads=2))
-    engine.prepare_engine(busy, settings)
-    work, holds, was_refused = Work(busy), Event(), Event()
+    engine.configure_engine(busy, settings)
+    work, holds, was_refused = UnitOfWork(busy), Event(), Event()
     event.listen(busy, "handle_error", lambda context: was_refused.set())
-    work.transact(lambda connection: connection.execute(text("CREATE TABLE counted (number INT)")) and None)
+    work.run_in_transaction(lambda connection: connection.execute(text("CREATE TABLE counted (number INT)")) and None)
 
     def hold_until_the_other_was_refused(connection: Connection) -> None:
         connection.execute(text("INSERT INTO counted VALUES (1)"))
         holds.set()
         was_refused.wait(30)
 
-    other = Thread(target=work.transact, args=(hold_until_the_other_was_refused,))
+    other = Thread(target=work.run_in_transaction, args=(hold_until_the_other_was_refused,))
     other.start()
     holds.wait(30)
-    work.transact(lambda connection: connection.execute(text("INSERT INTO counted VALUES (2)")) and None)
+    work.run_in_transaction(lambda connection: connection.execute(text("INSERT INTO counted VALUES (2)")) and None)
     other.join()
     assert was_refused.is_set()
     with work.read() as connection:
@@ -111,7 +111,7 @@ def test_a_write_waits_for_another_one_on_sqlite_and_is_tried_again(
     busy.dispose()
 
 
-def test_a_full_pool_makes_a_request_wait_and_then_says_so(pooling: Pooling) -> None:
+def test_a_full_pool_makes_a_request_wait_and_then_says_so(pooling: PoolingState) -> None:
     pool = queue_pool(pooling.work.engine)
     pool._timeout, before = 0.2, pool._timeout
     held = [pooling.work.engine.connect() for _ in range(pool.size())]

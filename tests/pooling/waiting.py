@@ -30,7 +30,7 @@ class Attentive(CoDel):
 
     def stalled(self, oldest_wait: float, now: float) -> bool:
         self.looks += 1
-        return super().stalled(oldest_wait, now)
+        return super().on_stall(oldest_wait, now)
 
     def wait_for_looks(self, count: int) -> None:
         """Wait until waiters have looked so often from now on."""

@@ -7,7 +7,7 @@ import pytest
 from webapp.bank.items import Item
 from webapp.errors import NotFoundError
 from webapp.lab.factories import item_draft
-from webapp.quizzes.documents import Origin, freeze, from_json, origins, to_json
+from webapp.quizzes.documents import Origin, collect_origins, freeze, from_json, to_json
 
 
 def item(number: int, **values: object) -> Item:
@@ -46,6 +46,6 @@ def test_origins_are_told_once_with_the_address_that_all_have() -> None:
         item(3, **made, address="https://example.org/3"),
         item(4, **made, address="https://example.org/4"),
     ]
-    assert origins(given) == [
+    assert collect_origins(given) == [
         Origin("Open Trivia DB", "CC BY-SA 4.0", None, 2), Origin("Ada", None, "https://example.org/2", 1)
     ]  # fmt: skip

@@ -14,24 +14,24 @@ from webapp.errors import (
     VersionMismatchError,
 )
 from webapp.lab.factories import make_draft, make_item, make_quiz
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 from webapp.quizzes import drafts
-from webapp.quizzes.drafts import DraftValues, slug_from
+from webapp.quizzes.drafts import DraftValues, slugify
 
 
-def test_a_draft_keeps_its_items_in_order(work: Work) -> None:
-    ids = [work.transact(make_item).id for _ in range(3)]
+def test_a_draft_keeps_its_items_in_order(work: UnitOfWork) -> None:
+    ids = [work.run_in_transaction(make_item).id for _ in range(3)]
     draft = make_draft(work, item_ids=(ids[2], ids[0], ids[1]))
     assert draft.item_ids == (ids[2], ids[0], ids[1])
 
 
-def test_two_quizzes_of_one_title_get_two_slugs(work: Work) -> None:
+def test_two_quizzes_of_one_title_get_two_slugs(work: UnitOfWork) -> None:
     first, second = make_draft(work, title="Sea & sky"), make_draft(work, title="Sea & sky")
     assert first.slug == "sea-sky"
     assert second.slug.startswith("sea-sky-")
 
 
-def test_a_slug_that_is_taken_is_refused_when_asked_for(work: Work) -> None:
+def test_a_slug_that_is_taken_is_refused_when_asked_for(work: UnitOfWork) -> None:
     make_draft(work, slug="numbers")
     with pytest.raises(NameTakenError):
         make_draft(work, slug="numbers")
@@ -41,7 +41,7 @@ def test_a_slug_that_is_taken_is_refused_when_asked_for(work: Work) -> None:
     ("title", "slug"), [("Ça va? Oui!", "ca-va-oui"), ("日本", "quiz"), ("--", "quiz"), ("A" * 90, "a" * 60)]
 )
 def test_a_slug_is_made_of_plain_letters(title: str, slug: str) -> None:
-    assert slug_from(title) == slug
+    assert slugify(title) == slug
 
 
 @pytest.mark.parametrize(
@@ -55,48 +55,50 @@ def test_a_slug_is_made_of_plain_letters(title: str, slug: str) -> None:
         {"item_ids": tuple(range(1, 202))},
     ],
 )
-def test_what_is_not_acceptable_is_refused_with_its_place(work: Work, values: dict[str, Any]) -> None:
+def test_what_is_not_acceptable_is_refused_with_its_place(work: UnitOfWork, values: dict[str, Any]) -> None:
     with pytest.raises(InvalidInputError) as refusal:
         make_draft(work, **{"questions": 0, "item_ids": (), **values})
     assert refusal.value.extra["errors"]
 
 
-def test_a_change_of_an_older_version_is_refused_and_changes_nothing(work: Work) -> None:
+def test_a_change_of_an_older_version_is_refused_and_changes_nothing(work: UnitOfWork) -> None:
     draft = make_draft(work)
     values = DraftValues("Renamed", item_ids=draft.item_ids)
-    work.transact(lambda connection: drafts.change(connection, draft.id, values, draft.version))
+    work.run_in_transaction(lambda connection: drafts.change(connection, draft.id, values, draft.version))
     with pytest.raises(VersionMismatchError):
-        work.transact(lambda connection: drafts.change(connection, draft.id, DraftValues("Late"), draft.version))
+        work.run_in_transaction(
+            lambda connection: drafts.change(connection, draft.id, DraftValues("Late"), draft.version)
+        )
     with work.read() as connection:
         present = drafts.find(connection, draft.id)
     assert (present.title, present.item_ids, present.version) == ("Renamed", draft.item_ids, draft.version + 1)
 
 
-def test_an_item_of_a_draft_cannot_be_deleted_from_the_bank(work: Work) -> None:
+def test_an_item_of_a_draft_cannot_be_deleted_from_the_bank(work: UnitOfWork) -> None:
     draft = make_draft(work)
     with pytest.raises(ItemInUseError):
-        work.transact(lambda connection: items.remove(connection, draft.item_ids[0]))
+        work.run_in_transaction(lambda connection: items.remove(connection, draft.item_ids[0]))
 
 
-def test_a_draft_can_be_deleted_and_its_items_stay(work: Work) -> None:
+def test_a_draft_can_be_deleted_and_its_items_stay(work: UnitOfWork) -> None:
     draft = make_draft(work)
-    work.transact(lambda connection: drafts.remove(connection, draft.id))
+    work.run_in_transaction(lambda connection: drafts.remove(connection, draft.id))
     with work.read() as connection:
         assert len(items.find_many(connection, draft.item_ids)) == 2
         with pytest.raises(NotFoundError):
             drafts.find(connection, draft.id)
 
 
-def test_a_published_quiz_cannot_be_deleted(work: Work) -> None:
+def test_a_published_quiz_cannot_be_deleted(work: UnitOfWork) -> None:
     quiz = make_quiz(work)
     with pytest.raises(QuizPublishedError):
-        work.transact(lambda connection: drafts.remove(connection, quiz.quiz_id))
+        work.run_in_transaction(lambda connection: drafts.remove(connection, quiz.quiz_id))
 
 
-def test_the_list_of_drafts_comes_in_pages_newest_first(work: Work) -> None:
+def test_the_list_of_drafts_comes_in_pages_newest_first(work: UnitOfWork) -> None:
     made = [make_draft(work, questions=0).id for _ in range(3)]
     with work.read() as connection:
-        first = drafts.everything(connection, None, 2)
-        rest = drafts.everything(connection, first.next_after, 2)
+        first = drafts.list_drafts(connection, None, 2)
+        rest = drafts.list_drafts(connection, first.next_after, 2)
     assert [row.id for row in first.rows] == [made[2], made[1]]
     assert ([row.id for row in rest.rows], rest.next_after) == ([made[0]], None)

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 from webapp.quizzes import published
-from webapp.quizzes.published import Slug, State
-from webapp.quizzes.starter import add_starter_quiz
+from webapp.quizzes.published import QuizState, Slug
+from webapp.quizzes.starter import add_sample_quiz
 
 
-def test_the_first_start_has_something_to_play(work: Work) -> None:
-    work.transact(add_starter_quiz)
+def test_the_first_start_has_something_to_play(work: UnitOfWork) -> None:
+    work.run_in_transaction(add_sample_quiz)
     with work.read() as connection:
         quiz = published.current(connection, Slug("warm-up"))
-    assert (quiz.state, quiz.question_count) == (State.OPEN, 8)
+    assert (quiz.state, quiz.question_count) == (QuizState.OPEN, 8)
     assert {question.kind for question in quiz.document.questions} == {"single", "multiple", "true_false"}
     assert all(question.explanation for question in quiz.document.questions)

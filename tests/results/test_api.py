@@ -3,11 +3,11 @@ from __future__ import annotations
 from flask.testing import FlaskClient
 
 from webapp.lab.factories import make_draft, make_quiz
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
 
 def test_an_author_reads_totals_and_how_each_question_was_answered(
-    client: FlaskClient, author: dict[str, str], work: Work
+    client: FlaskClient, author: dict[str, str], work: UnitOfWork
 ) -> None:
     quiz = make_quiz(work)
     first, second = quiz.document.questions
@@ -25,10 +25,10 @@ def test_an_author_reads_totals_and_how_each_question_was_answered(
 
 
 def test_a_quiz_that_was_never_published_has_no_results(
-    client: FlaskClient, author: dict[str, str], work: Work
+    client: FlaskClient, author: dict[str, str], work: UnitOfWork
 ) -> None:
     assert client.get(f"/api/v1/quizzes/{make_draft(work).id}/results", headers=author).status_code == 404
 
 
-def test_a_player_reads_no_results(client: FlaskClient, work: Work) -> None:
+def test_a_player_reads_no_results(client: FlaskClient, work: UnitOfWork) -> None:
     assert client.get(f"/api/v1/quizzes/{make_quiz(work).quiz_id}/results").status_code == 401

@@ -4,10 +4,10 @@ from flask.testing import FlaskClient
 
 from tests.support.sessions import sign_in
 from webapp.lab.factories import make_quiz
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
 
-def test_the_results_are_shown_to_authors_only(client: FlaskClient, author: dict[str, str], work: Work) -> None:
+def test_the_results_are_shown_to_authors_only(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> None:
     address = f"/studio/quizzes/{make_quiz(work).quiz_id}/results"
     assert client.get(address).location.startswith("/sign-in")
     sign_in(client, work, "ada")

@@ -16,12 +16,12 @@ from webapp import schema
 from webapp.accounts import users
 from webapp.accounts.roles import Role
 from webapp.app import create_app
-from webapp.attempts.board import Boards
+from webapp.attempts.board import LeaderboardCache
 from webapp.extensions import db
 from webapp.first_start import FIRST_AUTHOR
-from webapp.lab.factories import settings_for
-from webapp.quizzes.shelf import Shelf
-from webapp.quizzes.starter import add_starter_quiz
+from webapp.lab.factories import make_settings
+from webapp.quizzes.shelf import PublishedQuizCache
+from webapp.quizzes.starter import add_sample_quiz
 from webapp.web import logs
 
 PATIENT: dict[str, Any] = {"connect_timeout": 30.0, "timeout": 30.0, "deadline": 60.0, "shed_target": 0.0}
@@ -31,7 +31,7 @@ PATIENT: dict[str, Any] = {"connect_timeout": 30.0, "timeout": 30.0, "deadline":
 @contextmanager
 def app_on(url: str, instance: Path, *, with_routes: bool = True) -> Iterator[Flask]:
     """The app on a database that has its tables; its connections are closed afterwards."""
-    app = create_app(settings_for(url, instance, **PATIENT), with_routes=with_routes)
+    app = create_app(make_settings(url, instance, **PATIENT), with_routes=with_routes)
     try:
         yield app
     finally:
@@ -49,15 +49,19 @@ def prepare(url: str, instance: Path) -> None:
     """Do what the first start of a service does in a database with its tables; the author's password is a known one."""
     with app_on(url, instance, with_routes=False) as app:
         work = app.extensions["pooling"].work
-        work.transact(lambda connection: users.add(connection, FIRST_AUTHOR, AUTHORS_PASSWORD_HASH, Role.AUTHOR))
-        work.transact(add_starter_quiz)
+        work.run_in_transaction(
+            lambda connection: users.add(connection, FIRST_AUTHOR, AUTHORS_PASSWORD_HASH, Role.AUTHOR)
+        )
+        work.run_in_transaction(add_sample_quiz)
 
 
 def make_ready_for_tests(app: Flask) -> None:
     app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
     # What a test has published is seen at once.
     work = app.extensions["pooling"].work
-    app.extensions["playing"].shelf = app.extensions["shelf"] = Shelf(work.read, seconds=0)
+    app.extensions["attempt_service"].quiz_cache = app.extensions["published_cache"] = PublishedQuizCache(
+        work.read, ttl=0
+    )
     # The first connection starts the housekeeper's thread, which stays: no test has left it behind.
     with work.read():
         pass
@@ -68,11 +72,11 @@ def lent(app: Flask) -> Iterator[Flask]:
     """Lend the app to a test; after it nothing may be out and the tables are emptied."""
     work = app.extensions["pooling"].work
     # SQLite gives the ids of deleted versions again, which never happens outside of tests.
-    app.extensions["playing"].boards = Boards(work.read, seconds=0)
+    app.extensions["attempt_service"].leaderboards = LeaderboardCache(work.read, ttl=0)
     before = threading.active_count()
     yield app
-    app.extensions["playing"].writer.group.stop()
-    logs.write_what_is_left()
+    app.extensions["attempt_service"].writer.group_commit.stop()
+    logs.flush_request_log()
     try:
         assert not has_app_context(), "a test left an app context behind"
         # The housekeeper borrows a connection for a moment when it pings; what a test has kept never comes back.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pymysql
 
-from webapp.lab.services.database_server import Server, new_server
+from webapp.lab.services.database_server import DatabaseServer, new_server
 from webapp.lab.services.programs import Flavour
 
 SCHEMA = "poolproof"
@@ -32,7 +32,7 @@ class BreakableServer:
         self._variables = self._present_variables()
         self._accounts = self._present_accounts()
 
-    def reset(self, *options: str) -> Server:
+    def reset(self, *options: str) -> DatabaseServer:
         """Return the server running with these options, an empty schema `poolproof`, and nothing of an earlier test."""
         if not self._is_as_started(options):
             self.server.kill()

@@ -8,14 +8,14 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 from webapp.app import create_app
-from webapp.cli import poolproof
-from webapp.lab.factories import settings_for
+from webapp.cli import create_cli
+from webapp.lab.factories import make_settings
 
 
 def called(url: str, instance: Path, *arguments: str) -> CompletedProcess[str]:
     """Call a command as `poolproof` does for an app on this database; what it raised is in `stderr`."""
-    app = create_app(settings_for(url, instance), with_routes=False)
-    result = app.test_cli_runner().invoke(poolproof(lambda: app), arguments)
+    app = create_app(make_settings(url, instance), with_routes=False)
+    result = app.test_cli_runner().invoke(create_cli(lambda: app), arguments)
     raised = None if isinstance(result.exception, SystemExit) else result.exception
     error = "" if raised is None else "".join(traceback.format_exception(raised))
     return CompletedProcess(arguments, result.exit_code, result.stdout, result.stderr + error)

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
 
 class CountedReads:
     """Reads of a test's own, counted; and a database that can be away."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: UnitOfWork) -> None:
         self.work = work
         self.count = 0
         self.is_away = False

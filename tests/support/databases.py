@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 if TYPE_CHECKING:
     from tests.support.breakable import BreakableServer
-    from webapp.lab.services.database_server import Server
+    from webapp.lab.services.database_server import DatabaseServer
     from webapp.lab.services.programs import Flavour
 
 State = Literal["migrated", "prepared"]
@@ -35,7 +35,7 @@ class Databases:
         self._shared = shared
         self.versions: dict[str, str] = {}
         """Of the servers that were started."""
-        self._running: dict[str, Server] = {}
+        self._running: dict[str, DatabaseServer] = {}
         self._breakable: dict[str, BreakableServer] = {}
 
     def empty(self, flavour: str, schema: str) -> str:
@@ -63,14 +63,14 @@ class Databases:
         self.restore(server, schema, state)
         return server.url(schema)
 
-    def restore(self, server: Server, schema: str, state: State) -> None:
+    def restore(self, server: DatabaseServer, schema: str, state: State) -> None:
         """Make a schema in this state anew, on any server."""
         from tests.support import snapshots
 
         template = self._template(server.flavour, state).read_bytes()
         snapshots.restore(server, schema, pickle.loads(template))  # noqa: S301 - we have written it
 
-    def breakable(self, flavour: str, *options: str) -> Server:
+    def breakable(self, flavour: str, *options: str) -> DatabaseServer:
         """Return the server that tests may break, reset."""
         from tests.support.breakable import BreakableServer
 
@@ -86,7 +86,7 @@ class Databases:
         for server in servers:
             server.stop()
 
-    def _server(self, flavour: str) -> Server:
+    def _server(self, flavour: str) -> DatabaseServer:
         from webapp.lab.services.database_server import new_server
 
         if flavour not in self._running:

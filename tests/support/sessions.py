@@ -5,23 +5,23 @@ from __future__ import annotations
 from flask.testing import FlaskClient
 
 from webapp.accounts import tokens, users
-from webapp.accounts.guard import SignedIn
-from webapp.pooling.work import Work
+from webapp.accounts.guard import SessionUser
+from webapp.pooling.work import UnitOfWork
 
 
-def sign_in(client: FlaskClient, work: Work, name: str) -> None:
+def sign_in(client: FlaskClient, work: UnitOfWork, name: str) -> None:
     """Give a browser the session that a sign-in would."""
     with client.session_transaction() as session:
-        session["_user_id"] = SignedIn(_known(work, name)).get_id()
+        session["_user_id"] = SessionUser(_known(work, name)).get_id()
 
 
-def token_of(client: FlaskClient, work: Work, name: str) -> str:
+def token_of(client: FlaskClient, work: UnitOfWork, name: str) -> str:
     """Return the token that a sign-in over REST would."""
     return tokens.issue(_known(work, name), client.application.config["SECRET_KEY"])
 
 
-def _known(work: Work, name: str) -> users.KnownUser:
+def _known(work: UnitOfWork, name: str) -> users.UserRecord:
     with work.read() as connection:
-        found = users.credentials_of(connection, name)
+        found = users.find_credentials(connection, name)
     assert found is not None, name
     return found.user

@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from webapp.lab.services.database_server import Server
+from webapp.lab.services.database_server import DatabaseServer
 
 INSERTABLE = """
     SELECT column_name FROM information_schema.columns
@@ -30,7 +30,7 @@ class Snapshot:
     triggers: tuple[str, ...]
 
 
-def take(server: Server, schema: str) -> Snapshot:
+def take(server: DatabaseServer, schema: str) -> Snapshot:
     with closing(server.connect(schema)) as connection, connection.cursor() as cursor:
 
         def rows(statement: str, *arguments: object) -> tuple[tuple[Any, ...], ...]:
@@ -47,7 +47,7 @@ def take(server: Server, schema: str) -> Snapshot:
     return Snapshot(tuple(tables), triggers)
 
 
-def restore(server: Server, schema: str, snapshot: Snapshot) -> None:
+def restore(server: DatabaseServer, schema: str, snapshot: Snapshot) -> None:
     """Make this schema anew, equal to the one that the snapshot was taken of."""
     server.execute(f"DROP DATABASE IF EXISTS `{schema}`")
     server.create_database(schema)

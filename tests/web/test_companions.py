@@ -22,13 +22,13 @@ time.sleep(600)
 """
 
 
-KEEPER = """
+SUPERVISOR = """
 import os, runpy, sys
 module = runpy.run_path(sys.argv[1])
-keep, Companion = module["keep"], module["Companion"]
+supervise, ChildProcess = module["supervise"], module["ChildProcess"]
 # What is waited for between an end and the next start is not what these tests are about.
-keep.__globals__.update(LOOKS_EVERY=0.02, SHORTEST_PAUSE=0.02)
-keep([Companion(sys.argv[3:]) for _ in range(int(sys.argv[2]))], os.getppid())
+supervise.__globals__.update(CHECK_INTERVAL=0.02, INITIAL_BACKOFF=0.02)
+supervise([ChildProcess(sys.argv[3:]) for _ in range(int(sys.argv[2]))], os.getppid())
 """
 
 
@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def keeper(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-c", KEEPER, companions.__file__, "2", sys.executable, "-c", CHILD, str(folder)]
+    command = [sys.executable, "-c", SUPERVISOR, companions.__file__, "2", sys.executable, "-c", CHILD, str(folder)]
     with subprocess.Popen(command) as process:
         wait_until(lambda: len(living(folder)) == 2)
         yield process

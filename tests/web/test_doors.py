@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from webapp.web.doors import is_address
+from webapp.web.doors import matches_address
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from webapp.web.doors import is_address
     ],
 )
 def test_a_socket_at_the_consoles_address_is_its_door(name: object, door: str) -> None:
-    assert is_address(name, door)
+    assert matches_address(name, door)
 
 
 @pytest.mark.parametrize(
@@ -29,4 +29,4 @@ def test_a_socket_at_the_consoles_address_is_its_door(name: object, door: str) -
     ],
 )
 def test_any_other_is_not(name: object, door: str) -> None:
-    assert not is_address(name, door)
+    assert not matches_address(name, door)

@@ -5,7 +5,7 @@ import time
 from flask.testing import FlaskClient
 
 from tests.support.pools import queue_pool
-from webapp.pooling.extension import Pooling
+from webapp.pooling.extension import PoolingState
 
 
 def test_a_process_is_alive_and_ready(client: FlaskClient) -> None:
@@ -13,7 +13,7 @@ def test_a_process_is_alive_and_ready(client: FlaskClient) -> None:
     assert client.get("/readyz").json == {"status": "ready"}
 
 
-def test_readiness_does_not_wait_behind_the_requests(client: FlaskClient, pooling: Pooling) -> None:
+def test_readiness_does_not_wait_behind_the_requests(client: FlaskClient, pooling: PoolingState) -> None:
     held = [pooling.work.engine.connect() for _ in range(queue_pool(pooling.work.engine).size())]
     try:
         began = time.monotonic()

@@ -14,8 +14,8 @@ from werkzeug.test import TestResponse
 from tests.support.accounts import PASSWORD, PASSWORD_HASH
 from webapp.accounts import users
 from webapp.accounts.roles import Role
-from webapp.pooling.clock import present_time
-from webapp.pooling.work import Work
+from webapp.pooling.clock import database_now
+from webapp.pooling.work import UnitOfWork
 from webapp.quizzes.models import Quiz
 from webapp.web.models import IdempotencyKey
 
@@ -26,18 +26,22 @@ def draft(client: FlaskClient, headers: dict[str, str], title: str = "Numbers") 
     return client.post("/api/v1/quizzes", headers=headers, json={"title": title})
 
 
-def count(work: Work, rows: type[Quiz | IdempotencyKey]) -> int:
+def count(work: UnitOfWork, rows: type[Quiz | IdempotencyKey]) -> int:
     with work.read() as connection:
         return connection.execute(select(func.count()).select_from(rows)).scalar_one()
 
 
-def test_the_same_request_sent_again_makes_nothing_new(client: FlaskClient, author: dict[str, str], work: Work) -> None:
+def test_the_same_request_sent_again_makes_nothing_new(
+    client: FlaskClient, author: dict[str, str], work: UnitOfWork
+) -> None:
     first, again = draft(client, author | KEY), draft(client, author | KEY)
     assert (again.status_code, again.json, again.headers["Location"]) == (201, first.json, first.headers["Location"])
     assert count(work, Quiz) == 1
 
 
-def test_without_a_key_every_request_makes_something(client: FlaskClient, author: dict[str, str], work: Work) -> None:
+def test_without_a_key_every_request_makes_something(
+    client: FlaskClient, author: dict[str, str], work: UnitOfWork
+) -> None:
     assert draft(client, author).get_json()["id"] != draft(client, author).get_json()["id"]
     assert count(work, Quiz) == 2
 
@@ -62,7 +66,7 @@ def test_the_bank_takes_an_item_once_and_says_so_again(client: FlaskClient, auth
     assert client.post("/api/v1/items", headers=author, json=item).status_code == 409
 
 
-def test_a_key_of_another_request_is_refused(client: FlaskClient, author: dict[str, str], work: Work) -> None:
+def test_a_key_of_another_request_is_refused(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> None:
     draft(client, author | KEY)
     other = draft(client, author | KEY, "Letters")
     assert (other.status_code, other.get_json()["type"].rpartition("#")[2]) == (422, "key-reused")
@@ -70,8 +74,8 @@ def test_a_key_of_another_request_is_refused(client: FlaskClient, author: dict[s
     assert count(work, Quiz) == 1
 
 
-def test_everybody_has_keys_of_their_own(client: FlaskClient, author: dict[str, str], work: Work) -> None:
-    work.transact(lambda connection: users.add(connection, "grace", PASSWORD_HASH, Role.AUTHOR))
+def test_everybody_has_keys_of_their_own(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> None:
+    work.run_in_transaction(lambda connection: users.add(connection, "grace", PASSWORD_HASH, Role.AUTHOR))
     token = client.post("/api/v1/tokens", json={"name": "grace", "password": PASSWORD}).get_json()["token"]
     ours, theirs = draft(client, author | KEY), draft(client, {"Authorization": f"Bearer {token}"} | KEY)
     assert ours.get_json()["id"] != theirs.get_json()["id"]
@@ -83,7 +87,7 @@ def test_a_request_that_was_refused_leaves_its_key_free(client: FlaskClient, aut
     assert draft(client, author | KEY).status_code == 201
 
 
-def test_of_many_that_come_at_once_one_makes_it(app: Flask, author: dict[str, str], work: Work) -> None:
+def test_of_many_that_come_at_once_one_makes_it(app: Flask, author: dict[str, str], work: UnitOfWork) -> None:
     with ThreadPoolExecutor(4) as clients:
         answers = list(clients.map(lambda _: draft(app.test_client(), author | KEY), range(8)))
     assert {answer.status_code for answer in answers} == {201}
@@ -98,10 +102,10 @@ def test_what_is_no_key_is_refused_with_what_to_do(client: FlaskClient, author: 
     assert "1 to 128 visible ASCII characters" in refused.get_json()["detail"]
 
 
-def test_a_key_is_forgotten_after_a_day(client: FlaskClient, author: dict[str, str], work: Work) -> None:
+def test_a_key_is_forgotten_after_a_day(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> None:
     draft(client, author | KEY)
     with work.transaction() as connection:
-        then = present_time(connection) - timedelta(hours=25)
+        then = database_now(connection) - timedelta(hours=25)
         connection.execute(update(IdempotencyKey).values(used_at=then))
     draft(client, author | {"Idempotency-Key": "another"})
     assert count(work, IdempotencyKey) == 1

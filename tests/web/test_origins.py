@@ -4,7 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from webapp.lab.factories import make_quiz
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from webapp.pooling.work import Work
     ],
 )
 def test_only_our_own_pages_may_start_an_attempt(
-    client: FlaskClient, work: Work, headers: dict[str, str], status: int
+    client: FlaskClient, work: UnitOfWork, headers: dict[str, str], status: int
 ) -> None:
     quiz = make_quiz(work)
     answer = client.post(f"/quizzes/{quiz.slug}/start", data={"name": "Ada"}, headers=headers)
@@ -29,7 +29,7 @@ def test_only_our_own_pages_may_start_an_attempt(
     assert ("Set-Cookie" in answer.headers) is (status == 302)
 
 
-def test_the_button_pressed_twice_shows_the_first_result(client: FlaskClient, work: Work) -> None:
+def test_the_button_pressed_twice_shows_the_first_result(client: FlaskClient, work: UnitOfWork) -> None:
     quiz = make_quiz(work)
     attempt = client.post(f"/quizzes/{quiz.slug}/start", data={"name": "Ada"}).headers["Location"]
     form = {f"item-{quiz.document.questions[0].item_id}": "0", "action": "finish"}

@@ -5,8 +5,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.support.pools import queue_pool
-from webapp.errors import DomainError, all_kinds
-from webapp.pooling.extension import Pooling
+from webapp.errors import DomainError, list_error_types
+from webapp.pooling.extension import PoolingState
 
 
 def test_an_unknown_address_under_api_is_a_problem(client: FlaskClient) -> None:
@@ -56,7 +56,7 @@ def test_half_a_character_is_refused_and_not_an_error_of_ours(client: FlaskClien
 
 
 def test_a_full_pool_is_503_with_the_registered_type_and_a_whole_number_of_seconds(
-    client: FlaskClient, pooling: Pooling, monkeypatch: pytest.MonkeyPatch
+    client: FlaskClient, pooling: PoolingState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = queue_pool(pooling.work.engine)
     monkeypatch.setattr(pool, "_timeout", 0.1)
@@ -72,6 +72,6 @@ def test_a_full_pool_is_503_with_the_registered_type_and_a_whole_number_of_secon
     assert page.mimetype == "text/html"
 
 
-@pytest.mark.parametrize("kind", all_kinds())
+@pytest.mark.parametrize("kind", list_error_types())
 def test_every_problem_type_is_explained_where_it_leads(app: Flask, kind: type[DomainError]) -> None:
     assert f'id="{kind.kind}"' in app.test_client().get("/problems").text

@@ -11,18 +11,18 @@ from flask.testing import FlaskClient
 
 from webapp.errors import BusyError
 from webapp.lab.factories import make_quiz
-from webapp.pooling.work import Work
-from webapp.quizzes.published import Version
+from webapp.pooling.work import UnitOfWork
+from webapp.quizzes.published import PublishedVersion
 from webapp.web import repeating
 
 
 @pytest.fixture
-def quiz(work: Work) -> Version:
+def quiz(work: UnitOfWork) -> PublishedVersion:
     return make_quiz(work)
 
 
 @pytest.fixture
-def attempt(client: FlaskClient, quiz: Version) -> str:
+def attempt(client: FlaskClient, quiz: PublishedVersion) -> str:
     return client.post(f"/quizzes/{quiz.slug}/start", data={"name": "Grace"}).location
 
 
@@ -34,7 +34,7 @@ def busy(app: Flask, attempt: str, monkeypatch: pytest.MonkeyPatch) -> None:
         def __getattr__(self, name: str) -> object:
             raise BusyError("The database cannot be reached just now.")
 
-    monkeypatch.setattr(app.extensions["playing"], "shelf", Away())
+    monkeypatch.setattr(app.extensions["attempt_service"], "quiz_cache", Away())
 
 
 def hidden(page: str) -> list[tuple[str, str]]:
@@ -51,7 +51,7 @@ def test_the_page_of_a_busy_server_has_every_choice_of_the_form(client: FlaskCli
 
 
 @pytest.mark.usefixtures("busy")
-def test_the_name_of_somebody_who_could_not_start_is_kept(client: FlaskClient, quiz: Version) -> None:
+def test_the_name_of_somebody_who_could_not_start_is_kept(client: FlaskClient, quiz: PublishedVersion) -> None:
     answer = client.post(f"/quizzes/{quiz.slug}/start", data={"name": "Grace"})
     assert answer.status_code == 503
     assert hidden(answer.text) == [("name", "Grace")]
@@ -69,8 +69,8 @@ def test_what_was_posted_stays_text(client: FlaskClient, attempt: str) -> None:
 @pytest.mark.parametrize(
     "form",
     [
-        {f"item-{number}": "0" for number in range(repeating.MOST_FIELDS + 1)},
-        {"item-1": "x" * (repeating.MOST_CHARACTERS + 1)},
+        {f"item-{number}": "0" for number in range(repeating.MAX_FIELDS + 1)},
+        {"item-1": "x" * (repeating.MAX_CHARACTERS + 1)},
     ],
 )
 def test_a_form_larger_than_any_of_ours_is_not_handed_back(

@@ -10,22 +10,22 @@ from flask.testing import FlaskClient
 from webapp.web import files, scripts
 
 
-@pytest.mark.parametrize("name", sorted(scripts.ENTRANCES))
+@pytest.mark.parametrize("name", sorted(scripts.ENTRY_POINTS))
 def test_a_script_comes_in_one_file_that_needs_no_other(client: FlaskClient, name: str) -> None:
     answer = client.get(f"/files/{name}")
     assert answer.mimetype == "text/javascript"
     assert not re.search(r"^\s*(import|export)\b", answer.text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", sorted(scripts.ENTRANCES))
+@pytest.mark.parametrize("name", sorted(scripts.ENTRY_POINTS))
 def test_modules_that_meet_in_one_file_have_no_name_in_common(name: str) -> None:
-    names = re.findall(r"^(?:async )?(?:function|class|const|let) (\w+)", scripts.joined(name), re.MULTILINE)
+    names = re.findall(r"^(?:async )?(?:function|class|const|let) (\w+)", scripts.bundle(name), re.MULTILINE)
     assert len(names) > 3
     assert {one: count for one, count in Counter(names).items() if count > 1} == {}
 
 
 def test_a_module_runs_once_and_after_those_that_it_needs() -> None:
-    order = scripts.modules("play.js")
+    order = scripts.resolve_modules("play.js")
     assert sorted(order) == sorted(set(order))
     assert order.index("patience.js") < order.index("sender.js") < order.index("play.js")
 
@@ -42,7 +42,7 @@ def test_a_file_is_compressed_for_those_who_can_read_that(client: FlaskClient, n
 @pytest.mark.parametrize("name", ["play.js", "poolproof.css", "icon.svg", "moments.js"])
 def test_a_file_may_be_kept_for_a_year_under_the_address_that_names_its_content(client: FlaskClient, name: str) -> None:
     with client.application.test_request_context():
-        address = files.address(name)
+        address = files.asset_url(name)
     assert "max-age=31536000, immutable" in client.get(address).headers["Cache-Control"]
     assert client.get(f"/files/{name}?v=older").headers["Cache-Control"] == "no-store"
 

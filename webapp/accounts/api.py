@@ -10,19 +10,19 @@ from marshmallow import fields, validate
 from webapp.accounts import passwords, tokens, users
 from webapp.errors import SignInRequiredError
 from webapp.pooling.extension import read
-from webapp.web.openapi import Schema, Text, api_blueprint, problems
+from webapp.web.openapi import BaseSchema, TextField, api_blueprint, problem_responses
 
 blueprint = api_blueprint("tokens", __name__, "/tokens", "Sign in for REST.")
 
 
-class SignIn(Schema):
+class SignIn(BaseSchema):
     """Name and password of a user."""
 
-    name = Text(required=True, validate=validate.Length(1, 64))
-    password = Text(required=True, validate=validate.Length(1, passwords.LONGEST))
+    name = TextField(required=True, validate=validate.Length(1, 64))
+    password = TextField(required=True, validate=validate.Length(1, passwords.MAX_LENGTH))
 
 
-class Token(Schema):
+class Token(BaseSchema):
     """Send it as `Authorization: Bearer …`."""
 
     token = fields.String(required=True)
@@ -34,15 +34,15 @@ class Token(Schema):
 @blueprint.arguments(SignIn)
 @blueprint.response(201, Token)
 @blueprint.doc(operationId="createToken")
-@problems(blueprint, 400, 401, 413, 415, 422)
-def create_token(given: dict[str, str]) -> dict[str, Any]:
+@problem_responses(blueprint, 400, 401, 413, 415, 422)
+def create_token(body: dict[str, str]) -> dict[str, Any]:
     """Get a token."""
     with read() as connection:
-        found = users.credentials_of(connection, given["name"])
-    if not passwords.is_right(given["password"], found.password_hash if found else None) or found is None:
+        found = users.find_credentials(connection, body["name"])
+    if not passwords.verify_password(body["password"], found.password_hash if found else None) or found is None:
         raise SignInRequiredError("Name or password is wrong.")
     return {
         "token": tokens.issue(found.user, current_app.config["SECRET_KEY"]),
-        "expires_in": current_app.config["TOKEN_SECONDS"],
+        "expires_in": current_app.config["API_TOKEN_TTL"],
         "role": found.user.role.value,
     }

@@ -8,9 +8,9 @@ import click
 
 from webapp.accounts import passwords, users
 from webapp.accounts.roles import Role
-from webapp.pooling.extension import read, transact
+from webapp.pooling.extension import read, run_in_transaction
 
-PASSWORD = click.option(
+PASSWORD_OPTION = click.option(
     "--password-stdin", "given", is_flag=True, help="Read the password from standard input instead of making one."
 )
 
@@ -23,33 +23,33 @@ def user() -> None:
 @user.command()
 @click.argument("name")
 @click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.AUTHOR.value)
-@PASSWORD
+@PASSWORD_OPTION
 def add(name: str, role: str, given: bool) -> None:
     """Add a user; the password is printed once."""
-    password = _password(given=given)
+    password = _read_or_generate_password(from_stdin=given)
     hashed = passwords.hash_password(password)
-    transact(lambda connection: users.add(connection, name, hashed, Role(role)))
+    run_in_transaction(lambda connection: users.add(connection, name, hashed, Role(role)))
     click.echo(f"Added {name} ({role}).")
-    _print_password(password, given=given)
+    _print_password(password, from_stdin=given)
 
 
 @user.command("password")
 @click.argument("name")
-@PASSWORD
+@PASSWORD_OPTION
 def change_password(name: str, given: bool) -> None:
     """Give a user another password; open sessions and tokens end."""
-    password = _password(given=given)
+    password = _read_or_generate_password(from_stdin=given)
     hashed = passwords.hash_password(password)
-    transact(lambda connection: users.change_password(connection, name, hashed))
+    run_in_transaction(lambda connection: users.change_password(connection, name, hashed))
     click.echo(f"{name} has a new password; open sessions and tokens have ended.")
-    _print_password(password, given=given)
+    _print_password(password, from_stdin=given)
 
 
 @user.command()
 @click.argument("name")
 def remove(name: str) -> None:
     """Remove a user."""
-    transact(lambda connection: users.remove(connection, name))
+    run_in_transaction(lambda connection: users.remove(connection, name))
     click.echo(f"Removed {name}.")
 
 
@@ -57,15 +57,15 @@ def remove(name: str) -> None:
 def show() -> None:
     """List the users."""
     with read() as connection:
-        everybody = users.everybody(connection)
+        everybody = users.list_users(connection)
     for one in everybody:
         click.echo(f"{one.name}\t{one.role.value}\tsince {one.created_at:%Y-%m-%d}")
 
 
-def _password(*, given: bool) -> str:
-    return sys.stdin.readline().rstrip("\n") if given else passwords.random_password()
+def _read_or_generate_password(*, from_stdin: bool) -> str:
+    return sys.stdin.readline().rstrip("\n") if from_stdin else passwords.random_password()
 
 
-def _print_password(password: str, *, given: bool) -> None:
-    if not given:
+def _print_password(password: str, *, from_stdin: bool) -> None:
+    if not from_stdin:
         click.echo(f"Password: {password}")

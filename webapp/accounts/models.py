@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.extensions import MYSQL_TABLE, Base, BigId
+from webapp.extensions import MYSQL_TABLE_OPTIONS, Base, BigId
 from webapp.pooling.clock import UtcDateTime
 
 
@@ -15,7 +15,7 @@ class User(Base):
     """Somebody who signs in: an author or an operator. Players need no account."""
 
     __tablename__ = "user"
-    __table_args__ = (UniqueConstraint("name"), MYSQL_TABLE)
+    __table_args__ = (UniqueConstraint("name"), MYSQL_TABLE_OPTIONS)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     name: Mapped[str] = mapped_column(String(64))

@@ -10,9 +10,9 @@ from wtforms import PasswordField, StringField
 from wtforms.validators import InputRequired, Length
 
 from webapp.accounts import passwords, users
-from webapp.accounts.guard import SignedIn, vouch_for
-from webapp.pooling.extension import pooling_of_this_app, read
-from webapp.web.doors import is_console_door
+from webapp.accounts.guard import SessionUser, cache_user_in_session
+from webapp.pooling.extension import get_pooling, read
+from webapp.web.doors import is_console_listener
 
 blueprint = Blueprint("account_pages", __name__)
 
@@ -21,7 +21,7 @@ class SignInForm(FlaskForm):  # type: ignore[misc]
     """Name and password."""
 
     name = StringField("Name", [InputRequired(), Length(max=64)])
-    password = PasswordField("Password", [InputRequired(), Length(max=passwords.LONGEST)])
+    password = PasswordField("Password", [InputRequired(), Length(max=passwords.MAX_LENGTH)])
 
 
 @blueprint.route("/sign-in", methods=["GET", "POST"])
@@ -32,14 +32,14 @@ def sign_in() -> str | Response | tuple[str, int]:
         return render_template("accounts/sign_in.html", form=form, wrong=False)
     name, password = form.name.data or "", form.password.data or ""
     # An operator must be able to come in when players have taken all connections but the console's.
-    borrow = pooling_of_this_app().console.read if is_console_door() else read
+    borrow = get_pooling().console.read if is_console_listener() else read
     with borrow() as connection:
-        found = users.credentials_of(connection, name)
-    if not passwords.is_right(password, found.password_hash if found else None) or found is None:
+        found = users.find_credentials(connection, name)
+    if not passwords.verify_password(password, found.password_hash if found else None) or found is None:
         return render_template("accounts/sign_in.html", form=form, wrong=True), 401
-    login_user(SignedIn(found.user))
-    vouch_for(found.user)
-    return redirect(_heading_for())
+    login_user(SessionUser(found.user))
+    cache_user_in_session(found.user)
+    return redirect(_safe_next_url())
 
 
 @blueprint.post("/sign-out")
@@ -49,7 +49,7 @@ def sign_out() -> Response:
     return redirect(url_for("quiz_pages.open_quizzes"))
 
 
-def _heading_for() -> str:
+def _safe_next_url() -> str:
     wanted = request.args.get("next", "")
     # Only our own signed-in pages: never an address somebody else has put into the link.
     is_ours = wanted.startswith(("/studio", "/console")) and "\\" not in wanted

@@ -13,10 +13,10 @@ from threading import BoundedSemaphore
 
 from webapp.errors import BusyError, InvalidInputError
 
-SHORTEST = 10
-LONGEST = 256
-AT_ONCE = 2
-WAIT = 3.0
+MIN_LENGTH = 10
+MAX_LENGTH = 256
+MAX_CONCURRENT_HASHES = 2
+HASH_SLOT_TIMEOUT = 3.0
 """Seconds a sign-in waits for its turn."""
 
 UNKNOWN_USER_HASH = "$argon2id$v=19$m=65536,t=3,p=4$0SunlgAsWFNgVwlZYIh5dw$57e3vr4ogvXSQgzFudqL1j0gzKxFML5RndfsHpc2eaw"
@@ -26,7 +26,7 @@ It is verified where there is no such user, so that the time of a sign-in does n
 library's default parameters (a test holds that), and is written down because to compute it takes as long as a sign-in.
 """
 
-_turns = BoundedSemaphore(AT_ONCE)
+_hash_slots = BoundedSemaphore(MAX_CONCURRENT_HASHES)
 
 
 def hash_password(password: str) -> str:
@@ -37,18 +37,18 @@ def hash_password(password: str) -> str:
     """
     from argon2 import PasswordHasher
 
-    if not SHORTEST <= len(password) <= LONGEST:
-        raise InvalidInputError(f"A password has {SHORTEST} to {LONGEST} characters.")
-    with _turn():
+    if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
+        raise InvalidInputError(f"A password has {MIN_LENGTH} to {MAX_LENGTH} characters.")
+    with _hash_slot():
         return PasswordHasher().hash(password)
 
 
-def is_right(password: str, password_hash: str | None) -> bool:
+def verify_password(password: str, password_hash: str | None) -> bool:
     """Say whether the password belongs to the hash; as slow for None as for a wrong one."""
     from argon2 import PasswordHasher
     from argon2.exceptions import InvalidHashError, VerificationError
 
-    with _turn():
+    with _hash_slot():
         try:
             return PasswordHasher().verify(password_hash or UNKNOWN_USER_HASH, password) and password_hash is not None
         except (VerificationError, InvalidHashError):
@@ -61,10 +61,10 @@ def random_password() -> str:
 
 
 @contextmanager
-def _turn() -> Iterator[None]:
-    if not _turns.acquire(timeout=WAIT):
+def _hash_slot() -> Iterator[None]:
+    if not _hash_slots.acquire(timeout=HASH_SLOT_TIMEOUT):
         raise BusyError("Many people are signing in just now. Please try again in a moment.")
     try:
         yield
     finally:
-        _turns.release()
+        _hash_slots.release()

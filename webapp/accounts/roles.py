@@ -21,7 +21,7 @@ class Permission(StrEnum):
     OPERATE = "operate the service"
 
 
-MAY: dict[Role, frozenset[Permission]] = {
+ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.AUTHOR: frozenset({Permission.EDIT_BANK, Permission.EDIT_QUIZZES, Permission.SEE_RESULTS}),
     Role.OPERATOR: frozenset(Permission),
 }

@@ -6,35 +6,35 @@ from dataclasses import dataclass
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
-from webapp.accounts.users import KnownUser
+from webapp.accounts.users import UserRecord
 from webapp.errors import SignInRequiredError
 
 
 @dataclass(frozen=True)
-class Claim:
+class ApiTokenClaims:
     """What a good token says; the user must still exist and have this stamp."""
 
     user_id: int
-    stamp: str
+    security_stamp: str
 
 
-def issue(user: KnownUser, key: str) -> str:
+def issue(user: UserRecord, key: str) -> str:
     """Return a token for the user, signed with `key`."""
-    token = _serializer(key).dumps([user.id, user.stamp])
+    token = _serializer(key).dumps([user.id, user.security_stamp])
     return token if isinstance(token, str) else token.decode()
 
 
-def read(token: str, key: str, good_for: int) -> Claim:
+def verify(token: str, key: str, ttl: int) -> ApiTokenClaims:
     """Return what the token says; `good_for` in seconds.
 
     Raises:
         SignInRequiredError: when it is not ours, changed, or too old.
     """
     try:
-        user_id, stamp = _serializer(key).loads(token, max_age=good_for)
+        user_id, stamp = _serializer(key).loads(token, max_age=ttl)
     except (BadSignature, ValueError, TypeError) as error:
         raise SignInRequiredError("The token is not valid or has expired; get a new one.") from error
-    return Claim(user_id, stamp)
+    return ApiTokenClaims(user_id, stamp)
 
 
 def _serializer(key: str) -> URLSafeTimedSerializer:

@@ -11,33 +11,33 @@ from sqlalchemy import Connection, Row, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from webapp.accounts.models import User
-from webapp.accounts.roles import MAY, Permission, Role
+from webapp.accounts.roles import ROLE_PERMISSIONS, Permission, Role
 from webapp.errors import InvalidInputError, NameTakenError, NotFoundError
 from webapp.pooling.clock import utc_now
 
-ACCEPTABLE_NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{1,63}")
+USER_NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._@+-]{1,63}")
 
 
 @dataclass(frozen=True)
-class KnownUser:
+class UserRecord:
     """A user as the rest of the house sees one; `stamp` changes with the password."""
 
     id: int
     name: str
     role: Role
-    stamp: str
+    security_stamp: str
     created_at: datetime
 
-    def may(self, permission: Permission) -> bool:
+    def has_permission(self, permission: Permission) -> bool:
         """Say whether the user's role allows this."""
-        return permission in MAY[self.role]
+        return permission in ROLE_PERMISSIONS[self.role]
 
 
 @dataclass(frozen=True)
 class Credentials:
     """What a sign-in is checked against."""
 
-    user: KnownUser
+    user: UserRecord
     password_hash: str
 
 
@@ -52,7 +52,7 @@ def add(connection: Connection, name: str, password_hash: str, role: Role) -> in
         NameTakenError: when somebody has the name.
     """
     name = name.casefold()
-    if not ACCEPTABLE_NAME.fullmatch(name):
+    if not USER_NAME_PATTERN.fullmatch(name):
         raise InvalidInputError("A user's name has 2 to 64 letters, digits or . _ @ + - and begins with one.")
     values = {"name": name, "password_hash": password_hash, "role": role.value, "created_at": utc_now()}
     try:
@@ -63,44 +63,44 @@ def add(connection: Connection, name: str, password_hash: str, role: Role) -> in
     return identity
 
 
-def find(connection: Connection, user_id: int) -> KnownUser | None:
+def find(connection: Connection, user_id: int) -> UserRecord | None:
     """Return the user with this id, if there is one."""
     row = connection.execute(select(*_COLUMNS).where(User.id == user_id)).one_or_none()
-    return None if row is None else _known(row)
+    return None if row is None else _record_from_row(row)
 
 
-def credentials_of(connection: Connection, name: str) -> Credentials | None:
+def find_credentials(connection: Connection, name: str) -> Credentials | None:
     """Return what a sign-in under this name is checked against, if there is such a user."""
     row = connection.execute(select(*_COLUMNS).where(User.name == name.casefold())).one_or_none()
-    return None if row is None else Credentials(_known(row), row.password_hash)
+    return None if row is None else Credentials(_record_from_row(row), row.password_hash)
 
 
-def everybody(connection: Connection) -> list[KnownUser]:
+def list_users(connection: Connection) -> list[UserRecord]:
     """Return all users by name; an installation has a handful."""
-    return [_known(row) for row in connection.execute(select(*_COLUMNS).order_by(User.name).limit(1000))]
+    return [_record_from_row(row) for row in connection.execute(select(*_COLUMNS).order_by(User.name).limit(1000))]
 
 
 def change_password(connection: Connection, name: str, password_hash: str) -> None:
     """Give the user another password; sessions and tokens made with the old one end."""
     statement = update(User).where(User.name == name.casefold()).values(password_hash=password_hash)
-    _expect_one(connection.execute(statement).rowcount, name)
+    _require_one_row(connection.execute(statement).rowcount, name)
 
 
 def remove(connection: Connection, name: str) -> None:
     """Remove a user; the quizzes stay."""
-    _expect_one(connection.execute(delete(User).where(User.name == name.casefold())).rowcount, name)
+    _require_one_row(connection.execute(delete(User).where(User.name == name.casefold())).rowcount, name)
 
 
-def nobody_yet(connection: Connection) -> bool:
+def has_no_users(connection: Connection) -> bool:
     """Say whether this installation has no user at all."""
     return not connection.execute(select(exists(select(User.id)))).scalar_one()
 
 
-def _expect_one(count: int, name: str) -> None:
+def _require_one_row(count: int, name: str) -> None:
     if count == 0:
         raise NotFoundError(f"There is no user called {name}.")
 
 
-def _known(row: Row[int, str, str, str, datetime]) -> KnownUser:
+def _record_from_row(row: Row[int, str, str, str, datetime]) -> UserRecord:
     stamp = hashlib.sha256(row.password_hash.encode()).hexdigest()[:16]
-    return KnownUser(row.id, row.name, Role(row.role), stamp, row.created_at)
+    return UserRecord(row.id, row.name, Role(row.role), stamp, row.created_at)

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Table, literal, select, true, union_all
 
 from webapp.attempts.models import Answer, Attempt
-from webapp.attempts.tokens import Claim
+from webapp.attempts.tokens import AttemptClaim
 from webapp.errors import AttemptExistsError, AttemptFinishedError, QuizNotOpenError
 from webapp.pooling.clock import UtcDateTime, utc_now
 from webapp.pooling.upsert import upsert_from
@@ -20,7 +20,7 @@ _answer: Table = Answer.__table__  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
-class Progress:
+class AttemptState:
     """An attempt as stored; one that has no row yet has no answers."""
 
     answers: Mapping[int, int]
@@ -29,7 +29,7 @@ class Progress:
     milliseconds: int | None
 
 
-def progress(connection: Connection, claim: Claim) -> Progress:
+def load_state(connection: Connection, claim: AttemptClaim) -> AttemptState:
     """Return what is stored of an attempt: item → chosen bits, and its score once it is finished."""
     rows = connection.execute(
         select(Attempt.finished_at, Attempt.score, Attempt.milliseconds, Answer.item_id, Answer.chosen)
@@ -37,12 +37,12 @@ def progress(connection: Connection, claim: Claim) -> Progress:
         .where(Attempt.id == claim.attempt_id)
     ).all()
     if not rows:
-        return Progress({}, None, None, None)
+        return AttemptState({}, None, None, None)
     answers = {row.item_id: row.chosen for row in rows if row.item_id is not None}
-    return Progress(answers, rows[0].finished_at, rows[0].score, rows[0].milliseconds)
+    return AttemptState(answers, rows[0].finished_at, rows[0].score, rows[0].milliseconds)
 
 
-def save(connection: Connection, claim: Claim, chosen: Mapping[int, int], grace: int = 0) -> None:
+def save(connection: Connection, claim: AttemptClaim, chosen: Mapping[int, int], grace: int = 0) -> None:
     """Store answers (item → chosen bits), all or none; a repeat replaces the earlier choice.
 
     The window and the attempt's end are checked by the statement that writes, on the
@@ -56,7 +56,7 @@ def save(connection: Connection, claim: Claim, chosen: Mapping[int, int], grace:
     if not chosen:
         return
     # This locks the attempt's row, and finish needs it too: an answer is either scored or refused.
-    be_born(connection, claim, grace)
+    ensure_row(connection, claim, grace)
     given = union_all(
         *(select(literal(item).label("item_id"), literal(bits).label("chosen")) for item, bits in chosen.items())
     ).subquery("given")
@@ -66,7 +66,7 @@ def save(connection: Connection, claim: Claim, chosen: Mapping[int, int], grace:
         .where(
             _attempt.c.id == claim.attempt_id,
             _attempt.c.finished_at.is_(None),
-            published.takes_answers(claim.version_id),
+            published.accepts_answers(claim.version_id),
         )
     )
     columns = ["attempt_id", "item_id", "chosen", "answered_at"]
@@ -77,13 +77,13 @@ def save(connection: Connection, claim: Claim, chosen: Mapping[int, int], grace:
         rows,
         key=["attempt_id", "item_id"],
         replace=["chosen", "answered_at"],
-        given={published.GRACE: grace},
+        parameters={published.GRACE_PARAMETER: grace},
     )
     if written == 0:
-        raise refusal(connection, claim)
+        raise rejection_error(connection, claim)
 
 
-def be_born(connection: Connection, claim: Claim, grace: int = 0) -> None:
+def ensure_row(connection: Connection, claim: AttemptClaim, grace: int = 0) -> None:
     """Give the attempt its row, if the window is open and it has none; afterwards the row is locked."""
     row = select(
         literal(claim.attempt_id, _attempt.c.id.type),
@@ -91,23 +91,25 @@ def be_born(connection: Connection, claim: Claim, grace: int = 0) -> None:
         literal(claim.player_id, _attempt.c.player_id.type),
         literal(claim.player_name),
         literal(claim.started_at, UtcDateTime()),
-    ).where(published.takes_answers(claim.version_id))
+    ).where(published.accepts_answers(claim.version_id))
     columns = ["id", "quiz_version_id", "player_id", "player_name", "started_at"]
-    upsert_from(connection, _attempt, columns, row, key=["id"], given={published.GRACE: grace})
+    upsert_from(connection, _attempt, columns, row, key=["id"], parameters={published.GRACE_PARAMETER: grace})
 
 
-def refusal(connection: Connection, claim: Claim) -> QuizNotOpenError | AttemptFinishedError | AttemptExistsError:
+def rejection_error(
+    connection: Connection, claim: AttemptClaim
+) -> QuizNotOpenError | AttemptFinishedError | AttemptExistsError:
     """Return why nothing could be written: looked up afterwards, for the message only."""
-    if progress(connection, claim).finished_at is not None:
+    if load_state(connection, claim).finished_at is not None:
         return AttemptFinishedError("The attempt is finished; its answers can no longer change.")
     version = published.by_version(connection, claim.version_id)
-    if version.state is published.State.UPCOMING:
+    if version.state is published.QuizState.UPCOMING:
         return QuizNotOpenError(f"The quiz opens at {version.opens_at.isoformat()}.")
-    if version.state is published.State.CLOSED:
-        return QuizNotOpenError(too_late(version.closes_at))
+    if version.state is published.QuizState.CLOSED:
+        return QuizNotOpenError(late_answer_message(version.closes_at))
     return AttemptExistsError("You have begun this quiz in another attempt; go on there.")
 
 
-def too_late(closes_at: datetime) -> str:
+def late_answer_message(closes_at: datetime) -> str:
     """Say that an answer came after the window."""
     return f"The quiz closed on {closes_at:%-d %b %Y at %H:%M:%S} UTC; this answer came too late and was not saved."

@@ -18,44 +18,44 @@ from uuid import UUID
 from sqlalchemy import BindParameter, Connection, Executable, Table, bindparam, select, update
 
 from webapp.attempts import scoring
-from webapp.attempts.answers import Progress
+from webapp.attempts.answers import AttemptState
 from webapp.attempts.models import Answer, Attempt
-from webapp.attempts.rowsets import number_column, parameter, rowset, text_column, uuid_column
-from webapp.attempts.tokens import Claim
+from webapp.attempts.rowsets import encode_rows, number_column, rowset, text_column, uuid_column
+from webapp.attempts.tokens import AttemptClaim
 from webapp.pooling.clock import utc_now
-from webapp.pooling.driver import rows_selected
-from webapp.pooling.upsert import upsert
+from webapp.pooling.driver import insert_select_row_count
+from webapp.pooling.upsert import upsert_statement
 from webapp.quizzes import published
-from webapp.quizzes.documents import Document
+from webapp.quizzes.documents import QuizDocument
 
 _attempt: Table = Attempt.__table__  # type: ignore[assignment]
 _answer: Table = Answer.__table__  # type: ignore[assignment]
 
 MILLISECOND = timedelta(milliseconds=1)
-LONGEST_NAME, LONGEST_MOMENT = 40, 26
+MAX_NAME_LENGTH, MAX_TIMESTAMP_LENGTH = 40, 26
 
 
-class RefusedError(Exception):
+class BatchRejectedError(Exception):
     """Not every entry of a batch met the conditions."""
 
 
 @dataclass(frozen=True)
-class Save:
+class SaveAnswers:
     """A player's answers: item → chosen bits."""
 
-    claim: Claim
+    claim: AttemptClaim
     chosen: Mapping[int, int]
 
 
 @dataclass(frozen=True)
-class Finish:
+class FinishAttempt:
     """A player's wish to be scored."""
 
-    claim: Claim
-    document: Document
+    claim: AttemptClaim
+    document: QuizDocument
 
 
-def be_born(connection: Connection, claims: Iterable[Claim], grace: int) -> None:
+def ensure_rows(connection: Connection, claims: Iterable[AttemptClaim], grace: int) -> None:
     """Give the attempts their rows, where the window is open and they have none; afterwards they are locked."""
     # In one order for all, so that two batches wait for each other and never deadlock.
     rows = [
@@ -68,22 +68,26 @@ def be_born(connection: Connection, claims: Iterable[Claim], grace: int) -> None
         ]
         for claim in sorted(claims, key=lambda claim: claim.attempt_id)
     ]
-    connection.execute(_births(connection.dialect.name), {**parameter(rows), published.GRACE: grace})
+    connection.execute(
+        _insert_attempts(connection.dialect.name), {**encode_rows(rows), published.GRACE_PARAMETER: grace}
+    )
 
 
-def save(connection: Connection, saves: Sequence[Save], grace: int) -> None:
+def save(connection: Connection, saves: Sequence[SaveAnswers], grace: int) -> None:
     """Store the answers of attempts that have a row; one statement.
 
     Raises:
         RefusedError: when one of them is finished or unknown, or its window is not open.
     """
     rows = [[one.claim.attempt_id.hex, item, bits] for one in saves for item, bits in one.chosen.items()]
-    result = connection.execute(_saves(connection.dialect.name), {**parameter(rows), published.GRACE: grace})
-    if rows_selected(connection, result.rowcount) != len(rows):
-        raise RefusedError
+    result = connection.execute(
+        _upsert_answers(connection.dialect.name), {**encode_rows(rows), published.GRACE_PARAMETER: grace}
+    )
+    if insert_select_row_count(connection, result.rowcount) != len(rows):
+        raise BatchRejectedError
 
 
-def finish(connection: Connection, finishes: Sequence[Finish]) -> dict[UUID, Progress]:
+def finish(connection: Connection, finishes: Sequence[FinishAttempt]) -> dict[UUID, AttemptState]:
     """Score attempts that have a row; the second time and ever after, return the first result.
 
     Raises:
@@ -91,44 +95,46 @@ def finish(connection: Connection, finishes: Sequence[Finish]) -> dict[UUID, Pro
     """
     documents = {one.claim.attempt_id: one.document for one in finishes}
     ids = sorted(documents)
-    connection.execute(_ENDS, {"ids": ids})
-    stored = _read(connection, ids)
+    connection.execute(_SET_FINISHED, {"ids": ids})
+    stored = _load_attempts(connection, ids)
     if len(stored) != len(ids):
-        raise RefusedError
-    scored = {attempt: _score(documents[attempt], one) for attempt, one in stored.items() if one.progress.score is None}
+        raise BatchRejectedError
+    scored = {attempt: _score(documents[attempt], one) for attempt, one in stored.items() if one.state.score is None}
     if scored:
         rows = [[attempt.hex, progress.score, progress.milliseconds] for attempt, progress in scored.items()]
-        connection.execute(_scores(connection.dialect.name), parameter(rows))
-    return {attempt: one.progress for attempt, one in stored.items()} | scored
+        connection.execute(_set_scores(connection.dialect.name), encode_rows(rows))
+    return {attempt: one.state for attempt, one in stored.items()} | scored
 
 
 @dataclass(frozen=True)
-class _Stored:
+class _StoredAttempt:
     started_at: datetime
-    progress: Progress
+    state: AttemptState
 
 
-def _read(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, _Stored]:
-    found: dict[UUID, _Stored] = {}
+def _load_attempts(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, _StoredAttempt]:
+    found: dict[UUID, _StoredAttempt] = {}
     answers: dict[UUID, dict[int, int]] = {}
-    for row in connection.execute(_STORED, {"ids": ids}):
+    for row in connection.execute(_SELECT_ATTEMPTS, {"ids": ids}):
         chosen = answers.setdefault(row.id, {})
         if row.item_id is not None:
             chosen[row.item_id] = row.chosen
-        found[row.id] = _Stored(row.started_at, Progress(chosen, row.finished_at, row.score, row.milliseconds))
+        found[row.id] = _StoredAttempt(
+            row.started_at, AttemptState(chosen, row.finished_at, row.score, row.milliseconds)
+        )
     return found
 
 
-def _score(document: Document, one: _Stored) -> Progress:
-    answers, finished_at = one.progress.answers, one.progress.finished_at
+def _score(document: QuizDocument, attempt: _StoredAttempt) -> AttemptState:
+    answers, finished_at = attempt.state.answers, attempt.state.finished_at
     assert finished_at is not None  # noqa: S101 - the statement before has set it
-    milliseconds = max(0, (finished_at - one.started_at) // MILLISECOND)
-    return Progress(answers, finished_at, scoring.score(document, answers), milliseconds)
+    milliseconds = max(0, (finished_at - attempt.started_at) // MILLISECOND)
+    return AttemptState(answers, finished_at, scoring.score(document, answers), milliseconds)
 
 
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
-_ENDS = update(Attempt).where(Attempt.id.in_(_IDS), Attempt.finished_at.is_(None)).values(finished_at=utc_now())
-_STORED = (
+_SET_FINISHED = update(Attempt).where(Attempt.id.in_(_IDS), Attempt.finished_at.is_(None)).values(finished_at=utc_now())
+_SELECT_ATTEMPTS = (
     select(
         Attempt.id,
         Attempt.started_at,
@@ -141,30 +147,30 @@ _STORED = (
     .outerjoin(Answer, Answer.attempt_id == Attempt.id)
     .where(Attempt.id.in_(_IDS))
 )
-_BORN_COLUMNS = ["id", "quiz_version_id", "player_id", "player_name", "started_at"]
+_ATTEMPT_COLUMNS = ["id", "quiz_version_id", "player_id", "player_name", "started_at"]
 
 
 @cache
-def _births(dialect: str) -> Executable:
+def _insert_attempts(dialect: str) -> Executable:
     columns = [
         uuid_column("attempt"),
         number_column("version"),
         uuid_column("player"),
-        text_column("name", LONGEST_NAME),
-        text_column("started", LONGEST_MOMENT),
+        text_column("name", MAX_NAME_LENGTH),
+        text_column("started", MAX_TIMESTAMP_LENGTH),
     ]
     given = rowset(dialect, "given", columns)
-    rows = select(*given.c).where(published.takes_answers(given.c.version))
-    return upsert(dialect, _attempt, _BORN_COLUMNS, rows, key=["id"])
+    rows = select(*given.c).where(published.accepts_answers(given.c.version))
+    return upsert_statement(dialect, _attempt, _ATTEMPT_COLUMNS, rows, key=["id"])
 
 
 @cache
-def _saves(dialect: str) -> Executable:
+def _upsert_answers(dialect: str) -> Executable:
     given = rowset(dialect, "given", [uuid_column("attempt"), number_column("item"), number_column("chosen")])
     rows = (
         select(_attempt.c.id, given.c.item, given.c.chosen, utc_now())
         .select_from(given.join(_attempt, _attempt.c.id == given.c.attempt))
-        .where(_attempt.c.finished_at.is_(None), published.takes_answers(_attempt.c.quiz_version_id))
+        .where(_attempt.c.finished_at.is_(None), published.accepts_answers(_attempt.c.quiz_version_id))
         # Locked for sharing: an attempt that is being finished has either its answer scored, or refused.
         .with_for_update(read=True, of=_attempt)
         # In this order: the few given rows look their attempts up, whatever the optimiser thinks of a new table.
@@ -172,14 +178,16 @@ def _saves(dialect: str) -> Executable:
         .prefix_with("STRAIGHT_JOIN", dialect="mariadb")
     )
     columns = ["attempt_id", "item_id", "chosen", "answered_at"]
-    return upsert(dialect, _answer, columns, rows, key=["attempt_id", "item_id"], replace=["chosen", "answered_at"])
+    return upsert_statement(
+        dialect, _answer, columns, rows, key=["attempt_id", "item_id"], replace=["chosen", "answered_at"]
+    )
 
 
 @cache
-def _scores(dialect: str) -> Executable:
+def _set_scores(dialect: str) -> Executable:
     given = rowset(dialect, "given", [uuid_column("attempt"), number_column("score"), number_column("milliseconds")])
     # As an insert that always meets its row: an UPDATE with a join is written differently everywhere.
-    kept = [_attempt.c[name] for name in _BORN_COLUMNS]
+    kept = [_attempt.c[name] for name in _ATTEMPT_COLUMNS]
     rows = (
         select(*kept, given.c.score, given.c.milliseconds)
         .select_from(given.join(_attempt, _attempt.c.id == given.c.attempt))
@@ -187,5 +195,5 @@ def _scores(dialect: str) -> Executable:
         .prefix_with("STRAIGHT_JOIN", dialect="mysql")
         .prefix_with("STRAIGHT_JOIN", dialect="mariadb")
     )
-    columns = [*_BORN_COLUMNS, "score", "milliseconds"]
-    return upsert(dialect, _attempt, columns, rows, key=["id"], replace=["score", "milliseconds"])
+    columns = [*_ATTEMPT_COLUMNS, "score", "milliseconds"]
+    return upsert_statement(dialect, _attempt, columns, rows, key=["id"], replace=["score", "milliseconds"])

@@ -17,118 +17,120 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from webapp.attempts import leaderboard
-from webapp.attempts.leaderboard import LONGEST_BOARD, Finished, Place
-from webapp.pooling.shared import SharedRead
+from webapp.attempts.leaderboard import MAX_PLACES, AttemptResult, RankedResult
+from webapp.pooling.shared import SingleFlightCache
 
-SECONDS = 1.0
+CACHE_TTL = 1.0
 OVERLAP = timedelta(seconds=5)
-ANEW_AFTER = 60.0
+FULL_REFRESH_INTERVAL = 60.0
 """Seconds."""
-MOST = 200
+MAX_CACHED = 200
 """Versions whose boards are kept."""
 
-Read = Callable[[], AbstractContextManager[Connection]]
+ConnectionFactory = Callable[[], AbstractContextManager[Connection]]
 
 
 @dataclass(frozen=True)
-class Standings:
+class Leaderboard:
     """A board at one moment."""
 
     results: Sequence[tuple[int, int]]
     """Every result that is known, as (−score, milliseconds), the best first."""
-    finished: int
+    finished_count: int
     """How many have finished; more than `results` where these are too many to keep."""
-    places: Sequence[Place]
+    places: Sequence[RankedResult]
 
     def rank(self, score: int, milliseconds: int) -> int:
         """Return the rank of a result, 1 being the best."""
         return bisect_left(self.results, (-score, milliseconds)) + 1
 
-    def places_with(self, own: Finished, most: int) -> Sequence[Place]:
+    def places_including(self, result: AttemptResult, limit: int) -> Sequence[RankedResult]:
         """Return the first places, with this result among them although it may have come after the read."""
-        if any(place.attempt_id == own.attempt_id for place in self.places):
-            return self.places[:most]
-        others = (Finished(one.attempt_id, one.player_name, one.score, one.milliseconds, None) for one in self.places)
-        return leaderboard.ranked(sorted([*others, own], key=_order))[:most]
+        if any(place.attempt_id == result.attempt_id for place in self.places):
+            return self.places[:limit]
+        others = (
+            AttemptResult(one.attempt_id, one.player_name, one.score, one.milliseconds, None) for one in self.places
+        )
+        return leaderboard.rank_results(sorted([*others, result], key=_sort_key))[:limit]
 
 
 @dataclass
-class _Known:
+class _KnownResults:
     """What was read so far of one version."""
 
     results: list[tuple[int, int]] = field(default_factory=list)
     ids: set[uuid.UUID] = field(default_factory=set)
-    best: list[Finished] = field(default_factory=list)
-    latest: datetime | None = None
-    finished: int = 0
+    top: list[AttemptResult] = field(default_factory=list)
+    last_finished_at: datetime | None = None
+    finished_count: int = 0
 
-    def add(self, rows: Iterable[Finished]) -> None:
+    def add(self, rows: Iterable[AttemptResult]) -> None:
         for row in rows:
             if row.attempt_id in self.ids:
                 continue
             self.ids.add(row.attempt_id)
-            self.finished += 1
+            self.finished_count += 1
             insort(self.results, (-row.score, row.milliseconds))
-            insort(self.best, row, key=_order)
-            del self.best[LONGEST_BOARD:]
+            insort(self.top, row, key=_sort_key)
+            del self.top[MAX_PLACES:]
             if row.finished_at is not None:
-                self.latest = max(self.latest or row.finished_at, row.finished_at)
+                self.last_finished_at = max(self.last_finished_at or row.finished_at, row.finished_at)
 
-    def standings(self) -> Standings:
-        return Standings(self.results.copy(), self.finished, leaderboard.ranked(self.best))
-
-
-def _order(one: Finished) -> tuple[int, int, uuid.UUID]:
-    return -one.score, one.milliseconds, one.attempt_id
+    def to_leaderboard(self) -> Leaderboard:
+        return Leaderboard(self.results.copy(), self.finished_count, leaderboard.rank_results(self.top))
 
 
-class _Board:
+def _sort_key(result: AttemptResult) -> tuple[int, int, uuid.UUID]:
+    return -result.score, result.milliseconds, result.attempt_id
+
+
+class _CachedLeaderboard:
     """The board of one version."""
 
-    def __init__(self, read: Read, version_id: int, seconds: float) -> None:
-        self._read = read
+    def __init__(self, connect: ConnectionFactory, version_id: int, ttl: float) -> None:
+        self._connect = connect
         self._version_id = version_id
-        self._known = _Known()
-        self._anew_at = 0.0
-        self.shared: SharedRead[Standings] = SharedRead(self._refresh, seconds)
+        self._results = _KnownResults()
+        self._full_refresh_at = 0.0
+        self.cache: SingleFlightCache[Leaderboard] = SingleFlightCache(self._refresh, ttl)
 
-    def _refresh(self) -> Standings:
-        if time.monotonic() >= self._anew_at:
+    def _refresh(self) -> Leaderboard:
+        if time.monotonic() >= self._full_refresh_at:
             self._read_all()
         else:
             self._read_new()
-        return self._known.standings()
+        return self._results.to_leaderboard()
 
     def _read_all(self) -> None:
-        with self._read() as connection:
-            rows = leaderboard.best(connection, self._version_id)
-            finished = leaderboard.finished_count(connection, self._version_id)
-        known = _Known()
+        with self._connect() as connection:
+            rows = leaderboard.top_results(connection, self._version_id)
+            finished = leaderboard.count_finished(connection, self._version_id)
+        known = _KnownResults()
         known.add(rows)
-        known.finished = max(finished, known.finished)
-        self._known, self._anew_at = known, time.monotonic() + ANEW_AFTER
+        known.finished_count = max(finished, known.finished_count)
+        self._results, self._full_refresh_at = known, time.monotonic() + FULL_REFRESH_INTERVAL
 
     def _read_new(self) -> None:
-        since = None if self._known.latest is None else self._known.latest - OVERLAP
-        with self._read() as connection:
+        since = None if self._results.last_finished_at is None else self._results.last_finished_at - OVERLAP
+        with self._connect() as connection:
             rows = leaderboard.finished_since(connection, self._version_id, since)
-        self._known.add(rows)
+        self._results.add(rows)
 
 
-class Boards:
+class LeaderboardCache:
     """The boards that this worker has been asked for."""
 
-    def __init__(self, read: Read, seconds: float = SECONDS) -> None:
+    def __init__(self, connect: ConnectionFactory, ttl: float = CACHE_TTL) -> None:
         """Read with connections of `read`; a board is at most `seconds` old, and the time of a read."""
-        self._read = read
-        self._seconds = seconds
-        self._kept: dict[int, _Board] = {}
+        self._connect = connect
+        self._ttl = ttl
+        self._cached: dict[int, _CachedLeaderboard] = {}
 
-    def standings(self, version_id: int) -> Standings:
+    def get(self, version_id: int) -> Leaderboard:
         """Return the board of a version."""
-        found = self._kept.get(version_id)
+        found = self._cached.get(version_id)
         if found is None:
-            if len(self._kept) >= MOST:
-                self._kept = {}
-            found = self._kept.setdefault(version_id, _Board(self._read, version_id, self._seconds))
-        return found.shared.get()
+            if len(self._cached) >= MAX_CACHED:
+                self._cached = {}
+            found = self._cached.setdefault(version_id, _CachedLeaderboard(self._connect, version_id, self._ttl))
+        return found.cache.get()

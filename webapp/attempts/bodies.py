@@ -5,46 +5,46 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from webapp.attempts.board import Standings
-from webapp.attempts.playing import Started
+from webapp.attempts.board import Leaderboard
+from webapp.attempts.playing import StartedAttempt
 from webapp.attempts.views import AttemptView
-from webapp.quizzes.published import Version
+from webapp.quizzes.published import PublishedVersion
 
-_FACTS = (
+_ATTEMPT_FIELDS = (
     "quiz", "slug", "title", "player_name", "state", "closes_at", "started_at", "finished_at", "score", "out_of",
     "milliseconds", "rank",
 )  # fmt: skip
 
 
-def started(one: Started, good_for: int) -> dict[str, Any]:
+def dump_started(started_attempt: StartedAttempt, expires_in: int) -> dict[str, Any]:
     """Return a new attempt; it can be played for `good_for` seconds."""
     return {
-        "token": one.token,
-        "player": one.player_token,
-        "started_at": one.claim.started_at,
-        "expires_in": good_for,
+        "token": started_attempt.token,
+        "player": started_attempt.player_token,
+        "started_at": started_attempt.claim.started_at,
+        "expires_in": expires_in,
     }
 
 
-def answered(item: int, choices: Sequence[int]) -> dict[str, Any]:
+def dump_answer(item_id: int, choices: Sequence[int]) -> dict[str, Any]:
     """Return an answer that is stored."""
-    return {"item": item, "choices": choices, "saved": True}
+    return {"item": item_id, "choices": choices, "saved": True}
 
 
-def board(quiz: int, version: Version, standings: Standings, limit: int) -> dict[str, Any]:
+def dump_leaderboard(quiz_id: int, version: PublishedVersion, leaderboard: Leaderboard, limit: int) -> dict[str, Any]:
     """Return the first `limit` places of a board."""
     places = [
         {"rank": one.rank, "player_name": one.player_name, "score": one.score, "milliseconds": one.milliseconds}
-        for one in standings.places[:limit]
+        for one in leaderboard.places[:limit]
     ]
-    return {"quiz": quiz, "out_of": version.question_count, "finished": standings.finished, "places": places}
+    return {"quiz": quiz_id, "out_of": version.question_count, "finished": leaderboard.finished_count, "places": places}
 
 
-def attempt(shown: AttemptView) -> dict[str, Any]:
+def dump_attempt(view: AttemptView) -> dict[str, Any]:
     """Return an attempt; with the right answers and explanations once it is finished."""
-    finished = shown.finished_at is not None
+    finished = view.finished_at is not None
     questions = []
-    for question in shown.questions:
+    for question in view.questions:
         in_place = sorted(question.choices, key=lambda choice: choice.position)
         body: dict[str, Any] = {
             "item": question.item,
@@ -58,4 +58,4 @@ def attempt(shown: AttemptView) -> dict[str, Any]:
             body["right"] = [choice.position for choice in in_place if choice.right]
             body |= {"is_right": question.is_right, "explanation": question.explanation}
         questions.append(body)
-    return {name: getattr(shown, name) for name in _FACTS} | {"questions": questions}
+    return {name: getattr(view, name) for name in _ATTEMPT_FIELDS} | {"questions": questions}

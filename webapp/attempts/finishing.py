@@ -7,14 +7,14 @@ from datetime import timedelta
 from sqlalchemy import Connection, select, update
 
 from webapp.attempts import answers, scoring
-from webapp.attempts.answers import Progress
+from webapp.attempts.answers import AttemptState
 from webapp.attempts.models import Attempt
-from webapp.attempts.tokens import Claim
+from webapp.attempts.tokens import AttemptClaim
 from webapp.pooling.clock import utc_now
-from webapp.quizzes.documents import Document
+from webapp.quizzes.documents import QuizDocument
 
 
-def finish(connection: Connection, claim: Claim, document: Document, grace: int = 0) -> Progress:
+def finish(connection: Connection, claim: AttemptClaim, document: QuizDocument, grace: int = 0) -> AttemptState:
     """Score the attempt and return it; the second time and ever after, return the first result.
 
     What was answered in time counts, also when the quiz has closed in between; only an
@@ -25,17 +25,17 @@ def finish(connection: Connection, claim: Claim, document: Document, grace: int 
         AttemptExistsError: when the player has begun another attempt at this version.
     """
     # Exclusive from the first statement on: of two that finish at once, one waits and then reads.
-    answers.be_born(connection, claim, grace)
+    answers.ensure_row(connection, claim, grace)
     this_attempt = Attempt.id == claim.attempt_id
     unfinished = update(Attempt).where(this_attempt, Attempt.finished_at.is_(None))
     first = connection.execute(unfinished.values(finished_at=utc_now())).rowcount == 1
-    stored = answers.progress(connection, claim)
+    stored = answers.load_state(connection, claim)
     if stored.finished_at is None:
-        raise answers.refusal(connection, claim)
+        raise answers.rejection_error(connection, claim)
     if not first:
         return stored
     started_at = connection.execute(select(Attempt.started_at).where(this_attempt)).scalar_one()
     milliseconds = max(0, (stored.finished_at - started_at) // timedelta(milliseconds=1))
     score = scoring.score(document, stored.answers)
     connection.execute(update(Attempt).where(this_attempt).values(score=score, milliseconds=milliseconds))
-    return Progress(stored.answers, stored.finished_at, score, milliseconds)
+    return AttemptState(stored.answers, stored.finished_at, score, milliseconds)

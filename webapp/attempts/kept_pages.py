@@ -6,53 +6,55 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any, cast
 
-from webapp.quizzes.published import Version
+from webapp.quizzes.published import PublishedVersion
 
-MOST = 500
+MAX_CACHED = 500
 """Pages; some two kilobytes each."""
-KEPT = (("Cache-Control", "no-cache"), ("Vary", "Cookie"))
+CACHE_HEADERS = (("Cache-Control", "no-cache"), ("Vary", "Cookie"))
 """Kept by the browser, and asked for again: the answer is 304 while nothing has changed."""
-OF_NO_MATTER = frozenset({"player"})
+IGNORED_COOKIES = frozenset({"player"})
 """Cookies that change nothing on the page."""
 
 
 @dataclass(frozen=True)
-class KeptPage:
+class CachedPage:
     """A page and its strong ETag."""
 
     body: bytes
     etag: str
 
 
-class KeptPages:
+class PageCache:
     """The pages that this worker has rendered. A version never changes; where its window stands does."""
 
     def __init__(self) -> None:
         """Keep nothing yet."""
-        self._pages: dict[tuple[Any, ...], KeptPage] = {}
+        self._pages: dict[tuple[Any, ...], CachedPage] = {}
 
-    def find(self, version: Version) -> KeptPage | None:
+    def get(self, version: PublishedVersion) -> CachedPage | None:
         """Return the version's page, if it was rendered as it would be now."""
-        return self._pages.get(_key(version))
+        return self._pages.get(_cache_key(version))
 
-    def keep(self, version: Version, body: bytes) -> KeptPage:
+    def put(self, version: PublishedVersion, body: bytes) -> CachedPage:
         """Keep a page."""
-        if len(self._pages) >= MOST:
+        if len(self._pages) >= MAX_CACHED:
             self._pages = {}
-        page = KeptPage(body, f'"{hashlib.sha256(body).hexdigest()[:24]}"')
-        self._pages[_key(version)] = page
+        page = CachedPage(body, f'"{hashlib.sha256(body).hexdigest()[:24]}"')
+        self._pages[_cache_key(version)] = page
         return page
 
 
-def is_everybodys(cookies: str) -> bool:
+def is_cacheable(cookie_header: str) -> bool:
     """Say whether somebody with this Cookie header sees what everybody sees."""
-    return not cookies or all(one.partition("=")[0].strip() in OF_NO_MATTER for one in cookies.split(";"))
+    return not cookie_header or all(
+        one.partition("=")[0].strip() in IGNORED_COOKIES for one in cookie_header.split(";")
+    )
 
 
-def _key(version: Version) -> tuple[Any, ...]:
+def _cache_key(version: PublishedVersion) -> tuple[Any, ...]:
     return version.version_id, version.slug, version.state, version.opens_at, version.closes_at
 
 
-def kept_pages_of(app: Any) -> KeptPages:
+def get_page_cache(app: Any) -> PageCache:
     """Return the pages that a Flask app's worker has kept."""
-    return cast("KeptPages", app.extensions["kept_pages"])
+    return cast("PageCache", app.extensions["page_cache"])

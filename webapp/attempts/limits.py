@@ -14,19 +14,19 @@ from uuid import UUID
 
 from webapp.errors import QuotaExceededError
 
-AT_ONCE = 40
+BURST = 40
 """Writes that a player may do as fast as he can, e.g. a quiz answered offline and sent when the network is back."""
-MOST = 50_000
+MAX_TRACKED_PLAYERS = 50_000
 """Players that are remembered; two hundred bytes each. Above that, those who have long paused are forgotten."""
 
 
 @dataclass(slots=True)
 class _Bucket:
-    left: float
-    seen_at: float
+    tokens: float
+    updated_at: float
 
 
-class Limits:
+class PlayerRateLimiter:
     """What the players of this worker have left."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,7 +36,7 @@ class Limits:
         self._lock = threading.Lock()
         self._buckets: dict[UUID, _Bucket] = {}
 
-    def take(self, player_id: UUID) -> None:
+    def acquire(self, player_id: UUID) -> None:
         """Count one write of a player.
 
         Raises:
@@ -48,20 +48,20 @@ class Limits:
         with self._lock:
             bucket = self._buckets.get(player_id)
             if bucket is None:
-                self._make_room(now)
-                bucket = self._buckets[player_id] = _Bucket(AT_ONCE, now)
-            bucket.left = min(float(AT_ONCE), bucket.left + (now - bucket.seen_at) * self._rate)
-            bucket.seen_at = now
-            if bucket.left >= 1:
-                bucket.left -= 1
+                self._evict(now)
+                bucket = self._buckets[player_id] = _Bucket(BURST, now)
+            bucket.tokens = min(float(BURST), bucket.tokens + (now - bucket.updated_at) * self._rate)
+            bucket.updated_at = now
+            if bucket.tokens >= 1:
+                bucket.tokens -= 1
                 return
-            wait = (1 - bucket.left) / self._rate
+            wait = (1 - bucket.tokens) / self._rate
         raise QuotaExceededError(wait)
 
-    def _make_room(self, now: float) -> None:
-        if len(self._buckets) >= MOST:
-            full_after = AT_ONCE / self._rate
-            self._buckets = {who: one for who, one in self._buckets.items() if now - one.seen_at < full_after}
-        if len(self._buckets) >= MOST:
+    def _evict(self, now: float) -> None:
+        if len(self._buckets) >= MAX_TRACKED_PLAYERS:
+            full_after = BURST / self._rate
+            self._buckets = {who: one for who, one in self._buckets.items() if now - one.updated_at < full_after}
+        if len(self._buckets) >= MAX_TRACKED_PLAYERS:
             # So many are playing: who began first has had his share.
             del self._buckets[next(iter(self._buckets))]

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from webapp.extensions import MYSQL_TABLE, Base
+from webapp.extensions import MYSQL_TABLE_OPTIONS, Base
 from webapp.pooling.clock import UtcDateTime
 
 
@@ -43,7 +43,7 @@ class Attempt(Base):
         # The board reads it from its start: best score first, then the fastest.
         Index("ix_attempt_finish", "quiz_version_id", "finished_at"),
         Index("ix_attempt_board", "quiz_version_id", text("score DESC"), "milliseconds", "id"),
-        MYSQL_TABLE,
+        MYSQL_TABLE_OPTIONS,
     )
 
     id: Mapped[uuid.UUID] = mapped_column(UuidBytes, primary_key=True)
@@ -61,7 +61,7 @@ class Answer(Base):
     """One choice in an attempt: bit n of `chosen` is set when choice n was chosen."""
 
     __tablename__ = "answer"
-    __table_args__ = (MYSQL_TABLE,)
+    __table_args__ = (MYSQL_TABLE_OPTIONS,)
 
     attempt_id: Mapped[uuid.UUID] = mapped_column(UuidBytes, primary_key=True)
     item_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)

@@ -11,25 +11,25 @@ from wtforms import StringField
 from wtforms.validators import DataRequired, Length
 
 from webapp.attempts import scoring, tokens, views
-from webapp.attempts.kept_pages import KEPT, is_everybodys, kept_pages_of
-from webapp.attempts.playing import playing_of
-from webapp.attempts.schemas import ANONYMOUS, LONGEST_NAME
+from webapp.attempts.kept_pages import CACHE_HEADERS, get_page_cache, is_cacheable
+from webapp.attempts.playing import get_attempt_service
+from webapp.attempts.schemas import ANONYMOUS, MAX_NAME_LENGTH
 from webapp.errors import AttemptFinishedError, InvalidInputError, NotFoundError
 from webapp.pooling.extension import read
-from webapp.quizzes.documents import Document
-from webapp.quizzes.published import Slug, Version
-from webapp.web.origins import refuse_other_sites
-from webapp.web.repeating import repeatable
-from webapp.web.text import storable
+from webapp.quizzes.documents import QuizDocument
+from webapp.quizzes.published import PublishedVersion, Slug
+from webapp.web.origins import require_same_origin
+from webapp.web.repeating import retryable_form
+from webapp.web.text import validate_storable
 
 blueprint = Blueprint("attempt_pages", __name__)
-blueprint.before_request(refuse_other_sites)
+blueprint.before_request(require_same_origin)
 
 PLAYER_COOKIE = "player"
 ATTEMPT_COOKIE = "attempt"
-DIGITS_OF_A_CHOICE = 2
-SHOWN_WITH_RESULT = 10
-A_YEAR = timedelta(days=365)
+MAX_CHOICE_DIGITS = 2
+PLACES_ON_RESULT_PAGE = 10
+PLAYER_COOKIE_MAX_AGE = timedelta(days=365)
 
 
 class StartForm(FlaskForm):  # type: ignore[misc]
@@ -40,37 +40,39 @@ class StartForm(FlaskForm):  # type: ignore[misc]
 
         csrf = False
 
-    name = StringField("Your name on the board", [DataRequired("Give a name."), Length(max=LONGEST_NAME), storable])
+    name = StringField(
+        "Your name on the board", [DataRequired("Give a name."), Length(max=MAX_NAME_LENGTH), validate_storable]
+    )
 
 
 @blueprint.get("/quizzes/<slug>")
 def quiz(slug: str) -> Response:
     """Introduce a quiz and offer to start, or to go on with an attempt begun in this browser."""
-    version = playing_of(current_app).shelf.current(Slug(slug))
-    response = make_response(_introduction(version, StartForm()))
-    if is_everybodys(request.headers.get("Cookie", "")):
-        page = kept_pages_of(current_app).keep(version, response.get_data())
-        response.headers.extend([*KEPT, ("ETag", page.etag)])
+    version = get_attempt_service(current_app).quiz_cache.current(Slug(slug))
+    response = make_response(_render_quiz(version, StartForm()))
+    if is_cacheable(request.headers.get("Cookie", "")):
+        page = get_page_cache(current_app).put(version, response.get_data())
+        response.headers.extend([*CACHE_HEADERS, ("ETag", page.etag)])
         response.make_conditional(request)
     return response
 
 
 @blueprint.post("/quizzes/<slug>/start")
-@repeatable("You have not started yet. Your name is kept on this page; send it again in a moment.")
+@retryable_form("You have not started yet. Your name is kept on this page; send it again in a moment.")
 def start(slug: str) -> Response | tuple[str, int]:
     """Start an attempt and go there; a second press of the button goes to the first attempt."""
-    playing = playing_of(current_app)
-    version = playing.shelf.current(Slug(slug))
-    if token := _begun_here(version):
+    playing = get_attempt_service(current_app)
+    version = playing.quiz_cache.current(Slug(slug))
+    if token := _token_of_started_attempt(version):
         return redirect(url_for("attempt_pages.attempt", token=token))
     form = StartForm()
     if not form.validate_on_submit():
-        return _introduction(version, form), 422
-    player = tokens.read_player(request.cookies.get(PLAYER_COOKIE), playing.key)
+        return _render_quiz(version, form), 422
+    player = tokens.verify_player_token(request.cookies.get(PLAYER_COOKIE), playing.signing_key)
     started = playing.start(Slug(slug), (form.name.data or ANONYMOUS).strip(), player)
     response = redirect(url_for("attempt_pages.attempt", token=started.token))
-    _set_cookie(response, PLAYER_COOKIE, started.player_token, A_YEAR, "/")
-    good_for = timedelta(seconds=playing.good_for)
+    _set_cookie(response, PLAYER_COOKIE, started.player_token, PLAYER_COOKIE_MAX_AGE, "/")
+    good_for = timedelta(seconds=playing.token_ttl)
     _set_cookie(response, ATTEMPT_COOKIE, started.token, good_for, url_for("attempt_pages.quiz", slug=slug))
     return response
 
@@ -78,32 +80,32 @@ def start(slug: str) -> Response | tuple[str, int]:
 @blueprint.get("/attempts/<token>")
 def attempt(token: str) -> str:
     """Show the questions, or the result once the attempt is finished."""
-    playing = playing_of(current_app)
-    claim = playing.claim(token)
-    version = playing.shelf.by_version(claim.version_id)
+    playing = get_attempt_service(current_app)
+    claim = playing.verify(token)
+    version = playing.quiz_cache.by_version(claim.version_id)
     with read() as connection:
-        found = views.standing(connection, claim, version)
-    if found.progress.finished_at is None:
+        found = views.load_snapshot(connection, claim, version)
+    if found.state.finished_at is None:
         age = int((version.now - claim.started_at).total_seconds())
-        left = max(0, playing.good_for - age)
-        shown = views.view(claim, found, None)
+        left = max(0, playing.token_ttl - age)
+        shown = views.build_view(claim, found, None)
         return render_template("attempts/play.html", attempt=shown, token=token, claim=claim, seconds_left=left)
-    board = playing.boards.standings(claim.version_id)
-    shown = views.view(claim, found, views.rank(board, found.progress))
-    places = board.places_with(views.result(claim, found.progress), SHOWN_WITH_RESULT)
+    board = playing.leaderboards.get(claim.version_id)
+    shown = views.build_view(claim, found, views.find_rank(board, found.state))
+    places = board.places_including(views.to_result(claim, found.state), PLACES_ON_RESULT_PAGE)
     return render_template("attempts/result.html", attempt=shown, places=places, claim=claim, token=token)
 
 
 @blueprint.post("/attempts/<token>")
-@repeatable("Your answers may not be saved yet. They are kept on this page; send them again in a moment.")
+@retryable_form("Your answers may not be saved yet. They are kept on this page; send them again in a moment.")
 def answer(token: str) -> Response:
     """Save all answers of the form at once; the finish button also finishes."""
-    playing = playing_of(current_app)
-    claim = playing.claim_to_write(token)
-    version = playing.shelf.by_version(claim.version_id)
+    playing = get_attempt_service(current_app)
+    claim = playing.verify_write(token)
+    version = playing.quiz_cache.by_version(claim.version_id)
     finishes = request.form.get("action") == "finish"
     try:
-        playing.writer.save(claim, version, _chosen(version.document))
+        playing.writer.save(claim, version, _parse_choices(version.document))
     except AttemptFinishedError:
         # The button pressed twice: the first result is shown. New answers are refused.
         if not finishes:
@@ -116,35 +118,37 @@ def answer(token: str) -> Response:
 @blueprint.get("/quizzes/<slug>/board")
 def board(slug: str) -> str:
     """Show the board of the quiz's latest version."""
-    version, standings = playing_of(current_app).board(Slug(slug))
-    return render_template("attempts/board.html", quiz=version, places=standings.places, finished=standings.finished)
+    version, standings = get_attempt_service(current_app).leaderboard(Slug(slug))
+    return render_template(
+        "attempts/board.html", quiz=version, places=standings.places, finished=standings.finished_count
+    )
 
 
-def _introduction(version: Version, form: StartForm) -> str:
-    return render_template("attempts/quiz.html", quiz=version, form=form, begun=_begun_here(version))
+def _render_quiz(version: PublishedVersion, form: StartForm) -> str:
+    return render_template("attempts/quiz.html", quiz=version, form=form, begun=_token_of_started_attempt(version))
 
 
-def _begun_here(version: Version) -> str | None:
+def _token_of_started_attempt(version: PublishedVersion) -> str | None:
     """Return the token of an attempt at this version that was begun in this browser."""
     token = request.cookies.get(ATTEMPT_COOKIE, "")
     try:
-        claim = playing_of(current_app).claim(token)
+        claim = get_attempt_service(current_app).verify(token)
     except NotFoundError:
         return None
     return token if claim.version_id == version.version_id else None
 
 
-def _chosen(document: Document) -> dict[int, int]:
+def _parse_choices(document: QuizDocument) -> dict[int, int]:
     """Return what the form says, item → chosen bits; questions left open are left out."""
     chosen: dict[int, int] = {}
     for question in document.questions:
         if values := request.form.getlist(f"item-{question.item_id}"):
-            if not all(value.isascii() and value.isdecimal() and len(value) <= DIGITS_OF_A_CHOICE for value in values):
+            if not all(value.isascii() and value.isdecimal() and len(value) <= MAX_CHOICE_DIGITS for value in values):
                 raise InvalidInputError("The form has been changed on its way; please answer again.")
             chosen[question.item_id] = scoring.as_bits(question, map(int, values))
     return chosen
 
 
-def _set_cookie(response: Response, name: str, value: str, age: timedelta, path: str) -> None:
+def _set_cookie(response: Response, name: str, value: str, max_age: timedelta, path: str) -> None:
     secure = current_app.config["SESSION_COOKIE_SECURE"]
-    response.set_cookie(name, value, max_age=age, path=path, httponly=True, samesite="Lax", secure=secure)
+    response.set_cookie(name, value, max_age=max_age, path=path, httponly=True, samesite="Lax", secure=secure)

@@ -8,78 +8,82 @@ from typing import Any, cast
 from uuid import UUID
 
 from webapp.attempts import scoring, starting, tokens, views
-from webapp.attempts.answers import Progress
-from webapp.attempts.batches import Finish, Save
-from webapp.attempts.board import Boards, Standings
-from webapp.attempts.limits import Limits
-from webapp.attempts.tokens import Claim
-from webapp.attempts.views import AttemptView, Standing
-from webapp.attempts.writer import Writer
-from webapp.quizzes.published import QuizId, Slug, Version
-from webapp.quizzes.shelf import Shelf
+from webapp.attempts.answers import AttemptState
+from webapp.attempts.batches import FinishAttempt, SaveAnswers
+from webapp.attempts.board import Leaderboard, LeaderboardCache
+from webapp.attempts.limits import PlayerRateLimiter
+from webapp.attempts.tokens import AttemptClaim
+from webapp.attempts.views import AttemptSnapshot, AttemptView
+from webapp.attempts.writer import AnswerWriter
+from webapp.quizzes.published import PublishedVersion, QuizId, Slug
+from webapp.quizzes.shelf import PublishedQuizCache
 
 
 @dataclass(frozen=True)
-class Started:
+class StartedAttempt:
     """A new attempt and its tokens."""
 
-    claim: Claim
+    claim: AttemptClaim
     token: str
     player_token: str
 
 
 @dataclass
-class Playing:
+class AttemptService:
     """The push's steps. None of them holds a connection of the request's."""
 
-    shelf: Shelf
-    boards: Boards
-    writer: Writer
-    limits: Limits
-    key: str
+    quiz_cache: PublishedQuizCache
+    leaderboards: LeaderboardCache
+    writer: AnswerWriter
+    rate_limiter: PlayerRateLimiter
+    signing_key: str
     """Signs the tokens."""
-    good_for: int
+    token_ttl: int
     """Seconds that an attempt's token is good."""
 
-    def claim(self, token: str) -> Claim:
+    def verify(self, token: str) -> AttemptClaim:
         """Return what an attempt's token says.
 
         Raises:
             NotFoundError: when it is not ours, was changed, or is too old.
         """
-        return tokens.read(token, self.key, self.good_for)
+        return tokens.verify(token, self.signing_key, self.token_ttl)
 
-    def claim_to_write(self, token: str) -> Claim:
+    def verify_write(self, token: str) -> AttemptClaim:
         """Return what an attempt's token says, and count a write of its player.
 
         Raises:
             NotFoundError: as `claim`.
             QuotaExceededError: when the player writes too often.
         """
-        claim = self.claim(token)
-        self.limits.take(claim.player_id)
+        claim = self.verify(token)
+        self.rate_limiter.acquire(claim.player_id)
         return claim
 
-    def at_hand(self, token: str) -> Version | None:
+    def peek_version(self, token: str) -> PublishedVersion | None:
         """Return the version of an attempt where it is in memory and was looked after just now; None otherwise.
 
         Raises:
             NotFoundError: as `claim`.
         """
-        return self.shelf.at_hand(self.claim(token).version_id)
+        return self.quiz_cache.peek(self.verify(token).version_id)
 
-    def start(self, which: QuizId | Slug, name: str, player: UUID | None) -> Started:
+    def start(self, quiz: QuizId | Slug, name: str, player: UUID | None) -> StartedAttempt:
         """Start an attempt at an open quiz, for this player or for a new one. Nothing is stored yet.
 
         Raises:
             NotFoundError: when there is no such quiz.
             QuizNotOpenError: outside of its window.
         """
-        player_id = player or tokens.new_player()
-        claim = starting.start(self.shelf.current(which), player_id, name)
-        return Started(claim, tokens.issue(claim, self.key), tokens.issue_player(player_id, self.key))
+        player_id = player or tokens.new_player_id()
+        claim = starting.begin_attempt(self.quiz_cache.current(quiz), player_id, name)
+        return StartedAttempt(
+            claim, tokens.issue(claim, self.signing_key), tokens.issue_player_token(player_id, self.signing_key)
+        )
 
-    def to_answer(self, token: str, item_id: int, choices: Sequence[int], version: Version | None = None) -> Save:
+    def prepare_answer(
+        self, token: str, item_id: int, choices: Sequence[int], version: PublishedVersion | None = None
+    ) -> SaveAnswers:
         """Return what is to be written for an answer; with what `at_hand` has returned, nothing is read for it.
 
         Raises:
@@ -87,10 +91,10 @@ class Playing:
             QuizNotOpenError: when it is too late by far.
             QuotaExceededError: when the player writes too often.
         """
-        claim = self.claim_to_write(token)
+        claim = self.verify_write(token)
         if version is None:
-            version = self.shelf.by_version(claim.version_id)
-        return self.writer.to_save(
+            version = self.quiz_cache.by_version(claim.version_id)
+        return self.writer.prepare_save(
             claim, version, {item_id: scoring.as_bits(version.document.question(item_id), choices)}
         )
 
@@ -101,19 +105,19 @@ class Playing:
             NotFoundError, InvalidInputError: as `to_answer`.
             QuizNotOpenError, AttemptFinishedError, AttemptExistsError, BusyError: as `Writer.save`.
         """
-        entry = self.to_answer(token, item_id, choices)
+        entry = self.prepare_answer(token, item_id, choices)
         self.writer.write(entry)
         return scoring.as_positions(entry.chosen[item_id])
 
-    def to_finish(self, token: str) -> Finish:
+    def prepare_finish(self, token: str) -> FinishAttempt:
         """Return what is to be written to finish.
 
         Raises:
             NotFoundError: when the token is not good.
             QuotaExceededError: when the player writes too often.
         """
-        claim = self.claim_to_write(token)
-        return Finish(claim, self.shelf.by_version(claim.version_id).document)
+        claim = self.verify_write(token)
+        return FinishAttempt(claim, self.quiz_cache.by_version(claim.version_id).document)
 
     def finish(self, token: str) -> AttemptView:
         """Finish and score; the second time and ever after, return the first result.
@@ -121,25 +125,25 @@ class Playing:
         Raises:
             NotFoundError, QuizNotOpenError, AttemptExistsError, BusyError: as `Writer.finish`.
         """
-        entry = self.to_finish(token)
-        return self.finished(entry.claim, self.writer.finish(entry.claim, entry.document))
+        entry = self.prepare_finish(token)
+        return self.finished_view(entry.claim, self.writer.finish(entry.claim, entry.document))
 
-    def finished(self, claim: Claim, progress: Progress) -> AttemptView:
+    def finished_view(self, claim: AttemptClaim, state: AttemptState) -> AttemptView:
         """Return a finished attempt with its place on the board."""
-        version = self.shelf.by_version(claim.version_id)
-        place = views.rank(self.boards.standings(claim.version_id), progress)
-        return views.view(claim, Standing(version, progress), place)
+        version = self.quiz_cache.by_version(claim.version_id)
+        place = views.find_rank(self.leaderboards.get(claim.version_id), state)
+        return views.build_view(claim, AttemptSnapshot(version, state), place)
 
-    def board(self, which: QuizId | Slug) -> tuple[Version, Standings]:
+    def leaderboard(self, quiz: QuizId | Slug) -> tuple[PublishedVersion, Leaderboard]:
         """Return the board of a quiz's latest version.
 
         Raises:
             NotFoundError: when there is no such quiz.
         """
-        version = self.shelf.current(which)
-        return version, self.boards.standings(version.version_id)
+        version = self.quiz_cache.current(quiz)
+        return version, self.leaderboards.get(version.version_id)
 
 
-def playing_of(app: Any) -> Playing:
+def get_attempt_service(app: Any) -> AttemptService:
     """Return what a Flask app's worker plays with."""
-    return cast("Playing", app.extensions["playing"])
+    return cast("AttemptService", app.extensions["attempt_service"])

@@ -18,48 +18,48 @@ PARAMETER = "rows"
 
 
 @dataclass(frozen=True)
-class Column:
+class RowsetColumn:
     """A column of a row set: its type on MySQL, in Core, and whether it holds hexadecimal digits of bytes."""
 
     name: str
-    mysql: str
-    core: TypeEngine[Any]
+    mysql_type: str
+    core_type: TypeEngine[Any]
     is_hexadecimal: bool = False
 
 
-def uuid_column(name: str) -> Column:
+def uuid_column(name: str) -> RowsetColumn:
     """Return a column of UUIDs, given as 32 hexadecimal digits."""
-    return Column(name, "CHAR(32)", LargeBinary(16), is_hexadecimal=True)
+    return RowsetColumn(name, "CHAR(32)", LargeBinary(16), is_hexadecimal=True)
 
 
-def number_column(name: str) -> Column:
+def number_column(name: str) -> RowsetColumn:
     """Return a column of whole numbers."""
-    return Column(name, "BIGINT", BigInteger())
+    return RowsetColumn(name, "BIGINT", BigInteger())
 
 
-def text_column(name: str, length: int) -> Column:
+def text_column(name: str, length: int) -> RowsetColumn:
     """Return a column of text."""
-    return Column(name, f"VARCHAR({length})", String(length))
+    return RowsetColumn(name, f"VARCHAR({length})", String(length))
 
 
-def rowset(dialect: str, name: str, columns: Sequence[Column]) -> Subquery:
+def rowset(dialect: str, name: str, columns: Sequence[RowsetColumn]) -> Subquery:
     """Return the parameter `rows` as a table of these columns."""
-    statement = _text(dialect, columns).bindparams(bindparam(PARAMETER, type_=String()))
-    return statement.columns(**{column.name: column.core for column in columns}).subquery(name)
+    statement = _select_text(dialect, columns).bindparams(bindparam(PARAMETER, type_=String()))
+    return statement.columns(**{column.name: column.core_type for column in columns}).subquery(name)
 
 
-def parameter(rows: Iterable[Sequence[Any]]) -> dict[str, str]:
+def encode_rows(rows: Iterable[Sequence[Any]]) -> dict[str, str]:
     """Return the parameter's value: each row's cells in the order of the columns."""
     return {PARAMETER: json.dumps(list(rows), separators=(",", ":"))}
 
 
-def _text(dialect: str, columns: Sequence[Column]) -> TextClause:
+def _select_text(dialect: str, columns: Sequence[RowsetColumn]) -> TextClause:
     if dialect == "sqlite":
         cells = {column.name: f"json_extract(value, '$[{place}]')" for place, column in enumerate(columns)}
         source = "json_each(:rows)"
     else:
         cells = {column.name: f"given_row.{column.name}" for column in columns}
-        paths = ", ".join(f"{one.name} {one.mysql} PATH '$[{place}]'" for place, one in enumerate(columns))
+        paths = ", ".join(f"{one.name} {one.mysql_type} PATH '$[{place}]'" for place, one in enumerate(columns))
         source = f"JSON_TABLE(:rows, '$[*]' COLUMNS ({paths})) AS given_row"
     shown = ", ".join(
         f"UNHEX({cells[one.name]}) AS {one.name}" if one.is_hexadecimal else f"{cells[one.name]} AS {one.name}"

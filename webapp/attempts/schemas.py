@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from webapp.web.openapi import Schema, Text
+from webapp.web.openapi import BaseSchema, TextField
 
-LONGEST_NAME = 40
-MOST_CHOICES = 63
+MAX_NAME_LENGTH = 40
+MAX_CHOICES = 63
 """Of a question; their bits are one number."""
-PLACES_SHOWN = 20
+DEFAULT_PLACES = 20
 ANONYMOUS = "Anonymous"
 
 
-class StartIn(Schema):
+class StartIn(BaseSchema):
     """Who starts."""
 
-    name = Text(
+    name = TextField(
         load_default=ANONYMOUS,
-        validate=[validate.Length(1, LONGEST_NAME), validate.Regexp(r".*\S", error="Give a name that can be seen.")],
+        validate=[validate.Length(1, MAX_NAME_LENGTH), validate.Regexp(r".*\S", error="Give a name that can be seen.")],
         metadata={"description": "The name on the board"},
     )
-    player = Text(
+    player = TextField(
         load_default=None,
         allow_none=True,
         validate=validate.Length(max=500),
@@ -29,7 +29,7 @@ class StartIn(Schema):
     )
 
 
-class StartOut(Schema):
+class StartOut(BaseSchema):
     """A new attempt. The token is its address and its key: whoever has it plays it."""
 
     token = fields.String(required=True)
@@ -38,17 +38,17 @@ class StartOut(Schema):
     expires_in = fields.Integer(required=True, metadata={"description": "Seconds"})
 
 
-class AnswerIn(Schema):
+class AnswerIn(BaseSchema):
     """The positions chosen, counted from 0 in the published quiz's own order."""
 
     choices = fields.List(
-        fields.Integer(strict=True, validate=validate.Range(0, MOST_CHOICES - 1)),
+        fields.Integer(strict=True, validate=validate.Range(0, MAX_CHOICES - 1)),
         required=True,
-        validate=validate.Length(1, MOST_CHOICES),
+        validate=validate.Length(1, MAX_CHOICES),
     )
 
 
-class AnswerOut(Schema):
+class AnswerOut(BaseSchema):
     """An answer that is stored."""
 
     item = fields.Integer(required=True)
@@ -56,7 +56,7 @@ class AnswerOut(Schema):
     saved = fields.Boolean(required=True)
 
 
-class ShownQuestion(Schema):
+class AttemptQuestionOut(BaseSchema):
     """A question in an attempt. `right` and `explanation` are there once it is finished."""
 
     item = fields.Integer(required=True)
@@ -72,7 +72,7 @@ class ShownQuestion(Schema):
     explanation = fields.String()
 
 
-class AttemptOut(Schema):
+class AttemptOut(BaseSchema):
     """An attempt as it stands."""
 
     quiz = fields.Integer(required=True)
@@ -87,16 +87,16 @@ class AttemptOut(Schema):
     out_of = fields.Integer(required=True)
     milliseconds = fields.Integer(required=True, allow_none=True)
     rank = fields.Integer(required=True, allow_none=True)
-    questions = fields.List(fields.Nested(ShownQuestion), required=True)
+    questions = fields.List(fields.Nested(AttemptQuestionOut), required=True)
 
 
-class BoardArguments(Schema):
+class LeaderboardArguments(BaseSchema):
     """Query of the board."""
 
-    limit = fields.Integer(load_default=PLACES_SHOWN, validate=validate.Range(1, 100))
+    limit = fields.Integer(load_default=DEFAULT_PLACES, validate=validate.Range(1, 100))
 
 
-class BoardPlace(Schema):
+class LeaderboardPlaceOut(BaseSchema):
     """A line of the board."""
 
     rank = fields.Integer(required=True)
@@ -105,10 +105,10 @@ class BoardPlace(Schema):
     milliseconds = fields.Integer(required=True)
 
 
-class Board(Schema):
+class LeaderboardOut(BaseSchema):
     """The board of a quiz's latest version."""
 
     quiz = fields.Integer(required=True)
     out_of = fields.Integer(required=True)
     finished = fields.Integer(required=True, metadata={"description": "How many have finished"})
-    places = fields.List(fields.Nested(BoardPlace), required=True)
+    places = fields.List(fields.Nested(LeaderboardPlaceOut), required=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from webapp.bank.kinds import Kind
 from webapp.errors import InvalidInputError
-from webapp.quizzes.documents import Document, Question
+from webapp.quizzes.documents import Question, QuizDocument
 
 
 def as_bits(question: Question, choices: Iterable[int]) -> int:
@@ -36,6 +36,6 @@ def is_right(question: Question, bits: int | None) -> bool:
     return bits is not None and as_positions(bits) == sorted(question.right)
 
 
-def score(document: Document, answers: Mapping[int, int]) -> int:
+def score(document: QuizDocument, answers: Mapping[int, int]) -> int:
     """Return how many questions were answered rightly: one point each, all or nothing."""
     return sum(is_right(question, answers.get(question.item_id)) for question in document.questions)

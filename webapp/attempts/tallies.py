@@ -11,7 +11,7 @@ from webapp.attempts.models import Answer, Attempt
 
 
 @dataclass(frozen=True)
-class Totals:
+class AttemptTotals:
     """How many began, how many finished, and their mean score and time."""
 
     begun: int
@@ -21,7 +21,7 @@ class Totals:
 
 
 @dataclass(frozen=True)
-class Tally:
+class ChoiceCount:
     """How many chose just these choices of an item."""
 
     item_id: int
@@ -29,7 +29,7 @@ class Tally:
     count: int
 
 
-def totals(connection: Connection, version_id: int) -> Totals:
+def count_attempts(connection: Connection, version_id: int) -> AttemptTotals:
     """Return the totals of a version."""
     row = connection.execute(
         select(
@@ -40,10 +40,10 @@ def totals(connection: Connection, version_id: int) -> Totals:
         ).where(Attempt.quiz_version_id == version_id)
     ).one()
     mean_score, mean_milliseconds = (None if value is None else float(value) for value in row[2:])
-    return Totals(row[0], row[1], mean_score, mean_milliseconds)
+    return AttemptTotals(row[0], row[1], mean_score, mean_milliseconds)
 
 
-def choices_by_item(connection: Connection, version_id: int) -> Sequence[Tally]:
+def count_choices(connection: Connection, version_id: int) -> Sequence[ChoiceCount]:
     """Return what was chosen in finished attempts, counted by item and combination of choices."""
     rows = connection.execute(
         select(Answer.item_id, Answer.chosen, func.count())
@@ -51,4 +51,4 @@ def choices_by_item(connection: Connection, version_id: int) -> Sequence[Tally]:
         .where(Attempt.quiz_version_id == version_id, Attempt.score.is_not(None))
         .group_by(Answer.item_id, Answer.chosen)
     )
-    return [Tally(*row) for row in rows]
+    return [ChoiceCount(*row) for row in rows]

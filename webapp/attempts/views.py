@@ -8,17 +8,17 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from webapp.attempts import answers, scoring
-from webapp.attempts.answers import Progress
-from webapp.attempts.board import Standings
-from webapp.attempts.leaderboard import Finished
+from webapp.attempts.answers import AttemptState
+from webapp.attempts.board import Leaderboard
+from webapp.attempts.leaderboard import AttemptResult
 from webapp.attempts.shuffling import order_of_choices
-from webapp.attempts.tokens import Claim
-from webapp.quizzes.documents import Origin, Question, origins
-from webapp.quizzes.published import State, Version
+from webapp.attempts.tokens import AttemptClaim
+from webapp.quizzes.documents import Origin, Question, collect_origins
+from webapp.quizzes.published import PublishedVersion, QuizState
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChoiceView:
     """A choice where it is shown; `right` is None until the attempt is finished."""
 
     position: int
@@ -28,7 +28,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Shown:
+class QuestionView:
     """A question as shown; `is_right` is None, `explanation` and `address` empty until the attempt is finished.
 
     The address is the source's page, which may have the answer.
@@ -37,7 +37,7 @@ class Shown:
     item: int
     kind: str
     stem: str
-    choices: tuple[Choice, ...]
+    choices: tuple[ChoiceView, ...]
     is_right: bool | None
     explanation: str
     credit: str
@@ -52,14 +52,14 @@ class AttemptView:
     slug: str
     title: str
     player_name: str
-    state: State
+    state: QuizState
     closes_at: datetime
     started_at: datetime
     finished_at: datetime | None
     score: int | None
     milliseconds: int | None
     rank: int | None
-    questions: tuple[Shown, ...]
+    questions: tuple[QuestionView, ...]
     origins: tuple[Origin, ...] = ()
     """Where the questions come from; told once the attempt is finished."""
 
@@ -75,38 +75,38 @@ class AttemptView:
 
 
 @dataclass(frozen=True)
-class Standing:
+class AttemptSnapshot:
     """What the database says of an attempt, read in one go."""
 
-    version: Version
-    progress: Progress
+    version: PublishedVersion
+    state: AttemptState
 
 
-def standing(connection: Connection, claim: Claim, version: Version) -> Standing:
+def load_snapshot(connection: Connection, claim: AttemptClaim, version: PublishedVersion) -> AttemptSnapshot:
     """Read an attempt at this version."""
-    return Standing(version, answers.progress(connection, claim))
+    return AttemptSnapshot(version, answers.load_state(connection, claim))
 
 
-def rank(standings: Standings, progress: Progress) -> int | None:
+def find_rank(leaderboard: Leaderboard, state: AttemptState) -> int | None:
     """Return the rank of a finished attempt; None before that."""
-    if progress.score is None or progress.milliseconds is None:
+    if state.score is None or state.milliseconds is None:
         return None
-    return standings.rank(progress.score, progress.milliseconds)
+    return leaderboard.rank(state.score, state.milliseconds)
 
 
-def result(claim: Claim, progress: Progress) -> Finished:
+def to_result(claim: AttemptClaim, state: AttemptState) -> AttemptResult:
     """Return a finished attempt as the board has it."""
-    return Finished(
-        claim.attempt_id, claim.player_name, progress.score or 0, progress.milliseconds or 0, progress.finished_at
+    return AttemptResult(
+        claim.attempt_id, claim.player_name, state.score or 0, state.milliseconds or 0, state.finished_at
     )
 
 
-def view(claim: Claim, found: Standing, place: int | None) -> AttemptView:
+def build_view(claim: AttemptClaim, snapshot: AttemptSnapshot, rank: int | None) -> AttemptView:
     """Put together what the player may see; needs no connection."""
-    version, progress = found.version, found.progress
+    version, progress = snapshot.version, snapshot.state
     finished = progress.finished_at is not None
     # Before the window nobody sees what will be asked.
-    asked = () if version.state is State.UPCOMING else version.document.questions
+    asked = () if version.state is QuizState.UPCOMING else version.document.questions
     return AttemptView(
         quiz=version.quiz_id,
         slug=version.slug,
@@ -118,21 +118,23 @@ def view(claim: Claim, found: Standing, place: int | None) -> AttemptView:
         finished_at=progress.finished_at,
         score=progress.score,
         milliseconds=progress.milliseconds,
-        rank=place,
-        questions=tuple(_shown(claim, one, progress.answers.get(one.item_id), finished=finished) for one in asked),
-        origins=tuple(origins(asked)) if finished else (),
+        rank=rank,
+        questions=tuple(
+            _question_view(claim, one, progress.answers.get(one.item_id), finished=finished) for one in asked
+        ),
+        origins=tuple(collect_origins(asked)) if finished else (),
     )
 
 
-def _shown(claim: Claim, question: Question, bits: int | None, *, finished: bool) -> Shown:
+def _question_view(claim: AttemptClaim, question: Question, bits: int | None, *, finished: bool) -> QuestionView:
     chosen = scoring.as_positions(bits or 0)
     choices = tuple(
-        Choice(
+        ChoiceView(
             position, question.choices[position], position in chosen, position in question.right if finished else None
         )
         for position in order_of_choices(claim.seed, question)
     )
-    return Shown(
+    return QuestionView(
         item=question.item_id,
         kind=question.kind,
         stem=question.stem,

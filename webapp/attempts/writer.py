@@ -7,131 +7,133 @@ from datetime import timedelta
 from uuid import UUID
 
 from webapp.attempts import answers, batches, finishing
-from webapp.attempts.answers import Progress
-from webapp.attempts.batches import Finish, Save
-from webapp.attempts.tokens import Claim
+from webapp.attempts.answers import AttemptState
+from webapp.attempts.batches import FinishAttempt, SaveAnswers
+from webapp.attempts.tokens import AttemptClaim
 from webapp.errors import BusyError, QuizNotOpenError
 from webapp.pooling.errors import PoolTimeoutError
-from webapp.pooling.groupcommit import GroupCommit, Then
-from webapp.pooling.work import Work
-from webapp.quizzes.documents import Document
-from webapp.quizzes.published import Version
+from webapp.pooling.groupcommit import GroupCommit, ResultCallback
+from webapp.pooling.work import UnitOfWork
+from webapp.quizzes.documents import QuizDocument
+from webapp.quizzes.published import PublishedVersion
 
-REMEMBERED = 50_000
+MAX_CACHED = 50_000
 """Attempts known to have their row; some hundred bytes each."""
-CERTAINLY = timedelta(seconds=2)
+CLOSE_MARGIN = timedelta(seconds=2)
 """So long after a window's end nobody needs to ask the database, whose clock decides before."""
 
-Entry = Save | Finish
+Entry = SaveAnswers | FinishAttempt
 
 
-class Writer:
+class AnswerWriter:
     """Stores what players send, and answers when it is committed."""
 
-    def __init__(self, work: Work, patience: float, grace: int = 0) -> None:
+    def __init__(self, work: UnitOfWork, timeout: float, grace: int = 0) -> None:
         """Write on connections of `work`; a player waits `patience` seconds at most.
 
         So many seconds of `grace` after a window's end, what comes is still taken.
         """
         self._work = work
         self._grace = grace
-        self._born: dict[UUID, None] = {}
-        self.group: GroupCommit[Entry, Progress | None] = GroupCommit(
-            "writer", self._write, self._write_alone, patience
+        self._stored_attempts: dict[UUID, None] = {}
+        self.group_commit: GroupCommit[Entry, AttemptState | None] = GroupCommit(
+            "writer", self._write_batch, self._write_one, timeout
         )
 
-    def save(self, claim: Claim, version: Version, chosen: Mapping[int, int]) -> None:
+    def save(self, claim: AttemptClaim, version: PublishedVersion, chosen: Mapping[int, int]) -> None:
         """Store answers (item → chosen bits), all or none; a repeat replaces the earlier choice.
 
         Raises:
             QuizNotOpenError, AttemptFinishedError, AttemptExistsError: as `answers.save`.
             BusyError: when it took too long.
         """
-        entry = self.to_save(claim, version, chosen)
+        entry = self.prepare_save(claim, version, chosen)
         if chosen:
             self.write(entry)
 
-    def to_save(self, claim: Claim, version: Version, chosen: Mapping[int, int]) -> Save:
+    def prepare_save(self, claim: AttemptClaim, version: PublishedVersion, chosen: Mapping[int, int]) -> SaveAnswers:
         """Return the entry for answers.
 
         Raises:
             QuizNotOpenError: when they are too late by far; closer to the end the database decides.
         """
-        if version.now > version.closes_at + timedelta(seconds=self._grace) + CERTAINLY:
-            raise QuizNotOpenError(answers.too_late(version.closes_at))
-        return Save(claim, chosen)
+        if version.now > version.closes_at + timedelta(seconds=self._grace) + CLOSE_MARGIN:
+            raise QuizNotOpenError(answers.late_answer_message(version.closes_at))
+        return SaveAnswers(claim, chosen)
 
-    def finish(self, claim: Claim, document: Document) -> Progress:
+    def finish(self, claim: AttemptClaim, document: QuizDocument) -> AttemptState:
         """Score the attempt and return it; the second time and ever after, return the first result.
 
         Raises:
             QuizNotOpenError, AttemptExistsError: as `finishing.finish`.
             BusyError: when it took too long.
         """
-        progress = self.write(Finish(claim, document))
+        progress = self.write(FinishAttempt(claim, document))
         assert progress is not None  # noqa: S101 - a finish has one
         return progress
 
-    def write(self, entry: Entry) -> Progress | None:
+    def write(self, entry: Entry) -> AttemptState | None:
         """Write an entry and return when it is committed; as `save` and `finish`."""
         try:
-            return self.group.submit(entry)
+            return self.group_commit.submit(entry)
         except PoolTimeoutError as error:
-            raise _busy() from error
+            raise _busy_error() from error
 
-    def write_and_tell(self, entry: Entry, then: Then[Progress | None]) -> None:
+    def write_async(self, entry: Entry, callback: ResultCallback[AttemptState | None]) -> None:
         """Write an entry, and say in another thread how that ended: what `write` would return or raise.
 
         Raises:
             BusyError: when too many wait already; nothing will be told.
         """
 
-        def told(progress: Progress | None, error: BaseException | None) -> None:
-            then(progress, _busy() if isinstance(error, PoolTimeoutError) else error)
+        def told(progress: AttemptState | None, error: BaseException | None) -> None:
+            callback(progress, _busy_error() if isinstance(error, PoolTimeoutError) else error)
 
         try:
-            self.group.submit_and_tell(entry, told)
+            self.group_commit.submit_async(entry, told)
         except PoolTimeoutError as error:
-            raise _busy() from error
+            raise _busy_error() from error
 
-    def _write(self, entries: Sequence[Entry]) -> Sequence[Progress | None]:
-        saves = [entry for entry in entries if isinstance(entry, Save)]
-        finishes = [entry for entry in entries if isinstance(entry, Finish)]
-        unborn = {one.claim.attempt_id: one.claim for one in entries if one.claim.attempt_id not in self._born}
+    def _write_batch(self, entries: Sequence[Entry]) -> Sequence[AttemptState | None]:
+        saves = [entry for entry in entries if isinstance(entry, SaveAnswers)]
+        finishes = [entry for entry in entries if isinstance(entry, FinishAttempt)]
+        unborn = {
+            one.claim.attempt_id: one.claim for one in entries if one.claim.attempt_id not in self._stored_attempts
+        }
         if not unborn and not finishes:
-            with self._work.at_once() as connection:
+            with self._work.autocommit() as connection:
                 batches.save(connection, saves, self._grace)
             return [None] * len(entries)
-        progress = self._transact(unborn, saves, finishes)
-        self._remember(unborn)
-        return [progress.get(one.claim.attempt_id) if isinstance(one, Finish) else None for one in entries]
+        progress = self._write_in_transaction(unborn, saves, finishes)
+        self._remember_stored(unborn)
+        return [progress.get(one.claim.attempt_id) if isinstance(one, FinishAttempt) else None for one in entries]
 
-    def _transact(
-        self, unborn: Mapping[UUID, Claim], saves: Sequence[Save], finishes: Sequence[Finish]
-    ) -> dict[UUID, Progress]:
+    def _write_in_transaction(
+        self, new_attempts: Mapping[UUID, AttemptClaim], saves: Sequence[SaveAnswers], finishes: Sequence[FinishAttempt]
+    ) -> dict[UUID, AttemptState]:
         with self._work.transaction() as connection:
-            if unborn:
-                batches.be_born(connection, unborn.values(), self._grace)
+            if new_attempts:
+                batches.ensure_rows(connection, new_attempts.values(), self._grace)
             if saves:
                 batches.save(connection, saves, self._grace)
             return batches.finish(connection, finishes) if finishes else {}
 
-    def _write_alone(self, entry: Entry) -> Progress | None:
-        if isinstance(entry, Finish):
-            return self._work.transact(
+    def _write_one(self, entry: Entry) -> AttemptState | None:
+        if isinstance(entry, FinishAttempt):
+            return self._work.run_in_transaction(
                 lambda connection: finishing.finish(connection, entry.claim, entry.document, self._grace),
                 idempotent=True,
             )
-        self._work.transact(
+        self._work.run_in_transaction(
             lambda connection: answers.save(connection, entry.claim, entry.chosen, self._grace), idempotent=True
         )
         return None
 
-    def _remember(self, born: Mapping[UUID, Claim]) -> None:
-        self._born.update(dict.fromkeys(born))
-        for oldest in list(self._born)[: max(0, len(self._born) - REMEMBERED)]:
-            del self._born[oldest]
+    def _remember_stored(self, attempts: Mapping[UUID, AttemptClaim]) -> None:
+        self._stored_attempts.update(dict.fromkeys(attempts))
+        for oldest in list(self._stored_attempts)[: max(0, len(self._stored_attempts) - MAX_CACHED)]:
+            del self._stored_attempts[oldest]
 
 
-def _busy() -> BusyError:
+def _busy_error() -> BusyError:
     return BusyError("It could not be stored in time, or not known to be. Send it again; that is safe.")

@@ -14,29 +14,29 @@ from webapp.bank.models import Item
 from webapp.errors import BusyError
 from webapp.pooling.clock import utc_now
 
-BATCH = 2500
+BATCH_SIZE = 2500
 """Items of one transaction: at each commit InnoDB writes what the full-text index has gathered."""
-LENGTH = 2_000_000
+MAX_BATCH_CHARACTERS = 2_000_000
 """Characters of one transaction's items, or one item: what is under way must fit in memory."""
-ROWS = 1000
+MAX_STATEMENT_ROWS = 1000
 """Of one statement: SQLite takes 32,766 parameters."""
-STATEMENT = 250_000
+MAX_STATEMENT_CHARACTERS = 250_000
 """Characters of one statement, or one row. Each may be four bytes, in JSON and escaped fourteen: less than the four
 million bytes that the most frugal server takes unless it was told otherwise."""
-TOLD = 500
+MAX_ERROR_CHARACTERS = 500
 """Characters of a statement that an error shows."""
-LOADED = 100
+MIN_LOAD_ROWS = 100
 """Rows from which on loading them is worth its three round trips more."""
-TRIES = 5
+MAX_ATTEMPTS = 5
 
 
-def already_there(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
+def find_existing_keys(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
     """Return which of these dedupe keys the bank has, in one statement."""
-    found = with_keys(connection, "SELECT dedupe_key FROM item WHERE dedupe_key IN (KEYS)", keys)
+    found = select_by_keys(connection, "SELECT dedupe_key FROM item WHERE dedupe_key IN (KEYS)", keys)
     return {row.dedupe_key for row in found}
 
 
-def with_keys(connection: Connection, query: str, keys: Sequence[bytes]) -> Sequence[Row[Any]]:
+def select_by_keys(connection: Connection, query: str, keys: Sequence[bytes]) -> Sequence[Row[Any]]:
     """Return what a query selects whose `KEYS` are these.
 
     SQLAlchemy takes longer to take apart a list of a thousand than the server to find them.
@@ -44,7 +44,7 @@ def with_keys(connection: Connection, query: str, keys: Sequence[bytes]) -> Sequ
     if not keys:
         return []
     return connection.exec_driver_sql(
-        query.replace("KEYS", ", ".join([_mark(connection.dialect)] * len(keys))), tuple(keys)
+        query.replace("KEYS", ", ".join([_placeholder(connection.dialect)] * len(keys))), tuple(keys)
     ).all()
 
 
@@ -54,10 +54,10 @@ def insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[bool]
     Raises:
         BusyError: when others keep storing the same items.
     """
-    if len(rows) >= LOADED and loading.load(connection, rows):
+    if len(rows) >= MIN_LOAD_ROWS and loading.load(connection, rows):
         return [True] * len(rows)
     inserted: set[bytes] = set()
-    for some in _statements(rows):
+    for some in _split_rows(rows):
         inserted |= _insert(connection, some)
     return [row["dedupe_key"] in inserted for row in rows]
 
@@ -70,7 +70,7 @@ def change(connection: Connection, changes: Mapping[int, dict[str, Any]]) -> Non
     """
     if not changes:
         return
-    versions.keep(connection, changes.keys())
+    versions.record_versions(connection, changes.keys())
     names = next(iter(changes.values())).keys()
     statement = update(Item.__table__).where(Item.__table__.c.id == bindparam("of_item"))  # type: ignore[arg-type]
     columns: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
@@ -83,12 +83,12 @@ def change(connection: Connection, changes: Mapping[int, dict[str, Any]]) -> Non
         raise BusyError("Others are storing the same items just now; try again in a moment.") from error
 
 
-def _statements(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def _split_rows(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     some: list[dict[str, Any]] = []
     size = 0
     for row in rows:
         length = sum([len(value) for value in row.values() if isinstance(value, str)]) + sum(map(len, row["choices"]))
-        if len(some) == ROWS or (some and size + length > STATEMENT):
+        if len(some) == MAX_STATEMENT_ROWS or (some and size + length > MAX_STATEMENT_CHARACTERS):
             yield some
             some, size = [], 0
         some.append(row)
@@ -104,15 +104,15 @@ def _insert(connection: Connection, rows: list[dict[str, Any]]) -> set[bytes]:
     tell which rows were new. A refused statement leaves nothing behind, so no savepoint is
     needed; after a deadlock there would be none to go back to.
     """
-    for _ in range(TRIES):
+    for _ in range(MAX_ATTEMPTS):
         keys = {row["dedupe_key"] for row in rows}
         try:
             if rows:
-                connection.exec_driver_sql(*_one_statement(connection.dialect, rows))
+                connection.exec_driver_sql(*_build_insert(connection.dialect, rows))
         except DBAPIError as error:
             # The rest is the same again for each row.
-            error.statement = f"{str(error.statement)[:TOLD]}…"
-            taken = already_there(connection, list(keys)) if isinstance(error, IntegrityError) else set()
+            error.statement = f"{str(error.statement)[:MAX_ERROR_CHARACTERS]}…"
+            taken = find_existing_keys(connection, list(keys)) if isinstance(error, IntegrityError) else set()
             if not taken:
                 raise
             rows = [row for row in rows if row["dedupe_key"] not in taken]
@@ -121,19 +121,19 @@ def _insert(connection: Connection, rows: list[dict[str, Any]]) -> set[bytes]:
     raise BusyError("Others are storing the same items just now; try again in a moment.")
 
 
-def _one_statement(dialect: Dialect, rows: Sequence[dict[str, Any]]) -> tuple[str, tuple[Any, ...]]:
+def _build_insert(dialect: Dialect, rows: Sequence[dict[str, Any]]) -> tuple[str, tuple[Any, ...]]:
     """Return an INSERT of all rows, and its parameters.
 
     Column by column, and past SQLAlchemy's own executemany, which takes each row apart three times: what that
     took was longer than what the server needs. What all rows leave empty is left out.
     """
-    columns = loading.columns_of(dialect, rows)
+    columns = loading.encode_columns(dialect, rows)
     now = str(utc_now().compile(dialect=dialect))
     names = ", ".join(map(dialect.identifier_preparer.quote, [*columns, "version", "created_at", "changed_at"]))
-    row = f"({', '.join([_mark(dialect)] * len(columns))}, 1, {now}, {now})"
+    row = f"({', '.join([_placeholder(dialect)] * len(columns))}, 1, {now}, {now})"
     statement = f"INSERT INTO item ({names}) VALUES {', '.join([row] * len(rows))}"  # noqa: S608 - names are ours
     return statement, tuple(chain.from_iterable(zip(*columns.values(), strict=True)))
 
 
-def _mark(dialect: Dialect) -> str:
+def _placeholder(dialect: Dialect) -> str:
     return "?" if dialect.paramstyle == "qmark" else "%s"

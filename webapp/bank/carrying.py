@@ -10,49 +10,55 @@ from sqlalchemy import Connection
 
 from webapp.bank import imports, pieces, register, storing, undoing
 from webapp.bank.formats.records import Accepted, ByteStream, UnreadableError
-from webapp.bank.imports import Format, Report, Store, Tell
-from webapp.bank.register import About, Import, State
-from webapp.bank.storing import DryRun, Fate
+from webapp.bank.imports import BatchHandler, Format, ImportReport, RejectedCallback
+from webapp.bank.register import ImportJob, ImportSpec, ImportState
+from webapp.bank.storing import DryRun, RecordResult
 from webapp.errors import BusyError, InvalidInputError
 from webapp.pooling import deadlines
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
-_turn = threading.Lock()
+_lock = threading.Lock()
 
 
 @contextmanager
-def alone() -> Iterator[None]:
+def import_lock() -> Iterator[None]:
     """Do what takes long, with no deadline, unless another request of this process does so.
 
     Raises:
         BusyError: when one does: parsing two at once would only slow the players down.
     """
-    if not _turn.acquire(blocking=False):
+    if not _lock.acquire(blocking=False):
         raise BusyError("Another file is being imported just now. Nothing was done; please repeat the request.")
     try:
-        with deadlines.lifted():
+        with deadlines.without_deadline():
             yield
     finally:
-        _turn.release()
+        _lock.release()
 
 
-def receive(work: Work, about: About, upload: pieces.Upload, largest: int) -> int:
+def store_upload(work: UnitOfWork, spec: ImportSpec, upload: pieces.Upload, max_bytes: int) -> int:
     """Keep a file that comes and return its import's number; of one that does not come whole nothing stays.
 
     Raises:
         TooLargeError: when it has more than `largest` bytes.
     """
-    with deadlines.lifted():
-        import_id = work.transact(lambda connection: register.begin(connection, about, State.RECEIVING))
+    with deadlines.without_deadline():
+        import_id = work.run_in_transaction(lambda connection: register.create(connection, spec, ImportState.RECEIVING))
         try:
-            pieces.keep(work, import_id, upload, largest)
+            pieces.save(work, import_id, upload, max_bytes)
         except BaseException:
-            work.transact(lambda connection: register.forget(connection, import_id))
+            work.run_in_transaction(lambda connection: register.discard(connection, import_id))
             raise
     return import_id
 
 
-def take(work: Work, about: About, upload: pieces.Upload, largest: int, deed: Callable[[Work, int], Import]) -> Import:
+def process_upload(
+    work: UnitOfWork,
+    spec: ImportSpec,
+    upload: pieces.Upload,
+    max_bytes: int,
+    operation: Callable[[UnitOfWork, int], ImportJob],
+) -> ImportJob:
     """Keep a file that comes and do `deed` with it, `check` or `carry_out`; who is sent away leaves nothing behind.
 
     Raises:
@@ -60,34 +66,36 @@ def take(work: Work, about: About, upload: pieces.Upload, largest: int, deed: Ca
         BusyError: when this process imports another file.
         InvalidInputError: when it is not of its format.
     """
-    import_id = receive(work, about, upload, largest)
+    import_id = store_upload(work, spec, upload, max_bytes)
     try:
-        return deed(work, import_id)
+        return operation(work, import_id)
     except BusyError:
-        with deadlines.lifted():
-            work.transact(lambda connection: register.forget(connection, import_id, State.RECEIVING))
+        with deadlines.without_deadline():
+            work.run_in_transaction(lambda connection: register.discard(connection, import_id, ImportState.RECEIVING))
         raise
 
 
-def check(work: Work, import_id: int) -> Import:
+def dry_run(work: UnitOfWork, import_id: int) -> ImportJob:
     """Write into the register what importing a kept file would do.
 
     Raises:
         BusyError: when this process imports another file.
         InvalidInputError: when it is not of its format; then it is kept no longer.
     """
-    with alone():
-        report = Report()
+    with import_lock():
+        report = ImportReport()
         try:
-            _read(work, import_id, DryRun(work.read), report)
+            _import_stored_file(work, import_id, DryRun(work.read), report)
         except UnreadableError as error:
-            work.transact(lambda connection: register.forget(connection, import_id))
+            work.run_in_transaction(lambda connection: register.discard(connection, import_id))
             raise InvalidInputError(f"The file cannot be imported: {error}.") from error
-        work.transact(lambda connection: register.note(connection, import_id, State.CHECKED, report))
-        return _found(work, import_id)
+        work.run_in_transaction(
+            lambda connection: register.record_report(connection, import_id, ImportState.CHECKED, report)
+        )
+        return _load_job(work, import_id)
 
 
-def carry_out(work: Work, import_id: int) -> Import:
+def run(work: UnitOfWork, import_id: int) -> ImportJob:
     """Import a kept file; one whose import was broken off is imported to its end.
 
     Raises:
@@ -96,24 +104,32 @@ def carry_out(work: Work, import_id: int) -> Import:
         BusyError: when this process imports another file.
         InvalidInputError: when it is not of its format; then nothing of it stays.
     """
-    with alone():
-        work.transact(lambda connection: _claim(connection, import_id))
-        report = Report()
+    with import_lock():
+        work.run_in_transaction(lambda connection: _mark_importing(connection, import_id))
+        report = ImportReport()
         try:
-            _read(work, import_id, into(work, import_id), report)
+            _import_stored_file(work, import_id, make_batch_handler(work, import_id), report)
         except UnreadableError as error:
             undoing.undo(work, import_id)
-            work.transact(lambda connection: register.forget(connection, import_id))
+            work.run_in_transaction(lambda connection: register.discard(connection, import_id))
             raise InvalidInputError(f"The file cannot be imported: {error}.") from error
         finish(work, import_id, report)
-        return _found(work, import_id)
+        return _load_job(work, import_id)
 
 
-WRITERS = 4
+WRITER_THREADS = 4
 """Batches that a command has under way: the keys and words of some are made while the server has others."""
 
 
-def import_stream(work: Work, import_id: int, about: About, stream: ByteStream, *, report: Report, tell: Tell) -> None:
+def import_stream(
+    work: UnitOfWork,
+    import_id: int,
+    spec: ImportSpec,
+    stream: ByteStream,
+    *,
+    report: ImportReport,
+    on_rejected: RejectedCallback,
+) -> None:
     """Import what a command reads, as the unit that it has begun; a reading error leaves what was before it.
 
     Raises:
@@ -121,52 +137,52 @@ def import_stream(work: Work, import_id: int, about: About, stream: ByteStream, 
         OSError: when it cannot be read.
     """
     # SQLite lets one write at a time; the others would only try again and again.
-    writers = 0 if work.engine.dialect.name == "sqlite" else WRITERS
+    writers = 0 if work.engine.dialect.name == "sqlite" else WRITER_THREADS
     try:
-        records = imports.parse(about.file_format, stream, about.category)
-        imports.import_records(records, into(work, import_id), report, tell, writers=writers)
+        records = imports.parse(spec.file_format, stream, spec.category)
+        imports.import_records(records, make_batch_handler(work, import_id), report, on_rejected, writers=writers)
     finally:
         finish(work, import_id, report)
 
 
-def into(work: Work, import_id: int) -> Store:
+def make_batch_handler(work: UnitOfWork, import_id: int) -> BatchHandler:
     """Return a store that keeps what is new or changed as this import's, each batch in a transaction of its own."""
 
-    def store(accepted: Sequence[Accepted]) -> list[Fate]:
-        given = storing.prepared(accepted)
+    def store(accepted: Sequence[Accepted]) -> list[RecordResult]:
+        given = storing.prepare(accepted)
 
-        def deed(connection: Connection) -> list[Fate]:
+        def deed(connection: Connection) -> list[RecordResult]:
             # Whoever undoes it in the meantime has the last word; other batches of it are in nobody's way.
-            register.lock(connection, import_id, State.IMPORTING, is_shared=True)
+            register.lock(connection, import_id, ImportState.IMPORTING, is_shared=True)
             return storing.store(connection, given, import_id)
 
-        return work.transact(deed)
+        return work.run_in_transaction(deed)
 
     return store
 
 
-def finish(work: Work, import_id: int, report: Report) -> None:
+def finish(work: UnitOfWork, import_id: int, report: ImportReport) -> None:
     """Write down what an import has done; its file is kept no longer."""
 
     def deed(connection: Connection) -> None:
-        register.lock(connection, import_id, State.IMPORTING)
-        register.note(connection, import_id, State.DONE, report)
+        register.lock(connection, import_id, ImportState.IMPORTING)
+        register.record_report(connection, import_id, ImportState.DONE, report)
         pieces.remove(connection, import_id)
 
-    work.transact(deed)
+    work.run_in_transaction(deed)
 
 
-def _claim(connection: Connection, import_id: int) -> None:
-    register.lock(connection, import_id, State.RECEIVING, State.CHECKED, State.IMPORTING)
-    register.move(connection, import_id, State.IMPORTING)
+def _mark_importing(connection: Connection, import_id: int) -> None:
+    register.lock(connection, import_id, ImportState.RECEIVING, ImportState.CHECKED, ImportState.IMPORTING)
+    register.set_state(connection, import_id, ImportState.IMPORTING)
 
 
-def _read(work: Work, import_id: int, store: Store, report: Report) -> None:
-    about = _found(work, import_id)
-    opened = pieces.stream(work.read, import_id)
-    imports.import_records(imports.parse(Format(about.file_format), opened, about.category), store, report)
+def _import_stored_file(work: UnitOfWork, import_id: int, handle_batch: BatchHandler, report: ImportReport) -> None:
+    about = _load_job(work, import_id)
+    opened = pieces.open_file(work.read, import_id)
+    imports.import_records(imports.parse(Format(about.file_format), opened, about.category), handle_batch, report)
 
 
-def _found(work: Work, import_id: int) -> Import:
+def _load_job(work: UnitOfWork, import_id: int) -> ImportJob:
     with work.read() as connection:
         return register.find(connection, import_id)

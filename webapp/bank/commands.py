@@ -13,31 +13,31 @@ from webapp.bank import carrying, exports, imports, register, undoing
 from webapp.bank.drafts import ItemDraft
 from webapp.bank.exports import ExportFormat
 from webapp.bank.formats.records import ByteStream, Rejected, UnreadableError
-from webapp.bank.imports import Format, Report
+from webapp.bank.imports import Format, ImportReport
 from webapp.bank.items import Item
-from webapp.bank.register import About, State
+from webapp.bank.register import ImportSpec, ImportState
 from webapp.bank.storing import DryRun
-from webapp.pooling.extension import pooling_of_this_app, taking_part
+from webapp.pooling.extension import get_pooling, registered_process
 
-ENDINGS = {".json": Format.JSON, ".gift": Format.GIFT, ".xml": Format.MOODLE_XML, ".csv": Format.CSV}
+FORMATS_BY_SUFFIX = {".json": Format.JSON, ".gift": Format.GIFT, ".xml": Format.MOODLE_XML, ".csv": Format.CSV}
 """Formats that a file's name tells."""
 
 
-class _Counted:
+class _ProgressStream:
     """A binary stream that tells a progress bar how far it has been read."""
 
-    def __init__(self, stream: ByteStream, tell: Callable[[int], None]) -> None:
+    def __init__(self, stream: ByteStream, on_progress: Callable[[int], None]) -> None:
         self._stream = stream
-        self._tell = tell
+        self._on_progress = on_progress
 
     def read(self, size: int, /) -> bytes:
-        return self._counted(self._stream.read(size))
+        return self._report_progress(self._stream.read(size))
 
     def readline(self, size: int, /) -> bytes:
-        return self._counted(self._stream.readline(size))
+        return self._report_progress(self._stream.readline(size))
 
-    def _counted(self, content: bytes) -> bytes:
-        self._tell(len(content))
+    def _report_progress(self, content: bytes) -> bytes:
+        self._on_progress(len(content))
         return content
 
 
@@ -45,7 +45,7 @@ class _Counted:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
     "--format", "chosen", type=click.Choice([one.value for one in Format]),
-    help=f"Default: by the name, {', '.join(ENDINGS)}.",
+    help=f"Default: by the name, {', '.join(FORMATS_BY_SUFFIX)}.",
 )  # fmt: skip
 @click.option("--category", help="Category of the items. Default for OpenTriviaQA: the file's name.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen and keep nothing.")
@@ -55,30 +55,30 @@ def import_items(files: tuple[str, ...], chosen: str | None, category: str | Non
     Rejected records are named with file, line and reason; the rest is imported all the
     same. The exit status is 1 only when a file could not be read to its end.
     """
-    formats = [_format_of(file, chosen) for file in files]
-    pooling = pooling_of_this_app()
+    formats = [_detect_format(file, chosen) for file in files]
+    pooling = get_pooling()
     dry = DryRun(pooling.background.read) if dry_run else None
-    reports = [Report() for _ in files]
+    reports = [ImportReport() for _ in files]
     numbers: dict[str, int] = {}
     failed = False
-    with taking_part(pooling, "import"):
+    with registered_process(pooling, "import"):
         for file, file_format, report in zip(files, formats, reports, strict=True):
             try:
-                for number in _import_one(file, file_format, category, dry, report):
+                for number in _import_file(file, file_format, category, dry, report):
                     numbers[file] = number
             except (OSError, UnreadableError) as error:
                 failed = True
                 reason = error.strerror if isinstance(error, OSError) else error
                 click.echo(f"Error: {file} could not be imported: {reason}", err=True)
-    _summarise(files, reports, dry_run=dry_run)
+    _print_summary(files, reports, dry_run=dry_run)
     for file, number in numbers.items():
         click.echo(f"{file}: import {number}; `poolproof undo-import {number}` takes it back.")
     if failed:
         sys.exit(1)
 
 
-def _import_one(
-    file: str, file_format: Format, category: str | None, dry: DryRun | None, report: Report
+def _import_file(
+    file: str, file_format: Format, category: str | None, dry_run: DryRun | None, report: ImportReport
 ) -> Iterator[int]:
     """Import a file, or look what that would do; yields the import's number when there is one."""
     if file_format is Format.OPENTRIVIAQA and category is None and file != "-":
@@ -87,18 +87,18 @@ def _import_one(
     def tell(rejected: Rejected) -> None:
         click.echo(f"{file}:{rejected.line}: {rejected.reason}", err=True)
 
-    with _opened(file) as stream:
-        if dry is not None:
-            imports.import_records(imports.parse(file_format, stream, category), dry, report, tell)
+    with _open_with_progress(file) as stream:
+        if dry_run is not None:
+            imports.import_records(imports.parse(file_format, stream, category), dry_run, report, tell)
             return
-        work, about = pooling_of_this_app().background, About(None, Path(file).name, file_format, category)
-        number = work.transact(lambda connection: register.begin(connection, about, State.IMPORTING))
+        work, about = get_pooling().background, ImportSpec(None, Path(file).name, file_format, category)
+        number = work.run_in_transaction(lambda connection: register.create(connection, about, ImportState.IMPORTING))
         yield number
-        carrying.import_stream(work, number, about, stream, report=report, tell=tell)
+        carrying.import_stream(work, number, about, stream, report=report, on_rejected=tell)
 
 
 @contextmanager
-def _opened(file: str) -> Iterator[ByteStream]:
+def _open_with_progress(file: str) -> Iterator[ByteStream]:
     """Open a file; where somebody watches, with a progress bar."""
     if file == "-":
         yield sys.stdin.buffer
@@ -107,20 +107,20 @@ def _opened(file: str) -> Iterator[ByteStream]:
     with path.open("rb") as stream:
         length, hidden = path.stat().st_size, not sys.stderr.isatty()
         with click.progressbar(length=length, label=f"{path.name:<20}", file=sys.stderr, hidden=hidden) as bar:
-            yield _Counted(stream, bar.update)
+            yield _ProgressStream(stream, bar.update)
 
 
-def _format_of(file: str, chosen: str | None) -> Format:
+def _detect_format(file: str, chosen: str | None) -> Format:
     if chosen is not None:
         return Format(chosen)
-    for ending, file_format in ENDINGS.items():
+    for ending, file_format in FORMATS_BY_SUFFIX.items():
         if file.lower().endswith(ending):
             return file_format
     choices = " or ".join(f"--format {one}" for one in Format)
     raise click.UsageError(f"The name of {file} does not tell its format; say {choices}.")
 
 
-def _summarise(files: Sequence[str], reports: Sequence[Report], *, dry_run: bool) -> None:
+def _print_summary(files: Sequence[str], reports: Sequence[ImportReport], *, dry_run: bool) -> None:
     titles = ["file", "records", "would be new" if dry_run else "new", "duplicate", "repaired", "rejected"]
     counts = [(one.records, one.new, one.duplicate, one.repaired, one.rejected) for one in reports]
     rows = [titles, *([file, *map(str, row)] for file, row in zip(files, counts, strict=True))]
@@ -139,8 +139,8 @@ def undo_import(number: int) -> None:
 
     Items that somebody has changed since, or that a quiz is built from, stay and are named.
     """
-    pooling = pooling_of_this_app()
-    with taking_part(pooling, "import"):
+    pooling = get_pooling()
+    with registered_process(pooling, "import"):
         done = undoing.undo(pooling.background, number)
     for stayed in done.stayed:
         click.echo(f"item {stayed.item} stays: {stayed.reason}", err=True)
@@ -159,7 +159,7 @@ def export_items(file: str, chosen: str, category: str | None) -> None:
 
     Items that the format cannot hold are named with the reason; the others are written all the same.
     """
-    pooling, counts = pooling_of_this_app(), {"written": 0, "refused": 0}
+    pooling, counts = get_pooling(), {"written": 0, "refused": 0}
 
     def counted(found: Iterator[Item]) -> Iterator[Item]:
         for item in found:
@@ -170,8 +170,8 @@ def export_items(file: str, chosen: str, category: str | None) -> None:
         counts["refused"] += 1
         click.echo(f"item {getattr(item, 'id', '?')}: {reason}", err=True)
 
-    with taking_part(pooling, "export"), click.open_file(file, "w", encoding="utf-8") as stream:
-        found = counted(exports.everything(pooling.background.read, category))
+    with registered_process(pooling, "export"), click.open_file(file, "w", encoding="utf-8") as stream:
+        found = counted(exports.iter_items(pooling.background.read, category))
         for piece in exports.dump(ExportFormat(chosen), found, refuse):
             stream.write(piece)
     refused = f", {counts['refused']} refused" if counts["refused"] else ""

@@ -10,16 +10,16 @@ from webapp.bank.kinds import Difficulty, Kind
 from webapp.errors import InvalidInputError
 from webapp.web.text import is_storable
 
-LONGEST_STEM = 4000
-LONGEST_CHOICE = 500
-LONGEST_EXPLANATION = 4000
-LONGEST_CATEGORY = 100
-LONGEST_SOURCE = 200
-LONGEST_LICENCE = 100
-LONGEST_ADDRESS = 500
-LONGEST_ORIGINAL = 20_000
-FEWEST_CHOICES = 2
-MOST_CHOICES = 20
+MAX_STEM_LENGTH = 4000
+MAX_CHOICE_LENGTH = 500
+MAX_EXPLANATION_LENGTH = 4000
+MAX_CATEGORY_LENGTH = 100
+MAX_SOURCE_LENGTH = 200
+MAX_LICENCE_LENGTH = 100
+MAX_ADDRESS_LENGTH = 500
+MAX_ORIGINAL_LENGTH = 20_000
+MIN_CHOICES = 2
+MAX_CHOICES = 20
 TRUE_AND_FALSE = ("True", "False")
 
 
@@ -45,7 +45,7 @@ class ItemDraft:
     original: str | None = None
 
 
-def trimmed(draft: ItemDraft) -> ItemDraft:
+def trim_draft(draft: ItemDraft) -> ItemDraft:
     """Return the draft as it is stored: no blanks around texts, nothing instead of an empty text, `right` in order."""
     return replace(
         draft,
@@ -61,45 +61,47 @@ def trimmed(draft: ItemDraft) -> ItemDraft:
     )
 
 
-def problems_of(draft: ItemDraft) -> list[tuple[str, str]]:
+def find_errors(draft: ItemDraft) -> list[tuple[str, str]]:
     """Return what is wrong with a trimmed draft, as (field, reason); nothing when it is good."""
     wrong = [
-        None if 1 <= len(draft.stem) <= LONGEST_STEM else ("stem", f"The stem has 1 to {LONGEST_STEM} characters."),
+        None
+        if 1 <= len(draft.stem) <= MAX_STEM_LENGTH
+        else ("stem", f"The stem has 1 to {MAX_STEM_LENGTH} characters."),
         ("kind", f"{draft.kind[:40]} is no kind of item.") if draft.kind not in set(Kind) else None,
         ("difficulty", f"{draft.difficulty[:40]} is no difficulty.")
         if draft.difficulty is not None and draft.difficulty not in set(Difficulty)
         else None,
-        _too_long("explanation", draft.explanation, LONGEST_EXPLANATION),
-        _too_long("category", draft.category, LONGEST_CATEGORY),
-        _too_long("source", draft.source, LONGEST_SOURCE),
-        _too_long("licence", draft.licence, LONGEST_LICENCE),
-        _too_long("address", draft.address, LONGEST_ADDRESS),
-        _too_long("original", draft.original, LONGEST_ORIGINAL),
-        _trouble_with_choices(draft),
-        _trouble_with_right(draft),
-        *(_unstorable(field, text) for field, text in _texts_of(draft)),
+        _length_error("explanation", draft.explanation, MAX_EXPLANATION_LENGTH),
+        _length_error("category", draft.category, MAX_CATEGORY_LENGTH),
+        _length_error("source", draft.source, MAX_SOURCE_LENGTH),
+        _length_error("licence", draft.licence, MAX_LICENCE_LENGTH),
+        _length_error("address", draft.address, MAX_ADDRESS_LENGTH),
+        _length_error("original", draft.original, MAX_ORIGINAL_LENGTH),
+        _choices_error(draft),
+        _right_error(draft),
+        *(_storable_error(field, text) for field, text in _iter_texts(draft)),
     ]
     return [one for one in wrong if one is not None]
 
 
-def check(draft: ItemDraft) -> ItemDraft:
+def validate_draft(draft: ItemDraft) -> ItemDraft:
     """Return the draft as it is stored, or refuse it.
 
     Raises:
         InvalidInputError: with every field that is wrong.
     """
-    draft = trimmed(draft)
-    if wrong := problems_of(draft):
+    draft = trim_draft(draft)
+    if wrong := find_errors(draft):
         errors = [{"where": where, "reason": reason} for where, reason in wrong]
         raise InvalidInputError(" ".join(reason for _, reason in wrong), {"errors": errors})
     return draft
 
 
-def _too_long(field: str, text: str | None, longest: int) -> tuple[str, str] | None:
-    return (field, f"Give at most {longest} characters.") if text is not None and len(text) > longest else None
+def _length_error(field: str, text: str | None, max_length: int) -> tuple[str, str] | None:
+    return (field, f"Give at most {max_length} characters.") if text is not None and len(text) > max_length else None
 
 
-def _trouble_with_choices(draft: ItemDraft) -> tuple[str, str] | None:
+def _choices_error(draft: ItemDraft) -> tuple[str, str] | None:
     choices = draft.choices
     if draft.kind == Kind.TRUE_FALSE:
         return (
@@ -107,16 +109,16 @@ def _trouble_with_choices(draft: ItemDraft) -> tuple[str, str] | None:
             if choices == TRUE_AND_FALSE
             else ("choices", "True or false has the choices True and False, in this order.")
         )
-    if not FEWEST_CHOICES <= len(choices) <= MOST_CHOICES:
-        return ("choices", f"An item has {FEWEST_CHOICES} to {MOST_CHOICES} choices, not {len(choices)}.")
-    if any(not 1 <= len(choice) <= LONGEST_CHOICE for choice in choices):
-        return ("choices", f"A choice has 1 to {LONGEST_CHOICE} characters.")
+    if not MIN_CHOICES <= len(choices) <= MAX_CHOICES:
+        return ("choices", f"An item has {MIN_CHOICES} to {MAX_CHOICES} choices, not {len(choices)}.")
+    if any(not 1 <= len(choice) <= MAX_CHOICE_LENGTH for choice in choices):
+        return ("choices", f"A choice has 1 to {MAX_CHOICE_LENGTH} characters.")
     if twice := next((choice for choice in choices if choices.count(choice) > 1), None):
         return ("choices", f"The choice {twice[:60]!r} is there twice.")
     return None
 
 
-def _trouble_with_right(draft: ItemDraft) -> tuple[str, str] | None:
+def _right_error(draft: ItemDraft) -> tuple[str, str] | None:
     right = set(draft.right)
     if any(not 0 <= position < len(draft.choices) for position in right):
         return ("right", "Positions of right choices are counted from 0.")
@@ -127,11 +129,11 @@ def _trouble_with_right(draft: ItemDraft) -> tuple[str, str] | None:
     return None
 
 
-def _texts_of(draft: ItemDraft) -> Iterator[tuple[str, str]]:
+def _iter_texts(draft: ItemDraft) -> Iterator[tuple[str, str]]:
     yield from (("choices", choice) for choice in draft.choices)
     for field in ("stem", "explanation", "category", "source", "licence", "address", "original"):
         yield field, getattr(draft, field) or ""
 
 
-def _unstorable(field: str, text: str) -> tuple[str, str] | None:
+def _storable_error(field: str, text: str) -> tuple[str, str] | None:
     return None if is_storable(text) else (field, "It contains a character that cannot be stored.")

@@ -12,13 +12,13 @@ from sqlalchemy import Connection
 from webapp.bank import items
 from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats import aiken, csv_table, gift, moodle_xml, own_json
-from webapp.bank.formats.records import Refuse
+from webapp.bank.formats.records import UnsupportedCallback
 from webapp.bank.items import Filters, Item
-from webapp.bank.storing import Look
+from webapp.bank.storing import ConnectionFactory
 from webapp.pooling import deadlines
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
-AT_ONCE = 500
+PAGE_SIZE = 500
 
 
 class ExportFormat(StrEnum):
@@ -31,18 +31,18 @@ class ExportFormat(StrEnum):
     CSV = "csv"
 
 
-ENDINGS = {"aiken": "txt", "moodle-xml": "xml"}
+FILE_SUFFIXES = {"aiken": "txt", "moodle-xml": "xml"}
 """Of a file's name, where it is not the format's own."""
-MEDIA = {"json": "application/json", "csv": "text/csv", "moodle-xml": "application/xml"}
+MEDIA_TYPES = {"json": "application/json", "csv": "text/csv", "moodle-xml": "application/xml"}
 """Media types of formats that are more than text."""
 
 
-def file_of(file_format: ExportFormat) -> tuple[str, str]:
+def file_name_and_type(file_format: ExportFormat) -> tuple[str, str]:
     """Return a good name for a file of this format, and its media type."""
-    return f"items.{ENDINGS.get(file_format, file_format)}", MEDIA.get(file_format, "text/plain")
+    return f"items.{FILE_SUFFIXES.get(file_format, file_format)}", MEDIA_TYPES.get(file_format, "text/plain")
 
 
-def download(work: Work, file_format: ExportFormat, category: str | None) -> Iterator[str]:
+def stream_export(work: UnitOfWork, file_format: ExportFormat, category: str | None) -> Iterator[str]:
     """Yield a file's text for a request, which may take as long as it takes; the first piece is read already.
 
     Items that the format cannot hold are left out.
@@ -50,34 +50,34 @@ def download(work: Work, file_format: ExportFormat, category: str | None) -> Ite
 
     @contextmanager
     def look() -> Iterator[Connection]:
-        with deadlines.lifted(), work.read() as connection:
+        with deadlines.without_deadline(), work.read() as connection:
             yield connection
 
-    text = dump(file_format, everything(look, category), lambda *_: None)
+    text = dump(file_format, iter_items(look, category), lambda *_: None)
     # What goes wrong before the first byte can still be told.
     return chain([next(text, "")], text)
 
 
-def everything(look: Look, category: str | None) -> Iterator[Item]:
+def iter_items(connect: ConnectionFactory, category: str | None) -> Iterator[Item]:
     """Yield the bank's items, or one category's, by id; each page is read with a connection of its own."""
     filters, after = Filters(category=category), None
     while True:
-        with look() as connection:
-            page = items.search(connection, filters, after, AT_ONCE, is_whole=True)
+        with connect() as connection:
+            page = items.search(connection, filters, after, PAGE_SIZE, with_original=True)
         yield from page.rows
         if page.next_after is None:
             return
         after = page.next_after
 
 
-def dump(file_format: ExportFormat, found: Iterator[ItemDraft], refuse: Refuse) -> Iterator[str]:
+def dump(file_format: ExportFormat, drafts: Iterator[ItemDraft], on_unsupported: UnsupportedCallback) -> Iterator[str]:
     """Yield items as a file's text, piece by piece; `refuse` is told of those that the format cannot hold."""
     if file_format is ExportFormat.JSON:
-        return own_json.dump(found)
+        return own_json.dump(drafts)
     writers = {
         ExportFormat.GIFT: gift.dump,
         ExportFormat.AIKEN: aiken.dump,
         ExportFormat.MOODLE_XML: moodle_xml.dump,
         ExportFormat.CSV: csv_table.dump,
     }
-    return writers[file_format](found, refuse)
+    return writers[file_format](drafts, on_unsupported)

@@ -43,9 +43,9 @@ def dedupe_key(stem: str, choices: Sequence[str], right: Iterable[int]) -> bytes
     The order of the choices does not count, nor do case, punctuation, blanks and what
     cannot be seen.
     """
-    read = _distinct(choices)
+    read = _distinct_readings(choices)
     # JSON, because no text can then be taken for the end of another.
-    parts = (quoted(normalised(stem)), _list(read), _list([read[one] for one in right]))
+    parts = (quoted(normalised(stem)), _json_list(read), _json_list([read[one] for one in right]))
     return hashlib.sha256(f"[{', '.join(parts)}]".encode("ascii")).digest()
 
 
@@ -79,11 +79,11 @@ def folded(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", once).split())
 
 
-def _list(texts: Iterable[str]) -> str:
+def _json_list(texts: Iterable[str]) -> str:
     return f"[{', '.join(map(quoted, sorted(texts)))}]"
 
 
-def _distinct(choices: Sequence[str]) -> list[str]:
+def _distinct_readings(choices: Sequence[str]) -> list[str]:
     # "C", "C++" and "C#", or "-1" and "1", are different choices: where reading without
     # symbols makes two the same, all are read more exactly.
     for reading in (normalised, folded):

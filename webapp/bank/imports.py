@@ -15,16 +15,16 @@ from typing import Protocol
 from webapp.bank import bulk
 from webapp.bank.formats import aiken, csv_table, gift, moodle_xml, opentriviaqa, own_json
 from webapp.bank.formats.records import Accepted, ByteStream, Record, Rejected, UnreadableError
-from webapp.bank.merging import Outcome
-from webapp.bank.storing import Fate
+from webapp.bank.merging import RecordOutcome
+from webapp.bank.storing import RecordResult
 
-MOST_TOLD = 1000
+MAX_REPORTED = 1000
 """Records of a kind that are named, not only counted."""
-LONGEST_TOLD = 300
+MAX_REPORTED_CHARACTERS = 300
 """Characters of a reason, or of a stem."""
-TURN = 0.001
+SWITCH_INTERVAL = 0.001
 """Seconds after which a thread that computes lets others in; with Python's own five, threads wait for each other."""
-OBJECTS = 20_000
+GC_THRESHOLD = 20_000
 """New ones after which Python looks for circles among them; 700 otherwise."""
 
 
@@ -40,7 +40,7 @@ class Format(StrEnum):
 
 
 @dataclass(frozen=True)
-class Resembling:
+class PossibleDuplicate:
     """A new record whose stem another one has with other choices; `item` is None when that stands in the same file."""
 
     line: int
@@ -49,7 +49,7 @@ class Resembling:
 
 
 @dataclass
-class Report:
+class ImportReport:
     """What became of a file's records; those that may be duplicates are new and told of."""
 
     new: int = 0
@@ -60,7 +60,7 @@ class Report:
     rejected: int = 0
     reasons: list[Rejected] = field(default_factory=list)
     """The first of the rejected."""
-    resembling: list[Resembling] = field(default_factory=list)
+    resembling: list[PossibleDuplicate] = field(default_factory=list)
     """The first of those that may be duplicates."""
 
     @property
@@ -68,31 +68,33 @@ class Report:
         """How many records the file had."""
         return self.new + self.changed + self.duplicate + self.rejected
 
-    def reject(self, rejected: Rejected) -> None:
+    def add_rejected(self, rejected: Rejected) -> None:
         """Count a record that cannot be an item, and remember it while there is room."""
         self.rejected += 1
-        if len(self.reasons) < MOST_TOLD:
-            self.reasons.append(Rejected(rejected.line, rejected.reason[:LONGEST_TOLD]))
+        if len(self.reasons) < MAX_REPORTED:
+            self.reasons.append(Rejected(rejected.line, rejected.reason[:MAX_REPORTED_CHARACTERS]))
 
-    def count(self, record: Accepted, fate: Fate) -> None:
+    def add_accepted(self, record: Accepted, result: RecordResult) -> None:
         """Count what became of a good record."""
         self.repaired += record.repaired
-        self.new += fate.outcome is Outcome.NEW
-        self.changed += fate.outcome is Outcome.CHANGED
-        self.duplicate += fate.outcome is Outcome.DUPLICATE
-        self.possible += fate.resembles
-        if fate.resembles and len(self.resembling) < MOST_TOLD:
-            self.resembling.append(Resembling(record.line, record.draft.stem[:LONGEST_TOLD], fate.item))
+        self.new += result.outcome is RecordOutcome.NEW
+        self.changed += result.outcome is RecordOutcome.CHANGED
+        self.duplicate += result.outcome is RecordOutcome.DUPLICATE
+        self.possible += result.is_possible_duplicate
+        if result.is_possible_duplicate and len(self.resembling) < MAX_REPORTED:
+            self.resembling.append(
+                PossibleDuplicate(record.line, record.draft.stem[:MAX_REPORTED_CHARACTERS], result.similar_item_id)
+            )
 
 
-Tell = Callable[[Rejected], None]
+RejectedCallback = Callable[[Rejected], None]
 """Hears of every rejected record."""
 
 
-class Store(Protocol):
+class BatchHandler(Protocol):
     """Says what becomes of each record of a batch."""
 
-    def __call__(self, accepted: Sequence[Accepted], /) -> list[Fate]:
+    def __call__(self, accepted: Sequence[Accepted], /) -> list[RecordResult]:
         """Take a batch of good records."""
 
 
@@ -114,7 +116,12 @@ def parse(file_format: Format, stream: ByteStream, category: str | None) -> Iter
 
 
 def import_records(
-    records: Iterable[Record], store: Store, report: Report, tell: Tell = lambda _: None, *, writers: int = 0
+    records: Iterable[Record],
+    handle_batch: BatchHandler,
+    report: ImportReport,
+    on_rejected: RejectedCallback = lambda _: None,
+    *,
+    writers: int = 0,
 ) -> None:
     """Store all good records and write into `report` what became of each; memory holds a batch for each writer and one.
 
@@ -125,34 +132,34 @@ def import_records(
     Raises:
         UnreadableError: when the parser finds that the file is not of its format.
     """
-    for batch, fates in _stored(_batches(records), store, writers):
+    for batch, fates in _handle_batches(_split_batches(records), handle_batch, writers):
         accepted = (record for record in batch if isinstance(record, Accepted))
         for record, fate in zip(accepted, fates, strict=True):
-            report.count(record, fate)
+            report.add_accepted(record, fate)
         for rejected in (record for record in batch if isinstance(record, Rejected)):
-            report.reject(rejected)
-            tell(rejected)
+            report.add_rejected(rejected)
+            on_rejected(rejected)
 
 
-def _stored(
-    batches: Iterable[list[Record]], store: Store, writers: int
-) -> Iterator[tuple[list[Record], Sequence[Fate]]]:
+def _handle_batches(
+    batches: Iterable[list[Record]], handle_batch: BatchHandler, writers: int
+) -> Iterator[tuple[list[Record], Sequence[RecordResult]]]:
     """Yield the batches in order, each with what became of its good records; before an error of reading all of them."""
 
-    def fates(batch: list[Record]) -> Sequence[Fate]:
+    def fates(batch: list[Record]) -> Sequence[RecordResult]:
         accepted = [record for record in batch if isinstance(record, Accepted)]
-        return store(accepted) if accepted else []
+        return handle_batch(accepted) if accepted else []
 
     if not writers:
         yield from ((batch, fates(batch)) for batch in batches)
         return
-    under_way: deque[tuple[list[Record], Future[Sequence[Fate]]]] = deque()
+    under_way: deque[tuple[list[Record], Future[Sequence[RecordResult]]]] = deque()
 
-    def first() -> tuple[list[Record], Sequence[Fate]]:
+    def first() -> tuple[list[Record], Sequence[RecordResult]]:
         batch, future = under_way.popleft()
         return batch, future.result()
 
-    with ThreadPoolExecutor(writers, thread_name_prefix="import") as threads, _in_a_hurry():
+    with ThreadPoolExecutor(writers, thread_name_prefix="import") as threads, _tuned_interpreter():
         try:
             for batch in batches:
                 under_way.append((batch, threads.submit(fates, batch)))
@@ -167,15 +174,15 @@ def _stored(
 
 
 @contextmanager
-def _in_a_hurry() -> Iterator[None]:
+def _tuned_interpreter() -> Iterator[None]:
     """Let threads whose server has answered wait less for the interpreter, and look less often for circles of objects.
 
     Each batch waits for the interpreter several times. What it is made of lives as long as the batch, so looking
     through it again and again, a quarter of an import's time, finds nothing.
     """
     usual = sys.getswitchinterval(), gc.get_threshold()
-    sys.setswitchinterval(TURN)
-    gc.set_threshold(OBJECTS, *usual[1][1:])
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    gc.set_threshold(GC_THRESHOLD, *usual[1][1:])
     try:
         yield
     finally:
@@ -183,15 +190,15 @@ def _in_a_hurry() -> Iterator[None]:
         gc.set_threshold(*usual[1])
 
 
-def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
+def _split_batches(records: Iterable[Record]) -> Iterator[list[Record]]:
     """Yield the records in batches; before an error of reading also the batch that it cuts short."""
     batch: list[Record] = []
     length = 0
     try:
         for record in records:
             batch.append(record)
-            length += _length(record)
-            if len(batch) == bulk.BATCH or length > bulk.LENGTH:
+            length += _character_count(record)
+            if len(batch) == bulk.BATCH_SIZE or length > bulk.MAX_BATCH_CHARACTERS:
                 yield batch
                 batch, length = [], 0
     except UnreadableError:
@@ -202,7 +209,7 @@ def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
         yield batch
 
 
-def _length(record: Record) -> int:
+def _character_count(record: Record) -> int:
     """Return about how many characters a record has."""
     if isinstance(record, Rejected):
         return len(record.reason)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from webapp.bank import versions
-from webapp.bank.drafts import ItemDraft, check
+from webapp.bank.drafts import ItemDraft, validate_draft
 from webapp.bank.identity import dedupe_key, stem_key
 from webapp.bank.models import Item as ItemRow
 from webapp.bank.search import indexed_words, stem_has_words
@@ -58,15 +58,15 @@ class Found:
 _FIELDS = (
     "kind", "stem", "explanation", "category", "difficulty", "source", "licence", "address", "collected_at", "original"
 )  # fmt: skip
-_fields_of = attrgetter(*_FIELDS)
-_NOT_SHOWN = {"dedupe_key", "stem_key", "words", "identity_key", "fingerprints"}
-_WHOLE = [column for column in ItemRow.__table__.c if column.name not in _NOT_SHOWN]
-_COLUMNS = [column for column in _WHOLE if column.name != "original"]
+_get_fields = attrgetter(*_FIELDS)
+_HIDDEN_COLUMNS = {"dedupe_key", "stem_key", "words", "identity_key", "fingerprints"}
+_ALL_COLUMNS = [column for column in ItemRow.__table__.c if column.name not in _HIDDEN_COLUMNS]
+_LIST_COLUMNS = [column for column in _ALL_COLUMNS if column.name != "original"]
 
 
 def column_values(draft: ItemDraft) -> dict[str, Any]:
     """Return a checked draft as the table's columns, without times and version; no import has made it."""
-    values: dict[str, Any] = dict(zip(_FIELDS, _fields_of(draft), strict=True))
+    values: dict[str, Any] = dict(zip(_FIELDS, _get_fields(draft), strict=True))
     keys = {"dedupe_key": dedupe_key(draft.stem, draft.choices, draft.right), "stem_key": stem_key(draft.stem)}
     lists = {"choices": list(draft.choices), "right": list(draft.right)}
     return values | lists | keys | {"words": indexed_words(draft.stem), "import_id": None}
@@ -78,10 +78,10 @@ def find(connection: Connection, item_id: int) -> Item:
     Raises:
         NotFoundError: when there is none with this id.
     """
-    row = connection.execute(select(*_WHOLE).where(ItemRow.id == item_id)).one_or_none()
+    row = connection.execute(select(*_ALL_COLUMNS).where(ItemRow.id == item_id)).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no item {item_id}.")
-    return _item(row)
+    return _to_item(row)
 
 
 def find_many(connection: Connection, item_ids: Iterable[int]) -> dict[int, Item]:
@@ -89,16 +89,18 @@ def find_many(connection: Connection, item_ids: Iterable[int]) -> dict[int, Item
     wanted = list(item_ids)
     if not wanted:
         return {}
-    rows = connection.execute(select(*_COLUMNS).where(ItemRow.id.in_(wanted)))
-    return {row.id: _item(row) for row in rows}
+    rows = connection.execute(select(*_LIST_COLUMNS).where(ItemRow.id.in_(wanted)))
+    return {row.id: _to_item(row) for row in rows}
 
 
-def search(connection: Connection, filters: Filters, after: int | None, limit: int, *, is_whole: bool = False) -> Found:
+def search(
+    connection: Connection, filters: Filters, after: int | None, limit: int, *, with_original: bool = False
+) -> Found:
     """Return items that fit all filters, by id, in pages that no insert or delete can shift.
 
     `original` is None unless they are asked for whole.
     """
-    query = select(*(_WHOLE if is_whole else _COLUMNS))
+    query = select(*(_ALL_COLUMNS if with_original else _LIST_COLUMNS))
     for column, value in (
         (ItemRow.category, filters.category),
         (ItemRow.difficulty, filters.difficulty),
@@ -110,7 +112,7 @@ def search(connection: Connection, filters: Filters, after: int | None, limit: i
         query = query.where(stem_has_words(connection.dialect.name, filters.words))
     if after is not None:
         query = query.where(ItemRow.id > after)
-    rows = [_item(row) for row in connection.execute(query.order_by(ItemRow.id).limit(limit + 1))]
+    rows = [_to_item(row) for row in connection.execute(query.order_by(ItemRow.id).limit(limit + 1))]
     return Found(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
 
 
@@ -127,13 +129,13 @@ def create(connection: Connection, draft: ItemDraft) -> Item:
         InvalidInputError: when it is not a good item.
         DuplicateItemError: when the bank has the same one.
     """
-    values = column_values(check(draft))
+    values = column_values(validate_draft(draft))
     try:
         result = connection.execute(
             insert(ItemRow).values(version=1, created_at=utc_now(), changed_at=utc_now(), **values)
         )
     except IntegrityError as error:
-        raise _duplicate(connection, values["dedupe_key"]) from error
+        raise _duplicate_error(connection, values["dedupe_key"]) from error
     item_id: int = result.inserted_primary_key[0]  # type: ignore[index]
     return find(connection, item_id)
 
@@ -150,14 +152,14 @@ def change(connection: Connection, item_id: int, draft: ItemDraft, expected_vers
         InvalidInputError: when it is not a good item.
         DuplicateItemError: when the bank has the same one under another id.
     """
-    values = column_values(check(draft)) | {"fingerprints": None}
+    values = column_values(validate_draft(draft)) | {"fingerprints": None}
     del values["collected_at"], values["original"]
-    versions.keep(connection, [item_id], expected_version)
+    versions.record_versions(connection, [item_id], expected_version)
     statement = update(ItemRow).where(ItemRow.id == item_id, ItemRow.version == expected_version)
     try:
         changed = connection.execute(statement.values(version=ItemRow.version + 1, changed_at=utc_now(), **values))
     except IntegrityError as error:
-        raise _duplicate(connection, values["dedupe_key"]) from error
+        raise _duplicate_error(connection, values["dedupe_key"]) from error
     present = find(connection, item_id)
     if changed.rowcount == 0:
         raise VersionMismatchError(
@@ -181,13 +183,13 @@ def remove(connection: Connection, item_id: int) -> None:
         raise NotFoundError(f"There is no item {item_id}.")
 
 
-def _duplicate(connection: Connection, key: bytes) -> DuplicateItemError:
+def _duplicate_error(connection: Connection, key: bytes) -> DuplicateItemError:
     other = connection.execute(select(ItemRow.id).where(ItemRow.dedupe_key == key)).scalar_one_or_none()
     if other is None:
         return DuplicateItemError("Somebody had the same item and has just removed it; try again.")
     return DuplicateItemError(f"It is item {other}.", {"item": other})
 
 
-def _item(row: Row[*tuple[Any, ...]]) -> Item:
+def _to_item(row: Row[*tuple[Any, ...]]) -> Item:
     values = row._asdict()
     return Item(**values | {"choices": tuple(values["choices"]), "right": tuple(values["right"])})

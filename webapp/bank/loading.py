@@ -17,9 +17,9 @@ from webapp.bank.models import Item
 from webapp.pooling import streams
 from webapp.pooling.clock import utc_now
 
-FIELD, LINE, NOTHING = "\x1f", "\x1e", "\x02"
+FIELD_SEPARATOR, LINE_SEPARATOR, NULL_MARKER = "\x1f", "\x1e", "\x02"
 """What parts the fields and the lines, and stands for NULL; no item's text has them."""
-LISTS: dict[str, Callable[[Any], str]] = {
+LIST_ENCODERS: dict[str, Callable[[Any], str]] = {
     "choices": lambda texts: f"[{', '.join(map(quoted, texts))}]",
     "right": str,
 }
@@ -28,33 +28,35 @@ LISTS: dict[str, Callable[[Any], str]] = {
 
 def load(connection: Connection, rows: Sequence[dict[str, Any]]) -> bool:
     """Insert rows of different dedupe keys and say so; when the server does not take all as they are, it has none."""
-    if not streams.may_load(connection):
+    if not streams.supports_local_infile(connection):
         return False
-    columns = columns_of(connection.dialect, rows)
-    content = _content(columns, len(rows))
+    columns = encode_columns(connection.dialect, rows)
+    content = _encode_rows(columns, len(rows))
     if content is None:
         return False
     connection.exec_driver_sql("SAVEPOINT loading")
-    if streams.load(connection, _statement(connection.dialect, columns), content) == (len(rows), 0):
+    if streams.load_data(connection, _build_statement(connection.dialect, columns), content) == (len(rows), 0):
         return True
     connection.exec_driver_sql("ROLLBACK TO SAVEPOINT loading")
     return False
 
 
-def columns_of(dialect: Dialect, rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+def encode_columns(dialect: Dialect, rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
     """Return the rows column by column, as the driver takes them; what all rows leave empty is left out."""
     columns: dict[str, list[Any]] = {}
     for name in rows[0]:
         values = [row[name] for row in rows]
         if any(value is not None for value in values):
-            process = LISTS.get(name) or Item.__table__.c[name].type.dialect_impl(dialect).bind_processor(dialect)
+            process = LIST_ENCODERS.get(name) or Item.__table__.c[name].type.dialect_impl(dialect).bind_processor(
+                dialect
+            )
             columns[name] = [process(value) for value in values] if process else values
     return columns
 
 
-def _statement(dialect: Dialect, columns: dict[str, list[Any]]) -> str:
+def _build_statement(dialect: Dialect, columns: dict[str, list[Any]]) -> str:
     quote = dialect.identifier_preparer.quote
-    binary = {name for name, values in columns.items() if isinstance(_some(values), bytes)}
+    binary = {name for name, values in columns.items() if isinstance(_first_value(values), bytes)}
     names = ", ".join(f"@{name}" if name in binary else quote(name) for name in columns)
     now = str(utc_now().compile(dialect=dialect))
     unpacked = ", ".join(f"{quote(name)} = UNHEX(@{name})" for name in binary)
@@ -65,29 +67,29 @@ def _statement(dialect: Dialect, columns: dict[str, list[Any]]) -> str:
     )
 
 
-def _content(columns: dict[str, list[Any]], count: int) -> bytes | None:
+def _encode_rows(columns: dict[str, list[Any]], count: int) -> bytes | None:
     """Return the rows as a stream; None when a text of theirs has what parts them."""
-    texts = [_texts(values) for values in columns.values()]
-    whole = LINE.join(map(FIELD.join, zip(*texts, strict=True))) + LINE
+    texts = [_to_texts(values) for values in columns.values()]
+    whole = LINE_SEPARATOR.join(map(FIELD_SEPARATOR.join, zip(*texts, strict=True))) + LINE_SEPARATOR
     nothings = sum(values.count(None) for values in columns.values())
-    parts = (whole.count(FIELD), whole.count(LINE), whole.count(NOTHING))
+    parts = (whole.count(FIELD_SEPARATOR), whole.count(LINE_SEPARATOR), whole.count(NULL_MARKER))
     if parts != ((len(columns) - 1) * count, count, nothings):
         return None
-    return whole.replace("\\", "\\\\").replace(NOTHING, "\\N").encode()
+    return whole.replace("\\", "\\\\").replace(NULL_MARKER, "\\N").encode()
 
 
-def _texts(values: Sequence[Any]) -> Iterable[str]:
-    some = _some(values)
+def _to_texts(values: Sequence[Any]) -> Iterable[str]:
+    some = _first_value(values)
     if isinstance(some, str):
-        return [NOTHING if value is None else value for value in values] if None in values else values
+        return [NULL_MARKER if value is None else value for value in values] if None in values else values
     as_text: Callable[[Any], str] = str
     if isinstance(some, bytes):
         as_text = bytes.hex
     elif isinstance(some, datetime):
         as_text = datetime.isoformat
-    return [NOTHING if value is None else as_text(value) for value in values]
+    return [NULL_MARKER if value is None else as_text(value) for value in values]
 
 
-def _some(values: Sequence[Any]) -> Any:
+def _first_value(values: Sequence[Any]) -> Any:
     """Return one of a column's values that is there."""
     return next(value for value in values if value is not None)

@@ -9,7 +9,7 @@ from sqlalchemy import JSON, Dialect, ForeignKey, Index, LargeBinary, String, Te
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.extensions import MYSQL_TABLE, Base, BigId, Sha256
+from webapp.extensions import MYSQL_TABLE_OPTIONS, Base, BigId, Sha256
 from webapp.pooling.clock import UtcDateTime
 
 Blob = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
@@ -38,7 +38,7 @@ class Item(Base):
         Index("ft_item_words", "words", mysql_prefix="FULLTEXT", mariadb_prefix="FULLTEXT").ddl_if(
             callable_=_has_fulltext
         ),
-        MYSQL_TABLE,
+        MYSQL_TABLE_OPTIONS,
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -75,7 +75,7 @@ class ItemVersion(Base):
     """What an item was before a change."""
 
     __tablename__ = "item_version"
-    __table_args__ = (Index(None, "import_id", "item_id"), MYSQL_TABLE)
+    __table_args__ = (Index(None, "import_id", "item_id"), MYSQL_TABLE_OPTIONS)
 
     item_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"), primary_key=True)
     version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -99,7 +99,7 @@ class ItemImport(Base):
 
     __tablename__ = "item_import"
     # SQLite would give the number of a forgotten import again.
-    __table_args__ = (Index(None, "state", "at"), MYSQL_TABLE | {"sqlite_autoincrement": True})
+    __table_args__ = (Index(None, "state", "at"), MYSQL_TABLE_OPTIONS | {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -123,11 +123,11 @@ class ItemImport(Base):
     """The first of the records that were rejected or may be duplicates, and of the items that undoing left alone."""
 
 
-class ItemImportPiece(Base):
+class ItemImportChunk(Base):
     """A piece of a file between its upload and its import."""
 
     __tablename__ = "item_import_piece"
-    __table_args__ = (MYSQL_TABLE,)
+    __table_args__ = (MYSQL_TABLE_OPTIONS,)
 
     import_id: Mapped[int] = mapped_column(ForeignKey("item_import.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)

@@ -13,31 +13,37 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from wtforms import SelectField, StringField
 from wtforms.validators import Length
 
-from webapp.accounts.guard import asking_user, page_for
+from webapp.accounts.guard import get_current_user, require_page
 from webapp.accounts.roles import Permission
 from webapp.bank import carrying, exports, items, register, undoing, versions
-from webapp.bank.drafts import LONGEST_CATEGORY
+from webapp.bank.drafts import MAX_CATEGORY_LENGTH
 from webapp.bank.exports import ExportFormat
 from webapp.bank.imports import Format
 from webapp.bank.items import Filters
 from webapp.bank.pieces import MIB
-from webapp.bank.register import About, Import, State
+from webapp.bank.register import ImportJob, ImportSpec, ImportState
 from webapp.errors import DomainError, NotFoundError
-from webapp.pooling.extension import pooling_of_this_app, read
+from webapp.pooling.extension import get_pooling, read
 from webapp.web import cursors, uploads
 from webapp.web.openapi import ID
-from webapp.web.repeating import repeatable
-from webapp.web.text import storable
+from webapp.web.repeating import retryable_form
+from webapp.web.text import validate_storable
 
 blueprint = Blueprint("bank_pages", __name__, url_prefix="/studio")
 
-FOUND_AT_ONCE = 20
-IMPORTS_AT_ONCE = 20
-TOLD_AT_ONCE = 100
-BY_NAME = "name"
-NAMES = {"json": "JSON", "gift": "GIFT", "csv": "CSV", "opentriviaqa": "OpenTriviaQA", "moodle-xml": "Moodle XML"}
+ITEMS_PER_PAGE = 20
+IMPORTS_PER_PAGE = 20
+DETAILS_SHOWN = 100
+DETECT_FORMAT = "name"
+FORMAT_NAMES = {
+    "json": "JSON",
+    "gift": "GIFT",
+    "csv": "CSV",
+    "opentriviaqa": "OpenTriviaQA",
+    "moodle-xml": "Moodle XML",
+}
 """What people call formats; of the others, what we call them, with a capital."""
-ENDINGS = {"json": "json", "gift": "gift", "xml": "moodle-xml", "csv": "csv"}
+FORMATS_BY_SUFFIX = {"json": "json", "gift": "gift", "xml": "moodle-xml", "csv": "csv"}
 """Formats that a file's name tells."""
 
 
@@ -46,23 +52,23 @@ class ImportForm(FlaskForm):  # type: ignore[misc]
 
     file = FileField("File", [FileRequired("Choose a file.")])
     format = SelectField("Format")
-    category = StringField("Category", [Length(max=LONGEST_CATEGORY), storable])
+    category = StringField("Category", [Length(max=MAX_CATEGORY_LENGTH), validate_storable])
 
     def __init__(self) -> None:
         """Offer every format."""
         super().__init__()
-        self.format.choices = [(BY_NAME, "as its name says"), *((one.value, called(one)) for one in Format)]
+        self.format.choices = [(DETECT_FORMAT, "as its name says"), *((one.value, format_name(one)) for one in Format)]
 
-    def about(self) -> About | None:
+    def to_spec(self) -> ImportSpec | None:
         """Return what is to be imported; None when the file's name does not tell its format."""
         name = PurePath(self.file.data.filename or "").name
         chosen = self.format.data
-        if chosen == BY_NAME:
-            chosen = ENDINGS.get(name.rpartition(".")[2].lower(), "")
+        if chosen == DETECT_FORMAT:
+            chosen = FORMATS_BY_SUFFIX.get(name.rpartition(".")[2].lower(), "")
         if chosen not in set(Format):
             return None
         category = (self.category.data or "").strip() or None
-        return About(asking_user().name, name, Format(chosen), category)
+        return ImportSpec(get_current_user().name, name, Format(chosen), category)
 
 
 @dataclass(frozen=True)
@@ -73,116 +79,120 @@ class Download:
     address: str
 
 
-def called(one: str) -> str:
+def format_name(file_format: str) -> str:
     """Return what people call a format."""
-    return NAMES.get(one, one.capitalize())
+    return FORMAT_NAMES.get(file_format, file_format.capitalize())
 
 
 @blueprint.get("/items")
-@page_for(Permission.EDIT_BANK)
+@require_page(Permission.EDIT_BANK)
 def found() -> str:
     """Search the bank."""
     asked = {name: request.args.get(name) or None for name in ("search", "category", "difficulty")}
     filters = Filters(asked["category"], asked["difficulty"], None, asked["search"])
     with read() as connection:
-        rows = items.search(connection, filters, cursors.decode(request.args.get("cursor")), FOUND_AT_ONCE)
+        rows = items.search(connection, filters, cursors.decode_cursor(request.args.get("cursor")), ITEMS_PER_PAGE)
         categories = items.categories(connection)
     page = cursors.Page(rows.rows, rows.next_after)
     downloads = [
-        Download(called(one), url_for("bank_pages.export", format=one.value, category=asked["category"]))
+        Download(format_name(one), url_for("bank_pages.export", format=one.value, category=asked["category"]))
         for one in ExportFormat
     ]
     return render_template("studio/items.html", page=page, categories=categories, asked=asked, downloads=downloads)
 
 
 @blueprint.get(f"/items/<{ID}:item_id>")
-@page_for(Permission.EDIT_BANK)
+@require_page(Permission.EDIT_BANK)
 def item(item_id: int) -> str:
     """Show an item, where it comes from, and what it was."""
     with read() as connection:
         present = items.find(connection, item_id)
-        earlier = versions.of(connection, item_id)
+        earlier = versions.list_versions(connection, item_id)
     return render_template("studio/item.html", item=present, earlier=earlier)
 
 
 @blueprint.get("/export")
-@page_for(Permission.EDIT_BANK)
+@require_page(Permission.EDIT_BANK)
 def export() -> Response:
     """Send the bank, or a category of it, as a file."""
     try:
         file_format = ExportFormat(request.args.get("format", ExportFormat.JSON))
     except ValueError as error:
         raise NotFoundError("The bank cannot be had in this format.") from error
-    name, media = exports.file_of(file_format)
-    text = exports.download(pooling_of_this_app().background, file_format, request.args.get("category") or None)
+    name, media = exports.file_name_and_type(file_format)
+    text = exports.stream_export(get_pooling().background, file_format, request.args.get("category") or None)
     return Response(text, mimetype=media, headers={"Content-Disposition": f"attachment; filename={name}"})
 
 
 @blueprint.route("/import", methods=["GET", "POST"])
-@page_for(Permission.EDIT_BANK)
-@uploads.takes_a_file
+@require_page(Permission.EDIT_BANK)
+@uploads.accepts_upload
 def begin() -> str | WerkzeugResponse:
     """Take a file and look what importing it would do; show the recent imports."""
     form = ImportForm()
     if form.validate_on_submit():
-        about = form.about()
+        about = form.to_spec()
         if about is None:
             form.format.errors = ["The file's name does not tell its format; choose it."]
         else:
-            return _look_at(about, form.file.data.stream)
+            return _dry_run_upload(about, form.file.data.stream)
     with read() as connection:
-        rows = register.latest(connection, cursors.decode(request.args.get("cursor")), IMPORTS_AT_ONCE)
+        rows = register.list_latest(connection, cursors.decode_cursor(request.args.get("cursor")), IMPORTS_PER_PAGE)
     page = cursors.Page(rows.rows, rows.next_after)
-    largest = current_app.config[uploads.LARGEST] // MIB
+    largest = current_app.config[uploads.MAX_UPLOAD_CONFIG_KEY] // MIB
     return render_template("studio/import.html", form=form, page=page, largest=largest)
 
 
 @blueprint.get(f"/imports/<{ID}:import_id>")
-@page_for(Permission.EDIT_BANK)
+@require_page(Permission.EDIT_BANK)
 def imported(import_id: int) -> str:
     """Show what an import would do, or has done."""
     with read() as connection:
         found_import = register.find(connection, import_id)
-    return render_template("studio/imported.html", one=found_import, State=State, called=called, most=TOLD_AT_ONCE)
+    return render_template(
+        "studio/imported.html", one=found_import, State=ImportState, called=format_name, most=DETAILS_SHOWN
+    )
 
 
 @blueprint.post(f"/imports/<{ID}:import_id>/import")
-@page_for(Permission.EDIT_BANK)
-@repeatable("The file is kept and nothing of it is lost; import it again in a moment.")
+@require_page(Permission.EDIT_BANK)
+@retryable_form("The file is kept and nothing of it is lost; import it again in a moment.")
 def carry_out(import_id: int) -> WerkzeugResponse:
     """Import a file that was looked at."""
     try:
-        done = carrying.carry_out(pooling_of_this_app().background, import_id)
+        done = carrying.run(get_pooling().background, import_id)
     except DomainError as error:
-        return _refused(error, import_id)
-    flash(_sentence(done), "done")
+        return _redirect_with_error(error, import_id)
+    flash(_summarize(done), "done")
     return redirect(url_for("bank_pages.imported", import_id=import_id))
 
 
 @blueprint.post(f"/imports/<{ID}:import_id>/undo")
-@page_for(Permission.EDIT_BANK)
-@repeatable("Nothing is lost; undo it again in a moment. What is undone already stays so.")
+@require_page(Permission.EDIT_BANK)
+@retryable_form("Nothing is lost; undo it again in a moment. What is undone already stays so.")
 def undo(import_id: int) -> WerkzeugResponse:
     """Undo an import."""
     try:
-        with carrying.alone():
-            undone = undoing.undo(pooling_of_this_app().background, import_id)
+        with carrying.import_lock():
+            undone = undoing.undo(get_pooling().background, import_id)
     except DomainError as error:
-        return _refused(error, import_id)
+        return _redirect_with_error(error, import_id)
     flash(f"Undone: {undone.removed} removed, {undone.restored} brought back to what they were.", "done")
     return redirect(url_for("bank_pages.imported", import_id=import_id))
 
 
-def _look_at(about: About, upload: Any) -> WerkzeugResponse:
-    work = pooling_of_this_app().background
+def _dry_run_upload(spec: ImportSpec, upload: Any) -> WerkzeugResponse:
+    work = get_pooling().background
     try:
-        seen = carrying.take(work, about, upload, current_app.config[uploads.LARGEST], carrying.check)
+        seen = carrying.process_upload(
+            work, spec, upload, current_app.config[uploads.MAX_UPLOAD_CONFIG_KEY], carrying.dry_run
+        )
     except DomainError as error:
-        return _refused(error, None)
+        return _redirect_with_error(error, None)
     return redirect(url_for("bank_pages.imported", import_id=seen.id))
 
 
-def _refused(error: DomainError, import_id: int | None) -> WerkzeugResponse:
+def _redirect_with_error(error: DomainError, import_id: int | None) -> WerkzeugResponse:
     """Say what was wrong where it can be put right; what is no fault of the author's is answered as everywhere."""
     if isinstance(error, NotFoundError) or error.status >= 500:  # noqa: PLR2004 - the server's own
         raise error
@@ -192,6 +202,6 @@ def _refused(error: DomainError, import_id: int | None) -> WerkzeugResponse:
     return redirect(url_for("bank_pages.imported", import_id=import_id))
 
 
-def _sentence(done: Import) -> str:
-    changed = f", {done.changed} changed" if done.changed else ""
-    return f"Imported: {done.new} new{changed}."
+def _summarize(job: ImportJob) -> str:
+    changed = f", {job.changed} changed" if job.changed else ""
+    return f"Imported: {job.new} new{changed}."

@@ -10,12 +10,12 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, delete, insert, select
 
 from webapp.bank.formats.records import ByteStream
-from webapp.bank.models import ItemImportPiece
-from webapp.bank.storing import Look
+from webapp.bank.models import ItemImportChunk
+from webapp.bank.storing import ConnectionFactory
 from webapp.errors import TooLargeError
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
-LARGEST_PIECE = 512 * 1024
+CHUNK_SIZE = 512 * 1024
 """Bytes."""
 MIB = 1024 * 1024
 
@@ -27,64 +27,64 @@ class Upload(Protocol):
         """Return up to `size` bytes; none at the end."""
 
 
-def keep(work: Work, import_id: int, upload: Upload, largest: int) -> None:
+def save(work: UnitOfWork, import_id: int, upload: Upload, max_bytes: int) -> None:
     """Keep what comes, up to `largest` bytes; no connection is held while the client sends.
 
     Raises:
         TooLargeError: when more comes.
     """
-    for number, content in enumerate(_pieces(upload, largest)):
-        piece = insert(ItemImportPiece).values(import_id=import_id, number=number, content=content)
-        work.transact(partial(Connection.execute, statement=piece))
+    for number, content in enumerate(_read_chunks(upload, max_bytes)):
+        piece = insert(ItemImportChunk).values(import_id=import_id, number=number, content=content)
+        work.run_in_transaction(partial(Connection.execute, statement=piece))
 
 
-def stream(look: Look, import_id: int) -> ByteStream:
+def open_file(connect: ConnectionFactory, import_id: int) -> ByteStream:
     """Return a kept file, which is read piece by piece, each with a connection of its own."""
-    return io.BufferedReader(_Kept(look, import_id), LARGEST_PIECE)
+    return io.BufferedReader(_ChunkReader(connect, import_id), CHUNK_SIZE)
 
 
 def remove(connection: Connection, import_id: int) -> None:
     """Keep a file no longer."""
-    connection.execute(delete(ItemImportPiece).where(ItemImportPiece.import_id == import_id))
+    connection.execute(delete(ItemImportChunk).where(ItemImportChunk.import_id == import_id))
 
 
-def _pieces(upload: Upload, largest: int) -> Iterator[bytes]:
+def _read_chunks(upload: Upload, max_bytes: int) -> Iterator[bytes]:
     piece, length = bytearray(), 0
     while content := upload.read(64 * 1024):
         length += len(content)
-        if length > largest:
-            raise TooLargeError(f"A file may have {largest / MIB:g} MiB; split it, or use `poolproof import`.")
+        if length > max_bytes:
+            raise TooLargeError(f"A file may have {max_bytes / MIB:g} MiB; split it, or use `poolproof import`.")
         piece += content
-        if len(piece) >= LARGEST_PIECE:
+        if len(piece) >= CHUNK_SIZE:
             yield bytes(piece)
             piece.clear()
     if piece:
         yield bytes(piece)
 
 
-class _Kept(io.RawIOBase):
-    def __init__(self, look: Look, import_id: int) -> None:
+class _ChunkReader(io.RawIOBase):
+    def __init__(self, connect: ConnectionFactory, import_id: int) -> None:
         super().__init__()
-        self._look = look
+        self._connect = connect
         self._import_id = import_id
-        self._number = 0
-        self._rest = memoryview(b"")
+        self._chunk_number = 0
+        self._unread = memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        if not self._rest:
-            self._rest = memoryview(self._next())
-        given = min(len(buffer), len(self._rest))
-        buffer[:given] = self._rest[:given]
-        self._rest = self._rest[given:]
+        if not self._unread:
+            self._unread = memoryview(self._next_chunk())
+        given = min(len(buffer), len(self._unread))
+        buffer[:given] = self._unread[:given]
+        self._unread = self._unread[given:]
         return given
 
-    def _next(self) -> bytes:
-        piece = select(ItemImportPiece.content)
-        of_this = ItemImportPiece.import_id == self._import_id, ItemImportPiece.number == self._number
-        with self._look() as connection:
+    def _next_chunk(self) -> bytes:
+        piece = select(ItemImportChunk.content)
+        of_this = ItemImportChunk.import_id == self._import_id, ItemImportChunk.number == self._chunk_number
+        with self._connect() as connection:
             content = connection.execute(piece.where(*of_this)).scalar_one_or_none()
-        self._number += 1
+        self._chunk_number += 1
         return bytes(content or b"")

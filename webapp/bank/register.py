@@ -11,17 +11,17 @@ from typing import Any
 from sqlalchemy import Connection, Row, case, delete, func, insert, select, update
 
 from webapp.bank.formats.records import Rejected
-from webapp.bank.imports import Format, Report, Resembling
-from webapp.bank.models import Item, ItemImport, ItemImportPiece
+from webapp.bank.imports import Format, ImportReport, PossibleDuplicate
+from webapp.bank.models import Item, ItemImport, ItemImportChunk
 from webapp.errors import ImportStateError, NotFoundError
 from webapp.pooling.clock import seconds_ago, utc_now
 
-KEPT_FOR = 24 * 3600
+FILE_TTL = 24 * 3600
 """Seconds that a file waits for its import."""
-LONGEST_FILE_NAME = 200
+MAX_FILE_NAME_LENGTH = 200
 
 
-class State(StrEnum):
+class ImportState(StrEnum):
     """Where an import is."""
 
     RECEIVING = "receiving"
@@ -32,7 +32,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class About:
+class ImportSpec:
     """What is to be imported; `account` is None for a command."""
 
     account: str | None
@@ -42,7 +42,7 @@ class About:
 
 
 @dataclass(frozen=True)
-class Stayed:
+class SkippedItem:
     """An item that undoing has left as it is, and why."""
 
     item: int
@@ -50,7 +50,7 @@ class Stayed:
 
 
 @dataclass(frozen=True)
-class Import:
+class ImportJob:
     """An import as the register has it; the first of the records and items that are worth telling of are named."""
 
     id: int
@@ -59,7 +59,7 @@ class Import:
     file_name: str
     file_format: str
     category: str | None
-    state: State
+    state: ImportState
     new: int
     changed: int
     duplicate: int
@@ -69,8 +69,8 @@ class Import:
     removed: int
     restored: int
     reasons: tuple[Rejected, ...] = ()
-    resembling: tuple[Resembling, ...] = ()
-    stayed: tuple[Stayed, ...] = ()
+    resembling: tuple[PossibleDuplicate, ...] = ()
+    stayed: tuple[SkippedItem, ...] = ()
 
     @property
     def records(self) -> int:
@@ -82,21 +82,21 @@ class Import:
 class Imports:
     """Some imports, without details, and when there are more, the id to go on after."""
 
-    rows: Sequence[Import]
+    rows: Sequence[ImportJob]
     next_after: int | None
 
 
 _COUNTS = ("new", "changed", "duplicate", "possible", "repaired", "rejected", "removed", "restored")
-_LINE = [column for column in ItemImport.__table__.c if column.name != "details"]
+_LIST_COLUMNS = [column for column in ItemImport.__table__.c if column.name != "details"]
 
 
-def begin(connection: Connection, about: About, state: State) -> int:
+def create(connection: Connection, spec: ImportSpec, state: ImportState) -> int:
     """Enter an import and return its number; files that waited for a day are forgotten."""
-    _forget_old_files(connection)
-    values = {name: getattr(about, name) for name in ("account", "file_format", "category")}
+    _discard_expired_files(connection)
+    values = {name: getattr(spec, name) for name in ("account", "file_format", "category")}
     entered = connection.execute(
         insert(ItemImport).values(
-            at=utc_now(), state=state, file_name=about.file_name[:LONGEST_FILE_NAME] or "?", details={}, **values,
+            at=utc_now(), state=state, file_name=spec.file_name[:MAX_FILE_NAME_LENGTH] or "?", details={}, **values,
             **dict.fromkeys(_COUNTS, 0),
         )
     )  # fmt: skip
@@ -104,7 +104,7 @@ def begin(connection: Connection, about: About, state: State) -> int:
     return import_id
 
 
-def find(connection: Connection, import_id: int) -> Import:
+def find(connection: Connection, import_id: int) -> ImportJob:
     """Return an import with its details.
 
     Raises:
@@ -113,19 +113,19 @@ def find(connection: Connection, import_id: int) -> Import:
     row = connection.execute(select(ItemImport.__table__).where(ItemImport.id == import_id)).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no import {import_id}; a file that is not imported is kept for a day.")
-    return _import(row)
+    return _to_job(row)
 
 
-def latest(connection: Connection, before: int | None, limit: int) -> Imports:
+def list_latest(connection: Connection, before: int | None, limit: int) -> Imports:
     """Return imports, the latest first, without their details; not those whose file is still coming."""
-    query = select(*_LINE).where(ItemImport.state != State.RECEIVING)
+    query = select(*_LIST_COLUMNS).where(ItemImport.state != ImportState.RECEIVING)
     if before is not None:
         query = query.where(ItemImport.id < before)
-    rows = [_import(row) for row in connection.execute(query.order_by(ItemImport.id.desc()).limit(limit + 1))]
+    rows = [_to_job(row) for row in connection.execute(query.order_by(ItemImport.id.desc()).limit(limit + 1))]
     return Imports(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
 
 
-def lock(connection: Connection, import_id: int, *states: State, is_shared: bool = False) -> State:
+def lock(connection: Connection, import_id: int, *states: ImportState, is_shared: bool = False) -> ImportState:
     """Return the state, which stays until the transaction ends; others may share that, but not change it.
 
     Raises:
@@ -138,45 +138,45 @@ def lock(connection: Connection, import_id: int, *states: State, is_shared: bool
         raise NotFoundError(f"There is no import {import_id}; a file that is not imported is kept for a day.")
     if state not in states:
         raise ImportStateError(f"Import {import_id} is {state}; this is for one that is {' or '.join(states)}.")
-    return State(state)
+    return ImportState(state)
 
 
-def move(connection: Connection, import_id: int, state: State) -> None:
+def set_state(connection: Connection, import_id: int, state: ImportState) -> None:
     """Write down that an import is in this state now."""
     connection.execute(update(ItemImport).where(ItemImport.id == import_id).values(state=state))
 
 
-def note(connection: Connection, import_id: int, state: State, report: Report) -> None:
+def record_report(connection: Connection, import_id: int, state: ImportState, report: ImportReport) -> None:
     """Write down what a dry run foretells, or what an import has done."""
     details = {
         "reasons": [[one.line, one.reason] for one in report.reasons],
         "resembling": [[one.line, one.stem, one.item] for one in report.resembling],
     }
     counts = {name: getattr(report, name) for name in _COUNTS if hasattr(report, name)}
-    if state is State.DONE:
-        counts |= _made(connection, import_id, report)
+    if state is ImportState.DONE:
+        counts |= _count_stored(connection, import_id, report)
     statement = update(ItemImport).where(ItemImport.id == import_id)
     connection.execute(statement.values(state=state, details=details, **counts))
 
 
-def forget(connection: Connection, import_id: int, *states: State) -> None:
+def discard(connection: Connection, import_id: int, *states: ImportState) -> None:
     """Strike out an import that has stored nothing, and its file; where `states` are named, only in one of them."""
     statement = delete(ItemImport).where(ItemImport.id == import_id)
     connection.execute(statement.where(ItemImport.state.in_(states)) if states else statement)
 
 
-def _forget_old_files(connection: Connection) -> None:
+def _discard_expired_files(connection: Connection) -> None:
     """Forget files that have waited for a day; an import that was broken off and that nobody took up is what it is."""
-    is_old = ItemImport.at < seconds_ago(KEPT_FOR)
-    waited = ItemImport.state.in_([State.RECEIVING, State.CHECKED])
+    is_old = ItemImport.at < seconds_ago(FILE_TTL)
+    waited = ItemImport.state.in_([ImportState.RECEIVING, ImportState.CHECKED])
     connection.execute(delete(ItemImport).where(waited, is_old))
-    broken_off = ItemImport.id.in_(select(ItemImportPiece.import_id))
-    connection.execute(update(ItemImport).where(broken_off, is_old).values(state=State.DONE))
-    old = ItemImportPiece.import_id.in_(select(ItemImport.id).where(is_old))
-    connection.execute(delete(ItemImportPiece).where(old))
+    broken_off = ItemImport.id.in_(select(ItemImportChunk.import_id))
+    connection.execute(update(ItemImport).where(broken_off, is_old).values(state=ImportState.DONE))
+    old = ItemImportChunk.import_id.in_(select(ItemImport.id).where(is_old))
+    connection.execute(delete(ItemImportChunk).where(old))
 
 
-def _made(connection: Connection, import_id: int, report: Report) -> dict[str, int]:
+def _count_stored(connection: Connection, import_id: int, report: ImportReport) -> dict[str, int]:
     """Count what an import has made, also where it was broken off and done again: then some of it looked known."""
     versions = case((Item.version == 1, 1), else_=0)
     found = connection.execute(select(func.count(), func.sum(versions)).where(Item.import_id == import_id)).one()
@@ -185,12 +185,12 @@ def _made(connection: Connection, import_id: int, report: Report) -> dict[str, i
     return {"new": new, "changed": changed, "duplicate": report.records - report.rejected - new - changed}
 
 
-def _import(row: Row[*tuple[Any, ...]]) -> Import:
+def _to_job(row: Row[*tuple[Any, ...]]) -> ImportJob:
     values = row._asdict()
     details = values.pop("details", {})
-    return Import(
-        **values | {"state": State(values["state"])},
+    return ImportJob(
+        **values | {"state": ImportState(values["state"])},
         reasons=tuple(Rejected(*one) for one in details.get("reasons", ())),
-        resembling=tuple(Resembling(*one) for one in details.get("resembling", ())),
-        stayed=tuple(Stayed(*one) for one in details.get("stayed", ())),
+        resembling=tuple(PossibleDuplicate(*one) for one in details.get("resembling", ())),
+        stayed=tuple(SkippedItem(*one) for one in details.get("stayed", ())),
     )

@@ -5,65 +5,67 @@ from __future__ import annotations
 from marshmallow import fields, validate
 
 from webapp.bank.drafts import (
-    LONGEST_ADDRESS,
-    LONGEST_CATEGORY,
-    LONGEST_CHOICE,
-    LONGEST_EXPLANATION,
-    LONGEST_LICENCE,
-    LONGEST_SOURCE,
-    LONGEST_STEM,
-    MOST_CHOICES,
+    MAX_ADDRESS_LENGTH,
+    MAX_CATEGORY_LENGTH,
+    MAX_CHOICE_LENGTH,
+    MAX_CHOICES,
+    MAX_EXPLANATION_LENGTH,
+    MAX_LICENCE_LENGTH,
+    MAX_SOURCE_LENGTH,
+    MAX_STEM_LENGTH,
 )
 from webapp.bank.exports import ExportFormat
 from webapp.bank.imports import Format
 from webapp.bank.kinds import Difficulty, Kind
-from webapp.bank.register import State
-from webapp.web.openapi import Schema, Text
+from webapp.bank.register import ImportState
+from webapp.web.openapi import BaseSchema, TextField
 
-LONGEST_SEARCH = 200
+MAX_SEARCH_LENGTH = 200
 
 
-class ItemArguments(Schema):
+class ItemArguments(BaseSchema):
     """Query of the list of items."""
 
-    category = Text(validate=validate.Length(1, LONGEST_CATEGORY))
+    category = TextField(validate=validate.Length(1, MAX_CATEGORY_LENGTH))
     difficulty = fields.Enum(Difficulty, by_value=True)
     kind = fields.Enum(Kind, by_value=True)
-    search = Text(
-        validate=validate.Length(1, LONGEST_SEARCH),
+    search = TextField(
+        validate=validate.Length(1, MAX_SEARCH_LENGTH),
         metadata={"description": "Words; the stem must have one beginning with each"},
     )
-    cursor = Text()
+    cursor = TextField()
     limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
 
 
-class ItemIn(Schema):
+class ItemIn(BaseSchema):
     """What an author writes. `right` are positions in `choices`, counted from 0."""
 
     kind = fields.Enum(Kind, by_value=True, required=True)
-    stem = Text(required=True, validate=validate.Length(1, LONGEST_STEM))
+    stem = TextField(required=True, validate=validate.Length(1, MAX_STEM_LENGTH))
     choices = fields.List(
-        Text(validate=validate.Length(1, LONGEST_CHOICE)), required=True, validate=validate.Length(2, MOST_CHOICES)
+        TextField(validate=validate.Length(1, MAX_CHOICE_LENGTH)),
+        required=True,
+        validate=validate.Length(2, MAX_CHOICES),
     )
     right = fields.List(
-        fields.Integer(strict=True, validate=validate.Range(0, MOST_CHOICES - 1)),
+        fields.Integer(strict=True, validate=validate.Range(0, MAX_CHOICES - 1)),
         required=True,
-        validate=validate.Length(1, MOST_CHOICES),
+        validate=validate.Length(1, MAX_CHOICES),
     )
-    explanation = Text(load_default="", validate=validate.Length(max=LONGEST_EXPLANATION))
-    category = Text(load_default=None, allow_none=True, validate=validate.Length(max=LONGEST_CATEGORY))
+    explanation = TextField(load_default="", validate=validate.Length(max=MAX_EXPLANATION_LENGTH))
+    category = TextField(load_default=None, allow_none=True, validate=validate.Length(max=MAX_CATEGORY_LENGTH))
     difficulty = fields.Enum(Difficulty, by_value=True, load_default=None, allow_none=True)
-    source = Text(load_default=None, allow_none=True, validate=validate.Length(max=LONGEST_SOURCE))
-    licence = Text(load_default=None, allow_none=True, validate=validate.Length(max=LONGEST_LICENCE))
-    address = Text(
+    source = TextField(load_default=None, allow_none=True, validate=validate.Length(max=MAX_SOURCE_LENGTH))
+    licence = TextField(load_default=None, allow_none=True, validate=validate.Length(max=MAX_LICENCE_LENGTH))
+    address = TextField(
         load_default=None,
         allow_none=True,
-        validate=validate.Length(max=LONGEST_ADDRESS),
+        validate=validate.Length(max=MAX_ADDRESS_LENGTH),
         metadata={"description": "Where the source has it"},
     )
 
 
-class _Content(Schema):
+class _ItemContent(BaseSchema):
     """What is asked, and where it comes from; now or once."""
 
     kind = fields.String(required=True)
@@ -78,7 +80,7 @@ class _Content(Schema):
     address = fields.String(required=True, allow_none=True)
 
 
-class ItemOut(_Content):
+class ItemOut(_ItemContent):
     """An item of the bank."""
 
     id = fields.Integer(required=True)
@@ -88,14 +90,14 @@ class ItemOut(_Content):
     changed_at = fields.AwareDateTime(required=True)
 
 
-class ItemPage(Schema):
+class ItemPage(BaseSchema):
     """A page of items."""
 
     items = fields.List(fields.Nested(ItemOut), required=True)
     next = fields.String(required=True, allow_none=True, metadata={"description": "Cursor of the next page"})
 
 
-class VersionOut(_Content):
+class ItemVersionOut(_ItemContent):
     """What an item was, from `changed_at` until the next version."""
 
     version = fields.Integer(required=True)
@@ -103,38 +105,40 @@ class VersionOut(_Content):
     import_id = fields.Integer(required=True, allow_none=True, metadata={"description": "Which import made it this"})
 
 
-class Versions(Schema):
+class ItemVersionsOut(BaseSchema):
     """What an item was, the latest version first, a hundred at most."""
 
-    versions = fields.List(fields.Nested(VersionOut), required=True)
+    versions = fields.List(fields.Nested(ItemVersionOut), required=True)
 
 
-class ImportArguments(Schema):
+class ImportArguments(BaseSchema):
     """Query of an import; the body is the file."""
 
     format = fields.Enum(Format, by_value=True, required=True)
-    category = Text(
-        validate=validate.Length(1, LONGEST_CATEGORY), metadata={"description": "Of the items that name none"}
+    category = TextField(
+        validate=validate.Length(1, MAX_CATEGORY_LENGTH), metadata={"description": "Of the items that name none"}
     )
-    name = Text(load_default="upload", validate=validate.Length(1, 200), metadata={"description": "The file's name"})
+    name = TextField(
+        load_default="upload", validate=validate.Length(1, 200), metadata={"description": "The file's name"}
+    )
     dry_run = fields.Boolean(load_default=False, metadata={"description": "Say what would happen and store nothing"})
 
 
-class ExportArguments(Schema):
+class ExportArguments(BaseSchema):
     """Query of an export."""
 
     format = fields.Enum(ExportFormat, by_value=True, load_default=ExportFormat.JSON)
-    category = Text(validate=validate.Length(1, LONGEST_CATEGORY))
+    category = TextField(validate=validate.Length(1, MAX_CATEGORY_LENGTH))
 
 
-class RejectedOut(Schema):
+class RejectedRecordOut(BaseSchema):
     """A record that cannot be an item."""
 
     line = fields.Integer(required=True)
     reason = fields.String(required=True)
 
 
-class ResemblingOut(Schema):
+class PossibleDuplicateOut(BaseSchema):
     """A new item whose stem another one has with other choices; `item` is null when that stands in the same file."""
 
     line = fields.Integer(required=True)
@@ -142,14 +146,14 @@ class ResemblingOut(Schema):
     item = fields.Integer(required=True, allow_none=True)
 
 
-class StayedOut(Schema):
+class SkippedItemOut(BaseSchema):
     """An item that undoing has left as it is."""
 
     item = fields.Integer(required=True)
     reason = fields.String(required=True)
 
 
-class ImportLine(Schema):
+class ImportSummaryOut(BaseSchema):
     """An import and what became of the file's records; of a checked one, what would become of them."""
 
     id = fields.Integer(required=True)
@@ -158,7 +162,7 @@ class ImportLine(Schema):
     file_name = fields.String(required=True)
     file_format = fields.String(required=True)
     category = fields.String(required=True, allow_none=True)
-    state = fields.String(required=True, validate=validate.OneOf([*State]))
+    state = fields.String(required=True, validate=validate.OneOf([*ImportState]))
     records = fields.Integer(required=True)
     new = fields.Integer(required=True)
     changed = fields.Integer(required=True)
@@ -170,23 +174,23 @@ class ImportLine(Schema):
     restored = fields.Integer(required=True, metadata={"description": "Brought back to what it was by undoing"})
 
 
-class ImportOut(ImportLine):
+class ImportOut(ImportSummaryOut):
     """An import with the first thousand of what is worth telling."""
 
-    reasons = fields.List(fields.Nested(RejectedOut), required=True)
-    resembling = fields.List(fields.Nested(ResemblingOut), required=True)
-    stayed = fields.List(fields.Nested(StayedOut), required=True)
+    reasons = fields.List(fields.Nested(RejectedRecordOut), required=True)
+    resembling = fields.List(fields.Nested(PossibleDuplicateOut), required=True)
+    stayed = fields.List(fields.Nested(SkippedItemOut), required=True)
 
 
-class ImportLines(Schema):
+class ImportPage(BaseSchema):
     """A page of imports, the latest first."""
 
-    imports = fields.List(fields.Nested(ImportLine), required=True)
+    imports = fields.List(fields.Nested(ImportSummaryOut), required=True)
     next = fields.String(required=True, allow_none=True, metadata={"description": "Cursor of the next page"})
 
 
-class ImportListArguments(Schema):
+class ImportListArguments(BaseSchema):
     """Query of the list of imports."""
 
-    cursor = Text()
+    cursor = TextField()
     limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))

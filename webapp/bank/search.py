@@ -18,36 +18,36 @@ from sqlalchemy.dialects.mysql import match
 from webapp.bank.identity import CharacterTable, letters_and_digits
 from webapp.bank.models import Item
 
-MOST_WORDS = 12
+MAX_WORDS = 12
 """Words of a search that count."""
-LONGEST_WORD = 60
+MAX_WORD_LENGTH = 60
 """Letters compared; InnoDB indexes none of more than 84."""
-LONGEST_INDEX = 16_000
+MAX_INDEX_LENGTH = 16_000
 """Characters; MySQL's TEXT holds 65,535 bytes, and compatibility forms can be eighteen times as long."""
 LAST_LETTER = "\uffff"
 """MySQL does not know which of the characters beyond are letters."""
 
-_bare = CharacterTable(lambda one: one if one <= LAST_LETTER and unicodedata.category(one)[0] != "M" else "")
+_without_marks = CharacterTable(lambda one: one if one <= LAST_LETTER and unicodedata.category(one)[0] != "M" else "")
 _item_words = table("item_words", column("rowid"), column("item_words"))
 
 
-def words_of(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """Return the different words of a text, in order, as they are compared."""
     read = letters_and_digits(text)
     if not read.isascii():
-        read = unicodedata.normalize("NFC", unicodedata.normalize("NFKD", read).translate(_bare))
-    return list(dict.fromkeys([word[:LONGEST_WORD] for word in read.split()]))
+        read = unicodedata.normalize("NFC", unicodedata.normalize("NFKD", read).translate(_without_marks))
+    return list(dict.fromkeys([word[:MAX_WORD_LENGTH] for word in read.split()]))
 
 
 def indexed_words(stem: str) -> str:
     """Return the words of a stem as the database indexes them."""
-    text = " ".join([f"{word}__" for word in words_of(stem)])
-    return text if len(text) <= LONGEST_INDEX else text[:LONGEST_INDEX].rpartition(" ")[0]
+    text = " ".join([f"{word}__" for word in split_words(stem)])
+    return text if len(text) <= MAX_INDEX_LENGTH else text[:MAX_INDEX_LENGTH].rpartition(" ")[0]
 
 
-def stem_has_words(dialect: str, asked: str) -> ColumnElement[bool]:
+def stem_has_words(dialect: str, query: str) -> ColumnElement[bool]:
     """Return the condition that the stem has, for every word asked for, one that begins with it."""
-    words = words_of(asked)[:MOST_WORDS]
+    words = split_words(query)[:MAX_WORDS]
     if not words:
         return false()
     if dialect == "sqlite":

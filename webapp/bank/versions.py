@@ -11,11 +11,11 @@ from sqlalchemy import Connection, Row, insert, select
 
 from webapp.bank.models import Item, ItemVersion
 
-MOST_SHOWN = 100
+MAX_VERSIONS = 100
 
 
 @dataclass(frozen=True)
-class Version:
+class PastVersion:
     """What an item was from `changed_at` on, until the next version."""
 
     version: int
@@ -35,26 +35,26 @@ class Version:
 
 
 _COLUMNS = [column for column in ItemVersion.__table__.c if column.name != "item_id"]
-_PRESENT = [Item.__table__.c[column.name] for column in _COLUMNS]
+_ITEM_COLUMNS = [Item.__table__.c[column.name] for column in _COLUMNS]
 
 
-def keep(connection: Connection, item_ids: Collection[int], version: int | None = None) -> None:
+def record_versions(connection: Connection, item_ids: Collection[int], version: int | None = None) -> None:
     """Copy the present state of items into their past; of one that is not at `version`, nothing.
 
     To be called before they change, in the same transaction.
     """
-    present = select(Item.id, *_PRESENT).where(Item.id.in_(list(item_ids)))
+    present = select(Item.id, *_ITEM_COLUMNS).where(Item.id.in_(list(item_ids)))
     if version is not None:
         present = present.where(Item.version == version)
     connection.execute(insert(ItemVersion).from_select(["item_id", *(column.name for column in _COLUMNS)], present))
 
 
-def of(connection: Connection, item_id: int) -> list[Version]:
+def list_versions(connection: Connection, item_id: int) -> list[PastVersion]:
     """Return an item's earlier versions, the latest first, a hundred at most."""
     query = select(*_COLUMNS).where(ItemVersion.item_id == item_id).order_by(ItemVersion.version.desc())
-    return [_version(row) for row in connection.execute(query.limit(MOST_SHOWN))]
+    return [_to_version(row) for row in connection.execute(query.limit(MAX_VERSIONS))]
 
 
-def _version(row: Row[*tuple[Any, ...]]) -> Version:
+def _to_version(row: Row[*tuple[Any, ...]]) -> PastVersion:
     values = row._asdict()
-    return Version(**values | {"choices": tuple(values["choices"]), "right": tuple(values["right"])})
+    return PastVersion(**values | {"choices": tuple(values["choices"]), "right": tuple(values["right"])})

@@ -13,15 +13,15 @@ from typing import Any
 import click
 
 from webapp.collector import fetching, runs
-from webapp.collector.courtesy import Courtesy, be_nice
+from webapp.collector.courtesy import LoadThrottle, lower_process_priority
 from webapp.collector.runs import Run, Status
-from webapp.collector.sources.known import Sources
-from webapp.collector.worker import Worker, name
-from webapp.pooling.extension import pooling_of_this_app, taking_part
-from webapp.pooling.fleet import Folder
-from webapp.pooling.work import Work
+from webapp.collector.sources.known import SourceRegistry
+from webapp.collector.worker import CollectionWorker, worker_name
+from webapp.pooling.extension import get_pooling, registered_process
+from webapp.pooling.fleet import FleetDirectory
+from webapp.pooling.work import UnitOfWork
 
-EXIT = {Status.FINISHED: 0, Status.PAUSED: 0, Status.FAILED: 1, Status.CANCELLED: 130}
+EXIT_CODES = {Status.FINISHED: 0, Status.PAUSED: 0, Status.FAILED: 1, Status.CANCELLED: 130}
 
 
 @click.command()
@@ -36,48 +36,50 @@ def collect(source: str | None, resumed: int | None, as_worker: bool, listing: b
     Its limits hold over all processes. Ctrl-C ends in order; the run can be resumed. The exit status is 0 when
     everything is collected or the run is paused until the source has calls left, 1 when it failed.
     """
-    work = pooling_of_this_app().background
+    work = get_pooling().background
     app = click.get_current_context().obj.load_app()
-    sources: Sources = app.extensions["sources"]
+    sources: SourceRegistry = app.extensions["source_registry"]
     if sum((source is not None, resumed is not None, as_worker, listing)) != 1:
         raise click.UsageError("Say one of: a SOURCE, --resume RUN, --worker, --list.")
     if listing:
-        _list(work, sources)
+        _print_list(work, sources)
         return
-    with fetching.client(app.config["SETTINGS"].poolproof.contact) as http:
-        be_nice()
-        folder = pooling_of_this_app().fleet_folder
-        worker = Worker(work, http, sources, Courtesy(Folder(folder) if folder is not None else None))
-        _when_told_to_stop(worker.stop)
-        with taking_part(pooling_of_this_app(), "collect"):
+    with fetching.create_client(app.config["SETTINGS"].poolproof.contact) as http:
+        lower_process_priority()
+        folder = get_pooling().fleet_folder
+        worker = CollectionWorker(
+            work, http, sources, LoadThrottle(FleetDirectory(folder) if folder is not None else None)
+        )
+        _install_signal_handlers(worker.stop)
+        with registered_process(get_pooling(), "collect"):
             if as_worker:
-                worker.work(lambda: parent is not None and os.getppid() != parent)
+                worker.run_forever(lambda: parent is not None and os.getppid() != parent)
                 return
-            run = _taken(work, sources, source, resumed)
-            present = _watched(worker, run)
-    _say(present)
-    sys.exit(EXIT.get(Status(present.status), 1))
+            run = _claim_run(work, sources, source, resumed)
+            present = _execute_with_progress(worker, run)
+    _print_summary(present)
+    sys.exit(EXIT_CODES.get(Status(present.status), 1))
 
 
-def _taken(work: Work, sources: Sources, source: str | None, resumed: int | None) -> Run:
+def _claim_run(work: UnitOfWork, sources: SourceRegistry, source: str | None, run_id: int | None) -> Run:
     known = sources.find(source) if source is not None else None
 
     def take(connection: Any) -> Run | None:
         # In one transaction: no worker comes between.
         if known is not None:
-            run = runs.order(connection, known.name, None)
+            run = runs.enqueue(connection, known.name, None)
         else:
-            assert resumed is not None  # noqa: S101 - one of the two was given
-            run = runs.resume(connection, resumed)
-        return runs.take(connection, name(), run.id)
+            assert run_id is not None  # noqa: S101 - one of the two was given
+            run = runs.resume(connection, run_id)
+        return runs.claim_run(connection, worker_name(), run.id)
 
-    taken = work.transact(take)
+    taken = work.run_in_transaction(take)
     if taken is None:
         raise click.ClickException("A worker has just taken it up; see `poolproof collect --list`.")
     return taken
 
 
-def _watched(worker: Worker, run: Run) -> Run:
+def _execute_with_progress(worker: CollectionWorker, run: Run) -> Run:
     hidden = not sys.stderr.isatty()
     bar: Any = None
 
@@ -95,10 +97,10 @@ def _watched(worker: Worker, run: Run) -> Run:
         bar.update(min(present.returned, present.expected) - bar.pos)
 
     with ExitStack() as shown:
-        return worker.carry_out(run, tell=tell)
+        return worker.execute(run, on_progress=tell)
 
 
-def _say(run: Run) -> None:
+def _print_summary(run: Run) -> None:
     counts = f"{run.returned} returned, {run.new} new, {run.changed} changed, {run.duplicate} duplicate"
     click.echo(f"Run {run.id} of {run.source} is {run.status}: {counts}, {run.rejected} rejected; {run.calls} calls.")
     if run.resumes_at is not None:
@@ -109,8 +111,8 @@ def _say(run: Run) -> None:
         click.echo(f"Nothing stored is lost. Go on with: poolproof collect --resume {run.id}", err=True)
 
 
-def _list(work: Work, sources: Sources) -> None:
-    known, faults = sources.look()
+def _print_list(work: UnitOfWork, sources: SourceRegistry) -> None:
+    known, faults = sources.scan()
     for source in known:
         limits = source.limits
         daily = f", {limits.daily} calls a day" if limits.daily is not None else ""
@@ -119,12 +121,12 @@ def _list(work: Work, sources: Sources) -> None:
     for fault in faults:
         click.echo(f"Not to be used: {fault}", err=True)
     with work.read() as connection:
-        latest = runs.latest(connection, None, 10)
+        latest = runs.list_runs(connection, None, 10)
     for run in latest.rows:
         click.echo(f"run {run.id}  {run.source}  {run.status}  {run.returned} returned, {run.new} new")
 
 
-def _when_told_to_stop(stop: Callable[[], None]) -> None:
+def _install_signal_handlers(stop: Callable[[], None]) -> None:
     def told(number: int, frame: FrameType | None) -> None:
         # Told twice: at once.
         if signal.getsignal(signal.SIGINT) is told:

@@ -19,204 +19,210 @@ import httpx
 from sqlalchemy import Connection
 
 from webapp.collector import progress, runs
-from webapp.collector.courtesy import Courtesy
-from webapp.collector.fetching import Fetcher, QuotaSpentError, StoppedError
-from webapp.collector.patience import persistently
-from webapp.collector.progress import LostRunError, Place, Step
+from webapp.collector.courtesy import LoadThrottle
+from webapp.collector.fetching import DailyLimitReachedError, HttpFetcher, RunStoppedError
+from webapp.collector.patience import retry_on_db_errors
+from webapp.collector.progress import FetchResult, LostRunError, PendingPartition
 from webapp.collector.runs import Run, Status
-from webapp.collector.sources.protocol import FetchError, LimitedError, Page, Source, Strand
-from webapp.pooling.background import BackgroundThread
-from webapp.pooling.clock import present_time
-from webapp.pooling.work import Work
+from webapp.collector.sources.protocol import FetchError, Partition, RateLimitedError, RecordPage, Source
+from webapp.pooling.background import PeriodicThread
+from webapp.pooling.clock import database_now
+from webapp.pooling.work import UnitOfWork
 
 log = logging.getLogger(__name__)
 
-BEATS_EVERY = 2.0
-LOOKS_EVERY = 0.2
+HEARTBEAT_INTERVAL = 2.0
+POLL_INTERVAL = 0.2
 """Seconds between looks of the writer whether it should stop."""
-ENDS_WITHIN = 3.0
-ERRORS_TOLD = 5
+STOP_TIMEOUT = 3.0
+MAX_REPORTED_ERRORS = 5
 
 Result = TypeVar("Result")
-Tell = Callable[[Run], None]
+ProgressCallback = Callable[[Run], None]
 
 
 @dataclass(frozen=True)
-class _Failed:
+class _FetchFailure:
     """What ended a thread's work on a strand."""
 
-    strand: Strand
+    partition: Partition
     error: Exception
 
 
-class Engine:
+class RunExecutor:
     """Carries out one run in this process."""
 
     def __init__(
         self,
-        work: Work,
+        work: UnitOfWork,
         http: httpx.Client,
         source: Source,
         run: Run,
-        tell: Tell | None = None,
+        on_progress: ProgressCallback | None = None,
         *,
-        courtesy: Courtesy | None = None,
+        throttle: LoadThrottle | None = None,
     ) -> None:
         """Store with connections of `work`; `tell` hears of every page that is stored."""
-        self._courtesy = courtesy or Courtesy(None)
+        self._throttle = throttle or LoadThrottle(None)
         self._work = work
         self._source = source
         self._run = run
-        self._tell = tell
+        self._on_progress = on_progress
         self._is_stopping = threading.Event()
-        self._fetch = Fetcher(work, source.name, source.limits, http, self._is_stopping.is_set)
-        self._todo: queue.SimpleQueue[Place | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[Step | _Failed] = queue.SimpleQueue()
-        self._pulse = BackgroundThread(f"collection-{run.id}", self._beat)
+        self._fetch = HttpFetcher(work, source.name, source.limits, http, self._is_stopping.is_set)
+        self._pending: queue.SimpleQueue[PendingPartition | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[FetchResult | _FetchFailure] = queue.SimpleQueue()
+        self._heartbeat_thread = PeriodicThread(f"collection-{run.id}", self._heartbeat)
 
     def stop(self) -> None:
         """Let the run end soon; for another thread, or a signal."""
         self._is_stopping.set()
 
-    def execute(self, stopped: Status = Status.CANCELLED) -> Run:
+    def execute(self, status_if_stopped: Status = Status.CANCELLED) -> Run:
         """Carry out the run until its end, and return how it stands; when it is stopped it becomes `stopped`."""
-        self._pulse.wake()
+        self._heartbeat_thread.wake()
         try:
-            self._collect(self._places(), stopped)
+            self._collect(self._pending_partitions(), status_if_stopped)
         except LostRunError:
             log.info("Run %s is not ours any more", self._run.id)
-        except StoppedError:
-            self._end(stopped)
-        except QuotaSpentError as spent:
-            self._end(Status.PAUSED, until=spent.until)
+        except RunStoppedError:
+            self._end(status_if_stopped)
+        except DailyLimitReachedError as spent:
+            self._end(Status.PAUSED, resumes_at=spent.resets_at)
         except FetchError as error:
             self._end(Status.FAILED, error=f"What there is to collect could not be listed: {error.reason}")
         finally:
             self._is_stopping.set()
-            self._pulse.stop()
-        return self._present()
+            self._heartbeat_thread.stop()
+        return self._read_run()
 
-    def _places(self) -> Sequence[Place]:
+    def _pending_partitions(self) -> Sequence[PendingPartition]:
         with self._work.read() as connection:
-            known = progress.places(connection, self._run)
+            known = progress.pending_partitions(connection, self._run)
         if known is not None:
             # A page may have been fetched and not stored.
-            return [replace(place, strand=self._source.resumed(place.strand)) for place in known]
-        strands = self._unhurried(lambda: self._source.strands(self._fetch))
-        return self._transact(lambda connection: progress.begin(connection, self._run, strands))
+            return [replace(place, partition=self._source.resume_partition(place.partition)) for place in known]
+        strands = self._retry_rate_limited(lambda: self._source.list_partitions(self._fetch))
+        return self._transact(lambda connection: progress.create_partitions(connection, self._run, strands))
 
-    def _collect(self, places: Sequence[Place], stopped: Status) -> None:
+    def _collect(self, pending: Sequence[PendingPartition], status_if_stopped: Status) -> None:
         threads = [
-            threading.Thread(target=self._fetching, name=f"fetch-{number}", daemon=True)
-            for number in range(min(self._source.limits.concurrency, len(places)))
+            threading.Thread(target=self._run_fetch_thread, name=f"fetch-{number}", daemon=True)
+            for number in range(min(self._source.limits.concurrency, len(pending)))
         ]
-        for place in places:
-            self._todo.put(place)
+        for place in pending:
+            self._pending.put(place)
         for thread in threads:
             thread.start()
         try:
-            failed = self._write(len(places))
+            failed = self._store_results(len(pending))
         finally:
             self._is_stopping.set()
             for _ in threads:
-                self._todo.put(None)
+                self._pending.put(None)
             for thread in threads:
-                thread.join(ENDS_WITHIN / len(threads))
+                thread.join(STOP_TIMEOUT / len(threads))
         if failed is None:
-            self._end(stopped)
+            self._end(status_if_stopped)
             return
-        spent = [one.error.until for one in failed if isinstance(one.error, QuotaSpentError)]
+        spent = [one.error.resets_at for one in failed if isinstance(one.error, DailyLimitReachedError)]
         if spent:
-            self._end(Status.PAUSED, until=max(spent))
+            self._end(Status.PAUSED, resumes_at=max(spent))
         elif failed:
-            self._end(Status.FAILED, error=_told(failed))
+            self._end(Status.FAILED, error=_failure_message(failed))
         else:
             self._end(Status.FINISHED)
 
-    def _write(self, under_way: int) -> list[_Failed] | None:
+    def _store_results(self, under_way: int) -> list[_FetchFailure] | None:
         """Store what the threads fetch until all strands have ended; return those that failed, None when stopped."""
-        failed: list[_Failed] = []
+        failed: list[_FetchFailure] = []
         while under_way:
             if self._is_stopping.is_set():
                 return None
             try:
-                got = self._done.get(timeout=LOOKS_EVERY)
+                got = self._results.get(timeout=POLL_INTERVAL)
             except queue.Empty:
                 continue
-            if isinstance(got, _Failed):
+            if isinstance(got, _FetchFailure):
                 failed.append(got)
                 under_way -= 1
             elif (further := self._store(got)) is not None:
-                self._todo.put(further)
+                self._pending.put(further)
             else:
                 under_way -= 1
         return failed
 
-    def _fetching(self) -> None:
-        while (place := self._todo.get()) is not None:
+    def _run_fetch_thread(self) -> None:
+        while (place := self._pending.get()) is not None:
             try:
-                self._done.put(Step(place, self._page(place.strand)))
-            except StoppedError:
+                self._results.put(FetchResult(place, self._fetch_page(place.partition)))
+            except RunStoppedError:
                 return
             except Exception as error:
-                if not isinstance(error, FetchError | QuotaSpentError):
-                    log.exception("Fetching %s met with an error", place.strand.key)
-                self._done.put(_Failed(place.strand, error))
+                if not isinstance(error, FetchError | DailyLimitReachedError):
+                    log.exception("Fetching %s met with an error", place.partition.key)
+                self._results.put(_FetchFailure(place.partition, error))
 
-    def _page(self, strand: Strand) -> Page:
-        return self._unhurried(lambda: self._source.page(self._fetch, strand))
+    def _fetch_page(self, partition: Partition) -> RecordPage:
+        return self._retry_rate_limited(lambda: self._source.fetch_page(self._fetch, partition))
 
-    def _unhurried(self, ask: Callable[[], Result]) -> Result:
+    def _retry_rate_limited(self, operation: Callable[[], Result]) -> Result:
         while True:
             if self._is_stopping.is_set():
-                raise StoppedError
+                raise RunStoppedError
             try:
-                return ask()
-            except LimitedError as limited:
+                return operation()
+            except RateLimitedError as limited:
                 # It has done nothing: the very same call is good later, however often.
-                self._fetch.leave_alone(limited.retry_after)
+                self._fetch.back_off(limited.retry_after)
 
-    def _store(self, step: Step) -> Place | None:
-        self._courtesy.wait(self._is_stopping.is_set)
-        calls = self._fetch.taken()
+    def _store(self, result: FetchResult) -> PendingPartition | None:
+        self._throttle.wait(self._is_stopping.is_set)
+        calls = self._fetch.drain_call_count()
 
         def store(connection: Connection) -> dict[str, int]:
-            now = present_time(connection)
-            return progress.store(connection, self._run, self._source, step, calls=calls, now=now)
+            now = database_now(connection)
+            return progress.store_page(connection, self._run, self._source, result, calls=calls, now=now)
 
         for outcome, count in self._transact(store).items():
-            progress.RECORDS.count(self._source.name, outcome, by=count)
-        if self._tell is not None:
-            self._tell(self._present())
-        return progress.went_on(step.page.state, step.place)
+            progress.RECORDS.increment(self._source.name, outcome, amount=count)
+        if self._on_progress is not None:
+            self._on_progress(self._read_run())
+        return progress.advance(result.page.state, result.pending)
 
-    def _present(self) -> Run:
+    def _read_run(self) -> Run:
         with self._work.read() as connection:
             return runs.find(connection, self._run.id)
 
-    def _transact(self, deed: Callable[[Connection], Result]) -> Result:
-        return persistently(lambda: self._work.transact(deed, idempotent=True), self._is_stopping.is_set)
+    def _transact(self, operation: Callable[[Connection], Result]) -> Result:
+        return retry_on_db_errors(
+            lambda: self._work.run_in_transaction(operation, idempotent=True), self._is_stopping.is_set
+        )
 
-    def _beat(self) -> float:
+    def _heartbeat(self) -> float:
         try:
-            self._work.transact(lambda connection: progress.heartbeat(connection, self._run))
+            self._work.run_in_transaction(lambda connection: progress.heartbeat(connection, self._run))
         except LostRunError:
             self._is_stopping.set()
-        return BEATS_EVERY
+        return HEARTBEAT_INTERVAL
 
-    def _end(self, status: Status, *, error: str | None = None, until: datetime | None = None) -> None:
-        calls = self._fetch.taken()
+    def _end(self, status: Status, *, error: str | None = None, resumes_at: datetime | None = None) -> None:
+        calls = self._fetch.drain_call_count()
         with suppress(LostRunError):
-            persistently(
-                lambda: self._work.transact(
-                    lambda connection: progress.end(connection, self._run, status, calls, error=error, until=until),
+            retry_on_db_errors(
+                lambda: self._work.run_in_transaction(
+                    lambda connection: progress.end_run(
+                        connection, self._run, status, calls, error=error, resumes_at=resumes_at
+                    ),
                     idempotent=True,
                 ),
                 lambda: False,
             )
 
 
-def _told(failed: Sequence[_Failed]) -> str:
-    reasons = [f"{one.strand.title or one.strand.key}: {one.error or type(one.error).__name__}" for one in failed]
-    more = f" … and {len(reasons) - ERRORS_TOLD} more" if len(reasons) > ERRORS_TOLD else ""
-    return f"Not everything could be collected. {'; '.join(reasons[:ERRORS_TOLD])}{more}"
+def _failure_message(failures: Sequence[_FetchFailure]) -> str:
+    reasons = [
+        f"{one.partition.title or one.partition.key}: {one.error or type(one.error).__name__}" for one in failures
+    ]
+    more = f" … and {len(reasons) - MAX_REPORTED_ERRORS} more" if len(reasons) > MAX_REPORTED_ERRORS else ""
+    return f"Not everything could be collected. {'; '.join(reasons[:MAX_REPORTED_ERRORS])}{more}"

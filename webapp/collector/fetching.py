@@ -14,58 +14,58 @@ import stamina
 from sqlalchemy import Connection
 
 from webapp.collector import ledger, pacing
-from webapp.collector.ledger import Turn
-from webapp.collector.pacing import Spent, Wait
-from webapp.collector.patience import persistently
-from webapp.collector.sources.protocol import FetchError, LimitedError, Limits, Reply
+from webapp.collector.ledger import Permit
+from webapp.collector.pacing import DailyLimitReached, RetryAfter
+from webapp.collector.patience import retry_on_db_errors
+from webapp.collector.sources.protocol import FetchError, RateLimitedError, SourceLimits, SourceResponse
 from webapp.pooling import guard, tally
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
 Result = TypeVar("Result")
 
 CALLS = tally.declare("poolproof_collector_calls", "Calls to sources.", ("source",))
-LARGEST_REPLY = 16 * 1024 * 1024
+MAX_RESPONSE_BYTES = 16 * 1024 * 1024
 """Bytes."""
-CONNECT_WITHIN = 10.0
-REPLY_WITHIN = 30.0
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 30.0
 """Seconds in which the source has to go on sending; a whole reply has twice as long."""
-TRIES = 6
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 20.0
-WORTH_WAITING = 300.0
+MAX_ATTEMPTS = 6
+INITIAL_BACKOFF = 0.5
+MAX_BACKOFF = 20.0
+MAX_RETRY_AFTER = 300.0
 """Seconds of Retry-After that are waited for inside a call."""
-TOO_MANY = 429
-FAULTS = 500
-LONGEST_NAP = 1.0
+TOO_MANY_REQUESTS = 429
+SERVER_ERROR = 500
+MAX_SLEEP = 1.0
 """Seconds after which a sleeper looks whether it should stop."""
 
 
-class QuotaSpentError(Exception):
+class DailyLimitReachedError(Exception):
     """The source may not be called before `until`."""
 
-    def __init__(self, until: datetime) -> None:
+    def __init__(self, resets_at: datetime) -> None:
         """Say until when."""
-        super().__init__(f"no call before {until}")
-        self.until = until
+        super().__init__(f"no call before {resets_at}")
+        self.resets_at = resets_at
 
 
-class StoppedError(Exception):
+class RunStoppedError(Exception):
     """The run ends; nothing more is fetched."""
 
 
-def client(contact: str | None) -> httpx.Client:
+def create_client(contact: str | None) -> httpx.Client:
     """Return a client that says who is calling; `contact` is an address at which a person answers."""
     reached = f"; {contact}" if contact else ""
     agent = f"Poolproof/{version('poolproof')} (question collector{reached})"
-    timeout = httpx.Timeout(REPLY_WITHIN, connect=CONNECT_WITHIN)
+    timeout = httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT)
     return httpx.Client(timeout=timeout, headers={"User-Agent": agent}, follow_redirects=False)
 
 
-class Fetcher:
+class HttpFetcher:
     """The `Fetch` of one run: any of its threads may call."""
 
     def __init__(
-        self, work: Work, source: str, limits: Limits, http: httpx.Client, is_stopping: Callable[[], bool]
+        self, work: UnitOfWork, source: str, limits: SourceLimits, http: httpx.Client, is_stopping: Callable[[], bool]
     ) -> None:
         """Reserve calls with `work`'s connections, which are given back before the call is made."""
         self._work = work
@@ -74,19 +74,19 @@ class Fetcher:
         self._http = http
         self._is_stopping = is_stopping
         # Of this process one thread asks the ledger; the others would only find the same.
-        self._asking = threading.Lock()
-        self._counting = threading.Lock()
+        self._quota_lock = threading.Lock()
+        self._calls_lock = threading.Lock()
         self._calls = 0
-        work.transact(lambda connection: ledger.open_for(connection, source))
+        work.run_in_transaction(lambda connection: ledger.ensure_row(connection, source))
 
     def __call__(
         self,
         address: str,
         parameters: Mapping[str, str] | None = None,
         *,
-        repeatable: bool = True,
+        idempotent: bool = True,
         headers: Mapping[str, str] | None = None,
-    ) -> Reply:
+    ) -> SourceResponse:
         """As `sources.protocol.Fetch`.
 
         Raises:
@@ -94,117 +94,121 @@ class Fetcher:
             QuotaSpentError: when no call is left for today.
             StoppedError: when the run ends.
         """
-        if not repeatable:
-            return self._call(address, parameters or {}, headers or {})
-        return self._persistently(lambda: self._checked(address, parameters or {}, headers or {}))
+        if not idempotent:
+            return self._call_once(address, parameters or {}, headers or {})
+        return self._call_with_retries(lambda: self._call_checked(address, parameters or {}, headers or {}))
 
-    def taken(self) -> int:
+    def drain_call_count(self) -> int:
         """Return how many calls were made since this was asked last."""
-        with self._counting:
+        with self._calls_lock:
             calls, self._calls = self._calls, 0
         return calls
 
-    def leave_alone(self, seconds: float | None) -> None:
+    def back_off(self, seconds: float | None) -> None:
         """Let no process call the source for so many seconds, or for its spacing if nothing was said."""
-        rest = max(seconds or 0.0, self._limits.spacing, FIRST_PAUSE)
-        self._in_ledger(lambda connection: ledger.leave_alone(connection, self._source, rest))
+        rest = max(seconds or 0.0, self._limits.spacing, INITIAL_BACKOFF)
+        self._transact_quota(lambda connection: ledger.back_off(connection, self._source, rest))
 
-    def _persistently(self, call: Callable[[], Reply]) -> Reply:
+    def _call_with_retries(self, call: Callable[[], SourceResponse]) -> SourceResponse:
         retrying = stamina.retry_context(
-            on=_worth_another_try,
-            attempts=TRIES,
+            on=_should_retry,
+            attempts=MAX_ATTEMPTS,
             timeout=None,
-            wait_initial=FIRST_PAUSE,
-            wait_max=LONGEST_PAUSE,
-            wait_jitter=FIRST_PAUSE,
+            wait_initial=INITIAL_BACKOFF,
+            wait_max=MAX_BACKOFF,
+            wait_jitter=INITIAL_BACKOFF,
         )
         for attempt in retrying:
             with attempt:
                 if self._is_stopping():
-                    raise StoppedError
+                    raise RunStoppedError
                 return call()
         raise AssertionError("stamina returns or raises")
 
-    def _checked(self, address: str, parameters: Mapping[str, str], headers: Mapping[str, str]) -> Reply:
-        reply = self._call(address, parameters, headers)
-        if reply.status == TOO_MANY:
-            self.leave_alone(reply.retry_after)
-            raise LimitedError(f"HTTP {TOO_MANY} from {_shown(address)}", retry_after=reply.retry_after)
-        if reply.status >= FAULTS:
+    def _call_checked(self, address: str, parameters: Mapping[str, str], headers: Mapping[str, str]) -> SourceResponse:
+        reply = self._call_once(address, parameters, headers)
+        if reply.status == TOO_MANY_REQUESTS:
+            self.back_off(reply.retry_after)
+            raise RateLimitedError(
+                f"HTTP {TOO_MANY_REQUESTS} from {_without_query(address)}", retry_after=reply.retry_after
+            )
+        if reply.status >= SERVER_ERROR:
             if reply.retry_after is not None:
-                self.leave_alone(reply.retry_after)
-            reason = f"HTTP {reply.status} from {_shown(address)}"
+                self.back_off(reply.retry_after)
+            reason = f"HTTP {reply.status} from {_without_query(address)}"
             raise FetchError(reason, transient=True, retry_after=reply.retry_after)
         return reply
 
-    def _call(self, address: str, parameters: Mapping[str, str], headers: Mapping[str, str]) -> Reply:
-        turn, good_until = self._turn()
+    def _call_once(self, address: str, parameters: Mapping[str, str], headers: Mapping[str, str]) -> SourceResponse:
+        turn, good_until = self._acquire_permit()
         try:
-            guard.must_hold_nothing(f"calling {_shown(address)}")
+            guard.assert_no_connection_held(f"calling {_without_query(address)}")
             if time.monotonic() > good_until:
                 # Something has held this process up; another's call may be due by now. Nothing was asked.
-                raise LimitedError("The call would have come too late for its turn.")
-            return self._ask(address, parameters, headers)
+                raise RateLimitedError("The call would have come too late for its turn.")
+            return self._send(address, parameters, headers)
         finally:
-            self._give_back(turn)
+            self._release_permit(turn)
 
-    def _turn(self) -> tuple[Turn, float]:
+    def _acquire_permit(self) -> tuple[Permit, float]:
         """Wait for a turn; return it and until when it is good."""
-        with self._asking:
+        with self._quota_lock:
             while True:
                 if self._is_stopping():
-                    raise StoppedError
+                    raise RunStoppedError
                 asked_at = time.monotonic()
-                answer = self._in_ledger(lambda connection: ledger.reserve(connection, self._source, self._limits))
-                if isinstance(answer, Spent):
-                    raise QuotaSpentError(answer.until)
-                good_until = asked_at + pacing.good_for(self._limits)
-                if isinstance(answer, Wait):
-                    time.sleep(min(answer.seconds, LONGEST_NAP))
+                answer = self._transact_quota(lambda connection: ledger.acquire(connection, self._source, self._limits))
+                if isinstance(answer, DailyLimitReached):
+                    raise DailyLimitReachedError(answer.resets_at)
+                good_until = asked_at + pacing.permit_ttl(self._limits)
+                if isinstance(answer, RetryAfter):
+                    time.sleep(min(answer.seconds, MAX_SLEEP))
                 elif time.monotonic() < good_until:
-                    with self._counting:
+                    with self._calls_lock:
                         self._calls += 1
-                    CALLS.count(self._source)
+                    CALLS.increment(self._source)
                     return answer, good_until
                 else:
-                    self._give_back(answer)
+                    self._release_permit(answer)
 
-    def _give_back(self, turn: Turn) -> None:
-        self._in_ledger(lambda connection: ledger.end(connection, self._source, turn, self._limits))
+    def _release_permit(self, permit: Permit) -> None:
+        self._transact_quota(lambda connection: ledger.release(connection, self._source, permit, self._limits))
 
-    def _in_ledger(self, deed: Callable[[Connection], Result]) -> Result:
+    def _transact_quota(self, operation: Callable[[Connection], Result]) -> Result:
         # To reserve twice where it is not known whether the first was committed costs a call, no more.
-        return persistently(lambda: self._work.transact(deed, idempotent=True), self._is_stopping)
+        return retry_on_db_errors(lambda: self._work.run_in_transaction(operation, idempotent=True), self._is_stopping)
 
-    def _ask(self, address: str, parameters: Mapping[str, str], headers: Mapping[str, str]) -> Reply:
-        gives_up_at = time.monotonic() + 2 * REPLY_WITHIN
+    def _send(self, address: str, parameters: Mapping[str, str], headers: Mapping[str, str]) -> SourceResponse:
+        gives_up_at = time.monotonic() + 2 * READ_TIMEOUT
         try:
             with self._http.stream("GET", address, params=dict(parameters) or None, headers=dict(headers)) as answer:
                 body = bytearray()
                 for piece in answer.iter_bytes():
                     body += piece
-                    if len(body) > LARGEST_REPLY:
-                        raise FetchError(f"{_shown(address)} sends more than {LARGEST_REPLY >> 20} MiB in one reply")
+                    if len(body) > MAX_RESPONSE_BYTES:
+                        raise FetchError(
+                            f"{_without_query(address)} sends more than {MAX_RESPONSE_BYTES >> 20} MiB in one reply"
+                        )
                     if time.monotonic() > gives_up_at:
-                        raise FetchError(f"{_shown(address)} sends too slowly", transient=True)
+                        raise FetchError(f"{_without_query(address)} sends too slowly", transient=True)
                 names = {name.lower(): value for name, value in answer.headers.items()}
-                return Reply(answer.status_code, names, bytes(body))
+                return SourceResponse(answer.status_code, names, bytes(body))
         except httpx.InvalidURL as error:
-            raise FetchError(f"{_shown(address)} is no address: {error}") from error
+            raise FetchError(f"{_without_query(address)} is no address: {error}") from error
         except httpx.HTTPError as error:
             what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            raise FetchError(f"{_shown(address)} did not answer ({what})", transient=True) from error
+            raise FetchError(f"{_without_query(address)} did not answer ({what})", transient=True) from error
 
 
-def _worth_another_try(error: Exception) -> bool | float:
+def _should_retry(error: Exception) -> bool | float:
     if not isinstance(error, FetchError) or not error.transient:
         return False
     if error.retry_after is None:
         return True
     # The ledger holds everybody back so long; here it must not be undercut.
-    return error.retry_after if error.retry_after <= WORTH_WAITING else False
+    return error.retry_after if error.retry_after <= MAX_RETRY_AFTER else False
 
 
-def _shown(address: str) -> str:
+def _without_query(address: str) -> str:
     """Return an address without its query, which may hold a token."""
     return address.partition("?")[0]

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.extensions import MYSQL_TABLE, Base, BigId
+from webapp.extensions import MYSQL_TABLE_OPTIONS, Base, BigId
 from webapp.pooling.clock import UtcDateTime
 
 
@@ -16,7 +16,7 @@ class CollectionRun(Base):
     """One collection of one source, from its order to its end."""
 
     __tablename__ = "collection_run"
-    __table_args__ = (Index(None, "status", "id"), Index(None, "source", "id"), MYSQL_TABLE)
+    __table_args__ = (Index(None, "status", "id"), Index(None, "source", "id"), MYSQL_TABLE_OPTIONS)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     source: Mapped[str] = mapped_column(String(64))
@@ -41,11 +41,11 @@ class CollectionRun(Base):
     error: Mapped[str | None] = mapped_column(Text)
 
 
-class CollectionStrand(Base):
+class CollectionPartition(Base):
     """An independent part of a run's work, and where it has got to."""
 
     __tablename__ = "collection_strand"
-    __table_args__ = (MYSQL_TABLE,)
+    __table_args__ = (MYSQL_TABLE_OPTIONS,)
 
     run_id: Mapped[int] = mapped_column(ForeignKey("collection_run.id", ondelete="CASCADE"), primary_key=True)
     place: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -62,7 +62,7 @@ class CollectionEvent(Base):
     """Something that happened in a run."""
 
     __tablename__ = "collection_event"
-    __table_args__ = (Index(None, "run_id", "id"), MYSQL_TABLE)
+    __table_args__ = (Index(None, "run_id", "id"), MYSQL_TABLE_OPTIONS)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("collection_run.id", ondelete="CASCADE"))
@@ -71,11 +71,11 @@ class CollectionEvent(Base):
     text: Mapped[str] = mapped_column(String(500))
 
 
-class CollectionLedger(Base):
+class CollectionQuota(Base):
     """What may still be asked of a source, by all processes of all machines together."""
 
     __tablename__ = "collection_ledger"
-    __table_args__ = (MYSQL_TABLE,)
+    __table_args__ = (MYSQL_TABLE_OPTIONS,)
 
     source: Mapped[str] = mapped_column(String(64), primary_key=True)
     day_began_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -89,7 +89,7 @@ class CollectionCall(Base):
     """A call that is under way, or whose process died in it."""
 
     __tablename__ = "collection_call"
-    __table_args__ = (Index(None, "source", "ends_at"), MYSQL_TABLE)
+    __table_args__ = (Index(None, "source", "ends_at"), MYSQL_TABLE_OPTIONS)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     source: Mapped[str] = mapped_column(ForeignKey("collection_ledger.source", ondelete="CASCADE"))

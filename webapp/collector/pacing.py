@@ -12,18 +12,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from webapp.collector.sources.protocol import Limits
+from webapp.collector.sources.protocol import SourceLimits
 
-SHORTEST_MARGIN = 0.1
+MIN_MARGIN = 0.1
 """Seconds between what the source asks for and what we keep, at least; a tenth of the spacing is more where that is."""
-COUNTED_FROM_REPLY = 0.25
+RESPONSE_SPACING_THRESHOLD = 0.25
 """Seconds of spacing from which on it is also counted from the reply."""
-LOOKS_AGAIN = 0.1
+POLL_INTERVAL = 0.1
 """Seconds until somebody asks again who found all calls taken."""
 
 
 @dataclass(frozen=True)
-class Ledger:
+class QuotaState:
     """A source's row: calls since the day began (UTC), and when the next may begin."""
 
     day_began_at: datetime
@@ -32,44 +32,46 @@ class Ledger:
 
 
 @dataclass(frozen=True)
-class Wait:
+class RetryAfter:
     """Not now; ask again after so many seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
-class Spent:
+class DailyLimitReached:
     """Not today."""
 
-    until: datetime
+    resets_at: datetime
 
 
-def decide(ledger: Ledger, limits: Limits, now: datetime, under_way: int) -> Ledger | Wait | Spent:
+def decide(
+    state: QuotaState, limits: SourceLimits, now: datetime, in_flight: int
+) -> QuotaState | RetryAfter | DailyLimitReached:
     """Return the ledger with one more call that may begin now, or why none may."""
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     # A clock that was set back opens no second day's quota.
-    is_new_day = midnight > ledger.day_began_at
-    day, calls = (midnight, 0) if is_new_day else (ledger.day_began_at, ledger.calls)
+    is_new_day = midnight > state.day_began_at
+    day, calls = (midnight, 0) if is_new_day else (state.day_began_at, state.calls)
     if limits.daily is not None and calls >= limits.daily:
-        return Spent(day + timedelta(days=1))
-    if under_way >= limits.concurrency:
-        return Wait(LOOKS_AGAIN)
-    if now < ledger.free_at:
-        return Wait((ledger.free_at - now).total_seconds())
-    return Ledger(day, calls + 1, now + rest(limits))
+        return DailyLimitReached(day + timedelta(days=1))
+    if in_flight >= limits.concurrency:
+        return RetryAfter(POLL_INTERVAL)
+    if now < state.free_at:
+        return RetryAfter((state.free_at - now).total_seconds())
+    return QuotaState(day, calls + 1, now + permit_interval(limits))
 
 
-def rest(limits: Limits) -> timedelta:
+def permit_interval(limits: SourceLimits) -> timedelta:
     """Return how long after a reservation the next may come."""
     return timedelta(seconds=limits.spacing + margin(limits) if limits.spacing else 0.0)
 
 
-def margin(limits: Limits) -> float:
+def margin(limits: SourceLimits) -> float:
     """Return the seconds by which reservations lie further apart than the source asks."""
-    return max(SHORTEST_MARGIN, limits.spacing / 10)
+    return max(MIN_MARGIN, limits.spacing / 10)
 
 
-def good_for(limits: Limits) -> float:
+def permit_ttl(limits: SourceLimits) -> float:
     """Return for how many seconds a reservation is good: half the margin, the other half is the network's."""
     return margin(limits) / 2 if limits.spacing else 60.0

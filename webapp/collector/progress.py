@@ -12,20 +12,20 @@ from sqlalchemy import Connection, insert, select, update
 from webapp.bank import bulk, merging
 from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats.records import Accepted, Rejected
-from webapp.bank.merging import Given, Outcome
+from webapp.bank.merging import RecordOutcome, SourceRecord
 from webapp.collector import runs
-from webapp.collector.models import CollectionEvent, CollectionRun, CollectionStrand
+from webapp.collector.models import CollectionEvent, CollectionPartition, CollectionRun
 from webapp.collector.runs import Run, Status
-from webapp.collector.sources.protocol import Collected, Page, Source, State, Strand
+from webapp.collector.sources.protocol import CollectedRecord, Partition, PartitionState, RecordPage, Source
 from webapp.pooling import tally
-from webapp.pooling.clock import present_time, utc_now
+from webapp.pooling.clock import database_now, utc_now
 
 RECORDS = tally.declare(
     "poolproof_collected_records",
     "Records that collections have stored, by what became of them.",
     ("source", "outcome"),
 )
-MOST_REJECTED_TOLD = 20
+MAX_REJECTED_EVENTS = 20
 """Rejected records of one page that become events; they are all counted."""
 
 
@@ -34,20 +34,20 @@ class LostRunError(Exception):
 
 
 @dataclass(frozen=True)
-class Place:
+class PendingPartition:
     """A strand of a run that is not done: which it is, how many pages are stored, and where it goes on."""
 
     number: int
     pages: int
-    strand: Strand
+    partition: Partition
 
 
 @dataclass(frozen=True)
-class Step:
+class FetchResult:
     """A page that a strand has given."""
 
-    place: Place
-    page: Page
+    pending: PendingPartition
+    page: RecordPage
 
 
 def heartbeat(connection: Connection, run: Run) -> None:
@@ -61,20 +61,20 @@ def heartbeat(connection: Connection, run: Run) -> None:
         raise LostRunError(f"run {run.id} is not ours any more")
 
 
-def places(connection: Connection, run: Run) -> list[Place] | None:
+def pending_partitions(connection: Connection, run: Run) -> list[PendingPartition] | None:
     """Return the strands that are not done; None before they were listed."""
-    table = CollectionStrand.__table__
+    table = CollectionPartition.__table__
     rows = connection.execute(select(table).where(table.c.run_id == run.id).order_by(table.c.place)).all()
     if not rows:
         return None
     return [
-        Place(row.place, row.pages, Strand(row.key, row.state, row.expected, row.title))
+        PendingPartition(row.place, row.pages, Partition(row.key, row.state, row.expected, row.title))
         for row in rows
         if row.state is not None
     ]
 
 
-def begin(connection: Connection, run: Run, strands: Sequence[Strand]) -> list[Place]:
+def create_partitions(connection: Connection, run: Run, partitions: Sequence[Partition]) -> list[PendingPartition]:
     """Store the list of a run's work.
 
     Raises:
@@ -92,17 +92,19 @@ def begin(connection: Connection, run: Run, strands: Sequence[Strand]) -> list[P
             "returned": 0,
             "pages": 0,
         }
-        for place, one in enumerate(strands)
+        for place, one in enumerate(partitions)
     ]
     if rows:
-        connection.execute(insert(CollectionStrand.__table__), rows)  # type: ignore[arg-type]
-    known = [one.expected for one in strands]
+        connection.execute(insert(CollectionPartition.__table__), rows)  # type: ignore[arg-type]
+    known = [one.expected for one in partitions]
     expected = sum(one for one in known if one is not None) if None not in known else None
     connection.execute(update(CollectionRun).where(CollectionRun.id == run.id).values(expected=expected))
-    return [Place(place, 0, one) for place, one in enumerate(strands)]
+    return [PendingPartition(place, 0, one) for place, one in enumerate(partitions)]
 
 
-def store(connection: Connection, run: Run, source: Source, step: Step, *, calls: int, now: datetime) -> dict[str, int]:
+def store_page(
+    connection: Connection, run: Run, source: Source, result: FetchResult, *, calls: int, now: datetime
+) -> dict[str, int]:
     """Store a page: its items, where its strand goes on and the counts; return these.
 
     Harmless when repeated: a page that is stored is not stored again, nor counted.
@@ -111,32 +113,32 @@ def store(connection: Connection, run: Run, source: Source, step: Step, *, calls
         LostRunError: when the run is not ours any more.
     """
     heartbeat(connection, run)
-    page, place = step.page, step.place
-    table = CollectionStrand.__table__
+    page, place = result.page, result.pending
+    table = CollectionPartition.__table__
     here = (table.c.run_id == run.id, table.c.place == place.number, table.c.pages == place.pages)
     returned = len(page.records)
     values = {"pages": place.pages + 1, "state": page.state, "returned": table.c.returned + returned}
     if page.restarts:
         values["returned"] = returned
-    if not connection.execute(update(CollectionStrand).where(*here).values(**values)).rowcount:
+    if not connection.execute(update(CollectionPartition).where(*here).values(**values)).rowcount:
         return {}
     counts = _merge(connection, run, source, page.records, now)
     added = counts | {"returned": returned, "calls": calls}
     columns = {name: CollectionRun.__table__.c[name] + count for name, count in added.items() if count}
     if columns:
         connection.execute(update(CollectionRun).where(CollectionRun.id == run.id).values(**columns))
-    _tell_of_rejected(connection, run, place, page.records)
+    _record_rejected(connection, run, place, page.records)
     return counts
 
 
-def end(
+def end_run(
     connection: Connection,
     run: Run,
     status: Status,
     calls: int = 0,
     *,
     error: str | None = None,
-    until: datetime | None = None,
+    resumes_at: datetime | None = None,
 ) -> None:
     """End a run, or pause it `until` then; count calls that gave no page.
 
@@ -145,42 +147,44 @@ def end(
     """
     heartbeat(connection, run)
     ended = utc_now() if status in {Status.FINISHED, Status.FAILED, Status.CANCELLED} else None
-    values = {"status": status, "error": error, "resumes_at": until, "ended_at": ended, "worker": None}
+    values = {"status": status, "error": error, "resumes_at": resumes_at, "ended_at": ended, "worker": None}
     statement = update(CollectionRun).where(CollectionRun.id == run.id)
     connection.execute(statement.values(calls=CollectionRun.calls + calls, **values))
     texts = {
         Status.FINISHED: "Everything is collected.",
-        Status.PAUSED: f"Today's calls are used up; it goes on at {until:%Y-%m-%d %H:%M} UTC." if until else "",
+        Status.PAUSED: f"Today's calls are used up; it goes on at {resumes_at:%Y-%m-%d %H:%M} UTC."
+        if resumes_at
+        else "",
         Status.CANCELLED: "Interrupted.",
         Status.QUEUED: "Given back by its worker.",
     }
-    runs.note(connection, run.id, status, error or texts.get(status, ""))
+    runs.record_event(connection, run.id, status, error or texts.get(status, ""))
 
 
-def went_on(state: State | None, place: Place) -> Place | None:
+def advance(state: PartitionState | None, pending: PendingPartition) -> PendingPartition | None:
     """Return where a strand goes on after its page is stored; None when it is done."""
     if state is None:
         return None
-    return Place(place.number, place.pages + 1, replace(place.strand, state=state))
+    return PendingPartition(pending.number, pending.pages + 1, replace(pending.partition, state=state))
 
 
 def _merge(
-    connection: Connection, run: Run, source: Source, records: Sequence[Collected], now: datetime
+    connection: Connection, run: Run, source: Source, records: Sequence[CollectedRecord], now: datetime
 ) -> dict[str, int]:
     given = [
-        Given(_from(source, one.record.draft, one.original, now), one.identity)
+        SourceRecord(_with_source_defaults(source, one.record.draft, one.original, now), one.identity)
         for one in records
         if isinstance(one.record, Accepted)
     ]
-    outcomes: Counter[Outcome] = Counter()
-    for start in range(0, len(given), bulk.BATCH):
-        some = given[start : start + bulk.BATCH]
+    outcomes: Counter[RecordOutcome] = Counter()
+    for start in range(0, len(given), bulk.BATCH_SIZE):
+        some = given[start : start + bulk.BATCH_SIZE]
         outcomes.update(merging.merge(connection, source.name, some, run.began_at or now))
-    counts = {str(outcome): outcomes.get(outcome, 0) for outcome in Outcome}
+    counts = {str(outcome): outcomes.get(outcome, 0) for outcome in RecordOutcome}
     return counts | {"rejected": len(records) - len(given)}
 
 
-def _from(source: Source, draft: ItemDraft, original: str, now: datetime) -> ItemDraft:
+def _with_source_defaults(source: Source, draft: ItemDraft, original: str, now: datetime) -> ItemDraft:
     return replace(
         draft,
         source=draft.source or source.title,
@@ -191,17 +195,19 @@ def _from(source: Source, draft: ItemDraft, original: str, now: datetime) -> Ite
     )
 
 
-def _tell_of_rejected(connection: Connection, run: Run, place: Place, records: Sequence[Collected]) -> None:
-    rejected = [one for one in records if isinstance(one.record, Rejected)][:MOST_REJECTED_TOLD]
+def _record_rejected(
+    connection: Connection, run: Run, pending: PendingPartition, records: Sequence[CollectedRecord]
+) -> None:
+    rejected = [one for one in records if isinstance(one.record, Rejected)][:MAX_REJECTED_EVENTS]
     rows = [
-        {"run_id": run.id, "kind": "rejected", "text": _about(place.strand, one)[:500]}
+        {"run_id": run.id, "kind": "rejected", "text": _describe_rejected(pending.partition, one)[:500]}
         for one in rejected
     ]  # fmt: skip
     if rows:
-        now = present_time(connection)
+        now = database_now(connection)
         connection.execute(insert(CollectionEvent.__table__), [row | {"at": now} for row in rows])  # type: ignore[arg-type]
 
 
-def _about(strand: Strand, one: Collected) -> str:
-    reason = one.record.reason if isinstance(one.record, Rejected) else ""
-    return f"{strand.title or strand.key}: {reason} {one.original[:300]}"
+def _describe_rejected(partition: Partition, collected: CollectedRecord) -> str:
+    reason = collected.record.reason if isinstance(collected.record, Rejected) else ""
+    return f"{partition.title or partition.key}: {reason} {collected.original[:300]}"

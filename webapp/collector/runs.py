@@ -10,13 +10,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
 
-from webapp.collector.models import CollectionCall, CollectionEvent, CollectionRun, CollectionStrand
+from webapp.collector.models import CollectionCall, CollectionEvent, CollectionPartition, CollectionRun
 from webapp.errors import CollectionStateError, NotFoundError
 from webapp.pooling.clock import seconds_ago, utc_now
 
-DEAD_AFTER = 30.0
+HEARTBEAT_TIMEOUT = 30.0
 """Seconds without a heartbeat after which a run's worker is taken for dead."""
-MOST_EVENTS = 200
+MAX_EVENTS = 200
 """Shown of one run, the latest."""
 
 
@@ -31,7 +31,7 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
-UNDER_WAY = (Status.QUEUED, Status.RUNNING, Status.PAUSED)
+ACTIVE_STATUSES = (Status.QUEUED, Status.RUNNING, Status.PAUSED)
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,13 @@ class Run:
     error: str | None
 
     @property
-    def is_under_way(self) -> bool:
+    def is_active(self) -> bool:
         """Whether it will go on by itself."""
-        return self.status in UNDER_WAY
+        return self.status in ACTIVE_STATUSES
 
 
 @dataclass(frozen=True)
-class Event:
+class RunEvent:
     """Something that happened in a run."""
 
     at: datetime
@@ -73,7 +73,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Part:
+class PartitionProgress:
     """How far a strand is."""
 
     title: str
@@ -95,7 +95,7 @@ _COLUMNS = [
 ]  # fmt: skip
 
 
-def order(connection: Connection, source: str, by: str | None) -> Run:
+def enqueue(connection: Connection, source: str, ordered_by: str | None) -> Run:
     """Queue a run of a source.
 
     Raises:
@@ -103,12 +103,12 @@ def order(connection: Connection, source: str, by: str | None) -> Run:
     """
     same = CollectionRun.source == source
     present = connection.execute(
-        select(CollectionRun.id).where(same, CollectionRun.status.in_(UNDER_WAY)).limit(1)
+        select(CollectionRun.id).where(same, CollectionRun.status.in_(ACTIVE_STATUSES)).limit(1)
     ).scalar_one_or_none()  # fmt: skip
     if present is not None:
         raise CollectionStateError(f"Run {present} of {source} is under way; wait for it, or cancel it.")
     made = connection.execute(
-        insert(CollectionRun).values(source=source, status=Status.QUEUED, ordered_by=by, ordered_at=utc_now())
+        insert(CollectionRun).values(source=source, status=Status.QUEUED, ordered_by=ordered_by, ordered_at=utc_now())
     )
     run_id: int = made.inserted_primary_key[0]  # type: ignore[index]
     return find(connection, run_id)
@@ -123,30 +123,37 @@ def find(connection: Connection, run_id: int) -> Run:
     row = connection.execute(select(*_COLUMNS).where(CollectionRun.id == run_id)).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no collection run {run_id}.")
-    return _run(row)
+    return _to_run(row)
 
 
-def latest(connection: Connection, before: int | None, limit: int) -> Page:
+def list_runs(connection: Connection, before: int | None, limit: int) -> Page:
     """Return runs, the newest first."""
     query = select(*_COLUMNS).order_by(CollectionRun.id.desc()).limit(limit + 1)
     if before is not None:
         query = query.where(CollectionRun.id < before)
-    rows = [_run(row) for row in connection.execute(query)]
+    rows = [_to_run(row) for row in connection.execute(query)]
     return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
 
 
-def parts(connection: Connection, run_id: int) -> list[Part]:
+def list_partitions(connection: Connection, run_id: int) -> list[PartitionProgress]:
     """Return how far the parts of a run are, the first five hundred."""
-    columns = (CollectionStrand.title, CollectionStrand.expected, CollectionStrand.returned, CollectionStrand.state)
-    query = select(*columns).where(CollectionStrand.run_id == run_id).order_by(CollectionStrand.place).limit(500)
-    return [Part(row.title, row.expected, row.returned, row.state is None) for row in connection.execute(query)]
+    columns = (
+        CollectionPartition.title,
+        CollectionPartition.expected,
+        CollectionPartition.returned,
+        CollectionPartition.state,
+    )
+    query = select(*columns).where(CollectionPartition.run_id == run_id).order_by(CollectionPartition.place).limit(500)
+    return [
+        PartitionProgress(row.title, row.expected, row.returned, row.state is None) for row in connection.execute(query)
+    ]
 
 
-def events(connection: Connection, run_id: int) -> list[Event]:
+def list_events(connection: Connection, run_id: int) -> list[RunEvent]:
     """Return what happened in a run, the latest first."""
     query = select(CollectionEvent.at, CollectionEvent.kind, CollectionEvent.text)
-    query = query.where(CollectionEvent.run_id == run_id).order_by(CollectionEvent.id.desc()).limit(MOST_EVENTS)
-    return [Event(*row) for row in connection.execute(query)]
+    query = query.where(CollectionEvent.run_id == run_id).order_by(CollectionEvent.id.desc()).limit(MAX_EVENTS)
+    return [RunEvent(*row) for row in connection.execute(query)]
 
 
 def cancel(connection: Connection, run_id: int) -> Run:
@@ -158,10 +165,10 @@ def cancel(connection: Connection, run_id: int) -> Run:
     """
     changed = connection.execute(
         update(CollectionRun)
-        .where(CollectionRun.id == run_id, CollectionRun.status.in_(UNDER_WAY))
+        .where(CollectionRun.id == run_id, CollectionRun.status.in_(ACTIVE_STATUSES))
         .values(status=Status.CANCELLED, ended_at=utc_now(), resumes_at=None)
     ).rowcount
-    return _changed(connection, run_id, changed, Status.CANCELLED, "It has ended already.")
+    return _require_changed(connection, run_id, changed, Status.CANCELLED, "It has ended already.")
 
 
 def resume(connection: Connection, run_id: int) -> Run:
@@ -173,7 +180,7 @@ def resume(connection: Connection, run_id: int) -> Run:
     """
     run = find(connection, run_id)
     another = select(CollectionRun.id).where(
-        CollectionRun.source == run.source, CollectionRun.status.in_(UNDER_WAY), CollectionRun.id != run_id
+        CollectionRun.source == run.source, CollectionRun.status.in_(ACTIVE_STATUSES), CollectionRun.id != run_id
     )
     other = connection.execute(another.limit(1)).scalar_one_or_none()
     if other is not None:
@@ -184,10 +191,12 @@ def resume(connection: Connection, run_id: int) -> Run:
         .where(CollectionRun.id == run_id, CollectionRun.status.in_(resumable))
         .values(status=Status.QUEUED, ended_at=None, resumes_at=None, error=None)
     ).rowcount
-    return _changed(connection, run_id, changed, Status.QUEUED, "Only what was cancelled, failed or paused goes on.")
+    return _require_changed(
+        connection, run_id, changed, Status.QUEUED, "Only what was cancelled, failed or paused goes on."
+    )
 
 
-def take(connection: Connection, worker: str, run_id: int | None = None) -> Run | None:
+def claim_run(connection: Connection, worker: str, run_id: int | None = None) -> Run | None:
     """Take up a run that waits for a worker: queued, paused long enough, or left by one that died.
 
     Of workers that ask at once each gets another one, or none.
@@ -195,7 +204,7 @@ def take(connection: Connection, worker: str, run_id: int | None = None) -> Run 
     waiting = or_(
         CollectionRun.status == Status.QUEUED,
         and_(CollectionRun.status == Status.PAUSED, CollectionRun.resumes_at <= utc_now()),
-        and_(CollectionRun.status == Status.RUNNING, CollectionRun.heartbeat_at < seconds_ago(DEAD_AFTER)),
+        and_(CollectionRun.status == Status.RUNNING, CollectionRun.heartbeat_at < seconds_ago(HEARTBEAT_TIMEOUT)),
     )
     query = select(CollectionRun.id, CollectionRun.claim).where(waiting)
     if run_id is not None:
@@ -220,35 +229,35 @@ def take(connection: Connection, worker: str, run_id: int | None = None) -> Run 
         return None
     run = find(connection, row.id)
     if row.claim:
-        note(connection, run.id, "taken up", f"{worker} goes on with it.")
+        record_event(connection, run.id, "taken up", f"{worker} goes on with it.")
         # Calls of a worker that died in them are under way no more.
         connection.execute(delete(CollectionCall).where(CollectionCall.source == run.source))
     return run
 
 
-def give_up(connection: Connection, run: Run, error: str) -> Run:
+def fail_run(connection: Connection, run: Run, error: str) -> Run:
     """End a run that cannot even begin here."""
     connection.execute(
         update(CollectionRun)
         .where(CollectionRun.id == run.id, CollectionRun.claim == run.claim)
         .values(status=Status.FAILED, error=error, ended_at=utc_now(), worker=None)
     )
-    note(connection, run.id, Status.FAILED, error)
+    record_event(connection, run.id, Status.FAILED, error)
     return find(connection, run.id)
 
 
-def note(connection: Connection, run_id: int, kind: str, text: str) -> None:
+def record_event(connection: Connection, run_id: int, kind: str, text: str) -> None:
     """Write down what happened in a run."""
     connection.execute(insert(CollectionEvent).values(run_id=run_id, at=utc_now(), kind=kind, text=text[:500]))
 
 
-def _changed(connection: Connection, run_id: int, changed: int, status: Status, why_not: str) -> Run:
+def _require_changed(connection: Connection, run_id: int, rowcount: int, status: Status, reason: str) -> Run:
     run = find(connection, run_id)
-    if not changed:
-        raise CollectionStateError(f"Run {run_id} is {run.status}. {why_not}")
-    note(connection, run_id, status, "By a person.")
+    if not rowcount:
+        raise CollectionStateError(f"Run {run_id} is {run.status}. {reason}")
+    record_event(connection, run_id, status, "By a person.")
     return run
 
 
-def _run(row: Row[*tuple[Any, ...]]) -> Run:
+def _to_run(row: Row[*tuple[Any, ...]]) -> Run:
     return Run(**row._asdict())

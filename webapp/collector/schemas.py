@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from webapp.web.openapi import Schema, Text
+from webapp.web.openapi import BaseSchema, TextField
 
 
-class RunArguments(Schema):
+class RunArguments(BaseSchema):
     """Query of the list of runs."""
 
-    cursor = Text()
+    cursor = TextField()
     limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
 
 
-class RunIn(Schema):
+class RunIn(BaseSchema):
     """What is to be collected."""
 
-    source = Text(required=True, validate=validate.Length(1, 64))
+    source = TextField(required=True, validate=validate.Length(1, 64))
 
 
-class RunOut(Schema):
+class RunOut(BaseSchema):
     """A collection run; counts are of records."""
 
     id = fields.Integer(required=True)
@@ -41,7 +41,7 @@ class RunOut(Schema):
     error = fields.String(required=True, allow_none=True)
 
 
-class EventOut(Schema):
+class EventOut(BaseSchema):
     """Something that happened in a run."""
 
     at = fields.AwareDateTime(required=True)
@@ -49,7 +49,7 @@ class EventOut(Schema):
     text = fields.String(required=True)
 
 
-class PartOut(Schema):
+class PartOut(BaseSchema):
     """How far a part of a run is."""
 
     title = fields.String(required=True)
@@ -58,21 +58,21 @@ class PartOut(Schema):
     is_done = fields.Boolean(required=True)
 
 
-class RunWhole(RunOut):
+class RunDetails(RunOut):
     """A run with its parts and its latest events."""
 
     parts = fields.List(fields.Nested(PartOut), required=True)
     events = fields.List(fields.Nested(EventOut), required=True)
 
 
-class RunPage(Schema):
+class RunPage(BaseSchema):
     """A page of runs, the newest first."""
 
     runs = fields.List(fields.Nested(RunOut), required=True)
     next = fields.String(required=True, allow_none=True, metadata={"description": "Cursor of the next page"})
 
 
-class LimitsOut(Schema):
+class LimitsOut(BaseSchema):
     """How much of a source may be used, by all processes together."""
 
     concurrency = fields.Integer(required=True, metadata={"description": "Calls at once"})
@@ -80,7 +80,7 @@ class LimitsOut(Schema):
     daily = fields.Integer(required=True, allow_none=True, metadata={"description": "Calls in a day"})
 
 
-class SourceOut(Schema):
+class SourceOut(BaseSchema):
     """Where questions can be collected from."""
 
     name = fields.String(required=True)
@@ -90,7 +90,7 @@ class SourceOut(Schema):
     limits = fields.Nested(LimitsOut, required=True)
 
 
-class SourceList(Schema):
+class SourceList(BaseSchema):
     """All sources of this installation."""
 
     sources = fields.List(fields.Nested(SourceOut), required=True)

@@ -13,68 +13,70 @@ import httpx
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.collector import runs
-from webapp.collector.courtesy import Courtesy
-from webapp.collector.engine import Engine, Tell
+from webapp.collector.courtesy import LoadThrottle
+from webapp.collector.engine import ProgressCallback, RunExecutor
 from webapp.collector.runs import Run, Status
-from webapp.collector.sources.known import Sources
+from webapp.collector.sources.known import SourceRegistry
 from webapp.errors import DomainError
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
 log = logging.getLogger(__name__)
 
-LOOKS_EVERY = 2.0
+POLL_INTERVAL = 2.0
 """Seconds between looks for a run that waits; with jitter, so that idle workers do not look together."""
 
 
-def name() -> str:
+def worker_name() -> str:
     """Return this process's name among workers."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-class Worker:
+class CollectionWorker:
     """Takes up runs until it is told to stop."""
 
-    def __init__(self, work: Work, http: httpx.Client, sources: Sources, courtesy: Courtesy) -> None:
+    def __init__(self, work: UnitOfWork, http: httpx.Client, sources: SourceRegistry, throttle: LoadThrottle) -> None:
         """Carry out runs of `sources` with connections of `work`."""
         self._work = work
         self._http = http
         self._sources = sources
-        self._courtesy = courtesy
+        self._throttle = throttle
         self._is_stopping = threading.Event()
-        self._engine: Engine | None = None
+        self._executor: RunExecutor | None = None
 
     def stop(self) -> None:
         """End soon; the present run is given back to the queue."""
         self._is_stopping.set()
-        if self._engine is not None:
-            self._engine.stop()
+        if self._executor is not None:
+            self._executor.stop()
 
-    def work(self, is_orphaned: Callable[[], bool] = lambda: False) -> None:
+    def run_forever(self, is_orphaned: Callable[[], bool] = lambda: False) -> None:
         """Carry out runs until `stop`, or until who has started this process is gone."""
         while not self._is_stopping.is_set() and not is_orphaned():
             try:
-                run = self._work.transact(lambda connection: runs.take(connection, name()))
+                run = self._work.run_in_transaction(lambda connection: runs.claim_run(connection, worker_name()))
                 if run is not None:
-                    self.carry_out(run, stopped=Status.QUEUED)
+                    self.execute(run, status_if_stopped=Status.QUEUED)
                     continue
             except SQLAlchemyError as error:
                 log.warning("The database does not serve, looking again soon: %s", error)
-            self._is_stopping.wait(LOOKS_EVERY * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
+            self._is_stopping.wait(POLL_INTERVAL * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
 
-    def carry_out(self, run: Run, *, stopped: Status = Status.CANCELLED, tell: Tell | None = None) -> Run:
+    def execute(
+        self, run: Run, *, status_if_stopped: Status = Status.CANCELLED, on_progress: ProgressCallback | None = None
+    ) -> Run:
         """Carry out a run that was taken; when told to stop, leave it as `stopped`."""
         log.info("Run %s of %s is taken up", run.id, run.source)
         try:
             source = self._sources.find(run.source)
         except DomainError as error:
             reason = error.detail
-            return self._work.transact(lambda connection: runs.give_up(connection, run, reason))
-        self._engine = Engine(self._work, self._http, source, run, tell, courtesy=self._courtesy)
+            return self._work.run_in_transaction(lambda connection: runs.fail_run(connection, run, reason))
+        self._executor = RunExecutor(self._work, self._http, source, run, on_progress, throttle=self._throttle)
         if self._is_stopping.is_set():
-            self._engine.stop()
+            self._executor.stop()
         try:
-            present = self._engine.execute(stopped)
+            present = self._executor.execute(status_if_stopped)
         finally:
-            self._engine = None
+            self._executor = None
         log.info("Run %s of %s is %s", run.id, run.source, present.status)
         return present

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from webapp.console.history import Minute
-from webapp.console.view import ProcessView, View
-from webapp.pooling.statistics import OFFSET, Histogram
-from webapp.pooling.strip import SECONDS
+from webapp.console.view import FleetView, ProcessView
+from webapp.pooling.statistics import BUCKET_OFFSET, Histogram
+from webapp.pooling.strip import WINDOW_SECONDS
 
 WIDTH, HEIGHT = 240, 48
 """Of a strip and of a distribution."""
-GAP_AFTER = 150.0
+MAX_GAP = 150.0
 """Seconds between two minutes above which a line is not drawn through."""
 
 
@@ -26,43 +26,43 @@ class Bar:
     y: float
     width: float
     height: float
-    words: str
+    label: str
     value: float = 0
 
 
 @dataclass(frozen=True)
-class Strip:
+class TimelineChart:
     """A process's last two minutes: areas as paths, columns where somebody waited or was turned away."""
 
     used: str
     open: str
-    size_at: float
-    top: int
+    size_y: float
+    max_value: int
     """What the upper edge stands for."""
     waiting: Sequence[Bar]
-    words: str
+    label: str
 
 
 @dataclass(frozen=True)
-class Line:
+class HistoryChart:
     """A machine's past: paths over the whole width, with its highest value and its ends."""
 
     used: str
     open: str
-    turned_away: Sequence[Bar]
-    top: int
+    rejected: Sequence[Bar]
+    max_value: int
     begins: datetime
     ends: datetime
-    words: str
+    label: str
 
 
-def budget(view: View) -> tuple[list[Bar], int]:
+def budget_bars(view: FleetView) -> tuple[list[Bar], int]:
     """Return the parts of the server's connections, as a bar of 1000 units, and what its whole length stands for."""
     facts = view.server.facts
-    budgeted = view.need.of_the_workers + view.need.of_the_others
+    budgeted = view.need.workers_total + view.need.background_total
     idle = view.open - view.used
     # Other machines with the same account are others, too.
-    others = facts.others + max(0, len(view.server.processes) - view.open) if facts is not None else 0
+    others = facts.foreign_connections + max(0, len(view.server.processes) - view.open) if facts is not None else 0
     whole = facts.max_connections if facts is not None and facts.max_connections else max(budgeted, view.open)
     unopened = max(0, budgeted - view.open)
     parts = [
@@ -80,12 +80,12 @@ def budget(view: View) -> tuple[list[Bar], int]:
     return bars, whole
 
 
-def strip(process: ProcessView) -> Strip:
+def timeline_chart(process: ProcessView) -> TimelineChart:
     """Return a process's last two minutes, the present at the right."""
     size = sum(lane.size for lane in process.lanes)
     rows = process.rows
     top = max([size, 1, *(int(row[0] + row[1]) for row in rows), *(int(row[2]) for row in rows)])
-    step, begin = WIDTH / SECONDS, SECONDS - len(rows)
+    step, begin = WIDTH / WINDOW_SECONDS, WINDOW_SECONDS - len(rows)
 
     def area(heights: Sequence[float]) -> str:
         if not heights:
@@ -103,13 +103,13 @@ def strip(process: ProcessView) -> Strip:
     waited = max((int(row[2]) for row in rows), default=0)
     words = (
         f"{process.label}, last two minutes: at most {max((int(row[0]) for row in rows), default=0)} in use of {size}, "
-        f"at most {waited} waiting, {process.turned_away} turned away"
+        f"at most {waited} waiting, {process.rejected} turned away"
     )
     opened = area([row[0] + row[1] for row in rows])
-    return Strip(area([row[0] for row in rows]), opened, round(_y(size, top), 1), top, marks, words)
+    return TimelineChart(area([row[0] for row in rows]), opened, round(_y(size, top), 1), top, marks, words)
 
 
-def past(minutes: Sequence[Minute], seconds: int, now: datetime) -> Line | None:
+def history_chart(minutes: Sequence[Minute], seconds: int, now: datetime) -> HistoryChart | None:
     """Return one machine's minutes; None when there are none."""
     if not minutes:
         return None
@@ -120,7 +120,7 @@ def past(minutes: Sequence[Minute], seconds: int, now: datetime) -> Line | None:
         path, before = "", None
         for moment, value in values:
             x = (moment - began) / seconds * WIDTH
-            joins = before is not None and moment - before <= GAP_AFTER
+            joins = before is not None and moment - before <= MAX_GAP
             path += f"{'L' if joins else 'M'}{x:.1f},{_y(value, top):.1f} "
             before = moment
         return path.strip()
@@ -129,13 +129,13 @@ def past(minutes: Sequence[Minute], seconds: int, now: datetime) -> Line | None:
     away = [
         Bar("away", round((moment - began) / seconds * WIDTH, 1), 0, 1.5, HEIGHT, "")
         for moment, minute in zip(moments, minutes, strict=True)
-        if minute.turned_away
+        if minute.rejected
     ]
     words = (
         f"{minutes[0].machine}: at most {max(minute.used_most for minute in minutes)} in use and {top} open, "
-        f"{sum(minute.turned_away for minute in minutes)} turned away, {sum(m.requests for m in minutes)} requests"
+        f"{sum(minute.rejected for minute in minutes)} turned away, {sum(m.requests for m in minutes)} requests"
     )
-    return Line(
+    return HistoryChart(
         line([(moment, minute.used_most) for moment, minute in zip(moments, minutes, strict=True)]),
         line([(moment, minute.open_most) for moment, minute in zip(moments, minutes, strict=True)]),
         away,
@@ -146,18 +146,20 @@ def past(minutes: Sequence[Minute], seconds: int, now: datetime) -> Line | None:
     )
 
 
-def distribution(histogram: Histogram, lowest: int = -17, highest: int = 5) -> list[Bar]:
+def histogram_bars(histogram: Histogram, lowest: int = -17, highest: int = 5) -> list[Bar]:
     """Return a column for each power of two of seconds; what lies beyond the ends stands in the outer columns."""
     counts = histogram.counts
     columns = [
-        sum(counts[: lowest + OFFSET + 1]),
-        *counts[lowest + OFFSET + 1 : highest + OFFSET],
-        sum(counts[highest + OFFSET :]),
+        sum(counts[: lowest + BUCKET_OFFSET + 1]),
+        *counts[lowest + BUCKET_OFFSET + 1 : highest + BUCKET_OFFSET],
+        sum(counts[highest + BUCKET_OFFSET :]),
     ]
-    return columns_of(columns, [f"up to {span(2.0**power)}" for power in range(lowest, highest + 1)])
+    return column_bars(
+        columns, [f"up to {format_duration_precise(2.0**power)}" for power in range(lowest, highest + 1)]
+    )
 
 
-def columns_of(counts: Sequence[int], names: Sequence[str]) -> list[Bar]:
+def column_bars(counts: Sequence[int], labels: Sequence[str]) -> list[Bar]:
     """Return columns, the highest as high as the drawing; a small one is still to be seen."""
     top, width = max([1, *counts]), WIDTH / max(1, len(counts))
     return [
@@ -165,11 +167,11 @@ def columns_of(counts: Sequence[int], names: Sequence[str]) -> list[Bar]:
             "column", round(place * width, 2), round(HEIGHT - _height(count, top), 1), round(width - 1, 2),
             round(_height(count, top), 1), f"{name}: {count}", count,
         )
-        for place, (count, name) in enumerate(zip(counts, names, strict=True))
+        for place, (count, name) in enumerate(zip(counts, labels, strict=True))
     ]  # fmt: skip
 
 
-def span(seconds: float) -> str:
+def format_duration_precise(seconds: float) -> str:
     """Return a duration with the unit that suits it."""
     for unit, size in (("s", 1.0), ("ms", 1e-3)):
         if seconds >= size:

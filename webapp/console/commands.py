@@ -9,9 +9,9 @@ from dataclasses import asdict
 import click
 
 from webapp.console.findings import has_failure, print_findings
-from webapp.pooling.budget import examine
-from webapp.pooling.extension import pooling_of_this_app, read
-from webapp.pooling.server import read_facts
+from webapp.pooling.budget import run_checks
+from webapp.pooling.extension import get_pooling, read
+from webapp.pooling.server import read_server_info
 
 
 @click.command()
@@ -21,10 +21,10 @@ def doctor(as_json: bool) -> None:
 
     The exit status is 1 when a check fails.
     """
-    pooling = pooling_of_this_app()
+    pooling = get_pooling()
     with read() as connection:
-        facts = read_facts(connection)
-    findings = examine(pooling.fleet, pooling.settings, facts)
+        facts = read_server_info(connection)
+    findings = run_checks(pooling.fleet, pooling.settings, facts)
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:

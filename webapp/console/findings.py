@@ -8,20 +8,20 @@ import click
 from sqlalchemy import make_url
 from sqlalchemy.exc import OperationalError
 
-from webapp.pooling.budget import Finding, Fleet, Level, examine
-from webapp.pooling.engine import unpooled_engine
-from webapp.pooling.server import read_facts
+from webapp.pooling.budget import Finding, FleetSize, Level, run_checks
+from webapp.pooling.engine import create_unpooled_engine
+from webapp.pooling.server import read_server_info
 from webapp.pooling.settings import PoolSettings
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
-MARKS = {Level.OK: "ok  ", Level.WARN: "WARN", Level.FAIL: "FAIL"}
+LEVEL_LABELS = {Level.OK: "ok  ", Level.WARN: "WARN", Level.FAIL: "FAIL"}
 
 
 def print_findings(findings: list[Finding], *, err: bool = False) -> None:
     """Print each finding with its remedy, in columns."""
     wide = max(len(finding.check) for finding in findings)
     for finding in findings:
-        click.echo(f"{MARKS[finding.level]}  {finding.check:<{wide}}  {finding.sentence}", err=err)
+        click.echo(f"{LEVEL_LABELS[finding.level]}  {finding.check:<{wide}}  {finding.sentence}", err=err)
         if finding.remedy:
             click.echo(f"{'':<{wide + 6}}  → {finding.remedy}", err=err)
 
@@ -31,7 +31,7 @@ def has_failure(findings: list[Finding]) -> bool:
     return any(finding.level is Level.FAIL for finding in findings)
 
 
-def check_at_boot(database_url: str, fleet: Fleet, pool: PoolSettings) -> None:
+def check_at_boot(database_url: str, fleet: FleetSize, pool: PoolSettings) -> None:
     """Print what is wrong, judged by POOL_CHECK, on a connection that is closed again.
 
     Raises:
@@ -40,8 +40,8 @@ def check_at_boot(database_url: str, fleet: Fleet, pool: PoolSettings) -> None:
     if pool.check == "off":
         return
     try:
-        with Work(unpooled_engine(make_url(database_url), pool, "boot")).read() as connection:
-            findings = examine(fleet, pool, read_facts(connection))
+        with UnitOfWork(create_unpooled_engine(make_url(database_url), pool, "boot")).read() as connection:
+            findings = run_checks(fleet, pool, read_server_info(connection))
     except OperationalError as error:
         # It may come back any moment; until then requests get 503 and /readyz says why.
         click.echo(f"The budget could not be checked, the database does not answer: {error.orig}", err=True)

@@ -10,13 +10,13 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select
 
 from webapp.console.models import WorkerMinute
-from webapp.pooling.clock import present_time, seconds_ago
+from webapp.pooling.clock import database_now, seconds_ago
 
-KEPT = timedelta(hours=24)
-DELETED_AT_ONCE = 500
-MOST_POINTS = 1440
-SUMMED = ("borrows", "busy", "waited", "turned_away", "requests", "statements", "batches", "entries")
-PEAKS = ("used_most", "open_most", "waiting_most", "oldest_most")
+RETENTION = timedelta(hours=24)
+DELETE_BATCH_SIZE = 500
+MAX_POINTS = 1440
+SUM_COLUMNS = ("borrows", "busy", "waited", "turned_away", "requests", "statements", "batches", "entries")
+PEAK_COLUMNS = ("used_most", "open_most", "waiting_most", "oldest_most")
 
 
 @dataclass(frozen=True)
@@ -29,23 +29,25 @@ class Minute:
     used_most: int
     open_most: int
     waiting_most: int
-    turned_away: int
+    rejected: int
     requests: int
     busy: float
-    borrows: int
+    checkouts: int
 
 
-def keep(connection: Connection, machine: str, minutes: Sequence[tuple[str, float, Mapping[str, Any]]]) -> None:
+def store_minutes(
+    connection: Connection, machine: str, minutes: Sequence[tuple[str, float, Mapping[str, Any]]]
+) -> None:
     """Store minutes as (worker, how many seconds ago it ended, what `strip` says of it), and drop what is too old."""
-    now = present_time(connection)
+    now = database_now(connection)
     rows = [
         {
             "ended_at": now - timedelta(seconds=ago),
             "machine": machine,
             "worker": worker,
             "seconds": minute["seconds"],
-            **{name: minute[name] for name in SUMMED},
-            **{name: minute[name] if name == "oldest_most" else int(minute[name]) for name in PEAKS},
+            **{name: minute[name] for name in SUM_COLUMNS},
+            **{name: minute[name] if name == "oldest_most" else int(minute[name]) for name in PEAK_COLUMNS},
         }
         for worker, ago, minute in minutes
     ]
@@ -53,15 +55,15 @@ def keep(connection: Connection, machine: str, minutes: Sequence[tuple[str, floa
         connection.execute(insert(WorkerMinute), rows)
     too_old = (
         select(WorkerMinute.id)
-        .where(WorkerMinute.ended_at < now - KEPT)
+        .where(WorkerMinute.ended_at < now - RETENTION)
         .order_by(WorkerMinute.ended_at)
-        .limit(DELETED_AT_ONCE)
+        .limit(DELETE_BATCH_SIZE)
     )
     if ids := connection.execute(too_old).scalars().all():
         connection.execute(delete(WorkerMinute).where(WorkerMinute.id.in_(ids)))
 
 
-def minutes(connection: Connection, seconds: int) -> list[Minute]:
+def load_minutes(connection: Connection, seconds: int) -> list[Minute]:
     """Return the last so many seconds, machine by machine, the earliest first."""
     # Workers end their minutes at different seconds; a minute of the fleet is one of the clock.
     minute = func.substr(WorkerMinute.ended_at, 1, 16)
@@ -81,12 +83,12 @@ def minutes(connection: Connection, seconds: int) -> list[Minute]:
         .where(WorkerMinute.ended_at >= seconds_ago(seconds))
         .group_by(WorkerMinute.machine, minute)
         .order_by(func.max(WorkerMinute.ended_at).desc())
-        .limit(MOST_POINTS)
+        .limit(MAX_POINTS)
     )
-    return [_minute(row) for row in found][::-1]
+    return [_to_minute(row) for row in found][::-1]
 
 
-def _minute(row: Any) -> Minute:
+def _to_minute(row: Any) -> Minute:
     values: list[int] = [int(value) for value in row[2:8]]
     workers, used, opened, waiting, turned_away, requests = values
     return Minute(row[0], row[1], workers, used, opened, waiting, turned_away, requests, float(row[8]), int(row[9]))

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Float, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.extensions import MYSQL_TABLE, Base, BigId
+from webapp.extensions import MYSQL_TABLE_OPTIONS, Base, BigId
 from webapp.pooling.clock import UtcDateTime
 
 
@@ -15,7 +15,7 @@ class WorkerMinute(Base):
     """One process in one minute. Times are seconds; `busy` is the sum over its connections, `waited` over its waits."""
 
     __tablename__ = "worker_minute"
-    __table_args__ = (Index("ix_worker_minute_ended_at", "ended_at"), MYSQL_TABLE)
+    __table_args__ = (Index("ix_worker_minute_ended_at", "ended_at"), MYSQL_TABLE_OPTIONS)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     ended_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -37,11 +37,11 @@ class WorkerMinute(Base):
     entries: Mapped[int] = mapped_column(BigInteger)
 
 
-class ConsoleDeed(Base):
+class ConsoleAction(Base):
     """What an operator has done from the console, and what came of it."""
 
     __tablename__ = "console_deed"
-    __table_args__ = (MYSQL_TABLE,)
+    __table_args__ = (MYSQL_TABLE_OPTIONS,)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     done_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -14,7 +14,7 @@ from webapp.console.view import ProcessView
 
 
 @dataclass(frozen=True)
-class Needs:
+class Demand:
     """What the fleet needs, over the last minute; `open_most` is of the last hour, None where that is not known."""
 
     rate: float = 0.0
@@ -22,23 +22,23 @@ class Needs:
     busy: float = 0.0
     """Connections that are busy, in the mean; those that are still out are among them."""
     open_most: int | None = None
-    turned_away: int = 0
+    rejected: int = 0
     """In the last hour."""
 
     @property
-    def hold(self) -> float:
+    def mean_use_time(self) -> float:
         """Seconds that each lasts, in the mean; 0.0 where none was borrowed."""
         return self.busy / self.rate if self.rate else 0.0
 
 
-def needs_of(processes: Sequence[ProcessView], hour: Sequence[Minute]) -> Needs:
+def measure_demand(processes: Sequence[ProcessView], hour: Sequence[Minute]) -> Demand:
     """Return what is needed, from what the processes of this machine say and from its last hour."""
-    spent = [one.spent for one in processes if one.spent]
+    spent = [one.recent_usage for one in processes if one.recent_usage]
     rate = sum(one["borrows"] / one["seconds"] for one in spent)
     busy = sum(one["busy"] / one["seconds"] for one in spent)
-    return Needs(
+    return Demand(
         rate,
         busy,
         max((minute.open_most for minute in hour), default=None),
-        sum(minute.turned_away for minute in hour),
+        sum(minute.rejected for minute in hour),
     )

@@ -20,90 +20,97 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.console import history
 from webapp.pooling import events, load
-from webapp.pooling.fleet import Folder, Tree, read_whole, write_whole
-from webapp.pooling.server import read_facts
-from webapp.pooling.work import Work
+from webapp.pooling.fleet import FleetDirectory, JsonObject, read_json, write_json
+from webapp.pooling.server import read_server_info
+from webapp.pooling.work import UnitOfWork
 
 log = logging.getLogger(__name__)
 
-WATCHED_FOR = 30.0
+WATCH_TTL = 30.0
 """Seconds after the last look at the console during which the server is asked every second."""
-OTHERWISE_EVERY = 60.0
-SLOW_EVERY = 10.0
-MOST_PENDING = 2000
+IDLE_POLL_INTERVAL = 60.0
+SLOW_STATEMENTS_INTERVAL = 10.0
+MAX_PENDING_MINUTES = 2000
 """Minutes of workers that wait for a database that is away."""
-MARKS = 60
+MAX_SAMPLES = 60
 
 
-class Observer:
+class ServerMonitor:
     """What the leader of a fleet does, about once a second."""
 
-    def __init__(self, folder: Folder, console: Work, machine: str, tick: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, folder: FleetDirectory, console: UnitOfWork, machine: str, on_tick: Callable[[], None] | None = None
+    ) -> None:
         """Ask on the console lane; nothing is asked yet. `tick` is called each time, and must not take long."""
         self._folder = folder
         self._console = console
         self._machine = machine
-        self._tick = tick
-        self._looked_at = -OTHERWISE_EVERY
-        self._slow_at = -SLOW_EVERY
-        self._kept: dict[str, float] = {}
-        self._pending: deque[tuple[str, float, Mapping[str, Any]]] = deque(maxlen=MOST_PENDING)
-        self._pending_from = 0.0
+        self._on_tick = on_tick
+        self._polled_at = -IDLE_POLL_INTERVAL
+        self._slow_statements_read_at = -SLOW_STATEMENTS_INTERVAL
+        self._stored_minutes: dict[str, float] = {}
+        self._pending: deque[tuple[str, float, Mapping[str, Any]]] = deque(maxlen=MAX_PENDING_MINUTES)
+        self._retry_at = 0.0
 
-    def lead(self) -> None:
+    def on_leader_tick(self) -> None:
         """Ask the server if it is time, and keep the minutes that have ended."""
-        if self._tick is not None:
+        if self._on_tick is not None:
             # First: whatever is wrong with the database is worth to be seen elsewhere.
-            self._tick()
+            self._on_tick()
         now = time.monotonic()
-        every = 0.0 if is_watched(self._folder.path) else OTHERWISE_EVERY
-        if now - self._looked_at >= every:
-            self._looked_at = now
-            self._look_at_server(now)
-        self._keep_minutes()
+        every = 0.0 if is_watched(self._folder.path) else IDLE_POLL_INTERVAL
+        if now - self._polled_at >= every:
+            self._polled_at = now
+            self._poll_server(now)
+        self._store_minutes()
 
-    def _look_at_server(self, now: float) -> None:
+    def _poll_server(self, now: float) -> None:
         path = self._folder.path / "server.json"
-        seen = read_whole(path) or {"marks": []}
+        seen = read_json(path) or {"marks": []}
         try:
             with self._console.read() as connection:
-                facts = read_facts(connection)
+                facts = read_server_info(connection)
                 seen |= {"facts": asdict(facts), "asked_at": time.time(), "trouble": None, "trouble_since": None}
                 if facts.flavour != "sqlite":
-                    seen |= {"status": load.status(connection), "processes": load.processes(connection)}
-                    if now - self._slow_at >= SLOW_EVERY:
-                        self._slow_at = now
-                        seen["slow"] = load.slow_statements(connection)
-            seen["marks"] = _marked(seen["marks"], seen.get("status"))
+                    seen |= {
+                        "status": load.read_global_status(connection),
+                        "processes": load.read_processlist(connection),
+                    }
+                    if now - self._slow_statements_read_at >= SLOW_STATEMENTS_INTERVAL:
+                        self._slow_statements_read_at = now
+                        seen["slow"] = load.read_slow_statements(connection)
+            seen["marks"] = _append_sample(seen["marks"], seen.get("status"))
         except SQLAlchemyError as error:
             original = getattr(error, "orig", None)
             sentence = str(original.args[-1]) if original is not None and original.args else type(error).__name__
             if not seen.get("trouble"):
                 seen["trouble_since"] = time.time()
-                events.note_now_and_then("database away", f"The database does not answer: {sentence}")
+                events.record_throttled("database away", f"The database does not answer: {sentence}")
             seen |= {"trouble": sentence, "tried_at": time.time()}
-        write_whole(path, seen)
+        write_json(path, seen)
 
-    def _keep_minutes(self) -> None:
+    def _store_minutes(self) -> None:
         present: dict[str, float] = {}
-        for one in self._folder.look().members:
-            minute = one.now.get("strip", {}).get("minute")
+        for one in self._folder.snapshot().members:
+            minute = one.status.get("strip", {}).get("minute")
             if minute is None:
                 continue
             present[one.key] = minute["ended"]
-            if self._kept.get(one.key) != minute["ended"]:
+            if self._stored_minutes.get(one.key) != minute["ended"]:
                 self._pending.append((one.key, minute["ended"], minute))
-        self._kept = present
-        if not self._pending or time.monotonic() < self._pending_from:
+        self._stored_minutes = present
+        if not self._pending or time.monotonic() < self._retry_at:
             return
         waiting = list(self._pending)
         now = time.monotonic()
         minutes = [(key, now - ended, minute) for key, ended, minute in waiting]
         try:
-            self._console.transact(lambda connection: history.keep(connection, self._machine, minutes))
+            self._console.run_in_transaction(
+                lambda connection: history.store_minutes(connection, self._machine, minutes)
+            )
         except SQLAlchemyError as error:
             log.info("The fleet's minutes are kept later: %s", error)
-            self._pending_from = now + 5.0
+            self._retry_at = now + 5.0
             return
         for kept in waiting:
             self._pending.remove(kept)
@@ -112,12 +119,12 @@ class Observer:
 def is_watched(folder: Path) -> bool:
     """Say whether somebody has looked at the console lately."""
     try:
-        return time.time() - (folder / "watched").stat().st_mtime < WATCHED_FOR
+        return time.time() - (folder / "watched").stat().st_mtime < WATCH_TTL
     except OSError:
         return False
 
 
-def watch(folder: Path) -> None:
+def mark_watched(folder: Path) -> None:
     """Let the leader know that somebody looks at the console."""
     path = folder / "watched"
     # Where nothing can be written there is no leader either who would have to know.
@@ -127,17 +134,17 @@ def watch(folder: Path) -> None:
         os.utime(path)
 
 
-def last_seen(folder: Path) -> Tree:
+def read_snapshot(folder: Path) -> JsonObject:
     """Return what was seen of the server last; an empty tree before the first look."""
-    return read_whole(folder / "server.json") or {}
+    return read_json(folder / "server.json") or {}
 
 
-def _marked(marks: list[list[float]], status: Mapping[str, int] | None) -> list[list[float]]:
+def _append_sample(samples: list[list[float]], status: Mapping[str, int] | None) -> list[list[float]]:
     """Return one row a minute of the counters whose growth matters: time, clients lost, connections refused."""
     if status is None:
         return []
     now = time.time()
-    if marks and (now - marks[-1][0] < OTHERWISE_EVERY or marks[-1][1] > status["Aborted_clients"]):
+    if samples and (now - samples[-1][0] < IDLE_POLL_INTERVAL or samples[-1][1] > status["Aborted_clients"]):
         # Within the minute; or counted from zero again, by a server that was restarted.
-        return marks if marks[-1][1] <= status["Aborted_clients"] else []
-    return [*marks[-MARKS + 1 :], [now, status["Aborted_clients"], status["Connection_errors_max_connections"]]]
+        return samples if samples[-1][1] <= status["Aborted_clients"] else []
+    return [*samples[-MAX_SAMPLES + 1 :], [now, status["Aborted_clients"], status["Connection_errors_max_connections"]]]

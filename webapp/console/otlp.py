@@ -29,19 +29,19 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from webapp.pooling import events
-from webapp.pooling.background import BackgroundThread
+from webapp.pooling.background import PeriodicThread
 from webapp.pooling.exposition import fleet_families
-from webapp.pooling.fleet import Folder, read_whole, write_whole
-from webapp.pooling.metrics import POOL_NAME, Family
+from webapp.pooling.fleet import FleetDirectory, read_json, write_json
+from webapp.pooling.metrics import POOL_NAME, MetricFamily
 
-LONGEST = 10.0
+EXPORT_TIMEOUT = 10.0
 """Seconds that the collector is tried, a try with its repetitions."""
-REST = 3600.0
+IDLE_INTERVAL = 3600.0
 CUMULATIVE = AggregationTemporality.CUMULATIVE
 
 Attributes = dict[str, str | int]
 
-NAMES = {
+METRIC_NAMES = {
     "db_client_connection_count": ("db.client.connection.count", "{connection}"),
     "db_client_connection_max": ("db.client.connection.max", "{connection}"),
     "db_client_connection_idle_max": ("db.client.connection.idle.max", "{connection}"),
@@ -69,39 +69,39 @@ NAMES = {
 }
 """OpenTelemetry's names with their units, by Prometheus's."""
 
-LABELS = {
+ATTRIBUTE_NAMES = {
     POOL_NAME: "db.client.connection.pool.name",
     "db_client_connection_state": "db.client.connection.state",
     "http_request_method": "http.request.method",
     "http_response_status_code": "http.response.status_code",
     "http_route": "http.route",
 }
-STATUS, ROUTE = LABELS["http_response_status_code"], LABELS["http_route"]
+STATUS_ATTRIBUTE, ROUTE_ATTRIBUTE = ATTRIBUTE_NAMES["http_response_status_code"], ATTRIBUTE_NAMES["http_route"]
 SERVER_ERROR = 500
 
 
-class Push:
+class OtlpExporter:
     """Sends a fleet's numbers to a collector, every so many seconds, by a thread of its own."""
 
-    def __init__(self, endpoint: str, seconds: float, folder: Folder, keep: int, machine: str) -> None:
+    def __init__(self, endpoint: str, interval: float, folder: FleetDirectory, min_idle: int, machine: str) -> None:
         """Send nothing and start nothing yet; `keep` is how many idle connections each pool keeps."""
         self._endpoint = endpoint
-        self._seconds = seconds
+        self._interval = interval
         self._folder = folder
-        self._keep = keep
+        self._min_idle = min_idle
         self._machine = machine
-        self._pushed_at = -math.inf
+        self._exported_at = -math.inf
         self._is_due = False
-        self._is_taken = True
-        self._thread = BackgroundThread("poolproof-otlp", self._push)
+        self._is_accepted = True
+        self._thread = PeriodicThread("poolproof-otlp", self._export)
         self._send: Callable[[MetricsData], MetricExportResult] | None = None
         self._resource: Resource | None = None
 
     def tick(self) -> None:
         """Let the thread send when it is time; for the leader of the fleet, who never waits for a collector."""
         now = time.monotonic()
-        if now - self._pushed_at >= self._seconds:
-            self._pushed_at = now
+        if now - self._exported_at >= self._interval:
+            self._exported_at = now
             self._is_due = True
             self._thread.wake()
 
@@ -109,47 +109,47 @@ class Push:
         """Let the thread end; say whether it did soon."""
         return self._thread.stop()
 
-    def data(self, resource: Resource) -> MetricsData:
+    def metrics_data(self, resource: Resource) -> MetricsData:
         """Return the fleet's numbers at this moment."""
-        families = fleet_families(self._folder.look(), self._keep)
-        since, now = self._counting_since(), time.time_ns()
+        families = fleet_families(self._folder.snapshot(), self._min_idle)
+        since, now = self._counters_start_ns(), time.time_ns()
         metrics = [_metric(family, since, now) for family in families if family.samples]
         scope = ScopeMetrics(InstrumentationScope("poolproof"), metrics, "")
         return MetricsData([ResourceMetrics(resource, [scope], "")])
 
-    def _push(self) -> float:
+    def _export(self) -> float:
         # A thread that was woken before it had begun would send twice.
         if self._is_due:
             self._is_due = False
             if self._send is None or self._resource is None:
                 # Not before: a connection is no good after a fork.
-                self._send = OTLPMetricExporter(self._endpoint, timeout=min(LONGEST, self._seconds)).export
+                self._send = OTLPMetricExporter(self._endpoint, timeout=min(EXPORT_TIMEOUT, self._interval)).export
                 self._resource = Resource.create({"service.name": "poolproof", "host.name": self._machine})
-            is_taken = self._send(self.data(self._resource)) is MetricExportResult.SUCCESS
-            if is_taken != self._is_taken:
+            is_taken = self._send(self.metrics_data(self._resource)) is MetricExportResult.SUCCESS
+            if is_taken != self._is_accepted:
                 takes = "takes the metrics again" if is_taken else "does not take the metrics; it is tried again"
-                events.note("otlp", f"The OpenTelemetry collector {takes}.")
-            self._is_taken = is_taken
-        return REST
+                events.record("otlp", f"The OpenTelemetry collector {takes}.")
+            self._is_accepted = is_taken
+        return IDLE_INTERVAL
 
-    def _counting_since(self) -> int:
+    def _counters_start_ns(self) -> int:
         # The same whoever leads: another beginning would mean that the counters began anew. It ends with the folder
         # in which the counters are.
         path = self._folder.path / "counting.json"
-        found = read_whole(path)
+        found = read_json(path)
         if found is None or not isinstance(found.get("since"), int):
             found = {"since": time.time_ns()}
-            write_whole(path, found)
+            write_json(path, found)
         since: int = found["since"]
         return since
 
 
-def _metric(family: Family, since: int, now: int) -> Metric:
-    name, unit = NAMES[family.name]
-    return Metric(name, family.meaning, unit, _data(name, family, since, now))
+def _metric(family: MetricFamily, since: int, now: int) -> Metric:
+    name, unit = METRIC_NAMES[family.name]
+    return Metric(name, family.description, unit, _data(name, family, since, now))
 
 
-def _data(name: str, family: Family, since: int, now: int) -> DataT:
+def _data(name: str, family: MetricFamily, since: int, now: int) -> DataT:
     if family.kind == "histogram":
         return Histogram(list(_histograms(family, since, now)), CUMULATIVE)
     points = [
@@ -166,7 +166,7 @@ def _data(name: str, family: Family, since: int, now: int) -> DataT:
     return Gauge(points)
 
 
-def _histograms(family: Family, since: int, now: int) -> Iterable[HistogramDataPoint]:
+def _histograms(family: MetricFamily, since: int, now: int) -> Iterable[HistogramDataPoint]:
     found: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
     for suffix, labels, value in family.samples:
         series = tuple((label, text) for label, text in labels.items() if label != "le")
@@ -191,12 +191,12 @@ def _histograms(family: Family, since: int, now: int) -> Iterable[HistogramDataP
 
 
 def _attributes(labels: dict[str, str]) -> Attributes:
-    attributes: Attributes = {LABELS.get(label, label): text for label, text in labels.items()}
-    if STATUS in attributes:
-        attributes[STATUS] = status = int(attributes[STATUS])
+    attributes: Attributes = {ATTRIBUTE_NAMES.get(label, label): text for label, text in labels.items()}
+    if STATUS_ATTRIBUTE in attributes:
+        attributes[STATUS_ATTRIBUTE] = status = int(attributes[STATUS_ATTRIBUTE])
         if status >= SERVER_ERROR:
             attributes["error.type"] = str(status)
-    if attributes.get(ROUTE) == "unmatched":
+    if attributes.get(ROUTE_ATTRIBUTE) == "unmatched":
         # The conventions have a route only where one was found.
-        del attributes[ROUTE]
+        del attributes[ROUTE_ATTRIBUTE]
     return attributes

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = "reports"
-LATEST = "size-latest.json"
-MOST = 50
-LARGEST = 32 * 1024 * 1024
+RECOMMENDATION_FILE = "size-latest.json"
+MAX_REPORTS = 50
+MAX_REPORT_BYTES = 32 * 1024 * 1024
 """Bytes of a report that is read."""
-NAME = re.compile(r"\d{8}T\d{6}Z-[a-z]+(-\d+)?")
+NAME_PATTERN = re.compile(r"\d{8}T\d{6}Z-[a-z]+(-\d+)?")
 """How the lab names a report; nothing else is opened."""
 
 
 @dataclass(frozen=True)
-class Kept:
+class ReportSummary:
     """A report of the lab."""
 
     name: str
@@ -29,12 +29,12 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Measured:
+class SizeRecommendation:
     """What `poolproof lab size` recommended last: a pool of `pool` for each of `workers`; throughput a second."""
 
     at: str
     workers: int
-    pool: int
+    pool_size: int
     throughput: float
     p99: float | None
     """Seconds; None where no latency was measured."""
@@ -42,33 +42,33 @@ class Measured:
     @property
     def connections(self) -> int:
         """Of all workers together."""
-        return self.workers * self.pool
+        return self.workers * self.pool_size
 
 
-def kept(folder: Path) -> list[Kept]:
+def list_reports(folder: Path) -> list[ReportSummary]:
     """Return the latest reports, the newest first; what cannot be read is passed over."""
-    names = sorted((path.stem for path in folder.glob("*.json") if NAME.fullmatch(path.stem)), reverse=True)
-    found = ((name, _read(folder / f"{name}.json")) for name in names[:MOST])
+    names = sorted((path.stem for path in folder.glob("*.json") if NAME_PATTERN.fullmatch(path.stem)), reverse=True)
+    found = ((name, _read_json(folder / f"{name}.json")) for name in names[:MAX_REPORTS])
     return [
-        Kept(name, *(str(report.get(word, "")) for word in ("kind", "title", "verdict", "at")))
+        ReportSummary(name, *(str(report.get(word, "")) for word in ("kind", "title", "verdict", "at")))
         for name, report in found
         if report
     ]
 
 
-def page(folder: Path, name: str) -> bytes | None:
+def read_report_page(folder: Path, name: str) -> bytes | None:
     """Return a report's page, or None when there is none of that name."""
     path = folder / f"{name}.html"
-    if not NAME.fullmatch(name) or not path.is_file() or path.stat().st_size > LARGEST:
+    if not NAME_PATTERN.fullmatch(name) or not path.is_file() or path.stat().st_size > MAX_REPORT_BYTES:
         return None
     return path.read_bytes()
 
 
-def measured(folder: Path) -> Measured | None:
+def read_recommendation(folder: Path) -> SizeRecommendation | None:
     """Return what was recommended last; None when nothing was, or it cannot be read."""
-    found = _read(folder / LATEST)
+    found = _read_json(folder / RECOMMENDATION_FILE)
     try:
-        return Measured(
+        return SizeRecommendation(
             str(found["at"]),
             int(found["workers"]),
             int(found["pool"]),
@@ -79,9 +79,9 @@ def measured(folder: Path) -> Measured | None:
         return None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > LARGEST:
+        if path.stat().st_size > MAX_REPORT_BYTES:
             return {}
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

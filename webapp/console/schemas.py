@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from webapp.web.openapi import Schema
+from webapp.web.openapi import BaseSchema
 
 
-class LaneSchema(Schema):
+class LaneSchema(BaseSchema):
     """One lane of one process."""
 
     name = fields.String(required=True)
@@ -21,7 +21,7 @@ class LaneSchema(Schema):
     is_paused = fields.Boolean(required=True)
 
 
-class ProcessSchema(Schema):
+class ProcessSchema(BaseSchema):
     """One process and its lanes."""
 
     key = fields.String(required=True)
@@ -31,7 +31,7 @@ class ProcessSchema(Schema):
     lanes = fields.List(fields.Nested(LaneSchema), required=True)
 
 
-class PoolsSchema(Schema):
+class PoolsSchema(BaseSchema):
     """Every pool of this machine's fleet."""
 
     machine = fields.String(required=True)

@@ -9,19 +9,19 @@ from typing import Any
 
 from webapp.console import observer
 from webapp.pooling import diary, plain
-from webapp.pooling.budget import Finding, Fleet, Need, examine, need_of
-from webapp.pooling.fleet import Folder, Member, Tree
-from webapp.pooling.orders import Orders
-from webapp.pooling.publishing import master_name
-from webapp.pooling.server import ServerFacts
+from webapp.pooling.budget import ConnectionBudget, Finding, FleetSize, compute_budget, run_checks
+from webapp.pooling.fleet import FleetDirectory, JsonObject, Member
+from webapp.pooling.orders import CommandQueue
+from webapp.pooling.publishing import master_identity
+from webapp.pooling.server import ServerInfo
 from webapp.pooling.settings import PoolSettings
 from webapp.pooling.statistics import Histogram
 
-JUST_NOW = 600.0
+RECENT_WINDOW = 600.0
 """Seconds."""
-SILENT_AFTER = 3.0
+SILENCE_THRESHOLD = 3.0
 """Seconds without a word after which a living process counts as stuck."""
-EVENTS_SHOWN = 300
+MAX_EVENTS = 300
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ class ProcessView:
     """Whether the master that has started it is this one's, so that orders reach it."""
     lanes: Sequence[LaneView]
     rows: Sequence[Sequence[float]]
-    turned_away: int
+    rejected: int
     """In the seconds of `rows`."""
     queued: int
     """Requests that wait for a thread."""
     stuck_for: float
     """Seconds for which no thread has been free for them."""
-    spent: Tree
+    recent_usage: JsonObject
     """Borrows and busy seconds lately, and in how many seconds; empty in the first moments."""
 
     @property
@@ -106,48 +106,48 @@ class HolderView:
     running: float | None
     idle: float
     place: str
-    kinds: Sequence[str]
+    violations: Sequence[str]
     stack: Sequence[str]
     now_at: str
-    on_server: Tree | None
+    on_server: JsonObject | None
 
 
 @dataclass(frozen=True)
 class ServerView:
     """What was seen of the server last. Times are of the wall clock, in seconds."""
 
-    facts: ServerFacts | None = None
-    status: Tree = field(default_factory=dict)
-    processes: Tree = field(default_factory=dict)
+    facts: ServerInfo | None = None
+    status: JsonObject = field(default_factory=dict)
+    processes: JsonObject = field(default_factory=dict)
     slow: Any = ()
-    asked_at: float = 0.0
-    trouble: str | None = None
-    trouble_since: float = 0.0
-    lost_lately: int = 0
+    polled_at: float = 0.0
+    error: str | None = None
+    error_since: float = 0.0
+    clients_lost_last_hour: int = 0
     """Clients that the server has lost in the last hour, as far as it was watched."""
-    lost_just_now: int = 0
+    clients_lost_recently: int = 0
     """… in the last ten minutes."""
-    refused_lately: int = 0
+    connections_refused_last_hour: int = 0
 
 
 @dataclass(frozen=True)
-class View:
+class FleetView:
     """Everything the console shows."""
 
     at: float
     machine: str
     processes: Sequence[ProcessView]
     holders: Sequence[HolderView]
-    waiters: Sequence[Tree]
-    counted: Tree
+    waiters: Sequence[JsonObject]
+    counters: JsonObject
     commits_waiting: int
     server: ServerView
-    need: Need
+    need: ConnectionBudget
     findings: Sequence[Finding]
     settings: PoolSettings
-    events: Sequence[Tree]
-    deaths: Sequence[Tree]
-    standing: Tree
+    events: Sequence[JsonObject]
+    crashed: Sequence[JsonObject]
+    overrides: JsonObject
 
     @property
     def workers(self) -> Sequence[ProcessView]:
@@ -166,48 +166,48 @@ class View:
 
     def histogram(self, lane: str, what: str) -> Histogram:
         """Return the waits, uses or creates of a lane, of all processes that ever were."""
-        tree = self.counted.get("lanes", {}).get(lane, {})
-        return plain.histogram(tree.get(what))
+        tree = self.counters.get("lanes", {}).get(lane, {})
+        return plain.histogram_from_dict(tree.get(what))
 
 
-def gather(folder: Folder, machine: str, fleet: Fleet, settings: PoolSettings) -> View:
+def load_fleet_view(folder: FleetDirectory, machine: str, fleet: FleetSize, settings: PoolSettings) -> FleetView:
     """Read the fleet's files; sizes are those that operators have set, where they have."""
-    seen = folder.look()
-    standing = Orders(folder.path).standing(master_name())
-    processes = [_process(one) for one in seen.members]
-    server = _server(observer.last_seen(folder.path))
-    present = as_set(settings, standing)
-    return View(
+    seen = folder.snapshot()
+    standing = CommandQueue(folder.path).overrides(master_identity())
+    processes = [_process_view(one) for one in seen.members]
+    server = _server_view(observer.read_snapshot(folder.path))
+    present = apply_overrides(settings, standing)
+    return FleetView(
         at=time.time(),
         machine=machine,
         processes=processes,
-        holders=_holders(seen.members, processes, server),
+        holders=_holder_views(seen.members, processes, server),
         waiters=[
             {**waiter, "process": process.label}
             for member, process in zip(seen.members, processes, strict=True)
-            for waiter in member.now.get("waiters", ())
+            for waiter in member.status.get("waiters", ())
         ],
-        counted=seen.counted,
-        commits_waiting=sum(c["waiting"] for one in seen.members for c in one.now.get("commits", {}).values()),
+        counters=seen.counters,
+        commits_waiting=sum(c["waiting"] for one in seen.members for c in one.status.get("commits", {}).values()),
         server=server,
-        need=need_of(fleet, present),
-        findings=examine(fleet, present, server.facts) if server.facts is not None else [],
+        need=compute_budget(fleet, present),
+        findings=run_checks(fleet, present, server.facts) if server.facts is not None else [],
         settings=present,
-        events=diary.read(folder.path, EVENTS_SHOWN),
-        deaths=folder.deaths(),
-        standing=standing,
+        events=diary.recent(folder.path, MAX_EVENTS),
+        crashed=folder.crashed(),
+        overrides=standing,
     )
 
 
-def as_set(settings: PoolSettings, standing: Tree) -> PoolSettings:
+def apply_overrides(settings: PoolSettings, overrides: JsonObject) -> PoolSettings:
     """Return the settings with the sizes that operators have set since."""
-    sizes = standing.get("sizes", {})
+    sizes = overrides.get("sizes", {})
     changes = {"size": sizes.get("interactive"), "background": sizes.get("background")}
     return settings.model_copy(update={name: value for name, value in changes.items() if value})
 
 
-def _process(member: Member) -> ProcessView:
-    now, about = member.now, member.about
+def _process_view(member: Member) -> ProcessView:
+    now, about = member.status, member.identity
     rows = now.get("strip", {}).get("rows", [])
     return ProcessView(
         key=member.key,
@@ -216,17 +216,17 @@ def _process(member: Member) -> ProcessView:
         pid=int(about["pid"]),
         since=float(about["since"]),
         silent_for=member.silent_for,
-        is_ours=about["master"] == master_name(),
+        is_ours=about["master"] == master_identity(),
         lanes=[LaneView(name, **lane) for name, lane in now.get("lanes", {}).items()],
         rows=rows,
-        turned_away=int(sum(row[4] for row in rows)),
+        rejected=int(sum(row[4] for row in rows)),
         queued=now.get("threads", {}).get("queued", 0),
         stuck_for=now.get("threads", {}).get("stuck_for", 0.0),
-        spent=now.get("strip", {}).get("spent", {}),
+        recent_usage=now.get("strip", {}).get("spent", {}),
     )
 
 
-def _holders(members: Sequence[Member], processes: Sequence[ProcessView], server: ServerView) -> list[HolderView]:
+def _holder_views(members: Sequence[Member], processes: Sequence[ProcessView], server: ServerView) -> list[HolderView]:
     found = [
         HolderView(
             process,
@@ -236,26 +236,28 @@ def _holders(members: Sequence[Member], processes: Sequence[ProcessView], server
             on_server=server.processes.get(str(holder["id"])),
         )
         for member, process in zip(members, processes, strict=True)
-        for holder in member.now.get("holders", ())
+        for holder in member.status.get("holders", ())
     ]
     return sorted(found, key=lambda one: -one.seconds)
 
 
-def _server(seen: Tree) -> ServerView:
-    if not seen:
+def _server_view(snapshot: JsonObject) -> ServerView:
+    if not snapshot:
         return ServerView()
-    marks, status = seen.get("marks") or [], seen.get("status") or {}
+    marks, status = snapshot.get("marks") or [], snapshot.get("status") or {}
     first = marks[0] if marks else None
-    recent = next((mark for mark in marks if time.time() - mark[0] < JUST_NOW), first)
+    recent = next((mark for mark in marks if time.time() - mark[0] < RECENT_WINDOW), first)
     return ServerView(
-        facts=ServerFacts(**seen["facts"]) if seen.get("facts") else None,
+        facts=ServerInfo(**snapshot["facts"]) if snapshot.get("facts") else None,
         status=status,
-        processes=seen.get("processes") or {},
-        slow=seen.get("slow") or (),
-        asked_at=seen.get("asked_at") or 0.0,
-        trouble=seen.get("trouble"),
-        trouble_since=seen.get("trouble_since") or 0.0,
-        lost_lately=max(0, int(status["Aborted_clients"] - first[1])) if first and status else 0,
-        lost_just_now=max(0, int(status["Aborted_clients"] - recent[1])) if recent and status else 0,
-        refused_lately=max(0, int(status["Connection_errors_max_connections"] - first[2])) if first and status else 0,
+        processes=snapshot.get("processes") or {},
+        slow=snapshot.get("slow") or (),
+        polled_at=snapshot.get("asked_at") or 0.0,
+        error=snapshot.get("trouble"),
+        error_since=snapshot.get("trouble_since") or 0.0,
+        clients_lost_last_hour=max(0, int(status["Aborted_clients"] - first[1])) if first and status else 0,
+        clients_lost_recently=max(0, int(status["Aborted_clients"] - recent[1])) if recent and status else 0,
+        connections_refused_last_hour=max(0, int(status["Connection_errors_max_connections"] - first[2]))
+        if first and status
+        else 0,
     )

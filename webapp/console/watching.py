@@ -11,83 +11,87 @@ from typing import Any, cast
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.console import deeds, history, observer, view
-from webapp.console.deeds import Done, Wish
+from webapp.console.deeds import ActionRequest, AuditEntry
 from webapp.console.history import Minute
-from webapp.console.needs import Needs, needs_of
-from webapp.console.overview import Sentence, sentences
-from webapp.console.reports import measured
-from webapp.console.view import View
+from webapp.console.needs import Demand, measure_demand
+from webapp.console.overview import Diagnosis, diagnose
+from webapp.console.reports import read_recommendation
+from webapp.console.view import FleetView
 from webapp.errors import BusyError, ForbiddenError
-from webapp.pooling.extension import Pooling
-from webapp.pooling.shared import SharedRead
+from webapp.pooling.extension import PoolingState
+from webapp.pooling.shared import SingleFlightCache
 
 HOUR, DAY = 3600, 24 * 3600
-PAST_GOOD_FOR = 20.0
+PAST_TTL = 20.0
 """Seconds; a minute's row comes once a minute."""
 
 
 @dataclass(frozen=True)
-class Shown:
+class ConsoleSnapshot:
     """What the overview shows: the fleet, what is said of it, and its past; `past_trouble` says why there is none."""
 
-    view: View
-    needs: Needs
-    sentences: Sequence[Sentence]
+    view: FleetView
+    demand: Demand
+    diagnoses: Sequence[Diagnosis]
     past: Sequence[Minute]
-    past_trouble: str | None
+    past_error: str | None
 
 
-class Watching:
+class ConsoleService:
     """The console of one app; asks the database on the console lane only."""
 
     def __init__(
         self,
-        pooling: Pooling,
+        pooling: PoolingState,
         machine: str,
-        reports: Path,
+        reports_dir: Path,
         *,
         is_read_only: bool,
-        tick: Callable[[], None] | None = None,
+        on_tick: Callable[[], None] | None = None,
     ) -> None:
         """Ask nothing yet. `tick` is called about once a second in one process of the fleet.
 
         `reports` is the folder where the lab keeps what it has measured.
         """
-        self.reports = reports
-        if pooling.publisher is None:
+        self.reports_dir = reports_dir
+        if pooling.fleet_agent is None:
             raise ValueError("A console needs a folder in which the fleet meets.")
         self.is_read_only = is_read_only
         self._pooling = pooling
         self._machine = machine
-        self._publisher = pooling.publisher
-        self._publisher.lead = observer.Observer(self._publisher.folder, pooling.console, machine, tick).lead
-        self._past = {seconds: SharedRead(partial(self._read_past, seconds), PAST_GOOD_FOR) for seconds in (HOUR, DAY)}
+        self._fleet_agent = pooling.fleet_agent
+        self._fleet_agent.on_leader_tick = observer.ServerMonitor(
+            self._fleet_agent.folder, pooling.console, machine, on_tick
+        ).on_leader_tick
+        self._past = {
+            seconds: SingleFlightCache(partial(self._read_past, seconds), PAST_TTL) for seconds in (HOUR, DAY)
+        }
 
-    def view(self) -> View:
+    def fleet_view(self) -> FleetView:
         """Return the fleet as it is; no connection is used."""
-        folder = self._publisher.folder
-        observer.watch(folder.path)
-        return view.gather(folder, self._machine, self._pooling.fleet, self._pooling.settings)
+        folder = self._fleet_agent.folder
+        observer.mark_watched(folder.path)
+        return view.load_fleet_view(folder, self._machine, self._pooling.fleet, self._pooling.settings)
 
-    def show(self, seconds: int) -> Shown:
+    def snapshot(self, seconds: int) -> ConsoleSnapshot:
         """Return everything, with the past of the last hour or day."""
-        seen = self.view()
+        seen = self.fleet_view()
         trouble = None
         hour: Sequence[Minute] = ()
         past: Sequence[Minute] = ()
         try:
-            if seen.server.trouble is not None:
+            if seen.server.error is not None:
                 # It would only take time; what was read before is still there.
-                hour, past = self._past[HOUR].last() or (), self._past[seconds].last() or ()
+                hour, past = self._past[HOUR].stale() or (), self._past[seconds].stale() or ()
                 trouble = "The past cannot be read while the database is away."
             else:
                 hour, past = self._past[HOUR].get(), self._past[seconds].get()
         except SQLAlchemyError as error:
             trouble = f"The past cannot be read just now: {type(error).__name__}."
-        needs = needs_of(seen.processes, [one for one in hour if one.machine == self._machine])
-        return Shown(seen, needs, sentences(seen, needs, measured(self.reports)), past, trouble)
+        needs = measure_demand(seen.processes, [one for one in hour if one.machine == self._machine])
+        return ConsoleSnapshot(seen, needs, diagnose(seen, needs, read_recommendation(self.reports_dir)), past, trouble)
 
-    def wish(self, deed: str, values: Mapping[str, str]) -> Wish:
+    def prepare_action(self, action: str, values: Mapping[str, str]) -> ActionRequest:
         """Return what was asked for, checked and in words.
 
         Raises:
@@ -96,29 +100,29 @@ class Watching:
         """
         if self.is_read_only:
             raise ForbiddenError("This console changes nothing: POOLPROOF_CONSOLE_READ_ONLY is set.")
-        return deeds.wish(self.view(), deed, values, self._pooling.fleet)
+        return deeds.prepare(self.fleet_view(), action, values, self._pooling.fleet)
 
-    def do(self, operator: str, wished: Wish) -> str:
+    def execute_action(self, operator: str, action_request: ActionRequest) -> str:
         """Do what was asked for, on the record; return what came of it.
 
         Raises:
             BusyError: when it could not be written down; then nothing was done.
         """
         try:
-            return deeds.do(self._pooling.console, self._publisher.orders, operator, wished)
+            return deeds.execute(self._pooling.console, self._fleet_agent.commands, operator, action_request)
         except SQLAlchemyError as error:
             raise BusyError("The deed could not be written down, so nothing was done: the database is away.") from error
 
-    def record(self) -> list[Done]:
+    def audit_entries(self) -> list[AuditEntry]:
         """Return what operators have done lately."""
         with self._pooling.console.read() as connection:
-            return deeds.lately(connection)
+            return deeds.recent_entries(connection)
 
     def _read_past(self, seconds: int) -> Sequence[Minute]:
         with self._pooling.console.read() as connection:
-            return history.minutes(connection, seconds)
+            return history.load_minutes(connection, seconds)
 
 
-def watching_of(app: Any) -> Watching:
+def get_console_service(app: Any) -> ConsoleService:
     """Return the console of a Flask app."""
-    return cast("Watching", app.extensions["watching"])
+    return cast("ConsoleService", app.extensions["console_service"])

@@ -10,16 +10,16 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-ANSWER_WITHIN = 60.0
+REQUEST_TIMEOUT = 60.0
 """Seconds."""
 
 
-class BrokenAnswerError(Exception):
+class InvalidResponseError(Exception):
     """The server ended the connection in the middle, or did not speak HTTP."""
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpResponse:
     """What came back; header names in lower case."""
 
     status: int
@@ -31,7 +31,7 @@ class Answer:
         return json.loads(self.body)
 
 
-class Browser(asyncio.Protocol):
+class HttpClient(asyncio.Protocol):
     """A keep-alive connection; one request at a time, connected again when the server has closed it."""
 
     def __init__(self, host: str, port: int) -> None:
@@ -40,25 +40,25 @@ class Browser(asyncio.Protocol):
         self._port = port
         self._transport: asyncio.Transport | None = None
         self._received = bytearray()
-        self._waiting: asyncio.Future[Answer] | None = None
+        self._pending_response: asyncio.Future[HttpResponse] | None = None
 
-    async def ask(self, method: str, path: str, body: object | None = None) -> Answer:
+    async def request(self, method: str, path: str, body: object | None = None) -> HttpResponse:
         """Send a request and return its answer.
 
         Raises:
             OSError: when the server cannot be reached, or takes longer than a minute.
             BrokenAnswerError: when it hangs up before its answer is complete.
         """
-        async with asyncio.timeout(ANSWER_WITHIN):
+        async with asyncio.timeout(REQUEST_TIMEOUT):
             if self._transport is None or self._transport.is_closing():
                 await asyncio.get_running_loop().create_connection(lambda: self, self._host, self._port)
             assert self._transport is not None  # noqa: S101 - connection_made has set it
-            self._waiting = asyncio.get_running_loop().create_future()
-            self._transport.write(self._request(method, path, body))
+            self._pending_response = asyncio.get_running_loop().create_future()
+            self._transport.write(self._encode_request(method, path, body))
             try:
-                return await self._waiting
+                return await self._pending_response
             finally:
-                self._waiting = None
+                self._pending_response = None
 
     def close(self) -> None:
         """Hang up."""
@@ -75,26 +75,26 @@ class Browser(asyncio.Protocol):
         """Gather until the answer is complete (asyncio calls this)."""
         self._received += data
         try:
-            answer = complete_answer(self._received)
+            answer = parse_response(self._received)
         except ValueError as error:
-            self._fail(BrokenAnswerError(str(error)))
+            self._fail(InvalidResponseError(str(error)))
             return
-        if answer is not None and self._waiting is not None and not self._waiting.done():
+        if answer is not None and self._pending_response is not None and not self._pending_response.done():
             self._received.clear()
-            self._waiting.set_result(answer)
+            self._pending_response.set_result(answer)
             if answer.headers.get("connection", "").lower() == "close":
                 self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits (asyncio calls this)."""
         self._transport = None
-        self._fail(exc or BrokenAnswerError("hung up before the answer was complete"))
+        self._fail(exc or InvalidResponseError("hung up before the answer was complete"))
 
     def _fail(self, error: Exception) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(error)
+        if self._pending_response is not None and not self._pending_response.done():
+            self._pending_response.set_exception(error)
 
-    def _request(self, method: str, path: str, body: object | None) -> bytes:
+    def _encode_request(self, method: str, path: str, body: object | None) -> bytes:
         content = b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
         kind = "Content-Type: application/json\r\n" if body is not None else ""
         host = f"Host: {self._host}:{self._port}\r\n"
@@ -102,7 +102,7 @@ class Browser(asyncio.Protocol):
         return head.encode("ascii") + content
 
 
-def complete_answer(received: bytearray) -> Answer | None:
+def parse_response(received: bytearray) -> HttpResponse | None:
     """Return the answer when all of it has come, otherwise None.
 
     Raises:
@@ -117,21 +117,21 @@ def complete_answer(received: bytearray) -> Answer | None:
         raise ValueError(f"not an HTTP answer: {first[:60]!r}")
     status, rest = int(first.split(" ", 2)[1]), bytes(received[head_ends + 4 :])
     if headers.get("transfer-encoding", "").lower() == "chunked":
-        body = _unchunked(rest)
-        return None if body is None else Answer(status, headers, body)
+        body = _decode_chunked(rest)
+        return None if body is None else HttpResponse(status, headers, body)
     length = int(headers.get("content-length", 0))
-    return Answer(status, headers, rest[:length]) if len(rest) >= length else None
+    return HttpResponse(status, headers, rest[:length]) if len(rest) >= length else None
 
 
-def _unchunked(rest: bytes) -> bytes | None:
+def _decode_chunked(encoded: bytes) -> bytes | None:
     body, at = b"", 0
-    while (line_ends := rest.find(b"\r\n", at)) >= 0:
-        size = int(rest[at:line_ends].split(b";")[0], 16)
+    while (line_ends := encoded.find(b"\r\n", at)) >= 0:
+        size = int(encoded[at:line_ends].split(b";")[0], 16)
         start = line_ends + 2
         if size == 0:
-            return body if rest.endswith(b"\r\n\r\n") else None
-        if len(rest) < start + size + 2:
+            return body if encoded.endswith(b"\r\n\r\n") else None
+        if len(encoded) < start + size + 2:
             return None
-        body += rest[start : start + size]
+        body += encoded[start : start + size]
         at = start + size + 2
     return None

@@ -22,48 +22,48 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.lab import comparing, load, proof, report, reporting
-from webapp.lab.browser import BrokenAnswerError
-from webapp.lab.keeping import folder_of_reports, with_report_options
+from webapp.lab.browser import InvalidResponseError
+from webapp.lab.keeping import get_report_folder, with_report_options
 from webapp.lab.load import TooManyUsersError
-from webapp.lab.push import Plan
-from webapp.lab.quiz import NoQuizError, open_quiz
-from webapp.lab.report import Server
-from webapp.pooling.extension import pooling_of_this_app
+from webapp.lab.push import PushPlan
+from webapp.lab.quiz import NoQuizError, find_open_quiz
+from webapp.lab.report import DatabaseStats
+from webapp.pooling.extension import get_pooling
 
-LOOKS_EVERY = 0.1
+POLL_INTERVAL = 0.1
 
 
-PARTS = {
+LAZY_COMMANDS = {
     "drill": "webapp.lab.drills.commands",
     "incident": "webapp.lab.incidents",
     "size": "webapp.lab.size",
     "strategies": "webapp.lab.strategies",
 }
 """Commands that need the lab's extra, and the modules that have them as `command`: imported when asked for."""
-EXTRA = {"matplotlib", "numpy", "scipy"}
+EXTRA_LIBRARIES = {"matplotlib", "numpy", "scipy"}
 
 
-class _Parts(click.Group):
+class _LazyGroup(click.Group):
     """The commands below, and those that can be had only where the extra is installed."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return sorted({*self.commands, *PARTS})
+        return sorted({*self.commands, *LAZY_COMMANDS})
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        return _part(name, PARTS[name]) if name in PARTS else self.commands.get(name)
+        return _load_command(name, LAZY_COMMANDS[name]) if name in LAZY_COMMANDS else self.commands.get(name)
 
 
-def _part(name: str, module: str) -> click.Command:
+def _load_command(name: str, module: str) -> click.Command:
     try:
         return cast("click.Command", import_module(module).command)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing not in EXTRA:
+        if missing not in EXTRA_LIBRARIES:
             raise
-        return _without_the_extra(name, missing)
+        return _missing_extra_command(name, missing)
 
 
-def _without_the_extra(name: str, missing: str) -> click.Command:
+def _missing_extra_command(name: str, missing: str) -> click.Command:
     def refuse() -> None:
         raise click.ClickException(f"poolproof lab {name} needs {missing}: pip install poolproof[lab]")
 
@@ -71,7 +71,7 @@ def _without_the_extra(name: str, missing: str) -> click.Command:
     return click.Command(name, settings, refuse, help="Not installed: pip install poolproof[lab].")
 
 
-@click.group(cls=_Parts)
+@click.group(cls=_LazyGroup)
 def lab() -> None:
     """Rehearse what will come."""
 
@@ -80,14 +80,14 @@ def lab() -> None:
 @with_report_options
 def reports(folder: Path | None, as_json: bool) -> None:
     """List the reports that are kept, newest first."""
-    kept = reporting.read_all(folder_of_reports(folder))
+    kept = reporting.list_reports(get_report_folder(folder))
     if as_json:
         click.echo(json.dumps([asdict(one) for one in kept]))
         return
     for one in kept:
         click.echo(f"{one.name}\n    {one.title}. {one.verdict}")
     if not kept:
-        click.echo(f"There is no report in {folder_of_reports(folder)}.")
+        click.echo(f"There is no report in {get_report_folder(folder)}.")
 
 
 @lab.command()
@@ -96,13 +96,13 @@ def reports(folder: Path | None, as_json: bool) -> None:
 @with_report_options
 def compare(left: str, right: str, folder: Path | None, as_json: bool) -> None:
     """Put two reports side by side on one page; names as `reports` lists them, or paths."""
-    where = folder_of_reports(folder)
+    where = get_report_folder(folder)
     try:
-        sides = comparing.Sides(reporting.read(where, left), reporting.read(where, right))
+        sides = comparing.ReportPair(reporting.load_report(where, left), reporting.load_report(where, right))
     except reporting.NoSuchReportError as error:
         raise click.ClickException(str(error)) from error
-    page = comparing.write(sides, where)
-    tables = [asdict(one) for one in comparing.tables(sides)]
+    page = comparing.save_comparison(sides, where)
+    tables = [asdict(one) for one in comparing.joined_tables(sides)]
     click.echo(json.dumps({"page": str(page), "tables": tables}) if as_json else f"The comparison: {page}")
 
 
@@ -130,41 +130,41 @@ def push(
     owned: bool,
 ) -> None:
     """Let many people open one quiz, answer it, finish, and look at the board; then prove that nothing was lost."""
-    host, port = _address(url)
-    if not owned and not _is_this_machine(host):
+    host, port = _parse_url(url)
+    if not owned and not _is_local_host(host):
         raise click.UsageError(
             f"{host} is not this machine. Loading somebody else's server is an attack; "
             "add --yes-i-own-this-server if it is yours."
         )
     try:
-        slug, quiz_id, items = asyncio.run(open_quiz(host, port, quiz))
+        slug, quiz_id, items = asyncio.run(find_open_quiz(host, port, quiz))
         load.allow_open_files(users // processes)
-        with load.pushers(processes) as pushers, _watching_the_database() as watched:
-            plan = Plan(host, port, slug, quiz_id, items, time.monotonic() + load.SOON, within, think, retry)
-            with _progress(users, quiet=as_json) as progress:
-                shares = pushers.push(plan, users, progress)
-        proved = proof.read_back(host, port, [visit for share in shares for visit in share.visits])
-    except load.StoppedError as stopped:
-        click.echo(report.as_text(report.sum_up(stopped.shares, None, None)))
+        with load.start_load_processes(processes) as pushers, _monitor_database() as watched:
+            plan = PushPlan(host, port, slug, quiz_id, items, time.monotonic() + load.START_DELAY, within, think, retry)
+            with _progress_bar(users, quiet=as_json) as progress:
+                shares = pushers.run(plan, users, progress)
+        proved = proof.verify_acknowledged(host, port, [visit for share in shares for visit in share.visits])
+    except load.PushStoppedError as stopped:
+        click.echo(report.as_text(report.summarize(stopped.results, None, None)))
         raise click.ClickException("Stopped: this is what had been done until then.") from stopped
     except NoQuizError as error:
         raise click.ClickException(str(error)) from error
-    except (OSError, BrokenAnswerError, TooManyUsersError) as error:
+    except (OSError, InvalidResponseError, TooManyUsersError) as error:
         raise click.ClickException(f"The push could not be made: {error}") from error
-    found = report.sum_up(shares, proved, watched.seen())
+    found = report.summarize(shares, proved, watched.database_stats())
     click.echo(json.dumps(found.as_json(), indent=2) if as_json else report.as_text(found))
-    if found.done < users or not proved.holds:
+    if found.done < users or not proved.is_intact:
         sys.exit(1)
 
 
-def _address(url: str) -> tuple[str, int]:
+def _parse_url(url: str) -> tuple[str, int]:
     parts = urlsplit(url)
     if parts.scheme != "http" or not parts.hostname:
         raise click.UsageError("--url takes http://host:port; the load speaks no TLS, so that it measures the service.")
     return parts.hostname, parts.port or 80
 
 
-def _is_this_machine(host: str) -> bool:
+def _is_local_host(host: str) -> bool:
     try:
         return all(ipaddress.ip_address(found[4][0]).is_loopback for found in socket.getaddrinfo(host, None))
     except OSError:
@@ -172,7 +172,7 @@ def _is_this_machine(host: str) -> bool:
 
 
 @contextmanager
-def _progress(users: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+def _progress_bar(users: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
     """Show how many people are through, while they come through; on a terminal only."""
     if quiet or not sys.stderr.isatty():
         yield lambda _: None
@@ -181,34 +181,36 @@ def _progress(users: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
         yield lambda through: bar.update(through - bar.pos)
 
 
-class _Watched:
+class _DatabaseMonitor:
     """What the database server says before, during and after."""
 
     def __init__(self) -> None:
-        self.peak = 0
-        self.asked: list[int] = []
-        self.own = 0
+        self.peak_connections = 0
+        self.statement_counts: list[int] = []
+        self.own_statements = 0
 
-    def look(self, connection: Connection) -> None:
+    def record_connections(self, connection: Connection) -> None:
         count = "SELECT COUNT(*) FROM information_schema.processlist WHERE db <=> DATABASE()"
-        self.peak = max(self.peak, int(connection.execute(text(count)).scalar_one()) - 1)
-        self.own += 1
+        self.peak_connections = max(self.peak_connections, int(connection.execute(text(count)).scalar_one()) - 1)
+        self.own_statements += 1
 
-    def count(self, connection: Connection) -> None:
-        self.asked.append(int(connection.execute(text("SHOW GLOBAL STATUS LIKE 'Questions'")).one()[1]))
+    def record_statements(self, connection: Connection) -> None:
+        self.statement_counts.append(int(connection.execute(text("SHOW GLOBAL STATUS LIKE 'Questions'")).one()[1]))
 
-    def seen(self) -> Server | None:
+    def database_stats(self) -> DatabaseStats | None:
         # Before and after; a server that was restarted meanwhile has counted from zero.
-        if len(self.asked) != 2 or self.asked[1] < self.asked[0]:  # noqa: PLR2004
+        if len(self.statement_counts) != 2 or self.statement_counts[1] < self.statement_counts[0]:  # noqa: PLR2004
             return None
-        return Server(self.peak, self.asked[1] - self.asked[0] - self.own - 1)
+        return DatabaseStats(
+            self.peak_connections, self.statement_counts[1] - self.statement_counts[0] - self.own_statements - 1
+        )
 
 
 @contextmanager
-def _watching_the_database() -> Iterator[_Watched]:
+def _monitor_database() -> Iterator[_DatabaseMonitor]:
     """Look at the server of this installation, on the console lane, while the block runs."""
-    watched, done = _Watched(), threading.Event()
-    work = pooling_of_this_app().console
+    watched, done = _DatabaseMonitor(), threading.Event()
+    work = get_pooling().console
     if work.engine.dialect.name == "sqlite":
         yield watched
         return
@@ -219,10 +221,10 @@ def _watching_the_database() -> Iterator[_Watched]:
             question(connection)
 
     def look() -> None:
-        ask(watched.count)
-        while not done.wait(LOOKS_EVERY):
-            ask(watched.look)
-        ask(watched.count)
+        ask(watched.record_statements)
+        while not done.wait(POLL_INTERVAL):
+            ask(watched.record_connections)
+        ask(watched.record_statements)
 
     thread = threading.Thread(target=look)
     thread.start()

@@ -7,27 +7,27 @@ import time
 from sqlalchemy import create_engine, make_url
 
 from webapp.lab import witness
-from webapp.lab.figures import Load, Measured, Setting, Timed, summed_up
-from webapp.lab.subject import Subject
+from webapp.lab.figures import LoadProfile, RunResult, Setting, TimedOperation, summarize_run
+from webapp.lab.subject import WorkloadProcess
 from webapp.lab.workload import Workload
-from webapp.pooling.engine import engine_options, prepare_engine
+from webapp.pooling.engine import configure_engine, engine_options
 from webapp.pooling.lanes import console_settings
 from webapp.pooling.settings import PoolSettings
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
 
-def witness_of(url: str, pool: PoolSettings) -> Work:
+def create_sampler_work(url: str, pool: PoolSettings) -> UnitOfWork:
     """Return one connection of the lab's own, with which it asks the server what is busy."""
     settings = console_settings(pool)
     engine = create_engine(url, **engine_options(settings, make_url(url), 1))
-    prepare_engine(engine, settings, "witness")
-    return Work(engine)
+    configure_engine(engine, settings, "witness")
+    return UnitOfWork(engine)
 
 
-class Direct:
+class WorkloadBench:
     """A workload, measured in a process of its own; its threads are the clients."""
 
-    settles = 0.0
+    extra_warm_up = 0.0
     overhead = 0.6
     """Seconds that a run takes beside what is measured."""
 
@@ -37,37 +37,37 @@ class Direct:
         Raises:
             SubjectError: when they cannot be made.
         """
-        self._work = witness_of(url, pool)
-        self._subject = Subject(url, workload, pool)
-        self._server = witness.server_process(self._work)
+        self._sampler_work = create_sampler_work(url, pool)
+        self._workload_process = WorkloadProcess(url, workload, pool)
+        self._server_pid = witness.find_server_pid(self._sampler_work)
 
-    def measure(self, setting: Setting, load: Load) -> Measured:
+    def measure(self, setting: Setting, load: LoadProfile) -> RunResult:
         """Measure one run.
 
         Raises:
             SubjectError: when it cannot be run.
         """
-        starts_at = self._subject.begin(setting, load)
-        until(starts_at + load.warm_up)
-        before = witness.look(self._work, [self._subject.pid], self._server)
-        until(starts_at + load.warm_up + load.seconds)
-        after = witness.look(self._work, [self._subject.pid], self._server)
-        timed = self._subject.end()
-        seen = witness.between(before, after, setting, setting.threads, pool_share(timed))
-        return summed_up(setting, load, timed, starts_at, clients=setting.threads, seen=seen)
+        starts_at = self._workload_process.start_run(setting, load)
+        sleep_until(starts_at + load.warm_up)
+        before = witness.take_sample(self._sampler_work, [self._workload_process.pid], self._server_pid)
+        sleep_until(starts_at + load.warm_up + load.seconds)
+        after = witness.take_sample(self._sampler_work, [self._workload_process.pid], self._server_pid)
+        timed = self._workload_process.wait_result()
+        seen = witness.usage_between(before, after, setting, setting.threads, pool_wait_share(timed))
+        return summarize_run(setting, load, timed, starts_at, clients=setting.threads, usage=seen)
 
     def close(self) -> None:
         """End the process and give back the connection."""
-        self._subject.close()
-        self._work.engine.dispose()
+        self._workload_process.close()
+        self._sampler_work.engine.dispose()
 
 
-def pool_share(timed: list[Timed]) -> float | None:
+def pool_wait_share(operations: list[TimedOperation]) -> float | None:
     """Return the share of the operations' time that went by waiting for a connection."""
-    seconds = sum(one.seconds for one in timed if one.is_well)
-    return sum(one.wait for one in timed if one.is_well) / seconds if seconds else None
+    seconds = sum(one.seconds for one in operations if one.succeeded)
+    return sum(one.wait for one in operations if one.succeeded) / seconds if seconds else None
 
 
-def until(moment: float) -> None:
+def sleep_until(deadline: float) -> None:
     """Sleep until a moment on the monotonic clock."""
-    time.sleep(max(0.0, moment - time.monotonic()))
+    time.sleep(max(0.0, deadline - time.monotonic()))

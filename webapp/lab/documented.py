@@ -121,7 +121,7 @@ def start(quiz_id: int) -> ResponseReturnValue:
 
 def put_answer(token: str, item: int) -> ResponseReturnValue:
     """Store an answer, or change it."""
-    attempt = _attempt(token)
+    attempt = _get_attempt(token)
     if attempt.finished_at or not attempt.quiz.opens_at <= _now() < attempt.quiz.closes_at:
         abort(409)
     question = db.get_or_404(Question, item)
@@ -139,7 +139,7 @@ def put_answer(token: str, item: int) -> ResponseReturnValue:
 
 def finish(token: str) -> ResponseReturnValue:
     """Score an attempt, once."""
-    attempt = _attempt(token)
+    attempt = _get_attempt(token)
     if attempt.finished_at is None:
         right = {question.id: question.correct for question in attempt.quiz.questions}
         attempt.score = sum(right[answer.question_id] == answer.choice for answer in attempt.answers)
@@ -160,12 +160,12 @@ def board(quiz_id: int) -> ResponseReturnValue:
 
 def read_back(token: str) -> ResponseReturnValue:
     """Show an attempt."""
-    attempt = _attempt(token)
+    attempt = _get_attempt(token)
     questions = [{"item": answer.question_id, "chosen": [answer.choice]} for answer in attempt.answers]
     return jsonify(score=attempt.score, finished_at=attempt.finished_at, questions=questions)
 
 
-def _attempt(token: str) -> Attempt:
+def _get_attempt(token: str) -> Attempt:
     found: Attempt = db.first_or_404(select(Attempt).filter_by(token=token))
     return found
 
@@ -174,7 +174,7 @@ def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
-def fill(database_url: str, choices: Sequence[int]) -> list[tuple[int, int]]:
+def create_quiz(database_url: str, choice_counts: Sequence[int]) -> list[tuple[int, int]]:
     """Make the tables and a quiz; `choices` says how many each question has. Returns items, and again how many."""
     engine = create_engine(database_url)
     Base.metadata.create_all(engine)
@@ -188,7 +188,7 @@ def fill(database_url: str, choices: Sequence[int]) -> list[tuple[int, int]]:
                 quiz_id=QUIZ_ID, position=number, stem=f"Question {number + 1}?", correct=number % count,
                 choices=[f"Choice {one + 1}" for one in range(count)],
             )
-            for number, count in enumerate(choices)
+            for number, count in enumerate(choice_counts)
         ]  # fmt: skip
         session.add_all(questions)
         session.commit()

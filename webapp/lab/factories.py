@@ -13,10 +13,10 @@ from webapp.bank import items
 from webapp.bank.drafts import ItemDraft
 from webapp.bank.items import Item
 from webapp.pooling.settings import PoolSettings
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 from webapp.quizzes import drafts, publishing
 from webapp.quizzes.drafts import Draft, DraftValues
-from webapp.quizzes.published import Version
+from webapp.quizzes.published import PublishedVersion
 from webapp.settings import ServiceSettings, Settings
 
 _numbers = count(1)
@@ -41,25 +41,25 @@ def make_item(connection: Connection, **values: Any) -> Item:
     return items.create(connection, item_draft(**values))
 
 
-def make_draft(work: Work, questions: int = 2, **values: Any) -> Draft:
+def make_draft(work: UnitOfWork, questions: int = 2, **values: Any) -> Draft:
     """Store a quiz that is not published, with items of its own."""
 
     def create(connection: Connection) -> Draft:
         ids = tuple(make_item(connection).id for _ in range(questions))
         return drafts.create(connection, DraftValues(**{"title": "Numbers", "item_ids": ids, **values}))
 
-    return work.transact(create)
+    return work.run_in_transaction(create)
 
 
 def make_quiz(
-    work: Work, questions: int = 2, opens_at: datetime | None = None, closes_at: datetime | None = None
-) -> Version:
+    work: UnitOfWork, questions: int = 2, opens_at: datetime | None = None, closes_at: datetime | None = None
+) -> PublishedVersion:
     """Store a published quiz, open now unless a window is given."""
     draft = make_draft(work, questions)
-    return work.transact(lambda connection: publishing.publish(connection, draft.id, opens_at, closes_at))
+    return work.run_in_transaction(lambda connection: publishing.publish(connection, draft.id, opens_at, closes_at))
 
 
-def settings_for(url: str, instance: Path, threads: int = 4, **pool: object) -> Settings:
+def make_settings(url: str, instance: Path, threads: int = 4, **pool_settings: object) -> Settings:
     """Return settings as the environment would give them, without reading it."""
     service = ServiceSettings.model_validate({"instance": instance, "secret_key": "k" * 40, "threads": threads})
-    return Settings(database_url=url, pool=PoolSettings.model_validate(pool), poolproof=service)
+    return Settings(database_url=url, pool=PoolSettings.model_validate(pool_settings), poolproof=service)

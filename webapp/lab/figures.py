@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from webapp.lab.knee import Seen
+from webapp.lab.knee import ResourceUsage
 
 
 @dataclass(frozen=True, order=True)
@@ -27,7 +27,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Load:
+class LoadProfile:
     """How it is loaded: closed loop, or so many operations a second, whatever becomes of them; times in seconds."""
 
     warm_up: float
@@ -42,23 +42,23 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Timed:
+class TimedOperation:
     """One operation: when it was meant to begin, and seconds from then to its end, for a connection, and with it."""
 
-    meant: float
+    intended_start: float
     seconds: float
     wait: float = 0.0
     hold: float = 0.0
     think: float = 0.0
-    is_well: bool = True
+    succeeded: bool = True
 
 
 @dataclass(frozen=True)
-class Measured:
+class RunResult:
     """One run. Times are seconds; latencies run from the intended start."""
 
     setting: Setting
-    load: Load
+    load: LoadProfile
     done: int
     failed: int
     throughput: float
@@ -70,11 +70,11 @@ class Measured:
     wait: float
     """For a connection, in the mean."""
     hold: float
-    inside: float
+    in_flight: float
     """Operations under way at once: in a closed loop known, as many as there are clients."""
-    cycle: float
+    cycle_time: float
     """From one start of a client to its next in the mean; closed loop only."""
-    seen: Seen
+    usage: ResourceUsage
     client_cpu: float | None = None
     """Of a processor, by the busiest process of the load; None where the load is part of what is measured."""
 
@@ -86,16 +86,16 @@ class Measured:
         return {**setting, **load, **flat, **seen}
 
 
-def summed_up(
+def summarize_run(
     setting: Setting,
-    load: Load,
-    timed: Sequence[Timed],
+    load: LoadProfile,
+    operations: Sequence[TimedOperation],
     starts_at: float,
     *,
     clients: int,
-    seen: Seen,
+    usage: ResourceUsage,
     client_cpu: float | None = None,
-) -> Measured:
+) -> RunResult:
     """Return the figures of a run that began with its warm-up at `starts_at`.
 
     Throughput is what ended while it was measured. Latencies are in a closed loop those of the same operations; in
@@ -103,25 +103,25 @@ def summed_up(
     """
     counts_from = starts_at + load.warm_up
     window = (counts_from, counts_from + load.seconds)
-    ended = [one for one in timed if window[0] <= one.meant + one.seconds < window[1]]
-    counted = [one for one in timed if window[0] <= one.meant < window[1]] if load.is_open else ended
-    well = [one for one in counted if one.is_well]
+    ended = [one for one in operations if window[0] <= one.intended_start + one.seconds < window[1]]
+    counted = [one for one in operations if window[0] <= one.intended_start < window[1]] if load.is_open else ended
+    well = [one for one in counted if one.succeeded]
     ordered = sorted(one.seconds for one in well)
-    return Measured(
+    return RunResult(
         setting=setting,
         load=load,
         done=len(well),
         failed=len(counted) - len(well),
-        throughput=sum(one.is_well for one in ended) / load.seconds,
+        throughput=sum(one.succeeded for one in ended) / load.seconds,
         mean=_mean(ordered),
         p50=quantile(ordered, 0.5),
         p99=quantile(ordered, 0.99),
         worst=ordered[-1] if ordered else 0.0,
         wait=_mean([one.wait for one in well]),
         hold=_mean([one.hold for one in well]),
-        inside=float(clients),
-        cycle=_mean([one.seconds + one.think for one in ended]),
-        seen=seen,
+        in_flight=float(clients),
+        cycle_time=_mean([one.seconds + one.think for one in ended]),
+        usage=usage,
         client_cpu=client_cpu,
     )
 

@@ -11,38 +11,38 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine, text
 
-from webapp.lab.borrowing import Terms, Way
-from webapp.lab.labour import first_words
-from webapp.lab.observing import Observer
+from webapp.lab.borrowing import PoolOptions, PoolType
+from webapp.lab.labour import summarize_error
+from webapp.lab.observing import ConnectionMonitor
 
-FEW, MANY = 5, 20
+SMALL_BURST, LARGE_BURST = 5, 20
 """How many borrow at once; the second is more than any pool here lends."""
-PATIENCE, AGE = 1.0, 1
+POOL_TIMEOUT, MAX_AGE = 1.0, 1
 """Seconds: the pool's time-out and its greatest age, here."""
-HOLDS_FOR, IDLE_FOR = 0.4, 1.2
-LOOKS_EVERY = 0.02
+HOLD_DURATION, IDLE_DURATION = 0.4, 1.2
+POLL_INTERVAL = 0.02
 
 
 @dataclass(frozen=True)
-class Habits:
+class PoolBehaviour:
     """What was seen; connections are those on the server, times are seconds."""
 
-    when_made: int
+    after_creation: int
     """Connections before anybody has borrowed."""
     after_one: int
-    after_few: int
+    after_small_burst: int
     """After five were out at once and came back."""
-    lent: int
+    max_checked_out: int
     """Of twenty that asked at once and gave back nothing."""
-    open_then: int
-    after_many: int
+    open_at_peak: int
+    after_large_burst: int
     """When all had been given back."""
-    turned_away: str
+    rejection_message: str
     """What the others of the twenty got, or an empty text."""
-    turned_away_after: float | None
-    waited: float | None
+    rejected_after: float | None
+    wait_when_full: float | None
     """How long somebody waited at a full pool until something came back, which was after 0.4 s; None: nobody has to."""
-    is_renewed: bool
+    is_recycled: bool
     """Whether a connection above the greatest age is replaced."""
     failed_after_kill: int
     """Uses of ten, after one of five idle connections was killed."""
@@ -53,66 +53,68 @@ class Habits:
 
 
 @dataclass
-class _Held:
+class _HeldConnections:
     """Threads that hold a connection each until they are released."""
 
-    lent: int = 0
-    words: list[str] = field(default_factory=list)
+    checked_out: int = 0
+    errors: list[str] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
     """Of those that were turned away."""
     release: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-pass_time = time.sleep
+sleep_idle = time.sleep
 
 
-def habits_of(way: Way, database_url: str, observer: Observer) -> Habits:
+def observe_behaviour(pool_type: PoolType, database_url: str, monitor: ConnectionMonitor) -> PoolBehaviour:
     """Watch one way for some seconds."""
-    with _engine(way, database_url, observer) as engine:
-        made = observer.settled()
-        _ask(engine)
-        one = observer.settled()
-        with _holding(engine, FEW):
+    with _create_engine(pool_type, database_url, monitor) as engine:
+        made = monitor.wait_until_settled()
+        _fetch_connection_id(engine)
+        one = monitor.wait_until_settled()
+        with _holding_connections(engine, SMALL_BURST):
             pass
-        few = observer.settled()
-    with _engine(way, database_url, observer) as engine:
-        _ask(engine)
-        with _holding(engine, MANY) as many:
-            then = observer.settled()
-        after = observer.settled()
-    with _engine(way, database_url, observer) as engine:
-        waited = _wait_for_one(engine, many.lent) if many.words else None
-    with _engine(way, database_url, observer, recycle=AGE) as engine:
-        first = _ask(engine)
-        pass_time(IDLE_FOR)
-        is_renewed = _ask(engine) != first
-    failed, closed = _after_kills(way, database_url, observer, all_of_them=False)
-    failed_all, _ = _after_kills(way, database_url, observer, all_of_them=True)
-    turned_away = many.words[0] if many.words else ""
+        few = monitor.wait_until_settled()
+    with _create_engine(pool_type, database_url, monitor) as engine:
+        _fetch_connection_id(engine)
+        with _holding_connections(engine, LARGE_BURST) as many:
+            then = monitor.wait_until_settled()
+        after = monitor.wait_until_settled()
+    with _create_engine(pool_type, database_url, monitor) as engine:
+        waited = _measure_wait_when_full(engine, many.checked_out) if many.errors else None
+    with _create_engine(pool_type, database_url, monitor, recycle=MAX_AGE) as engine:
+        first = _fetch_connection_id(engine)
+        sleep_idle(IDLE_DURATION)
+        is_renewed = _fetch_connection_id(engine) != first
+    failed, closed = _count_after_kills(pool_type, database_url, monitor, kill_all=False)
+    failed_all, _ = _count_after_kills(pool_type, database_url, monitor, kill_all=True)
+    turned_away = many.errors[0] if many.errors else ""
     turned_away_after = max(many.waits) if many.waits else None
-    return Habits(
-        made, one, few, many.lent, then, after, turned_away, turned_away_after, waited, is_renewed, failed, closed,
+    return PoolBehaviour(
+        made, one, few, many.checked_out, then, after, turned_away, turned_away_after, waited, is_renewed, failed, closed,
         failed_all,
     )  # fmt: skip
 
 
 @contextmanager
-def _engine(way: Way, database_url: str, observer: Observer, recycle: int = -1) -> Iterator[Engine]:
-    engine = way.make(database_url, Terms(MANY, PATIENCE, recycle))
+def _create_engine(
+    pool_type: PoolType, database_url: str, monitor: ConnectionMonitor, recycle: int = -1
+) -> Iterator[Engine]:
+    engine = pool_type.create(database_url, PoolOptions(LARGE_BURST, POOL_TIMEOUT, recycle))
     try:
         yield engine
     finally:
         with suppress(Exception):
             engine.dispose()
-        observer.kill_all()
-        observer.settled()
+        monitor.kill_all()
+        monitor.wait_until_settled()
 
 
 @contextmanager
-def _holding(engine: Engine, count: int) -> Iterator[_Held]:
+def _holding_connections(engine: Engine, count: int) -> Iterator[_HeldConnections]:
     """Let so many threads borrow at once; the block runs when each has a connection or was turned away."""
-    held = _Held()
+    held = _HeldConnections()
 
     def hold() -> None:
         asked = time.monotonic()
@@ -121,10 +123,10 @@ def _holding(engine: Engine, count: int) -> Iterator[_Held]:
         except Exception as error:  # noqa: BLE001 - what a full pool says is what is asked
             with held.lock:
                 held.waits.append(time.monotonic() - asked)
-                held.words.append(first_words(error))
+                held.errors.append(summarize_error(error))
             return
         with held.lock:
-            held.lent += 1
+            held.checked_out += 1
         held.release.wait()
         # One after the other, so that a connection that is shared is not used by two; a closed one may object.
         with held.lock, suppress(Exception):
@@ -134,52 +136,54 @@ def _holding(engine: Engine, count: int) -> Iterator[_Held]:
         for _ in range(count):
             threads.submit(hold)
         try:
-            while held.lent + len(held.words) < count:
-                time.sleep(LOOKS_EVERY)
+            while held.checked_out + len(held.errors) < count:
+                time.sleep(POLL_INTERVAL)
             yield held
         finally:
             held.release.set()
 
 
-def _wait_for_one(engine: Engine, lent: int) -> float:
+def _measure_wait_when_full(engine: Engine, connections: int) -> float:
     """Return how long the next one waits at a full pool when a connection comes back after 0.4 s."""
-    with _holding(engine, lent) as full, ThreadPoolExecutor(1) as aside:
+    with _holding_connections(engine, connections) as full, ThreadPoolExecutor(1) as aside:
         asked = time.monotonic()
-        next_one = aside.submit(_ask, engine)
-        time.sleep(HOLDS_FOR)
+        next_one = aside.submit(_fetch_connection_id, engine)
+        time.sleep(HOLD_DURATION)
         full.release.set()
         next_one.result()
         return time.monotonic() - asked
 
 
-def _after_kills(way: Way, database_url: str, observer: Observer, *, all_of_them: bool) -> tuple[int, int]:
+def _count_after_kills(
+    pool_type: PoolType, database_url: str, monitor: ConnectionMonitor, *, kill_all: bool
+) -> tuple[int, int]:
     """Return how many of ten uses failed, and how many healthy connections are gone."""
-    with _engine(way, database_url, observer) as engine:
-        _ask(engine)
-        with _holding(engine, FEW):
+    with _create_engine(pool_type, database_url, monitor) as engine:
+        _fetch_connection_id(engine)
+        with _holding_connections(engine, SMALL_BURST):
             pass
-        observer.settled()
-        idle = observer.ids()
-        killed = idle if all_of_them else idle[:1]
-        pass_time(IDLE_FOR)
-        observer.kill(killed)
-        observer.settled()
-        failed = _failures(engine) + _failures(engine)
-        observer.settled()
-        return failed, len(set(idle) - set(killed) - set(observer.ids()))
+        monitor.wait_until_settled()
+        idle = monitor.connection_ids()
+        killed = idle if kill_all else idle[:1]
+        sleep_idle(IDLE_DURATION)
+        monitor.kill(killed)
+        monitor.wait_until_settled()
+        failed = _count_failures(engine) + _count_failures(engine)
+        monitor.wait_until_settled()
+        return failed, len(set(idle) - set(killed) - set(monitor.connection_ids()))
 
 
-def _failures(engine: Engine) -> int:
+def _count_failures(engine: Engine) -> int:
     """Borrow five, then use each, as five requests at once would; returns how many could not."""
     failed, borrowed = 0, []
-    for _ in range(FEW):
+    for _ in range(SMALL_BURST):
         try:
             borrowed.append(engine.connect())
         except Exception:  # noqa: BLE001 - it is counted
             failed += 1
     for connection in borrowed:
         try:
-            _id(connection)
+            _connection_id(connection)
         except Exception:  # noqa: BLE001 - it is counted
             failed += 1
         with suppress(Exception):
@@ -187,10 +191,10 @@ def _failures(engine: Engine) -> int:
     return failed
 
 
-def _ask(engine: Engine) -> int:
+def _fetch_connection_id(engine: Engine) -> int:
     with engine.connect() as connection:
-        return _id(connection)
+        return _connection_id(connection)
 
 
-def _id(connection: Connection) -> int:
+def _connection_id(connection: Connection) -> int:
     return int(connection.execute(text("SELECT CONNECTION_ID()")).scalar_one())

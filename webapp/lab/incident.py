@@ -13,107 +13,116 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from webapp.lab import documented, load, proof, report
-from webapp.lab.keeping import Progress
-from webapp.lab.load import Pushers, Share
-from webapp.lab.moments import EVERY, Moment, moments
-from webapp.lab.observing import Observer
-from webapp.lab.push import Plan, Sample
-from webapp.lab.quiz import open_quiz
-from webapp.lab.schemas import schema_of_its_own
+from webapp.lab.keeping import ProgressDisplay
+from webapp.lab.load import LoadProcesses, ProcessResult
+from webapp.lab.moments import SAMPLE_INTERVAL, TimelinePoint, build_timeline
+from webapp.lab.observing import ConnectionMonitor
+from webapp.lab.push import PushPlan, RequestSample
+from webapp.lab.quiz import find_open_quiz
+from webapp.lab.schemas import create_scratch_schema
 from webapp.lab.services.processes import HOST, free_port
-from webapp.lab.services.service_process import Recipe, Served, gunicorn, served
-from webapp.quizzes.starter import ITEMS
+from webapp.lab.services.service_process import RunningService, ServiceSpec, gunicorn, run_service
+from webapp.quizzes.starter import SAMPLE_ITEMS
 from webapp.settings import environment_for_child
 
-DOCUMENTED, OURS = "Flask-SQLAlchemy, defaults", "Poolproof"
+NAIVE_APP, POOLPROOF_SERVICE = "Flask-SQLAlchemy, defaults", "Poolproof"
 WORKERS = 2
-SECONDS_EACH = {DOCUMENTED: 0.1, OURS: 0.01}
+SECONDS_PER_USER = {NAIVE_APP: 0.1, POOLPROOF_SERVICE: 0.01}
 """Of a push, for each person, until it is known better."""
-START_AND_STOP = 20.0
-MESSAGE = re.compile(r"QueuePool limit of size \d+ overflow \d+ reached, connection timed out, timeout [\d.]+")
+START_STOP_DURATION = 20.0
+QUEUEPOOL_MESSAGE = re.compile(
+    r"QueuePool limit of size \d+ overflow \d+ reached, connection timed out, timeout [\d.]+"
+)
 
 
 @dataclass(frozen=True)
-class Wish:
+class IncidentOptions:
     """What is to be rehearsed; times in seconds."""
 
     users: int
-    within: float
+    ramp: float
     think: float
     threads: int
     """Of each of the two workers of the service with the defaults."""
     pool_timeout: int | None
     """Of its pool; None: SQLAlchemy's own."""
-    limit: float
+    give_up_after: float
     """Nobody is waited for any longer, on either side."""
 
 
 @dataclass(frozen=True)
-class Side:
+class ServiceRun:
     """How one service has stood it."""
 
     title: str
-    summary: report.Report
-    moments: Sequence[Moment]
-    samples: Sequence[Sample]
-    messages: Sequence[str]
+    summary: report.PushSummary
+    timeline: Sequence[TimelinePoint]
+    request_samples: Sequence[RequestSample]
+    queuepool_messages: Sequence[str]
     """QueuePool's own, from the service's log."""
     is_complete: bool
 
     @property
-    def errors(self) -> int:
+    def error_count(self) -> int:
         """How many tries did not end well."""
-        return self.moments[-1].failed
+        return self.timeline[-1].error_count
 
     @property
-    def connections(self) -> int:
+    def peak_connections(self) -> int:
         """On the server, at peak."""
-        return max((one.connections or 0 for one in self.moments), default=0)
+        return max((one.connections or 0 for one in self.timeline), default=0)
 
 
-def rehearse(database_url: str, wish: Wish, progress: Progress) -> Iterator[Side]:
+def run_incident(database_url: str, options: IncidentOptions, progress: ProgressDisplay) -> Iterator[ServiceRun]:
     """Push at one service, then at the other; each has a schema of its own, which is dropped afterwards.
 
     Raises:
         NotALabError: when no such schema can be made.
         NotServingError: when a service does not start.
     """
-    for title in (DOCUMENTED, OURS):
-        with schema_of_its_own(database_url, "incident") as own, TemporaryDirectory(prefix="poolproof") as folder:
-            side = _push(title, own, Path(folder), wish, progress)
+    for title in (NAIVE_APP, POOLPROOF_SERVICE):
+        with create_scratch_schema(database_url, "incident") as own, TemporaryDirectory(prefix="poolproof") as folder:
+            side = _run_service(title, own, Path(folder), options, progress)
             yield side
         if not side.is_complete:
             return
 
 
-def _push(title: str, database_url: str, folder: Path, wish: Wish, progress: Progress) -> Side:
-    progress.say(f"{title}: starting")
+def _run_service(
+    title: str, database_url: str, folder: Path, options: IncidentOptions, progress: ProgressDisplay
+) -> ServiceRun:
+    progress.update(f"{title}: starting")
     port = free_port()
-    recipe = _documented(database_url, wish) if title == DOCUMENTED else _ours(database_url, folder, port)
-    load.allow_open_files(wish.users)
-    items = documented.fill(database_url, [len(one[2]) for one in ITEMS]) if title == DOCUMENTED else []
-    with served(recipe, folder, port) as service, load.pushers(1) as pushers:
-        plan = _plan(service, items, wish)
-        with closing(Observer(database_url)) as observer, observer.looking(every=EVERY, since=plan.starts_at) as looks:
-            shares, is_complete = _load(pushers, plan, wish, title, progress)
-        progress.say(f"{title}: reading back and stopping")
+    recipe = (
+        _naive_app_spec(database_url, options) if title == NAIVE_APP else _poolproof_spec(database_url, folder, port)
+    )
+    load.allow_open_files(options.users)
+    items = documented.create_quiz(database_url, [len(one[2]) for one in SAMPLE_ITEMS]) if title == NAIVE_APP else []
+    with run_service(recipe, folder, port) as service, load.start_load_processes(1) as pushers:
+        plan = _push_plan(service, items, options)
+        with (
+            closing(ConnectionMonitor(database_url)) as observer,
+            observer.sample_counts(interval=SAMPLE_INTERVAL, started_at=plan.starts_at) as looks,
+        ):
+            shares, is_complete = _run_push(pushers, plan, options, title, progress)
+        progress.update(f"{title}: reading back and stopping")
         visits = [visit for share in shares for visit in share.visits]
-        proved = proof.read_back(HOST, port, visits) if title == OURS and is_complete else None
-    summary = report.sum_up(shares, proved, None)
+        proved = proof.verify_acknowledged(HOST, port, visits) if title == POOLPROOF_SERVICE and is_complete else None
+    summary = report.summarize(shares, proved, None)
     samples = [sample for visit in visits for sample in visit.samples]
-    course = moments(samples, looks, max((one.came_back for one in samples), default=0.0))
-    said = MESSAGE.findall(service.log.read_text(errors="replace"))
-    return Side(title, summary, course, samples, said, is_complete)
+    course = build_timeline(samples, looks, max((one.ended_at for one in samples), default=0.0))
+    said = QUEUEPOOL_MESSAGE.findall(service.log.read_text(errors="replace"))
+    return ServiceRun(title, summary, course, samples, said, is_complete)
 
 
-def _documented(database_url: str, wish: Wish) -> Recipe:
-    argument = "" if wish.pool_timeout is None else str(wish.pool_timeout)
+def _naive_app_spec(database_url: str, options: IncidentOptions) -> ServiceSpec:
+    argument = "" if options.pool_timeout is None else str(options.pool_timeout)
     application = f"webapp.lab.documented:create_app({argument})"
-    command = gunicorn(application, WORKERS, wish.threads, "--worker-connections", "20000")
-    return Recipe(DOCUMENTED, command, environment_for_child(DATABASE_URL=database_url))
+    command = gunicorn(application, WORKERS, options.threads, "--worker-connections", "20000")
+    return ServiceSpec(NAIVE_APP, command, environment_for_child(DATABASE_URL=database_url))
 
 
-def _ours(database_url: str, folder: Path, port: int) -> Recipe:
+def _poolproof_spec(database_url: str, folder: Path, port: int) -> ServiceSpec:
     variables = {
         "DATABASE_URL": database_url,
         "POOLPROOF_INSTANCE": str(folder / "instance"),
@@ -122,31 +131,35 @@ def _ours(database_url: str, folder: Path, port: int) -> Recipe:
         "POOLPROOF_COLLECTORS": "0",
         "POOLPROOF_OTLP_ENDPOINT": "",
     }
-    return Recipe(OURS, [sys.executable, "-m", "webapp", "serve"], environment_for_child(**variables))
+    return ServiceSpec(POOLPROOF_SERVICE, [sys.executable, "-m", "webapp", "serve"], environment_for_child(**variables))
 
 
-def _plan(service: Served, items: Sequence[tuple[int, int]], wish: Wish) -> Plan:
+def _push_plan(service: RunningService, items: Sequence[tuple[int, int]], options: IncidentOptions) -> PushPlan:
     slug, quiz_id = documented.SLUG, documented.QUIZ_ID
     if not items:
-        slug, quiz_id, items = asyncio.run(open_quiz(HOST, service.port, None))
-    starts_at = time.monotonic() + load.SOON
-    return Plan(
-        HOST, service.port, slug, quiz_id, items, starts_at, wish.within, wish.think, retries=True,
-        ends_at=starts_at + wish.limit,
+        slug, quiz_id, items = asyncio.run(find_open_quiz(HOST, service.port, None))
+    starts_at = time.monotonic() + load.START_DELAY
+    return PushPlan(
+        HOST, service.port, slug, quiz_id, items, starts_at, options.ramp, options.think, retry=True,
+        ends_at=starts_at + options.give_up_after,
     )  # fmt: skip
 
 
-def _load(pushers: Pushers, plan: Plan, wish: Wish, title: str, progress: Progress) -> tuple[list[Share], bool]:
+def _run_push(
+    processes: LoadProcesses, plan: PushPlan, options: IncidentOptions, title: str, progress: ProgressDisplay
+) -> tuple[list[ProcessResult], bool]:
     """Push; on Ctrl-C with what there is, and False."""
-    rest = 0.0 if title == OURS else START_AND_STOP + wish.users * SECONDS_EACH[OURS]
+    rest = (
+        0.0 if title == POOLPROOF_SERVICE else START_STOP_DURATION + options.users * SECONDS_PER_USER[POOLPROOF_SERVICE]
+    )
 
     def show(through: int) -> None:
         passed = max(0.0, time.monotonic() - plan.starts_at)
-        guessed = max(wish.users * SECONDS_EACH[title] - passed, 0.0)
-        left = min(wish.limit - passed, passed / through * (wish.users - through) if through else guessed)
-        progress.say(f"{title}: {through} of {wish.users} people are through or gave up", left=left + rest)
+        guessed = max(options.users * SECONDS_PER_USER[title] - passed, 0.0)
+        left = min(options.give_up_after - passed, passed / through * (options.users - through) if through else guessed)
+        progress.update(f"{title}: {through} of {options.users} people are through or gave up", remaining=left + rest)
 
     try:
-        return pushers.push(plan, wish.users, show), True
-    except load.StoppedError as stopped:
-        return stopped.shares, False
+        return processes.run(plan, options.users, show), True
+    except load.PushStoppedError as stopped:
+        return stopped.results, False

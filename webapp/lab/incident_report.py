@@ -8,131 +8,137 @@ from typing import Any
 
 from webapp.lab import plots
 from webapp.lab.drawing import Tone
-from webapp.lab.incident import DOCUMENTED, OURS, WORKERS, Side, Wish
-from webapp.lab.moments import Moment, errors_by_kind, kind_of
+from webapp.lab.incident import NAIVE_APP, POOLPROOF_SERVICE, WORKERS, IncidentOptions, ServiceRun
+from webapp.lab.moments import TimelinePoint, error_kind, errors_by_kind
 from webapp.lab.plots import Panel
-from webapp.lab.reporting import Cell, Figure, Report, Table
+from webapp.lab.reporting import Cell, Figure, LabReport, Table
 
-SHORT = {DOCUMENTED: "defaults", OURS: "Poolproof"}
-TONES: Mapping[str, Tone] = {DOCUMENTED: "wrong", OURS: "accent"}
+SHORT_NAMES = {NAIVE_APP: "defaults", POOLPROOF_SERVICE: "Poolproof"}
+TONES: Mapping[str, Tone] = {NAIVE_APP: "wrong", POOLPROOF_SERVICE: "accent"}
 
 
-def report_of(sides: Sequence[Side], wish: Wish, command: str) -> Report:
+def build_report(runs: Sequence[ServiceRun], options: IncidentOptions, command: str) -> LabReport:
     """Return the report; of one service only when the run was stopped before the other's turn."""
-    is_complete = len(sides) == len(SHORT) and all(side.is_complete for side in sides)
-    return Report(
+    is_complete = len(runs) == len(SHORT_NAMES) and all(side.is_complete for side in runs)
+    return LabReport(
         kind="incident",
-        title=f"{wish.users:,} people open one quiz within {_seconds(wish.within)}",
-        verdict=" ".join(_sentence(side) for side in sides),
-        findings=tuple(finding for side in sides for finding in _findings(side, wish)),
+        title=f"{options.users:,} people open one quiz within {_format_seconds(options.ramp)}",
+        verdict=" ".join(_verdict_sentence(side) for side in runs),
+        findings=tuple(finding for side in runs for finding in _findings(side, options)),
         command=command,
-        tables=(_numbers(sides), *(_errors(side) for side in sides if side.errors)),
-        figures=(picture(sides, wish),),
-        data={"wish": asdict(wish), "services": [_data(side) for side in sides]},
-        rows=tuple(row for side in sides for row in _rows(side)),
+        tables=(_summary_table(runs), *(_error_table(side) for side in runs if side.error_count)),
+        figures=(timeline_figure(runs, options),),
+        data={"wish": asdict(options), "services": [_run_data(side) for side in runs]},
+        rows=tuple(row for side in runs for row in _timeline_rows(side)),
         is_complete=is_complete,
-        grade="good" if is_complete and is_well(sides[-1]) else "bad",
+        grade="good" if is_complete and is_flawless(runs[-1]) else "bad",
     )
 
 
-def is_well(side: Side) -> bool:
+def is_flawless(run: ServiceRun) -> bool:
     """Whether everybody came through without one error, and nothing acknowledged was lost."""
-    found = side.summary
-    return not side.errors and found.done == found.users and found.proof is not None and found.proof.holds
+    found = run.summary
+    return not run.error_count and found.done == found.users and found.proof is not None and found.proof.is_intact
 
 
-def picture(sides: Sequence[Side], wish: Wish) -> Figure:
+def timeline_figure(runs: Sequence[ServiceRun], options: IncidentOptions) -> Figure:
     """Draw both courses over each other, second by second; what matters of each line stands at its end."""
     tones: dict[str, Tone] = {}
 
-    def panel(label: str, value: Callable[[Moment], float | None], ends: Callable[[Side], str], **look: Any) -> Panel:
+    def panel(
+        label: str, value: Callable[[TimelinePoint], float | None], ends: Callable[[ServiceRun], str], **look: Any
+    ) -> Panel:
         series = {}
-        for side in sides:
-            name = f"{SHORT[side.title]}: {ends(side)}"
-            series[name] = [(one.at, found) for one in side.moments if (found := value(one)) is not None]
+        for side in runs:
+            name = f"{SHORT_NAMES[side.title]}: {ends(side)}"
+            series[name] = [(one.at, found) for one in side.timeline if (found := value(one)) is not None]
             tones[name] = TONES[side.title]
         return Panel(label, series, **look)
 
     panels = [
-        panel("requests waiting", lambda one: one.waiting, _through, filled=True, height=1.25),
-        panel("errors so far", lambda one: one.failed, lambda side: f"{side.errors:,}", filled=True),
-        panel("connections on the server", lambda one: one.connections, lambda side: f"at most {side.connections}"),
-        panel("answered in a second", lambda one: one.a_second, _rate),
+        panel("requests waiting", lambda one: one.waiting, _completion_label, filled=True, height=1.25),
+        panel("errors so far", lambda one: one.error_count, lambda side: f"{side.error_count:,}", filled=True),
+        panel(
+            "connections on the server", lambda one: one.connections, lambda side: f"at most {side.peak_connections}"
+        ),
+        panel("answered in a second", lambda one: one.response_rate, _rate_label),
     ]
     caption = (
-        f"One push of {wish.users:,} people, at each service in turn, on one MySQL. A line ends when the last one is "
+        f"One push of {options.users:,} people, at each service in turn, on one MySQL. A line ends when the last one is "
         "through, or when nobody is waited for any longer."
     )
-    return plots.timeline(
+    return plots.plot_timeline(
         "What happened, second by second", "seconds since the push", panels, caption=caption, tones=tones
     )
 
 
-def _through(side: Side) -> str:
-    return f"all through, {side.summary.seconds:.0f} s" if _all_through(side) else f"{_lost(side):,} gave up"
+def _completion_label(run: ServiceRun) -> str:
+    return f"all through, {run.summary.seconds:.0f} s" if _all_completed(run) else f"{_gave_up_count(run):,} gave up"
 
 
-def _rate(side: Side) -> str:
-    return f"{sum(one.a_second for one in side.moments) / len(side.moments):,.0f} on average"
+def _rate_label(run: ServiceRun) -> str:
+    return f"{sum(one.response_rate for one in run.timeline) / len(run.timeline):,.0f} on average"
 
 
-def _lost(side: Side) -> int:
-    return side.summary.users - side.summary.done
+def _gave_up_count(run: ServiceRun) -> int:
+    return run.summary.users - run.summary.done
 
 
-def _all_through(side: Side) -> bool:
-    return side.summary.done == side.summary.users
+def _all_completed(run: ServiceRun) -> bool:
+    return run.summary.done == run.summary.users
 
 
-def _sentence(side: Side) -> str:
-    found = side.summary
-    if side.title == OURS and is_well(side):
+def _verdict_sentence(run: ServiceRun) -> str:
+    found = run.summary
+    if run.title == POOLPROOF_SERVICE and is_flawless(run):
         return (
             f"With Poolproof on the same MySQL all {found.users:,} came through in {found.seconds:.1f} s "
-            f"on {side.connections} connections, without one error."
+            f"on {run.peak_connections} connections, without one error."
         )
-    name = "Flask-SQLAlchemy's defaults" if side.title == DOCUMENTED else "Poolproof"
-    people = "all" if _all_through(side) else f"{found.done:,} of {found.users:,} people"
-    if not side.errors:
+    name = "Flask-SQLAlchemy's defaults" if run.title == NAIVE_APP else "Poolproof"
+    people = "all" if _all_completed(run) else f"{found.done:,} of {found.users:,} people"
+    if not run.error_count:
         return f"With {name} {people} came through in {found.seconds:.0f} s, without an error."
-    share = "all" if len(side.messages) == side.errors else f"{len(side.messages):,}"
-    said = f", {share} of them with “QueuePool limit … reached”" if side.messages else ""
-    return f"With {name} {people} came through in {found.seconds:.0f} s; {side.errors:,} requests failed{said}."
+    share = "all" if len(run.queuepool_messages) == run.error_count else f"{len(run.queuepool_messages):,}"
+    said = f", {share} of them with “QueuePool limit … reached”" if run.queuepool_messages else ""
+    return f"With {name} {people} came through in {found.seconds:.0f} s; {run.error_count:,} requests failed{said}."
 
 
-def _findings(side: Side, wish: Wish) -> list[str]:
-    name, found = SHORT[side.title], side.summary
+def _findings(run: ServiceRun, options: IncidentOptions) -> list[str]:
+    name, found = SHORT_NAMES[run.title], run.summary
     opened = found.steps["open"]
     lines = [
         f"{name}: the quiz was open after {opened.p50:.2f} s for one half, {opened.p99:.2f} s for 99 of 100 people."
     ]
-    if side.title == DOCUMENTED:
-        said = f" It said: {side.messages[0]}." if side.messages else ""
-        lines.append(f"{name}: Gunicorn with {WORKERS} × {wish.threads} threads.{said}")
+    if run.title == NAIVE_APP:
+        said = f" It said: {run.queuepool_messages[0]}." if run.queuepool_messages else ""
+        lines.append(f"{name}: Gunicorn with {WORKERS} × {options.threads} threads.{said}")
     if found.proof is not None:
-        verdict = "every one is stored as it was" if found.proof.holds else "NOT all of them are stored as they were"
+        verdict = (
+            "every one is stored as it was" if found.proof.is_intact else "NOT all of them are stored as they were"
+        )
         lines.append(f"{name}: {found.proof.answers:,} answers were acknowledged and read back; {verdict}.")
     if found.client_was_the_bottleneck:
         lines.append(f"{name}: the load itself had too little of the machine; believe the ratio, not the seconds.")
-    if not side.is_complete:
+    if not run.is_complete:
         lines.append(f"{name}: stopped before all were through.")
     return lines
 
 
-def _numbers(sides: Sequence[Side]) -> Table:
+def _summary_table(runs: Sequence[ServiceRun]) -> Table:
     def row(words: str, *cells: Cell) -> tuple[Cell, ...]:
         return (words, *cells)
 
-    found = [side.summary for side in sides]
+    found = [side.summary for side in runs]
     rows = [
         row("people", *(one.users for one in found)),
         row("came through", *(one.done for one in found)),
         row("until the last had ended (s)", *(one.seconds for one in found)),
-        row("tries that failed", *(side.errors for side in sides)),
-        row("QueuePool's message in the log", *(len(side.messages) for side in sides)),
-        row("connections at peak", *(side.connections for side in sides)),
+        row("tries that failed", *(side.error_count for side in runs)),
+        row("QueuePool's message in the log", *(len(side.queuepool_messages) for side in runs)),
+        row("connections at peak", *(side.peak_connections for side in runs)),
         row("requests", *(one.requests for one in found)),
-        row("most requests waiting", *(max(one.waiting for one in side.moments) for side in sides)),
+        row("most requests waiting", *(max(one.waiting for one in side.timeline) for side in runs)),
     ]
     for step in ("open", "answer", "finish", "board"):
         rows += [
@@ -140,50 +146,50 @@ def _numbers(sides: Sequence[Side]) -> Table:
             row(f"{step}, 99 of 100 within (s)", *(one.steps[step].p99 for one in found)),
         ]
     note = "Seconds from the moment at which a step was meant to begin, tries again included."
-    return Table("In numbers", ("", *(side.title for side in sides)), tuple(rows), note)
+    return Table("In numbers", ("", *(side.title for side in runs)), tuple(rows), note)
 
 
-def _errors(side: Side) -> Table:
+def _error_table(run: ServiceRun) -> Table:
     rows = []
-    for kind, count in errors_by_kind(side.samples).items():
-        when = [one.came_back for one in side.samples if kind_of(one) == kind]
+    for kind, count in errors_by_kind(run.request_samples).items():
+        when = [one.ended_at for one in run.request_samples if error_kind(one) == kind]
         rows.append((kind, count, min(when, default=None), max(when, default=None)))
-    return Table(f"Errors: {side.title}", ("error", "times", "first after (s)", "last after (s)"), tuple(rows))
+    return Table(f"Errors: {run.title}", ("error", "times", "first after (s)", "last after (s)"), tuple(rows))
 
 
-def _data(side: Side) -> dict[str, Any]:
+def _run_data(run: ServiceRun) -> dict[str, Any]:
     return {
-        "service": side.title,
-        "summary": side.summary.as_json(),
-        "errors": errors_by_kind(side.samples),
-        "queuepool_messages": len(side.messages),
-        "message": side.messages[0] if side.messages else None,
-        "connections_at_peak": side.connections,
-        "is_complete": side.is_complete,
+        "service": run.title,
+        "summary": run.summary.as_json(),
+        "errors": errors_by_kind(run.request_samples),
+        "queuepool_messages": len(run.queuepool_messages),
+        "message": run.queuepool_messages[0] if run.queuepool_messages else None,
+        "connections_at_peak": run.peak_connections,
+        "is_complete": run.is_complete,
     }
 
 
-def _rows(side: Side) -> list[dict[str, Any]]:
+def _timeline_rows(run: ServiceRun) -> list[dict[str, Any]]:
     return [
         {
-            "service": side.title, "seconds": one.at, "waiting": one.waiting, "errors": one.failed,
-            "connections": one.connections, "answered_a_second": one.a_second,
+            "service": run.title, "seconds": one.at, "waiting": one.waiting, "errors": one.error_count,
+            "connections": one.connections, "answered_a_second": one.response_rate,
         }
-        for one in side.moments
+        for one in run.timeline
     ]  # fmt: skip
 
 
-def requests(sides: Sequence[Side]) -> list[dict[str, Any]]:
+def request_rows(runs: Sequence[ServiceRun]) -> list[dict[str, Any]]:
     """Return every try of both services, for a table of its own beside the report."""
     return [
         {
-            "service": side.title, "step": one.step, "began": round(one.began, 4), "ended": round(one.came_back, 4),
-            "result": one.ended, "words": one.words,
+            "service": side.title, "step": one.step, "began": round(one.sent_at, 4), "ended": round(one.ended_at, 4),
+            "result": one.result, "words": one.message,
         }
-        for side in sides
-        for one in side.samples
+        for side in runs
+        for one in side.request_samples
     ]  # fmt: skip
 
 
-def _seconds(seconds: float) -> str:
+def _format_seconds(seconds: float) -> str:
     return "a second" if seconds == 1 else f"{seconds:g} seconds"

@@ -9,13 +9,13 @@ import click
 from flask import current_app
 
 from webapp.lab import incident, incident_report, reporting
-from webapp.lab.incident import Side, Wish
-from webapp.lab.keeping import Progress, hand_over, with_report_options
+from webapp.lab.incident import IncidentOptions, ServiceRun
+from webapp.lab.keeping import ProgressDisplay, output_report, with_report_options
 from webapp.lab.load import TooManyUsersError
-from webapp.lab.schemas import NotALabError
+from webapp.lab.schemas import ScratchSchemaError
 from webapp.lab.services.service_process import NotServingError
 
-THREADS = 1000
+DEFAULT_THREADS = 1000
 
 
 @click.command("incident")
@@ -26,7 +26,7 @@ THREADS = 1000
 )
 @click.option(
     "--threads",
-    default=THREADS,
+    default=DEFAULT_THREADS,
     show_default=True,
     type=click.IntRange(1, 4000),
     help="Request threads of each of the two workers of the service with the defaults.",
@@ -60,36 +60,38 @@ def command(
     Both are started on free ports, in schemas of their own (poolproof_lab_…) that are dropped afterwards. The exit
     status is 1 when Poolproof had an error.
     """
-    wish = Wish(users, within, think, threads, pool_timeout, limit)
-    sides = _rehearse(wish)
+    wish = IncidentOptions(users, within, think, threads, pool_timeout, limit)
+    sides = _run_incident(wish)
     if not sides:
         raise click.ClickException("Stopped before anything was measured.")
-    report = incident_report.report_of(sides, wish, _repeats(wish))
-    page = hand_over(report, folder, as_json=as_json)
-    requests = reporting.as_csv(incident_report.requests(sides))
+    report = incident_report.build_report(sides, wish, _command_line(wish))
+    page = output_report(report, folder, as_json=as_json)
+    requests = reporting.as_csv(incident_report.request_rows(sides))
     page.with_name(f"{page.stem}-requests.csv").write_text(requests, encoding="utf-8")
-    if not report.is_complete or not incident_report.is_well(sides[-1]):
+    if not report.is_complete or not incident_report.is_flawless(sides[-1]):
         sys.exit(1)
 
 
-def _rehearse(wish: Wish) -> list[Side]:
+def _run_incident(options: IncidentOptions) -> list[ServiceRun]:
     """Return what could be measured: on Ctrl-C not all."""
-    progress = Progress(sum(wish.users * each for each in incident.SECONDS_EACH.values()) + 2 * incident.START_AND_STOP)
-    sides: list[Side] = []
+    progress = ProgressDisplay(
+        sum(options.users * each for each in incident.SECONDS_PER_USER.values()) + 2 * incident.START_STOP_DURATION
+    )
+    sides: list[ServiceRun] = []
     try:
-        sides.extend(incident.rehearse(current_app.config["SETTINGS"].database_url, wish, progress))
+        sides.extend(incident.run_incident(current_app.config["SETTINGS"].database_url, options, progress))
     except KeyboardInterrupt:
         click.echo("Stopped.", err=True)
-    except (NotALabError, NotServingError, TooManyUsersError, OSError) as error:
+    except (ScratchSchemaError, NotServingError, TooManyUsersError, OSError) as error:
         raise click.ClickException(f"The incident could not be rehearsed: {error}") from error
     finally:
-        progress.end()
+        progress.finish()
     return sides
 
 
-def _repeats(wish: Wish) -> str:
-    timeout = "" if wish.pool_timeout is None else f" --pool-timeout {wish.pool_timeout}"
+def _command_line(options: IncidentOptions) -> str:
+    timeout = "" if options.pool_timeout is None else f" --pool-timeout {options.pool_timeout}"
     return (
-        f"poolproof lab incident --users {wish.users} --within {wish.within:g} --think {wish.think:g} "
-        f"--threads {wish.threads} --limit {wish.limit:g}{timeout}"
+        f"poolproof lab incident --users {options.users} --within {options.ramp:g} --think {options.think:g} "
+        f"--threads {options.threads} --limit {options.give_up_after:g}{timeout}"
     )

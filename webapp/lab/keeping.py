@@ -13,14 +13,14 @@ import click
 from flask import current_app
 
 from webapp.lab import reporting
-from webapp.lab.reporting import Report
+from webapp.lab.reporting import LabReport
 
-Declared = TypeVar("Declared", bound=Callable[..., Any])
-SAYS_EVERY = 10.0
+CommandFunction = TypeVar("CommandFunction", bound=Callable[..., Any])
+PROGRESS_INTERVAL = 10.0
 """Seconds between two lines of progress where nobody sees a line that changes."""
 
 
-def with_report_options(command: Declared) -> Declared:
+def with_report_options(command: CommandFunction) -> CommandFunction:
     """Add `--reports` and `--json` to a command, as `folder` and `as_json`."""
     chosen = click.Path(file_okay=False, path_type=Path)
     where = click.option(
@@ -29,15 +29,15 @@ def with_report_options(command: Declared) -> Declared:
     return where(click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")(command))
 
 
-def folder_of_reports(chosen: Path | None) -> Path:
+def get_report_folder(folder: Path | None) -> Path:
     """Return the folder that was chosen, or the one in this installation's instance folder."""
     instance: Path = current_app.config["SETTINGS"].poolproof.instance
-    return chosen or instance / reporting.FOLDER
+    return folder or instance / reporting.REPORTS_FOLDER
 
 
-def hand_over(report: Report, chosen: Path | None, *, as_json: bool) -> Path:
+def output_report(report: LabReport, folder: Path | None, *, as_json: bool) -> Path:
     """Keep a report and print it; returns the page's path."""
-    page = reporting.write(report, folder_of_reports(chosen))
+    page = reporting.save_report(report, get_report_folder(folder))
     if as_json:
         click.echo(json.dumps({**reporting.as_json(report, figures=False), "page": str(page)}, default=str))
     else:
@@ -46,28 +46,31 @@ def hand_over(report: Report, chosen: Path | None, *, as_json: bool) -> Path:
     return page
 
 
-class Progress:
+class ProgressDisplay:
     """Says on stderr what is being done and how long it will take; on a terminal in one line that changes."""
 
     def __init__(self, seconds: float) -> None:
         """Begin; `seconds` is how long all of it is expected to take."""
-        self._ends = time.monotonic() + seconds
-        self._said = ("", 0.0)
+        self._expected_end = time.monotonic() + seconds
+        self._last_message = ("", 0.0)
 
-    def say(self, words: str, *, left: float | None = None) -> None:
+    def update(self, message: str, *, remaining: float | None = None) -> None:
         """Say what is being done, and how many seconds are left where that is known better by now."""
         now = time.monotonic()
-        if left is not None:
-            self._ends = now + left
-        minutes, seconds = divmod(int(max(0.0, self._ends - now)), 60)
-        line = f"{words} · about {minutes}:{seconds:02} left"
+        if remaining is not None:
+            self._expected_end = now + remaining
+        minutes, seconds = divmod(int(max(0.0, self._expected_end - now)), 60)
+        line = f"{message} · about {minutes}:{seconds:02} left"
         if sys.stderr.isatty():
             click.echo(f"\r\033[K{line}", err=True, nl=False)
-        elif words.split(":", maxsplit=1)[0] != self._said[0] or now - self._said[1] >= SAYS_EVERY:
+        elif (
+            message.split(":", maxsplit=1)[0] != self._last_message[0]
+            or now - self._last_message[1] >= PROGRESS_INTERVAL
+        ):
             click.echo(line, err=True)
-            self._said = (words.split(":", maxsplit=1)[0], now)
+            self._last_message = (message.split(":", maxsplit=1)[0], now)
 
-    def end(self) -> None:
+    def finish(self) -> None:
         """Leave the line as it is."""
         if sys.stderr.isatty():
             click.echo(err=True)

@@ -12,20 +12,20 @@ from dataclasses import dataclass
 from statistics import median
 
 from webapp.lab.scaling import Interval
-from webapp.pooling.budget import Fleet, Level, examine, need_of
-from webapp.pooling.server import ServerFacts
+from webapp.pooling.budget import FleetSize, Level, compute_budget, run_checks
+from webapp.pooling.server import ServerInfo
 from webapp.pooling.settings import PoolSettings
 
-WITHIN = 0.05
+THROUGHPUT_TOLERANCE = 0.05
 """By how much of the best throughput the knee may be lower."""
-STEP = 1.25
+P99_STEP = 1.25
 """One step of p99: two that differ by less than this factor are as good as each other."""
-LITTLE_HOLDS = 0.05
-BUSY = 0.85
+LITTLES_LAW_TOLERANCE = 0.05
+CPU_BOUND_SHARE = 0.85
 """From this share of a processor, or of the machine's processors, on they are what limits."""
-LOCKED = 0.3
-FLUSHING = 0.5
-NOTHING_BUSY = (
+LOCK_BOUND_SHARE = 0.3
+FLUSH_BOUND_SHARE = 0.5
+IDLE_HOLDS_MESSAGE = (
     "No processor, lock or disk was seen to be busy: connections are held while nothing is done, or something outside "
     "of this machine is slow."
 )
@@ -42,7 +42,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Seen:
+class ResourceUsage:
     """What was seen while a size was fully used; shares of 1, and None where it could not be seen."""
 
     size: int
@@ -64,20 +64,20 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Limits:
+class Bottlenecks:
     """What limits (short names), in sentences, and what could not be told."""
 
     names: tuple[str, ...]
     sentences: tuple[str, ...]
-    unknown: tuple[str, ...]
+    not_observed: tuple[str, ...]
 
 
-def as_good(one: Interval, best: Interval) -> bool:
+def is_p99_comparable(p99: Interval, best: Interval) -> bool:
     """Whether a p99 is within one step of the best, or within two and its repetitions do not prove it worse."""
-    return one.value <= best.value * STEP or (one.value <= best.value * STEP**2 and one.overlaps(best))
+    return p99.value <= best.value * P99_STEP or (p99.value <= best.value * P99_STEP**2 and p99.overlaps(best))
 
 
-def knee(candidates: Sequence[Candidate], within: float = WITHIN) -> Candidate:
+def find_knee(candidates: Sequence[Candidate], tolerance: float = THROUGHPUT_TOLERANCE) -> Candidate:
     """Return the smallest size with nearly the best throughput and nearly the best p99.
 
     Where latency was measured, sizes without one are no candidates. Where no size has both, throughput goes first:
@@ -87,12 +87,14 @@ def knee(candidates: Sequence[Candidate], within: float = WITHIN) -> Candidate:
         ValueError: when there are no candidates.
     """
     best = max(one.throughput.value for one in candidates)
-    fast = sorted((one for one in candidates if one.throughput.value >= (1 - within) * best), key=lambda one: one.size)
+    fast = sorted(
+        (one for one in candidates if one.throughput.value >= (1 - tolerance) * best), key=lambda one: one.size
+    )
     timed = [(one, one.p99) for one in fast if one.p99 is not None]
     if not timed:
         return fast[0]
     lowest = min((p99 for _, p99 in timed), key=lambda p99: p99.value)
-    return next(one for one, p99 in timed if as_good(p99, lowest))
+    return next(one for one, p99 in timed if is_p99_comparable(p99, lowest))
 
 
 def within_one_step(size: int, candidates: Sequence[Candidate]) -> bool:
@@ -104,20 +106,20 @@ def within_one_step(size: int, candidates: Sequence[Candidate]) -> bool:
     best = min((one.p99 for one in timed if one.p99 is not None), key=lambda p99: p99.value)
     at = sizes.index(size)
     near = timed[max(0, at - 1) : at + 2]
-    return any(one.p99 is not None and one.p99.value <= best.value * STEP for one in near)
+    return any(one.p99 is not None and one.p99.value <= best.value * P99_STEP for one in near)
 
 
-def little(throughput: float, response: float, inside: float) -> float:
+def littles_law_ratio(throughput: float, response_time: float, in_flight: float) -> float:
     """Return X · R / N: 1 where Little's law holds, as it must when nothing was left out or counted twice."""
-    return throughput * response / inside
+    return throughput * response_time / in_flight
 
 
-def little_sentence(ratios: Sequence[float]) -> str:
+def describe_littles_law(ratios: Sequence[float]) -> str:
     """Say whether the figures agree with each other; by the middle run, as a short one has rough edges."""
     if not ratios:
         return "The runs were too short to be checked by Little's law."
     off = abs(median(ratios) - 1)
-    if off <= LITTLE_HOLDS:
+    if off <= LITTLES_LAW_TOLERANCE:
         return f"Little's law holds: throughput × response time is what was inside, off by {off:.1%}."
     return (
         f"Little's law is off by {off:.0%}: something was left out or counted twice, or the runs were too short; "
@@ -125,88 +127,99 @@ def little_sentence(ratios: Sequence[float]) -> str:
     )
 
 
-def needed(arrivals: float, hold: float) -> float:
+def mean_busy_connections(arrival_rate: float, hold_time: float) -> float:
     """Return how many connections are busy in the mean: arrivals a second × seconds each is held."""
-    return arrivals * hold
+    return arrival_rate * hold_time
 
 
-def limits(seen: Seen, *, still_rises: bool, server_is_here: bool, beyond: Seen | None = None) -> Limits:
+def find_bottlenecks(
+    usage: ResourceUsage, *, still_rises: bool, server_is_local: bool, next_larger: ResourceUsage | None = None
+) -> Bottlenecks:
     """Return what limits at this size, as far as the figures tell; `beyond` was seen at the next larger one."""
-    found = list(_found(seen, beyond, still_rises=still_rises))
-    unknown = list(_unknown(seen, server_is_here=server_is_here))
+    found = list(_observed_bottlenecks(usage, next_larger, still_rises=still_rises))
+    unknown = list(_unobserved_resources(usage, server_is_local=server_is_local))
     if not found:
-        found = [("idle holds", NOTHING_BUSY)]
-    return Limits(tuple(name for name, _ in found), tuple(said for _, said in found), tuple(unknown))
+        found = [("idle holds", IDLE_HOLDS_MESSAGE)]
+    return Bottlenecks(tuple(name for name, _ in found), tuple(said for _, said in found), tuple(unknown))
 
 
-def _found(seen: Seen, beyond: Seen | None, *, still_rises: bool) -> Iterator[tuple[str, str]]:
-    if seen.lock_share is not None and seen.lock_share >= LOCKED:
-        said = f"Locks: connections spend {seen.lock_share:.0%} of their time waiting for rows that others hold."
+def _observed_bottlenecks(
+    usage: ResourceUsage, next_larger: ResourceUsage | None, *, still_rises: bool
+) -> Iterator[tuple[str, str]]:
+    if usage.lock_share is not None and usage.lock_share >= LOCK_BOUND_SHARE:
+        said = f"Locks: connections spend {usage.lock_share:.0%} of their time waiting for rows that others hold."
         yield "locks", f"{said} More connections only wait more; shorten the transactions."
-    elif beyond is not None and beyond.lock_share is not None and beyond.lock_share >= LOCKED and not still_rises:
+    elif (
+        next_larger is not None
+        and next_larger.lock_share is not None
+        and next_larger.lock_share >= LOCK_BOUND_SHARE
+        and not still_rises
+    ):
         # Where one row is all there is, the knee is where it begins to be waited for.
-        said = f"Locks: {beyond.size} connections spend {beyond.lock_share:.0%} of their time waiting for rows"
-        yield "locks", f"{said} that others hold, and do no more than {seen.size}; shorten the transactions."
-    if seen.process_cpu is not None and seen.process_cpu >= BUSY:
-        said = f"CPU: a process uses {seen.process_cpu:.0%} of a processor, and Python's threads share one."
+        said = (
+            f"Locks: {next_larger.size} connections spend {next_larger.lock_share:.0%} of their time waiting for rows"
+        )
+        yield "locks", f"{said} that others hold, and do no more than {usage.size}; shorten the transactions."
+    if usage.process_cpu is not None and usage.process_cpu >= CPU_BOUND_SHARE:
+        said = f"CPU: a process uses {usage.process_cpu:.0%} of a processor, and Python's threads share one."
         yield "CPU", f"{said} More workers may help where processors are free."
-    elif seen.machine_cpu is not None and seen.machine_cpu >= BUSY:
-        yield _busy_machine(seen, seen.machine_cpu)
-    if seen.flush_share is not None and seen.flush_share >= FLUSHING:
-        said = f"Commits: the server spends {seen.flush_share:.0%} of the time on bringing its log to the disk."
+    elif usage.machine_cpu is not None and usage.machine_cpu >= CPU_BOUND_SHARE:
+        yield _cpu_bottleneck(usage, usage.machine_cpu)
+    if usage.flush_share is not None and usage.flush_share >= FLUSH_BOUND_SHARE:
+        said = f"Commits: the server spends {usage.flush_share:.0%} of the time on bringing its log to the disk."
         yield "commits", f"{said} Commit less often: group commit, or more in one transaction."
-    if seen.size >= seen.concurrency:
-        yield "threads", f"Threads: no more than {seen.concurrency} are at work at once, so more connections lie idle."
+    if usage.size >= usage.concurrency:
+        yield "threads", f"Threads: no more than {usage.concurrency} are at work at once, so more connections lie idle."
     elif still_rises:
-        share = f": {seen.pool_share:.0%} of an operation is waiting for one" if seen.pool_share is not None else ""
+        share = f": {usage.pool_share:.0%} of an operation is waiting for one" if usage.pool_share is not None else ""
         yield "pool", f"The pool: throughput still rises with its size{share}. Measure larger ones."
 
 
-def _busy_machine(seen: Seen, share: float) -> tuple[str, str]:
+def _cpu_bottleneck(usage: ResourceUsage, share: float) -> tuple[str, str]:
     said = f"{share:.0%} of this machine's processors are busy"
-    if seen.own_cpu is not None and seen.own_cpu < share / 2:
-        return "other work", f"Other work: {said}, only {seen.own_cpu:.0%} with this. Measure again when it is quiet."
-    return "CPU", f"CPU: {said}" + (f", {seen.own_cpu:.0%} with this." if seen.own_cpu is not None else ".")
+    if usage.own_cpu is not None and usage.own_cpu < share / 2:
+        return "other work", f"Other work: {said}, only {usage.own_cpu:.0%} with this. Measure again when it is quiet."
+    return "CPU", f"CPU: {said}" + (f", {usage.own_cpu:.0%} with this." if usage.own_cpu is not None else ".")
 
 
-def _unknown(seen: Seen, *, server_is_here: bool) -> Iterator[str]:
-    if seen.machine_cpu is None:
+def _unobserved_resources(usage: ResourceUsage, *, server_is_local: bool) -> Iterator[str]:
+    if usage.machine_cpu is None:
         yield "how busy the processors are: this system does not say"
-    elif not server_is_here:
+    elif not server_is_local:
         yield "how busy the database server's processors are: it is another machine"
-    if seen.lock_share is None:
+    if usage.lock_share is None:
         yield "how long rows are waited for: the server does not say"
-    if seen.flush_share is None:
+    if usage.flush_share is None:
         yield "how long commits take on the disk: the server's performance_schema does not say"
 
 
 @dataclass(frozen=True)
-class Fitting:
+class FittedSize:
     """The size that fits the server's connections; smaller than wished where it must be."""
 
     size: int
-    need: int
+    max_connections_needed: int
     """Connections of the whole fleet at most, while it is reloaded, with the reserve."""
     sentences: tuple[str, ...]
 
 
-def fitting(size: int, fleet: Fleet, pool: PoolSettings, server: ServerFacts) -> Fitting:
+def fit_to_server(size: int, fleet: FleetSize, pool: PoolSettings, server: ServerInfo) -> FittedSize:
     """Return the recommended size, or the largest below it that the budget has room for."""
     for smaller in range(size, 0, -1):
         wished = pool.model_copy(update={"size": smaller, "keep": min(pool.keep, smaller)})
-        need = need_of(fleet, wished).at_most
-        missed = [one for one in examine(fleet, wished, server) if one.level is Level.FAIL and "max_" in one.check]
+        need = compute_budget(fleet, wished).total
+        missed = [one for one in run_checks(fleet, wished, server) if one.level is Level.FAIL and "max_" in one.check]
         if missed and smaller > 1:
             continue
-        said = [f"The fleet then needs {need_of(fleet, wished)}."]
+        said = [f"The fleet then needs {compute_budget(fleet, wished)}."]
         if missed:
             said = [f"It does not fit the server: {one.sentence} {one.remedy}" for one in missed]
         elif smaller < size:
             said.append(f"{size} would be better, but the server has no room for it: raise max_connections.")
-        return Fitting(smaller, need, tuple(said))
+        return FittedSize(smaller, need, tuple(said))
     raise ValueError("a pool has at least one connection")
 
 
-def settings_to_paste(fleet: Fleet, size: int) -> str:
+def format_settings(fleet: FleetSize, size: int) -> str:
     """Return the lines for the environment."""
     return f"POOLPROOF_WORKERS={fleet.workers}\nPOOLPROOF_THREADS={fleet.threads}\nPOOL_SIZE={size}\n"

@@ -11,19 +11,19 @@ from textwrap import shorten
 
 from sqlalchemy import Connection, Engine, event, text
 
-from webapp.lab.borrowing import READ_WITHIN, Terms, Way
-from webapp.lab.observing import LOOKS_EVERY, Observer
+from webapp.lab.borrowing import READ_TIMEOUT, PoolOptions, PoolType
+from webapp.lab.observing import POLL_INTERVAL, ConnectionMonitor
 
-UNITS_OF_A_REQUEST = 3
-LONGEST = 15.0
+UNITS_PER_REQUEST = 3
+MAX_DURATION = 15.0
 """Seconds, after which a way is stopped."""
-LONGEST_WORDS = 200
+MAX_MESSAGE_LENGTH = 200
 # The answer says who has asked: where a connection is shared, it may reach somebody else.
-QUESTION = text("SELECT :token, SLEEP(:seconds)")
+ECHO_QUERY = text("SELECT :token, SLEEP(:seconds)")
 
 
 @dataclass(frozen=True)
-class Task:
+class BenchmarkTask:
     """How much is to be done; `seconds` is how long the server takes for one answer."""
 
     threads: int
@@ -33,10 +33,10 @@ class Task:
 
 
 @dataclass
-class Done:
+class BenchmarkResult:
     """What became of it in one way; times in seconds."""
 
-    way: Way
+    pool_type: PoolType
     seconds: float = 0.0
     units: int = 0
     waits: list[float] = field(default_factory=list)
@@ -44,14 +44,14 @@ class Done:
     finished_after: list[float] = field(default_factory=list)
     """Each thread's end."""
     connects: int = 0
-    peak: int = 0
+    peak_connections: int = 0
     """Connections on the server."""
-    course: Sequence[tuple[float, int]] = ()
+    connection_counts: Sequence[tuple[float, int]] = ()
     """Connections on the server over time."""
     errors: dict[str, int] = field(default_factory=dict)
-    strangers: int = 0
+    wrong_answers: int = 0
     """Answers to somebody else's question."""
-    was_stopped: bool = False
+    timed_out: bool = False
     """Whether there was not time for all of it."""
 
     @property
@@ -60,7 +60,7 @@ class Done:
         return sum(self.errors.values())
 
     @property
-    def worst(self) -> str:
+    def most_frequent_error(self) -> str:
         """The most frequent error, or an empty text."""
         return max(self.errors, key=lambda words: self.errors[words], default="")
 
@@ -69,105 +69,107 @@ class WrongAnswerError(Exception):
     """The answer belongs to another thread's question."""
 
 
-def work(way: Way, database_url: str, task: Task, observer: Observer) -> Done:
+def run_benchmark(
+    pool_type: PoolType, database_url: str, task: BenchmarkTask, monitor: ConnectionMonitor
+) -> BenchmarkResult:
     """Do the task in one way; whatever goes wrong is counted."""
-    done = Done(way)
-    engine = way.make(database_url, Terms(task.threads))
+    done = BenchmarkResult(pool_type)
+    engine = pool_type.create(database_url, PoolOptions(task.threads))
     _count_connects(engine, done)
     lock, start = threading.Lock(), threading.Barrier(task.threads + 1)
 
     def act(number: int) -> None:
-        own = _Worker(engine, task, number)
+        own = _BenchmarkThread(engine, task, number)
         start.wait()
         began = time.monotonic()
-        own.work(began + LONGEST, whole=way.for_a_whole_request)
+        own.run(began + MAX_DURATION, per_request=pool_type.per_request)
         with lock:
-            own.tell(done, time.monotonic() - began)
+            own.add_to(done, time.monotonic() - began)
 
     threads = [threading.Thread(target=act, args=(number,)) for number in range(task.threads)]
     for thread in threads:
         thread.start()
-    with observer.looking() as course:
+    with monitor.sample_counts() as course:
         began = time.monotonic()
         start.wait()
-        _wait_for(threads, observer, began + LONGEST + READ_WITHIN)
+        _join_threads(threads, monitor, began + MAX_DURATION + READ_TIMEOUT)
         done.seconds = time.monotonic() - began
-    done.course, done.peak = course, max((count for _, count in course), default=0)
+    done.connection_counts, done.peak_connections = course, max((count for _, count in course), default=0)
     with suppress(Exception):
         # A connection that was shared may not be closed in order any more.
         engine.dispose()
-    observer.kill_all()
+    monitor.kill_all()
     return done
 
 
-def _wait_for(threads: Sequence[threading.Thread], observer: Observer, until: float) -> None:
+def _join_threads(threads: Sequence[threading.Thread], monitor: ConnectionMonitor, deadline: float) -> None:
     """Wait for their ends; wake whoever still waits then for an answer that somebody else has read."""
     for thread in threads:
-        thread.join(max(0.0, until - time.monotonic()))
+        thread.join(max(0.0, deadline - time.monotonic()))
     while any(thread.is_alive() for thread in threads):
-        observer.kill_all()
+        monitor.kill_all()
         for thread in threads:
-            thread.join(LOOKS_EVERY)
+            thread.join(POLL_INTERVAL)
 
 
-def _count_connects(engine: Engine, done: Done) -> None:
+def _count_connects(engine: Engine, result: BenchmarkResult) -> None:
     @event.listens_for(engine, "connect")
     def count(dbapi_connection: object, record: object) -> None:
-        done.connects += 1
+        result.connects += 1
 
 
-class _Worker:
+class _BenchmarkThread:
     """One thread's part; nobody else looks at it before it has ended."""
 
-    def __init__(self, engine: Engine, task: Task, number: int) -> None:
+    def __init__(self, engine: Engine, task: BenchmarkTask, number: int) -> None:
         self._engine, self._task, self._number = engine, task, number
-        self._asked = self._units = self._strangers = 0
+        self._query_count = self._completed_units = self._wrong_answers = 0
         self._waits: list[float] = []
         self._errors: dict[str, int] = {}
-        self._was_stopped = False
+        self._timed_out = False
 
-    def work(self, ends_at: float, *, whole: bool) -> None:
+    def run(self, deadline: float, *, per_request: bool) -> None:
         """Do all requests, each on one connection or on one borrowed for each unit, or as many as there is time for."""
-        borrowings = 1 if whole else UNITS_OF_A_REQUEST
+        borrowings = 1 if per_request else UNITS_PER_REQUEST
         for _ in range(self._task.requests * borrowings):
             try:
-                self._borrow(UNITS_OF_A_REQUEST // borrowings)
+                self._use_connection(UNITS_PER_REQUEST // borrowings)
             except Exception as error:  # noqa: BLE001 - which errors a way has is what is asked
-                self._strangers += isinstance(error, WrongAnswerError)
-                words = first_words(error)
+                self._wrong_answers += isinstance(error, WrongAnswerError)
+                words = summarize_error(error)
                 self._errors[words] = self._errors.get(words, 0) + 1
-            if time.monotonic() > ends_at:
-                self._was_stopped = True
+            if time.monotonic() > deadline:
+                self._timed_out = True
                 return
 
-    def _borrow(self, units: int) -> None:
+    def _use_connection(self, units: int) -> None:
         asked = time.monotonic()
         with self._engine.connect() as connection:
             self._waits.append(time.monotonic() - asked)
             for _ in range(units):
-                self._ask(connection)
+                self._run_query(connection)
 
-    def _ask(self, connection: Connection) -> None:
-        self._asked += 1
-        token = self._number * 1_000_000 + self._asked
-        answer = connection.execute(QUESTION, {"token": token, "seconds": self._task.seconds}).one()
+    def _run_query(self, connection: Connection) -> None:
+        self._query_count += 1
+        token = self._number * 1_000_000 + self._query_count
+        answer = connection.execute(ECHO_QUERY, {"token": token, "seconds": self._task.seconds}).one()
         if int(answer[0]) != token:
             raise WrongAnswerError("the answer belongs to another thread's question")
-        self._units += 1
+        self._completed_units += 1
 
-    def tell(self, done: Done, seconds: float) -> None:
+    def add_to(self, result: BenchmarkResult, seconds: float) -> None:
         """Add this thread's part to the whole."""
-        done.units += self._units
-        done.waits += self._waits
-        done.strangers += self._strangers
-        done.finished_after.append(seconds)
-        done.was_stopped |= self._was_stopped
+        result.units += self._completed_units
+        result.waits += self._waits
+        result.wrong_answers += self._wrong_answers
+        result.finished_after.append(seconds)
+        result.timed_out |= self._timed_out
         for words, count in self._errors.items():
-            done.errors[words] = done.errors.get(words, 0) + count
+            result.errors[words] = result.errors.get(words, 0) + count
 
 
-def first_words(error: BaseException) -> str:
+def summarize_error(error: BaseException) -> str:
     """Return the name and the first line of an error, of the driver's where there is one."""
     cause = getattr(error, "orig", None) or error
     line = (str(cause).strip().splitlines() or [""])[0].partition(" (Background on")[0]
-    return shorten(f"{type(cause).__name__}: {line}".removesuffix(": "), LONGEST_WORDS, placeholder=" …")
+    return shorten(f"{type(cause).__name__}: {line}".removesuffix(": "), MAX_MESSAGE_LENGTH, placeholder=" …")

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from webapp.lab.push import CUT_OFF, Sample
-from webapp.lab.report import WELL_ENDED
+from webapp.lab.push import CUT_OFF, RequestSample
+from webapp.lab.report import OK_RESULTS
 
-EVERY = 0.25
-WINDOW = 1.0
+SAMPLE_INTERVAL = 0.25
+RATE_WINDOW = 1.0
 """Seconds: between two moments, and over which the throughput of one is counted."""
-WORDS = {
+ERROR_LABELS = {
     "500": "500, an error of the service",
     "503": "503, told to come again",
     "429": "429, told to be slower",
@@ -26,7 +26,7 @@ WORDS = {
 
 
 @dataclass(frozen=True)
-class Moment:
+class TimelinePoint:
     """What was so at `at` seconds after the push began."""
 
     at: float
@@ -34,46 +34,48 @@ class Moment:
     """Requests that have been sent and not answered."""
     errors: Mapping[str, int]
     """By kind, from the beginning until now."""
-    a_second: float
+    response_rate: float
     """Requests that were answered well, in the last second."""
     connections: int | None
     """Of the service, on the database server; None when nobody has looked yet."""
 
     @property
-    def failed(self) -> int:
+    def error_count(self) -> int:
         """All errors until now."""
         return sum(self.errors.values())
 
 
-def kind_of(sample: Sample) -> str | None:
+def error_kind(sample: RequestSample) -> str | None:
     """Return what kind of error a try has ended in, in words, or None."""
-    return None if sample.ended in WELL_ENDED else WORDS.get(sample.ended, sample.ended)
+    return None if sample.result in OK_RESULTS else ERROR_LABELS.get(sample.result, sample.result)
 
 
-def moments(samples: Sequence[Sample], looks: Sequence[tuple[float, int]], until: float) -> list[Moment]:
+def build_timeline(
+    samples: Sequence[RequestSample], connection_counts: Sequence[tuple[float, int]], until: float
+) -> list[TimelinePoint]:
     """Return what was so, four times a second from 0 to `until`; `looks` are (when, connections on the server)."""
-    began = sorted(one.began for one in samples)
-    ended = sorted(one.came_back for one in samples)
-    well = sorted(one.came_back for one in samples if kind_of(one) is None)
+    began = sorted(one.sent_at for one in samples)
+    ended = sorted(one.ended_at for one in samples)
+    well = sorted(one.ended_at for one in samples if error_kind(one) is None)
     errors: dict[str, list[float]] = {}
-    for one in sorted(samples, key=lambda one: one.came_back):
-        if (kind := kind_of(one)) is not None:
-            errors.setdefault(kind, []).append(one.came_back)
-    looked = [when for when, _ in looks]
+    for one in sorted(samples, key=lambda one: one.ended_at):
+        if (kind := error_kind(one)) is not None:
+            errors.setdefault(kind, []).append(one.ended_at)
+    looked = [when for when, _ in connection_counts]
 
-    def at(now: float) -> Moment:
+    def at(now: float) -> TimelinePoint:
         last = bisect_right(looked, now) - 1
-        return Moment(
+        return TimelinePoint(
             at=now,
             waiting=bisect_right(began, now) - bisect_right(ended, now),
             errors={kind: bisect_right(times, now) for kind, times in errors.items()},
-            a_second=(bisect_right(well, now) - bisect_right(well, now - WINDOW)) / WINDOW,
-            connections=looks[last][1] if last >= 0 else None,
+            response_rate=(bisect_right(well, now) - bisect_right(well, now - RATE_WINDOW)) / RATE_WINDOW,
+            connections=connection_counts[last][1] if last >= 0 else None,
         )
 
-    return [at(number * EVERY) for number in range(int(until / EVERY) + 2)]
+    return [at(number * SAMPLE_INTERVAL) for number in range(int(until / SAMPLE_INTERVAL) + 2)]
 
 
-def errors_by_kind(samples: Iterable[Sample]) -> dict[str, int]:
+def errors_by_kind(samples: Iterable[RequestSample]) -> dict[str, int]:
     """Return how many tries ended in which error, the most frequent first."""
-    return dict(Counter(kind for one in samples if (kind := kind_of(one)) is not None).most_common())
+    return dict(Counter(kind for one in samples if (kind := error_kind(one)) is not None).most_common())

@@ -10,13 +10,13 @@ from contextlib import contextmanager, suppress
 from sqlalchemy import Connection, bindparam, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
-SETTLES_WITHIN, LOOKS_EVERY = 2.0, 0.05
+SETTLE_TIMEOUT, POLL_INTERVAL = 2.0, 0.05
 """Seconds."""
-IDS = text("SELECT id FROM information_schema.processlist WHERE db = :schema ORDER BY id")
-COUNT = text("SELECT COUNT(*) FROM information_schema.processlist WHERE db = :schema")
+IDS_QUERY = text("SELECT id FROM information_schema.processlist WHERE db = :schema ORDER BY id")
+COUNT_QUERY = text("SELECT COUNT(*) FROM information_schema.processlist WHERE db = :schema")
 
 
-class Observer:
+class ConnectionMonitor:
     """Counts the connections to one schema, and ends them as an administrator or a restart would."""
 
     def __init__(self, database_url: str) -> None:
@@ -30,18 +30,18 @@ class Observer:
         """Look no more."""
         self._engine.dispose()
 
-    def ids(self) -> list[int]:
+    def connection_ids(self) -> list[int]:
         """Return the server's numbers of the connections to the schema."""
         with self._engine.connect() as connection:
-            return [int(found) for found in connection.execute(IDS, {"schema": self._schema}).scalars()]
+            return [int(found) for found in connection.execute(IDS_QUERY, {"schema": self._schema}).scalars()]
 
-    def settled(self) -> int:
+    def wait_until_settled(self) -> int:
         """Return how many connections there are, once those that were closed are gone from the server, too."""
-        deadline = time.monotonic() + SETTLES_WITHIN
+        deadline = time.monotonic() + SETTLE_TIMEOUT
         before = -1
-        while (now := len(self.ids())) != before and time.monotonic() < deadline:
+        while (now := len(self.connection_ids())) != before and time.monotonic() < deadline:
             before = now
-            time.sleep(LOOKS_EVERY * 2)
+            time.sleep(POLL_INTERVAL * 2)
         return now
 
     def kill(self, ids: Sequence[int]) -> None:
@@ -53,20 +53,22 @@ class Observer:
 
     def kill_all(self) -> None:
         """End all connections to the schema."""
-        self.kill(self.ids())
+        self.kill(self.connection_ids())
 
     @contextmanager
-    def looking(self, *, every: float = LOOKS_EVERY, since: float | None = None) -> Iterator[list[tuple[float, int]]]:
+    def sample_counts(
+        self, *, interval: float = POLL_INTERVAL, started_at: float | None = None
+    ) -> Iterator[list[tuple[float, int]]]:
         """Count while the block runs; gives a list that fills with (seconds, connections).
 
         The seconds are those since the block's beginning, or since another moment of the monotonic clock.
         """
         course: list[tuple[float, int]] = []
-        done, began = threading.Event(), time.monotonic() if since is None else since
+        done, began = threading.Event(), time.monotonic() if started_at is None else started_at
 
         def look(connection: Connection) -> None:
-            while not done.wait(every):
-                count = int(connection.execute(COUNT, {"schema": self._schema}).scalar_one())
+            while not done.wait(interval):
+                count = int(connection.execute(COUNT_QUERY, {"schema": self._schema}).scalar_one())
                 course.append((time.monotonic() - began, count))
 
         with self._engine.connect() as connection:

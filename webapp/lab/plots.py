@@ -10,24 +10,24 @@ from matplotlib.ticker import MaxNLocator
 
 from webapp.lab.drawing import (
     HEIGHT,
-    INK,
-    PANEL,
-    ROW,
-    Look,
+    PANEL_HEIGHT,
+    ROW_HEIGHT,
+    TEXT_COLOUR,
+    PlotStyle,
     Points,
     Tone,
     add_line,
-    figure,
+    create_panels,
+    draw_figure,
+    draw_markers,
     label_axes,
-    mark,
-    name_ends,
-    room,
-    scale,
-    sheet,
+    label_line_ends,
+    label_width,
+    set_scales,
 )
-from webapp.lab.reporting import Figure, shown
+from webapp.lab.reporting import Figure, format_value
 
-WITHIN = 0.6
+EDGE_SHARE = 0.6
 """Of the time axis: a line that ends before has room for its name within the panel."""
 
 
@@ -43,19 +43,19 @@ class Panel:
     """Beside the other panels."""
 
 
-def lines(
+def plot_lines(
     title: str,
     x_label: str,
     y_label: str,
     series: Mapping[str, Points],
     *,
     bands: Mapping[str, Sequence[tuple[float, float, float]]] | None = None,
-    marks: Sequence[tuple[float, str]] = (),
+    markers: Sequence[tuple[float, str]] = (),
     log_x: bool = False,
     log_y: bool = False,
     caption: str = "",
     tones: Mapping[str, Tone] | None = None,
-    dots: bool = True,
+    show_points: bool = True,
 ) -> Figure:
     """Draw named lines.
 
@@ -73,35 +73,37 @@ def lines(
         dots: Whether each point is shown.
     """
 
-    def draw(look: Look) -> Drawing:
-        drawing, (axes,) = sheet([HEIGHT], right=room(series))
+    def draw(look: PlotStyle) -> Drawing:
+        drawing, (axes,) = create_panels([HEIGHT], right_margin=label_width(series))
         for name, band in (bands or {}).items():
             x, low, high = zip(*band, strict=True)
             axes.fill_between(x, low, high, color=look.colour(name), alpha=0.16, linewidth=0)
         for name, points in series.items():
-            add_line(axes, look, name, points, marker="o" if dots else "")
-        scale(axes, log_x=log_x, log_y=log_y, x=[x for points in series.values() for x, _ in points])
-        mark(axes, marks, look)
+            add_line(axes, look, name, points, marker="o" if show_points else "")
+        set_scales(axes, log_x=log_x, log_y=log_y, x=[x for points in series.values() for x, _ in points])
+        draw_markers(axes, markers, look)
         label_axes(axes, x_label, y_label)
-        name_ends(axes, series, look)
+        label_line_ends(axes, series, look)
         return drawing
 
-    return figure(title, caption, tones, draw)
+    return draw_figure(title, caption, tones, draw)
 
 
-def timeline(
+def plot_timeline(
     title: str,
     x_label: str,
     panels: Sequence[Panel],
     *,
-    marks: Sequence[tuple[float, str]] = (),
+    markers: Sequence[tuple[float, str]] = (),
     caption: str = "",
     tones: Mapping[str, Tone] | None = None,
 ) -> Figure:
     """Draw panels above each other that share the time axis; the marks go through all of them."""
 
-    def draw(look: Look) -> Drawing:
-        drawing, rows = sheet([PANEL * panel.height for panel in panels], right=room(_at_the_edge(panels)))
+    def draw(look: PlotStyle) -> Drawing:
+        drawing, rows = create_panels(
+            [PANEL_HEIGHT * panel.height for panel in panels], right_margin=label_width(_names_at_edge(panels))
+        )
         for number, (axes, panel) in enumerate(zip(rows, panels, strict=True)):
             for name, points in panel.series.items():
                 add_line(axes, look, name, points, marker="")
@@ -109,45 +111,47 @@ def timeline(
                     x, y = zip(*points, strict=True)
                     axes.fill_between(x, y, color=look.colour(name), alpha=0.13, linewidth=0)
             is_last = number == len(panels) - 1
-            mark(axes, marks if number == 0 else [(at, "") for at, _ in marks], look)
+            draw_markers(axes, markers if number == 0 else [(at, "") for at, _ in markers], look)
             label_axes(axes, x_label if is_last else "", panel.y_label)
             axes.tick_params(labelbottom=is_last)
             axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
             axes.set_ylim(bottom=0)
-            name_ends(axes, panel.series, look)
+            label_line_ends(axes, panel.series, look)
         return drawing
 
-    return figure(title, caption, tones, draw)
+    return draw_figure(title, caption, tones, draw)
 
 
-def _at_the_edge(panels: Sequence[Panel]) -> list[str]:
+def _names_at_edge(panels: Sequence[Panel]) -> list[str]:
     """Return the names that need room beside the panels: lines that end early have theirs within."""
     ends = [(points[-1][0], name) for panel in panels for name, points in panel.series.items() if points]
     edge = max((end for end, _ in ends), default=0.0)
-    return [name for end, name in ends if end >= edge * WITHIN]
+    return [name for end, name in ends if end >= edge * EDGE_SHARE]
 
 
-def bars(
+def plot_bars(
     title: str,
     y_label: str,
     groups: Mapping[str, Mapping[str, float | None]],
     *,
     caption: str = "",
     tones: Mapping[str, Tone] | None = None,
-    log: bool = False,
+    log_scale: bool = False,
 ) -> Figure:
     """Draw lying bars, grouped: group → name → value in the unit that `y_label` says; None is said to be missing."""
 
-    def draw(look: Look) -> Drawing:
+    def draw(look: PlotStyle) -> Drawing:
         count = sum(len(values) for values in groups.values())
-        drawing, (axes,) = sheet([ROW * (count + 0.7 * len(groups))], left=room(groups), below=0.05)
+        drawing, (axes,) = create_panels(
+            [ROW_HEIGHT * (count + 0.7 * len(groups))], left_margin=label_width(groups), bottom_margin=0.05
+        )
         row, places = 0.0, []
         several = len({name for values in groups.values() for name in values}) > 1
         for group, values in groups.items():
             places.append((row + (len(values) - 1) / 2, group))
             for name, value in values.items():
                 axes.barh(row, value or 0, height=0.72, color=look.colour(name), linewidth=0)
-                said = ("–" if value is None else shown(value)) + (f"  {name}" if several else "")
+                said = ("–" if value is None else format_value(value)) + (f"  {name}" if several else "")
                 axes.annotate(said, (value or 0, row), (5, 0), textcoords="offset points", va="center_baseline")
                 row += 1
             row += 0.7
@@ -156,10 +160,10 @@ def bars(
         axes.margins(x=0.18, y=0.02)
         axes.spines["bottom"].set_visible(False)
         axes.grid(visible=False)
-        axes.tick_params(bottom=False, labelbottom=False, left=False, labelcolor=INK[look.page])
-        if log:
+        axes.tick_params(bottom=False, labelbottom=False, left=False, labelcolor=TEXT_COLOUR[look.theme])
+        if log_scale:
             axes.set_xscale("log")
-        label_axes(axes, "", y_label, left=0)
+        label_axes(axes, "", y_label, left_margin=0)
         return drawing
 
-    return figure(title, caption, tones, draw)
+    return draw_figure(title, caption, tones, draw)

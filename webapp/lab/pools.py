@@ -10,77 +10,77 @@ from typing import Any
 from sqlalchemy import Connection, create_engine, event, make_url, text
 
 from webapp.lab.steady import Unit
-from webapp.pooling.engine import engine_options, prepare_engine
+from webapp.pooling.engine import configure_engine, engine_options
 from webapp.pooling.settings import PoolSettings
-from webapp.pooling.watch import Watch
-from webapp.pooling.work import Work
+from webapp.pooling.watch import LeakDetector
+from webapp.pooling.work import UnitOfWork
 
-NOTES = "poolproof_lab_note"
+NOTES_TABLE = "poolproof_lab_note"
 ROWS = 16
-READ = text(f"SELECT note FROM {NOTES} WHERE id = :id")  # noqa: S608 - a constant
-WRITE = text(f"UPDATE {NOTES} SET note = :note WHERE id = :id")  # noqa: S608
-SLEEP = text("SELECT SLEEP(:seconds)")
-MAKE_NOTES = (
-    f"DROP TABLE IF EXISTS {NOTES}",
-    f"CREATE TABLE {NOTES} (id INT NOT NULL PRIMARY KEY, note INT NOT NULL)",
-    f"INSERT INTO {NOTES} VALUES {', '.join(f'({number}, 0)' for number in range(ROWS))}",  # noqa: S608
+READ_QUERY = text(f"SELECT note FROM {NOTES_TABLE} WHERE id = :id")  # noqa: S608 - a constant
+WRITE_QUERY = text(f"UPDATE {NOTES_TABLE} SET note = :note WHERE id = :id")  # noqa: S608
+SLEEP_QUERY = text("SELECT SLEEP(:seconds)")
+CREATE_NOTES = (
+    f"DROP TABLE IF EXISTS {NOTES_TABLE}",
+    f"CREATE TABLE {NOTES_TABLE} (id INT NOT NULL PRIMARY KEY, note INT NOT NULL)",
+    f"INSERT INTO {NOTES_TABLE} VALUES {', '.join(f'({number}, 0)' for number in range(ROWS))}",  # noqa: S608
 )
 
 
 @dataclass
-class LoadedPool:
+class PoolUnderTest:
     """A pool under load; `watch` looks after ours, the stock one has none (and a lost unit is not asked again)."""
 
-    work: Work
-    watch: Watch | None
-    connections: set[int] = field(default_factory=set)
+    work: UnitOfWork
+    leak_detector: LeakDetector | None
+    connection_ids: set[int] = field(default_factory=set)
     """The server's numbers of all connections that were ever made."""
 
-    def mixed(self, number: int, turn: int) -> None:
+    def read_or_write(self, thread: int, iteration: int) -> None:
         """Read and write by turns: a unit of work."""
-        if turn % 2:
-            self.write(number, turn)
+        if iteration % 2:
+            self.write(thread, iteration)
         else:
-            self.read(number, turn)
+            self.read(thread, iteration)
 
-    def read(self, number: int, turn: int) -> None:
+    def read(self, thread: int, iteration: int) -> None:
         """Read one row."""
         with self.work.read() as connection:
-            connection.execute(READ, {"id": number % ROWS}).scalar_one()
+            connection.execute(READ_QUERY, {"id": thread % ROWS}).scalar_one()
 
-    def write(self, number: int, turn: int) -> None:
+    def write(self, thread: int, iteration: int) -> None:
         """Write one row; it may take effect twice as well as once."""
 
         def deed(connection: Connection) -> None:
-            connection.execute(WRITE, {"id": number % ROWS, "note": turn})
+            connection.execute(WRITE_QUERY, {"id": thread % ROWS, "note": iteration})
 
         # To ask again is a part of the protection.
-        self.work.transact(deed, idempotent=self.watch is not None)
+        self.work.run_in_transaction(deed, idempotent=self.leak_detector is not None)
 
-    def sleeping(self, seconds: float) -> Unit:
+    def make_sleep_unit(self, seconds: float) -> Unit:
         """Return a unit whose statement takes so long."""
 
         def unit(number: int, turn: int) -> None:
             with self.work.read() as connection:
-                connection.execute(SLEEP, {"seconds": seconds}).scalar_one()
+                connection.execute(SLEEP_QUERY, {"seconds": seconds}).scalar_one()
 
         return unit
 
 
 @contextmanager
-def loaded_pool(address: str, threads: int, *, is_ours: bool, **settings: Any) -> Iterator[LoadedPool]:
+def create_pool(database_url: str, threads: int, *, is_poolproof: bool, **settings: Any) -> Iterator[PoolUnderTest]:
     """Make a pool; `settings` are those of ours, as POOL_* would have them."""
-    if is_ours:
+    if is_poolproof:
         chosen = PoolSettings.model_validate(settings)
-        engine = create_engine(address, **engine_options(chosen, make_url(address), threads))
-        pool = LoadedPool(Work(engine), prepare_engine(engine, chosen, "drill"))
+        engine = create_engine(database_url, **engine_options(chosen, make_url(database_url), threads))
+        pool = PoolUnderTest(UnitOfWork(engine), configure_engine(engine, chosen, "drill"))
     else:
-        engine = create_engine(address)
-        pool = LoadedPool(Work(engine), None)
+        engine = create_engine(database_url)
+        pool = PoolUnderTest(UnitOfWork(engine), None)
 
     @event.listens_for(engine, "connect")
     def note(dbapi_connection: Any, record: Any) -> None:
-        pool.connections.add(dbapi_connection.thread_id())
+        pool.connection_ids.add(dbapi_connection.thread_id())
 
     try:
         yield pool

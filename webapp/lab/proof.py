@@ -6,34 +6,34 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import closing
 
-from webapp.lab.browser import Answer, Browser
+from webapp.lab.browser import HttpClient, HttpResponse
 from webapp.lab.push import Visit
-from webapp.lab.report import Proof
+from webapp.lab.report import VerificationResult
 
-AT_ONCE = 8
-TRIES = 20
-PAUSE = 0.5
-NOT_THERE = 404
+CONCURRENCY = 8
+MAX_ATTEMPTS = 20
+RETRY_INTERVAL = 0.5
+NOT_FOUND = 404
 
 
-def read_back(host: str, port: int, visits: Sequence[Visit]) -> Proof:
+def verify_acknowledged(host: str, port: int, visits: Sequence[Visit]) -> VerificationResult:
     """Read every attempt, and compare with what its player was told."""
-    return asyncio.run(_read_all(host, port, [visit for visit in visits if visit.token]))
+    return asyncio.run(_verify_all(host, port, [visit for visit in visits if visit.token]))
 
 
-async def _read_all(host: str, port: int, visits: Sequence[Visit]) -> Proof:
+async def _verify_all(host: str, port: int, visits: Sequence[Visit]) -> VerificationResult:
     found = await asyncio.gather(
-        *(_read_some(host, port, visits[first::AT_ONCE]) for first in range(min(AT_ONCE, len(visits))))
+        *(_verify_some(host, port, visits[first::CONCURRENCY]) for first in range(min(CONCURRENCY, len(visits))))
     )
     sums = [sum(column) for column in zip(*found, strict=True)] if found else [0] * 5
-    return Proof(*sums)
+    return VerificationResult(*sums)
 
 
-async def _read_some(host: str, port: int, visits: Sequence[Visit]) -> tuple[int, int, int, int, int]:
+async def _verify_some(host: str, port: int, visits: Sequence[Visit]) -> tuple[int, int, int, int, int]:
     answers = missing = changed = finishes = unfinished = 0
-    with closing(Browser(host, port)) as browser:
+    with closing(HttpClient(host, port)) as browser:
         for visit in visits:
-            stored = (await _patiently(browser, f"/api/v1/attempts/{visit.token}")).json()
+            stored = (await _get_with_retry(browser, f"/api/v1/attempts/{visit.token}")).json()
             chosen = {question["item"]: question["chosen"] for question in stored["questions"]}
             answers += len(visit.acknowledged)
             missing += sum(not chosen.get(item) for item in visit.acknowledged)
@@ -43,10 +43,10 @@ async def _read_some(host: str, port: int, visits: Sequence[Visit]) -> tuple[int
     return answers, missing, changed, finishes, unfinished
 
 
-async def _patiently(browser: Browser, path: str) -> Answer:
-    for _ in range(TRIES):
-        answer = await browser.ask("GET", path)
-        if answer.status < NOT_THERE:
+async def _get_with_retry(client: HttpClient, path: str) -> HttpResponse:
+    for _ in range(MAX_ATTEMPTS):
+        answer = await client.request("GET", path)
+        if answer.status < NOT_FOUND:
             return answer
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(RETRY_INTERVAL)
     raise OSError(f"{path[:40]}… cannot be read back: status {answer.status}")

@@ -6,28 +6,28 @@ import socket
 import threading
 from contextlib import suppress
 
-PIECE = 65536
+CHUNK_SIZE = 65536
 """Bytes."""
 
 
-class _Pair:
+class _ConnectionPair:
     """A client's connection and ours to the server for it."""
 
     def __init__(self, client: socket.socket, server: socket.socket) -> None:
         self.client = client
         self.server = server
-        self.is_mute = False
+        self.is_dropping = False
 
-    def pump(self, source: socket.socket, target: socket.socket) -> None:
+    def forward(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
-            while piece := source.recv(PIECE):
-                if not self.is_mute:
+            while piece := source.recv(CHUNK_SIZE):
+                if not self.is_dropping:
                     target.sendall(piece)
         # What was forgotten stays open: neither side is told.
-        if not self.is_mute:
-            self.hang_up()
+        if not self.is_dropping:
+            self.close()
 
-    def hang_up(self) -> None:
+    def close(self) -> None:
         for end in (self.client, self.server):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -37,23 +37,23 @@ class _Pair:
 class Proxy:
     """Listens on a port of this machine and leads to another one."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, target_port: int) -> None:
         """Lead to `port`."""
-        self._leads_to = port
-        self._pairs: list[_Pair] = []
+        self._target_port = target_port
+        self._pairs: list[_ConnectionPair] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._listen, name="lab-proxy", daemon=True).start()
+        threading.Thread(target=self._accept_connections, name="lab-proxy", daemon=True).start()
 
-    def lead_to(self, port: int) -> None:
+    def redirect(self, target_port: int) -> None:
         """Lead new connections to another server; the open ones stay where they are."""
-        self._leads_to = port
+        self._target_port = target_port
 
-    def forget(self) -> int:
+    def drop_traffic(self) -> int:
         """Swallow every further byte of the connections that are open now; returns how many those were."""
-        forgotten = [pair for pair in self._pairs if not pair.is_mute]
+        forgotten = [pair for pair in self._pairs if not pair.is_dropping]
         for pair in forgotten:
-            pair.is_mute = True
+            pair.is_dropping = True
         return len(forgotten)
 
     def close(self) -> None:
@@ -62,23 +62,23 @@ class Proxy:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for pair in self._pairs:
-            pair.hang_up()
+            pair.close()
 
-    def _listen(self) -> None:
+    def _accept_connections(self) -> None:
         while True:
             try:
                 client, _ = self._listener.accept()
             except OSError:
                 return
             try:
-                server = socket.create_connection(("127.0.0.1", self._leads_to), timeout=5)
+                server = socket.create_connection(("127.0.0.1", self._target_port), timeout=5)
             except OSError:
                 client.close()
                 continue
             server.settimeout(None)
             for end in (client, server):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            pair = _Pair(client, server)
+            pair = _ConnectionPair(client, server)
             self._pairs.append(pair)
             for ends in ((client, server), (server, client)):
-                threading.Thread(target=pair.pump, args=ends, name="lab-proxy", daemon=True).start()
+                threading.Thread(target=pair.forward, args=ends, name="lab-proxy", daemon=True).start()

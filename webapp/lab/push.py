@@ -10,22 +10,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from webapp.lab.browser import Answer, BrokenAnswerError, Browser
+from webapp.lab.browser import HttpClient, HttpResponse, InvalidResponseError
 
-OPEN, START, ANSWER, FINISH, BOARD = "open", "start", "answer", "finish", "board"
-STEPS = (OPEN, START, ANSWER, FINISH, BOARD)
-TRIES = 12
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+OPEN, START, ANSWER, FINISH, LEADERBOARD = "open", "start", "answer", "finish", "board"
+STEPS = (OPEN, START, ANSWER, FINISH, LEADERBOARD)
+MAX_ATTEMPTS = 12
+INITIAL_BACKOFF, MAX_BACKOFF = 0.2, 5.0
 """Seconds; where the server names no time, the pause is doubled after every try, with full jitter."""
-TOLD_TO_WAIT = {429, 503}
-WELL = {200, 201}
+RETRY_STATUSES = {429, 503}
+OK_STATUSES = {200, 201}
 CUT_OFF = "cut off"
 """How a try has ended that was still under way when the push was."""
-LONGEST_WORDS = 300
+MAX_MESSAGE_LENGTH = 300
 
 
 @dataclass(frozen=True)
-class Plan:
+class PushPlan:
     """What is to be pushed at whom; times are seconds, `starts_at` on the machine's monotonic clock."""
 
     host: str
@@ -35,27 +35,27 @@ class Plan:
     items: Sequence[tuple[int, int]]
     """Each question's item, and how many choices it has."""
     starts_at: float
-    within: float
-    think: float
-    retries: bool
+    ramp: float
+    think_time: float
+    retry: bool
     ends_at: float = math.inf
     """Whoever is not through by then is cut off."""
 
 
 @dataclass(frozen=True)
-class Sample:
+class RequestSample:
     """One try of one step: when it was meant to begin, how long it took from then, and how it ended."""
 
     step: str
     seconds: float
-    ended: str
+    result: str
     """The status, or the error's name."""
     is_final: bool
     """No other try followed."""
-    began: float = 0.0
-    came_back: float = 0.0
+    sent_at: float = 0.0
+    ended_at: float = 0.0
     """When this try was sent and when it had ended, in seconds since the push began."""
-    words: str = ""
+    message: str = ""
     """What was said where it did not end well."""
 
 
@@ -64,7 +64,7 @@ class Visit:
     """One person's whole visit."""
 
     number: int
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[RequestSample] = field(default_factory=list)
     token: str = ""
     acknowledged: dict[int, int] = field(default_factory=dict)
     """Item → the choice whose storing was acknowledged."""
@@ -74,14 +74,14 @@ class Visit:
     """From the intended arrival to the end."""
     ended_after: float = 0.0
     """From the push's first intended arrival to this visit's end."""
-    is_done: bool = False
+    is_complete: bool = False
     """Whether every step ended well."""
 
 
 @dataclass(frozen=True)
 class _Request:
     step: str
-    meant: float
+    intended_start: float
     method: str
     path: str
     body: Any = None
@@ -91,15 +91,15 @@ class StepFailedError(Exception):
     """A step did not end well, and is not tried again."""
 
 
-async def visit(plan: Plan, number: int, total: int) -> Visit:
+async def run_visit(plan: PushPlan, number: int, total: int) -> Visit:
     """Be one person, from the intended arrival on."""
     one = Visit(number)
-    arrival = plan.starts_at + plan.within * number / total
-    browser = Browser(plan.host, plan.port)
+    arrival = plan.starts_at + plan.ramp * number / total
+    browser = HttpClient(plan.host, plan.port)
     try:
         await asyncio.sleep(max(0.0, arrival - time.monotonic()))
-        await _go_through(plan, one, browser, arrival)
-        one.is_done = True
+        await _run_steps(plan, one, browser, arrival)
+        one.is_complete = True
     except (StepFailedError, asyncio.CancelledError):
         # Also one that is cut off has something to tell.
         pass
@@ -110,66 +110,70 @@ async def visit(plan: Plan, number: int, total: int) -> Visit:
     return one
 
 
-async def _go_through(plan: Plan, one: Visit, browser: Browser, arrival: float) -> None:
-    async def take(step: str, meant: float, method: str, path: str, body: Any = None) -> Answer:
-        return await _step(plan, one, browser, _Request(step, meant, method, path, body))
+async def _run_steps(plan: PushPlan, visit: Visit, client: HttpClient, arrival: float) -> None:
+    async def take(step: str, meant: float, method: str, path: str, body: Any = None) -> HttpResponse:
+        return await _run_step(plan, visit, client, _Request(step, meant, method, path, body))
 
     await take(OPEN, arrival, "GET", f"/quizzes/{plan.slug}")
-    name = {"name": f"Visitor {one.number}"}
+    name = {"name": f"Visitor {visit.number}"}
     started = await take(START, time.monotonic(), "POST", f"/api/v1/quizzes/{plan.quiz_id}/attempts", name)
-    one.token = started.json()["token"]
-    attempt = f"/api/v1/attempts/{one.token}"
-    choose = random.Random(one.number)
+    visit.token = started.json()["token"]
+    attempt = f"/api/v1/attempts/{visit.token}"
+    choose = random.Random(visit.number)
     for item, choices in plan.items:
-        meant = time.monotonic() + plan.think
-        await asyncio.sleep(plan.think)
+        meant = time.monotonic() + plan.think_time
+        await asyncio.sleep(plan.think_time)
         choice = choose.randrange(choices)
         await take(ANSWER, meant, "PUT", f"{attempt}/answers/{item}", {"choices": [choice]})
-        one.acknowledged[item] = choice
+        visit.acknowledged[item] = choice
     await take(FINISH, time.monotonic(), "POST", f"{attempt}/finish")
-    one.is_finished = True
-    await take(BOARD, time.monotonic(), "GET", f"/api/v1/quizzes/{plan.quiz_id}/leaderboard")
+    visit.is_finished = True
+    await take(LEADERBOARD, time.monotonic(), "GET", f"/api/v1/quizzes/{plan.quiz_id}/leaderboard")
 
 
-async def _step(plan: Plan, one: Visit, browser: Browser, request: _Request) -> Answer:
+async def _run_step(plan: PushPlan, visit: Visit, client: HttpClient, request: _Request) -> HttpResponse:
     """Try until it ends well; what may be repeated is, as the page's own script does."""
-    for tried in range(TRIES if plan.retries else 1):
+    for tried in range(MAX_ATTEMPTS if plan.retry else 1):
         began = time.monotonic() - plan.starts_at
         try:
-            answer, ended, words = await _try(browser, request)
+            answer, ended, words = await _send(client, request)
         except asyncio.CancelledError:
-            one.samples.append(_sample(plan, request, began, CUT_OFF, is_final=True))
+            visit.samples.append(_make_sample(plan, request, began, CUT_OFF, is_final=True))
             raise
-        well = answer is not None and answer.status in WELL
-        hopeless = answer is not None and not well and answer.status not in TOLD_TO_WAIT
-        is_final = well or hopeless or tried == TRIES - 1 or not plan.retries
-        one.samples.append(_sample(plan, request, began, ended, is_final=is_final, words=words))
+        well = answer is not None and answer.status in OK_STATUSES
+        hopeless = answer is not None and not well and answer.status not in RETRY_STATUSES
+        is_final = well or hopeless or tried == MAX_ATTEMPTS - 1 or not plan.retry
+        visit.samples.append(_make_sample(plan, request, began, ended, is_final=is_final, message=words))
         if well and answer is not None:
             return answer
         if is_final:
             break
-        await asyncio.sleep(_pause(answer, tried))
+        await asyncio.sleep(_backoff(answer, tried))
     raise StepFailedError
 
 
-def _sample(plan: Plan, request: _Request, began: float, ended: str, *, is_final: bool, words: str = "") -> Sample:
+def _make_sample(
+    plan: PushPlan, request: _Request, sent_at: float, result: str, *, is_final: bool, message: str = ""
+) -> RequestSample:
     now = time.monotonic()
-    return Sample(request.step, now - request.meant, ended, is_final, began, now - plan.starts_at, words)
+    return RequestSample(
+        request.step, now - request.intended_start, result, is_final, sent_at, now - plan.starts_at, message
+    )
 
 
-async def _try(browser: Browser, request: _Request) -> tuple[Answer | None, str, str]:
+async def _send(client: HttpClient, request: _Request) -> tuple[HttpResponse | None, str, str]:
     try:
-        answer = await browser.ask(request.method, request.path, request.body)
-    except (OSError, BrokenAnswerError) as error:
-        browser.close()
+        answer = await client.request(request.method, request.path, request.body)
+    except (OSError, InvalidResponseError) as error:
+        client.close()
         return None, type(error).__name__, str(error)
-    words = "" if answer.status in WELL else answer.body.decode(errors="replace")[:LONGEST_WORDS]
+    words = "" if answer.status in OK_STATUSES else answer.body.decode(errors="replace")[:MAX_MESSAGE_LENGTH]
     return answer, str(answer.status), words
 
 
-def _pause(answer: Answer | None, tried: int) -> float:
+def _backoff(response: HttpResponse | None, attempt: int) -> float:
     """Return how long to wait before the next try, never the same for all."""
-    named = answer.headers.get("retry-after", "") if answer is not None else ""
+    named = response.headers.get("retry-after", "") if response is not None else ""
     if named.isdecimal():
-        return min(float(named), LONGEST_PAUSE) * random.uniform(1.0, 1.5)
-    return random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**tried))
+        return min(float(named), MAX_BACKOFF) * random.uniform(1.0, 1.5)
+    return random.uniform(0, min(MAX_BACKOFF, INITIAL_BACKOFF * 2.0**attempt))

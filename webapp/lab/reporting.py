@@ -14,10 +14,10 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from webapp.lab.surroundings import surroundings
+from webapp.lab.surroundings import describe_environment
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates" / "lab"
-FOLDER = "reports"
+REPORTS_FOLDER = "reports"
 """Below the instance folder, where no other one is named."""
 Cell = str | float | int | None
 Grade = Literal["", "good", "bad"]
@@ -44,7 +44,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Report:
+class LabReport:
     """What a run has found."""
 
     kind: str
@@ -74,7 +74,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredReport:
     """A report in a folder; `name` is what `poolproof lab compare` takes."""
 
     name: str
@@ -88,22 +88,22 @@ class NoSuchReportError(Exception):
     """There is no report of this name, or it cannot be read."""
 
 
-def write(report: Report, folder: Path) -> Path:
+def save_report(report: LabReport, folder: Path) -> Path:
     """Keep a report as `<UTC time>-<kind>.html` and `.json`; returns the page's path."""
     now = datetime.now(UTC)
     whole = replace(
         report,
-        environment=report.environment or surroundings(),
+        environment=report.environment or describe_environment(),
         at=report.at or now.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00") + " UTC",
     )
     folder.mkdir(parents=True, exist_ok=True)
-    page = free_name(folder, f"{now:%Y%m%dT%H%M%SZ}-{report.kind}")
+    page = unused_path(folder, f"{now:%Y%m%dT%H%M%SZ}-{report.kind}")
     page.with_suffix(".json").write_text(json.dumps(as_json(whole), indent=1, default=str), encoding="utf-8")
     page.write_text(as_html(whole), encoding="utf-8")
     return page
 
 
-def free_name(folder: Path, stem: str) -> Path:
+def unused_path(folder: Path, stem: str) -> Path:
     """Two reports of one second must not replace each other."""
     number = 1
     path = folder / f"{stem}.html"
@@ -113,7 +113,7 @@ def free_name(folder: Path, stem: str) -> Path:
     return path
 
 
-def as_json(report: Report, *, figures: bool = True) -> dict[str, Any]:
+def as_json(report: LabReport, *, figures: bool = True) -> dict[str, Any]:
     """Return all of a report as JSON takes it, with its drawings or without."""
     found = asdict(report)
     if not figures:
@@ -121,19 +121,19 @@ def as_json(report: Report, *, figures: bool = True) -> dict[str, Any]:
     return found
 
 
-def read_all(folder: Path) -> list[Kept]:
+def list_reports(folder: Path) -> list[StoredReport]:
     """Return the reports of a folder, newest first; what is no report is passed over."""
     kept = []
     for path in sorted(folder.glob("*.json"), reverse=True):
         try:
-            report = read(folder, path.stem)
+            report = load_report(folder, path.stem)
         except NoSuchReportError:
             continue
-        kept.append(Kept(path.stem, report.kind, report.title, report.verdict, report.at))
+        kept.append(StoredReport(path.stem, report.kind, report.title, report.verdict, report.at))
     return kept
 
 
-def read(folder: Path, name: str) -> Report:
+def load_report(folder: Path, name: str) -> LabReport:
     """Return a kept report by its name, or by the path of its page or its JSON.
 
     Raises:
@@ -149,21 +149,23 @@ def read(folder: Path, name: str) -> Report:
         )
         figures = tuple(Figure(**one) for one in found["figures"])
         lists = {name: tuple(found[name]) for name in ("findings", "rows")}
-        return Report(**{**found, **lists, "tables": tables, "figures": figures})
+        return LabReport(**{**found, **lists, "tables": tables, "figures": figures})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NoSuchReportError(f"There is no report {name} in {path.parent}.") from error
 
 
-def as_html(report: Report) -> str:
+def as_html(report: LabReport) -> str:
     """Return the page of a report: one file that needs nothing else."""
     bare = {"data": report.data, "rows": report.rows}
-    return page("report.html", report=report, raw=json.dumps(bare, indent=1, default=str), table=as_csv(report.rows))
+    return render_page(
+        "report.html", report=report, raw=json.dumps(bare, indent=1, default=str), table=as_csv(report.rows)
+    )
 
 
-def page(template: str, **values: Any) -> str:
+def render_page(template: str, **values: Any) -> str:
     """Render a page of the lab; everything that is put in is escaped."""
     rendering = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    rendering.filters.update(shown=shown, address=_address, number=lambda value: isinstance(value, int | float))
+    rendering.filters.update(shown=format_value, address=_data_url, number=lambda value: isinstance(value, int | float))
     return rendering.get_template(template).render(**values)
 
 
@@ -179,7 +181,7 @@ def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     return out.getvalue()
 
 
-def shown(value: Cell) -> str:
+def format_value(value: Cell) -> str:
     """Return a number with the digits that mean something."""
     if value is None:
         return "–"
@@ -191,6 +193,6 @@ def shown(value: Cell) -> str:
     return f"{value:,.{digits}f}"
 
 
-def _address(content: str, kind: str) -> str:
+def _data_url(content: str, kind: str) -> str:
     """Return the content as an address, so that the one file has it in it."""
     return f"data:{kind};charset=utf-8,{quote(content)}"

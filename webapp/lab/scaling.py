@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 from scipy.stats import t as student
 
-Numbers = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 
-LEVEL = 0.90
-RESAMPLED = 500
+CONFIDENCE_LEVEL = 0.90
+BOOTSTRAP_SAMPLES = 500
 PARAMETERS = 3
-FAINT = 1e-9
+MIN_COHERENCY = 1e-9
 """A κ below it is none: a peak beyond 30,000."""
-POORLY_DESCRIBED = 0.10
-MOST_LEVERAGE = 0.9
+MAX_MISFIT = 0.10
+MAX_LEVERAGE = 0.9
 
 
 class TooFewSizesError(Exception):
@@ -48,30 +48,30 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Law:
+class UslCurve:
     """One curve: λ in operations a second, σ and κ as shares of one operation."""
 
     rate: float
     contention: float
     coherency: float
 
-    def at(self, size: float) -> float:
+    def throughput_at(self, size: float) -> float:
         """Return the throughput with so many at once."""
         return self.rate * size / (1 + self.contention * (size - 1) + self.coherency * size * (size - 1))
 
     @property
     def peak_at(self) -> float:
         """N*, at least 1; infinite where throughput only grows."""
-        if self.coherency <= FAINT:
+        if self.coherency <= MIN_COHERENCY:
             return math.inf
         return max(1.0, math.sqrt(max(0.0, 1 - self.contention) / self.coherency))
 
 
 @dataclass(frozen=True)
-class Fit:
+class UslFit:
     """The law that describes the figures best, and how sure that is."""
 
-    law: Law
+    curve: UslCurve
     rate: Interval
     contention: Interval
     coherency: Interval
@@ -81,38 +81,40 @@ class Fit:
     has_peak: bool
     misfit: float
     """How far the mean of a size lies from the curve at worst, as a share: large where the law is not the curve's."""
-    largest: int
+    max_size: int
     level: float
-    resampled: tuple[Law, ...]
+    resampled_curves: tuple[UslCurve, ...]
 
     def band(self, size: float) -> Interval:
         """Return the throughput at a size with its interval."""
-        return _around(self.law.at(size), [law.at(size) for law in self.resampled], self.level)
+        return _percentile_interval(
+            self.curve.throughput_at(size), [law.throughput_at(size) for law in self.resampled_curves], self.level
+        )
 
-    def sentence(self) -> str:
+    def describe(self) -> str:
         """Say where the peak is, or that none was seen."""
         if not self.has_peak:
-            said = f"No peak observed up to {self.largest}: throughput never fell by more than chance would have it."
+            said = f"No peak observed up to {self.max_size}: throughput never fell by more than chance would have it."
         else:
             at, peak = self.peak_at, self.peak
             said = (
                 f"The peak is at {at.value:.1f} ({at.low:.1f} to {at.high:.1f}) with {peak.value:.0f} a second "
                 f"({peak.low:.0f} to {peak.high:.0f}); {self.level:.0%} intervals."
             )
-        if self.misfit > POORLY_DESCRIBED:
+        if self.misfit > MAX_MISFIT:
             said += f" The law describes these figures poorly (off by up to {self.misfit:.0%}): trust the points."
         return said
 
 
-def fit(
+def fit_usl(
     sizes: Sequence[float],
     throughputs: Sequence[float],
     *,
     weights: Sequence[float] | None = None,
-    level: float = LEVEL,
-    resamples: int = RESAMPLED,
+    level: float = CONFIDENCE_LEVEL,
+    resamples: int = BOOTSTRAP_SAMPLES,
     seed: int = 1,
-) -> Fit:
+) -> UslFit:
     """Fit the law to measured throughputs; a size that was measured repeatedly is there repeatedly.
 
     N / X = a + b(N − 1) + cN(N − 1) with a = 1/λ, b = σ/λ, c = κ/λ is linear, so non-negative least squares on
@@ -137,30 +139,30 @@ def fit(
     weighed = np.ones_like(at) if weights is None else np.asarray(weights, float)
     if len(np.unique(at)) < PARAMETERS or not (measured > 0).all() or not (at > 0).all():
         raise TooFewSizesError(f"{len(np.unique(at))} different sizes; at least {PARAMETERS}, with figures above 0.")
-    law = _best(at, measured, weighed)
-    noise = _noise(law, at, measured, weighed, resamples, seed=seed)
-    expected = _expected(law, at)
-    laws = tuple(_best(at, expected * np.exp(one), weighed) for one in noise)
+    law = _fit_curve(at, measured, weighed)
+    noise = _resample_residuals(law, at, measured, weighed, resamples, seed=seed)
+    expected = _predict(law, at)
+    laws = tuple(_fit_curve(at, expected * np.exp(one), weighed) for one in noise)
     largest = float(at.max())
-    coherency = _around(law.coherency, [one.coherency for one in laws], level)
-    has_peak = coherency.low > FAINT and law.peak_at <= largest
-    tops = [_top(one, largest) for one in laws]
-    return Fit(
-        law=law,
-        rate=_around(law.rate, [one.rate for one in laws], level),
-        contention=_around(law.contention, [one.contention for one in laws], level),
+    coherency = _percentile_interval(law.coherency, [one.coherency for one in laws], level)
+    has_peak = coherency.low > MIN_COHERENCY and law.peak_at <= largest
+    tops = [_peak_throughput(one, largest) for one in laws]
+    return UslFit(
+        curve=law,
+        rate=_percentile_interval(law.rate, [one.rate for one in laws], level),
+        contention=_percentile_interval(law.contention, [one.contention for one in laws], level),
         coherency=coherency,
-        peak_at=_around(law.peak_at, [one.peak_at for one in laws], level),
-        peak=_around(_top(law, largest), tops, level),
+        peak_at=_percentile_interval(law.peak_at, [one.peak_at for one in laws], level),
+        peak=_percentile_interval(_peak_throughput(law, largest), tops, level),
         has_peak=has_peak,
         misfit=_misfit(law, at, measured),
-        largest=int(largest),
+        max_size=int(largest),
         level=level,
-        resampled=laws,
+        resampled_curves=laws,
     )
 
 
-def interval_of(values: Sequence[float], level: float = LEVEL) -> Interval:
+def estimate_interval(values: Sequence[float], level: float = CONFIDENCE_LEVEL) -> Interval:
     """Return the median of repeated figures, which one disturbed run does not move, with Student's interval.
 
     The interval is one on the scale of logarithms, as their noise is one of factors; plainly where a figure is 0. One
@@ -168,11 +170,13 @@ def interval_of(values: Sequence[float], level: float = LEVEL) -> Interval:
     """
     figures = np.asarray(values, float)
     value = float(np.median(figures))
-    low, high = np.exp(_students(np.log(figures), level)) if (figures > 0).all() else _students(figures, level)
+    low, high = (
+        np.exp(_student_interval(np.log(figures), level)) if (figures > 0).all() else _student_interval(figures, level)
+    )
     return Interval(min(value, max(0.0, float(low))), value, max(value, float(high)))
 
 
-def _students(figures: Numbers, level: float) -> tuple[float, float]:
+def _student_interval(figures: FloatArray, level: float) -> tuple[float, float]:
     middle = float(figures.mean())
     if len(figures) == 1:
         return middle, middle
@@ -181,47 +185,51 @@ def _students(figures: Numbers, level: float) -> tuple[float, float]:
     return middle - half, middle + half
 
 
-def _top(law: Law, largest: float) -> float:
-    return law.at(min(law.peak_at, largest))
+def _peak_throughput(curve: UslCurve, largest: float) -> float:
+    return curve.throughput_at(min(curve.peak_at, largest))
 
 
-def _columns(at: Numbers) -> Numbers:
-    return np.column_stack([np.ones_like(at), at - 1, at * (at - 1)])
+def _design_matrix(sizes: FloatArray) -> FloatArray:
+    return np.column_stack([np.ones_like(sizes), sizes - 1, sizes * (sizes - 1)])
 
 
-def _best(at: Numbers, measured: Numbers, weights: Numbers) -> Law:
+def _fit_curve(sizes: FloatArray, throughputs: FloatArray, weights: FloatArray) -> UslCurve:
     # Each row is taken times what is expected of its size, so that what is left over is its relative error. The
     # figures themselves are the first guess; with it alone those that came out high by chance would weigh more.
-    expected = measured
+    expected = throughputs
     for _ in range(2):
-        scale = expected / at * np.sqrt(weights)
-        found, _ = nnls(_columns(at) * scale[:, None], at / measured * scale)
+        scale = expected / sizes * np.sqrt(weights)
+        found, _ = nnls(_design_matrix(sizes) * scale[:, None], sizes / throughputs * scale)
         if found[0] <= 0:
             break
-        expected = at / (_columns(at) @ found)
-    first = max(float(found[0]), FAINT)
-    return Law(1 / first, float(found[1]) / first, float(found[2]) / first)
+        expected = sizes / (_design_matrix(sizes) @ found)
+    first = max(float(found[0]), MIN_COHERENCY)
+    return UslCurve(1 / first, float(found[1]) / first, float(found[2]) / first)
 
 
-def _expected(law: Law, at: Numbers) -> Numbers:
-    return np.array([law.at(size) for size in at])
+def _predict(curve: UslCurve, sizes: FloatArray) -> FloatArray:
+    return np.array([curve.throughput_at(size) for size in sizes])
 
 
-def _noise(law: Law, at: Numbers, measured: Numbers, weights: Numbers, resamples: int, *, seed: int) -> Numbers:
+def _resample_residuals(
+    curve: UslCurve, sizes: FloatArray, throughputs: FloatArray, weights: FloatArray, resamples: int, *, seed: int
+) -> FloatArray:
     """Return what is drawn anew from the residuals, one row for each resampling."""
-    expected, scale = _expected(law, at), np.sqrt(weights)
-    orthogonal, _ = np.linalg.qr(_columns(at) * (expected / at * scale)[:, None])
-    leverage = np.minimum((orthogonal**2).sum(axis=1), MOST_LEVERAGE)
-    residuals = np.log(measured / expected) * scale / np.sqrt(1 - leverage)
-    drawn: Numbers = np.random.default_rng(seed).choice(residuals - residuals.mean(), size=(resamples, len(at)))
+    expected, scale = _predict(curve, sizes), np.sqrt(weights)
+    orthogonal, _ = np.linalg.qr(_design_matrix(sizes) * (expected / sizes * scale)[:, None])
+    leverage = np.minimum((orthogonal**2).sum(axis=1), MAX_LEVERAGE)
+    residuals = np.log(throughputs / expected) * scale / np.sqrt(1 - leverage)
+    drawn: FloatArray = np.random.default_rng(seed).choice(residuals - residuals.mean(), size=(resamples, len(sizes)))
     return drawn / scale
 
 
-def _misfit(law: Law, at: Numbers, measured: Numbers) -> float:
-    return max(abs(float(measured[at == size].mean()) / law.at(size) - 1) for size in np.unique(at))
+def _misfit(curve: UslCurve, sizes: FloatArray, throughputs: FloatArray) -> float:
+    return max(
+        abs(float(throughputs[sizes == size].mean()) / curve.throughput_at(size) - 1) for size in np.unique(sizes)
+    )
 
 
-def _around(value: float, resampled: Sequence[float], level: float) -> Interval:
+def _percentile_interval(value: float, resampled: Sequence[float], level: float) -> Interval:
     if not resampled:
         return Interval(value, value, value)
     ordered = sorted(resampled)

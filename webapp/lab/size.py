@@ -19,35 +19,35 @@ from flask import current_app
 from sqlalchemy import make_url
 
 from webapp.lab import keeping, reporting, size_report, witness, workload
-from webapp.lab.direct import Direct
+from webapp.lab.direct import WorkloadBench
 from webapp.lab.figures import Setting
-from webapp.lab.keeping import hand_over, with_report_options
-from webapp.lab.knee import Fitting, fitting
-from webapp.lab.product import Product
-from webapp.lab.schemas import NotALabError
+from webapp.lab.keeping import output_report, with_report_options
+from webapp.lab.knee import FittedSize, fit_to_server
+from webapp.lab.product import ServiceBench
+from webapp.lab.schemas import ScratchSchemaError
 from webapp.lab.services.service_process import NotServingError
-from webapp.lab.sizing import Found, find
-from webapp.lab.subject import SubjectError
-from webapp.lab.sweep import Plan, Sweep, beyond, ladder
+from webapp.lab.sizing import Recommendation, recommend
+from webapp.lab.subject import WorkloadRunError
+from webapp.lab.sweep import Sweep, SweepPlan, next_size_above, sizes_up_to
 from webapp.lab.workload import WorkloadError
-from webapp.lab.workplace import lab_schema
-from webapp.pooling.budget import Fleet
-from webapp.pooling.extension import pooling_of_this_app
-from webapp.pooling.server import ServerFacts, read_facts
+from webapp.lab.workplace import scratch_schema
+from webapp.pooling.budget import FleetSize
+from webapp.pooling.extension import get_pooling
+from webapp.pooling.server import ServerInfo, read_server_info
 from webapp.settings import Settings
 
-LATEST = "size-latest.json"
-MINUTES, QUICK_MINUTES = 10.0, 1.0
-MOST = 64
-LOOKS_FOR = 1.0
+LATEST_FILE = "size-latest.json"
+DEFAULT_MINUTES, QUICK_MINUTES = 10.0, 1.0
+DEFAULT_MAX_CONNECTIONS = 64
+CPU_SAMPLE_DURATION = 1.0
 """Seconds before the sweep, in which the machine should have nothing to do."""
 
 
 @dataclass(frozen=True)
-class Wish:
+class SizeOptions:
     """The options."""
 
-    load: workload.Workload | None
+    custom_workload: workload.Workload | None
     """None: the product's own mix."""
     minutes: float
     is_quick: bool
@@ -86,103 +86,121 @@ def command(
     """Find the right number of workers, threads and connections, by measuring."""
     settings: Settings = current_app.config["SETTINGS"]
     try:
-        load = workload.load(name) if name else None
+        load = workload.load_workload(name) if name else None
         threads = more.pop("threads") or (load.threads if load else settings.poolproof.threads)
         workers = 1 if load else more.pop("workers") or settings.poolproof.workers
         more.pop("workers", None)
-        lasts = minutes or (QUICK_MINUTES if quick else MINUTES)
-        wish = Wish(load=load, minutes=lasts, is_quick=quick, workers=workers, threads=threads, **more)
-        found = measure(settings, wish)
-    except (WorkloadError, NotALabError, SubjectError, NotServingError) as error:
+        lasts = minutes or (QUICK_MINUTES if quick else DEFAULT_MINUTES)
+        wish = SizeOptions(
+            custom_workload=load, minutes=lasts, is_quick=quick, workers=workers, threads=threads, **more
+        )
+        found = run_sweep(settings, wish)
+    except (WorkloadError, ScratchSchemaError, WorkloadRunError, NotServingError) as error:
         raise click.ClickException(str(error)) from error
-    page = hand_over(found, folder, as_json=as_json)
-    keep_latest(found, page.parent)
+    page = output_report(found, folder, as_json=as_json)
+    save_latest(found, page.parent)
     if not as_json:
         click.echo(f"\n{found.settings}")
 
 
-def keep_latest(found: reporting.Report, folder: Path) -> None:
+def save_latest(report: reporting.LabReport, folder: Path) -> None:
     """Keep what is recommended, for the console to compare with; what was stopped early recommends nothing for long."""
-    if found.is_complete:
-        (folder / LATEST).write_text(json.dumps(found.data["recommended"], indent=1), encoding="utf-8")
+    if report.is_complete:
+        (folder / LATEST_FILE).write_text(json.dumps(report.data["recommended"], indent=1), encoding="utf-8")
 
 
-def measure(settings: Settings, wish: Wish) -> reporting.Report:
+def run_sweep(settings: Settings, options: SizeOptions) -> reporting.LabReport:
     """Sweep in a schema of the lab's own, and return the report.
 
     Raises:
         NotALabError, SubjectError, NotServingError: when nothing can be measured.
     """
-    with pooling_of_this_app().console.read() as connection:
-        facts = read_facts(connection)
-    busy_before = witness.machine_share(LOOKS_FOR)
-    with _terminating(), lab_schema(settings.database_url, wish.lab_database) as url:
-        bench = _bench(url, settings, wish)
+    with get_pooling().console.read() as connection:
+        facts = read_server_info(connection)
+    busy_before = witness.measure_machine_cpu(CPU_SAMPLE_DURATION)
+    with _sigterm_as_interrupt(), scratch_schema(settings.database_url, options.lab_database) as url:
+        bench = _create_bench(url, settings, options)
         try:
-            plan = plan_of(wish, facts).fitted_to(wish.minutes, bench.overhead)
-            progress = keeping.Progress(plan.lasts(bench.overhead))
-            sweep = Sweep(bench, plan, lambda at: progress.say(f"{at.number} of {at.of}: {at.said}", left=at.left))
+            plan = build_plan(options, facts).fit_to(options.minutes, bench.overhead)
+            progress = keeping.ProgressDisplay(plan.total_seconds(bench.overhead))
+            sweep = Sweep(
+                bench,
+                plan,
+                lambda at: progress.update(f"{at.number} of {at.total}: {at.message}", remaining=at.remaining),
+            )
             sweep.run()
-            progress.end()
+            progress.finish()
         finally:
             bench.close()
-    is_here = witness.is_here(make_url(settings.database_url).host or "localhost")
+    is_here = witness.is_local_host(make_url(settings.database_url).host or "localhost")
     chosen = sweep.chosen or plan.base
-    found = find(sweep.measured, chosen, sweep.rate, wish.within, server_is_here=is_here)
-    return size_report.report(
-        found, _fitting(found, settings, facts), sweep.measured, _told(settings, wish, sweep, busy_before)
+    found = recommend(sweep.results, chosen, sweep.rate, options.within, server_is_local=is_here)
+    return size_report.build_report(
+        found,
+        _fit_to_server(found, settings, facts),
+        sweep.results,
+        _run_context(settings, options, sweep, busy_before),
     )
 
 
-def plan_of(wish: Wish, facts: ServerFacts) -> Plan:
+def build_plan(options: SizeOptions, server: ServerInfo) -> SweepPlan:
     """Return what is varied."""
-    room = (facts.max_connections or MOST) - facts.others - 2
-    wanted = wish.largest or (beyond(wish.threads) if wish.load else wish.threads)
-    base = Setting(1, wish.threads, wish.workers)
-    pools = ladder(max(1, min(wanted, room // wish.workers)))
-    plan = Plan(base, pools, repetitions=wish.repetitions, within=wish.within, seed=wish.seed, times_all=wish.times_all)
-    if wish.load or wish.is_quick:
+    room = (server.max_connections or DEFAULT_MAX_CONNECTIONS) - server.foreign_connections - 2
+    wanted = options.largest or (next_size_above(options.threads) if options.custom_workload else options.threads)
+    base = Setting(1, options.threads, options.workers)
+    pools = sizes_up_to(max(1, min(wanted, room // options.workers)))
+    plan = SweepPlan(
+        base,
+        pools,
+        repetitions=options.repetitions,
+        tolerance=options.within,
+        seed=options.seed,
+        time_all_sizes=options.times_all,
+    )
+    if options.custom_workload or options.is_quick:
         return plan
-    threads = tuple(sorted({max(1, wish.threads // 2), wish.threads, wish.threads * 2}))
-    workers = tuple(range(1, max(wish.workers, os.cpu_count() or 1) + 2))
-    return replace(plan, threads=threads, workers=workers, compares_grouping=True)
+    threads = tuple(sorted({max(1, options.threads // 2), options.threads, options.threads * 2}))
+    workers = tuple(range(1, max(options.workers, os.cpu_count() or 1) + 2))
+    return replace(plan, threads=threads, workers=workers, compare_group_commit=True)
 
 
-def _bench(url: str, settings: Settings, wish: Wish) -> Direct | Product:
-    if wish.load is not None:
-        return Direct(url, wish.load, settings.pool)
-    return Product(url, settings.pool, wish.clients, wish.processes)
+def _create_bench(url: str, settings: Settings, options: SizeOptions) -> WorkloadBench | ServiceBench:
+    if options.custom_workload is not None:
+        return WorkloadBench(url, options.custom_workload, settings.pool)
+    return ServiceBench(url, settings.pool, options.clients, options.processes)
 
 
-def _fitting(found: Found | None, settings: Settings, facts: ServerFacts) -> Fitting | None:
-    if found is None:
+def _fit_to_server(recommendation: Recommendation | None, settings: Settings, server: ServerInfo) -> FittedSize | None:
+    if recommendation is None:
         return None
-    setting = found.setting
-    fleet = Fleet(setting.workers, setting.threads, settings.poolproof.background_processes)
-    return fitting(setting.pool, fleet, settings.pool, facts)
+    setting = recommendation.setting
+    fleet = FleetSize(setting.workers, setting.threads, settings.poolproof.background_processes)
+    return fit_to_server(setting.pool, fleet, settings.pool, server)
 
 
-def _told(settings: Settings, wish: Wish, sweep: Sweep, busy_before: float | None) -> size_report.Circumstances:
-    return size_report.Circumstances(
-        what=wish.load.title if wish.load else "Poolproof's own mix",
-        database=settings.shown_database_url,
+def _run_context(
+    settings: Settings, options: SizeOptions, sweep: Sweep, cpu_before: float | None
+) -> size_report.RunContext:
+    return size_report.RunContext(
+        workload_title=options.custom_workload.title if options.custom_workload else "Poolproof's own mix",
+        database=settings.redacted_database_url,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=_command(wish),
+        command=_command_line(options),
         background_processes=settings.poolproof.background_processes,
-        busy_before=busy_before,
-        planned=sum(sweep.plan.runs),
+        cpu_before=cpu_before,
+        planned_runs=sum(sweep.plan.run_counts),
         is_complete=sweep.is_complete,
     )
 
 
-def _command(wish: Wish) -> str:
+def _command_line(options: SizeOptions) -> str:
     """Return what repeats it; the address of the lab's schema may have a password in it."""
     given = ["poolproof", *sys.argv[1:]]
-    return shlex.join(one if one != wish.lab_database else "URL" for one in given)
+    return shlex.join(one if one != options.lab_database else "URL" for one in given)
 
 
 @contextmanager
-def _terminating() -> Iterator[None]:
+def _sigterm_as_interrupt() -> Iterator[None]:
     """Let an end from outside be one like Ctrl-C: the schema is dropped, and what was measured is kept."""
 
     def stop(number: int, frame: object) -> NoReturn:

@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 from sqlalchemy.exc import DBAPIError
 
-from webapp.lab.recovery import NO_END, Sample
-from webapp.pooling import driver
+from webapp.lab.recovery import UNFINISHED, UnitSample
+from webapp.pooling import mysql_errors
 
 Unit = Callable[[int, int], None]
 """Gets the number of its thread, and its own number in that thread; raises when it fails."""
-GRACE = 1.0
+GRACE_PERIOD = 1.0
 """Seconds that what is under way has at the end."""
 
 
@@ -22,28 +22,28 @@ class UnitError(Exception):
     """A unit failed; the text is the name of how."""
 
 
-class Load:
+class PacedLoad:
     """Threads that begin a unit every so many seconds each, in turn or all at the same moment.
 
     Moments are fixed in advance: who is late skips those that have gone by, and the time that
     somebody had to wait is counted from the moment at which he was meant to begin.
     """
 
-    def __init__(self, unit: Unit, threads: int, every: float, *, together: bool = False) -> None:
+    def __init__(self, unit: Unit, threads: int, interval: float, *, simultaneous: bool = False) -> None:
         """Begin at once; `every` is in seconds."""
-        self.began = time.monotonic()
-        self.ended = math.inf
-        self.samples: list[Sample] = []
+        self.started_at = time.monotonic()
+        self.ended_at = math.inf
+        self.samples: list[UnitSample] = []
         self._unit = unit
-        self._every = every
-        self._under_way: dict[int, float] = {}
-        self._going = threading.Event()
-        self._going.set()
-        self._done = threading.Event()
-        shifts = [0.0 if together else every * number / threads for number in range(threads)]
+        self._interval = interval
+        self._in_flight: dict[int, float] = {}
+        self._running = threading.Event()
+        self._running.set()
+        self._stopped = threading.Event()
+        shifts = [0.0 if simultaneous else interval * number / threads for number in range(threads)]
         # Daemons: what a fault holds for ever may not keep the lab from ending.
         self._threads = [
-            threading.Thread(target=self._play, args=(number, shift), name=f"lab-load-{number}", daemon=True)
+            threading.Thread(target=self._run_thread, args=(number, shift), name=f"lab-load-{number}", daemon=True)
             for number, shift in enumerate(shifts)
         ]
         for thread in self._threads:
@@ -51,61 +51,61 @@ class Load:
 
     def pause(self) -> None:
         """Begin no further unit; returns when those under way have ended, or after a moment."""
-        self._going.clear()
-        deadline = time.monotonic() + GRACE
-        while self._under_way and time.monotonic() < deadline:
+        self._running.clear()
+        deadline = time.monotonic() + GRACE_PERIOD
+        while self._in_flight and time.monotonic() < deadline:
             time.sleep(0.005)
 
     def resume(self) -> None:
         """Go on."""
-        self._going.set()
+        self._running.set()
 
-    def until_served(self, within: float) -> None:
+    def wait_until_served(self, timeout: float) -> None:
         """Wait until something that begins from now on succeeds, for so many seconds at most."""
         now = time.monotonic()
-        while time.monotonic() < now + within:
-            if any(one.meant >= now and not one.error for one in self.samples[-10:]):
+        while time.monotonic() < now + timeout:
+            if any(one.intended_start >= now and not one.error for one in self.samples[-10:]):
                 return
             time.sleep(0.02)
 
     def stop(self) -> None:
         """Begin nothing more; what does not end in a moment is noted as without an end."""
-        self._done.set()
-        deadline = time.monotonic() + GRACE
+        self._stopped.set()
+        deadline = time.monotonic() + GRACE_PERIOD
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        self.ended = time.monotonic()
-        for meant in list(self._under_way.copy().values()):
-            self.samples.append(Sample(meant, self.ended, NO_END))
+        self.ended_at = time.monotonic()
+        for meant in list(self._in_flight.copy().values()):
+            self.samples.append(UnitSample(meant, self.ended_at, UNFINISHED))
 
-    def _play(self, number: int, shift: float) -> None:
+    def _run_thread(self, thread: int, offset: float) -> None:
         turn, slot = 0, 0
         while True:
-            first = self.began + shift
-            slot = max(slot + 1, math.ceil((time.monotonic() - first) / self._every))
-            meant = first + slot * self._every
-            if self._done.wait(max(0.0, meant - time.monotonic())):
+            first = self.started_at + offset
+            slot = max(slot + 1, math.ceil((time.monotonic() - first) / self._interval))
+            meant = first + slot * self._interval
+            if self._stopped.wait(max(0.0, meant - time.monotonic())):
                 return
-            if self._going.is_set():
-                self._one(number, turn, meant)
+            if self._running.is_set():
+                self._run_unit(thread, turn, meant)
                 turn += 1
 
-    def _one(self, number: int, turn: int, meant: float) -> None:
-        self._under_way[number] = meant
+    def _run_unit(self, thread: int, iteration: int, intended_start: float) -> None:
+        self._in_flight[thread] = intended_start
         error = ""
         try:
-            self._unit(number, turn)
+            self._unit(thread, iteration)
         except Exception as failure:  # noqa: BLE001 - whatever it is, it is what is measured
-            error = name_of(failure)
-        self._under_way.pop(number, None)
+            error = error_name(failure)
+        self._in_flight.pop(thread, None)
         # After the end it has been noted as without one.
-        if self.ended == math.inf:
-            self.samples.append(Sample(meant, time.monotonic(), error))
+        if self.ended_at == math.inf:
+            self.samples.append(UnitSample(intended_start, time.monotonic(), error))
 
 
-def name_of(failure: Exception) -> str:
+def error_name(error: Exception) -> str:
     """Return a short name of an error: the server's or the client's number where it has one."""
-    if isinstance(failure, UnitError):
-        return str(failure)
-    number = driver.error_number(failure) if isinstance(failure, DBAPIError) else None
-    return f"error {number}" if number is not None else type(failure).__name__
+    if isinstance(error, UnitError):
+        return str(error)
+    number = mysql_errors.error_number(error) if isinstance(error, DBAPIError) else None
+    return f"error {number}" if number is not None else type(error).__name__

@@ -12,14 +12,14 @@ from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.lab import labour, strategies_report
-from webapp.lab.borrowing import WAYS, Way
-from webapp.lab.habits import Habits, habits_of
-from webapp.lab.keeping import Progress, hand_over, with_report_options
-from webapp.lab.labour import Done, Task
-from webapp.lab.observing import Observer
-from webapp.lab.schemas import NotALabError, schema_of_its_own
+from webapp.lab.borrowing import POOL_TYPES, PoolType
+from webapp.lab.habits import PoolBehaviour, observe_behaviour
+from webapp.lab.keeping import ProgressDisplay, output_report, with_report_options
+from webapp.lab.labour import BenchmarkResult, BenchmarkTask
+from webapp.lab.observing import ConnectionMonitor
+from webapp.lab.schemas import ScratchSchemaError, create_scratch_schema
 
-WORKS_FOR, WATCHED_FOR = 4.0, 9.0
+BENCHMARK_DURATION, OBSERVATION_DURATION = 4.0, 9.0
 """Seconds for each way, about."""
 
 
@@ -44,7 +44,7 @@ WORKS_FOR, WATCHED_FOR = 4.0, 9.0
     "--way",
     "names",
     multiple=True,
-    type=click.Choice([one.name for one in WAYS]),
+    type=click.Choice([one.name for one in POOL_TYPES]),
     help="One way only; may be repeated.",
 )
 @with_report_options
@@ -62,9 +62,9 @@ def command(
 
     It happens in a schema of its own (poolproof_lab_…) that is dropped afterwards.
     """
-    task = Task(threads, requests, query_ms / strategies_report.MILLISECONDS)
-    ways = [one for one in WAYS if not names or one.name in names]
-    done, habits = _measure(current_app.config["SETTINGS"].database_url, task, rounds, ways)
+    task = BenchmarkTask(threads, requests, query_ms / strategies_report.MILLISECONDS)
+    ways = [one for one in POOL_TYPES if not names or one.name in names]
+    done, habits = _run_benchmarks(current_app.config["SETTINGS"].database_url, task, rounds, ways)
     if not done:
         raise click.ClickException("Stopped before anything was measured.")
     repeats = (
@@ -72,12 +72,12 @@ def command(
     )
     repeats += "".join(f" --way '{one.name}'" for one in ways if names)
     is_complete = len(done) == len(habits) == len(ways)
-    report = strategies_report.report_of(done, habits, task, repeats, is_complete=is_complete)
-    hand_over(report, folder, as_json=as_json)
+    report = strategies_report.build_report(done, habits, task, repeats, is_complete=is_complete)
+    output_report(report, folder, as_json=as_json)
 
 
 @contextmanager
-def _in_silence() -> Iterator[None]:
+def _logging_disabled() -> Iterator[None]:
     """Keep the pools from telling the log about every connection that is broken on purpose."""
     logging.disable(logging.CRITICAL)
     try:
@@ -86,31 +86,33 @@ def _in_silence() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def _measure(database_url: str, task: Task, rounds: int, ways: Sequence[Way]) -> tuple[list[Done], dict[str, Habits]]:
+def _run_benchmarks(
+    database_url: str, task: BenchmarkTask, rounds: int, pool_types: Sequence[PoolType]
+) -> tuple[list[BenchmarkResult], dict[str, PoolBehaviour]]:
     """Measure one way after the other; on Ctrl-C what there is."""
-    progress = Progress((WORKS_FOR * rounds + WATCHED_FOR) * len(ways))
-    worked: dict[str, list[Done]] = {}
-    habits: dict[str, Habits] = {}
+    progress = ProgressDisplay((BENCHMARK_DURATION * rounds + OBSERVATION_DURATION) * len(pool_types))
+    worked: dict[str, list[BenchmarkResult]] = {}
+    habits: dict[str, PoolBehaviour] = {}
     try:
         with (
-            _in_silence(), schema_of_its_own(database_url, "strategies") as own, closing(Observer(own)) as observer,
+            _logging_disabled(), create_scratch_schema(database_url, "strategies") as own, closing(ConnectionMonitor(own)) as observer,
         ):  # fmt: skip
             for turn in range(rounds):
-                for way in ways:
-                    progress.say(f"{way.name}: works, round {turn + 1} of {rounds}")
-                    worked.setdefault(way.name, []).append(labour.work(way, own, task, observer))
-            for way in ways:
-                progress.say(f"{way.name}: is watched")
-                habits[way.name] = habits_of(way, own, observer)
+                for way in pool_types:
+                    progress.update(f"{way.name}: works, round {turn + 1} of {rounds}")
+                    worked.setdefault(way.name, []).append(labour.run_benchmark(way, own, task, observer))
+            for way in pool_types:
+                progress.update(f"{way.name}: is watched")
+                habits[way.name] = observe_behaviour(way, own, observer)
     except KeyboardInterrupt:
         click.echo("Stopped.", err=True)
-    except (NotALabError, SQLAlchemyError) as error:
+    except (ScratchSchemaError, SQLAlchemyError) as error:
         raise click.ClickException(f"The ways could not be compared: {error}") from error
     finally:
-        progress.end()
-    return [_middle(rounds_of_one) for rounds_of_one in worked.values()], habits
+        progress.finish()
+    return [_median_round(rounds_of_one) for rounds_of_one in worked.values()], habits
 
 
-def _middle(rounds: Sequence[Done]) -> Done:
+def _median_round(rounds: Sequence[BenchmarkResult]) -> BenchmarkResult:
     """Return the round of the median speed."""
     return sorted(rounds, key=lambda one: one.units / one.seconds)[len(rounds) // 2]

@@ -17,189 +17,195 @@ from multiprocessing.connection import Connection as Pipe
 from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp.lab.figures import Load, Setting, Timed
+from webapp.lab.figures import LoadProfile, Setting, TimedOperation
 from webapp.lab.workload import Operation, Workload
-from webapp.pooling.engine import engine_options, prepare_engine
+from webapp.pooling.engine import configure_engine, engine_options
 from webapp.pooling.settings import PoolSettings
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
-PATIENCE = 60.0
+CHECKOUT_TIMEOUT = 60.0
 """Seconds that an operation waits for a connection: how many are served is asked, not how many are turned away."""
-WORKS_OFF = 3.0
+DRAIN_TIMEOUT = 3.0
 """So many seconds after the end of an open loop what is still waiting is given up, and counts as it stands."""
-UNTIL_ALL_RUN = 0.2
+START_DELAY = 0.2
 
 
 @dataclass(frozen=True)
-class Order:
+class RunRequest:
     """One run."""
 
     setting: Setting
-    load: Load
+    load: LoadProfile
     starts_at: float
     """On the machine's monotonic clock."""
 
 
-class Subject:
+class WorkloadProcess:
     """The process, as the sweep sees it."""
 
     def __init__(self, url: str, workload: Workload, pool: PoolSettings) -> None:
         """Start it; it makes the workload's tables. It ends when this end of the pipe is closed."""
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=obey, args=(theirs, url, workload, pool), daemon=True)
+        self._process = context.Process(target=serve_runs, args=(theirs, url, workload, pool), daemon=True)
         self._process.start()
         theirs.close()
-        self._take()
+        self._receive()
 
     @property
     def pid(self) -> int:
         """The process's number."""
         return self._process.pid or 0
 
-    def begin(self, setting: Setting, load: Load) -> float:
+    def start_run(self, setting: Setting, load: LoadProfile) -> float:
         """Order a run; return when it starts, on the monotonic clock."""
-        starts_at = time.monotonic() + UNTIL_ALL_RUN
-        self._pipe.send(Order(setting, load, starts_at))
+        starts_at = time.monotonic() + START_DELAY
+        self._pipe.send(RunRequest(setting, load, starts_at))
         return starts_at
 
-    def end(self) -> list[Timed]:
+    def wait_result(self) -> list[TimedOperation]:
         """Wait for the run's end and return what was measured."""
-        return self._take()
+        return self._receive()
 
     def close(self) -> None:
         """End the process."""
         self._pipe.close()
-        self._process.join(2 * WORKS_OFF)
+        self._process.join(2 * DRAIN_TIMEOUT)
         if self._process.is_alive():
             self._process.terminate()
             self._process.join()
 
-    def _take(self) -> list[Timed]:
+    def _receive(self) -> list[TimedOperation]:
         found = self._pipe.recv()
         if isinstance(found, str):
-            raise SubjectError(found)
-        timed: list[Timed] = found
+            raise WorkloadRunError(found)
+        timed: list[TimedOperation] = found
         return timed
 
 
-class SubjectError(Exception):
+class WorkloadRunError(Exception):
     """The workload could not be run; the text says why."""
 
 
-def obey(pipe: Pipe, url: str, workload: Workload, pool: PoolSettings) -> None:
+def serve_runs(pipe: Pipe, url: str, workload: Workload, pool: PoolSettings) -> None:
     """Make the tables, then run what is ordered until nobody is there any more."""
     # Ctrl-C goes to the whole group: the sweep decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(EOFError, BrokenPipeError):
-        _answer(pipe, lambda: _set_up(url, workload, pool))
+        _send_result(pipe, lambda: _set_up(url, workload, pool))
         while True:
             order = pipe.recv()
-            _answer(pipe, partial(run, url, workload, pool, order))
+            _send_result(pipe, partial(run_workload, url, workload, pool, order))
 
 
-def _answer(pipe: Pipe, deed: Callable[[], list[Timed]]) -> None:
+def _send_result(pipe: Pipe, task: Callable[[], list[TimedOperation]]) -> None:
     try:
-        pipe.send(deed())
+        pipe.send(task())
     except SQLAlchemyError as error:
         pipe.send(f"{error.__class__.__name__}: {getattr(error, 'orig', None) or error}")
 
 
-def _set_up(url: str, workload: Workload, pool: PoolSettings) -> list[Timed]:
-    with _working(url, pool, 1) as work, work.at_once() as connection:
+def _set_up(url: str, workload: Workload, pool: PoolSettings) -> list[TimedOperation]:
+    with _unit_of_work(url, pool, 1) as work, work.autocommit() as connection:
         for statement in workload.setup:
             connection.execute(text(statement))
     return []
 
 
 @contextlib.contextmanager
-def _working(url: str, pool: PoolSettings, size: int) -> Iterator[Work]:
-    own = {"size": size, "keep": min(pool.keep, size), "timeout": PATIENCE, "deadline": PATIENCE, "nesting": size}
+def _unit_of_work(url: str, pool: PoolSettings, size: int) -> Iterator[UnitOfWork]:
+    own = {
+        "size": size,
+        "keep": min(pool.keep, size),
+        "timeout": CHECKOUT_TIMEOUT,
+        "deadline": CHECKOUT_TIMEOUT,
+        "nesting": size,
+    }
     settings = pool.model_copy(update={**own, "shed_target": 0.0, "max_waiting": None, "pool_class": "queue"})
     engine = create_engine(url, **engine_options(settings, make_url(url), size))
-    prepare_engine(engine, settings, "lab")
+    configure_engine(engine, settings, "lab")
     try:
-        yield Work(engine)
+        yield UnitOfWork(engine)
     finally:
         engine.dispose()
 
 
-def run(url: str, workload: Workload, pool: PoolSettings, order: Order) -> list[Timed]:
+def run_workload(url: str, workload: Workload, pool: PoolSettings, request: RunRequest) -> list[TimedOperation]:
     """Run the workload once; return all operations, those of the warm-up too."""
-    with _working(url, pool, order.setting.pool) as work:
-        _connect(work, order.setting.pool)
-        one = _Run(work, workload, order)
-        threads = [threading.Thread(target=one.work_off, args=(n,)) for n in range(order.setting.threads)]
+    with _unit_of_work(url, pool, request.setting.pool) as work:
+        _fill_pool(work, request.setting.pool)
+        one = _WorkloadRun(work, workload, request)
+        threads = [threading.Thread(target=one.run_thread, args=(n,)) for n in range(request.setting.threads)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return one.all()
+        return one.collect()
 
 
-def _connect(work: Work, size: int) -> None:
+def _fill_pool(work: UnitOfWork, size: int) -> None:
     # The pool is opened before anything is timed, as that of a worker that serves for a while.
     with contextlib.ExitStack() as stack:
         for _ in range(size):
             stack.enter_context(work.read())
 
 
-class _Run:
+class _WorkloadRun:
     """What the threads of one run share."""
 
-    def __init__(self, work: Work, workload: Workload, order: Order) -> None:
+    def __init__(self, work: UnitOfWork, workload: Workload, request: RunRequest) -> None:
         self._work = work
         self._operations = workload.operation
         self._weights = [one.weight for one in workload.operation]
-        self._load = order.load
-        self._ends_at = order.starts_at + order.load.warm_up + order.load.seconds
-        self._starts_at = order.starts_at
-        self._arrivals = _arrivals(order) if order.load.is_open else []
-        self._next = itertools.count()
-        self._done: set[int] = set()
-        self._timed: list[Timed] = []
+        self._load = request.load
+        self._ends_at = request.starts_at + request.load.warm_up + request.load.seconds
+        self._starts_at = request.starts_at
+        self._arrivals = _draw_arrivals(request) if request.load.is_open else []
+        self._next_arrival = itertools.count()
+        self._completed: set[int] = set()
+        self._timings: list[TimedOperation] = []
 
-    def work_off(self, number: int) -> None:
+    def run_thread(self, number: int) -> None:
         """Be one thread."""
         draw = random.Random(self._load.seed * 1000 + number)
         time.sleep(max(0.0, self._starts_at - time.monotonic()))
         if self._load.is_open:
-            self._come_as_they_come(draw)
+            self._run_open_loop(draw)
         else:
-            self._one_after_the_other(draw)
+            self._run_closed_loop(draw)
 
-    def all(self) -> list[Timed]:
+    def collect(self) -> list[TimedOperation]:
         """Return what was done, and the arrivals that were never begun, as they stand: a queue that only grows."""
         now = time.monotonic()
-        left = [meant for at, meant in enumerate(self._arrivals) if at not in self._done]
-        return self._timed + [Timed(meant, now - meant, is_well=False) for meant in left]
+        left = [meant for at, meant in enumerate(self._arrivals) if at not in self._completed]
+        return self._timings + [TimedOperation(meant, now - meant, succeeded=False) for meant in left]
 
-    def _one_after_the_other(self, draw: random.Random) -> None:
+    def _run_closed_loop(self, rng: random.Random) -> None:
         while time.monotonic() < self._ends_at:
-            operation = draw.choices(self._operations, self._weights)[0]
+            operation = rng.choices(self._operations, self._weights)[0]
             time.sleep(operation.think) if operation.think else None
-            self._timed.append(self._time(operation, time.monotonic(), draw))
+            self._timings.append(self._time_operation(operation, time.monotonic(), rng))
 
-    def _come_as_they_come(self, draw: random.Random) -> None:
-        for at in self._next:
-            if at >= len(self._arrivals) or time.monotonic() > self._ends_at + WORKS_OFF:
+    def _run_open_loop(self, rng: random.Random) -> None:
+        for at in self._next_arrival:
+            if at >= len(self._arrivals) or time.monotonic() > self._ends_at + DRAIN_TIMEOUT:
                 return
             meant = self._arrivals[at]
             time.sleep(max(0.0, meant - time.monotonic()))
-            self._timed.append(self._time(draw.choices(self._operations, self._weights)[0], meant, draw))
-            self._done.add(at)
+            self._timings.append(self._time_operation(rng.choices(self._operations, self._weights)[0], meant, rng))
+            self._completed.add(at)
 
-    def _time(self, operation: Operation, meant: float, draw: random.Random) -> Timed:
+    def _time_operation(self, operation: Operation, intended_start: float, rng: random.Random) -> TimedOperation:
         began = time.monotonic()
-        row = draw.randint(1, operation.rows)
+        row = rng.randint(1, operation.rows)
         try:
-            taken = self._do(operation, row)
+            taken = self._execute(operation, row)
         except SQLAlchemyError:
-            return Timed(meant, time.monotonic() - meant, is_well=False)
+            return TimedOperation(intended_start, time.monotonic() - intended_start, succeeded=False)
         ended = time.monotonic()
-        return Timed(meant, ended - meant, taken - began, ended - taken, operation.think)
+        return TimedOperation(intended_start, ended - intended_start, taken - began, ended - taken, operation.think)
 
-    def _do(self, operation: Operation, row: int) -> float:
+    def _execute(self, operation: Operation, row: int) -> float:
         """Do it; return when the connection was there."""
         taken: list[float] = []
 
@@ -209,7 +215,7 @@ class _Run:
                 result = connection.execute(text(statement), {"row": row} if ":row" in statement else {})
                 if result.returns_rows:
                     result.fetchall()
-            _use_processor(operation.cpu)
+            _burn_cpu(operation.cpu)
             if operation.hold:
                 time.sleep(operation.hold)
 
@@ -217,21 +223,21 @@ class _Run:
             with self._work.read() as connection:
                 deed(connection)
         else:
-            self._work.transact(deed)
+            self._work.run_in_transaction(deed)
         return taken[0]
 
 
-def _use_processor(seconds: float) -> None:
+def _burn_cpu(seconds: float) -> None:
     ends_at = time.thread_time() + seconds
     while time.thread_time() < ends_at:
         sum(range(200))
 
 
-def _arrivals(order: Order) -> list[float]:
+def _draw_arrivals(request: RunRequest) -> list[float]:
     """Return the moments at which operations are meant to begin: independent of each other, as people's are."""
-    draw = random.Random(order.load.seed)
-    rate, at = order.load.rate or 1.0, order.starts_at
-    until = at + order.load.warm_up + order.load.seconds
+    draw = random.Random(request.load.seed)
+    rate, at = request.load.rate or 1.0, request.starts_at
+    until = at + request.load.warm_up + request.load.seconds
     moments = []
     while (at := at + draw.expovariate(rate)) < until:
         moments.append(at)

@@ -11,31 +11,31 @@ from pathlib import Path
 from flask import current_app, has_app_context
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp.pooling.extension import pooling_of_this_app
-from webapp.pooling.server import read_facts
+from webapp.pooling.extension import get_pooling
+from webapp.pooling.server import read_server_info
 from webapp.settings import Settings
 
 LIBRARIES = ("poolproof", "flask", "sqlalchemy", "flask-sqlalchemy", "pymysql", "gunicorn", "numpy", "matplotlib")
 GIBIBYTE = 2**30
 
 
-def surroundings() -> dict[str, str]:
+def describe_environment() -> dict[str, str]:
     """Return what surrounds this process, as words; the database and the configuration within an app's context."""
     found = {
         "Machine": f"{platform.system()} {platform.release()}, {platform.machine()}",
-        "Processor": f"{len(os.sched_getaffinity(0))} usable of {os.cpu_count()}{_model()}",
+        "Processor": f"{len(os.sched_getaffinity(0))} usable of {os.cpu_count()}{_cpu_model()}",
         "Memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / GIBIBYTE:.1f} GiB",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
-        "Libraries": ", ".join(_versions()),
+        "Libraries": ", ".join(_library_versions()),
     }
     if has_app_context():
         settings: Settings = current_app.config["SETTINGS"]
-        found["Database"] = f"{_database()}, {settings.shown_database_url}"
-        found["Configuration"] = ", ".join(_chosen(settings)) or "defaults"
+        found["Database"] = f"{_describe_database()}, {settings.redacted_database_url}"
+        found["Configuration"] = ", ".join(_changed_settings(settings)) or "defaults"
     return found
 
 
-def _model() -> str:
+def _cpu_model() -> str:
     # Not every system has it.
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
@@ -44,7 +44,7 @@ def _model() -> str:
     return ""
 
 
-def _versions() -> list[str]:
+def _library_versions() -> list[str]:
     found = []
     for name in LIBRARIES:
         with suppress(metadata.PackageNotFoundError):
@@ -52,16 +52,16 @@ def _versions() -> list[str]:
     return found
 
 
-def _database() -> str:
+def _describe_database() -> str:
     try:
-        with pooling_of_this_app().console.read() as connection:
-            facts = read_facts(connection)
+        with get_pooling().console.read() as connection:
+            facts = read_server_info(connection)
     except SQLAlchemyError:
         return "away"
     return f"{facts.flavour} {facts.version}"
 
 
-def _chosen(settings: Settings) -> list[str]:
+def _changed_settings(settings: Settings) -> list[str]:
     """What differs from the defaults; the key is nobody's business."""
     parts = (("POOL", settings.pool), ("POOLPROOF", settings.poolproof))
     return [

@@ -10,28 +10,28 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 
-class Ungrouped:
+class NoGroupCommit:
     """Takes the place of a worker's group commit."""
 
-    def __init__(self, write_alone: Callable[[Any], Any], threads: int) -> None:
+    def __init__(self, write_one: Callable[[Any], Any], threads: int) -> None:
         """Write every entry by `write_alone`."""
-        self._write_alone = write_alone
+        self._write_one = write_one
         self._threads = ThreadPoolExecutor(threads, "alone")
 
     def submit(self, value: Any) -> Any:
         """Write, and return when it is committed."""
-        return self._write_alone(value)
+        return self._write_one(value)
 
-    def submit_and_tell(self, value: Any, then: Callable[[Any, BaseException | None], None]) -> None:
+    def submit_async(self, value: Any, callback: Callable[[Any, BaseException | None], None]) -> None:
         """Write in another thread, and say there how it ended."""
 
         def write() -> None:
             try:
-                result = self._write_alone(value)
+                result = self._write_one(value)
             except Exception as error:  # noqa: BLE001 - whatever it was is told
-                then(None, error)
+                callback(None, error)
             else:
-                then(result, None)
+                callback(result, None)
 
         self._threads.submit(write)
 
@@ -40,10 +40,10 @@ class Ungrouped:
         self._threads.shutdown(wait=False)
 
 
-def ungroup(app: Any) -> None:
+def disable_group_commit(app: Any) -> None:
     """Let the app's writes commit one by one."""
-    writer, threads = app.extensions["playing"].writer, app.config["SETTINGS"].poolproof.threads
-    writer.group = Ungrouped(writer.group._write_alone, threads)  # noqa: SLF001 - only the lab takes it apart
+    writer, threads = app.extensions["attempt_service"].writer, app.config["SETTINGS"].poolproof.threads
+    writer.group = NoGroupCommit(writer.group._write_alone, threads)  # noqa: SLF001 - only the lab takes it apart
 
 
 WSGI = """from webapp.lab.ungrouped import ungroup

@@ -8,7 +8,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-SHIPPED = Path(__file__).resolve().parent / "workloads"
+SHIPPED_FOLDER = Path(__file__).resolve().parent / "workloads"
 
 
 class WorkloadError(Exception):
@@ -56,29 +56,29 @@ class Workload(BaseModel):
         return self
 
 
-def load(name: str) -> Workload:
+def load_workload(name: str) -> Workload:
     """Read a workload: a file's path, or the name of one that is shipped (cpu, row_lock, waiting).
 
     Raises:
         WorkloadError: with one line for each thing that is wrong.
     """
-    path = SHIPPED / f"{name}.toml" if name in shipped() else Path(name)
+    path = SHIPPED_FOLDER / f"{name}.toml" if name in shipped_names() else Path(name)
     try:
         return Workload.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
-        raise WorkloadError(f"{path}: {error.strerror}. Shipped are: {', '.join(shipped())}.") from error
+        raise WorkloadError(f"{path}: {error.strerror}. Shipped are: {', '.join(shipped_names())}.") from error
     except tomllib.TOMLDecodeError as error:
         raise WorkloadError(f"{path} is not TOML: {error}.") from error
     except ValidationError as error:
-        raise WorkloadError("\n".join(_line(path, problem) for problem in error.errors())) from error
+        raise WorkloadError("\n".join(_format_problem(path, problem) for problem in error.errors())) from error
 
 
-def shipped() -> list[str]:
+def shipped_names() -> list[str]:
     """Return the names of the workloads that come with the lab."""
-    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
+    return sorted(path.stem for path in SHIPPED_FOLDER.glob("*.toml"))
 
 
-def _line(path: Path, problem: object) -> str:
+def _format_problem(path: Path, problem: object) -> str:
     assert isinstance(problem, dict)  # noqa: S101 - pydantic's
     where = ".".join(str(part + 1 if isinstance(part, int) else part) for part in problem["loc"])
     said = str(problem["msg"]).removeprefix("Value error, ")

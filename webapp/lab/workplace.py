@@ -7,17 +7,17 @@ from contextlib import contextmanager
 
 from sqlalchemy import URL, Connection, make_url, text
 
-from webapp.lab.schemas import NotALabError, schema_of_its_own
-from webapp.pooling.engine import unpooled_engine
+from webapp.lab.schemas import ScratchSchemaError, create_scratch_schema
+from webapp.pooling.engine import create_unpooled_engine
 from webapp.pooling.settings import PoolSettings
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
-MARK = "poolproof_lab"
+LAB_MARKER_TABLE = "poolproof_lab"
 """A table of this name says: this schema is a lab, everything in it may be dropped."""
 
 
 @contextmanager
-def lab_schema(database_url: str, given: str | None = None) -> Iterator[str]:
+def scratch_schema(database_url: str, existing: str | None = None) -> Iterator[str]:
     """Yield the address of an empty schema on the same server; it is dropped after.
 
     Args:
@@ -27,40 +27,40 @@ def lab_schema(database_url: str, given: str | None = None) -> Iterator[str]:
     Raises:
         NotALabError: when none can be made, or the given one holds what is not the lab's.
     """
-    if not given:
-        with schema_of_its_own(database_url, "size") as own:
+    if not existing:
+        with create_scratch_schema(database_url, "size") as own:
             yield own
         return
-    url = make_url(given)
+    url = make_url(existing)
     if url.get_backend_name() == "sqlite":
-        raise NotALabError("--lab-database names SQLite, which has one writer and no connections to count.")
-    _empty(url)
+        raise ScratchSchemaError("--lab-database names SQLite, which has one writer and no connections to count.")
+    _drop_tables(url)
     try:
-        yield given
+        yield existing
     finally:
-        _empty(url)
+        _drop_tables(url)
 
 
-def _work(url: URL) -> Work:
+def _unit_of_work(url: URL) -> UnitOfWork:
     settings = PoolSettings.model_validate({"read_timeout": 60.0, "statement_timeout": 50.0})
-    return Work(unpooled_engine(url, settings, "lab"))
+    return UnitOfWork(create_unpooled_engine(url, settings, "lab"))
 
 
-def _empty(url: URL) -> None:
+def _drop_tables(url: URL) -> None:
     """Drop every table of a lab, and leave the mark."""
-    with _work(url).at_once() as connection:
-        tables = _tables(connection)
-        if tables and MARK not in tables:
-            raise NotALabError(
+    with _unit_of_work(url).autocommit() as connection:
+        tables = _table_names(connection)
+        if tables and LAB_MARKER_TABLE not in tables:
+            raise ScratchSchemaError(
                 f"The schema {url.database} is not empty and not marked as a lab: it has {', '.join(tables[:3])} … "
-                f"Name an empty one, or mark it as one that may be emptied: CREATE TABLE {MARK} (id INT)."
+                f"Name an empty one, or mark it as one that may be emptied: CREATE TABLE {LAB_MARKER_TABLE} (id INT)."
             )
-        if gone := [f"`{name}`" for name in tables if name != MARK]:
+        if gone := [f"`{name}`" for name in tables if name != LAB_MARKER_TABLE]:
             connection.execute(text("SET foreign_key_checks = 0"))
             connection.execute(text(f"DROP TABLE {', '.join(gone)}"))
-        connection.execute(text(f"CREATE TABLE IF NOT EXISTS {MARK} (id INT)"))
+        connection.execute(text(f"CREATE TABLE IF NOT EXISTS {LAB_MARKER_TABLE} (id INT)"))
 
 
-def _tables(connection: Connection) -> list[str]:
+def _table_names(connection: Connection) -> list[str]:
     asked = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY table_name"
     return list(connection.execute(text(asked)).scalars())

@@ -11,21 +11,21 @@ from collections.abc import Callable
 log = logging.getLogger(__name__)
 
 
-class BackgroundThread:
+class PeriodicThread:
     """Calls `deed` again and again; the deed returns how many seconds to rest before the next time.
 
     A child of fork has no thread of its parent's: in the child it starts anew when needed there.
     It is a daemon, so a process may end at any time; who has to finish something calls `stop`.
     """
 
-    def __init__(self, name: str, deed: Callable[[], float]) -> None:
+    def __init__(self, name: str, task: Callable[[], float]) -> None:
         """Start nothing yet."""
         self._name = name
-        self._deed = deed
-        self._begin_anew()
-        _all.add(self)
+        self._task = task
+        self._reset()
+        _instances.add(self)
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -36,7 +36,7 @@ class BackgroundThread:
         """Say whether the thread lives in this process."""
         return self._thread is not None and self._pid == os.getpid() and self._thread.is_alive()
 
-    def ensure(self) -> None:
+    def ensure_running(self) -> None:
         """Start the thread unless it runs; cheap when it does."""
         if self.is_running() or self._stopping:
             return
@@ -49,23 +49,23 @@ class BackgroundThread:
     def wake(self) -> None:
         """End the present rest; start the thread unless it runs."""
         self._wake.set()
-        self.ensure()
+        self.ensure_running()
 
-    def stop(self, within: float = 5.0) -> bool:
+    def stop(self, timeout: float = 5.0) -> bool:
         """Let the thread finish what it is doing and end; say whether it did within so many seconds."""
         self._stopping = True
         self._wake.set()
         if self.is_running() and self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(within)
+            self._thread.join(timeout)
         ended = not self.is_running()
         if ended:
-            self._begin_anew()
+            self._reset()
         return ended
 
     def _run(self) -> None:
         while not self._stopping:
             try:
-                rest = self._deed()
+                rest = self._task()
             except Exception:
                 # It looks after others: one mishap must not end that for the rest of the process's life.
                 log.exception("The thread %s met with an error and goes on", self._name)
@@ -74,13 +74,13 @@ class BackgroundThread:
                 self._wake.clear()
 
 
-_all: weakref.WeakSet[BackgroundThread] = weakref.WeakSet()
+_instances: weakref.WeakSet[PeriodicThread] = weakref.WeakSet()
 
 
-def _forget_the_parents_threads() -> None:
+def _reset_all_after_fork() -> None:
     # Also its locks: another thread of the parent may have held one at the moment of the fork.
-    for thread in list(_all):
-        thread._begin_anew()  # noqa: SLF001 - in its own module
+    for thread in list(_instances):
+        thread._reset()  # noqa: SLF001 - in its own module
 
 
-os.register_at_fork(after_in_child=_forget_the_parents_threads)
+os.register_at_fork(after_in_child=_reset_all_after_fork)

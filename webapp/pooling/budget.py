@@ -15,13 +15,13 @@ from enum import StrEnum
 
 from webapp.pooling.errors import PoolConfigurationError
 from webapp.pooling.freshness import recycle_after
-from webapp.pooling.server import ServerFacts
+from webapp.pooling.server import ServerInfo
 from webapp.pooling.settings import PoolSettings
 
-RESERVE = 2
+RESERVED_CONNECTIONS = 2
 """Connections left for people with a client in their hand: an operator, a migration."""
-WHILE_RELOADING = 2
-CONSOLE = 1
+RELOAD_FACTOR = 2
+CONSOLE_CONNECTIONS = 1
 
 
 class Level(StrEnum):
@@ -43,7 +43,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Fleet:
+class FleetSize:
     """How many processes there are, and how many request threads each worker has."""
 
     workers: int
@@ -52,33 +52,33 @@ class Fleet:
 
 
 @dataclass(frozen=True)
-class Need:
+class ConnectionBudget:
     """What the fleet opens at most: each lane of each worker, and the processes beside them."""
 
-    fleet: Fleet
+    fleet: FleetSize
     interactive: int
     background: int
     console: int
 
     @property
-    def of_a_worker(self) -> int:
+    def per_worker(self) -> int:
         """All lanes of one worker."""
         return self.interactive + self.background + self.console
 
     @property
-    def of_the_workers(self) -> int:
+    def workers_total(self) -> int:
         """All workers, while nothing is reloaded."""
-        return self.fleet.workers * self.of_a_worker
+        return self.fleet.workers * self.per_worker
 
     @property
-    def of_the_others(self) -> int:
+    def background_total(self) -> int:
         """All background processes: each has its background lane, and one connection more to look things up."""
         return self.fleet.background_processes * (self.background + 1)
 
     @property
-    def at_most(self) -> int:
+    def total(self) -> int:
         """Everything at once, while the workers are reloaded, with the reserve."""
-        return self.of_the_workers * WHILE_RELOADING + self.of_the_others + RESERVE
+        return self.workers_total * RELOAD_FACTOR + self.background_total + RESERVED_CONNECTIONS
 
     def __str__(self) -> str:
         """Return the sum as an operator would write it down."""
@@ -86,60 +86,60 @@ class Need:
         lanes = f"{self.interactive} interactive + {self.background} background + {self.console} console"
         beside = f" + {others} background processes × {self.background + 1}" if others else ""
         return (
-            f"{workers} workers × ({lanes}) × {WHILE_RELOADING} while reloading{beside} + {RESERVE} in reserve "
-            f"= {self.at_most}"
+            f"{workers} workers × ({lanes}) × {RELOAD_FACTOR} while reloading{beside} + {RESERVED_CONNECTIONS} in reserve "
+            f"= {self.total}"
         )
 
 
-def need_of(fleet: Fleet, pool: PoolSettings) -> Need:
+def compute_budget(fleet: FleetSize, pool: PoolSettings) -> ConnectionBudget:
     """Return how many connections the fleet may open."""
-    return Need(fleet, _interactive(fleet, pool), pool.background, CONSOLE)
+    return ConnectionBudget(fleet, _interactive_size(fleet, pool), pool.background, CONSOLE_CONNECTIONS)
 
 
-def _interactive(fleet: Fleet, pool: PoolSettings) -> int:
+def _interactive_size(fleet: FleetSize, pool: PoolSettings) -> int:
     if pool.pool_class == "null":
         return fleet.threads * pool.nesting
     return (pool.size or fleet.threads) + pool.overflow
 
 
-def examine(fleet: Fleet, pool: PoolSettings, server: ServerFacts) -> list[Finding]:
+def run_checks(fleet: FleetSize, pool: PoolSettings, server: ServerInfo) -> list[Finding]:
     """Return every finding, the good ones too."""
-    findings = list(_of_the_pool(fleet, pool))
+    findings = list(_check_pool(fleet, pool))
     if server.flavour == "sqlite":
         return [Finding("server", Level.OK, f"SQLite {server.version}: no server, no limit of connections."), *findings]
     return [
         Finding("server", Level.OK, f"{server.flavour} {server.version}"),
-        *_limits(fleet, pool, server),
+        *_check_limits(fleet, pool, server),
         *findings,
-        _renewal(pool, server),
-        _privileges(server),
-        _writable(server),
-        _refused(server),
+        _check_recycle(pool, server),
+        _check_privileges(server),
+        _check_writable(server),
+        _check_refused_connections(server),
     ]
 
 
-def _limits(fleet: Fleet, pool: PoolSettings, server: ServerFacts) -> Iterator[Finding]:
-    yield _limit(fleet, pool, "max_connections", server.max_connections or 0, server.others)
+def _check_limits(fleet: FleetSize, pool: PoolSettings, server: ServerInfo) -> Iterator[Finding]:
+    yield _check_limit(fleet, pool, "max_connections", server.max_connections or 0, server.foreign_connections)
     if server.max_user_connections:
         # Others of the same account count, others of the server do not.
-        yield _limit(fleet, pool, "max_user_connections", server.max_user_connections, 0)
+        yield _check_limit(fleet, pool, "max_user_connections", server.max_user_connections, 0)
 
 
-def _limit(fleet: Fleet, pool: PoolSettings, name: str, allowed: int, others: int) -> Finding:
-    need, have = need_of(fleet, pool), allowed - others
+def _check_limit(fleet: FleetSize, pool: PoolSettings, name: str, allowed: int, others: int) -> Finding:
+    need, have = compute_budget(fleet, pool), allowed - others
     sentence = f"{need}; {name} = {allowed} − {others} of others = {have}."
-    if need.at_most <= have:
+    if need.total <= have:
         return Finding(name, Level.OK, sentence)
-    for_a_worker = (have - RESERVE - need.of_the_others) // WHILE_RELOADING // fleet.workers
+    for_a_worker = (have - RESERVED_CONNECTIONS - need.background_total) // RELOAD_FACTOR // fleet.workers
     fits = for_a_worker - need.background - need.console - pool.overflow
     smaller = f"set POOL_SIZE to {fits} or less, " if fits > 0 else ""
-    remedy = f"Raise {name} to {need.at_most + others} or more, {smaller}or run fewer workers with more threads each."
+    remedy = f"Raise {name} to {need.total + others} or more, {smaller}or run fewer workers with more threads each."
     # Without a reload it may fit; then nobody notices before the first one.
     return Finding(name, Level.FAIL, sentence, remedy)
 
 
-def _of_the_pool(fleet: Fleet, pool: PoolSettings) -> Iterator[Finding]:
-    size, nesting = _interactive(fleet, pool), pool.nesting
+def _check_pool(fleet: FleetSize, pool: PoolSettings) -> Iterator[Finding]:
+    size, nesting = _interactive_size(fleet, pool), pool.nesting
     never_waits = fleet.threads * nesting
     waits = f"{fleet.threads} request threads share {size} connections"
     waits += f", each takes up to {nesting}" if nesting > 1 else ""
@@ -151,7 +151,7 @@ def _of_the_pool(fleet: Fleet, pool: PoolSettings) -> Iterator[Finding]:
         remedy = f"Set POOL_SIZE to {never_waits}, or POOL_SHED_TARGET to 0.05."
         yield Finding("waiting", Level.FAIL, f"{waits} and shedding is off: an overload makes all wait.", remedy)
     if nesting > 1:
-        yield _nesting(fleet.threads, nesting, size)
+        yield _check_nesting(fleet.threads, nesting, size)
     yield Finding(
         "time-outs",
         Level.OK,
@@ -163,7 +163,7 @@ def _of_the_pool(fleet: Fleet, pool: PoolSettings) -> Iterator[Finding]:
         yield Finding("overflow", Level.WARN, f"{pool.overflow} connections are opened and closed by turns.", remedy)
 
 
-def _nesting(threads: int, nesting: int, size: int) -> Finding:
+def _check_nesting(threads: int, nesting: int, size: int) -> Finding:
     # Each of the threads may hold all but its last connection; one more lets the first of them finish.
     enough = threads * (nesting - 1) + 1
     sentence = (
@@ -175,7 +175,7 @@ def _nesting(threads: int, nesting: int, size: int) -> Finding:
     return Finding("nesting", Level.FAIL, f"{sentence} All threads could wait for each other.", remedy)
 
 
-def _renewal(pool: PoolSettings, server: ServerFacts) -> Finding:
+def _check_recycle(pool: PoolSettings, server: ServerInfo) -> Finding:
     wait_timeout = server.wait_timeout or 0
     try:
         seconds = recycle_after(pool.recycle, wait_timeout)
@@ -185,7 +185,7 @@ def _renewal(pool: PoolSettings, server: ServerFacts) -> Finding:
     return Finding("wait_timeout", Level.OK, sentence)
 
 
-def _privileges(server: ServerFacts) -> Finding:
+def _check_privileges(server: ServerInfo) -> Finding:
     if not server.is_administrator:
         return Finding("privileges", Level.OK, "The account is an ordinary one.")
     return Finding(
@@ -197,14 +197,14 @@ def _privileges(server: ServerFacts) -> Finding:
     )
 
 
-def _writable(server: ServerFacts) -> Finding:
+def _check_writable(server: ServerInfo) -> Finding:
     if not server.read_only:
         return Finding("read_only", Level.OK, "The server takes writes.")
     remedy = "Point DATABASE_URL at the primary, or end read_only."
     return Finding("read_only", Level.FAIL, "The server is read-only: no answer can be stored.", remedy)
 
 
-def _refused(server: ServerFacts) -> Finding:
+def _check_refused_connections(server: ServerInfo) -> Finding:
     peak = f"at most {server.max_used_connections} of {server.max_connections} connections were in use"
     if not server.refused:
         return Finding("refused", Level.OK, f"Since the server started {peak}, and none was refused.")

@@ -55,7 +55,7 @@ def _utc_now_on_sqlite(element: utc_now, compiler: Any, **kw: Any) -> str:
     return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
 
 
-def present_time(connection: Connection) -> datetime:
+def database_now(connection: Connection) -> datetime:
     """Ask the database what time it is."""
     now: datetime = connection.execute(select(utc_now())).scalar_one()
     return now

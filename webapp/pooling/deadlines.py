@@ -8,33 +8,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_ends_at: ContextVar[float | None] = ContextVar("poolproof_deadline", default=None)
+_deadline: ContextVar[float | None] = ContextVar("poolproof_deadline", default=None)
 
 
-def begin(seconds: float) -> None:
+def set_deadline(seconds: float) -> None:
     """Give the work of this context so many seconds from now on; a later call may only shorten it."""
     ends_at = time.monotonic() + seconds
-    present = _ends_at.get()
-    _ends_at.set(ends_at if present is None else min(present, ends_at))
+    present = _deadline.get()
+    _deadline.set(ends_at if present is None else min(present, ends_at))
 
 
 @contextmanager
-def lifted() -> Iterator[None]:
+def without_deadline() -> Iterator[None]:
     """Have no deadline while the block runs: for requests that take as long as a file does, on the background lane."""
-    token = _ends_at.set(None)
+    token = _deadline.set(None)
     try:
         yield
     finally:
-        _ends_at.reset(token)
+        _deadline.reset(token)
 
 
 def remaining() -> float | None:
     """Return the seconds that are left, never less than 0; None where there is no deadline."""
-    ends_at = _ends_at.get()
+    ends_at = _deadline.get()
     return None if ends_at is None else max(0.0, ends_at - time.monotonic())
 
 
-def at_most(seconds: float | None) -> float:
+def clamp(seconds: float | None) -> float:
     """Return how long to wait: `seconds` (None: for ever), or what is left where that is less."""
     bounds = [bound for bound in (seconds, remaining()) if bound is not None]
     return min(bounds, default=math.inf)

@@ -8,40 +8,40 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from webapp.pooling.fleet import Tree, locked
+from webapp.pooling.fleet import JsonObject, locked
 
-LARGEST = 128 * 1024
+MAX_LOG_BYTES = 128 * 1024
 """Bytes; then the file begins anew, and the one before is kept."""
-LONGEST_LINE = 3000
+MAX_SENTENCE_LENGTH = 3000
 """Characters of a sentence: a line is written in one piece, or lines of two processes could mix."""
 
 
-def write(folder: Path, happened: Sequence[Tree]) -> None:
+def append(folder: Path, entries: Sequence[JsonObject]) -> None:
     """Append events; where nothing can be written, they are lost, and nothing else is."""
-    lines = [json.dumps({**one, "sentence": one["sentence"][:LONGEST_LINE]}) for one in happened]
+    lines = [json.dumps({**one, "sentence": one["sentence"][:MAX_SENTENCE_LENGTH]}) for one in entries]
     path = folder / "diary"
     with contextlib.suppress(OSError):
         file = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
             for line in lines:
                 os.write(file, f"{line}\n".encode())
-            is_large = os.fstat(file).st_size > LARGEST
+            is_large = os.fstat(file).st_size > MAX_LOG_BYTES
         finally:
             os.close(file)
         if is_large:
-            _begin_anew(path)
+            _rotate(path)
 
 
-def _begin_anew(path: Path) -> None:
+def _rotate(path: Path) -> None:
     with locked(path.with_name("lock"), 0.0) as is_locked:
         # Asked again: another process may have done it in this moment, and then the one before would be lost.
-        if is_locked and path.stat().st_size > LARGEST:
+        if is_locked and path.stat().st_size > MAX_LOG_BYTES:
             path.replace(path.with_name("diary.before"))
 
 
-def read(folder: Path, most: int) -> list[Tree]:
+def recent(folder: Path, limit: int) -> list[JsonObject]:
     """Return the last events, the latest first."""
-    found: list[Tree] = []
+    found: list[JsonObject] = []
     for name in ("diary", "diary.before"):
         try:
             lines = (folder / name).read_text(encoding="utf-8", errors="replace").splitlines()
@@ -53,4 +53,4 @@ def read(folder: Path, most: int) -> list[Tree]:
                 if isinstance(one, dict) and "at" in one:
                     found.append(one)
     found.sort(key=lambda one: one["at"], reverse=True)
-    return found[:most]
+    return found[:limit]

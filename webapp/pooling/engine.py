@@ -9,20 +9,20 @@ from typing import Any
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, SingletonThreadPool, StaticPool
 
-from webapp.pooling import driver, holds, keeper, liveness, sqlite
+from webapp.pooling import holds, keeper, liveness, sqlite
 from webapp.pooling.errors import PoolConfigurationError, PoolUsageError
-from webapp.pooling.liveness import AT_ONCE, READS
+from webapp.pooling.execution_options import AUTOCOMMIT, READ_ONLY
 from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.settings import PoolSettings
 from webapp.pooling.shedding import CoDel
 from webapp.pooling.statistics import PoolStatistics
-from webapp.pooling.watch import Watch
+from webapp.pooling.watch import LeakDetector
 
-READING = ("SELECT", "SHOW", "WITH", "EXPLAIN", "DESC", "PRAGMA", "BEGIN", "(")
+READ_STATEMENT_PREFIXES = ("SELECT", "SHOW", "WITH", "EXPLAIN", "DESC", "PRAGMA", "BEGIN", "(")
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
-_WHY_NOT_ON_A_SERVER = {
+_UNSUPPORTED_POOL_CLASS_REASONS = {
     "static": "it gives one single connection to all threads at once, which PyMySQL cannot share: "
     "answers of one request would reach another",
     "singleton_thread": "it keeps a connection for every thread that ever lived and closes others' connections "
@@ -38,7 +38,7 @@ def engine_options(settings: PoolSettings, url: URL, threads: int) -> dict[str, 
     """
     is_sqlite = url.get_backend_name() == "sqlite"
     _check_pool_class(settings, url, is_sqlite=is_sqlite)
-    options: dict[str, Any] = {"connect_args": _connect_arguments(settings, url, is_sqlite=is_sqlite)}
+    options: dict[str, Any] = {"connect_args": _connect_args(settings, url, is_sqlite=is_sqlite)}
     if settings.pool_class == "queue":
         options |= {
             "poolclass": FairQueuePool,
@@ -59,28 +59,28 @@ def engine_options(settings: PoolSettings, url: URL, threads: int) -> dict[str, 
     return options
 
 
-def prepare_engine(engine: Engine, settings: PoolSettings, name: str = "interactive") -> Watch:
+def configure_engine(engine: Engine, settings: PoolSettings, lane: str = "interactive") -> LeakDetector:
     """Make every new connection ours, and every checkout known to the request it serves.
 
     `name` is the lane's, for messages and statistics.
     """
     alive = None
     if engine.dialect.name == "sqlite":
-        sqlite.prepare(engine)
+        sqlite.configure(engine)
     else:
-        alive = liveness.watch(engine, settings)
-        _prepare_mysql(engine, settings)
-    _refuse_writes_while_reading(engine)
+        alive = liveness.monitor_liveness(engine, settings)
+        _configure_mysql(engine, settings)
+    _refuse_writes_in_read(engine)
     # After the listener that pings: a connection that does not answer is held by nobody.
-    watch = Watch(holds.watch(engine, name), settings.watch_after, settings.nesting)
+    watch = LeakDetector(holds.track_checkouts(engine, lane), settings.watch_after, settings.nesting)
     if isinstance(engine.pool, FairQueuePool):
-        engine.pool.describe_holders = watch.holds.describe
-    keeper.look_after(engine, settings, alive, watch)
+        engine.pool.describe_holders = watch.checkouts.describe
+    keeper.register_engine(engine, settings, alive, watch)
     _engines.add(engine)
     return watch
 
 
-def unpooled_engine(url: URL, settings: PoolSettings, name: str) -> Engine:
+def create_unpooled_engine(url: URL, settings: PoolSettings, lane: str) -> Engine:
     """Return an engine that opens a connection for each use and keeps none, for what happens before there is a pool.
 
     Raises:
@@ -89,29 +89,29 @@ def unpooled_engine(url: URL, settings: PoolSettings, name: str) -> Engine:
     _check_pool_class(settings, url, is_sqlite=url.get_backend_name() == "sqlite")
     settings = settings.model_copy(update={"pool_class": "null"})
     engine = create_engine(url, **engine_options(settings, url, threads=1))
-    prepare_engine(engine, settings, name)
+    configure_engine(engine, settings, lane)
     return engine
 
 
-def close_connections() -> None:
+def dispose_engines() -> None:
     """Close every pooled connection of this process; for the end of a worker."""
     for engine in list(_engines):
         engine.dispose()
 
 
-def _forget_inherited_connections() -> None:
+def _reset_after_fork() -> None:
     # A child of fork shares its parent's sockets: closing them properly would say
     # goodbye to the server in the parent's name, so they are dropped without a word.
     for engine in list(_engines):
         engine.dispose(close=False)
 
 
-os.register_at_fork(after_in_child=_forget_inherited_connections)
+os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 def _check_pool_class(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> None:
     in_memory = is_sqlite and url.database in {None, "", ":memory:"}
-    if not is_sqlite and (reason := _WHY_NOT_ON_A_SERVER.get(settings.pool_class)):
+    if not is_sqlite and (reason := _UNSUPPORTED_POOL_CLASS_REASONS.get(settings.pool_class)):
         raise PoolConfigurationError(
             f"POOL_CLASS={settings.pool_class} cannot be used with {url.get_backend_name()}: {reason}. "
             "Use POOL_CLASS=queue, or null to open one connection for each use."
@@ -123,32 +123,36 @@ def _check_pool_class(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> N
         )
 
 
-def _connect_arguments(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> dict[str, Any]:
+def _connect_args(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> dict[str, Any]:
     if is_sqlite:
         return {"check_same_thread": False, "timeout": sqlite.BUSY_TIMEOUT}
-    return driver.connect_arguments(settings, url)
+    from webapp.pooling import driver
+
+    return driver.connect_args(settings, url)
 
 
-def _refuse_writes_while_reading(engine: Engine) -> None:
+def _refuse_writes_in_read(engine: Engine) -> None:
     @event.listens_for(engine, "before_cursor_execute")
     def look(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        reads = connection.get_execution_options().get(READS, False)
-        if reads and not statement.lstrip().upper().startswith(READING):
+        reads = connection.get_execution_options().get(READ_ONLY, False)
+        if reads and not statement.lstrip().upper().startswith(READ_STATEMENT_PREFIXES):
             verb = statement.split(maxsplit=1)[0]
             raise PoolUsageError(f"{verb} inside of read(): what writes belongs into transaction() or transact().")
 
 
-def _prepare_mysql(engine: Engine, settings: PoolSettings) -> None:
+def _configure_mysql(engine: Engine, settings: PoolSettings) -> None:
+    from webapp.pooling.driver import TrackedConnection
+
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Any, record: ConnectionPoolEntry, arguments: list[Any], named: dict[str, Any]) -> Any:
-        return driver.FrugalConnection(*arguments, **named)
+        return TrackedConnection(*arguments, **named)
 
     @event.listens_for(engine, "connect")
     def begin_session(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
-        dbapi_connection.begin_session(settings)
+        dbapi_connection.init_session(settings)
 
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Any) -> None:
         options = connection.get_execution_options()
-        if not options.get(READS, False) and not options.get(AT_ONCE, False):
+        if not options.get(READ_ONLY, False) and not options.get(AUTOCOMMIT, False):
             connection.exec_driver_sql("BEGIN")

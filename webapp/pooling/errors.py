@@ -24,11 +24,11 @@ class PoolShedError(PoolTimeoutError):
     """Turned away before the time-out, because the pool has been too slow for everybody for a while."""
 
 
-class PoolFullError(PoolTimeoutError):
+class PoolQueueFullError(PoolTimeoutError):
     """So many wait already that waiting was not begun."""
 
 
-class Crowded(Protocol):
+class PoolStatus(Protocol):
     """What the sentence below wants to know of a pool."""
 
     describe_holders: Callable[[], str]
@@ -38,11 +38,11 @@ class Crowded(Protocol):
     def oldest_wait(self) -> float: ...  # noqa: D102
 
 
-def full_pool(trouble: str, limit: float, pool: Crowded) -> str:
+def exhausted_message(detail: str, limit: float, pool: PoolStatus) -> str:
     """Return the sentence of a pool that cannot serve: what happened, its state, who holds what, what to do."""
     holders = pool.describe_holders()
     return (
-        f"QueuePool limit of {limit:g} connections reached: {trouble}. {pool.checkedout()} are in use, "
+        f"QueuePool limit of {limit:g} connections reached: {detail}. {pool.checkedout()} are in use, "
         f"{pool.waiting()} threads wait, the first for {pool.oldest_wait():.2f} s. {holders}{' ' if holders else ''}"
         "Hold connections shorter (none while rendering or calling out), raise the pool's size within "
         "max_connections, or take fewer requests at once."

@@ -12,36 +12,36 @@ from flask import Flask, before_render_template, current_app, request
 from sqlalchemy import Connection, Engine
 
 from webapp.pooling import guard, holds, reporting
-from webapp.pooling.budget import Fleet
-from webapp.pooling.fleet import Folder, Tree
+from webapp.pooling.budget import FleetSize
+from webapp.pooling.fleet import FleetDirectory, JsonObject
 from webapp.pooling.lanes import Lanes, open_lanes
-from webapp.pooling.middleware import GivesBack
+from webapp.pooling.middleware import ConnectionCleanupMiddleware
 from webapp.pooling.probe import Probe
-from webapp.pooling.publishing import Publisher
+from webapp.pooling.publishing import FleetAgent
 from webapp.pooling.settings import PoolSettings
 from webapp.pooling.statistics import RequestStatistics
-from webapp.pooling.steering import Steering
-from webapp.pooling.work import Work
+from webapp.pooling.steering import CommandHandler
+from webapp.pooling.work import UnitOfWork
 
 Result = TypeVar("Result")
 
-ALONE = Fleet(workers=1, threads=1)
+SINGLE_PROCESS = FleetSize(workers=1, threads=1)
 
 
 @dataclass(frozen=True)
-class Pooling:
+class PoolingState:
     """What an app has of the connection layer."""
 
     settings: PoolSettings
-    fleet: Fleet
+    fleet: FleetSize
     lanes: Lanes
-    work: Work
+    work: UnitOfWork
     """On the interactive lane, for requests."""
-    background: Work
-    console: Work
+    background: UnitOfWork
+    console: UnitOfWork
     probe: Probe
     requests: RequestStatistics
-    publisher: Publisher | None
+    fleet_agent: FleetAgent | None
     """By which this process takes part in its fleet; None where no folder was named for that."""
     fleet_folder: Path | None = None
 
@@ -50,11 +50,11 @@ def init_app(
     app: Flask,
     engine: Engine,
     settings: PoolSettings,
-    fleet: Fleet = ALONE,
+    fleet: FleetSize = SINGLE_PROCESS,
     *,
     deadline_header: str | None = None,
     fleet_folder: Path | None = None,
-) -> Pooling:
+) -> PoolingState:
     """Put the units of work over `engine` and the net under every request of `app`.
 
     `fleet` says how many processes of how many threads there are, for the budget.
@@ -64,16 +64,16 @@ def init_app(
     """
     lanes = open_lanes(engine, settings)
     requests = RequestStatistics(is_timing=settings.statistics)
-    pooling = Pooling(
+    pooling = PoolingState(
         settings,
         fleet,
         lanes,
-        work=Work(lanes.interactive.engine),
-        background=Work(lanes.background.engine),
-        console=Work(lanes.console.engine),
+        work=UnitOfWork(lanes.interactive.engine),
+        background=UnitOfWork(lanes.background.engine),
+        console=UnitOfWork(lanes.console.engine),
         probe=Probe(lanes.console.engine),
         requests=requests,
-        publisher=_publisher(fleet_folder, lanes, requests) if fleet_folder is not None else None,
+        fleet_agent=_create_fleet_agent(fleet_folder, lanes, requests) if fleet_folder is not None else None,
         fleet_folder=fleet_folder,
     )
     app.extensions["pooling"] = pooling
@@ -81,70 +81,70 @@ def init_app(
     def raises() -> bool:
         return settings.guard == "raise" or (settings.guard == "auto" and (app.debug or app.testing))
 
-    middleware = GivesBack(app.wsgi_app, settings.deadline, deadline_header, raises, pooling.requests)
+    middleware = ConnectionCleanupMiddleware(app.wsgi_app, settings.deadline, deadline_header, raises, pooling.requests)
     app.wsgi_app = middleware  # type: ignore[method-assign]
-    app.before_request(_name_endpoint)
+    app.before_request(_set_request_name)
     before_render_template.connect(_before_rendering, app)
     guard.install()
     return pooling
 
 
-def _publisher(folder: Path, lanes: Lanes, requests: RequestStatistics) -> Publisher:
-    def describe() -> tuple[Tree, Tree]:
+def _create_fleet_agent(folder: Path, lanes: Lanes, requests: RequestStatistics) -> FleetAgent:
+    def describe() -> tuple[JsonObject, JsonObject]:
         counted = {
-            "lanes": reporting.lanes_counted(lanes),
-            "requests": reporting.requests_counted(requests),
-            "commits": reporting.commits_counted(),
-            "tallies": reporting.tallies_counted(),
+            "lanes": reporting.lane_counters(lanes),
+            "requests": reporting.request_counters(requests),
+            "commits": reporting.commit_counters(),
+            "tallies": reporting.labelled_counters(),
         }
         now = {
-            "lanes": reporting.lanes_now(lanes),
+            "lanes": reporting.lane_states(lanes),
             "holders": reporting.holders(lanes),
             "waiters": reporting.waiters(lanes),
-            "commits": reporting.commits_now(),
+            "commits": reporting.commit_states(),
         }
         return counted, now
 
-    steering = Steering(lanes)
-    publisher = Publisher(Folder(folder), describe, steering.obey, steering.stand)
-    requests.tell = publisher.beat
+    steering = CommandHandler(lanes)
+    publisher = FleetAgent(FleetDirectory(folder), describe, steering.execute, steering.apply_overrides)
+    requests.on_request = publisher.publish_request_count
     return publisher
 
 
 @contextmanager
-def taking_part(pooling: Pooling, name: str) -> Iterator[None]:
+def registered_process(pooling: PoolingState, name: str) -> Iterator[None]:
     """Let the fleet see this process under a name while the block runs: a command that works beside the workers."""
-    if pooling.publisher is not None:
-        pooling.publisher.join(name, leads=False)
+    if pooling.fleet_agent is not None:
+        pooling.fleet_agent.start(name, may_lead=False)
     try:
         yield
     finally:
-        if pooling.publisher is not None:
-            pooling.publisher.leave()
+        if pooling.fleet_agent is not None:
+            pooling.fleet_agent.stop()
 
 
-def pooling_of_this_app() -> Pooling:
+def get_pooling() -> PoolingState:
     """Return the connection layer of the current app."""
-    pooling: Pooling = current_app.extensions["pooling"]
+    pooling: PoolingState = current_app.extensions["pooling"]
     return pooling
 
 
 def read() -> AbstractContextManager[Connection]:
     """Borrow a connection of the current app for reading."""
-    return pooling_of_this_app().work.read()
+    return get_pooling().work.read()
 
 
 def transaction() -> AbstractContextManager[Connection]:
     """Borrow a connection of the current app; commit at the end, or roll back and raise."""
-    return pooling_of_this_app().work.transaction()
+    return get_pooling().work.transaction()
 
 
-def transact(deed: Callable[[Connection], Result], *, idempotent: bool = False) -> Result:
+def run_in_transaction(operation: Callable[[Connection], Result], *, idempotent: bool = False) -> Result:
     """Do `deed` in a transaction of the current app, again when another one got in its way.
 
     An `idempotent` deed is also repeated when the connection is lost; see `Work.transact`.
     """
-    return pooling_of_this_app().work.transact(deed, idempotent=idempotent)
+    return get_pooling().work.run_in_transaction(operation, idempotent=idempotent)
 
 
 def name_request(request_id: str) -> None:
@@ -153,11 +153,11 @@ def name_request(request_id: str) -> None:
         current.name = f"{request.method} {request.endpoint} (request {request_id})"
 
 
-def _name_endpoint() -> None:
+def _set_request_name() -> None:
     current = holds.current_request.get()
     if current is not None and not current.name:
         current.name = f"{request.method} {request.endpoint}"
 
 
 def _before_rendering(sender: Flask, template: Any, **context: Any) -> None:
-    guard.must_hold_nothing(f"rendering {template.name}")
+    guard.assert_no_connection_held(f"rendering {template.name}")

@@ -25,21 +25,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-Tree = dict[str, Any]
+JsonObject = dict[str, Any]
 
-FORMAT = 1
-STATE = ".state"
-HEADER = 35
+FORMAT_VERSION = 1
+STATE_SUFFIX = ".state"
+HEADER_SIZE = 35
 """Bytes: checksum and length of what follows and how many words there were before, in hexadecimal."""
-SLOT = 4 * 1024 * 1024
+SLOT_SIZE = 4 * 1024 * 1024
 """A file has two places, written by turns: whoever dies or is read in the middle of a word has said the one before.
 
 Between them is a hole, which needs no room on the disk.
 """
-READ_TRIES = 4
-LOCK_WITHIN = 0.2
+MAX_READ_ATTEMPTS = 4
+LOCK_TIMEOUT = 0.2
 """Seconds to wait for others who change the common files; a frozen process may hold their lock."""
-MOST_GONE = 500
+MAX_EXITED = 500
 """Dead processes whose files are known to be added up."""
 
 
@@ -48,24 +48,24 @@ class Member:
     """One process's own words; `silent_for` is how many seconds ago it wrote them."""
 
     key: str
-    about: Tree
-    counted: Tree
-    now: Tree
+    identity: JsonObject
+    counters: JsonObject
+    status: JsonObject
     silent_for: float
 
 
 @dataclass(frozen=True)
-class Seen:
+class FleetSnapshot:
     """All that live, the oldest first, and what they and the dead have counted together."""
 
     members: Sequence[Member] = ()
-    counted: Tree = field(default_factory=dict)
+    counters: JsonObject = field(default_factory=dict)
 
 
-def add(one: Any, other: Any) -> Any:
+def add_trees(one: Any, other: Any) -> Any:
     """Add two trees of numbers: dicts by key, lists by place, numbers as they are."""
     if isinstance(one, dict):
-        return {key: add(one[key], other[key]) if key in one and key in other else
+        return {key: add_trees(one[key], other[key]) if key in one and key in other else
                 one.get(key, other.get(key)) for key in [*one, *(key for key in other if key not in one)]}  # fmt: skip
     if isinstance(one, list):
         longer, shorter = (one, other) if len(one) >= len(other) else (other, one)
@@ -73,102 +73,104 @@ def add(one: Any, other: Any) -> Any:
     return one + other
 
 
-class Folder:
+class FleetDirectory:
     """Where the processes of one machine meet."""
 
     def __init__(self, path: Path) -> None:
         """Make nothing yet."""
         self.path = path
 
-    def join(self, about: Tree) -> Seat:
+    def register(self, identity: JsonObject) -> Registration:
         """Take part, until `Seat.leave` or this process's end.
 
         Raises:
             OSError: when nothing can be written here.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        return Seat(self.path, f"{os.getpid()}-{time.time_ns():x}", about)
+        return Registration(self.path, f"{os.getpid()}-{time.time_ns():x}", identity)
 
-    def look(self) -> Seen:
+    def snapshot(self) -> FleetSnapshot:
         """Return what everybody says, and bury the dead; needs no lock, and only reading where none has died."""
-        found = self._read_all()
+        found = self._read_members()
         # In this order: whoever was buried since he was read is known to be.
-        gone = self._gone()
+        gone = self._read_exited()
         buried = set(gone["keys"])
         present = [(one, lives) for one, lives in found if one.key not in buried]
         counted = gone["counted"]
         for one, _ in present:
-            counted = add(counted, one.counted)
+            counted = add_trees(counted, one.counters)
         if not all(lives for _, lives in present):
             # Who may not write leaves it to the others.
             with contextlib.suppress(OSError):
-                self._bury()
+                self._reap()
         members = [one for one, lives in present if lives]
-        return Seen(sorted(members, key=lambda one: one.about.get("since", 0)), counted)
+        return FleetSnapshot(sorted(members, key=lambda one: one.identity.get("since", 0)), counted)
 
-    def deaths(self) -> list[Tree]:
+    def crashed(self) -> list[JsonObject]:
         """Return who of the dead has not said goodbye: `about` of each, the latest last."""
-        return list(self._gone()["unexpected"])
+        return list(self._read_exited()["unexpected"])
 
-    def _read_all(self) -> list[tuple[Member, bool]]:
+    def _read_members(self) -> list[tuple[Member, bool]]:
         """Return everybody who has a file, and whether he lives."""
         found = []
-        for path in self.path.glob(f"*{STATE}"):
+        for path in self.path.glob(f"*{STATE_SUFFIX}"):
             lives = _is_locked(path)
-            if (tree := _read_state(path, is_written=lives)) is not None:
+            if (tree := _read_state(path, is_alive=lives)) is not None:
                 silent_for = max(0.0, time.monotonic() - tree["at"])
                 found.append((Member(path.stem, tree["about"], tree["counted"], tree["now"], silent_for), lives))
         return found
 
-    def _bury(self) -> None:
-        with locked(self.path / "lock", LOCK_WITHIN) as is_locked:
+    def _reap(self) -> None:
+        with locked(self.path / "lock", LOCK_TIMEOUT) as is_locked:
             if not is_locked:
                 return
-            gone = self._gone()
-            dead = [one for one, lives in self._read_all() if not lives]
+            gone = self._read_exited()
+            dead = [one for one, lives in self._read_members() if not lives]
             for one in dead:
                 if one.key in gone["keys"]:
                     # Whoever added it up was killed before he could remove the file.
                     continue
-                gone["counted"] = add(gone["counted"], one.counted)
-                gone["keys"] = [*gone["keys"], one.key][-MOST_GONE:]
-                if not one.now.get("goodbye"):
-                    gone["unexpected"] = [*gone["unexpected"][-19:], {**one.about, "found_at": time.time()}]
+                gone["counted"] = add_trees(gone["counted"], one.counters)
+                gone["keys"] = [*gone["keys"], one.key][-MAX_EXITED:]
+                if not one.status.get("goodbye"):
+                    gone["unexpected"] = [*gone["unexpected"][-19:], {**one.identity, "found_at": time.time()}]
             # First this, then the files: whoever is killed in between has counted nobody twice.
-            write_whole(self.path / "gone.json", gone)
+            write_json(self.path / "gone.json", gone)
             for one in dead:
-                (self.path / f"{one.key}{STATE}").unlink(missing_ok=True)
+                (self.path / f"{one.key}{STATE_SUFFIX}").unlink(missing_ok=True)
 
-    def _gone(self) -> Tree:
-        nobody: Tree = {"format": FORMAT, "keys": [], "counted": {}, "unexpected": []}
-        found = read_whole(self.path / "gone.json") or nobody
-        is_ours = found.get("format") == FORMAT and all(type(found.get(key)) is type(nobody[key]) for key in nobody)
+    def _read_exited(self) -> JsonObject:
+        nobody: JsonObject = {"format": FORMAT_VERSION, "keys": [], "counted": {}, "unexpected": []}
+        found = read_json(self.path / "gone.json") or nobody
+        is_ours = found.get("format") == FORMAT_VERSION and all(
+            type(found.get(key)) is type(nobody[key]) for key in nobody
+        )
         return found if is_ours else nobody
 
 
-class Seat:
+class Registration:
     """A process's own file."""
 
-    def __init__(self, folder: Path, key: str, about: Tree) -> None:
+    def __init__(self, folder: Path, key: str, identity: JsonObject) -> None:
         """Begin with nothing to say."""
         self.key = key
-        self.about = {**about, "pid": os.getpid(), "since": time.time()}
-        self.path = folder / f"{key}{STATE}"
-        self._words = 0
+        self.identity = {**identity, "pid": os.getpid(), "since": time.time()}
+        self.path = folder / f"{key}{STATE_SUFFIX}"
+        self._publish_count = 0
         draft = folder / f"{key}.new"
         self._file = draft.open("w+b", buffering=0)
-        _held.add(self._file)
+        _lock_files.add(self._file)
         try:
             # Locked before it has its name: nobody must take a newborn for dead.
             fcntl.flock(self._file, fcntl.LOCK_EX)
-            self.say({}, {})
+            self.publish({}, {})
             draft.rename(self.path)
         except OSError:
             self._file.close()
             draft.unlink(missing_ok=True)
             raise
 
-    def say(self, counted: Tree, now: Tree) -> None:
+    def publish(self, counters: JsonObject, status: JsonObject) -> None:
         """Replace what was said before.
 
         Raises:
@@ -176,31 +178,37 @@ class Seat:
         """
         if self._file.closed:
             return
-        tree = {"format": FORMAT, "at": time.monotonic(), "about": self.about, "counted": counted, "now": now}
+        tree = {
+            "format": FORMAT_VERSION,
+            "at": time.monotonic(),
+            "about": self.identity,
+            "counted": counters,
+            "now": status,
+        }
         body = json.dumps(tree, separators=(",", ":")).encode()
-        content = b"%08x %08x %016x\n" % (zlib.crc32(body), len(body), self._words + 1) + body
+        content = b"%08x %08x %016x\n" % (zlib.crc32(body), len(body), self._publish_count + 1) + body
         # In place and not by renaming: that would be work for the disk, some times a second for ever.
-        written = os.pwrite(self._file.fileno(), content, SLOT * (self._words % 2))
+        written = os.pwrite(self._file.fileno(), content, SLOT_SIZE * (self._publish_count % 2))
         if written < len(content):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
-        self._words += 1
+        self._publish_count += 1
 
-    def leave(self, counted: Tree) -> None:
+    def unregister(self, counters: JsonObject) -> None:
         """Say goodbye; what was counted stays."""
         try:
-            self.say(counted, {"goodbye": True})
+            self.publish(counters, {"goodbye": True})
         finally:
             self._file.close()
 
 
-def write_whole(path: Path, tree: Tree) -> None:
+def write_json(path: Path, tree: JsonObject) -> None:
     """Replace a file by one that holds this tree, never by a part of it."""
     draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}")
     draft.write_text(json.dumps(tree, separators=(",", ":")), encoding="utf-8")
     draft.replace(path)
 
 
-def read_whole(path: Path) -> Tree | None:
+def read_json(path: Path) -> JsonObject | None:
     """Return the tree in a file; None when there is none."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -212,18 +220,18 @@ def read_whole(path: Path) -> Tree | None:
 def try_lock(path: Path) -> io.FileIO | None:
     """Take a lock that only one process of the machine may have; return what holds it, None if another has it."""
     held = path.open("ab", buffering=0)
-    if _lock_within(held.fileno(), 0.0):
-        _held.add(held)
+    if _acquire_lock(held.fileno(), 0.0):
+        _lock_files.add(held)
         return held
     held.close()
     return None
 
 
 @contextlib.contextmanager
-def locked(path: Path, within: float) -> Iterator[bool]:
+def locked(path: Path, timeout: float) -> Iterator[bool]:
     """Have a lock of the whole machine, and yield whether it was got within so many seconds."""
     with path.open("ab") as lock:
-        is_locked = _lock_within(lock.fileno(), within)
+        is_locked = _acquire_lock(lock.fileno(), timeout)
         try:
             yield is_locked
         finally:
@@ -231,8 +239,8 @@ def locked(path: Path, within: float) -> Iterator[bool]:
             fcntl.flock(lock, fcntl.LOCK_UN)
 
 
-def _lock_within(file: int, seconds: float) -> bool:
-    ends_at = time.monotonic() + seconds
+def _acquire_lock(file: int, timeout: float) -> bool:
+    ends_at = time.monotonic() + timeout
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -256,43 +264,45 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
-def _read_state(path: Path, *, is_written: bool) -> Tree | None:
-    for _ in range(READ_TRIES if is_written else 1):
+def _read_state(path: Path, *, is_alive: bool) -> JsonObject | None:
+    for _ in range(MAX_READ_ATTEMPTS if is_alive else 1):
         try:
             with path.open("rb", buffering=0) as state:
-                tree = _last_word(state)
+                tree = _read_latest_slot(state)
         except OSError:
             return None
         if tree is not None:
-            return tree if tree.get("format") == FORMAT else None
+            return tree if tree.get("format") == FORMAT_VERSION else None
         # Both places have been written since it was opened.
         time.sleep(0.001)
     return None
 
 
-def _last_word(state: io.FileIO) -> Tree | None:
+def _read_latest_slot(state: io.FileIO) -> JsonObject | None:
     words = []
-    for place in (0, SLOT):
+    for place in (0, SLOT_SIZE):
         try:
-            checksum, length, number = (int(part, 16) for part in os.pread(state.fileno(), HEADER, place).split(b" "))
+            checksum, length, number = (
+                int(part, 16) for part in os.pread(state.fileno(), HEADER_SIZE, place).split(b" ")
+            )
         except ValueError:
             continue
-        words.append((number, checksum, min(length, SLOT), place))
+        words.append((number, checksum, min(length, SLOT_SIZE), place))
     for _, checksum, length, place in sorted(words, reverse=True):
-        body = os.pread(state.fileno(), length, place + HEADER)
+        body = os.pread(state.fileno(), length, place + HEADER_SIZE)
         if body and zlib.crc32(body) == checksum:
-            tree: Tree = json.loads(body)
+            tree: JsonObject = json.loads(body)
             return tree
     return None
 
 
-_held: weakref.WeakSet[io.FileIO] = weakref.WeakSet()
+_lock_files: weakref.WeakSet[io.FileIO] = weakref.WeakSet()
 
 
-def _let_go_of_the_parents_locks() -> None:
+def _reset_after_fork() -> None:
     # A child holds a lock as long as its copy of the file is open: the dead parent would seem to live, or to lead.
-    for file in list(_held):
+    for file in list(_lock_files):
         file.close()
 
 
-os.register_at_fork(after_in_child=_let_go_of_the_parents_locks)
+os.register_at_fork(after_in_child=_reset_after_fork)

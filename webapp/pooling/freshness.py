@@ -7,10 +7,10 @@ from enum import StrEnum
 
 from webapp.pooling.errors import PoolConfigurationError
 
-SHARE_OF_WAIT_TIMEOUT = 0.8
-PING_WITHIN = 0.5
+WAIT_TIMEOUT_FRACTION = 0.8
+PING_TIMEOUT = 0.5
 """Seconds a server has to answer a ping; one that is slower will not do better with a statement."""
-FORGIVE_AFTER = 60.0
+WINDOW_DOUBLING_INTERVAL = 60.0
 """Seconds without a cut-off after which the window doubles again."""
 
 
@@ -23,7 +23,7 @@ def recycle_after(configured: int | None, wait_timeout: int) -> int:
     Raises:
         PoolConfigurationError: when the configured age is not below `wait_timeout`.
     """
-    limit = max(1, int(wait_timeout * SHARE_OF_WAIT_TIMEOUT))
+    limit = max(1, int(wait_timeout * WAIT_TIMEOUT_FRACTION))
     if configured is None:
         return limit
     if configured >= wait_timeout:
@@ -36,7 +36,7 @@ def recycle_after(configured: int | None, wait_timeout: int) -> int:
 
 
 @dataclass(slots=True)
-class Window:
+class PingWindow:
     """How long a connection may lie idle and still be used unasked; it learns.
 
     A ping is a round trip. A connection that was used a moment ago is alive; only while it lies
@@ -47,15 +47,15 @@ class Window:
     moments monotonic.
     """
 
-    longest: float
+    max_seconds: float
     shrunk_to: float = 0.0
     shrunk_at: float | None = None
 
     def learn_wait_timeout(self, wait_timeout: float) -> None:
         """Stay well below the idle time after which the server itself hangs up."""
-        self.longest = min(self.longest, wait_timeout / 2)
+        self.max_seconds = min(self.max_seconds, wait_timeout / 2)
 
-    def was_cut_off(self, idle: float, now: float) -> None:
+    def record_cutoff(self, idle: float, now: float) -> None:
         """Note that a connection was dead which had been trusted after so long an idle time."""
         if idle <= self.seconds(now):
             self.shrunk_to, self.shrunk_at = idle / 2, now
@@ -63,29 +63,35 @@ class Window:
     def seconds(self, now: float) -> float:
         """Return the window at this moment."""
         if self.shrunk_at is None:
-            return self.longest
-        doublings = min(int((now - self.shrunk_at) / FORGIVE_AFTER), 40)
+            return self.max_seconds
+        doublings = min(int((now - self.shrunk_at) / WINDOW_DOUBLING_INTERVAL), 40)
         # From a millisecond on: what shrank to nothing could not be doubled.
         grown = self.shrunk_to if not doublings else max(self.shrunk_to, 0.001) * 2.0**doublings
-        return min(self.longest, grown)
+        return min(self.max_seconds, grown)
 
-    def is_worth_a_ping(self, idle: float | None, now: float) -> bool:
+    def needs_ping(self, idle: float | None, now: float) -> bool:
         """Say whether a connection should be asked before it is used; `idle` is None for a new one."""
         return idle is not None and idle >= self.seconds(now)
 
 
-class Chore(StrEnum):
+class MaintenanceAction(StrEnum):
     """What the housekeeper does with an idle connection."""
 
-    NOTHING = "nothing"
-    RENEW = "age"
+    NONE = "nothing"
+    RECYCLE = "age"
     RETIRE = "idle"
     PING = "ping"
 
 
-def chore(
-    *, unused: float, unseen: float, is_expired: bool, is_spare: bool, retire_after: float, ping_every: float
-) -> Chore:
+def due_action(
+    *,
+    unused_for: float,
+    unverified_for: float,
+    is_expired: bool,
+    exceeds_min_idle: bool,
+    max_idle: float,
+    keepalive_interval: float,
+) -> MaintenanceAction:
     """Say what is due for a connection that lies idle.
 
     `unused` is the time since somebody used it, `unseen` since it was last known to be alive, in
@@ -93,7 +99,7 @@ def chore(
     lent last in, first out: one that nobody used for `retire_after` was not needed for so long.
     """
     if is_expired:
-        return Chore.RENEW
-    if is_spare and unused >= retire_after:
-        return Chore.RETIRE
-    return Chore.PING if unseen >= ping_every else Chore.NOTHING
+        return MaintenanceAction.RECYCLE
+    if exceeds_min_idle and unused_for >= max_idle:
+        return MaintenanceAction.RETIRE
+    return MaintenanceAction.PING if unverified_for >= keepalive_interval else MaintenanceAction.NONE

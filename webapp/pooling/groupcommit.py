@@ -21,9 +21,9 @@ from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp.pooling import deadlines, driver
-from webapp.pooling.background import BackgroundThread
-from webapp.pooling.errors import PoolFullError, PoolTimeoutError
+from webapp.pooling import deadlines, mysql_errors
+from webapp.pooling.background import PeriodicThread
+from webapp.pooling.errors import PoolQueueFullError, PoolTimeoutError
 from webapp.pooling.statistics import Histogram
 
 Value = TypeVar("Value")
@@ -32,28 +32,28 @@ Written = TypeVar("Written")
 
 log = logging.getLogger(__name__)
 
-MOST_AT_ONCE = 500
-MOST_WAITING = 5000
-AWAY_FOR = 0.5
+MAX_BATCH_SIZE = 500
+MAX_WAITING = 5000
+UNAVAILABLE_TIMEOUT = 0.5
 """Seconds that a batch is tried again while no server answers; then its callers are told, and may repeat."""
-FIRST_PAUSE = 0.005
-REST = 60.0
-LOOKS_EVERY = 0.1
+INITIAL_BACKOFF = 0.005
+IDLE_INTERVAL = 60.0
+DEADLINE_CHECK_INTERVAL = 0.1
 """Seconds between looks for callers whose time is over."""
 
-Then = Callable[["Result | None", "BaseException | None"], None]
+ResultCallback = Callable[["Result | None", "BaseException | None"], None]
 
 
 class _Entry(Generic[Value, Result]):
     """One caller's write, and whom to tell how it ended."""
 
-    __slots__ = ("_once", "ends_at", "is_taken", "then", "value")
+    __slots__ = ("_once", "callback", "deadline", "is_in_batch", "value")
 
-    def __init__(self, value: Value, ends_at: float, then: Then[Result]) -> None:
+    def __init__(self, value: Value, deadline: float, callback: ResultCallback[Result]) -> None:
         self.value = value
-        self.ends_at = ends_at
-        self.is_taken = False
-        self.then = then
+        self.deadline = deadline
+        self.is_in_batch = False
+        self.callback = callback
         self._once = threading.Lock()
 
     def is_settled(self) -> bool:
@@ -63,7 +63,7 @@ class _Entry(Generic[Value, Result]):
         """Tell once; whoever comes second (a commit after the caller's time was over) is not heard."""
         if self._once.acquire(blocking=False):
             try:
-                self.then(result, error)
+                self.callback(result, error)
             except Exception:
                 # One caller's mishap must not keep the others from hearing.
                 log.exception("A caller could not be told how its write ended")
@@ -76,8 +76,8 @@ class GroupCommit(Generic[Value, Result]):
         self,
         name: str,
         write: Callable[[Sequence[Value]], Sequence[Result]],
-        write_alone: Callable[[Value], Result],
-        patience: float,
+        write_one: Callable[[Value], Result],
+        timeout: float,
     ) -> None:
         """Write by `write`: all values and one commit, or an exception and, unless writing twice is harmless, nothing.
 
@@ -87,21 +87,21 @@ class GroupCommit(Generic[Value, Result]):
         """
         self.name = name
         self._write = write
-        self._write_alone = write_alone
-        self._patience = patience
-        self._thread = BackgroundThread(f"poolproof-{name}", self._work_off)
-        self._clock = BackgroundThread(f"poolproof-{name}-clock", self._look_at_the_clock)
+        self._write_one = write_one
+        self._timeout = timeout
+        self._thread = PeriodicThread(f"poolproof-{name}", self._drain_queue)
+        self._deadline_thread = PeriodicThread(f"poolproof-{name}-clock", self._expire_overdue)
         self._lock = threading.Lock()
         self._queue: deque[_Entry[Value, Result]] = deque()
-        self._told: deque[_Entry[Value, Result]] = deque()
-        self._is_clock_watched = False
-        self.batches: Counter[int] = Counter()
+        self._async_entries: deque[_Entry[Value, Result]] = deque()
+        self._is_deadline_thread_active = False
+        self.batch_sizes: Counter[int] = Counter()
         """How many batches there were of each size."""
-        self.commits = Histogram()
+        self.commit_time = Histogram()
         """How long they took."""
         self.refused = 0
         """Callers turned away because too many waited already."""
-        _all.add(self)
+        _instances.add(self)
 
     def submit(self, value: Value) -> Result:
         """Write `value` together with others'; return when it is committed.
@@ -120,14 +120,14 @@ class GroupCommit(Generic[Value, Result]):
             signal.release()
 
         entry = self._enqueue(value, then)
-        if not signal.acquire(timeout=max(0.0, entry.ends_at - time.monotonic())):
-            self._give_up(entry)
+        if not signal.acquire(timeout=max(0.0, entry.deadline - time.monotonic())):
+            self._expire(entry)
         ((result, error),) = told
         if error is not None:
             raise error
         return cast("Result", result)
 
-    def submit_and_tell(self, value: Value, then: Then[Result]) -> None:
+    def submit_async(self, value: Value, callback: ResultCallback[Result]) -> None:
         """Write `value` together with others'; call `then(result, error)` when it is committed or has failed.
 
         It is called once, in another thread, with what `submit` would return or raise; it must not
@@ -136,79 +136,83 @@ class GroupCommit(Generic[Value, Result]):
         Raises:
             PoolFullError: when too many wait already; nothing was done, nothing will be told.
         """
-        self._told.append(self._enqueue(value, then))
-        if not self._is_clock_watched:
-            self._is_clock_watched = True
-            self._clock.wake()
+        self._async_entries.append(self._enqueue(value, callback))
+        if not self._is_deadline_thread_active:
+            self._is_deadline_thread_active = True
+            self._deadline_thread.wake()
 
     def waiting(self) -> int:
         """How many callers' values have not been taken into a batch."""
         return len(self._queue)
 
-    def forget_inherited(self) -> None:
+    def reset_after_fork(self) -> None:
         """Begin with an empty queue; for a child of fork."""
         self._lock = threading.Lock()
         self._queue = deque()
-        self._told = deque()
-        self._is_clock_watched = False
+        self._async_entries = deque()
+        self._is_deadline_thread_active = False
 
     def stop(self) -> None:
         """Finish what was submitted and end the thread; for the end of a worker."""
         self._thread.stop()
-        self._work_off()
-        self._clock.stop()
+        self._drain_queue()
+        self._deadline_thread.stop()
 
-    def _enqueue(self, value: Value, then: Then[Result]) -> _Entry[Value, Result]:
-        ends_at = time.monotonic() + deadlines.at_most(self._patience)
-        entry: _Entry[Value, Result] = _Entry(value, ends_at, then)
+    def _enqueue(self, value: Value, callback: ResultCallback[Result]) -> _Entry[Value, Result]:
+        ends_at = time.monotonic() + deadlines.clamp(self._timeout)
+        entry: _Entry[Value, Result] = _Entry(value, ends_at, callback)
         with self._lock:
-            if len(self._queue) >= MOST_WAITING:
+            if len(self._queue) >= MAX_WAITING:
                 self.refused += 1
-                raise PoolFullError(f"{MOST_WAITING} writes of this process wait for their commit, and no more may.")
+                raise PoolQueueFullError(
+                    f"{MAX_WAITING} writes of this process wait for their commit, and no more may."
+                )
             self._queue.append(entry)
         self._thread.wake()
         return entry
 
-    def _give_up(self, entry: _Entry[Value, Result]) -> None:
+    def _expire(self, entry: _Entry[Value, Result]) -> None:
         with self._lock:
-            if not entry.is_taken:
+            if not entry.is_in_batch:
                 self._queue.remove(entry)
                 # The batch that would take it cannot come any more.
-                entry.is_taken = True
-        entry.settle(None, PoolTimeoutError(f"The commit took longer than {self._patience:g} s."))
+                entry.is_in_batch = True
+        entry.settle(None, PoolTimeoutError(f"The commit took longer than {self._timeout:g} s."))
 
-    def _look_at_the_clock(self) -> float:
+    def _expire_overdue(self) -> float:
         """Tell those whose time is over; return when to look again."""
-        while self._told and (self._told[0].is_settled() or self._told[0].ends_at <= time.monotonic()):
-            entry = self._told.popleft()
+        while self._async_entries and (
+            self._async_entries[0].is_settled() or self._async_entries[0].deadline <= time.monotonic()
+        ):
+            entry = self._async_entries.popleft()
             if not entry.is_settled():
-                self._give_up(entry)
-        if self._told:
-            return LOOKS_EVERY
-        self._is_clock_watched = False
+                self._expire(entry)
+        if self._async_entries:
+            return DEADLINE_CHECK_INTERVAL
+        self._is_deadline_thread_active = False
         # Who came in between has seen it watched.
-        return LOOKS_EVERY if self._told else REST
+        return DEADLINE_CHECK_INTERVAL if self._async_entries else IDLE_INTERVAL
 
-    def _work_off(self) -> float:
+    def _drain_queue(self) -> float:
         while batch := self._next_batch():
             began = time.monotonic()
             self._commit(batch)
-            self.batches[len(batch)] += 1
-            self.commits.note(time.monotonic() - began)
-        return REST
+            self.batch_sizes[len(batch)] += 1
+            self.commit_time.record(time.monotonic() - began)
+        return IDLE_INTERVAL
 
     def _next_batch(self) -> list[_Entry[Value, Result]]:
         with self._lock:
-            batch = [self._queue.popleft() for _ in range(min(len(self._queue), MOST_AT_ONCE))]
+            batch = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_BATCH_SIZE))]
             for entry in batch:
-                entry.is_taken = True
+                entry.is_in_batch = True
         return batch
 
     def _commit(self, batch: list[_Entry[Value, Result]]) -> None:
         try:
-            results = self._persistently(lambda: self._write([entry.value for entry in batch]))
+            results = self._write_with_retry(lambda: self._write([entry.value for entry in batch]))
         except Exception as error:  # noqa: BLE001 - it belongs to the callers
-            if _is_everybodys(error):
+            if _is_server_error(error):
                 for entry in batch:
                     entry.settle(None, error)
             else:
@@ -220,54 +224,54 @@ class GroupCommit(Generic[Value, Result]):
     def _commit_one_by_one(self, batch: list[_Entry[Value, Result]]) -> None:
         for entry in batch:
             try:
-                result = self._persistently(partial(self._write_alone, entry.value))
+                result = self._write_with_retry(partial(self._write_one, entry.value))
             except Exception as error:  # noqa: BLE001 - it belongs to its caller
                 entry.settle(None, error)
             else:
                 entry.settle(result, None)
 
-    def _persistently(self, write: Callable[[], Written]) -> Written:
+    def _write_with_retry(self, write: Callable[[], Written]) -> Written:
         """Write, and again while it fails for want of a server or of luck, for a short while."""
-        ends_at, pause = time.monotonic() + AWAY_FOR, FIRST_PAUSE
+        ends_at, pause = time.monotonic() + UNAVAILABLE_TIMEOUT, INITIAL_BACKOFF
         while True:
             try:
                 return write()
             except SQLAlchemyError as error:
-                if not _is_everybodys(error) or time.monotonic() + pause > ends_at:
+                if not _is_server_error(error) or time.monotonic() + pause > ends_at:
                     raise
                 log.info("A batch is tried again: %s", error)
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
             pause *= 2
 
 
-def _is_everybodys(error: Exception) -> bool:
+def _is_server_error(error: Exception) -> bool:
     """Say whether an error says something about the server, and nothing about a value."""
     return (
         isinstance(error, PoolTimeoutError)
-        or driver.is_away(error)
-        or driver.is_contention(error)
-        or driver.is_out_of_capacity(error)
+        or mysql_errors.is_unavailable(error)
+        or mysql_errors.is_contention(error)
+        or mysql_errors.is_too_many_connections(error)
     )
 
 
-_all: weakref.WeakSet[GroupCommit[Any, Any]] = weakref.WeakSet()
+_instances: weakref.WeakSet[GroupCommit[Any, Any]] = weakref.WeakSet()
 
 
-def _begin_anew() -> None:
+def _reset_all_after_fork() -> None:
     # In a child of fork: the parent's callers are not there, and one of them may have held the lock.
-    for group in list(_all):
-        group.forget_inherited()
+    for group in list(_instances):
+        group.reset_after_fork()
 
 
-os.register_at_fork(after_in_child=_begin_anew)
+os.register_at_fork(after_in_child=_reset_all_after_fork)
 
 
 def all_groups() -> list[GroupCommit[Any, Any]]:
     """Return those of this process, by name."""
-    return sorted(_all, key=lambda group: group.name)
+    return sorted(_instances, key=lambda group: group.name)
 
 
 def stop_all() -> None:
     """Finish what was submitted in this process; for the end of a worker."""
-    for group in list(_all):
+    for group in list(_instances):
         group.stop()

@@ -13,22 +13,23 @@ import time
 from collections import Counter
 from typing import Any
 
-from webapp.pooling import driver, stacks
+from webapp.pooling import stacks
+from webapp.pooling.connect_state import connect_state
 from webapp.pooling.errors import PoolUsageError
 from webapp.pooling.holds import current_request
 
 log = logging.getLogger(__name__)
 
-LINES_REMEMBERED = 1000
+MAX_CACHED_LINES = 1000
 
 counts: Counter[str] = Counter()
 """How often each line of this process held a connection idle, e.g. "sleeping at webapp/bank/items.py:12 in find"."""
 
-_CALLS_OUT = {"socket.connect", "http.client.connect", "http.client.send"}
+_NETWORK_EVENTS = {"socket.connect", "http.client.connect", "http.client.send"}
 _installed: list[bool] = []
 
 
-def must_hold_nothing(what: str) -> None:
+def assert_no_connection_held(activity: str) -> None:
     """Say that this thread is about to do `what`, which takes long and needs no connection.
 
     Raises:
@@ -37,16 +38,16 @@ def must_hold_nothing(what: str) -> None:
     request = current_request.get()
     if request is None or not (live := request.live()):
         return
-    line = f"{what} at {stacks.caller()}"
+    line = f"{activity} at {stacks.current_site()}"
     sentence = (
-        f"{line} while the request holds a connection, borrowed at {stacks.place(live[0].stack)}: "
+        f"{line} while the request holds a connection, borrowed at {stacks.format_site(live[0].stack)}: "
         "nobody else can use it meanwhile. Leave the with block (or close the session) first."
     )
-    if request.raises:
+    if request.guard_raises:
         raise PoolUsageError(sentence)
-    if counts[line] == 0 and len(counts) < LINES_REMEMBERED:
+    if counts[line] == 0 and len(counts) < MAX_CACHED_LINES:
         log.warning("%s", sentence)
-    if line in counts or len(counts) < LINES_REMEMBERED:
+    if line in counts or len(counts) < MAX_CACHED_LINES:
         counts[line] += 1
 
 
@@ -56,27 +57,27 @@ def install() -> None:
         return
     _installed.append(True)
     # Python 3.11 has no audit event for sleep, as later ones do.
-    time.sleep = _guarded(time.sleep)
-    sys.addaudithook(_look)
+    time.sleep = _guard_sleep(time.sleep)
+    sys.addaudithook(_audit_hook)
 
 
-def _guarded(sleep: Any) -> Any:
+def _guard_sleep(sleep: Any) -> Any:
     @functools.wraps(sleep)
     def guarded(seconds: float) -> None:
-        must_hold_nothing("sleeping")
+        assert_no_connection_held("sleeping")
         sleep(seconds)
 
     return guarded
 
 
-def _look(event: str, arguments: tuple[Any, ...]) -> None:
-    if event not in _CALLS_OUT or driver.connecting.now:
+def _audit_hook(event: str, arguments: tuple[Any, ...]) -> None:
+    if event not in _NETWORK_EVENTS or connect_state.in_progress:
         return
     if event == "socket.connect" and not isinstance(arguments[1], tuple):
         # A socket in the file system: whoever listens is on this machine.
         return
     try:
-        must_hold_nothing("calling out")
+        assert_no_connection_held("calling out")
     except PoolUsageError:
         if event == "socket.connect":
             # Whoever made it expects an OSError at most, and would leave it open.

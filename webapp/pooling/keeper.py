@@ -13,69 +13,76 @@ from collections.abc import Callable
 from sqlalchemy import Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from webapp.pooling.background import BackgroundThread
-from webapp.pooling.freshness import Chore, chore
-from webapp.pooling.liveness import ALIVE_AT, USED_AT, Liveness
+from webapp.pooling.background import PeriodicThread
+from webapp.pooling.freshness import MaintenanceAction, due_action
+from webapp.pooling.liveness import LAST_ALIVE_AT, LAST_USED_AT, Liveness
 from webapp.pooling.pool import FairQueuePool
-from webapp.pooling.record import FairRecord, close_all
+from webapp.pooling.record import MonotonicRecord, close_all
 from webapp.pooling.settings import PoolSettings
-from webapp.pooling.watch import Watch
+from webapp.pooling.watch import LeakDetector
 
-LONGEST_REST = 1.0
-SHORTEST_REST = 0.05
+MAX_INTERVAL = 1.0
+MIN_INTERVAL = 0.05
 
 
-class Upkeep:
+class Housekeeper:
     """The care for one engine's connections, idle or held."""
 
-    def __init__(self, engine: Engine, settings: PoolSettings, liveness: Liveness | None, watch: Watch) -> None:
+    def __init__(
+        self, engine: Engine, settings: PoolSettings, liveness: Liveness | None, leak_detector: LeakDetector
+    ) -> None:
         """Look after `engine`; without `liveness` (SQLite) nothing is pinged."""
         self._engine = weakref.ref(engine)
         self._settings = settings
         self._liveness = liveness
-        self._watch = watch
+        self._leak_detector = leak_detector
 
-    def look(self) -> float:
+    def run_once(self) -> float:
         """Do what is due; return how many seconds nothing more will be."""
-        rest = self._watch.look()
+        rest = self._leak_detector.scan()
         engine = self._engine()
         if engine is None or not isinstance(engine.pool, FairQueuePool):
             return rest
         pool = engine.pool
-        while (due := self._take_due(pool)) is not None:
+        while (due := self._borrow_due(pool)) is not None:
             record, what = due
-            if what is not Chore.PING:
-                discard(pool, record, what)
-            elif self._liveness is None or self._liveness.answers(record.dbapi_connection):
-                record.info[ALIVE_AT] = time.monotonic()
-                put_back(pool, record)
+            if what is not MaintenanceAction.PING:
+                evict(pool, record, what)
+            elif self._liveness is None or self._liveness.ping(record.dbapi_connection):
+                record.info[LAST_ALIVE_AT] = time.monotonic()
+                return_idle(pool, record)
             else:
-                discard(pool, record, "lost")
+                evict(pool, record, "lost")
         return min(rest, self._settings.retire_after / 4, self._settings.ping_every / 4)
 
-    def _take_due(self, pool: FairQueuePool) -> tuple[FairRecord, Chore] | None:
+    def _borrow_due(self, pool: FairQueuePool) -> tuple[MonotonicRecord, MaintenanceAction] | None:
         now = time.monotonic()
 
-        def what_for(record: FairRecord, idle: int) -> Chore:
-            return chore(
-                unused=now - record.info.get(USED_AT, now),
-                unseen=now - record.info.get(ALIVE_AT, now),
+        def what_for(record: MonotonicRecord, idle: int) -> MaintenanceAction:
+            return due_action(
+                unused_for=now - record.info.get(LAST_USED_AT, now),
+                unverified_for=now - record.info.get(LAST_ALIVE_AT, now),
                 is_expired=record.is_expired(),
-                is_spare=idle > self._settings.keep,
-                retire_after=self._settings.retire_after,
-                ping_every=self._settings.ping_every,
+                exceeds_min_idle=idle > self._settings.keep,
+                max_idle=self._settings.retire_after,
+                keepalive_interval=self._settings.ping_every,
             )
 
-        return take_idle(pool, what_for)
+        return borrow_idle(pool, what_for)
 
 
-def take_idle(pool: FairQueuePool, what_for: Callable[[FairRecord, int], Chore]) -> tuple[FairRecord, Chore] | None:
+def borrow_idle(
+    pool: FairQueuePool, action_for: Callable[[MonotonicRecord, int], MaintenanceAction]
+) -> tuple[MonotonicRecord, MaintenanceAction] | None:
     """Take the longest unused idle connection that something is due for out of the pool."""
     with pool._lock:
-        surplus = pool._place_returned()
+        surplus = pool._distribute_returned()
         found = None
         for record in pool._idle:
-            if isinstance(record, FairRecord) and (due := what_for(record, len(pool._idle))) is not Chore.NOTHING:
+            if (
+                isinstance(record, MonotonicRecord)
+                and (due := action_for(record, len(pool._idle))) is not MaintenanceAction.NONE
+            ):
                 found = record, due
                 pool._idle.remove(record)
                 break
@@ -83,51 +90,53 @@ def take_idle(pool: FairQueuePool, what_for: Callable[[FairRecord, int], Chore])
     return found
 
 
-def put_back(pool: FairQueuePool, record: FairRecord) -> None:
+def return_idle(pool: FairQueuePool, record: MonotonicRecord) -> None:
     """Give back what `take_idle` took, at its old place in the order of use; whoever waits gets it at once."""
     with pool._lock:
-        fits = not pool._line.waiting and pool._total <= pool._limit and len(pool._idle) < pool._most_idle
+        fits = not pool._wait_queue.waiters and pool._total <= pool._limit and len(pool._idle) < pool._max_idle
         if fits:
-            pool._idle.insert(sum(_used_at(other) < _used_at(record) for other in pool._idle), record)
+            pool._idle.insert(sum(_last_used_at(other) < _last_used_at(record) for other in pool._idle), record)
     if not fits:
         pool._do_return_conn(record)
     else:
         pool._after_lock()
 
 
-def discard(pool: FairQueuePool, record: FairRecord, why: str) -> None:
+def evict(pool: FairQueuePool, record: MonotonicRecord, reason: str) -> None:
     """Close what `take_idle` took; then its slot is free for whoever waits."""
-    close_all([record], why)
-    pool._free(lent=1)
+    close_all([record], reason)
+    pool._release_slots(lent=1)
 
 
-def _used_at(record: ConnectionPoolEntry) -> float:
-    moment: float = record.info.get(USED_AT, 0.0)
+def _last_used_at(record: ConnectionPoolEntry) -> float:
+    moment: float = record.info.get(LAST_USED_AT, 0.0)
     return moment
 
 
-_upkeeps: weakref.WeakSet[Upkeep] = weakref.WeakSet()
+_housekeepers: weakref.WeakSet[Housekeeper] = weakref.WeakSet()
 
 
-def _look_at_all() -> float:
-    rest = LONGEST_REST
-    for upkeep in list(_upkeeps):
-        rest = min(rest, upkeep.look())
-    return max(SHORTEST_REST, rest)
+def _run_all() -> float:
+    rest = MAX_INTERVAL
+    for upkeep in list(_housekeepers):
+        rest = min(rest, upkeep.run_once())
+    return max(MIN_INTERVAL, rest)
 
 
-_thread = BackgroundThread("poolproof-keeper", _look_at_all)
+_thread = PeriodicThread("poolproof-keeper", _run_all)
 
 
-def look_after(engine: Engine, settings: PoolSettings, liveness: Liveness | None, watch: Watch) -> None:
+def register_engine(
+    engine: Engine, settings: PoolSettings, liveness: Liveness | None, leak_detector: LeakDetector
+) -> None:
     """Look after the connections of `engine`, from its first connect in each process on."""
-    upkeep = Upkeep(engine, settings, liveness, watch)
-    _upkeeps.add(upkeep)
+    upkeep = Housekeeper(engine, settings, liveness, leak_detector)
+    _housekeepers.add(upkeep)
 
     @event.listens_for(engine, "connect")
-    def begin(dbapi_connection: object, record: ConnectionPoolEntry, upkeep: Upkeep = upkeep) -> None:
+    def begin(dbapi_connection: object, record: ConnectionPoolEntry, upkeep: Housekeeper = upkeep) -> None:
         # The listener also keeps the upkeep as long as there is its engine.
-        _thread.ensure()
+        _thread.ensure_running()
 
 
 def stop() -> None:

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 from sqlalchemy import URL, Engine, create_engine
 
-from webapp.pooling.engine import engine_options, prepare_engine
+from webapp.pooling.engine import configure_engine, engine_options
 from webapp.pooling.pool import FairQueuePool
 from webapp.pooling.settings import PoolSettings
-from webapp.pooling.watch import Watch
+from webapp.pooling.watch import LeakDetector
 
-PATIENCE = 60.0
+BACKGROUND_TIMEOUT = 60.0
 """Seconds that background work waits for a connection."""
-CONSOLE_ANSWERS_WITHIN = 1.0
-STEP = CONSOLE_ANSWERS_WITHIN / 3
+CONSOLE_TIMEOUT = 1.0
+CONSOLE_STEP_TIMEOUT = CONSOLE_TIMEOUT / 3
 """Seconds for each of: waiting for the console's connection, reaching the server, its answer."""
 
 
@@ -30,9 +30,9 @@ class Lane:
 
     name: str
     engine: Engine
-    watch: Watch
+    leak_detector: LeakDetector
 
-    def is_paused(self) -> bool:
+    def is_suspended(self) -> bool:
         """Say whether the lane lends nothing just now."""
         return getattr(self.engine.pool, "is_paused", False)
 
@@ -60,31 +60,31 @@ def fair_pools(lanes: Lanes) -> list[tuple[Lane, FairQueuePool]]:
 
 def open_lanes(interactive: Engine, settings: PoolSettings) -> Lanes:
     """Prepare `interactive` and make the two other lanes on the same database; nothing is connected yet."""
-    first = Lane("interactive", interactive, prepare_engine(interactive, settings))
+    first = Lane("interactive", interactive, configure_engine(interactive, settings))
     if settings.pool_class == "static":
         return Lanes(first, first, first)
     return Lanes(
         first,
-        _lane("background", interactive.url, background_settings(settings)),
-        _lane("console", interactive.url, console_settings(settings)),
+        _open_lane("background", interactive.url, background_settings(settings)),
+        _open_lane("console", interactive.url, console_settings(settings)),
     )
 
 
 def background_settings(settings: PoolSettings) -> PoolSettings:
     """Return the settings of the lane for work that nobody waits for."""
-    own = {"size": settings.background, "timeout": PATIENCE, "max_waiting": None, "shed_target": 0.0}
-    return settings.model_copy(update={**_BOUNDED, **own})
+    own = {"size": settings.background, "timeout": BACKGROUND_TIMEOUT, "max_waiting": None, "shed_target": 0.0}
+    return settings.model_copy(update={**_FIXED_SETTINGS, **own})
 
 
 def console_settings(settings: PoolSettings) -> PoolSettings:
     """Return the settings of a lane of one connection that never takes long."""
     times = ("timeout", "connect_timeout", "read_timeout", "write_timeout", "statement_timeout")
-    return settings.model_copy(update={**_BOUNDED, "size": 1, **dict.fromkeys(times, STEP)})
+    return settings.model_copy(update={**_FIXED_SETTINGS, "size": 1, **dict.fromkeys(times, CONSOLE_STEP_TIMEOUT)})
 
 
-_BOUNDED = {"pool_class": "queue", "overflow": 0, "keep": 1}
+_FIXED_SETTINGS = {"pool_class": "queue", "overflow": 0, "keep": 1}
 
 
-def _lane(name: str, url: URL, settings: PoolSettings) -> Lane:
+def _open_lane(name: str, url: URL, settings: PoolSettings) -> Lane:
     engine = create_engine(url, **engine_options(settings, url, threads=1))
-    return Lane(name, engine, prepare_engine(engine, settings, name))
+    return Lane(name, engine, configure_engine(engine, settings, name))

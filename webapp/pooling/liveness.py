@@ -12,29 +12,24 @@ from sqlalchemy.engine.interfaces import ExceptionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
-from webapp.pooling import deadlines, driver, events
+from webapp.pooling import deadlines, events, mysql_errors
 from webapp.pooling.errors import PoolConfigurationError
-from webapp.pooling.freshness import PING_WITHIN, Window, recycle_after
+from webapp.pooling.execution_options import READ_ONLY
+from webapp.pooling.freshness import PING_TIMEOUT, PingWindow, recycle_after
 from webapp.pooling.settings import PoolSettings
 
 log = logging.getLogger(__name__)
 
-READS = "poolproof_reads"
-"""Execution option of a connection that only reads: it needs no transaction, and may not write."""
-
-AT_ONCE = "poolproof_at_once"
-"""Execution option of a connection whose every statement is a transaction of its own."""
-
-USED_AT = "poolproof_used_at"
+LAST_USED_AT = "poolproof_last_used_at"
 """Key in `record.info`: when the connection last came back from use, on the monotonic clock."""
-ALIVE_AT = "poolproof_alive_at"
+LAST_ALIVE_AT = "poolproof_last_alive_at"
 """When it was last known to be alive."""
-_TRUSTED = "poolproof_trusted"
+_SKIPPED_PING = "poolproof_skipped_ping"
 """How long it had lain idle when it was lent unasked, and how much it had been asked by then."""
 
 
 @dataclass(slots=True)
-class Generation:
+class ServerRestartDetector:
     """Tells a restarted server from a single lost connection, by the numbers it gives to connections.
 
     A server counts its connections from its start. Where one was lost, and a connect that began
@@ -42,16 +37,20 @@ class Generation:
     loss it may be another server behind the same address, which is no reason to renew anything.)
     """
 
-    highest: int = 0
-    highest_ended: float = 0.0
-    was_lost: bool = False
+    highest_connection_id: int = 0
+    highest_connected_at: float = 0.0
+    connection_lost: bool = False
 
-    def is_new(self, number: int, began: float, ended: float) -> bool:
+    def record_connect(self, connection_id: int, started_at: float, connected_at: float) -> bool:
         """Note a connect; say whether the server has been restarted since the others were made."""
-        restarted = self.was_lost and number < self.highest and self.highest_ended < began
-        if restarted or number > self.highest:
-            self.highest, self.highest_ended = number, ended
-        self.was_lost = self.was_lost and not restarted
+        restarted = (
+            self.connection_lost
+            and connection_id < self.highest_connection_id
+            and self.highest_connected_at < started_at
+        )
+        if restarted or connection_id > self.highest_connection_id:
+            self.highest_connection_id, self.highest_connected_at = connection_id, connected_at
+        self.connection_lost = self.connection_lost and not restarted
         return restarted
 
 
@@ -62,40 +61,40 @@ class Liveness:
         """Know nothing yet."""
         self._engine = engine
         self._settings = settings
-        self.window = Window(settings.ping_after)
-        self.generation = Generation()
+        self.ping_window = PingWindow(settings.ping_after)
+        self.restart_detector = ServerRestartDetector()
 
-    def answers(self, dbapi_connection: Any) -> bool:
+    def ping(self, dbapi_connection: Any) -> bool:
         """Ask a connection that nobody uses whether it is alive."""
         read_timeout = self._settings.read_timeout
-        if driver.answers(dbapi_connection, min(PING_WITHIN, read_timeout), read_timeout):
+        if dbapi_connection.responds_within(min(PING_TIMEOUT, read_timeout), read_timeout):
             return True
-        self.generation.was_lost = True
+        self.restart_detector.connection_lost = True
         return False
 
-    def judge(self, context: ExceptionContext) -> None:
+    def classify_error(self, context: ExceptionContext) -> None:
         """Decide what an error says about its connection, and about the others."""
         error = context.original_exception
-        if driver.is_disconnect(error):
+        if mysql_errors.is_disconnect(error):
             context.is_disconnect = True
         # One lost connection says nothing about the others, which are asked in their turn; a demoted server does.
-        context.invalidate_pool_on_disconnect = driver.is_demoted(error)
-        if driver.is_demoted(error):
-            events.note_now_and_then("failover", "The server takes no writes (any more): all connections are renewed.")
+        context.invalidate_pool_on_disconnect = mysql_errors.is_read_only(error)
+        if mysql_errors.is_read_only(error):
+            events.record_throttled("failover", "The server takes no writes (any more): all connections are renewed.")
         if context.is_disconnect:
-            self.generation.was_lost = True
+            self.restart_detector.connection_lost = True
             if context.connection is not None and not context.connection.invalidated:
-                self._learn_from_cut_off(context.connection.connection)
+                self._record_cutoff(context.connection.connection)
 
-    def judge_the_new(self, dbapi_connection: Any, began: float) -> None:
+    def detect_restart(self, dbapi_connection: Any, started_at: float) -> None:
         """Renew all older connections when the server turns out to have been restarted."""
-        if self.generation.is_new(dbapi_connection.thread_id(), began, time.monotonic()):
+        if self.restart_detector.record_connect(dbapi_connection.thread_id(), started_at, time.monotonic()):
             sentence = "The database server has been restarted: all connections to it are renewed."
             log.warning(sentence)
-            events.note_now_and_then("restart", sentence)
+            events.record_throttled("restart", sentence)
             self._engine.pool._invalidate_time = time.monotonic()  # noqa: SLF001 - older ones are renewed when lent
 
-    def read_again(self, cursor: Any, statement: str, parameters: Any) -> None:
+    def execute_with_retry(self, cursor: Any, statement: str, parameters: Any) -> None:
         """Execute a statement that only reads; where the connection breaks, once more on a new one in its place."""
         began = time.monotonic()
         try:
@@ -103,40 +102,40 @@ class Liveness:
         except Exception as error:
             left = deadlines.remaining()
             too_late = left is not None and left <= time.monotonic() - began
-            if not driver.is_lost(error) or too_late or cursor.connection.is_condemned:
+            if not mysql_errors.is_connection_lost(error) or too_late or cursor.connection.killed_by_operator:
                 raise
             log.info("A connection broke while it was read from; the statement is asked again: %s", error)
-            self.generation.was_lost = True
+            self.restart_detector.connection_lost = True
             began = time.monotonic()
-            cursor.connection.reopen(self._settings)
-            self.judge_the_new(cursor.connection, began)
+            cursor.connection.reconnect(self._settings)
+            self.detect_restart(cursor.connection, began)
             cursor.execute(statement, parameters)
 
-    def _learn_from_cut_off(self, connection: PoolProxiedConnection) -> None:
-        trusted = connection.info.pop(_TRUSTED, None)
+    def _record_cutoff(self, connection: PoolProxiedConnection) -> None:
+        trusted = connection.info.pop(_SKIPPED_PING, None)
         lost: Any = connection.dbapi_connection
-        if trusted is not None and lost.asked <= trusted[1] + 1:
-            self.window.was_cut_off(trusted[0], time.monotonic())
+        if trusted is not None and lost.statement_count <= trusted[1] + 1:
+            self.ping_window.record_cutoff(trusted[0], time.monotonic())
 
 
-def watch(engine: Engine, settings: PoolSettings) -> Liveness:
+def monitor_liveness(engine: Engine, settings: PoolSettings) -> Liveness:
     """Keep dead connections of `engine` from those who borrow, and renew what has to be."""
     liveness = Liveness(engine, settings)
-    event.listen(engine, "handle_error", liveness.judge)
-    _at_connects(engine, liveness, settings)
-    _at_checkouts(engine, liveness)
+    event.listen(engine, "handle_error", liveness.classify_error)
+    _listen_for_connects(engine, liveness, settings)
+    _listen_for_checkouts(engine, liveness)
 
     @event.listens_for(engine, "do_execute")
     def execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
-        if not context.root_connection.get_execution_options().get(READS, False):
+        if not context.root_connection.get_execution_options().get(READ_ONLY, False):
             return False
-        liveness.read_again(cursor, statement, parameters)
+        liveness.execute_with_retry(cursor, statement, parameters)
         return True
 
     return liveness
 
 
-def _at_connects(engine: Engine, liveness: Liveness, settings: PoolSettings) -> None:
+def _listen_for_connects(engine: Engine, liveness: Liveness, settings: PoolSettings) -> None:
     began_at = "poolproof_connect_began"
 
     @event.listens_for(engine, "do_connect")
@@ -145,14 +144,14 @@ def _at_connects(engine: Engine, liveness: Liveness, settings: PoolSettings) -> 
 
     @event.listens_for(engine, "connect")
     def judge(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
-        liveness.judge_the_new(dbapi_connection, record.info.get(began_at, 0.0))
+        liveness.detect_restart(dbapi_connection, record.info.get(began_at, 0.0))
 
     @event.listens_for(engine, "first_connect")
     def learn_wait_timeout(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
         with dbapi_connection.cursor() as cursor:
             cursor.execute("SELECT @@wait_timeout")
             wait_timeout = int(cursor.fetchone()[0])
-        liveness.window.learn_wait_timeout(wait_timeout)
+        liveness.ping_window.learn_wait_timeout(wait_timeout)
         try:
             seconds = recycle_after(settings.recycle, wait_timeout)
         except PoolConfigurationError as error:
@@ -162,20 +161,20 @@ def _at_connects(engine: Engine, liveness: Liveness, settings: PoolSettings) -> 
         engine.pool._recycle = seconds  # noqa: SLF001 - SQLAlchemy offers no setter; `recreate` keeps it
 
 
-def _at_checkouts(engine: Engine, liveness: Liveness) -> None:
+def _listen_for_checkouts(engine: Engine, liveness: Liveness) -> None:
     @event.listens_for(engine, "checkin")
     def note_when_it_came_back(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
-        record.info[USED_AT] = record.info[ALIVE_AT] = time.monotonic()
+        record.info[LAST_USED_AT] = record.info[LAST_ALIVE_AT] = time.monotonic()
 
     @event.listens_for(engine, "checkout")
     def ping_if_idle(dbapi_connection: Any, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
         now = time.monotonic()
-        since = record.info.get(ALIVE_AT)
+        since = record.info.get(LAST_ALIVE_AT)
         idle = None if since is None else now - since
-        if not liveness.window.is_worth_a_ping(idle, now):
-            record.info[_TRUSTED] = None if idle is None else (idle, dbapi_connection.asked)
-        elif liveness.answers(dbapi_connection):
-            record.info[_TRUSTED] = None
+        if not liveness.ping_window.needs_ping(idle, now):
+            record.info[_SKIPPED_PING] = None if idle is None else (idle, dbapi_connection.statement_count)
+        elif liveness.ping(dbapi_connection):
+            record.info[_SKIPPED_PING] = None
         else:
             # Not InvalidatePoolError: one dead connection says nothing about the others, which are asked in their turn.
             raise DisconnectionError("The connection was lost while it lay idle.")

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-STATUS = (
+STATUS_VARIABLES = (
     "Threads_connected",
     "Threads_running",
     "Max_used_connections",
@@ -18,21 +18,21 @@ STATUS = (
     "Slow_queries",
     "Uptime",
 )
-MOST_PROCESSES = 500
-MOST_STATEMENTS = 8
-LONGEST_STATEMENT = 300
+MAX_PROCESSES = 500
+MAX_SLOW_STATEMENTS = 8
+MAX_STATEMENT_LENGTH = 300
 """Characters."""
-PICOSECONDS = 10**12
+PICOSECONDS_PER_SECOND = 10**12
 
 
-def status(connection: Connection) -> dict[str, int]:
+def read_global_status(connection: Connection) -> dict[str, int]:
     """Return the counters of the server that say how it is; one statement."""
-    names = ", ".join(f"'{name}'" for name in STATUS)
+    names = ", ".join(f"'{name}'" for name in STATUS_VARIABLES)
     found = connection.execute(text(f"SHOW GLOBAL STATUS WHERE Variable_name IN ({names})"))
     return {str(name): int(value) for name, value in found}
 
 
-def processes(connection: Connection) -> dict[str, dict[str, Any]]:
+def read_processlist(connection: Connection) -> dict[str, dict[str, Any]]:
     """Return the connections of this account in this schema, by the server's number; one statement.
 
     An account sees its own connections without any privilege.
@@ -42,14 +42,14 @@ def processes(connection: Connection) -> dict[str, dict[str, Any]]:
             "SELECT id, command, time, state FROM information_schema.processlist"
             " WHERE user = SUBSTRING_INDEX(CURRENT_USER(), '@', 1) AND db <=> DATABASE() ORDER BY id LIMIT :most"
         ),
-        {"most": MOST_PROCESSES},
+        {"most": MAX_PROCESSES},
     )
     return {
         str(row.id): {"command": row.command, "seconds": int(row.time or 0), "state": row.state or ""} for row in found
     }
 
 
-def slow_statements(connection: Connection) -> list[dict[str, Any]] | str:
+def read_slow_statements(connection: Connection) -> list[dict[str, Any]] | str:
     """Return the statements of this schema that took most of the server's time; or why that is not known.
 
     Their text is a digest, without any value.
@@ -61,7 +61,7 @@ def slow_statements(connection: Connection) -> list[dict[str, Any]] | str:
                 " FROM performance_schema.events_statements_summary_by_digest"
                 " WHERE schema_name = DATABASE() AND digest_text IS NOT NULL ORDER BY sum_timer_wait DESC LIMIT :most"
             ),
-            {"most": MOST_STATEMENTS},
+            {"most": MAX_SLOW_STATEMENTS},
         ).all()
     except DBAPIError as error:
         if error.connection_invalidated:
@@ -71,10 +71,10 @@ def slow_statements(connection: Connection) -> list[dict[str, Any]] | str:
         return "performance_schema has nothing of this schema; on MariaDB it is off by default (performance_schema=ON)."
     return [
         {
-            "statement": " ".join(row.digest_text.split())[:LONGEST_STATEMENT],
+            "statement": " ".join(row.digest_text.split())[:MAX_STATEMENT_LENGTH],
             "count": int(row.count_star),
-            "seconds": float(row.sum_timer_wait) / PICOSECONDS,
-            "longest": float(row.max_timer_wait) / PICOSECONDS,
+            "seconds": float(row.sum_timer_wait) / PICOSECONDS_PER_SECOND,
+            "longest": float(row.max_timer_wait) / PICOSECONDS_PER_SECOND,
             "rows": int(row.sum_rows_examined),
         }
         for row in found

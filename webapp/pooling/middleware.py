@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from webapp.pooling import deadlines
-from webapp.pooling.holds import RequestHolds, current_request
+from webapp.pooling.holds import RequestCheckouts, current_request
 from webapp.pooling.statistics import RequestStatistics
 
 StartResponse = Callable[..., Any]
 Environ = dict[str, Any]
-Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+WSGIApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
-class GivesBack:
+class ConnectionCleanupMiddleware:
     """WSGI middleware: when a request is over, nothing of it stays out.
 
     Each request runs in a context of its own. An abandoned `stream_with_context` leaves
@@ -25,7 +25,7 @@ class GivesBack:
 
     def __init__(
         self,
-        application: Application,
+        application: WSGIApplication,
         deadline: float,
         deadline_header: str | None,
         guard_raises: Callable[[], bool],
@@ -40,29 +40,29 @@ class GivesBack:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Run one request in a context of its own."""
-        request_holds = RequestHolds()
-        request_holds.raises = self._guard_raises()
+        request_holds = RequestCheckouts()
+        request_holds.guard_raises = self._guard_raises()
         context = contextvars.copy_context()
         if "werkzeug.debug.preserve_context" in environ:
             # `with client:` in a test pops Flask's contexts outside of this call.
             return self._application(environ, start_response)
         context.run(current_request.set, request_holds)
-        context.run(deadlines.begin, self._seconds_for(environ))
+        context.run(deadlines.set_deadline, self._request_deadline(environ))
         try:
             body = context.run(self._application, environ, start_response)
         except BaseException:
-            self._end(request_holds)
+            self._finish_request(request_holds)
             raise
-        return _Body(body, context, lambda: self._end(request_holds))
+        return _ResponseBody(body, context, lambda: self._finish_request(request_holds))
 
-    def _end(self, request_holds: RequestHolds) -> None:
-        for hold in request_holds.give_back():
-            hold.holds.on_orphan(hold)
-        if not request_holds.is_over:
-            request_holds.is_over = True
-            self._statistics.note(request_holds.statements)
+    def _finish_request(self, request_checkouts: RequestCheckouts) -> None:
+        for hold in request_checkouts.release_all():
+            hold.registry.on_orphan(hold)
+        if not request_checkouts.is_finished:
+            request_checkouts.is_finished = True
+            self._statistics.record_request(request_checkouts.statement_count)
 
-    def _seconds_for(self, environ: Environ) -> float:
+    def _request_deadline(self, environ: Environ) -> float:
         """Return the request's deadline: ours, or a shorter one that a trusted proxy has named."""
         try:
             named = float(environ.get(self._header, "")) if self._header else self._deadline
@@ -71,14 +71,14 @@ class GivesBack:
         return named if 0 < named < self._deadline else self._deadline
 
 
-class _Body:
+class _ResponseBody:
     """A response body that is read inside its request's context and gives back at its end."""
 
-    def __init__(self, body: Iterable[bytes], context: contextvars.Context, end: Callable[[], None]) -> None:
+    def __init__(self, body: Iterable[bytes], context: contextvars.Context, on_end: Callable[[], None]) -> None:
         self._body = body
         self._chunks = context.run(iter, body)
         self._context = context
-        self._end = end
+        self._on_end = on_end
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -88,7 +88,7 @@ class _Body:
             return self._context.run(next, self._chunks)
         except StopIteration:
             # The last byte is made: a slow reader need not keep anything out.
-            self._end()
+            self._on_end()
             raise
 
     def close(self) -> None:
@@ -96,4 +96,4 @@ class _Body:
             if close := getattr(self._body, "close", None):
                 self._context.run(close)
         finally:
-            self._end()
+            self._on_end()

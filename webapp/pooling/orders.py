@@ -13,47 +13,47 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from webapp.pooling.fleet import Tree, locked, read_whole, write_whole
+from webapp.pooling.fleet import JsonObject, locked, read_json, write_json
 
 log = logging.getLogger(__name__)
 
-STALE_AFTER = 60.0
+COMMAND_TTL = 60.0
 """Seconds after which an order that nobody has taken is thrown away."""
-LOOK_EVERY = 0.02
-STANDS_WITHIN = 1.0
+POLL_INTERVAL = 0.02
+OVERRIDE_LOCK_TIMEOUT = 1.0
 
 
-class OrderError(Exception):
+class CommandError(Exception):
     """An order that cannot be carried out; the text says why."""
 
 
-class Orders:
+class CommandQueue:
     """The orders of one fleet folder."""
 
     def __init__(self, folder: Path) -> None:
         """Make nothing yet."""
         self._folder = folder / "orders"
-        self._standing = folder / "standing.json"
+        self._overrides_path = folder / "standing.json"
 
-    def ask(self, key: str, deed: str, **details: Any) -> str:
+    def send(self, key: str, action: str, **arguments: Any) -> str:
         """Ask the process with this key for a deed; return the order's name."""
         self._folder.mkdir(parents=True, exist_ok=True)
         name = uuid.uuid4().hex
-        write_whole(self._folder / f"{key}.{name}.json", {"deed": deed, **details})
+        write_json(self._folder / f"{key}.{name}.json", {"deed": action, **arguments})
         return name
 
-    def outcome(self, name: str, within: float) -> str | None:
+    def wait_result(self, name: str, timeout: float) -> str | None:
         """Wait for an order's outcome, so many seconds at most; None when there is none yet."""
-        ends_at = time.monotonic() + within
+        ends_at = time.monotonic() + timeout
         path = self._folder / f"{name}.done"
-        while (done := read_whole(path)) is None:
+        while (done := read_json(path)) is None:
             if time.monotonic() >= ends_at:
                 return None
-            time.sleep(LOOK_EVERY)
+            time.sleep(POLL_INTERVAL)
         path.unlink(missing_ok=True)
         return str(done["outcome"])
 
-    def carry_out(self, key: str, obey: Callable[[Tree], str]) -> None:
+    def execute_pending(self, key: str, execute: Callable[[JsonObject], str]) -> None:
         """Do what was asked of the process with this key; `obey` returns the outcome in a sentence."""
         if not self._folder.is_dir():
             return
@@ -61,39 +61,39 @@ class Orders:
             # Also one that is for this process: who asked long ago has seen another state of things.
             if _is_stale(path):
                 path.unlink(missing_ok=True)
-            elif path.name.startswith(f"{key}.") and (order := read_whole(path)) is not None:
+            elif path.name.startswith(f"{key}.") and (order := read_json(path)) is not None:
                 path.unlink(missing_ok=True)
-                outcome = _outcome(order, obey)
-                write_whole(self._folder / f"{path.name.split('.')[1]}.done", {"outcome": outcome})
+                outcome = _execute(order, execute)
+                write_json(self._folder / f"{path.name.split('.')[1]}.done", {"outcome": outcome})
 
-    def stand(self, master: str, **changes: Any) -> None:
+    def set_overrides(self, master: str, **changes: Any) -> None:
         """Change the standing orders of a master's workers; None takes one back.
 
         Raises:
             OrderError: when another process holds them up, so that nothing was changed.
         """
         # Two operators may change different things at the same time; without the lock one change would be lost.
-        with locked(self._standing.with_name("standing.lock"), STANDS_WITHIN) as is_locked:
+        with locked(self._overrides_path.with_name("standing.lock"), OVERRIDE_LOCK_TIMEOUT) as is_locked:
             if not is_locked:
-                raise OrderError("Another process is changing the standing orders, and does not come to an end.")
-            present = {**self.standing(master), **changes}
+                raise CommandError("Another process is changing the standing orders, and does not come to an end.")
+            present = {**self.overrides(master), **changes}
             kept = {name: value for name, value in present.items() if value is not None}
-            write_whole(self._standing, {"master": master, "orders": kept})
+            write_json(self._overrides_path, {"master": master, "orders": kept})
 
-    def standing(self, master: str) -> Tree:
+    def overrides(self, master: str) -> JsonObject:
         """Return the standing orders of a master's workers; those of an earlier master are over."""
-        return self.in_force(lambda given: given == master)
+        return self.active_overrides(lambda given: given == master)
 
-    def in_force(self, is_running: Callable[[str], bool]) -> Tree:
+    def active_overrides(self, is_running: Callable[[str], bool]) -> JsonObject:
         """Return the standing orders if the master whose operator gave them is still running."""
-        found = read_whole(self._standing)
+        found = read_json(self._overrides_path)
         return dict(found["orders"]) if found is not None and is_running(str(found.get("master"))) else {}
 
 
-def _outcome(order: Tree, obey: Callable[[Tree], str]) -> str:
+def _execute(command: JsonObject, execute: Callable[[JsonObject], str]) -> str:
     try:
-        return obey(order)
-    except OrderError as error:
+        return execute(command)
+    except CommandError as error:
         return f"Not done: {error}"
     except Exception as error:
         # Whoever asked waits for a word, and other orders for their turn.
@@ -103,6 +103,6 @@ def _outcome(order: Tree, obey: Callable[[Tree], str]) -> str:
 
 def _is_stale(path: Path) -> bool:
     try:
-        return time.time() - path.stat().st_mtime > STALE_AFTER
+        return time.time() - path.stat().st_mtime > COMMAND_TTL
     except OSError:
         return False

@@ -5,50 +5,50 @@ from __future__ import annotations
 from math import floor
 from typing import Any
 
-from webapp.pooling.statistics import BUCKETS, Histogram, Snapshot
+from webapp.pooling.statistics import BUCKET_COUNT, Histogram, StatisticsSnapshot
 
-PARTS = 2**20
+PARTS_PER_SECOND = 2**20
 
 
-def of_histogram(histogram: Histogram) -> dict[str, Any]:
+def histogram_to_dict(histogram: Histogram) -> dict[str, Any]:
     """Return a histogram as a tree, without the empty buckets at its end."""
     counts = list(histogram.counts)
     while counts and counts[-1] == 0:
         counts.pop()
     # In whole parts of 2^-20 s: these are added without any rounding, so that the sum over a fleet does not depend on
     # the order, and never shrinks by a last digit (which a reader of metrics takes for a counter that began anew).
-    return {"counts": counts, "total": floor(histogram.total * PARTS) / PARTS}
+    return {"counts": counts, "total": floor(histogram.total * PARTS_PER_SECOND) / PARTS_PER_SECOND}
 
 
-def histogram(tree: dict[str, Any] | None) -> Histogram:
+def histogram_from_dict(tree: dict[str, Any] | None) -> Histogram:
     """Return the histogram of such a tree; an empty one for none."""
     if not tree:
         return Histogram()
     counts = tree["counts"]
-    return Histogram([*counts, *[0] * (BUCKETS - len(counts))], tree["total"])
+    return Histogram([*counts, *[0] * (BUCKET_COUNT - len(counts))], tree["total"])
 
 
-def of_snapshot(counted: Snapshot) -> dict[str, Any]:
+def snapshot_to_dict(snapshot: StatisticsSnapshot) -> dict[str, Any]:
     """Return a pool's counters as a tree."""
     return {
-        "borrows": counted.borrows,
-        "waits": of_histogram(counted.waits),
-        "uses": of_histogram(counted.uses),
-        "creates": of_histogram(counted.creates),
-        "timeouts": counted.timeouts,
-        "shed": counted.shed,
-        "refused": counted.refused,
-        "closed": dict(counted.closed),
+        "borrows": snapshot.checkouts,
+        "waits": histogram_to_dict(snapshot.wait_time),
+        "uses": histogram_to_dict(snapshot.use_time),
+        "creates": histogram_to_dict(snapshot.create_time),
+        "timeouts": snapshot.timeouts,
+        "shed": snapshot.shed,
+        "refused": snapshot.refused,
+        "closed": dict(snapshot.closed),
     }
 
 
-def snapshot(tree: dict[str, Any]) -> Snapshot:
+def snapshot_from_dict(tree: dict[str, Any]) -> StatisticsSnapshot:
     """Return the counters of such a tree."""
-    return Snapshot(
+    return StatisticsSnapshot(
         tree["borrows"],
-        histogram(tree["waits"]),
-        histogram(tree["uses"]),
-        histogram(tree["creates"]),
+        histogram_from_dict(tree["waits"]),
+        histogram_from_dict(tree["uses"]),
+        histogram_from_dict(tree["creates"]),
         timeouts=tree["timeouts"],
         shed=tree["shed"],
         refused=tree["refused"],

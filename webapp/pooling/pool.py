@@ -23,11 +23,11 @@ from typing import Any
 from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection, QueuePool
 
 from webapp.pooling import deadlines, errors, events
-from webapp.pooling.errors import PoolFullError, PoolShedError, PoolTimeoutError
-from webapp.pooling.record import FairRecord, close_all
+from webapp.pooling.errors import PoolQueueFullError, PoolShedError, PoolTimeoutError
+from webapp.pooling.record import MonotonicRecord, close_all
 from webapp.pooling.shedding import CoDel
 from webapp.pooling.statistics import PoolStatistics
-from webapp.pooling.waiters import Line, Waiter
+from webapp.pooling.waiters import Waiter, WaitQueue
 
 
 class FairQueuePool(QueuePool):
@@ -56,11 +56,11 @@ class FairQueuePool(QueuePool):
         Pool.__init__(self, creator, **kw)
         self._size = pool_size
         self._max_overflow = -1 if pool_size == 0 else max_overflow
-        self.is_paused = False
-        self._limit, self._most_idle = self.bounds()
+        self.is_suspended = False
+        self._limit, self._max_idle = self.bounds()
         self._timeout = timeout  # type: ignore[assignment]
         self._use_lifo = use_lifo
-        self._line = Line(max_waiting, shedding)
+        self._wait_queue = WaitQueue(max_waiting, shedding)
         self.statistics = statistics
         self.describe_holders: Callable[[], str] = str
         self._total = self._closing = 0
@@ -72,29 +72,29 @@ class FairQueuePool(QueuePool):
         refused = False
         with self._lock:
             if self._returned:
-                surplus = self._place_returned()
+                surplus = self._distribute_returned()
             if self._idle:
                 record = self._idle.pop() if self._use_lifo else self._idle.popleft()
             elif self._total + self._closing < self._limit:
                 self._total += 1
-            elif self._line.is_full():
+            elif self._wait_queue.is_full():
                 refused = True
             else:
-                waiter = self._line.join()
+                waiter = self._wait_queue.enqueue()
         if surplus or self._returned:
             self._after_lock(surplus)
         if refused:
-            raise self._turn_away(PoolFullError, "refused", f"{self.waiting()} already wait, no more may")
+            raise self._reject(PoolQueueFullError, "refused", f"{self.waiting()} already wait, no more may")
         if waiter is not None:
             record = self._wait(waiter)
         return record if record is not None else self._connect_in_own_slot()
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         self._returned.append(record)
-        self._settle()
+        self._drain_returned()
 
     def _create_connection(self) -> ConnectionPoolEntry:
-        return FairRecord(self, self.statistics)
+        return MonotonicRecord(self, self.statistics)
 
     def _invalidate(
         self,
@@ -117,8 +117,8 @@ class FairQueuePool(QueuePool):
             max_overflow=self._max_overflow,
             timeout=self._timeout,
             use_lifo=self._use_lifo,
-            max_waiting=self._line.most,
-            shedding=self._line.shedding and self._line.shedding.again(),
+            max_waiting=self._wait_queue.max_waiting,
+            shedding=self._wait_queue.shedding and self._wait_queue.shedding.fresh_copy(),
             statistics=self.statistics,
             pre_ping=self._pre_ping,
             recycle=self._recycle,
@@ -129,14 +129,14 @@ class FairQueuePool(QueuePool):
             dialect=self._dialect,
         )
         pool.describe_holders = self.describe_holders
-        pool.pause(is_paused=self.is_paused)
+        pool.pause(is_paused=self.is_suspended)
         return pool
 
     def dispose(self) -> None:
         """Close what is idle; what is lent is closed when it comes back, unless somebody waits for it."""
         with self._lock:
-            self._most_idle = 0
-            surplus = [*(self._place_returned() or ()), *self._idle]
+            self._max_idle = 0
+            surplus = [*(self._distribute_returned() or ()), *self._idle]
             self._total -= len(self._idle)
             self._closing += len(self._idle)
             self._idle.clear()
@@ -149,9 +149,9 @@ class FairQueuePool(QueuePool):
             self._size = pool_size
             overflow = self._max_overflow if max_overflow is None else max_overflow
             self._max_overflow = -1 if pool_size == 0 else overflow
-            self._limit, self._most_idle = self.bounds()
-            surplus = self._place_returned() or []
-            while self._idle and (self._total > self._limit or len(self._idle) > self._most_idle):
+            self._limit, self._max_idle = self.bounds()
+            surplus = self._distribute_returned() or []
+            while self._idle and (self._total > self._limit or len(self._idle) > self._max_idle):
                 surplus.append(self._idle.popleft())
                 self._total, self._closing = self._total - 1, self._closing + 1
             self._grant_free_slots()
@@ -159,8 +159,8 @@ class FairQueuePool(QueuePool):
 
     def pause(self, *, is_paused: bool = True) -> None:
         """Lend nothing until it is told to go on; whoever waits goes on waiting, idle connections are closed."""
-        self.is_paused = is_paused
-        self._line.pause(is_paused=is_paused)
+        self.is_suspended = is_paused
+        self._wait_queue.pause(is_paused=is_paused)
         self.resize(self._size)
 
     def size(self) -> int:
@@ -181,11 +181,11 @@ class FairQueuePool(QueuePool):
 
     def waiting(self) -> int:
         """How many threads wait."""
-        return len(self._line.waiting)
+        return len(self._wait_queue.waiters)
 
     def oldest_wait(self) -> float:
         """How long the first in the queue has waited, in seconds; 0.0 when nobody does."""
-        return self._line.oldest_wait()
+        return self._wait_queue.oldest_wait()
 
     def status(self) -> str:
         """Say the pool's state in QueuePool's words, and how many wait."""
@@ -195,64 +195,68 @@ class FairQueuePool(QueuePool):
 
     def bounds(self) -> tuple[float, float]:
         """Return how many connections there may be, and how many of them idle."""
-        if self.is_paused:
+        if self.is_suspended:
             return 0, 0
         most = math.inf if self._max_overflow == -1 else self._size + self._max_overflow
         return most, self._size or math.inf
 
-    def _place_returned(self) -> list[ConnectionPoolEntry] | None:
+    def _distribute_returned(self) -> list[ConnectionPoolEntry] | None:
         """Hand what came back to whoever is first; return what has to be closed."""
         surplus: list[ConnectionPoolEntry] | None = None
         while self._returned:
             record = self._returned.popleft()
-            if self._line.waiting and self._total <= self._limit and (waiter := self._line.next()) is not None:
+            if (
+                self._wait_queue.waiters
+                and self._total <= self._limit
+                and (waiter := self._wait_queue.pop()) is not None
+            ):
                 waiter.grant(record)
-            elif self._total <= self._limit and len(self._idle) < self._most_idle:
+            elif self._total <= self._limit and len(self._idle) < self._max_idle:
                 self._idle.append(record)
-                self._line.nobody_came()
+                self._wait_queue.on_idle()
             else:
                 self._total, self._closing = self._total - 1, self._closing + 1
                 surplus = [*(surplus or ()), record]
         return surplus
 
     def _grant_free_slots(self) -> None:
-        while self._total + self._closing < self._limit and (waiter := self._line.next()) is not None:
+        while self._total + self._closing < self._limit and (waiter := self._wait_queue.pop()) is not None:
             self._total += 1
             waiter.grant(None)
 
     # Outside of the lock.
 
-    def _settle(self) -> None:
+    def _drain_returned(self) -> None:
         # Not blocking: if somebody holds the lock, he looks again after letting go of it.
         while self._returned and self._lock.acquire(blocking=False):
             try:
-                surplus = self._place_returned()
+                surplus = self._distribute_returned()
             finally:
                 self._lock.release()
             if surplus:
                 self._close(surplus, "surplus")
 
-    def _after_lock(self, surplus: list[ConnectionPoolEntry] | None = None, why: str = "surplus") -> None:
+    def _after_lock(self, surplus: list[ConnectionPoolEntry] | None = None, reason: str = "surplus") -> None:
         if self._returned:
-            self._settle()
+            self._drain_returned()
         if surplus:
-            self._close(surplus, why)
+            self._close(surplus, reason)
 
-    def _close(self, surplus: list[ConnectionPoolEntry], why: str) -> None:
+    def _close(self, surplus: list[ConnectionPoolEntry], reason: str) -> None:
         # Their slots are free when the server has let go of them, not before: it counts them until then.
         try:
-            close_all(surplus, why)
+            close_all(surplus, reason)
         finally:
-            self._free(closed=len(surplus))
+            self._release_slots(closed=len(surplus))
 
     def _connect_in_own_slot(self) -> ConnectionPoolEntry:
         try:
             return self._create_connection()
         except BaseException:
-            self._free(lent=1)
+            self._release_slots(lent=1)
             raise
 
-    def _free(self, lent: int = 0, closed: int = 0) -> None:
+    def _release_slots(self, lent: int = 0, closed: int = 0) -> None:
         with self._lock:
             self._total, self._closing = self._total - lent, self._closing - closed
             self._grant_free_slots()
@@ -261,40 +265,45 @@ class FairQueuePool(QueuePool):
     def _wait(self, waiter: Waiter) -> ConnectionPoolEntry | None:
         """Return what the waiter was granted: a connection, or None for the right to make one."""
         try:
-            step = self._line.shedding.interval if self._line.shedding is not None else math.inf
-            longest = deadlines.at_most(self._timeout)
-            waiter.wait(longest, step, lambda: self._in_line(self._line.look_for_stall), self._line.counts_from)
+            step = self._wait_queue.shedding.interval if self._wait_queue.shedding is not None else math.inf
+            longest = deadlines.clamp(self._timeout)
+            waiter.wait(
+                longest,
+                step,
+                lambda: self._run_locked(self._wait_queue.shed_if_stalled),
+                self._wait_queue.timeout_origin,
+            )
         except BaseException:
             # Ctrl-C or the like while waiting: what was granted in the same moment goes to the next.
-            self._in_line(self._line.leave, waiter)
+            self._run_locked(self._wait_queue.remove, waiter)
             if waiter.granted:
-                self._pass_on(waiter)
+                self._hand_on(waiter)
             raise
         if not waiter.granted:
-            self._in_line(self._line.leave, waiter)
+            self._run_locked(self._wait_queue.remove, waiter)
         waited = time.monotonic() - waiter.since
         if waiter.granted:
             if self.statistics is not None:
-                self.statistics.waited(waited)
+                self.statistics.record_wait(waited)
             return waiter.record
-        if waiter.turned_away:
+        if waiter.rejected:
             trouble = f"even the shortest wait is too long; turned away after {waited:.2f} s"
-            raise self._turn_away(PoolShedError, "shed", trouble)
-        raise self._turn_away(PoolTimeoutError, "timeout", f"none came back within {waited:.2f} s")
+            raise self._reject(PoolShedError, "shed", trouble)
+        raise self._reject(PoolTimeoutError, "timeout", f"none came back within {waited:.2f} s")
 
-    def _in_line(self, step: Callable[..., None], *arguments: Waiter) -> None:
+    def _run_locked(self, operation: Callable[..., None], *arguments: Waiter) -> None:
         with self._lock:
-            step(*arguments)
+            operation(*arguments)
         self._after_lock()
 
-    def _pass_on(self, waiter: Waiter) -> None:
+    def _hand_on(self, waiter: Waiter) -> None:
         if waiter.record is not None:
             self._do_return_conn(waiter.record)
         else:
-            self._free(lent=1)
+            self._release_slots(lent=1)
 
-    def _turn_away(self, kind: type[PoolTimeoutError], why: str, trouble: str) -> PoolTimeoutError:
+    def _reject(self, error_class: type[PoolTimeoutError], reason: str, detail: str) -> PoolTimeoutError:
         if self.statistics is not None:
-            self.statistics.turned_away(why)
-        events.note_now_and_then(why, f"A full pool turned requests away: {trouble}.")
-        return kind(errors.full_pool(trouble, self._limit, self))
+            self.statistics.record_rejected(reason)
+        events.record_throttled(reason, f"A full pool turned requests away: {detail}.")
+        return error_class(errors.exhausted_message(detail, self._limit, self))

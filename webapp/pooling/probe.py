@@ -13,7 +13,7 @@ class Probe:
         """Ask on `engine`, where no wait is long."""
         self.engine = engine
 
-    def trouble(self) -> str | None:
+    def check(self) -> str | None:
         """Return None when the database answers, otherwise one sentence that says what is wrong."""
         try:
             with self.engine.connect() as connection:

@@ -14,15 +14,15 @@ import time
 import weakref
 from pathlib import Path
 
-from webapp.pooling.fleet import SLOT, STATE, Folder
+from webapp.pooling.fleet import SLOT_SIZE, STATE_SUFFIX, FleetDirectory
 
-PLACE = SLOT // 2
-NUMBER = struct.Struct("<Q")
-EVERY = 0.02
+COUNT_OFFSET = SLOT_SIZE // 2
+COUNT_FORMAT = struct.Struct("<Q")
+WRITE_INTERVAL = 0.02
 """Seconds between two words: a write costs a request more than the rest of its counting does."""
 
 
-class Pulse:
+class RequestCounter:
     """A process's own number."""
 
     def __init__(self, state: Path) -> None:
@@ -34,22 +34,22 @@ class Pulse:
         # Not mapped into memory: on a full disk a write would be an error that nobody can catch.
         self._file = os.open(state, os.O_RDWR | os.O_CLOEXEC)
         weakref.finalize(self, os.close, self._file)
-        self._silent_until = 0.0
+        self._next_write_at = 0.0
 
-    def beat(self, count: int) -> None:
+    def publish(self, count: int) -> None:
         """Say that so many requests are served, unless something has just been said."""
         now = time.monotonic()
-        if now >= self._silent_until:
-            self._silent_until = now + EVERY
+        if now >= self._next_write_at:
+            self._next_write_at = now + WRITE_INTERVAL
             with contextlib.suppress(OSError):
-                os.pwrite(self._file, NUMBER.pack(count), PLACE)
+                os.pwrite(self._file, COUNT_FORMAT.pack(count), COUNT_OFFSET)
 
 
-def requests_served(folder: Folder) -> int:
+def requests_served(folder: FleetDirectory) -> int:
     """Return what all have said that are there; it falls when one is gone."""
     served = 0
-    for path in folder.path.glob(f"*{STATE}"):
+    for path in folder.path.glob(f"*{STATE_SUFFIX}"):
         # One that has just ended, or is just beginning.
         with contextlib.suppress(OSError, struct.error), path.open("rb", buffering=0) as state:
-            served += NUMBER.unpack(os.pread(state.fileno(), NUMBER.size, PLACE))[0]
+            served += COUNT_FORMAT.unpack(os.pread(state.fileno(), COUNT_FORMAT.size, COUNT_OFFSET))[0]
     return served

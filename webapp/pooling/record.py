@@ -18,15 +18,15 @@ from typing import Any
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool.base import Pool, _ConnectionRecord
 
-from webapp.pooling.statistics import OFFSET, Ledger, PoolStatistics
+from webapp.pooling.statistics import BUCKET_OFFSET, PoolStatistics, SlotCounters
 
 log = logging.getLogger(__name__)
 
-JITTER = 0.25
+LIFETIME_JITTER = 0.25
 """Part of a connection's lifetime that is left to chance, so that equals do not expire together."""
 
 
-class FairRecord(_ConnectionRecord):
+class MonotonicRecord(_ConnectionRecord):
     """A record whose stamps are monotonic and whose place is never lost."""
 
     _soft_invalidate_time: float = 0
@@ -36,13 +36,13 @@ class FairRecord(_ConnectionRecord):
         """Connect at once."""
         self._own_pool = pool
         self._statistics = statistics
-        self._borrowed_at = 0.0
-        self.why_closed = "invalidated"
-        self.ledger: Ledger | None = statistics.take_ledger() if statistics is not None else None
+        self._checked_out_at = 0.0
+        self.close_reason = "invalidated"
+        self.counters: SlotCounters | None = statistics.acquire_counters() if statistics is not None else None
         try:
             super().__init__(pool)
         except BaseException:
-            self._give_ledger_back()
+            self._release_counters()
             raise
 
     def _ConnectionRecord__connect(self) -> None:  # noqa: N802 - SQLAlchemy's name, mangled
@@ -51,14 +51,14 @@ class FairRecord(_ConnectionRecord):
         step._ConnectionRecord__connect()
         self.starttime = time.monotonic()
         recycle = self._own_pool._recycle
-        share = 1 - JITTER * random.random()  # noqa: S311 - no secret
+        share = 1 - LIFETIME_JITTER * random.random()  # noqa: S311 - no secret
         self._expires_at = self.starttime + recycle * share if recycle > -1 else math.inf
-        if self.ledger is not None:
-            self.ledger.creates.note(self.starttime - began)
+        if self.counters is not None:
+            self.counters.create_time.record(self.starttime - began)
 
     def _ConnectionRecord__close(self, *, terminate: bool = False) -> None:  # noqa: N802 - SQLAlchemy's name, mangled
         if self._statistics is not None:
-            self._statistics.closed(self.why_closed)
+            self._statistics.record_closed(self.close_reason)
         step: Any = super()
         try:
             step._ConnectionRecord__close(terminate=terminate)
@@ -74,17 +74,17 @@ class FairRecord(_ConnectionRecord):
 
     def get_connection(self) -> DBAPIConnection:
         """Return the connection, renewed when it is too old or was declared dead."""
-        ledger = self.ledger
+        ledger = self.counters
         if ledger is not None:
-            ledger.borrows += 1
-            self._borrowed_at = time.monotonic()
+            ledger.checkouts += 1
+            self._checked_out_at = time.monotonic()
         connection = self.dbapi_connection
         if connection is not None:
             declared_dead = max(self._own_pool._invalidate_time, self._soft_invalidate_time)
             expires_at = self._expires_at
             if declared_dead <= self.starttime and (expires_at == math.inf or time.monotonic() < expires_at):
                 return connection
-            self.why_closed = "age" if declared_dead <= self.starttime else "invalidated"
+            self.close_reason = "age" if declared_dead <= self.starttime else "invalidated"
             self._ConnectionRecord__close(terminate=True)
         self.info.clear()
         self._ConnectionRecord__connect()
@@ -94,7 +94,7 @@ class FairRecord(_ConnectionRecord):
 
     def invalidate(self, e: BaseException | None = None, soft: bool = False) -> None:  # noqa: FBT001, FBT002
         """Declare the connection dead, or with `soft` unfit for another checkout."""
-        self.why_closed = "invalidated" if e is None else "lost"
+        self.close_reason = "invalidated" if e is None else "lost"
         try:
             super().invalidate(e, soft)
         finally:
@@ -107,11 +107,11 @@ class FairRecord(_ConnectionRecord):
             super().checkin(_fairy_was_created)  # which warns of a second checkin and does nothing
             return
         holder, self.fairy_ref = self.fairy_ref, None
-        pool, connection, ledger = self._own_pool, self.dbapi_connection, self.ledger
+        pool, connection, ledger = self._own_pool, self.dbapi_connection, self.counters
         if ledger is not None:
-            seconds = time.monotonic() - self._borrowed_at
-            ledger.uses[frexp(seconds + 1e-9)[1] + OFFSET] += 1
-            ledger.used += seconds
+            seconds = time.monotonic() - self._checked_out_at
+            ledger.use_time_buckets[frexp(seconds + 1e-9)[1] + BUCKET_OFFSET] += 1
+            ledger.use_time_total += seconds
         try:
             while self.finalize_callback:
                 finalizer = self.finalize_callback.pop()
@@ -129,24 +129,24 @@ class FairRecord(_ConnectionRecord):
         finally:
             pool._return_conn(self)
 
-    def leave(self, why: str) -> None:
+    def retire(self, reason: str) -> None:
         """Close the connection for good: the place is no more."""
-        self.why_closed = why
+        self.close_reason = reason
         try:
             self.close()
         finally:
-            self._give_ledger_back()
+            self._release_counters()
 
-    def _give_ledger_back(self) -> None:
-        ledger, self.ledger = self.ledger, None
+    def _release_counters(self) -> None:
+        ledger, self.counters = self.counters, None
         if ledger is not None and self._statistics is not None:
-            self._statistics.give_ledger_back(ledger)
+            self._statistics.release_counters(ledger)
 
 
-def close_all(records: Iterable[Any], why: str) -> None:
+def close_all(records: Iterable[Any], reason: str) -> None:
     """Close connections whose places are free already; a listener that raises keeps none of them open."""
     for record in records:
         try:
-            record.leave(why)
+            record.leave(reason)
         except Exception:
             log.exception("A listener raised while a connection was closed")

@@ -8,8 +8,8 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 PoolClass = Literal["queue", "null", "static", "singleton_thread"]
-Check = Literal["strict", "warn", "off"]
-Tls = Literal["auto", "off", "required"]
+BootCheck = Literal["strict", "warn", "off"]
+TlsMode = Literal["auto", "off", "required"]
 
 
 class PoolSettings(BaseModel):
@@ -59,15 +59,15 @@ class PoolSettings(BaseModel):
     write_timeout: float = Field(15.0, gt=0, le=3600)
     statement_timeout: float = Field(10.0, gt=0, le=3600)
     """The server ends a longer statement (MySQL: SELECT only; MariaDB: every one)."""
-    check: Check = "strict"
+    check: BootCheck = "strict"
     """At boot: `strict` refuses to start where a check fails, `warn` says so and starts, `off` does not look."""
-    tls: Tls = "auto"
+    tls: TlsMode = "auto"
     """`auto`: off on this machine, required elsewhere."""
     tls_ca: Path | None = None
     """The certificate authority that the server's certificate is checked against."""
 
     @model_validator(mode="after")
-    def _fit_together(self) -> Self:
+    def _check_consistency(self) -> Self:
         if self.read_timeout <= self.statement_timeout:
             raise ValueError(
                 f"POOL_READ_TIMEOUT is {self.read_timeout:g} s but a statement may take "

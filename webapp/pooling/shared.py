@@ -16,11 +16,11 @@ log = logging.getLogger(__name__)
 
 Value = TypeVar("Value")
 
-RETRY_AFTER = 1.0
+RETRY_INTERVAL = 1.0
 """Seconds between attempts while the read fails and an older value is there to serve."""
 
 
-class SharedRead(Generic[Value]):
+class SingleFlightCache(Generic[Value]):
     """Keeps what `load` returns.
 
     Whoever asks first after `good_for` seconds reads it anew; the others get the present value
@@ -28,14 +28,14 @@ class SharedRead(Generic[Value]):
     leaves the present value in use: old is better than nothing.
     """
 
-    def __init__(self, load: Callable[[], Value], good_for: float) -> None:
+    def __init__(self, load: Callable[[], Value], ttl: float) -> None:
         """Read nothing yet; `good_for` in seconds."""
         self._load = load
-        self._good_for = good_for
+        self._ttl = ttl
         self._lock = threading.Lock()
         self._value: list[Value] = []
-        self._good_until = 0.0
-        _all.add(self)
+        self._expires_at = 0.0
+        _instances.add(self)
 
     def get(self) -> Value:
         """Return the value, at most `good_for` seconds old and a read's time more while there is a database.
@@ -44,55 +44,55 @@ class SharedRead(Generic[Value]):
             SQLAlchemyError: what the first read raised.
         """
         value = self._value
-        if value and time.monotonic() < self._good_until:
+        if value and time.monotonic() < self._expires_at:
             return value[0]
         # Who comes second has an older value, or must wait for the first.
         if not self._lock.acquire(blocking=not value):
             return value[0]
         try:
-            if not self._value or time.monotonic() >= self._good_until:
-                self._read()
+            if not self._value or time.monotonic() >= self._expires_at:
+                self._refresh()
             return self._value[0]
         finally:
             self._lock.release()
 
-    def at_hand(self) -> Value | None:
+    def peek(self) -> Value | None:
         """Return the value if it is good without a read, otherwise None."""
         value = self._value
-        return value[0] if value and time.monotonic() < self._good_until else None
+        return value[0] if value and time.monotonic() < self._expires_at else None
 
-    def last(self) -> Value | None:
+    def stale(self) -> Value | None:
         """Return what was read last, however old; None before the first read."""
         value = self._value
         return value[0] if value else None
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Let the next who asks read it anew, and everybody else wait for that."""
         self._value = []
 
-    def renew_lock(self) -> None:
+    def reset_after_fork(self) -> None:
         """Begin with a free lock; for a child of fork, where nobody else would let go of it."""
         self._lock = threading.Lock()
 
-    def _read(self) -> None:
+    def _refresh(self) -> None:
         try:
             loaded = self._load()
         except SQLAlchemyError as error:
             if not self._value:
                 raise
             log.warning("Going on with what was read before, the database does not serve: %s", error)
-            self._good_until = time.monotonic() + RETRY_AFTER
+            self._expires_at = time.monotonic() + RETRY_INTERVAL
             return
         self._value = [loaded]
-        self._good_until = time.monotonic() + self._good_for
+        self._expires_at = time.monotonic() + self._ttl
 
 
-_all: weakref.WeakSet[SharedRead[Any]] = weakref.WeakSet()
+_instances: weakref.WeakSet[SingleFlightCache[Any]] = weakref.WeakSet()
 
 
-def _renew_locks() -> None:
-    for shared in list(_all):
-        shared.renew_lock()
+def _reset_all_after_fork() -> None:
+    for shared in list(_instances):
+        shared.reset_after_fork()
 
 
-os.register_at_fork(after_in_child=_renew_locks)
+os.register_at_fork(after_in_child=_reset_all_after_fork)

@@ -24,48 +24,48 @@ class CoDel:
     """The shortest wait that may last."""
     interval: float = INTERVAL
     """How long even the shortest wait must stay above the target before anybody is turned away."""
-    slow: bool = False
-    shortest: float = 0.0
+    is_overloaded: bool = False
+    min_wait: float = 0.0
     """The shortest wait of this interval so far."""
-    interval_ends: float = 0.0
-    last_served: float = 0.0
+    interval_ends_at: float = 0.0
+    last_served_at: float = 0.0
 
-    def again(self) -> CoDel:
+    def fresh_copy(self) -> CoDel:
         """Return one with the same bounds that has seen nothing yet."""
         return CoDel(self.target, self.interval)
 
-    def begins(self, now: float) -> None:
+    def on_first_waiter(self, now: float) -> None:
         """Note that somebody begins to wait where nobody did."""
-        self.last_served = now
+        self.last_served_at = now
 
-    def served(self, waited: float, now: float) -> bool:
+    def should_shed(self, waited: float, now: float) -> bool:
         """Note that somebody's turn has come after waiting; say whether he is turned away instead."""
-        self.last_served = now
-        if now >= self.interval_ends:
+        self.last_served_at = now
+        if now >= self.interval_ends_at:
             self._next_interval(now, waited)
-        elif waited < self.shortest:
-            self.shortest = waited
-        return self.is_too_long(waited)
+        elif waited < self.min_wait:
+            self.min_wait = waited
+        return self.exceeds_limit(waited)
 
-    def free(self) -> None:
+    def on_idle(self) -> None:
         """Note that a connection came back and nobody wanted it: the pool is not slow."""
-        self.slow = False
-        self.shortest = 0.0
+        self.is_overloaded = False
+        self.min_wait = 0.0
 
-    def stalled(self, oldest_wait: float, now: float) -> bool:
+    def on_stall(self, oldest_wait: float, now: float) -> bool:
         """Say whether nobody's turn has come for a whole interval; then the pool is slow."""
-        if now - self.last_served < self.interval or oldest_wait <= self.target:
+        if now - self.last_served_at < self.interval or oldest_wait <= self.target:
             return False
-        self.slow = True
-        self.shortest = oldest_wait
-        self.interval_ends = now + self.interval
+        self.is_overloaded = True
+        self.min_wait = oldest_wait
+        self.interval_ends_at = now + self.interval
         return True
 
-    def is_too_long(self, waited: float) -> bool:
+    def exceeds_limit(self, waited: float) -> bool:
         """Say whether somebody who has waited so long is turned away now."""
-        return self.slow and waited > 2 * self.target
+        return self.is_overloaded and waited > 2 * self.target
 
     def _next_interval(self, now: float, waited: float) -> None:
-        self.slow = self.shortest > self.target
-        self.shortest = waited
-        self.interval_ends = now + self.interval
+        self.is_overloaded = self.min_wait > self.target
+        self.min_wait = waited
+        self.interval_ends_at = now + self.interval

@@ -10,39 +10,39 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from webapp.pooling.liveness import AT_ONCE, READS
+from webapp.pooling.execution_options import AUTOCOMMIT, READ_ONLY
 
 BUSY_TIMEOUT = 5.0
 """Seconds that a statement waits for the database to be unlocked."""
 
 
-class CountingConnection(sqlite3.Connection):
-    """A connection that knows what it is doing, as `driver.FrugalConnection` does."""
+class TrackedSqliteConnection(sqlite3.Connection):
+    """A connection that knows what it is doing, as `drivers.mysql.TrackedConnection` does."""
 
-    asked = 0
-    busy_since: float | None = None
-    answered_at = 0.0
+    statement_count = 0
+    query_started_at: float | None = None
+    last_reply_at = 0.0
 
 
-def prepare(engine: Engine) -> None:
+def configure(engine: Engine) -> None:
     """Make every new connection ours: WAL, foreign keys, explicit transactions that take the lock at once."""
-    _open_sessions(engine)
+    _init_sessions(engine)
     _count_statements(engine)
 
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Any) -> None:
         options = connection.get_execution_options()
-        if options.get(AT_ONCE, False):
+        if options.get(AUTOCOMMIT, False):
             return
-        reads = options.get(READS, False)
+        reads = options.get(READ_ONLY, False)
         # Immediately, or two that have read would both wait for the other to let them write.
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
-def _open_sessions(engine: Engine) -> None:
+def _init_sessions(engine: Engine) -> None:
     @event.listens_for(engine, "do_connect")
     def use_our_class(dialect: Any, record: ConnectionPoolEntry, arguments: Any, named: dict[str, Any]) -> None:
-        named["factory"] = CountingConnection
+        named["factory"] = TrackedSqliteConnection
 
     @event.listens_for(engine, "connect")
     def begin_session(dbapi_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
@@ -59,11 +59,11 @@ def _open_sessions(engine: Engine) -> None:
 def _count_statements(engine: Engine) -> None:
     @event.listens_for(engine, "before_cursor_execute")
     def begin(connection: Any, cursor: Any, *rest: Any) -> None:
-        cursor.connection.asked += 1
-        cursor.connection.busy_since = time.monotonic()
+        cursor.connection.statement_count += 1
+        cursor.connection.query_started_at = time.monotonic()
 
     def end(cursor: Any) -> None:
-        cursor.connection.busy_since, cursor.connection.answered_at = None, time.monotonic()
+        cursor.connection.query_started_at, cursor.connection.last_reply_at = None, time.monotonic()
 
     @event.listens_for(engine, "after_cursor_execute")
     def end_well(connection: Any, cursor: Any, *rest: Any) -> None:

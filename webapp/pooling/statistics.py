@@ -17,26 +17,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import frexp
 
-BUCKETS = 64
-OFFSET = 30
+BUCKET_COUNT = 64
+BUCKET_OFFSET = 30
 """Bucket b counts durations from 2^(b - 31) up to 2^(b - 30) seconds: one nanosecond to centuries."""
 
 
-def bucket(seconds: float) -> int:
+def bucket_index(seconds: float) -> int:
     """Return the bucket of a duration in seconds."""
-    return frexp(seconds + 1e-9)[1] + OFFSET
+    return frexp(seconds + 1e-9)[1] + BUCKET_OFFSET
 
 
 @dataclass(slots=True)
 class Histogram:
     """Durations in seconds: how many in each bucket, and their sum."""
 
-    counts: list[int] = field(default_factory=lambda: [0] * BUCKETS)
+    counts: list[int] = field(default_factory=lambda: [0] * BUCKET_COUNT)
     total: float = 0.0
 
-    def note(self, seconds: float) -> None:
+    def record(self, seconds: float) -> None:
         """Count one duration."""
-        self.counts[bucket(seconds)] += 1
+        self.counts[bucket_index(seconds)] += 1
         self.total += seconds
 
     def add(self, other: Histogram) -> None:
@@ -55,21 +55,21 @@ class Histogram:
         for number, count in enumerate(self.counts):
             left -= count
             if count and left <= 0:
-                return float(2.0 ** (number - OFFSET))
+                return float(2.0 ** (number - BUCKET_OFFSET))
         return 0.0
 
 
 @dataclass(slots=True)
-class Ledger:
+class SlotCounters:
     """What happened in one place of the pool; written by whoever holds the place."""
 
-    borrows: int = 0
-    uses: list[int] = field(default_factory=lambda: [0] * BUCKETS)
-    used: float = 0.0
-    creates: Histogram = field(default_factory=Histogram)
+    checkouts: int = 0
+    use_time_buckets: list[int] = field(default_factory=lambda: [0] * BUCKET_COUNT)
+    use_time_total: float = 0.0
+    create_time: Histogram = field(default_factory=Histogram)
 
 
-Route = tuple[str, str, int]
+RouteKey = tuple[str, str, int]
 """Method, rule and status of requests that were answered."""
 
 
@@ -79,24 +79,24 @@ class RequestStatistics:
     def __init__(self, *, is_timing: bool = True) -> None:
         """Begin at nothing; without `is_timing` only statements are counted."""
         self._lock = threading.RLock()
-        _all.add(self)
+        _instances.add(self)
         self._is_timing = is_timing
-        self.tell: Callable[[int], None] = _tell_nobody
+        self.on_request: Callable[[int], None] = _ignore
         """Hears after each request how many there were."""
         self.requests = 0
         self.statements = 0
-        self.most = 0
-        self._routes: dict[Route, Histogram] = {}
+        self.max_statements = 0
+        self._routes: dict[RouteKey, Histogram] = {}
 
-    def note(self, statements: int) -> None:
+    def record_request(self, statements: int) -> None:
         """Count a request that is over."""
         with self._lock:
             self.requests += 1
             self.statements += statements
-            self.most = max(self.most, statements)
-            self.tell(self.requests)
+            self.max_statements = max(self.max_statements, statements)
+            self.on_request(self.requests)
 
-    def answered(self, method: str, rule: str, status: int, seconds: float) -> None:
+    def record_response(self, method: str, rule: str, status: int, seconds: float) -> None:
         """Count an answer; `rule` is the route's, never a path, and names are few."""
         if not self._is_timing:
             return
@@ -104,28 +104,28 @@ class RequestStatistics:
         with self._lock:
             if (found := self._routes.get(route)) is None:
                 found = self._routes[route] = Histogram()
-            found.note(seconds)
+            found.record(seconds)
 
-    def routes(self) -> dict[Route, Histogram]:
+    def routes(self) -> dict[RouteKey, Histogram]:
         """Return how long answers took, by method, rule and status."""
         with self._lock:
             return {route: Histogram(one.counts.copy(), one.total) for route, one in self._routes.items()}
 
 
-def _tell_nobody(requests: int) -> None:
+def _ignore(requests: int) -> None:
     """Say nothing."""
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class StatisticsSnapshot:
     """A pool's counters at one moment; all of them only grow."""
 
-    borrows: int
-    waits: Histogram
+    checkouts: int
+    wait_time: Histogram
     """How long each borrower waited for its connection; those who did not wait stand in the lowest bucket."""
-    uses: Histogram
+    use_time: Histogram
     """How long connections were out."""
-    creates: Histogram
+    create_time: Histogram
     """How long it took to open one and make its session ours."""
     timeouts: int
     shed: int
@@ -140,54 +140,54 @@ class PoolStatistics:
 
     def __init__(self) -> None:
         """Begin at nothing."""
-        self._ledgers: deque[Ledger] = deque()
-        self._unused: deque[Ledger] = deque()
+        self._slot_counters: deque[SlotCounters] = deque()
+        self._free_slot_counters: deque[SlotCounters] = deque()
         self._lock = threading.RLock()
-        _all.add(self)
-        self._waits = Histogram()
-        self._turned_away: Counter[str] = Counter()
+        _instances.add(self)
+        self._wait_time = Histogram()
+        self._rejected: Counter[str] = Counter()
         self._closed: Counter[str] = Counter()
 
-    def take_ledger(self) -> Ledger:
+    def acquire_counters(self) -> SlotCounters:
         """Return a ledger for a new place."""
         try:
-            return self._unused.pop()
+            return self._free_slot_counters.pop()
         except IndexError:
-            ledger = Ledger()
-            self._ledgers.append(ledger)
+            ledger = SlotCounters()
+            self._slot_counters.append(ledger)
             return ledger
 
-    def give_ledger_back(self, ledger: Ledger) -> None:
+    def release_counters(self, counters: SlotCounters) -> None:
         """Keep the ledger of a place that is no more for the next one."""
-        self._unused.append(ledger)
+        self._free_slot_counters.append(counters)
 
-    def waited(self, seconds: float) -> None:
+    def record_wait(self, seconds: float) -> None:
         """Count a wait that ended with a connection."""
         with self._lock:
-            self._waits.note(seconds)
+            self._wait_time.record(seconds)
 
-    def turned_away(self, why: str) -> None:
+    def record_rejected(self, reason: str) -> None:
         """Count a borrower who got nothing; `why` is timeout, shed or refused."""
         with self._lock:
-            self._turned_away[why] += 1
+            self._rejected[reason] += 1
 
-    def closed(self, why: str) -> None:
+    def record_closed(self, reason: str) -> None:
         """Count a connection that was closed."""
         with self._lock:
-            self._closed[why] += 1
+            self._closed[reason] += 1
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> StatisticsSnapshot:
         """Return the sums; what other threads count in this very moment may be missing."""
         uses, creates, waits, borrows = Histogram(), Histogram(), Histogram(), 0
-        for ledger in self._ledgers.copy():
-            borrows += ledger.borrows
-            uses.add(Histogram(ledger.uses, ledger.used))
-            creates.add(ledger.creates)
+        for ledger in self._slot_counters.copy():
+            borrows += ledger.checkouts
+            uses.add(Histogram(ledger.use_time_buckets, ledger.use_time_total))
+            creates.add(ledger.create_time)
         with self._lock:
-            waits.add(self._waits)
-            turned_away, closed = self._turned_away.copy(), dict(self._closed)
+            waits.add(self._wait_time)
+            turned_away, closed = self._rejected.copy(), dict(self._closed)
         waits.counts[0] += max(0, borrows - waits.count)
-        return Snapshot(
+        return StatisticsSnapshot(
             borrows,
             waits,
             uses,
@@ -199,13 +199,13 @@ class PoolStatistics:
         )
 
 
-_all: weakref.WeakSet[PoolStatistics | RequestStatistics] = weakref.WeakSet()
+_instances: weakref.WeakSet[PoolStatistics | RequestStatistics] = weakref.WeakSet()
 
 
-def _renew_locks() -> None:
+def _reset_after_fork() -> None:
     # Another thread of the parent may have held one at the moment of the fork; in the child nobody lets go of it.
-    for statistics in list(_all):
+    for statistics in list(_instances):
         statistics._lock = threading.RLock()  # noqa: SLF001 - in its own module
 
 
-os.register_at_fork(after_in_child=_renew_locks)
+os.register_at_fork(after_in_child=_reset_after_fork)

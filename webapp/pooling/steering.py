@@ -10,76 +10,76 @@ from collections.abc import Callable
 from sqlalchemy import text
 
 from webapp.pooling import events, reporting, stacks
-from webapp.pooling.fleet import Tree
-from webapp.pooling.holds import Hold
+from webapp.pooling.fleet import JsonObject
+from webapp.pooling.holds import Checkout
 from webapp.pooling.lanes import Lanes, fair_pools
-from webapp.pooling.orders import OrderError
+from webapp.pooling.orders import CommandError
 
-SAME, UNTIL_IT_NOTICES = 1e-4, 0.2
+SAME_CHECKOUT_TOLERANCE, INTERRUPT_GRACE = 1e-4, 0.2
 """Seconds."""
 
 
-class Steering:
+class CommandHandler:
     """Does what it is asked with the lanes of this process."""
 
     def __init__(self, lanes: Lanes) -> None:
         """Know the sizes that the settings gave; they hold again when an order is taken back."""
         self._lanes = lanes
-        self._sizes = {lane.name: pool.size() for lane, pool in fair_pools(lanes)}
+        self._configured_sizes = {lane.name: pool.size() for lane, pool in fair_pools(lanes)}
 
-    def obey(self, order: Tree) -> str:
+    def execute(self, command: JsonObject) -> str:
         """Carry out an order; return what came of it.
 
         Raises:
             OrderError: when it cannot be carried out, with the reason.
         """
-        deeds: dict[str, Callable[[Tree], str]] = {"end": self._end, "drain": self._drain}
-        deed = deeds.get(str(order.get("deed")))
+        deeds: dict[str, Callable[[JsonObject], str]] = {"end": self._end_checkout, "drain": self._drain}
+        deed = deeds.get(str(command.get("deed")))
         if deed is None:
-            raise OrderError(f"This process does not know how to {order.get('deed')}.")
-        return deed(order)
+            raise CommandError(f"This process does not know how to {command.get('deed')}.")
+        return deed(command)
 
-    def stand(self, orders: Tree) -> None:
+    def apply_overrides(self, overrides: JsonObject) -> None:
         """Make the standing orders true: sizes of lanes, and which of them are paused."""
         for lane, pool in fair_pools(self._lanes):
-            size = int(orders.get("sizes", {}).get(lane.name, self._sizes[lane.name]))
+            size = int(overrides.get("sizes", {}).get(lane.name, self._configured_sizes[lane.name]))
             if size != pool.size():
-                events.note("resize", f"The {lane.name} lane has {size} connections now; it had {pool.size()}.")
+                events.record("resize", f"The {lane.name} lane has {size} connections now; it had {pool.size()}.")
                 pool.resize(size)
-            is_paused = lane.name in orders.get("paused", ())
-            if is_paused != pool.is_paused:
-                events.note("pause", f"The {lane.name} lane {'is paused' if is_paused else 'goes on'}.")
+            is_paused = lane.name in overrides.get("paused", ())
+            if is_paused != pool.is_suspended:
+                events.record("pause", f"The {lane.name} lane {'is paused' if is_paused else 'goes on'}.")
                 pool.pause(is_paused=is_paused)
 
-    def _end(self, order: Tree) -> str:
-        number = int(order["connection"])
-        hold = reporting.find_hold(self._lanes, number)
+    def _end_checkout(self, command: JsonObject) -> str:
+        number = int(command["connection"])
+        hold = reporting.find_checkout(self._lanes, number)
         # Lent again since the operator looked, it is somebody else's.
-        if hold is None or abs(hold.since - float(order.get("since", hold.since))) > SAME:
-            raise OrderError(f"Connection {number} is back in its pool already.")
-        who = f"connection {number} of {hold.request.name or hold.thread.name}, borrowed at {stacks.place(hold.stack)}"
-        events.note("ended", f"An operator has ended {who}.", place=stacks.place(hold.stack))
-        if hold.statement_runs():
+        if hold is None or abs(hold.since - float(command.get("since", hold.since))) > SAME_CHECKOUT_TOLERANCE:
+            raise CommandError(f"Connection {number} is back in its pool already.")
+        who = f"connection {number} of {hold.request.name or hold.thread.name}, borrowed at {stacks.format_site(hold.stack)}"
+        events.record("ended", f"An operator has ended {who}.", site=stacks.format_site(hold.stack))
+        if hold.is_statement_running():
             self._end_statement(hold, number)
         elif (connection := hold.connection()) is not None:
             # Closed, and its place in the pool is free at once; whoever holds it gets an error at the next statement.
             connection.invalidate()
         return f"Ended {who}."
 
-    def _end_statement(self, hold: Hold, number: int) -> None:
-        if hasattr(hold.taken, "interrupt"):
+    def _end_statement(self, checkout: Checkout, number: int) -> None:
+        if hasattr(checkout.dbapi_connection, "interrupt"):
             # SQLite: whether a statement runs is not known; a holder that is idle does not notice.
-            hold.taken.interrupt()
-            time.sleep(UNTIL_IT_NOTICES)
-            if not hold.is_over and (connection := hold.connection()) is not None:
+            checkout.dbapi_connection.interrupt()
+            time.sleep(INTERRUPT_GRACE)
+            if not checkout.is_returned and (connection := checkout.connection()) is not None:
                 connection.invalidate()
             return
-        hold.taken.is_condemned = True
+        checkout.dbapi_connection.killed_by_operator = True
         # Not closed here: the thread that waits for its answer would go on waiting; so the server tells it.
         with self._lanes.console.engine.connect() as own:
             own.execute(text("KILL CONNECTION :number"), {"number": number})
 
-    def _drain(self, order: Tree) -> str:
+    def _drain(self, command: JsonObject) -> str:
         # Gunicorn's word for: finish what you do, and end. The master starts another worker.
         os.kill(os.getpid(), signal.SIGTERM)
         return f"Process {os.getpid()} finishes its requests and ends; another one takes its place."

@@ -7,20 +7,20 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from webapp.pooling.fleet import Tree
+from webapp.pooling.fleet import JsonObject
 
-SECONDS = 120
+WINDOW_SECONDS = 120
 """How far the strip reaches back."""
-MINUTE = 60.0
-INTERACTIVE = "interactive"
-NOTHING: Tree = {"borrows": 0, "uses": {"total": 0.0}, "waits": {"total": 0.0}}
+MINUTE_SECONDS = 60.0
+INTERACTIVE_LANE = "interactive"
+EMPTY_COUNTERS: JsonObject = {"borrows": 0, "uses": {"total": 0.0}, "waits": {"total": 0.0}}
 
 COLUMNS = ("used", "idle", "waiting", "oldest", "turned_away", "requests")
 """What each second of the strip says; the last two are how many in that second."""
 
 
 @dataclass(frozen=True)
-class _Sums:
+class _Totals:
     """Counters at one moment: of the lane that requests use, and of all what was turned away."""
 
     at: float
@@ -34,39 +34,39 @@ class _Sums:
     entries: int
 
     @classmethod
-    def of(cls, counted: Tree, held: float, at: float) -> _Sums:
+    def from_counters(cls, counters: JsonObject, held_seconds: float, at: float) -> _Totals:
         """Sum up; `held` is for how long what is out just now has been held: between two moments it is busy, too."""
-        lanes, commits = counted.get("lanes", {}), counted.get("commits", {}).values()
-        requests = lanes.get(INTERACTIVE, NOTHING)
+        lanes, commits = counters.get("lanes", {}), counters.get("commits", {}).values()
+        requests = lanes.get(INTERACTIVE_LANE, EMPTY_COUNTERS)
         return cls(
             at,
             borrows=requests["borrows"],
-            busy=requests["uses"]["total"] + held,
+            busy=requests["uses"]["total"] + held_seconds,
             waited=requests["waits"]["total"],
             turned_away=sum(one["timeouts"] + one["shed"] + one["refused"] for one in lanes.values()),
-            requests=counted.get("requests", {}).get("count", 0),
-            statements=counted.get("requests", {}).get("statements", 0),
+            requests=counters.get("requests", {}).get("count", 0),
+            statements=counters.get("requests", {}).get("statements", 0),
             batches=sum(sum(one["batches"]) for one in commits),
             entries=sum(one["entries"] for one in commits),
         )
 
 
-class Strip:
+class RecentTimeline:
     """Remembers a process's seconds and minutes."""
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self._rows: deque[list[float]] = deque(maxlen=SECONDS)
-        self._lately: deque[_Sums] = deque(maxlen=int(MINUTE))
-        self._second: _Sums | None = None
-        self._minute: _Sums | None = None
+        self._rows: deque[list[float]] = deque(maxlen=WINDOW_SECONDS)
+        self._recent_totals: deque[_Totals] = deque(maxlen=int(MINUTE_SECONDS))
+        self._second: _Totals | None = None
+        self._minute: _Totals | None = None
         self._peaks = dict.fromkeys(("used", "open", "waiting", "oldest"), 0.0)
-        self._last_minute: Tree | None = None
+        self._last_minute: JsonObject | None = None
 
-    def note(self, lanes: dict[str, Tree], counted: Tree) -> None:
+    def record(self, lanes: dict[str, JsonObject], counters: JsonObject) -> None:
         """Look at a process's present state; some times a second."""
         now = time.monotonic()
-        sums = _Sums.of(counted, lanes.get(INTERACTIVE, {}).get("held", 0.0), now)
+        sums = _Totals.from_counters(counters, lanes.get(INTERACTIVE_LANE, {}).get("held", 0.0), now)
         used = sum(one["used"] for one in lanes.values())
         idle = sum(one["idle"] for one in lanes.values())
         waiting = sum(one["waiting"] for one in lanes.values())
@@ -79,22 +79,22 @@ class Strip:
             turned_away, requests = sums.turned_away - self._second.turned_away, sums.requests - self._second.requests
             self._rows.append([used, idle, waiting, oldest, turned_away, requests])
             self._second = sums
-            self._lately.append(sums)
-        if now - self._minute.at >= MINUTE:
+            self._recent_totals.append(sums)
+        if now - self._minute.at >= MINUTE_SECONDS:
             self._end_minute(sums, self._minute)
 
-    def tree(self) -> Tree:
+    def to_dict(self) -> JsonObject:
         """Return the rows, the latest last, what was spent lately, and what the last whole minute was like."""
-        tree: Tree = {"columns": COLUMNS, "rows": list(self._rows)}
-        if len(self._lately) > 1:
-            first, last = self._lately[0], self._lately[-1]
+        tree: JsonObject = {"columns": COLUMNS, "rows": list(self._rows)}
+        if len(self._recent_totals) > 1:
+            first, last = self._recent_totals[0], self._recent_totals[-1]
             spent = {name: getattr(last, name) - getattr(first, name) for name in ("borrows", "busy", "requests")}
             tree["spent"] = {"seconds": last.at - first.at, **spent}
         if self._last_minute is not None:
             tree["minute"] = self._last_minute
         return tree
 
-    def _end_minute(self, sums: _Sums, before: _Sums) -> None:
+    def _end_minute(self, sums: _Totals, before: _Totals) -> None:
         spent: dict[str, Any] = {
             name: getattr(sums, name) - getattr(before, name)
             for name in ("borrows", "busy", "waited", "turned_away", "requests", "statements", "batches", "entries")

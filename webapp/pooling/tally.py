@@ -5,35 +5,35 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-SEPARATOR = "\x1f"
+LABEL_SEPARATOR = "\x1f"
 """Between the values of a count's labels; no value has it."""
 
 
 @dataclass(frozen=True)
-class Tally:
+class LabelledCounter:
     """A counter with labels; `name` is the metric's without `_total`."""
 
     name: str
-    meaning: str
+    description: str
     labels: tuple[str, ...]
     counts: dict[str, int] = field(default_factory=dict, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
 
-    def count(self, *values: str, by: int = 1) -> None:
+    def increment(self, *values: str, amount: int = 1) -> None:
         """Count `by` more for these values of the labels."""
-        key = SEPARATOR.join(values)
+        key = LABEL_SEPARATOR.join(values)
         with self._lock:
-            self.counts[key] = self.counts.get(key, 0) + by
+            self.counts[key] = self.counts.get(key, 0) + amount
 
 
-_declared: dict[str, Tally] = {}
+_counters: dict[str, LabelledCounter] = {}
 
 
-def declare(name: str, meaning: str, labels: tuple[str, ...]) -> Tally:
+def declare(name: str, description: str, labels: tuple[str, ...]) -> LabelledCounter:
     """Return the tally of that name, made when it is declared first."""
-    return _declared.setdefault(name, Tally(name, meaning, labels))
+    return _counters.setdefault(name, LabelledCounter(name, description, labels))
 
 
-def declared() -> list[Tally]:
+def declared_counters() -> list[LabelledCounter]:
     """Return all tallies of this process, by name."""
-    return [tally for _, tally in sorted(_declared.items())]
+    return [tally for _, tally in sorted(_counters.items())]

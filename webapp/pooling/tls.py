@@ -10,19 +10,19 @@ from sqlalchemy import URL
 
 from webapp.pooling.settings import PoolSettings
 
-LOOPBACK = {None, "", "localhost", "127.0.0.1", "::1"}
+LOOPBACK_HOSTS = {None, "", "localhost", "127.0.0.1", "::1"}
 
 
-def is_wanted(settings: PoolSettings, url: URL) -> bool:
+def is_enabled(settings: PoolSettings, url: URL) -> bool:
     """Say whether connections are encrypted: `auto` means everywhere but on this machine."""
     if settings.tls == "auto":
-        on_this_machine = url.host in LOOPBACK or "unix_socket" in url.query
+        on_this_machine = url.host in LOOPBACK_HOSTS or "unix_socket" in url.query
         return settings.tls_ca is not None or not on_this_machine
     return settings.tls == "required"
 
 
 @lru_cache(maxsize=8)
-def shared_context(ca: Path | None) -> ssl.SSLContext:
+def shared_ssl_context(ca: Path | None) -> ssl.SSLContext:
     """Return one context for all connections of the process; making one takes 28 ms.
 
     With a certificate authority the server's certificate must be signed by it; without

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Executable, Select, Table
 from sqlalchemy.dialects import mysql, sqlite
 
 
-def upsert(
+def upsert_statement(
     dialect: str,
     table: Table,
     columns: Sequence[str],
@@ -40,7 +40,7 @@ def upsert_from(
     *,
     key: Sequence[str],
     replace: Sequence[str] = (),
-    given: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, Any] | None = None,
 ) -> int:
     """Insert the selected rows; where `key` is taken, replace the named columns, or keep the row as it is.
 
@@ -50,5 +50,5 @@ def upsert_from(
     On SQLite `rows` needs a WHERE, or its grammar takes ON CONFLICT for a join. `given` are the
     values of named parameters in `rows`.
     """
-    statement = upsert(connection.dialect.name, table, columns, rows, key=key, replace=replace)
-    return connection.execute(statement, dict(given or {})).rowcount
+    statement = upsert_statement(connection.dialect.name, table, columns, rows, key=key, replace=replace)
+    return connection.execute(statement, dict(parameters or {})).rowcount

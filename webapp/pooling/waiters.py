@@ -21,19 +21,19 @@ class Waiter:
     way in Python to wake just one thread.
     """
 
-    __slots__ = ("_request", "_signal", "_thread", "granted", "record", "since", "turned_away")
+    __slots__ = ("_request", "_signal", "_thread", "granted", "record", "rejected", "since")
 
     def __init__(self) -> None:
         """Begin to wait now."""
         self.since = time.monotonic()
         self.granted = False
-        self.turned_away = False
+        self.rejected = False
         self.record: ConnectionPoolEntry | None = None
         self._request, self._thread = current_request.get(), threading.current_thread()
         self._signal = threading.Lock()
         self._signal.acquire()
 
-    def who(self) -> str:
+    def owner_name(self) -> str:
         """Return for which request, or outside of requests in which thread, the wait is."""
         return (self._request and self._request.name) or self._thread.name
 
@@ -43,95 +43,97 @@ class Waiter:
         self.granted = True
         self._signal.release()
 
-    def turn_away(self) -> None:
+    def reject(self) -> None:
         """End the wait with nothing; the pool's lock must be held."""
-        self.turned_away = True
+        self.rejected = True
         self._signal.release()
 
-    def wait(self, longest: float, step: float, look: Callable[[], None], counts_from: Callable[[], float]) -> None:
+    def wait(
+        self, timeout: float, interval: float, on_interval: Callable[[], None], timeout_origin: Callable[[], float]
+    ) -> None:
         """Wait until granted or turned away, `longest` seconds at most; they count anew from when `counts_from` says.
 
         Every `step` seconds, look around.
         """
-        ends_at = self.since + longest
+        ends_at = self.since + timeout
         while (left := ends_at - time.monotonic()) > 0:
-            seconds = min(left, step)
+            seconds = min(left, interval)
             if self._signal.acquire(timeout=-1 if seconds == math.inf else seconds):
                 return
             if time.monotonic() < ends_at:
-                look()
+                on_interval()
             else:
-                ends_at = max(ends_at, counts_from() + longest)
+                ends_at = max(ends_at, timeout_origin() + timeout)
 
 
-class Line:
+class WaitQueue:
     """The waiters of a pool, in order. Every method needs the pool's lock unless it says that it does not."""
 
-    def __init__(self, most: int | None, shedding: CoDel | None) -> None:
+    def __init__(self, max_waiting: int | None, shedding: CoDel | None) -> None:
         """Let at most `most` wait at once (None: any number); `shedding` says whose wait has been too long."""
-        self.most = most
+        self.max_waiting = max_waiting
         self.shedding = shedding
-        self.waiting: deque[Waiter] = deque()
-        self._goes_on_since = -math.inf
+        self.waiters: deque[Waiter] = deque()
+        self._resumed_at = -math.inf
         """When the last pause ended, on the monotonic clock; in the future while one lasts."""
 
     def pause(self, *, is_paused: bool) -> None:
         """Note that nothing is lent from now on, or again; needs no lock."""
         if is_paused:
-            self._goes_on_since = math.inf
-        elif self._goes_on_since == math.inf:
-            self._goes_on_since = time.monotonic()
+            self._resumed_at = math.inf
+        elif self._resumed_at == math.inf:
+            self._resumed_at = time.monotonic()
 
-    def counts_from(self) -> float:
+    def timeout_origin(self) -> float:
         """Return from when a time-out counts: nobody could be served in a pause. Needs no lock."""
-        return min(self._goes_on_since, time.monotonic())
+        return min(self._resumed_at, time.monotonic())
 
     def is_full(self) -> bool:
         """Say whether nobody more may wait."""
-        return self.most is not None and len(self.waiting) >= self.most
+        return self.max_waiting is not None and len(self.waiters) >= self.max_waiting
 
-    def join(self) -> Waiter:
+    def enqueue(self) -> Waiter:
         """Stand at the end of the line."""
         waiter = Waiter()
-        if self.shedding is not None and not self.waiting:
-            self.shedding.begins(waiter.since)
-        self.waiting.append(waiter)
+        if self.shedding is not None and not self.waiters:
+            self.shedding.on_first_waiter(waiter.since)
+        self.waiters.append(waiter)
         return waiter
 
-    def leave(self, waiter: Waiter) -> None:
+    def remove(self, waiter: Waiter) -> None:
         """Stop waiting, unless the wait has ended in this very moment."""
-        if not waiter.granted and not waiter.turned_away:
-            self.waiting.remove(waiter)
+        if not waiter.granted and not waiter.rejected:
+            self.waiters.remove(waiter)
 
-    def next(self) -> Waiter | None:
+    def pop(self) -> Waiter | None:
         """Take the first whose wait has not been too long; the others on the way are turned away."""
-        while self.waiting:
-            waiter = self.waiting.popleft()
+        while self.waiters:
+            waiter = self.waiters.popleft()
             if self.shedding is None:
                 return waiter
             now = time.monotonic()
-            if not self.shedding.served(now - waiter.since, now):
+            if not self.shedding.should_shed(now - waiter.since, now):
                 return waiter
-            waiter.turn_away()
+            waiter.reject()
         return None
 
-    def nobody_came(self) -> None:
+    def on_idle(self) -> None:
         """Note that a connection came back and nobody waited for it."""
         if self.shedding is not None:
-            self.shedding.free()
+            self.shedding.on_idle()
 
-    def look_for_stall(self) -> None:
+    def shed_if_stalled(self) -> None:
         """Where nothing has come back for an interval, end the waits that are too long already."""
-        if self.shedding is None or not self.waiting:
+        if self.shedding is None or not self.waiters:
             return
         now = time.monotonic()
-        if self.shedding.stalled(now - self.waiting[0].since, now):
-            while self.waiting and self.shedding.is_too_long(now - self.waiting[0].since):
-                self.waiting.popleft().turn_away()
+        if self.shedding.on_stall(now - self.waiters[0].since, now):
+            while self.waiters and self.shedding.exceeds_limit(now - self.waiters[0].since):
+                self.waiters.popleft().reject()
 
     def oldest_wait(self) -> float:
         """Return how long the first has waited, in seconds; 0.0 when nobody waits. Needs no lock."""
         try:
-            return time.monotonic() - self.waiting[0].since
+            return time.monotonic() - self.waiters[0].since
         except IndexError:
             return 0.0

@@ -10,15 +10,15 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from webapp.pooling import events, stacks
-from webapp.pooling.holds import Hold, Holds
+from webapp.pooling.holds import Checkout, CheckoutRegistry
 
 log = logging.getLogger(__name__)
 
-REMEMBERED = 200
+MAX_CACHED = 200
 """Events, and places whose fault has been logged."""
 
 
-class Kind(StrEnum):
+class Violation(StrEnum):
     """What is wrong with a hold."""
 
     LEAKED = "leaked"
@@ -29,86 +29,88 @@ class Kind(StrEnum):
 
 
 REMEDIES = {
-    Kind.LEAKED: "It came back by garbage collection only. Use read() or transaction() as a with block, "
+    Violation.LEAKED: "It came back by garbage collection only. Use read() or transaction() as a with block, "
     "or close the connection in a finally.",
-    Kind.ORPHANED: "Whoever borrowed it has ended and did not give it back; it was taken back. Use read() or "
+    Violation.ORPHANED: "Whoever borrowed it has ended and did not give it back; it was taken back. Use read() or "
     "transaction() as a with block, and do not stream from inside one.",
-    Kind.IDLE_HELD: "No statement runs. Give the connection back before rendering, sleeping or calling out.",
-    Kind.LONG_STATEMENT: "EXPLAIN the statement: it may lack an index, wait for a lock, or read too much at once.",
-    Kind.NESTED: "The borrower holds another connection already. Pass that one on: threads that each wait for "
+    Violation.IDLE_HELD: "No statement runs. Give the connection back before rendering, sleeping or calling out.",
+    Violation.LONG_STATEMENT: "EXPLAIN the statement: it may lack an index, wait for a lock, or read too much at once.",
+    Violation.NESTED: "The borrower holds another connection already. Pass that one on: threads that each wait for "
     "their second connection wait for each other.",
 }
 
 
 @dataclass(frozen=True)
-class Event:
+class DetectedViolation:
     """A hold that was named."""
 
     at: datetime
-    kind: Kind
+    violation: Violation
     lane: str
-    place: str
+    site: str
     sentence: str
-    now_at: str
+    current_stack: str
     """What the holder was executing when it was named; "" when that is over, or is the borrowing itself."""
 
 
-class Watch:
+class LeakDetector:
     """Looks at one engine's holds."""
 
-    def __init__(self, holds: Holds, after: float, nesting: int) -> None:
+    def __init__(self, checkouts: CheckoutRegistry, threshold: float, max_per_request: int) -> None:
         """Name a hold that is idle or runs one statement for `after` seconds, and more than `nesting` at once."""
-        self.holds = holds
-        self.counts: Counter[Kind] = Counter()
-        self.events: deque[Event] = deque(maxlen=REMEMBERED)
-        self._after = after
-        self._nesting = nesting
-        self._logged: set[tuple[Kind, str]] = set()
-        self._leaked: deque[Hold] = deque()
-        holds.on_borrow = self._look_for_nesting
+        self.checkouts = checkouts
+        self.counts: Counter[Violation] = Counter()
+        self.detected: deque[DetectedViolation] = deque(maxlen=MAX_CACHED)
+        self._threshold = threshold
+        self._max_per_request = max_per_request
+        self._logged_sites: set[tuple[Violation, str]] = set()
+        self._leaked: deque[Checkout] = deque()
+        checkouts.on_checkout = self._check_nesting
         # In the middle of a garbage collection nothing is logged: that takes locks.
-        holds.on_leak = self._leaked.append
-        holds.on_orphan = lambda hold: self.name(hold, Kind.ORPHANED)
+        checkouts.on_leak = self._leaked.append
+        checkouts.on_orphan = lambda hold: self.report(hold, Violation.ORPHANED)
 
-    def look(self) -> float:
+    def scan(self) -> float:
         """Look at every hold; return after how many seconds to look again."""
         while self._leaked:
-            self.name(self._leaked.popleft(), Kind.LEAKED)
+            self.report(self._leaked.popleft(), Violation.LEAKED)
         now = time.monotonic()
-        for hold in self.holds.live():
-            running = hold.running(now)
-            if running is not None and running >= self._after:
-                self.name(hold, Kind.LONG_STATEMENT)
-            elif hold.idle(now) >= self._after and not hold.is_over:
+        for hold in self.checkouts.live():
+            running = hold.running_seconds(now)
+            if running is not None and running >= self._threshold:
+                self.report(hold, Violation.LONG_STATEMENT)
+            elif hold.idle_seconds(now) >= self._threshold and not hold.is_returned:
                 if hold.thread.is_alive():
-                    self.name(hold, Kind.IDLE_HELD)
+                    self.report(hold, Violation.IDLE_HELD)
                 else:
                     self._reclaim(hold)
-        return self._after / 4
+        return self._threshold / 4
 
-    def name(self, hold: Hold, kind: Kind) -> None:
+    def report(self, checkout: Checkout, violation: Violation) -> None:
         """Count a hold as of this kind, once; log it with its remedy, once for each place."""
-        if kind in hold.kinds:
+        if violation in checkout.violations:
             return
-        hold.kinds.add(kind)
-        self.counts[kind] += 1
-        place = stacks.place(hold.stack)
-        is_over = hold.is_over or kind in {Kind.LEAKED, Kind.NESTED}
-        now_at = "" if is_over else stacks.current(hold.thread.ident)
-        sentence = f"A connection of the {self.holds.name} lane is {kind}: {hold.describe()}. {REMEDIES[kind]}"
-        self.events.append(Event(datetime.now(UTC), kind, self.holds.name, place, sentence, now_at))
-        events.note(kind, sentence, place=place)
-        if (kind, place) not in self._logged and len(self._logged) < REMEMBERED:
-            self._logged.add((kind, place))
+        checkout.violations.add(violation)
+        self.counts[violation] += 1
+        place = stacks.format_site(checkout.stack)
+        is_over = checkout.is_returned or violation in {Violation.LEAKED, Violation.NESTED}
+        now_at = "" if is_over else stacks.format_thread(checkout.thread.ident)
+        sentence = f"A connection of the {self.checkouts.name} lane is {violation}: {checkout.describe()}. {REMEDIES[violation]}"
+        self.detected.append(
+            DetectedViolation(datetime.now(UTC), violation, self.checkouts.name, place, sentence, now_at)
+        )
+        events.record(violation, sentence, site=place)
+        if (violation, place) not in self._logged_sites and len(self._logged_sites) < MAX_CACHED:
+            self._logged_sites.add((violation, place))
             log.warning("%s%s", sentence, f" It is now at {now_at}." if now_at else "")
 
-    def _reclaim(self, hold: Hold) -> None:
-        self.name(hold, Kind.ORPHANED)
-        if (connection := hold.connection()) is not None:
+    def _reclaim(self, checkout: Checkout) -> None:
+        self.report(checkout, Violation.ORPHANED)
+        if (connection := checkout.connection()) is not None:
             # Closed, not reused: nobody can say what its transaction was about. The server rolls it back.
             connection.invalidate()
 
-    def _look_for_nesting(self, hold: Hold) -> None:
-        others = [other for other in hold.request.live() if other.holds is self.holds]
-        if len(others) >= self._nesting:
-            self.name(hold, Kind.NESTED)
+    def _check_nesting(self, checkout: Checkout) -> None:
+        others = [other for other in checkout.request.live() if other.registry is self.checkouts]
+        if len(others) >= self._max_per_request:
+            self.report(checkout, Violation.NESTED)

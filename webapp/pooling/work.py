@@ -11,17 +11,17 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from webapp.pooling import deadlines, driver
-from webapp.pooling.liveness import AT_ONCE, READS
+from webapp.pooling import deadlines, mysql_errors
+from webapp.pooling.execution_options import AUTOCOMMIT, READ_ONLY
 
 Result = TypeVar("Result")
 
-TRIES = 5
-FIRST_PAUSE = 0.005
+MAX_ATTEMPTS = 5
+INITIAL_BACKOFF = 0.005
 """Seconds; doubled after every lost try, with jitter."""
 
 
-class Work:
+class UnitOfWork:
     """Units of work on one engine, inside and outside of requests."""
 
     def __init__(self, engine: Engine) -> None:
@@ -37,7 +37,7 @@ class Work:
         statement is asked once more on a new one in its place.
         """
         with self.engine.connect() as connection:
-            connection.execution_options(**{READS: True})
+            connection.execution_options(**{READ_ONLY: True})
             yield connection
 
     @contextmanager
@@ -51,13 +51,13 @@ class Work:
             connection.commit()
 
     @contextmanager
-    def at_once(self) -> Iterator[Connection]:
+    def autocommit(self) -> Iterator[Connection]:
         """Borrow a connection whose every statement is a transaction of its own: one round trip for one write."""
         with self.engine.connect() as connection:
-            connection.execution_options(**{AT_ONCE: True})
+            connection.execution_options(**{AUTOCOMMIT: True})
             yield connection
 
-    def transact(self, deed: Callable[[Connection], Result], *, idempotent: bool = False) -> Result:
+    def run_in_transaction(self, operation: Callable[[Connection], Result], *, idempotent: bool = False) -> Result:
         """Do `deed` in a transaction, and again from its start when another transaction got in its way.
 
         A deadlock or a lock wait rolls the whole transaction back on the server, so a deed
@@ -66,16 +66,18 @@ class Work:
         twice as well as once, is repeated then. Nothing is held between tries, and there is none
         after the deadline.
         """
-        for lost in range(TRIES - 1):
+        for lost in range(MAX_ATTEMPTS - 1):
             taken: Any = None
             try:
                 with self.transaction() as connection:
                     taken = connection.connection.dbapi_connection
-                    return deed(connection)
+                    return operation(connection)
             except DBAPIError as error:
-                may_repeat = driver.is_contention(error) or (idempotent and driver.is_lost(error))
-                if not may_repeat or deadlines.remaining() == 0 or getattr(taken, "is_condemned", False):
+                may_repeat = mysql_errors.is_contention(error) or (
+                    idempotent and mysql_errors.is_connection_lost(error)
+                )
+                if not may_repeat or deadlines.remaining() == 0 or getattr(taken, "killed_by_operator", False):
                     raise
-            time.sleep(FIRST_PAUSE * 2**lost * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
+            time.sleep(INITIAL_BACKOFF * 2**lost * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
         with self.transaction() as connection:
-            return deed(connection)
+            return operation(connection)

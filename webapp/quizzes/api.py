@@ -7,12 +7,12 @@ from typing import Any
 
 from flask import Response, current_app, jsonify, request, url_for
 
-from webapp.accounts.guard import api_for, asking_user
+from webapp.accounts.guard import get_current_user, require_api
 from webapp.accounts.roles import Permission
-from webapp.pooling.extension import read, transact
+from webapp.pooling.extension import read, run_in_transaction
 from webapp.quizzes import drafts, published, publishing
 from webapp.quizzes.drafts import Draft, DraftValues
-from webapp.quizzes.published import QuizId, State, Version
+from webapp.quizzes.published import PublishedVersion, QuizId, QuizState
 from webapp.quizzes.schemas import (
     DraftIn,
     DraftLines,
@@ -24,9 +24,9 @@ from webapp.quizzes.schemas import (
     QuizLines,
     Window,
 )
-from webapp.quizzes.shelf import look_again_after_changes, shelf_of
+from webapp.quizzes.shelf import get_published_cache, invalidate_after_write
 from webapp.web import conditional, cursors
-from webapp.web.idempotency import make_once
+from webapp.web.idempotency import create_once
 from webapp.web.openapi import (
     ETAG,
     ID,
@@ -36,15 +36,15 @@ from webapp.web.openapi import (
     LINK,
     LOCATION,
     api_blueprint,
-    problems,
+    problem_responses,
 )
 
 blueprint = api_blueprint("quizzes", __name__, "/quizzes", "Draft, publish, open.")
 
 
 @blueprint.after_request
-def _look_again(response: Response) -> Response:
-    look_again_after_changes(current_app, request.method)
+def _invalidate_cache(response: Response) -> Response:
+    invalidate_after_write(current_app, request.method)
     return response
 
 
@@ -52,54 +52,54 @@ def _look_again(response: Response) -> Response:
 @blueprint.arguments(ListArguments, location="query")
 @blueprint.response(200, QuizLines, headers=LINK)
 @blueprint.doc(operationId="listQuizzes")
-@problems(blueprint, 422)
-def list_quizzes(asked: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+@problem_responses(blueprint, 422)
+def list_quizzes(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """List published quizzes, open ones unless another state is asked for."""
-    after = cursors.decode(asked.get("cursor"))
+    after = cursors.decode_cursor(query.get("cursor"))
     with read() as connection:
-        found = published.listing(connection, asked["state"], after, asked["limit"])
+        found = published.list_by_state(connection, query["state"], after, query["limit"])
     page = cursors.Page(found.rows, found.next_after)
-    return {"quizzes": page.rows, "next": page.cursor}, cursors.link_to_next(page)
+    return {"quizzes": page.rows, "next": page.cursor}, cursors.next_link_header(page)
 
 
 @blueprint.route("", methods=["POST"])
-@api_for(Permission.EDIT_QUIZZES)
+@require_api(Permission.EDIT_QUIZZES)
 @blueprint.arguments(DraftIn)
 @blueprint.response(201, DraftOut, headers=LOCATION | ETAG)
 @blueprint.doc(operationId="createQuiz", parameters=[IDEMPOTENCY_KEY])
-@problems(blueprint, 400, 401, 403, 409, 413, 415, 422)
-def create_quiz(given: dict[str, Any]) -> tuple[Draft, dict[str, str]]:
+@problem_responses(blueprint, 400, 401, 403, 409, 413, 415, 422)
+def create_quiz(body: dict[str, Any]) -> tuple[Draft, dict[str, str]]:
     """Begin a draft."""
-    values = _values(given)
-    draft = make_once(asking_user().id, lambda connection: drafts.create(connection, values), drafts.find)
+    values = _draft_values(body)
+    draft = create_once(get_current_user().id, lambda connection: drafts.create(connection, values), drafts.find)
     location = {"Location": url_for("quizzes.read_draft", quiz_id=draft.id)}
     return draft, conditional.etag(draft.version) | location
 
 
 @blueprint.route("/drafts", methods=["GET"])
-@api_for(Permission.EDIT_QUIZZES)
+@require_api(Permission.EDIT_QUIZZES)
 @blueprint.arguments(DraftListArguments, location="query")
 @blueprint.response(200, DraftLines, headers=LINK)
 @blueprint.doc(operationId="listDrafts")
-@problems(blueprint, 401, 403, 422)
-def list_drafts(asked: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+@problem_responses(blueprint, 401, 403, 422)
+def list_drafts(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """List all quizzes with their drafts, the newest first."""
-    after = cursors.decode(asked.get("cursor"))
+    after = cursors.decode_cursor(query.get("cursor"))
     with read() as connection:
-        found = drafts.everything(connection, after, asked["limit"])
+        found = drafts.list_drafts(connection, after, query["limit"])
     page = cursors.Page(found.rows, found.next_after)
-    return {"quizzes": page.rows, "next": page.cursor}, cursors.link_to_next(page)
+    return {"quizzes": page.rows, "next": page.cursor}, cursors.next_link_header(page)
 
 
 @blueprint.route(f"/<{ID}:quiz_id>", methods=["GET"])
 @blueprint.response(200, PublicQuiz, headers=ETAG)
 @blueprint.doc(operationId="readQuiz", parameters=[IF_NONE_MATCH])
 @blueprint.alt_response(304, description="Not modified")
-@problems(blueprint, 404)
+@problem_responses(blueprint, 404)
 def read_quiz(quiz_id: int) -> Response:
     """Read a published quiz. Its questions come without their answers, from the moment it opens."""
-    version = shelf_of(current_app).current(QuizId(quiz_id))
-    response = jsonify(PublicQuiz().dump(_public(version)))
+    version = get_published_cache(current_app).current(QuizId(quiz_id))
+    response = jsonify(PublicQuiz().dump(_public_document(version)))
     response.add_etag()
     response.headers["Cache-Control"] = "no-cache"
     response.make_conditional(request)
@@ -107,20 +107,20 @@ def read_quiz(quiz_id: int) -> Response:
 
 
 @blueprint.route(f"/<{ID}:quiz_id>", methods=["DELETE"])
-@api_for(Permission.EDIT_QUIZZES)
+@require_api(Permission.EDIT_QUIZZES)
 @blueprint.response(204)
 @blueprint.doc(operationId="deleteQuiz")
-@problems(blueprint, 401, 403, 404, 409)
+@problem_responses(blueprint, 401, 403, 404, 409)
 def delete_quiz(quiz_id: int) -> None:
     """Delete a draft that was never published."""
-    transact(lambda connection: drafts.remove(connection, quiz_id))
+    run_in_transaction(lambda connection: drafts.remove(connection, quiz_id))
 
 
 @blueprint.route(f"/<{ID}:quiz_id>/draft", methods=["GET"])
-@api_for(Permission.EDIT_QUIZZES)
+@require_api(Permission.EDIT_QUIZZES)
 @blueprint.response(200, DraftOut, headers=ETAG)
 @blueprint.doc(operationId="readDraft")
-@problems(blueprint, 401, 403, 404)
+@problem_responses(blueprint, 401, 403, 404)
 def read_draft(quiz_id: int) -> tuple[Draft, dict[str, str]]:
     """Read a draft."""
     with read() as connection:
@@ -129,50 +129,50 @@ def read_draft(quiz_id: int) -> tuple[Draft, dict[str, str]]:
 
 
 @blueprint.route(f"/<{ID}:quiz_id>/draft", methods=["PUT"])
-@api_for(Permission.EDIT_QUIZZES)
+@require_api(Permission.EDIT_QUIZZES)
 @blueprint.arguments(DraftIn)
 @blueprint.response(200, DraftOut, headers=ETAG)
 @blueprint.doc(operationId="changeDraft", parameters=[IF_MATCH])
-@problems(blueprint, 400, 401, 403, 404, 409, 412, 413, 415, 422, 428)
-def change_draft(given: dict[str, Any], quiz_id: int) -> tuple[Draft, dict[str, str]]:
+@problem_responses(blueprint, 400, 401, 403, 404, 409, 412, 413, 415, 422, 428)
+def change_draft(body: dict[str, Any], quiz_id: int) -> tuple[Draft, dict[str, str]]:
     """Replace a draft; If-Match names the version it was read at. What is published does not change."""
     expected = conditional.expected_version()
-    draft = transact(lambda connection: drafts.change(connection, quiz_id, _values(given), expected))
+    draft = run_in_transaction(lambda connection: drafts.change(connection, quiz_id, _draft_values(body), expected))
     return draft, conditional.etag(draft.version)
 
 
 @blueprint.route(f"/<{ID}:quiz_id>/publish", methods=["POST"])
-@api_for(Permission.EDIT_QUIZZES)
+@require_api(Permission.EDIT_QUIZZES)
 @blueprint.arguments(Window)
 @blueprint.response(201, QuizLine, headers=LOCATION)
 @blueprint.doc(operationId="publishQuiz")
-@problems(blueprint, 400, 401, 403, 404, 413, 415, 422)
-def publish_quiz(window: dict[str, datetime | None], quiz_id: int) -> tuple[Version, dict[str, str]]:
+@problem_responses(blueprint, 400, 401, 403, 404, 413, 415, 422)
+def publish_quiz(window: dict[str, datetime | None], quiz_id: int) -> tuple[PublishedVersion, dict[str, str]]:
     """Freeze the draft into a new version with a window."""
-    version = transact(
+    version = run_in_transaction(
         lambda connection: publishing.publish(connection, quiz_id, window["opens_at"], window["closes_at"])
     )
     return version, {"Location": url_for("quizzes.read_quiz", quiz_id=quiz_id)}
 
 
 @blueprint.route(f"/<{ID}:quiz_id>/close", methods=["POST"])
-@api_for(Permission.EDIT_QUIZZES)
+@require_api(Permission.EDIT_QUIZZES)
 @blueprint.response(204)
 @blueprint.doc(operationId="closeQuiz")
-@problems(blueprint, 401, 403, 404)
+@problem_responses(blueprint, 401, 403, 404)
 def close_quiz(quiz_id: int) -> None:
     """End the window now. Closing a closed quiz changes nothing."""
-    transact(lambda connection: publishing.close(connection, quiz_id))
+    run_in_transaction(lambda connection: publishing.close(connection, quiz_id))
 
 
-def _values(given: dict[str, Any]) -> DraftValues:
-    return DraftValues(given["title"], given["description"], given["slug"], tuple(given["items"]))
+def _draft_values(body: dict[str, Any]) -> DraftValues:
+    return DraftValues(body["title"], body["description"], body["slug"], tuple(body["items"]))
 
 
-def _public(version: Version) -> dict[str, Any]:
-    line = {name: getattr(version, name) for name in _LINE}
-    questions = () if version.state is State.UPCOMING else version.document.questions
+def _public_document(version: PublishedVersion) -> dict[str, Any]:
+    line = {name: getattr(version, name) for name in _SUMMARY_FIELDS}
+    questions = () if version.state is QuizState.UPCOMING else version.document.questions
     return line | {"description": version.document.description, "questions": questions}
 
 
-_LINE = ("quiz_id", "slug", "title", "number", "question_count", "opens_at", "closes_at", "state")
+_SUMMARY_FIELDS = ("quiz_id", "slug", "title", "number", "question_count", "opens_at", "closes_at", "state")

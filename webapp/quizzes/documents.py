@@ -60,7 +60,7 @@ class HasOrigin(Protocol):
 
 
 @dataclass(frozen=True)
-class Document:
+class QuizDocument:
     """What a published version asks. It never changes."""
 
     title: str
@@ -83,16 +83,16 @@ class Document:
         return {question.item_id: question for question in self.questions}
 
 
-def freeze(title: str, description: str, items: Iterable[Item]) -> Document:
+def freeze(title: str, description: str, items: Iterable[Item]) -> QuizDocument:
     """Make a document from the items as they are now.
 
     The choices are put into a random order first: in many banks the right one always
     comes first, and a choice's number must tell nothing.
     """
-    return Document(title, description, tuple(_question(item) for item in items))
+    return QuizDocument(title, description, tuple(_question(item) for item in items))
 
 
-def origins(questions: Iterable[HasOrigin]) -> list[Origin]:
+def collect_origins(questions: Iterable[HasOrigin]) -> list[Origin]:
     """Return where questions come from, what most come from first; of those that do not say it, nothing."""
     addresses: dict[tuple[str | None, str | None], list[str | None]] = {}
     for one in questions:
@@ -105,7 +105,7 @@ def origins(questions: Iterable[HasOrigin]) -> list[Origin]:
     return sorted(found, key=lambda one: -one.questions)
 
 
-def to_json(document: Document) -> dict[str, Any]:
+def to_json(document: QuizDocument) -> dict[str, Any]:
     """Return the document as it is stored."""
     return {
         "title": document.title,
@@ -114,9 +114,9 @@ def to_json(document: Document) -> dict[str, Any]:
     }
 
 
-def from_json(stored: dict[str, Any]) -> Document:
+def from_json(stored: dict[str, Any]) -> QuizDocument:
     """Return a stored document."""
-    return Document(
+    return QuizDocument(
         stored["title"],
         stored["description"],
         tuple(

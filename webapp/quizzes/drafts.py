@@ -24,12 +24,12 @@ from webapp.pooling.clock import utc_now
 from webapp.quizzes import mark
 from webapp.quizzes.models import Quiz, QuizItem, QuizVersion
 
-LONGEST_QUIZ = 200
+MAX_QUIZ_ITEMS = 200
 """Items; a document is sent to every player whole."""
-LONGEST_TITLE = 200
-LONGEST_DESCRIPTION = 4000
-LONGEST_SLUG = 80
-ACCEPTABLE_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+MAX_TITLE_LENGTH = 200
+MAX_DESCRIPTION_LENGTH = 4000
+MAX_SLUG_LENGTH = 80
+SLUG_PATTERN = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Draft:
 
 
 @dataclass(frozen=True)
-class Summary:
+class DraftSummary:
     """A line in the list of an author's quizzes."""
 
     id: int
@@ -68,10 +68,10 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Summaries:
+class DraftPage:
     """A page of summaries and, when there are more, the id to go on after."""
 
-    rows: Sequence[Summary]
+    rows: Sequence[DraftSummary]
     next_after: int | None
 
 
@@ -95,15 +95,17 @@ def find(connection: Connection, quiz_id: int) -> Draft:
     return Draft(first.id, first.slug, first.title, first.description, item_ids, first.version, first.changed_at)
 
 
-def everything(connection: Connection, after: int | None, limit: int) -> Summaries:
+def list_drafts(connection: Connection, after: int | None, limit: int) -> DraftPage:
     """Return the authors' quizzes, the newest first."""
     published = exists(select(QuizVersion.id).where(QuizVersion.quiz_id == Quiz.id)).label("published")
     query = select(Quiz.id, Quiz.slug, Quiz.title, Quiz.version, published, Quiz.changed_at)
     if after is not None:
         query = query.where(Quiz.id < after)
     found = connection.execute(query.order_by(Quiz.id.desc()).limit(limit + 1)).all()
-    rows = [Summary(row.id, row.slug, row.title, row.version, bool(row.published), row.changed_at) for row in found]
-    return Summaries(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+    rows = [
+        DraftSummary(row.id, row.slug, row.title, row.version, bool(row.published), row.changed_at) for row in found
+    ]
+    return DraftPage(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
 
 
 def create(connection: Connection, values: DraftValues) -> Draft:
@@ -113,16 +115,16 @@ def create(connection: Connection, values: DraftValues) -> Draft:
         InvalidInputError: when something in the values is not acceptable.
         NameTakenError: when another quiz has the slug.
     """
-    _check(connection, values)
+    _validate(connection, values)
     now = utc_now()
     columns = {"title": values.title, "description": values.description, "created_at": now, "changed_at": now}
     slug = values.slug or _free_slug(connection, values.title)
     try:
         result = connection.execute(insert(Quiz).values(slug=slug, version=1, **columns))
     except IntegrityError as error:
-        raise _slug_taken(slug) from error
+        raise _slug_taken_error(slug) from error
     quiz_id: int = result.inserted_primary_key[0]  # type: ignore[index]
-    _place(connection, quiz_id, values.item_ids)
+    _insert_items(connection, quiz_id, values.item_ids)
     return find(connection, quiz_id)
 
 
@@ -135,7 +137,7 @@ def change(connection: Connection, quiz_id: int, values: DraftValues, expected_v
         InvalidInputError: when something in the values is not acceptable.
         NameTakenError: when another quiz has the slug.
     """
-    _check(connection, values)
+    _validate(connection, values)
     changes = {"title": values.title, "description": values.description, "changed_at": utc_now()}
     if values.slug is not None:
         changes["slug"] = values.slug
@@ -143,16 +145,16 @@ def change(connection: Connection, quiz_id: int, values: DraftValues, expected_v
     try:
         changed = connection.execute(statement.values(version=Quiz.version + 1, **changes)).rowcount
     except IntegrityError as error:
-        raise _slug_taken(str(values.slug)) from error
+        raise _slug_taken_error(str(values.slug)) from error
     if changed == 0:
         present = find(connection, quiz_id)
         raise VersionMismatchError(
             f"The quiz is at version {present.version}, not {expected_version}; read it again and repeat your change."
         )
     if values.slug is not None:
-        mark.change(connection)
+        mark.bump(connection)
     connection.execute(delete(QuizItem).where(QuizItem.quiz_id == quiz_id))
-    _place(connection, quiz_id, values.item_ids)
+    _insert_items(connection, quiz_id, values.item_ids)
     return find(connection, quiz_id)
 
 
@@ -171,22 +173,22 @@ def remove(connection: Connection, quiz_id: int) -> None:
         raise NotFoundError(f"There is no quiz {quiz_id}.")
 
 
-def slug_from(title: str) -> str:
+def slugify(title: str) -> str:
     """Return a slug for a title: plain letters, digits and hyphens."""
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain)[:60].strip("-") or "quiz"
 
 
-def _check(connection: Connection, values: DraftValues) -> None:
+def _validate(connection: Connection, values: DraftValues) -> None:
     wrong: list[tuple[str, str]] = []
-    if not 1 <= len(values.title.strip()) <= LONGEST_TITLE:
-        wrong.append(("title", f"Give a title of 1 to {LONGEST_TITLE} characters."))
-    if len(values.description) > LONGEST_DESCRIPTION:
-        wrong.append(("description", f"Give at most {LONGEST_DESCRIPTION} characters."))
-    if values.slug is not None and not (len(values.slug) <= LONGEST_SLUG and ACCEPTABLE_SLUG.fullmatch(values.slug)):
-        wrong.append(("slug", f"Use up to {LONGEST_SLUG} letters a-z, digits and single hyphens."))
-    if len(values.item_ids) > LONGEST_QUIZ:
-        wrong.append(("items", f"A quiz has at most {LONGEST_QUIZ} items."))
+    if not 1 <= len(values.title.strip()) <= MAX_TITLE_LENGTH:
+        wrong.append(("title", f"Give a title of 1 to {MAX_TITLE_LENGTH} characters."))
+    if len(values.description) > MAX_DESCRIPTION_LENGTH:
+        wrong.append(("description", f"Give at most {MAX_DESCRIPTION_LENGTH} characters."))
+    if values.slug is not None and not (len(values.slug) <= MAX_SLUG_LENGTH and SLUG_PATTERN.fullmatch(values.slug)):
+        wrong.append(("slug", f"Use up to {MAX_SLUG_LENGTH} letters a-z, digits and single hyphens."))
+    if len(values.item_ids) > MAX_QUIZ_ITEMS:
+        wrong.append(("items", f"A quiz has at most {MAX_QUIZ_ITEMS} items."))
     elif len(set(values.item_ids)) != len(values.item_ids):
         wrong.append(("items", "An item is named twice."))
     elif missing := set(values.item_ids) - items.find_many(connection, values.item_ids).keys():
@@ -196,7 +198,7 @@ def _check(connection: Connection, values: DraftValues) -> None:
         raise InvalidInputError(" ".join(reason for _, reason in wrong), {"errors": errors})
 
 
-def _place(connection: Connection, quiz_id: int, item_ids: tuple[int, ...]) -> None:
+def _insert_items(connection: Connection, quiz_id: int, item_ids: tuple[int, ...]) -> None:
     if not item_ids:
         return
     rows = [{"quiz_id": quiz_id, "position": position, "item_id": one} for position, one in enumerate(item_ids)]
@@ -208,10 +210,10 @@ def _place(connection: Connection, quiz_id: int, item_ids: tuple[int, ...]) -> N
 
 def _free_slug(connection: Connection, title: str) -> str:
     """Return the title's slug, or with some letters more where a quiz has it: nobody asked for this very one."""
-    slug = slug_from(title)
+    slug = slugify(title)
     taken = connection.execute(select(exists(select(Quiz.id).where(Quiz.slug == slug)))).scalar_one()
     return f"{slug}-{secrets.token_hex(4)}" if taken else slug
 
 
-def _slug_taken(slug: str) -> NameTakenError:
+def _slug_taken_error(slug: str) -> NameTakenError:
     return NameTakenError(f"Another quiz has the slug {slug}.")

@@ -11,14 +11,14 @@ from sqlalchemy import Connection, Table, literal, select, true
 
 from webapp.pooling.clock import utc_now
 from webapp.pooling.upsert import upsert_from
-from webapp.quizzes.models import CatalogMark
+from webapp.quizzes.models import CatalogVersionRow
 
-_mark: Table = CatalogMark.__table__  # type: ignore[assignment]
-THE_ONE = 1
+_catalog_version_table: Table = CatalogVersionRow.__table__  # type: ignore[assignment]
+SINGLETON_ID = 1
 
 
 @dataclass(frozen=True)
-class Mark:
+class CatalogVersion:
     """The mark and the database's time, and when they were read on our monotonic clock."""
 
     value: int | None
@@ -30,15 +30,15 @@ class Mark:
         return self.database_time + timedelta(seconds=time.monotonic() - self.read_at)
 
 
-def change(connection: Connection) -> None:
+def bump(connection: Connection) -> None:
     """Let every worker know, when this transaction commits, that the catalog has changed."""
     # Random and not counted: no two changes can meet in the same value.
-    row = select(literal(THE_ONE), literal(secrets.randbits(62))).where(true())
-    upsert_from(connection, _mark, ["id", "mark"], row, key=["id"], replace=["mark"])
+    row = select(literal(SINGLETON_ID), literal(secrets.randbits(62))).where(true())
+    upsert_from(connection, _catalog_version_table, ["id", "mark"], row, key=["id"], replace=["mark"])
 
 
-def look(connection: Connection) -> Mark:
+def read(connection: Connection) -> CatalogVersion:
     """Read the mark; one statement."""
-    present = select(CatalogMark.mark).where(CatalogMark.id == THE_ONE).scalar_subquery()
+    present = select(CatalogVersionRow.mark).where(CatalogVersionRow.id == SINGLETON_ID).scalar_subquery()
     value, now = connection.execute(select(present, utc_now())).one()
-    return Mark(value, now, time.monotonic())
+    return CatalogVersion(value, now, time.monotonic())

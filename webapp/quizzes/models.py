@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.extensions import MYSQL_TABLE, Base, BigId
+from webapp.extensions import MYSQL_TABLE_OPTIONS, Base, BigId
 from webapp.pooling.clock import UtcDateTime
 
 
@@ -16,7 +16,7 @@ class Quiz(Base):
     """A draft; what players see is its latest published version."""
 
     __tablename__ = "quiz"
-    __table_args__ = (UniqueConstraint("slug"), MYSQL_TABLE)
+    __table_args__ = (UniqueConstraint("slug"), MYSQL_TABLE_OPTIONS)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     slug: Mapped[str] = mapped_column(String(80))
@@ -32,7 +32,7 @@ class QuizItem(Base):
     """An item's place in a draft. The bank cannot delete an item that has one."""
 
     __tablename__ = "quiz_item"
-    __table_args__ = (Index(None, "item_id"), MYSQL_TABLE)
+    __table_args__ = (Index(None, "item_id"), MYSQL_TABLE_OPTIONS)
 
     quiz_id: Mapped[int] = mapped_column(ForeignKey("quiz.id", ondelete="CASCADE"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -49,7 +49,7 @@ class QuizVersion(Base):
     __table_args__ = (
         UniqueConstraint("quiz_id", "number"),
         Index(None, "closes_at", "id"),
-        MYSQL_TABLE,
+        MYSQL_TABLE_OPTIONS,
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -63,11 +63,11 @@ class QuizVersion(Base):
     published_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class CatalogMark(Base):
+class CatalogVersionRow(Base):
     """One row: changed by whatever changes what players may see."""
 
     __tablename__ = "catalog_mark"
-    __table_args__ = (MYSQL_TABLE,)
+    __table_args__ = (MYSQL_TABLE_OPTIONS,)
 
     id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     mark: Mapped[int] = mapped_column(BigInteger)

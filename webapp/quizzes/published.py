@@ -12,11 +12,11 @@ from sqlalchemy.orm import aliased
 
 from webapp.errors import NotFoundError
 from webapp.pooling.clock import seconds_ago, utc_now
-from webapp.quizzes.documents import Document, from_json
+from webapp.quizzes.documents import QuizDocument, from_json
 from webapp.quizzes.models import Quiz, QuizVersion
 
 
-class State(StrEnum):
+class QuizState(StrEnum):
     """Where the clock stands in a version's window."""
 
     UPCOMING = "upcoming"
@@ -25,7 +25,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Listed:
+class VersionSummary:
     """A line in a list of published quizzes; `now` is the database's time when it was read."""
 
     version_id: int
@@ -39,31 +39,31 @@ class Listed:
     now: datetime
 
     @property
-    def state(self) -> State:
+    def state(self) -> QuizState:
         """Where the clock stood in the window when this was read."""
         if self.now < self.opens_at:
-            return State.UPCOMING
-        return State.OPEN if self.now < self.closes_at else State.CLOSED
+            return QuizState.UPCOMING
+        return QuizState.OPEN if self.now < self.closes_at else QuizState.CLOSED
 
 
 @dataclass(frozen=True)
-class Version(Listed):
+class PublishedVersion(VersionSummary):
     """A published version with its document."""
 
-    document: Document
+    document: QuizDocument
 
-    def at(self, now: datetime) -> Version:
+    def as_of(self, now: datetime) -> PublishedVersion:
         """Return the same at another moment; what `dataclasses.replace` does, at a fifth of the time."""
-        later = object.__new__(Version)
+        later = object.__new__(PublishedVersion)
         later.__dict__.update(self.__dict__, now=now)
         return later
 
 
 @dataclass(frozen=True)
-class Listing:
+class VersionPage:
     """A page of lines and, when there are more, the version id to go on after."""
 
-    rows: Sequence[Listed]
+    rows: Sequence[VersionSummary]
     next_after: int | None
 
 
@@ -81,11 +81,13 @@ class Slug:
     text: str
 
 
-_later = aliased(QuizVersion)
+_newer_version = aliased(QuizVersion)
 _IS_LATEST = ~exists(
-    select(_later.id).where(_later.quiz_id == QuizVersion.quiz_id, _later.number > QuizVersion.number)
+    select(_newer_version.id).where(
+        _newer_version.quiz_id == QuizVersion.quiz_id, _newer_version.number > QuizVersion.number
+    )
 ).correlate(QuizVersion)
-_LINE = (
+_SUMMARY_COLUMNS = (
     QuizVersion.id.label("version_id"),
     QuizVersion.quiz_id,
     Quiz.slug,
@@ -98,63 +100,63 @@ _LINE = (
 )
 
 
-def listing(connection: Connection, state: State, after: int | None, limit: int) -> Listing:
+def list_by_state(connection: Connection, state: QuizState, after: int | None, limit: int) -> VersionPage:
     """Return the latest versions that are in this state, the newest first."""
-    query = select(*_LINE).join(Quiz, Quiz.id == QuizVersion.quiz_id).where(_IS_LATEST, _in_state(state))
+    query = select(*_SUMMARY_COLUMNS).join(Quiz, Quiz.id == QuizVersion.quiz_id).where(_IS_LATEST, _in_state(state))
     if after is not None:
         query = query.where(QuizVersion.id < after)
     found = connection.execute(query.order_by(QuizVersion.id.desc()).limit(limit + 1)).all()
-    rows = [Listed(*row) for row in found]
-    return Listing(rows[:limit], rows[limit - 1].version_id if len(rows) > limit else None)
+    rows = [VersionSummary(*row) for row in found]
+    return VersionPage(rows[:limit], rows[limit - 1].version_id if len(rows) > limit else None)
 
 
-def current(connection: Connection, which: QuizId | Slug) -> Version:
+def current(connection: Connection, quiz: QuizId | Slug) -> PublishedVersion:
     """Return the latest version of a quiz, whether open or not.
 
     Raises:
         NotFoundError: when there is no such quiz, or it was never published.
     """
-    condition = Quiz.id == which.id if isinstance(which, QuizId) else Quiz.slug == which.text
-    return _one(connection, and_(condition, _IS_LATEST))
+    condition = Quiz.id == quiz.id if isinstance(quiz, QuizId) else Quiz.slug == quiz.text
+    return _load_one(connection, and_(condition, _IS_LATEST))
 
 
-def by_version(connection: Connection, version_id: int) -> Version:
+def by_version(connection: Connection, version_id: int) -> PublishedVersion:
     """Return one version.
 
     Raises:
         NotFoundError: when there is none with this id.
     """
-    return _one(connection, QuizVersion.id == version_id)
+    return _load_one(connection, QuizVersion.id == version_id)
 
 
-def all_versions(connection: Connection, quiz_id: int) -> Sequence[Listed]:
+def list_versions(connection: Connection, quiz_id: int) -> Sequence[VersionSummary]:
     """Return the versions of a quiz, the newest first; the last hundred."""
-    query = select(*_LINE).join(Quiz, Quiz.id == QuizVersion.quiz_id).where(QuizVersion.quiz_id == quiz_id)
-    return [Listed(*row) for row in connection.execute(query.order_by(QuizVersion.number.desc()).limit(100))]
+    query = select(*_SUMMARY_COLUMNS).join(Quiz, Quiz.id == QuizVersion.quiz_id).where(QuizVersion.quiz_id == quiz_id)
+    return [VersionSummary(*row) for row in connection.execute(query.order_by(QuizVersion.number.desc()).limit(100))]
 
 
-GRACE = "grace"
+GRACE_PARAMETER = "grace"
 """The parameter of `takes_answers`: seconds after its end in which a window still lets in what was under way."""
 
 
-def takes_answers(version_id: int | ColumnElement[int]) -> ColumnElement[bool]:
+def accepts_answers(version_id: int | ColumnElement[int]) -> ColumnElement[bool]:
     """Return a condition for other features' statements: the version takes answers, by the database's clock."""
-    late = seconds_ago(bindparam(GRACE, type_=Integer()))
+    late = seconds_ago(bindparam(GRACE_PARAMETER, type_=Integer()))
     in_window = and_(QuizVersion.closes_at > late, QuizVersion.opens_at <= utc_now())
     return exists(select(QuizVersion.id).where(QuizVersion.id == version_id, in_window))
 
 
-def _in_state(state: State) -> ColumnElement[bool]:
-    if state is State.UPCOMING:
+def _in_state(state: QuizState) -> ColumnElement[bool]:
+    if state is QuizState.UPCOMING:
         return and_(QuizVersion.closes_at > utc_now(), QuizVersion.opens_at > utc_now())
-    if state is State.OPEN:
+    if state is QuizState.OPEN:
         return and_(QuizVersion.closes_at > utc_now(), QuizVersion.opens_at <= utc_now())
     return QuizVersion.closes_at <= utc_now()
 
 
-def _one(connection: Connection, condition: ColumnElement[bool]) -> Version:
-    query = select(*_LINE, QuizVersion.document).join(Quiz, Quiz.id == QuizVersion.quiz_id).where(condition)
+def _load_one(connection: Connection, condition: ColumnElement[bool]) -> PublishedVersion:
+    query = select(*_SUMMARY_COLUMNS, QuizVersion.document).join(Quiz, Quiz.id == QuizVersion.quiz_id).where(condition)
     row = connection.execute(query).one_or_none()
     if row is None:
         raise NotFoundError("There is no such quiz, or it has not been published.")
-    return Version(**row._asdict() | {"document": from_json(row.document)})
+    return PublishedVersion(**row._asdict() | {"document": from_json(row.document)})

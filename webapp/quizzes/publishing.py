@@ -8,17 +8,19 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from webapp.bank import items
 from webapp.errors import InvalidInputError, NotFoundError
-from webapp.pooling.clock import present_time, utc_now
+from webapp.pooling.clock import database_now, utc_now
 from webapp.quizzes import documents, drafts, mark, published
 from webapp.quizzes.models import Quiz, QuizVersion
-from webapp.quizzes.published import Version
+from webapp.quizzes.published import PublishedVersion
 
-OPEN_FOR = timedelta(days=7)
+DEFAULT_WINDOW = timedelta(days=7)
 """How long a quiz is open when nobody says."""
-LAST_MOMENT = datetime(9000, 1, 1, tzinfo=UTC)
+MAX_WINDOW_TIME = datetime(9000, 1, 1, tzinfo=UTC)
 
 
-def publish(connection: Connection, quiz_id: int, opens_at: datetime | None, closes_at: datetime | None) -> Version:
+def publish(
+    connection: Connection, quiz_id: int, opens_at: datetime | None, closes_at: datetime | None
+) -> PublishedVersion:
     """Freeze the draft as it is now into a new version and return it.
 
     Without `opens_at` it opens at once, without `closes_at` it is open for a week; both are
@@ -35,8 +37,8 @@ def publish(connection: Connection, quiz_id: int, opens_at: datetime | None, clo
     draft = drafts.find(connection, quiz_id)
     if not draft.item_ids:
         raise InvalidInputError("A quiz needs at least one item before it can be published.")
-    now = present_time(connection)
-    opens_at, closes_at = _window(now, opens_at, closes_at)
+    now = database_now(connection)
+    opens_at, closes_at = _resolve_window(now, opens_at, closes_at)
     found = items.find_many(connection, draft.item_ids)
     document = documents.freeze(draft.title, draft.description, (found[one] for one in draft.item_ids))
     latest = select(func.max(QuizVersion.number)).where(QuizVersion.quiz_id == quiz_id)
@@ -52,7 +54,7 @@ def publish(connection: Connection, quiz_id: int, opens_at: datetime | None, clo
             published_at=now,
         )
     )
-    mark.change(connection)
+    mark.bump(connection)
     version_id: int = result.inserted_primary_key[0]  # type: ignore[index]
     return published.by_version(connection, version_id)
 
@@ -68,14 +70,14 @@ def close(connection: Connection, quiz_id: int) -> None:
     if connection.execute(still_open.values(closes_at=utc_now())).rowcount == 0:
         published.current(connection, published.QuizId(quiz_id))
         return
-    mark.change(connection)
+    mark.bump(connection)
 
 
-def _window(now: datetime, opens_at: datetime | None, closes_at: datetime | None) -> tuple[datetime, datetime]:
+def _resolve_window(now: datetime, opens_at: datetime | None, closes_at: datetime | None) -> tuple[datetime, datetime]:
     opens_at = opens_at or now
-    if opens_at > LAST_MOMENT or (closes_at or now) > LAST_MOMENT:
+    if opens_at > MAX_WINDOW_TIME or (closes_at or now) > MAX_WINDOW_TIME:
         raise InvalidInputError("The window lies too far in the future.")
-    closes_at = closes_at or max(now, opens_at) + OPEN_FOR
+    closes_at = closes_at or max(now, opens_at) + DEFAULT_WINDOW
     if closes_at <= opens_at:
         raise InvalidInputError("The quiz must open before it closes.")
     if closes_at <= now:

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from webapp.quizzes.drafts import LONGEST_DESCRIPTION, LONGEST_QUIZ, LONGEST_SLUG, LONGEST_TITLE
-from webapp.quizzes.published import State
-from webapp.web.cursors import LARGEST_ID
-from webapp.web.openapi import Schema, Text
+from webapp.quizzes.drafts import MAX_DESCRIPTION_LENGTH, MAX_QUIZ_ITEMS, MAX_SLUG_LENGTH, MAX_TITLE_LENGTH
+from webapp.quizzes.published import QuizState
+from webapp.web.cursors import MAX_ID
+from webapp.web.openapi import BaseSchema, TextField
 
 
-class ListArguments(Schema):
+class ListArguments(BaseSchema):
     """Query of the list of published quizzes."""
 
-    state = fields.Enum(State, by_value=True, load_default=State.OPEN)
-    cursor = Text()
+    state = fields.Enum(QuizState, by_value=True, load_default=QuizState.OPEN)
+    cursor = TextField()
     limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
 
 
-class DraftListArguments(Schema):
+class DraftListArguments(BaseSchema):
     """Query of the list of drafts."""
 
-    cursor = Text()
+    cursor = TextField()
     limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
 
 
-class QuizLine(Schema):
+class QuizLine(BaseSchema):
     """A published quiz in a list."""
 
     id = fields.Integer(attribute="quiz_id", required=True)
@@ -35,17 +35,17 @@ class QuizLine(Schema):
     question_count = fields.Integer(required=True)
     opens_at = fields.AwareDateTime(required=True)
     closes_at = fields.AwareDateTime(required=True)
-    state = fields.Enum(State, by_value=True, required=True)
+    state = fields.Enum(QuizState, by_value=True, required=True)
 
 
-class QuizLines(Schema):
+class QuizLines(BaseSchema):
     """A page of published quizzes."""
 
     quizzes = fields.List(fields.Nested(QuizLine), required=True)
     next = fields.String(required=True, allow_none=True, metadata={"description": "Cursor of the next page"})
 
 
-class PublicQuestion(Schema):
+class PublicQuestion(BaseSchema):
     """A question as players see it: without its answer."""
 
     item = fields.Integer(attribute="item_id", required=True)
@@ -65,21 +65,21 @@ class PublicQuiz(QuizLine):
     questions = fields.List(fields.Nested(PublicQuestion), required=True)
 
 
-class DraftIn(Schema):
+class DraftIn(BaseSchema):
     """What an author writes."""
 
-    title = Text(required=True, validate=validate.Length(1, LONGEST_TITLE))
-    description = Text(load_default="", validate=validate.Length(max=LONGEST_DESCRIPTION))
-    slug = Text(load_default=None, allow_none=True, validate=validate.Length(1, LONGEST_SLUG))
+    title = TextField(required=True, validate=validate.Length(1, MAX_TITLE_LENGTH))
+    description = TextField(load_default="", validate=validate.Length(max=MAX_DESCRIPTION_LENGTH))
+    slug = TextField(load_default=None, allow_none=True, validate=validate.Length(1, MAX_SLUG_LENGTH))
     items = fields.List(
-        fields.Integer(strict=True, validate=validate.Range(1, LARGEST_ID)),
+        fields.Integer(strict=True, validate=validate.Range(1, MAX_ID)),
         load_default=list,
-        validate=validate.Length(max=LONGEST_QUIZ),
+        validate=validate.Length(max=MAX_QUIZ_ITEMS),
         metadata={"description": "Ids of items of the bank, in order"},
     )
 
 
-class DraftOut(Schema):
+class DraftOut(BaseSchema):
     """A draft as it stands."""
 
     id = fields.Integer(required=True)
@@ -91,7 +91,7 @@ class DraftOut(Schema):
     changed_at = fields.AwareDateTime(required=True)
 
 
-class DraftLine(Schema):
+class DraftLine(BaseSchema):
     """A draft in a list."""
 
     id = fields.Integer(required=True)
@@ -102,14 +102,14 @@ class DraftLine(Schema):
     changed_at = fields.AwareDateTime(required=True)
 
 
-class DraftLines(Schema):
+class DraftLines(BaseSchema):
     """A page of drafts."""
 
     quizzes = fields.List(fields.Nested(DraftLine), required=True)
     next = fields.String(required=True, allow_none=True, metadata={"description": "Cursor of the next page"})
 
 
-class Window(Schema):
+class Window(BaseSchema):
     """When a quiz is open. Times carry their zone; the database's clock decides."""
 
     opens_at = fields.AwareDateTime(load_default=None, allow_none=True, metadata={"description": "Default: now"})

@@ -15,45 +15,45 @@ from typing import Any, cast
 
 from sqlalchemy import Connection
 
-from webapp.pooling.shared import SharedRead
+from webapp.pooling.shared import SingleFlightCache
 from webapp.quizzes import mark, published
-from webapp.quizzes.mark import Mark
-from webapp.quizzes.published import QuizId, Slug, Version
+from webapp.quizzes.mark import CatalogVersion
+from webapp.quizzes.published import PublishedVersion, QuizId, Slug
 
-SECONDS = 0.8
+CATALOG_TTL = 0.8
 """How long a change may stay unseen; with the time of a read it is below a second."""
-MOST = 500
+MAX_CACHED = 500
 """Quizzes that are kept; documents are some ten kilobytes each."""
 
-Read = Callable[[], AbstractContextManager[Connection]]
+ConnectionSource = Callable[[], AbstractContextManager[Connection]]
 
 
-class _Kept:
+class _CacheGeneration:
     """What was read while the mark had one value."""
 
-    def __init__(self, marked: int | None) -> None:
-        self.marked = marked
-        self.versions: dict[QuizId | Slug | int, SharedRead[Version]] = {}
+    def __init__(self, catalog_version: int | None) -> None:
+        self.catalog_version = catalog_version
+        self.versions: dict[QuizId | Slug | int, SingleFlightCache[PublishedVersion]] = {}
 
 
-class Shelf:
+class PublishedQuizCache:
     """The published versions that this worker has been asked for."""
 
-    def __init__(self, read: Read, seconds: float = SECONDS) -> None:
+    def __init__(self, open_connection: ConnectionSource, ttl: float = CATALOG_TTL) -> None:
         """Read with connections of `read`, when asked; changes are seen after `seconds`."""
-        self._read = read
-        self._mark: SharedRead[Mark] = SharedRead(self._look, seconds)
-        self._kept = _Kept(None)
+        self._open_connection = open_connection
+        self._catalog_version: SingleFlightCache[CatalogVersion] = SingleFlightCache(self._read_catalog_version, ttl)
+        self._generation = _CacheGeneration(None)
 
-    def current(self, which: QuizId | Slug) -> Version:
+    def current(self, quiz: QuizId | Slug) -> PublishedVersion:
         """Return the latest version of a quiz, whether open or not, as of the database's present time.
 
         Raises:
             NotFoundError: when there is no such quiz, or it was never published.
         """
-        return self._find(which)
+        return self._find(quiz)
 
-    def by_version(self, version_id: int) -> Version:
+    def by_version(self, version_id: int) -> PublishedVersion:
         """Return one version, as of the database's present time.
 
         Raises:
@@ -61,54 +61,54 @@ class Shelf:
         """
         return self._find(version_id)
 
-    def at_hand(self, version_id: int) -> Version | None:
+    def peek(self, version_id: int) -> PublishedVersion | None:
         """Return what `by_version` would return without a read; None where it would have to read."""
-        present, kept = self._mark.at_hand(), self._kept
-        if present is None or kept.marked != present.value:
+        present, kept = self._catalog_version.peek(), self._generation
+        if present is None or kept.catalog_version != present.value:
             return None
         found = kept.versions.get(version_id)
-        version = found.at_hand() if found is not None else None
-        return version.at(present.now()) if version is not None else None
+        version = found.peek() if found is not None else None
+        return version.as_of(present.now()) if version is not None else None
 
     def now(self) -> datetime:
         """Return the database's present time, as far as this worker knows."""
-        return self._mark.get().now()
+        return self._catalog_version.get().now()
 
-    def look_again(self) -> None:
+    def invalidate(self) -> None:
         """Let the next who asks see what this worker has just changed."""
-        self._mark.forget()
+        self._catalog_version.invalidate()
 
-    def _find(self, which: QuizId | Slug | int) -> Version:
-        present, kept = self._mark.get(), self._kept
-        if kept.marked != present.value or len(kept.versions) > MOST:
-            kept = self._kept = _Kept(present.value)
-        found = kept.versions.get(which)
+    def _find(self, key: QuizId | Slug | int) -> PublishedVersion:
+        present, kept = self._catalog_version.get(), self._generation
+        if kept.catalog_version != present.value or len(kept.versions) > MAX_CACHED:
+            kept = self._generation = _CacheGeneration(present.value)
+        found = kept.versions.get(key)
         if found is None:
-            found = kept.versions.setdefault(which, SharedRead(lambda: self._load(which), inf))
+            found = kept.versions.setdefault(key, SingleFlightCache(lambda: self._load(key), inf))
         try:
-            return found.get().at(present.now())
+            return found.get().as_of(present.now())
         except Exception:
             # Not there, or not readable: whoever asks next looks again.
-            kept.versions.pop(which, None)
+            kept.versions.pop(key, None)
             raise
 
-    def _look(self) -> Mark:
-        with self._read() as connection:
-            return mark.look(connection)
+    def _read_catalog_version(self) -> CatalogVersion:
+        with self._open_connection() as connection:
+            return mark.read(connection)
 
-    def _load(self, which: QuizId | Slug | int) -> Version:
-        with self._read() as connection:
-            if isinstance(which, int):
-                return published.by_version(connection, which)
-            return published.current(connection, which)
+    def _load(self, key: QuizId | Slug | int) -> PublishedVersion:
+        with self._open_connection() as connection:
+            if isinstance(key, int):
+                return published.by_version(connection, key)
+            return published.current(connection, key)
 
 
-def shelf_of(app: Any) -> Shelf:
+def get_published_cache(app: Any) -> PublishedQuizCache:
     """Return the shelf of a Flask app's worker."""
-    return cast("Shelf", app.extensions["shelf"])
+    return cast("PublishedQuizCache", app.extensions["published_cache"])
 
 
-def look_again_after_changes(app: Any, method: str) -> None:
+def invalidate_after_write(app: Any, method: str) -> None:
     """Let this worker see at once what a request with this method may have changed."""
     if method not in {"GET", "HEAD", "OPTIONS"}:
-        shelf_of(app).look_again()
+        get_published_cache(app).invalidate()

@@ -9,15 +9,15 @@ from sqlalchemy import Connection
 from webapp.bank import items
 from webapp.bank.drafts import ItemDraft
 from webapp.bank.kinds import Kind
-from webapp.pooling.clock import present_time
+from webapp.pooling.clock import database_now
 from webapp.quizzes import drafts, publishing
 from webapp.quizzes.drafts import DraftValues
 
-OPEN_FOR = timedelta(days=3650)
+SAMPLE_QUIZ_WINDOW = timedelta(days=3650)
 
 SINGLE, MULTIPLE, TRUE_FALSE = Kind.SINGLE, Kind.MULTIPLE, Kind.TRUE_FALSE
 
-ITEMS: tuple[tuple[Kind, str, tuple[str, ...], tuple[int, ...], str], ...] = (
+SAMPLE_ITEMS: tuple[tuple[Kind, str, tuple[str, ...], tuple[int, ...], str], ...] = (
     (
         SINGLE,
         "Two thousand people open a quiz in the same second, on 16 database connections. What helps them most?",
@@ -82,10 +82,10 @@ ITEMS: tuple[tuple[Kind, str, tuple[str, ...], tuple[int, ...], str], ...] = (
 )
 
 
-def add_starter_quiz(connection: Connection) -> None:
+def add_sample_quiz(connection: Connection) -> None:
     """Put the items into the bank and publish a quiz made of them."""
     ids = []
-    for kind, stem, choices, right, explanation in ITEMS:
+    for kind, stem, choices, right, explanation in SAMPLE_ITEMS:
         draft = ItemDraft(
             kind=kind,
             stem=stem,
@@ -100,5 +100,5 @@ def add_starter_quiz(connection: Connection) -> None:
         ids.append(items.create(connection, draft).id)
     values = DraftValues("Warm-up", "Eight questions about pools of all kinds.", "warm-up", tuple(ids))
     quiz = drafts.create(connection, values)
-    now = present_time(connection)
-    publishing.publish(connection, quiz.id, None, now + OPEN_FOR)
+    now = database_now(connection)
+    publishing.publish(connection, quiz.id, None, now + SAMPLE_QUIZ_WINDOW)

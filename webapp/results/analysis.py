@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from webapp.attempts.scoring import as_positions, is_right
-from webapp.attempts.tallies import Tally
-from webapp.quizzes.documents import Document
+from webapp.attempts.tallies import ChoiceCount
+from webapp.quizzes.documents import QuizDocument
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class QuestionResult:
         return self.right / self.answered if self.answered else None
 
 
-def by_question(document: Document, tallies: Iterable[Tally]) -> tuple[QuestionResult, ...]:
+def summarize_questions(document: QuizDocument, choice_counts: Iterable[ChoiceCount]) -> tuple[QuestionResult, ...]:
     """Return how each question of the document was answered."""
-    grouped: dict[int, list[Tally]] = {}
-    for tally in tallies:
+    grouped: dict[int, list[ChoiceCount]] = {}
+    for tally in choice_counts:
         grouped.setdefault(tally.item_id, []).append(tally)
     results = []
     for question in document.questions:

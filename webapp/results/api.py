@@ -6,16 +6,16 @@ from typing import Any
 
 from marshmallow import fields
 
-from webapp.accounts.guard import api_for
+from webapp.accounts.guard import require_api
 from webapp.accounts.roles import Permission
 from webapp.pooling.extension import read
 from webapp.results import reports
-from webapp.web.openapi import ID, Schema, api_blueprint, problems
+from webapp.web.openapi import ID, BaseSchema, api_blueprint, problem_responses
 
 blueprint = api_blueprint("results", __name__, "/quizzes", "Results.")
 
 
-class ChoiceOut(Schema):
+class ChoiceOut(BaseSchema):
     """A choice and how many took it."""
 
     text = fields.String(required=True)
@@ -23,7 +23,7 @@ class ChoiceOut(Schema):
     count = fields.Integer(required=True)
 
 
-class QuestionOut(Schema):
+class QuestionOut(BaseSchema):
     """A question and how it was answered."""
 
     item = fields.Integer(required=True)
@@ -34,7 +34,7 @@ class QuestionOut(Schema):
     choices = fields.List(fields.Nested(ChoiceOut), required=True)
 
 
-class ResultsOut(Schema):
+class ResultsOut(BaseSchema):
     """The results of a quiz's latest version."""
 
     quiz = fields.Integer(required=True)
@@ -47,14 +47,14 @@ class ResultsOut(Schema):
 
 
 @blueprint.route(f"/<{ID}:quiz_id>/results", methods=["GET"])
-@api_for(Permission.SEE_RESULTS)
+@require_api(Permission.SEE_RESULTS)
 @blueprint.response(200, ResultsOut)
 @blueprint.doc(operationId="readResults")
-@problems(blueprint, 401, 403, 404)
+@problem_responses(blueprint, 401, 403, 404)
 def read_results(quiz_id: int) -> dict[str, Any]:
     """Read totals and how each question was answered."""
     with read() as connection:
-        report = reports.report(connection, quiz_id)
+        report = reports.load_report(connection, quiz_id)
     names = ("begun", "finished", "mean_score", "mean_milliseconds")
     totals = {name: getattr(report.totals, name) for name in names}
     return totals | {"quiz": quiz_id, "number": report.version.number, "questions": report.questions}

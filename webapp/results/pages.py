@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 
-from webapp.accounts.guard import page_for
+from webapp.accounts.guard import require_page
 from webapp.accounts.roles import Permission
 from webapp.pooling.extension import read
 from webapp.results import reports
@@ -14,9 +14,9 @@ blueprint = Blueprint("result_pages", __name__, url_prefix="/studio/quizzes")
 
 
 @blueprint.get(f"/<{ID}:quiz_id>/results")
-@page_for(Permission.SEE_RESULTS)
+@require_page(Permission.SEE_RESULTS)
 def results(quiz_id: int) -> str:
     """Show totals, the board, and how each question was answered."""
     with read() as connection:
-        report = reports.report(connection, quiz_id)
+        report = reports.load_report(connection, quiz_id)
     return render_template("results/results.html", report=report, quiz_id=quiz_id)

@@ -9,38 +9,38 @@ from functools import cached_property
 from sqlalchemy import Connection
 
 from webapp.attempts import leaderboard, tallies
-from webapp.attempts.leaderboard import Place
-from webapp.attempts.tallies import Tally, Totals
+from webapp.attempts.leaderboard import RankedResult
+from webapp.attempts.tallies import AttemptTotals, ChoiceCount
 from webapp.quizzes import published
-from webapp.quizzes.published import QuizId, Version
-from webapp.results.analysis import QuestionResult, by_question
+from webapp.quizzes.published import PublishedVersion, QuizId
+from webapp.results.analysis import QuestionResult, summarize_questions
 
 
 @dataclass(frozen=True)
-class Report:
+class QuizReport:
     """Totals, the board, and how each question was answered."""
 
-    version: Version
-    totals: Totals
-    places: Sequence[Place]
-    tallies: Sequence[Tally]
+    version: PublishedVersion
+    totals: AttemptTotals
+    leaderboard: Sequence[RankedResult]
+    choice_counts: Sequence[ChoiceCount]
 
     @cached_property
     def questions(self) -> Sequence[QuestionResult]:
         """How each question was answered; worked out when asked for, with the connection long back."""
-        return by_question(self.version.document, self.tallies)
+        return summarize_questions(self.version.document, self.choice_counts)
 
 
-def report(connection: Connection, quiz_id: int) -> Report:
+def load_report(connection: Connection, quiz_id: int) -> QuizReport:
     """Gather the results of a quiz.
 
     Raises:
         NotFoundError: when the quiz was never published.
     """
     version = published.current(connection, QuizId(quiz_id))
-    return Report(
+    return QuizReport(
         version,
-        tallies.totals(connection, version.version_id),
-        leaderboard.top(connection, version.version_id),
-        tallies.choices_by_item(connection, version.version_id),
+        tallies.count_attempts(connection, version.version_id),
+        leaderboard.top_places(connection, version.version_id),
+        tallies.count_choices(connection, version.version_id),
     )

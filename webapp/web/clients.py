@@ -12,13 +12,13 @@ from typing import Any
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn
 
-SILENT_FOR = 5.0
+READ_TIMEOUT = 5.0
 """Seconds that a client may keep a request thread waiting for the rest of its request."""
-SLOWEST = 2000.0
+MIN_BYTES_PER_SECOND = 2000.0
 """Bytes that win it one second more: a large upload over a bad line is welcome."""
 
 
-class Connection(TConn):  # type: ignore[misc]
+class TimedConnection(TConn):  # type: ignore[misc]
     """Gunicorn's connection, which gives its client up in time."""
 
     def init(self) -> None:
@@ -26,41 +26,41 @@ class Connection(TConn):  # type: ignore[misc]
         super().init()
         if not self.is_http2:
             # A client that is kept is handed to a thread when it has said something; a new one at once.
-            has_come = isinstance(self.parser.unreader, _Reader)
-            if not has_come:
-                self.parser.unreader = _Reader(self.sock)
-            self.parser.unreader.expect(has_come=has_come)
+            has_data = isinstance(self.parser.unreader, _TimedReader)
+            if not has_data:
+                self.parser.unreader = _TimedReader(self.sock)
+            self.parser.unreader.begin_request(has_data=has_data)
 
     @property
-    def is_given_up(self) -> bool:
+    def timed_out(self) -> bool:
         """Whether a request never came to its end: what comes after is not the beginning of another."""
         unreader = self.parser.unreader if self.parser else None
-        return isinstance(unreader, _Reader) and unreader.is_given_up
+        return isinstance(unreader, _TimedReader) and unreader.timed_out
 
 
-class _Reader(SocketUnreader):  # type: ignore[misc]
+class _TimedReader(SocketUnreader):  # type: ignore[misc]
     """Reads what comes; who is too slow has hung up, as far as Gunicorn is told."""
 
     def __init__(self, sock: Any) -> None:
         super().__init__(sock)
-        self.expect(has_come=False)
+        self.begin_request(has_data=False)
 
-    def expect(self, *, has_come: bool) -> None:
-        """Have a new request begin now; `has_come` when there is something to read already."""
-        self._until = time.monotonic() + SILENT_FOR
-        self._has_come = has_come
-        self.is_given_up = False
+    def begin_request(self, *, has_data: bool) -> None:
+        """Have a new request begin now; `has_data` when there is something to read already."""
+        self._deadline = time.monotonic() + READ_TIMEOUT
+        self._has_data = has_data
+        self.timed_out = False
 
     def chunk(self, size_hint: int | None = None) -> bytes:
-        if self._has_come:
+        if self._has_data:
             # The usual case, and a time-out would cost it three system calls, each a turn at the interpreter.
-            self._has_come = False
+            self._has_data = False
         else:
-            self.sock.settimeout(max(self._until - time.monotonic(), 0.001))
+            self.sock.settimeout(max(self._deadline - time.monotonic(), 0.001))
         try:
             come: bytes = super().chunk(size_hint)
         except TimeoutError:
-            self.is_given_up = True
+            self.timed_out = True
             return b""
-        self._until += len(come) / SLOWEST
+        self._deadline += len(come) / MIN_BYTES_PER_SECOND
         return come

@@ -7,7 +7,7 @@ from werkzeug.http import parse_etags
 
 from webapp.errors import VersionMismatchError, VersionRequiredError
 
-LONGEST_VERSION = 9
+MAX_VERSION_DIGITS = 9
 """Digits; a longer number is not ours."""
 
 
@@ -29,6 +29,6 @@ def expected_version() -> int:
         raise VersionRequiredError("Send If-Match with the ETag of the version that you read.")
     # werkzeug reads an empty tag as None.
     version = versions.pop() or ""
-    if versions or not version.isascii() or not version.isdecimal() or len(version) > LONGEST_VERSION:
+    if versions or not version.isascii() or not version.isdecimal() or len(version) > MAX_VERSION_DIGITS:
         raise VersionMismatchError("If-Match does not name the present version; read it again.")
     return int(version)

@@ -13,17 +13,17 @@ import structlog
 from flask import Flask, Response, g, request
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
-from webapp.pooling.extension import name_request, pooling_of_this_app
+from webapp.pooling.extension import get_pooling, name_request
 
 log = structlog.get_logger("poolproof.request")
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 """Others are counted as one: their names are the client's."""
-WITHOUT_SESSION = ("/api/", "/files/", "/static/")
-ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+SESSIONLESS_PREFIXES = ("/api/", "/files/", "/static/")
+REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
-class Application(Flask):
+class PoolproofFlask(Flask):
     """A Flask in which one teardown function that raises does not keep the others from running.
 
     Flask stops at the first that raises, and the session of an extension registered
@@ -43,20 +43,20 @@ class Application(Flask):
                 logging.getLogger(__name__).exception("A teardown function raised: %s", function)
 
 
-class SessionsOfPages(SecureCookieSessionInterface):
+class PageSessionInterface(SecureCookieSessionInterface):
     """Sessions for pages: data and files have none, so they do not vary with cookies."""
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Save the session of a page."""
-        if session.modified or not request.path.startswith(WITHOUT_SESSION):
+        if session.modified or not request.path.startswith(SESSIONLESS_PREFIXES):
             super().save_session(app, session, response)
 
 
-def register(app: Flask) -> None:
+def init_app(app: Flask) -> None:
     """Give every request an id and write one line when it is over."""
-    app.session_interface = SessionsOfPages()
-    app.before_request(_begin)
-    app.after_request(_end)
+    app.session_interface = PageSessionInterface()
+    app.before_request(_start_request)
+    app.after_request(_finish_request)
 
 
 def request_id() -> str:
@@ -65,17 +65,17 @@ def request_id() -> str:
     return identity
 
 
-def _begin() -> None:
+def _start_request() -> None:
     given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if ACCEPTABLE_ID.fullmatch(given) else uuid.uuid4().hex
-    g.began = time.monotonic()
+    g.request_id = given if REQUEST_ID_PATTERN.fullmatch(given) else uuid.uuid4().hex
+    g.started_at = time.monotonic()
     name_request(g.request_id)
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
 
 
-def _end(response: Response) -> Response:
+def _finish_request(response: Response) -> Response:
     response.headers["X-Request-ID"] = request_id()
-    seconds = time.monotonic() - g.began if "began" in g else 0.0
+    seconds = time.monotonic() - g.started_at if "started_at" in g else 0.0
     # The rule and never the path: an attempt's token is a secret.
     rule = request.url_rule.rule if request.url_rule else None
     facts: dict[str, Any] = {
@@ -84,8 +84,8 @@ def _end(response: Response) -> Response:
         "status": response.status_code,
         "seconds": round(seconds, 4),
     }
-    method = request.method if request.method in METHODS else "_OTHER"
-    pooling_of_this_app().requests.answered(method, rule or "unmatched", response.status_code, seconds)
+    method = request.method if request.method in KNOWN_METHODS else "_OTHER"
+    get_pooling().requests.record_response(method, rule or "unmatched", response.status_code, seconds)
     if request.endpoint not in {"static", "files.file"}:
         log.info("request", **facts)
     return response

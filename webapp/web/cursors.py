@@ -15,7 +15,7 @@ from webapp.errors import InvalidInputError
 
 Row = TypeVar("Row")
 
-LARGEST_ID = 2**63 - 1
+MAX_ID = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,15 @@ class Page(Generic[Row]):
     @property
     def cursor(self) -> str | None:
         """The cursor of the page after this one."""
-        return None if self.next_after is None else encode(self.next_after)
+        return None if self.next_after is None else encode_cursor(self.next_after)
 
 
-def encode(after: int) -> str:
+def encode_cursor(after: int) -> str:
     """Return the cursor that goes on after this id."""
     return base64.urlsafe_b64encode(str(after).encode()).decode().rstrip("=")
 
 
-def decode(cursor: str | None) -> int | None:
+def decode_cursor(cursor: str | None) -> int | None:
     """Return the id in a cursor.
 
     Raises:
@@ -48,15 +48,15 @@ def decode(cursor: str | None) -> int | None:
         after = int(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii"))
     except (ValueError, binascii.Error):
         after = -1
-    if not 0 <= after <= LARGEST_ID or encode(after) != cursor:
+    if not 0 <= after <= MAX_ID or encode_cursor(after) != cursor:
         raise InvalidInputError("cursor is not one of ours; leave it out to begin at the start.")
     return after
 
 
-def link_to_next(page: Page[Row]) -> dict[str, str]:
+def next_link_header(page: Page[Row]) -> dict[str, str]:
     """Return the Link header for the page after this one, or no header at the end."""
     if page.next_after is None:
         return {}
     query = [(name, value) for name, value in request.args.items(multi=True) if name != "cursor"]
-    query.append(("cursor", encode(page.next_after)))
+    query.append(("cursor", encode_cursor(page.next_after)))
     return {"Link": f'<{request.path}?{urlencode(query)}>; rel="next"'}

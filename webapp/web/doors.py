@@ -10,34 +10,34 @@ from flask import current_app, request
 from webapp.errors import NotFoundError
 
 OFF = "off"
-ANY_HOST = {"", "0.0.0.0", "::", "[::]", "*"}  # noqa: S104 - recognised, not bound
+WILDCARD_HOSTS = {"", "0.0.0.0", "::", "[::]", "*"}  # noqa: S104 - recognised, not bound
 
 
-def require_console_door() -> None:
+def require_console_listener() -> None:
     """Let nobody in who came by the public address; a blueprint's first `before_request`.
 
     Raises:
         NotFoundError: as if there were nothing.
     """
-    if not is_console_door():
+    if not is_console_listener():
         raise NotFoundError("There is no such page.")
 
 
-def is_console_door() -> bool:
+def is_console_listener() -> bool:
     """Say whether the current request came in where operators may look."""
-    door = current_app.config["CONSOLE_DOOR"]
+    door = current_app.config["CONSOLE_LISTENER"]
     if door == OFF:
         return False
     socket = request.environ.get("gunicorn.socket")
     if socket is None:
         # Another server: it cannot be told, so it is not shown. Tests have no socket at all.
         return current_app.testing
-    return is_address(socket.getsockname(), door)
+    return matches_address(socket.getsockname(), door)
 
 
-def is_address(name: object, door: str) -> bool:
+def matches_address(sockname: object, address: str) -> bool:
     """Say whether a socket's own name is this address, e.g. ("127.0.0.1", 8001) is "127.0.0.1:8001"."""
-    if not isinstance(name, tuple):
+    if not isinstance(sockname, tuple):
         return False
-    host, _, port = door.rpartition(":")
-    return str(name[1]) == port and (host in ANY_HOST or host.strip("[]") in {name[0], "localhost"})
+    host, _, port = address.rpartition(":")
+    return str(sockname[1]) == port and (host in WILDCARD_HOSTS or host.strip("[]") in {sockname[0], "localhost"})

@@ -12,61 +12,65 @@ from flask import Blueprint, Flask, Response, request, url_for
 
 from webapp.errors import NotFoundError
 from webapp.web import scripts
-from webapp.web.scripts import SOURCES
+from webapp.web.scripts import STATIC_FOLDER
 
-A_YEAR = 365 * 24 * 3600
-KINDS = {".css", ".js", ".svg"}
+ONE_YEAR = 365 * 24 * 3600
+ASSET_SUFFIXES = {".css", ".js", ".svg"}
 
 blueprint = Blueprint("files", __name__)
 
 
 @dataclass(frozen=True)
-class File:
+class Asset:
     """A file as it is sent."""
 
     body: bytes
-    compressed: bytes
-    kind: str
+    gzipped: bytes
+    content_type: str
     fingerprint: str
 
 
-def register(app: Flask) -> None:
+def init_app(app: Flask) -> None:
     """Let templates name files."""
-    app.jinja_env.globals["file"] = address
+    app.jinja_env.globals["file"] = asset_url
 
 
-def address(name: str) -> str:
+def asset_url(name: str) -> str:
     """Return the address of a file; it changes when the file does, or any module in it."""
-    return url_for("files.file", name=name, v=load(name).fingerprint)
+    return url_for("files.file", name=name, v=load_asset(name).fingerprint)
 
 
 @blueprint.get("/files/<name>")
 def file(name: str) -> Response:
     """Send a file; a script with its modules."""
-    if name not in names():
+    if name not in list_asset_names():
         raise NotFoundError("There is no such file.")
-    found = load(name)
-    response = Response(found.body, content_type=found.kind)
+    found = load_asset(name)
+    response = Response(found.body, content_type=found.content_type)
     response.vary.add("Accept-Encoding")
     if request.accept_encodings.quality("gzip") > 0:
-        response.data, response.content_encoding = found.compressed, "gzip"
+        response.data, response.content_encoding = found.gzipped, "gzip"
     if request.args.get("v") == found.fingerprint:
         response.cache_control.public = True
-        response.cache_control.max_age = A_YEAR
+        response.cache_control.max_age = ONE_YEAR
         response.cache_control.immutable = True
     return response
 
 
 @cache
-def names() -> frozenset[str]:
+def list_asset_names() -> frozenset[str]:
     """Return the files that have an address of their own: all but the modules inside of scripts."""
-    inside = {module for name in scripts.ENTRANCES for module in scripts.modules(name)} - scripts.ENTRANCES
-    return frozenset(path.name for path in SOURCES.iterdir() if path.suffix in KINDS and path.name not in inside)
+    inside = {
+        module for name in scripts.ENTRY_POINTS for module in scripts.resolve_modules(name)
+    } - scripts.ENTRY_POINTS
+    return frozenset(
+        path.name for path in STATIC_FOLDER.iterdir() if path.suffix in ASSET_SUFFIXES and path.name not in inside
+    )
 
 
 @cache
-def load(name: str) -> File:
+def load_asset(name: str) -> Asset:
     """Read a file once."""
-    body = scripts.joined(name).encode() if name in scripts.ENTRANCES else (SOURCES / name).read_bytes()
+    body = scripts.bundle(name).encode() if name in scripts.ENTRY_POINTS else (STATIC_FOLDER / name).read_bytes()
     kind = f"{guess_type(name)[0]}; charset=utf-8"
-    return File(body, gzip.compress(body, mtime=0), kind, hashlib.sha256(body).hexdigest()[:12])
+    return Asset(body, gzip.compress(body, mtime=0), kind, hashlib.sha256(body).hexdigest()[:12])

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint
 
-from webapp.pooling.extension import pooling_of_this_app
+from webapp.pooling.extension import get_pooling
 
 blueprint = Blueprint("health", __name__)
 
@@ -20,6 +20,6 @@ def healthz() -> dict[str, Any]:
 @blueprint.get("/readyz")
 def readyz() -> tuple[dict[str, Any], int]:
     """Say whether the database answers within a second, on a connection of its own."""
-    if trouble := pooling_of_this_app().probe.trouble():
+    if trouble := get_pooling().probe.check():
         return {"status": "not ready", "reason": trouble}, 503
     return {"status": "ready"}, 200

@@ -16,20 +16,22 @@ from sqlalchemy.exc import IntegrityError
 
 from webapp.errors import InvalidInputError, KeyReusedError
 from webapp.pooling.clock import seconds_ago, utc_now
-from webapp.pooling.extension import transact
+from webapp.pooling.extension import run_in_transaction
 from webapp.web.models import IdempotencyKey
 
 HEADER = "Idempotency-Key"
-LONGEST = 128
-KEPT = 24 * 3600
+MAX_KEY_LENGTH = 128
+RETENTION = 24 * 3600
 """Seconds."""
-DELETED_AT_ONCE = 100
+PURGE_BATCH_SIZE = 100
 # A string of structured fields (RFC 8941), which has quotes; clients often leave them out.
-_VISIBLE = r"\x21\x23-\x5b\x5d-\x7e"
-_ACCEPTABLE = re.compile(rf'"([\x20{_VISIBLE}]{{1,{LONGEST}}})"|([{_VISIBLE}]{{1,{LONGEST}}})')
+_KEY_CHARACTERS = r"\x21\x23-\x5b\x5d-\x7e"
+_KEY_PATTERN = re.compile(
+    rf'"([\x20{_KEY_CHARACTERS}]{{1,{MAX_KEY_LENGTH}}})"|([{_KEY_CHARACTERS}]{{1,{MAX_KEY_LENGTH}}})'
+)
 
 
-class Identified(Protocol):
+class HasId(Protocol):
     """A thing with an id."""
 
     @property
@@ -38,10 +40,12 @@ class Identified(Protocol):
         ...
 
 
-Made = TypeVar("Made", bound=Identified)
+Created = TypeVar("Created", bound=HasId)
 
 
-def make_once(asker: int, make: Callable[[Connection], Made], find: Callable[[Connection, int], Made]) -> Made:
+def create_once(
+    user_id: int, create: Callable[[Connection], Created], load: Callable[[Connection, int], Created]
+) -> Created:
     """Make a thing in a transaction; a repeat under the same key gets what was made, as it is now.
 
     The key is kept in the same transaction, so that both are there or neither, and so that the transaction may be
@@ -57,51 +61,51 @@ def make_once(asker: int, make: Callable[[Connection], Made], find: Callable[[Co
         InvalidInputError: when the key is no key.
         KeyReusedError: when another request has come with this key.
     """
-    key = _asked_key()
+    key = _read_key()
     if key is None:
-        return transact(make)
-    digest = sha256(f"{asker} {request.endpoint} {key}".encode()).digest()
+        return run_in_transaction(create)
+    digest = sha256(f"{user_id} {request.endpoint} {key}".encode()).digest()
     body = sha256(request.get_data()).digest()
 
-    def once(connection: Connection) -> Made:
+    def once(connection: Connection) -> Created:
         try:
             connection.execute(insert(IdempotencyKey).values(digest=digest, body=body, used_at=utc_now()))
         except IntegrityError:
-            return find(connection, _made_before(connection, digest, body))
-        made = make(connection)
+            return load(connection, _find_created_id(connection, digest, body))
+        made = create(connection)
         connection.execute(update(IdempotencyKey).where(IdempotencyKey.digest == digest).values(made=made.id))
-        _forget_old(connection)
+        _purge_expired(connection)
         return made
 
-    return transact(once, idempotent=True)
+    return run_in_transaction(once, idempotent=True)
 
 
-def _asked_key() -> str | None:
+def _read_key() -> str | None:
     given = request.headers.get(HEADER)
     if given is None:
         return None
-    found = _ACCEPTABLE.fullmatch(given.strip())
+    found = _KEY_PATTERN.fullmatch(given.strip())
     if found is None:
         raise InvalidInputError(
-            f"{HEADER} has to be 1 to {LONGEST} visible ASCII characters without quotes or backslashes, "
+            f"{HEADER} has to be 1 to {MAX_KEY_LENGTH} visible ASCII characters without quotes or backslashes, "
             "for instance a UUID; send another one.",
         )
     return found[1] or found[2]
 
 
-def _made_before(connection: Connection, digest: bytes, body: bytes) -> int:
+def _find_created_id(connection: Connection, digest: bytes, body_digest: bytes) -> int:
     # A locking read sees what was committed while the insert waited.
     found = connection.execute(
         select(IdempotencyKey.body, IdempotencyKey.made).where(IdempotencyKey.digest == digest).with_for_update()
     ).one()
-    if found.body != body:
+    if found.body != body_digest:
         raise KeyReusedError(f"This {HEADER} has come with another request; make a new key for each new request.")
     made: int = found.made
     return made
 
 
-def _forget_old(connection: Connection) -> None:
-    is_old = IdempotencyKey.used_at < seconds_ago(KEPT)
-    old = select(IdempotencyKey.digest).where(is_old).order_by(IdempotencyKey.used_at).limit(DELETED_AT_ONCE)
+def _purge_expired(connection: Connection) -> None:
+    is_old = IdempotencyKey.used_at < seconds_ago(RETENTION)
+    old = select(IdempotencyKey.digest).where(is_old).order_by(IdempotencyKey.used_at).limit(PURGE_BATCH_SIZE)
     if digests := connection.execute(old).scalars().all():
         connection.execute(delete(IdempotencyKey).where(IdempotencyKey.digest.in_(digests)))

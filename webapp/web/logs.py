@@ -15,11 +15,11 @@ from typing import Literal, TextIO
 
 import structlog
 
-from webapp.pooling.background import BackgroundThread
+from webapp.pooling.background import PeriodicThread
 
-REQUESTS = "poolproof.request"
-_log = structlog.get_logger(REQUESTS)
-_SHARED: list[structlog.typing.Processor] = [
+REQUEST_LOGGER = "poolproof.request"
+_log = structlog.get_logger(REQUEST_LOGGER)
+_SHARED_PROCESSORS: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
@@ -27,7 +27,7 @@ _SHARED: list[structlog.typing.Processor] = [
 ]
 
 
-class _OneWrite(logging.StreamHandler[TextIO]):
+class AtomicLineHandler(logging.StreamHandler[TextIO]):
     """Writes each line by one call, which the system keeps whole; so no thread waits for another to write.
 
     The usual handler holds a lock meanwhile, and under load all request threads stand before it.
@@ -53,76 +53,76 @@ class _OneWrite(logging.StreamHandler[TextIO]):
             self.stream.write(f"{line}\n")
 
 
-class _Gathered:
+class BatchedWriter:
     """Lines that are written some at a time: in a push each would cost as much as half of its request."""
 
     def __init__(self) -> None:
-        self.handler: _OneWrite | None = None
+        self.handler: AtomicLineHandler | None = None
         self._lines: deque[str] = deque()
-        self._thread = BackgroundThread("poolproof-log", self._write_now_and_then)
-        self._is_awake = False
+        self._thread = PeriodicThread("poolproof-log", self._flush_periodically)
+        self._is_flush_scheduled = False
 
     def add(self, line: str) -> None:
         self._lines.append(line)
-        if len(self._lines) >= WRITTEN_AT_ONCE:
-            self.write()
-        elif not self._is_awake:
-            self._is_awake = True
+        if len(self._lines) >= MAX_BATCH_LINES:
+            self.flush()
+        elif not self._is_flush_scheduled:
+            self._is_flush_scheduled = True
             self._thread.wake()
 
-    def write(self) -> None:
+    def flush(self) -> None:
         while self._lines and self.handler is not None:
             some: list[str] = []
             with suppress(IndexError):
-                while len(some) < WRITTEN_AT_ONCE:
+                while len(some) < MAX_BATCH_LINES:
                     some.append(self._lines.popleft())
             if some:
                 self.handler.write("\n".join(some))
 
     def stop(self) -> None:
         self._thread.stop()
-        self.write()
+        self.flush()
 
-    def _write_now_and_then(self) -> float:
-        time.sleep(WRITTEN_AFTER)
-        self._is_awake = False
-        self.write()
-        return REST
+    def _flush_periodically(self) -> float:
+        time.sleep(FLUSH_DELAY)
+        self._is_flush_scheduled = False
+        self.flush()
+        return IDLE_INTERVAL
 
 
-WRITTEN_AT_ONCE = 12
+MAX_BATCH_LINES = 12
 """Lines; together they are shorter than what a pipe takes in one piece (4096 bytes)."""
-WRITTEN_AFTER, REST = 0.1, 60.0
+FLUSH_DELAY, IDLE_INTERVAL = 0.1, 60.0
 """Seconds."""
-_requests = _Gathered()
+_request_log_writer = BatchedWriter()
 
 
-def write_what_is_left() -> None:
+def flush_request_log() -> None:
     """Write the lines of requests that were gathered; for the end of a process."""
-    _requests.stop()
+    _request_log_writer.stop()
 
 
-atexit.register(write_what_is_left)
+atexit.register(flush_request_log)
 
 
-def request(method: str, route: str, status: int, seconds: float, identity: str) -> None:
+def log_request(method: str, route: str, status: int, seconds: float, request_id: str) -> None:
     """Write a request's line; the common one costs no more than its text.
 
     `route` is the rule and never the path: an attempt's token is a secret.
     """
-    if _requests.handler is None:
+    if _request_log_writer.handler is None:
         facts = {"method": method, "route": route, "status": status, "seconds": round(seconds, 4)}
-        _log.info("request", **facts, request_id=identity)
+        _log.info("request", **facts, request_id=request_id)
         return
     moment = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    _requests.add(
+    _request_log_writer.add(
         f'{{"method": "{method}", "route": "{route}", "status": {status}, "seconds": {seconds:.4f}, '
-        f'"event": "request", "request_id": "{identity}", "level": "info", "logger": "{REQUESTS}", '
+        f'"event": "request", "request_id": "{request_id}", "level": "info", "logger": "{REQUEST_LOGGER}", '
         f'"timestamp": "{moment}"}}'
     )
 
 
-def configure_logs(log_format: Literal["json", "text"]) -> None:
+def configure_logging(log_format: Literal["json", "text"]) -> None:
     """Send our own and every library's log records through one formatter."""
     renderer: structlog.typing.Processor
     if log_format == "json":
@@ -130,26 +130,26 @@ def configure_logs(log_format: Literal["json", "text"]) -> None:
     else:
         renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=_SHARED,
+        foreign_pre_chain=_SHARED_PROCESSORS,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
             renderer,
         ],
     )
-    handler = _OneWrite(sys.stderr)
+    handler = AtomicLineHandler(sys.stderr)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     for old in [one for one in root.handlers if isinstance(one.formatter, structlog.stdlib.ProcessorFormatter)]:
         root.removeHandler(old)
     root.addHandler(handler)
-    _requests.handler = handler if log_format == "json" else None
+    _request_log_writer.handler = handler if log_format == "json" else None
     root.setLevel(logging.INFO)
     # httpx tells whole addresses, which may hold a key.
     for chatty in ("alembic", "webapp.pooling.pool", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     structlog.configure(
-        processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*_SHARED_PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )

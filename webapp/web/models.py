@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.extensions import MYSQL_TABLE, Base, Sha256
+from webapp.extensions import MYSQL_TABLE_OPTIONS, Base, Sha256
 from webapp.pooling.clock import UtcDateTime
 
 
@@ -15,7 +15,7 @@ class IdempotencyKey(Base):
     """A request that came with a key, and what it has made; kept for a day."""
 
     __tablename__ = "idempotency_key"
-    __table_args__ = (Index("ix_idempotency_key_used_at", "used_at"), MYSQL_TABLE)
+    __table_args__ = (Index("ix_idempotency_key_used_at", "used_at"), MYSQL_TABLE_OPTIONS)
 
     digest: Mapped[bytes] = mapped_column(Sha256, primary_key=True)
     """Of who asks, the operation and the key: nobody meets somebody else's."""

@@ -17,19 +17,19 @@ from marshmallow import ValidationError, fields
 from werkzeug.exceptions import UnsupportedMediaType
 from werkzeug.routing import IntegerConverter
 
-from webapp.web.cursors import LARGEST_ID
+from webapp.web.cursors import MAX_ID
 from webapp.web.text import is_storable
-from webapp.web.uploads import is_for_a_file
+from webapp.web.uploads import is_upload_request
 
 PREFIX = "/api/v1"
-LONGEST_NUMBER = 20
-PROBLEM = "application/problem+json"
+MAX_NUMBER_DIGITS = 20
+PROBLEM_MEDIA_TYPE = "application/problem+json"
 ID = "id"
 """URL converter of an id; see `IdConverter`."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-CONFIG = {
+API_CONFIG = {
     "API_TITLE": "Poolproof",
     "API_VERSION": "v1",
     "OPENAPI_VERSION": "3.1.0",
@@ -82,10 +82,10 @@ class IdConverter(IntegerConverter):
 
     def to_python(self, value: str) -> int:
         """Return the id."""
-        return min(int(value[:LONGEST_NUMBER]), LARGEST_ID)
+        return min(int(value[:MAX_NUMBER_DIGITS]), MAX_ID)
 
 
-class Text(fields.String):
+class TextField(fields.String):
     """A string that every database can hold: no control characters, no half characters."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
@@ -95,7 +95,7 @@ class Text(fields.String):
         return text
 
 
-class Schema(MarshmallowSchema):
+class BaseSchema(MarshmallowSchema):
     """A schema of ours.
 
     flask-smorest copies what a view declares, schemas included, at each of the view's decorators and twice more at
@@ -108,14 +108,14 @@ class Schema(MarshmallowSchema):
         return self
 
 
-class FieldProblem(Schema):
+class FieldProblem(BaseSchema):
     """One thing that is wrong in a request."""
 
     where = fields.String(required=True, metadata={"description": "Place, e.g. json.choices.0"})
     reason = fields.String(required=True)
 
 
-class Problem(Schema):
+class Problem(BaseSchema):
     """RFC 9457."""
 
     type = fields.String(required=True, metadata={"format": "uri-reference"})
@@ -129,7 +129,7 @@ class Problem(Schema):
 PROBLEM_SCHEMA = Problem()
 
 
-class QuizApi(Api):
+class PoolproofApi(Api):
     """flask-smorest without its error format: `web.problems` answers all errors alike."""
 
     ERROR_SCHEMA = Problem
@@ -142,18 +142,20 @@ class QuizApi(Api):
 def api_blueprint(name: str, import_name: str, path: str = "", description: str = "") -> Blueprint:
     """Return a blueprint under /api/v1 that takes JSON bodies and nothing else, but for views that take a file."""
     blueprint = Blueprint(name, import_name, url_prefix=PREFIX + path, description=description)
-    blueprint.before_request(_only_json)
+    blueprint.before_request(_require_json)
     return blueprint
 
 
-def problems(blueprint: Blueprint, *statuses: int) -> Callable[[View], View]:
+def problem_responses(blueprint: Blueprint, *statuses: int) -> Callable[[View], View]:
     """Declare the problems an operation may answer with; every one may answer 503.
 
     What the view may answer is noted where flask-smorest's own decorators note it. One of those for each status would
     wrap the view as many times, and every request would go through all of them.
     """
     documented = {
-        status: [{"schema": PROBLEM_SCHEMA, "description": HTTPStatus(status).phrase, "content_type": PROBLEM}]
+        status: [
+            {"schema": PROBLEM_SCHEMA, "description": HTTPStatus(status).phrase, "content_type": PROBLEM_MEDIA_TYPE}
+        ]
         for status in {*statuses, 503}
     }
 
@@ -169,18 +171,18 @@ def problems(blueprint: Blueprint, *statuses: int) -> Callable[[View], View]:
 
 def create_api(app: Flask) -> Api:
     """Bind the Api to the app, with its document at /api/v1/openapi.json and its page at /docs."""
-    app.config.update(CONFIG)
+    app.config.update(API_CONFIG)
     app.url_map.converters[ID] = IdConverter
-    api = QuizApi(app)
-    api.register_converter(IdConverter, lambda _: {"type": "integer", "minimum": 1, "maximum": LARGEST_ID})
+    api = PoolproofApi(app)
+    api.register_converter(IdConverter, lambda _: {"type": "integer", "minimum": 1, "maximum": MAX_ID})
     api.spec.options["info"]["x-poolproof-version"] = version("poolproof")
     app.register_blueprint(docs)
     return api
 
 
-def _only_json() -> None:
+def _require_json() -> None:
     has_body = request.content_length or "Transfer-Encoding" in request.headers
-    if request.method in {"POST", "PUT", "PATCH"} and has_body and not request.is_json and not is_for_a_file():
+    if request.method in {"POST", "PUT", "PATCH"} and has_body and not request.is_json and not is_upload_request():
         raise UnsupportedMediaType("Send the body as application/json.")
 
 

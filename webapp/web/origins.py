@@ -8,10 +8,10 @@ from flask import request
 
 from webapp.errors import ForbiddenError
 
-SAFE = {"GET", "HEAD", "OPTIONS"}
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
-def refuse_other_sites() -> None:
+def require_same_origin() -> None:
     """Refuse what another site's page makes a browser send; for `before_request`.
 
     Browsers say where a request comes from, in Sec-Fetch-Site (W3C Fetch Metadata) or in
@@ -21,7 +21,7 @@ def refuse_other_sites() -> None:
     Raises:
         ForbiddenError: when it does not come from a page of ours.
     """
-    if request.method in SAFE:
+    if request.method in SAFE_METHODS:
         return
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site is None:

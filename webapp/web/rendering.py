@@ -8,28 +8,28 @@ from datetime import UTC, datetime
 from flask import Flask
 
 
-def register(app: Flask) -> None:
+def init_app(app: Flask) -> None:
     """Make the names below known to all templates."""
-    app.jinja_env.filters["moment"] = moment
-    app.jinja_env.filters["machine_time"] = machine_time
-    app.jinja_env.filters["web_address"] = web_address
+    app.jinja_env.filters["moment"] = format_datetime
+    app.jinja_env.filters["machine_time"] = format_iso_datetime
+    app.jinja_env.filters["web_address"] = safe_url
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
 
 
-def moment(value: datetime | None) -> str:
+def format_datetime(value: datetime | None) -> str:
     """Return a time as people read it, e.g. "20 Nov 2026, 22:30 UTC"."""
     return "" if value is None else f"{value.astimezone(UTC):%-d %b %Y, %H:%M} UTC"
 
 
-def machine_time(value: datetime | None) -> str:
+def format_iso_datetime(value: datetime | None) -> str:
     """Return a time for `<time datetime>`, which script turns into the reader's own zone."""
     return "" if value is None else value.astimezone(UTC).isoformat(timespec="seconds")
 
 
-def web_address(value: str | None) -> str | None:
+def safe_url(value: str | None) -> str | None:
     """Return an address that may be a link: of the web, not javascript: or the like."""
-    return value if value is not None and _WEB.match(value) else None
+    return value if value is not None and _HTTP_URL.match(value) else None
 
 
-_WEB = re.compile(r"https?://[^\s/]", re.IGNORECASE)
+_HTTP_URL = re.compile(r"https?://[^\s/]", re.IGNORECASE)

@@ -8,40 +8,40 @@ from typing import Any, TypeVar
 
 from flask import current_app, request
 
-MOST_FIELDS = 300
-MOST_CHARACTERS = 20_000
+MAX_FIELDS = 300
+MAX_CHARACTERS = 20_000
 CSRF_FIELD = "csrf_token"
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
-class Kept:
+class RetainedForm:
     """A form as it was posted, and what its sender is told."""
 
-    sentence: str
+    message: str
     fields: Sequence[tuple[str, str]]
 
 
-def repeatable(sentence: str) -> Callable[[View], View]:
+def retryable_form(message: str) -> Callable[[View], View]:
     """Declare that a form may be posted to this view again without harm; `sentence` tells people that it was kept."""
 
     def declare(view: View) -> View:
-        view.said_when_busy = sentence  # type: ignore[attr-defined]
+        view.busy_message = message  # type: ignore[attr-defined]
         return view
 
     return declare
 
 
-def kept_form() -> Kept | None:
+def get_retained_form() -> RetainedForm | None:
     """Return what was posted, when it may be repeated and is no larger than our own forms are.
 
     The CSRF token is left out: the page gets a new one.
     """
-    sentence = getattr(current_app.view_functions.get(request.endpoint or ""), "said_when_busy", None)
+    sentence = getattr(current_app.view_functions.get(request.endpoint or ""), "busy_message", None)
     if sentence is None or request.method != "POST":
         return None
     fields = [(name, value) for name, value in request.form.items(multi=True) if name != CSRF_FIELD]
-    if len(fields) > MOST_FIELDS or sum(len(name) + len(value) for name, value in fields) > MOST_CHARACTERS:
+    if len(fields) > MAX_FIELDS or sum(len(name) + len(value) for name, value in fields) > MAX_CHARACTERS:
         return None
-    return Kept(sentence, fields)
+    return RetainedForm(sentence, fields)

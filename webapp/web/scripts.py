@@ -10,26 +10,26 @@ import re
 from functools import cache
 from pathlib import Path
 
-SOURCES = Path(__file__).resolve().parent.parent / "static"
-ENTRANCES = frozenset({"again.js", "console.js", "finished.js", "play.js"})
+STATIC_FOLDER = Path(__file__).resolve().parent.parent / "static"
+ENTRY_POINTS = frozenset({"again.js", "console.js", "finished.js", "play.js"})
 
 _IMPORT = re.compile(r'^import \{ [\w, ]+ \} from "\./([a-z]+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=class|function|async|const)", re.MULTILINE)
 
 
 @cache
-def joined(name: str) -> str:
+def bundle(name: str) -> str:
     """Return a script after the modules that it imports, each once."""
-    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", _source(module))) for module in modules(name))
+    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", _read_source(module))) for module in resolve_modules(name))
 
 
-def modules(name: str) -> list[str]:
+def resolve_modules(name: str) -> list[str]:
     """Return the names of a script and of what it imports, in the order in which they must run."""
     found: list[str] = []
-    for imported in _IMPORT.findall(_source(name)):
-        found += [module for module in modules(imported) if module not in found]
+    for imported in _IMPORT.findall(_read_source(name)):
+        found += [module for module in resolve_modules(imported) if module not in found]
     return [*found, name]
 
 
-def _source(name: str) -> str:
-    return (SOURCES / name).read_text(encoding="utf-8")
+def _read_source(name: str) -> str:
+    return (STATIC_FOLDER / name).read_text(encoding="utf-8")

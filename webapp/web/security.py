@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from flask import Flask, Response, request
 
-POLICY = (
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 # Swagger UI writes style attributes; scripts stay ours there too.
-POLICY_OF_DOCS = POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+DOCS_CONTENT_SECURITY_POLICY = CONTENT_SECURITY_POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 
 
-NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
-NOT_KEPT = ("Cache-Control", "no-store")
-TRANSPORT = ("Strict-Transport-Security", "max-age=31536000")
-OF_DATA = (("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"), NO_SNIFFING)
+NOSNIFF = ("X-Content-Type-Options", "nosniff")
+NO_STORE = ("Cache-Control", "no-store")
+HSTS = ("Strict-Transport-Security", "max-age=31536000")
+API_HEADERS = (("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"), NOSNIFF)
 """What OWASP's REST cheat sheet asks of answers that are no pages."""
-OF_PAGES = (
-    ("Content-Security-Policy", POLICY),
-    NO_SNIFFING,
+PAGE_HEADERS = (
+    ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
+    NOSNIFF,
     # An attempt's address is a secret: other sites must not see it.
     ("Referrer-Policy", "same-origin"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
@@ -27,19 +27,19 @@ OF_PAGES = (
 )
 
 
-def register(app: Flask) -> None:
+def init_app(app: Flask) -> None:
     """Put the headers on every response."""
-    app.after_request(_harden)
+    app.after_request(_set_headers)
 
 
-def _harden(response: Response) -> Response:
+def _set_headers(response: Response) -> Response:
     headers = response.headers
     if request.path == "/docs":
-        headers["Content-Security-Policy"] = POLICY_OF_DOCS
-    for name, value in OF_DATA if request.path.startswith("/api/") else OF_PAGES:
+        headers["Content-Security-Policy"] = DOCS_CONTENT_SECURITY_POLICY
+    for name, value in API_HEADERS if request.path.startswith("/api/") else PAGE_HEADERS:
         headers.setdefault(name, value)
     if request.endpoint != "static":
-        headers.setdefault(*NOT_KEPT)
+        headers.setdefault(*NO_STORE)
     if request.is_secure:
-        headers.setdefault(*TRANSPORT)
+        headers.setdefault(*HSTS)
     return response

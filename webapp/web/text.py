@@ -13,7 +13,7 @@ def is_storable(text: str) -> bool:
     return not any(unicodedata.category(one) in {"Cc", "Cs"} and one not in "\n\r\t" for one in text)
 
 
-def storable(form: Form, field: Field) -> None:
+def validate_storable(form: Form, field: Field) -> None:
     """Refuse, as a validator of a form's field, what `is_storable` does not hold for."""
     if field.data and not is_storable(field.data):
         raise ValidationError("Contains a character that cannot be stored.")

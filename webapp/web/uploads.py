@@ -9,34 +9,36 @@ from flask import Flask, current_app, request, session
 
 from webapp.errors import TooLargeError
 
-LARGEST = "LARGEST_IMPORT"
+MAX_UPLOAD_CONFIG_KEY = "MAX_UPLOAD_BYTES"
 """In the app's configuration: bytes of the largest file."""
-ROOM_FOR_A_FORM = 64 * 1024
+FORM_OVERHEAD_BYTES = 64 * 1024
 """Bytes of what stands around a file in a form."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-def takes_a_file(view: View) -> View:
+def accepts_upload(view: View) -> View:
     """Declare that requests to this view may bring a file."""
-    view.takes_a_file = True  # type: ignore[attr-defined]
+    view.accepts_upload = True  # type: ignore[attr-defined]
     return view
 
 
-def is_for_a_file() -> bool:
+def is_upload_request() -> bool:
     """Say whether the current request may bring a file."""
-    return getattr(current_app.view_functions.get(request.endpoint or ""), "takes_a_file", False)
+    return getattr(current_app.view_functions.get(request.endpoint or ""), "accepts_upload", False)
 
 
-def register(app: Flask) -> None:
+def init_app(app: Flask) -> None:
     """Let files in, before anything looks into a body."""
-    app.before_request(_let_in)
+    app.before_request(_raise_body_limit)
 
 
-def _let_in() -> None:
+def _raise_body_limit() -> None:
     # A form is read before its view is asked: of a stranger, nothing large. Flask-Login's mark, which we have signed.
-    if is_for_a_file() and ("Authorization" in request.headers or "_user_id" in session):
-        most = current_app.config[LARGEST] + ROOM_FOR_A_FORM
+    if is_upload_request() and ("Authorization" in request.headers or "_user_id" in session):
+        most = current_app.config[MAX_UPLOAD_CONFIG_KEY] + FORM_OVERHEAD_BYTES
         if (request.content_length or 0) > most:
-            raise TooLargeError(f"A file may have {current_app.config[LARGEST] // 1024 // 1024} MiB; split it.")
+            raise TooLargeError(
+                f"A file may have {current_app.config[MAX_UPLOAD_CONFIG_KEY] // 1024 // 1024} MiB; split it."
+            )
         request.max_content_length = most

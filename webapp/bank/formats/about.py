@@ -8,20 +8,20 @@ from typing import Any
 
 from webapp.bank.drafts import ItemDraft
 
-MARK = "poolproof:"
+PREFIX = "poolproof:"
 """A comment that begins with it is ours."""
 
-_NAMES = ("category", "difficulty", "source", "licence", "address", "collected_at", "original")
+_FIELDS = ("category", "difficulty", "source", "licence", "address", "collected_at", "original")
 
 
-def written(draft: ItemDraft, *, with_category: bool) -> str | None:
+def format_comment(draft: ItemDraft, *, with_category: bool) -> str | None:
     """Return the comment's text, or None when there is nothing to tell."""
-    names = _NAMES if with_category else _NAMES[1:]
+    names = _FIELDS if with_category else _FIELDS[1:]
     values = {name: value for name in names if (value := getattr(draft, name)) is not None}
-    return f"{MARK} {json.dumps(values, default=datetime.isoformat)}" if values else None
+    return f"{PREFIX} {json.dumps(values, default=datetime.isoformat)}" if values else None
 
 
-def moment(text: str) -> datetime:
+def parse_timestamp(text: str) -> datetime:
     """Return the moment that `collected_at` tells.
 
     Raises:
@@ -36,25 +36,25 @@ def moment(text: str) -> datetime:
     raise ValueError(f"collected_at is {text[:40]!r}, not a time like 2026-11-25T12:00:00+00:00.")
 
 
-def read(comment: str) -> dict[str, Any] | None:
+def parse_comment(comment: str) -> dict[str, Any] | None:
     """Return the fields that a comment tells; None when it is somebody else's comment.
 
     Raises:
         ValueError: when it is ours and has been broken.
     """
     text = comment.strip()
-    if not text.startswith(MARK):
+    if not text.startswith(PREFIX):
         return None
     try:
-        values = json.loads(text.removeprefix(MARK))
+        values = json.loads(text.removeprefix(PREFIX))
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
-        raise ValueError(f"The comment that begins with {MARK} is not as we write it.")
-    if unknown := sorted(values.keys() - set(_NAMES)):
+        raise ValueError(f"The comment that begins with {PREFIX} is not as we write it.")
+    if unknown := sorted(values.keys() - set(_FIELDS)):
         raise ValueError(
-            f"The comment that begins with {MARK} tells of {unknown[0][:40]!r}, which is no field of an item."
+            f"The comment that begins with {PREFIX} tells of {unknown[0][:40]!r}, which is no field of an item."
         )
     if "collected_at" in values:
-        values["collected_at"] = moment(values["collected_at"])
+        values["collected_at"] = parse_timestamp(values["collected_at"])
     return values

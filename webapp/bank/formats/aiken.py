@@ -17,11 +17,27 @@ from dataclasses import dataclass, field
 from string import ascii_uppercase
 
 from webapp.bank.drafts import TRUE_AND_FALSE, ItemDraft
-from webapp.bank.formats.lines import LONGEST_LINE, decoded, lines_of
-from webapp.bank.formats.records import ByteStream, Record, Refuse, Rejected, UnreadableError, judged
+from webapp.bank.formats.lines import MAX_LINE_BYTES, decode_line, read_lines
+from webapp.bank.formats.records import (
+    ByteStream,
+    Record,
+    Rejected,
+    UnreadableError,
+    UnsupportedCallback,
+    validate_record,
+)
 from webapp.bank.kinds import Kind
 
-LOST = ("explanation", "category", "difficulty", "source", "licence", "address", "collected_at", "original")
+UNSUPPORTED_FIELDS = (
+    "explanation",
+    "category",
+    "difficulty",
+    "source",
+    "licence",
+    "address",
+    "collected_at",
+    "original",
+)
 """Fields that an export leaves out."""
 
 _OPTION = re.compile(r"([A-Z])[.)]\s*(.*)")
@@ -36,34 +52,34 @@ class _Question:
     stem: str | None = None
     options: list[str] = field(default_factory=list)
     repaired: bool = False
-    trouble: str | None = None
+    error: str | None = None
 
-    def take_option(self, number: int, letter: str, text: str) -> None:
+    def add_option(self, number: int, letter: str, text: str) -> None:
         """Take in an option, if its letter is the next one."""
         wanted = ascii_uppercase[len(self.options)] if len(self.options) < len(ascii_uppercase) else "ANSWER"
         if self.stem is None:
-            self.trouble = self.trouble or f"Line {number}: an option stands before a question."
+            self.error = self.error or f"Line {number}: an option stands before a question."
         elif letter != wanted:
-            self.trouble = self.trouble or f"Line {number}: {letter} stands where {wanted} should."
-        if self.trouble is None:
+            self.error = self.error or f"Line {number}: {letter} stands where {wanted} should."
+        if self.error is None:
             self.options.append(text)
 
-    def answered(self, number: int, letter: str, category: str | None) -> Record:
+    def to_record(self, number: int, letter: str, category: str | None) -> Record:
         """Return the record, now that its answer is known."""
         places = [place for place, known in enumerate(ascii_uppercase[: len(self.options)]) if known == letter]
         if self.stem is None:
-            self.trouble = self.trouble or f"Line {number}: ANSWER stands before a question."
+            self.error = self.error or f"Line {number}: ANSWER stands before a question."
         elif len(self.options) < 2:  # noqa: PLR2004 - a choice is between two
-            self.trouble = self.trouble or f"Line {number}: ANSWER stands after fewer than two options."
+            self.error = self.error or f"Line {number}: ANSWER stands after fewer than two options."
         elif not places:
-            self.trouble = self.trouble or f"Line {number}: the answer {letter[:20]!r} is none of the options."
-        if self.trouble is not None or self.stem is None:
-            return Rejected(self.line, self.trouble or "")
+            self.error = self.error or f"Line {number}: the answer {letter[:20]!r} is none of the options."
+        if self.error is not None or self.stem is None:
+            return Rejected(self.line, self.error or "")
         kind, choices, right = Kind.SINGLE, tuple(self.options), places[0]
         if sorted(choices) == sorted(TRUE_AND_FALSE):
             kind, choices, right = Kind.TRUE_FALSE, TRUE_AND_FALSE, TRUE_AND_FALSE.index(choices[right])
         draft = ItemDraft(kind, self.stem, choices, (right,), category=category)
-        return judged(self.line, draft, repaired=self.repaired)
+        return validate_record(self.line, draft, repaired=self.repaired)
 
 
 def parse(stream: ByteStream, category: str | None = None) -> Iterator[Record]:
@@ -74,60 +90,60 @@ def parse(stream: ByteStream, category: str | None = None) -> Iterator[Record]:
     """
     question: _Question | None = None
     after_blank, any_answer = False, False
-    for number, raw in lines_of(stream):
-        text, repaired, trouble = _text(number, raw)
+    for number, raw in read_lines(stream):
+        text, repaired, trouble = _decode_checked(number, raw)
         if len(text) <= 1:
             after_blank |= not text
             continue
         answer, option = _ANSWER.match(text), _OPTION.match(text)
         is_stem = not answer and not option
         if question is not None and is_stem and (question.options or after_blank):
-            yield Rejected(question.line, question.trouble or f"Line {number}: a new question stands before ANSWER.")
+            yield Rejected(question.line, question.error or f"Line {number}: a new question stands before ANSWER.")
             question = None
         question = question or _Question(number)
-        question.trouble = question.trouble or trouble
+        question.error = question.error or trouble
         question.repaired |= repaired
         if answer:
             any_answer = True
-            yield question.answered(number, answer[1], category)
+            yield question.to_record(number, answer[1], category)
             question = None
         elif option:
-            question.take_option(number, option[1], option[2])
+            question.add_option(number, option[1], option[2])
         elif question.line == number:
             question.stem = text
         else:
-            question.trouble = question.trouble or f"Line {number}: the question goes on over a second line."
+            question.error = question.error or f"Line {number}: the question goes on over a second line."
         after_blank = False
     if not any_answer:
         raise UnreadableError("no line begins with ANSWER: and says the answer; this is no Aiken text")
     if question is not None:
-        yield Rejected(question.line, question.trouble or "The file ends before ANSWER.")
+        yield Rejected(question.line, question.error or "The file ends before ANSWER.")
 
 
-def dump(drafts: Iterable[ItemDraft], refuse: Refuse | None = None) -> Iterator[str]:
+def dump(drafts: Iterable[ItemDraft], on_unsupported: UnsupportedCallback | None = None) -> Iterator[str]:
     """Yield a question for every item that Aiken can hold, without what it has no place for (`LOST`)."""
     for draft in drafts:
-        reason = _unwritable(draft)
+        reason = _find_unsupported(draft)
         if reason is None:
             options = zip(ascii_uppercase, draft.choices, strict=False)
             lines = [draft.stem, *(f"{letter}. {choice}" for letter, choice in options)]
             yield "\n".join([*lines, f"ANSWER: {ascii_uppercase[draft.right[0]]}\n\n"])
-        elif refuse is not None:
-            refuse(draft, reason)
+        elif on_unsupported is not None:
+            on_unsupported(draft, reason)
 
 
-def _text(number: int, raw: bytes) -> tuple[str, bool, str | None]:
+def _decode_checked(number: int, raw: bytes) -> tuple[str, bool, str | None]:
     """Return a line's text, whether it had to be mended, and what is wrong with it."""
-    if len(raw) > LONGEST_LINE:
-        return "too long", False, f"Line {number} has more than {LONGEST_LINE} bytes."
+    if len(raw) > MAX_LINE_BYTES:
+        return "too long", False, f"Line {number} has more than {MAX_LINE_BYTES} bytes."
     try:
-        text, repaired = decoded(raw)
+        text, repaired = decode_line(raw)
     except UnicodeDecodeError:
         return "unreadable", False, f"Line {number} has bytes that are neither UTF-8 nor Windows-1252."
     return text.strip(), repaired, None
 
 
-def _unwritable(draft: ItemDraft) -> str | None:
+def _find_unsupported(draft: ItemDraft) -> str | None:
     """Return why Aiken cannot hold an item."""
     faults = {
         "Aiken has no questions with several right choices.": draft.kind == Kind.MULTIPLE,

@@ -5,29 +5,29 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-LONGEST_HTML = 64 * 1024
+MAX_HTML_CHARACTERS = 64 * 1024
 """Characters: html.parser takes quadratic time for some malformed texts."""
 
-_BREAKING = {"address", "blockquote", "br", "dd", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr"}
-_BREAKING |= {"li", "ol", "p", "pre", "table", "tr", "ul"}
-_HIDDEN = {"script", "style"}
+_BLOCK_TAGS = {"address", "blockquote", "br", "dd", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr"}
+_BLOCK_TAGS |= {"li", "ol", "p", "pre", "table", "tr", "ul"}
+_HIDDEN_TAGS = {"script", "style"}
 # Without its height x² would be x2: another answer.
-_HEIGHTS = {
+_SUPER_AND_SUBSCRIPTS = {
     "sup": str.maketrans("0123456789+-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻"),
     "sub": str.maketrans("0123456789+-−", "₀₁₂₃₄₅₆₇₈₉₊₋₋"),
 }
-_BLANKS = re.compile(r"[ \t\r\n\f]+")
+_WHITESPACE = re.compile(r"[ \t\r\n\f]+")
 
 
 # A formula's text without its layout would be another formula.
-_MORE_THAN_TEXT = re.compile(r"<(audio|canvas|embed|iframe|img|math|object|svg|video)\b|@@PLUGINFILE@@", re.IGNORECASE)
+_NON_TEXT = re.compile(r"<(audio|canvas|embed|iframe|img|math|object|svg|video)\b|@@PLUGINFILE@@", re.IGNORECASE)
 
 
 class BrokenHtmlError(ValueError):
     """The text is no HTML that could be read; the message says why."""
 
 
-class _Text(HTMLParser):
+class _TextExtractor(HTMLParser):
     """Collects what is seen, line by line."""
 
     def __init__(self, *, keep_breaks: bool) -> None:
@@ -38,15 +38,15 @@ class _Text(HTMLParser):
         self._keep_breaks = keep_breaks
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _BREAKING:
+        if tag in _BLOCK_TAGS:
             self.end_line()
         if tag == "img":
             self.handle_data(dict(attrs).get("alt") or "")
-        if tag in {"pre", *_HIDDEN, *_HEIGHTS}:
+        if tag in {"pre", *_HIDDEN_TAGS, *_SUPER_AND_SUBSCRIPTS}:
             self._open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in _BREAKING:
+        if tag in _BLOCK_TAGS:
             self.end_line()
         if tag in {"td", "th"}:
             self._line += " "
@@ -54,12 +54,12 @@ class _Text(HTMLParser):
             self._open.pop()
 
     def handle_data(self, data: str) -> None:
-        if _HIDDEN.intersection(self._open):
+        if _HIDDEN_TAGS.intersection(self._open):
             return
-        if self._open and self._open[-1] in _HEIGHTS:
-            data = data.translate(_HEIGHTS[self._open[-1]])
+        if self._open and self._open[-1] in _SUPER_AND_SUBSCRIPTS:
+            data = data.translate(_SUPER_AND_SUBSCRIPTS[self._open[-1]])
         if not self._keep_breaks and "pre" not in self._open:
-            self._line += _BLANKS.sub(" ", data) if self._line else _BLANKS.sub(" ", data).lstrip()
+            self._line += _WHITESPACE.sub(" ", data) if self._line else _WHITESPACE.sub(" ", data).lstrip()
             return
         first, *others = data.replace("\r\n", "\n").split("\n")
         self._line += first
@@ -73,7 +73,7 @@ class _Text(HTMLParser):
         self._line = ""
 
 
-def text_of(html: str, *, keep_breaks: bool = False) -> str:
+def extract_text(html: str, *, keep_breaks: bool = False) -> str:
     """Return the text of a piece of HTML: blocks are lines, of an image its alt text is left.
 
     `keep_breaks` is for texts whose line breaks are seen, as in Moodle's auto-format.
@@ -81,9 +81,9 @@ def text_of(html: str, *, keep_breaks: bool = False) -> str:
     Raises:
         BrokenHtmlError: when it has more than `LONGEST_HTML` characters or cannot be read.
     """
-    if len(html) > LONGEST_HTML:
-        raise BrokenHtmlError(f"A text has more than {LONGEST_HTML} characters of HTML.")
-    parser = _Text(keep_breaks=keep_breaks)
+    if len(html) > MAX_HTML_CHARACTERS:
+        raise BrokenHtmlError(f"A text has more than {MAX_HTML_CHARACTERS} characters of HTML.")
+    parser = _TextExtractor(keep_breaks=keep_breaks)
     try:
         parser.feed(html)
         parser.close()
@@ -93,6 +93,6 @@ def text_of(html: str, *, keep_breaks: bool = False) -> str:
     return "\n".join(parser.lines).strip()
 
 
-def shows_more_than_text(html: str) -> bool:
+def has_non_text_content(html: str) -> bool:
     """Say whether a piece of HTML has a picture, sound, film, formula or file, which its text cannot stand for."""
-    return _MORE_THAN_TEXT.search(html) is not None
+    return _NON_TEXT.search(html) is not None

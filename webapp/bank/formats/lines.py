@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from webapp.bank.formats.records import ByteStream, UnreadableError
 
-LONGEST_LINE = 256 * 1024
+MAX_LINE_BYTES = 256 * 1024
 """Bytes; of a longer line only so much is yielded that it is seen to be too long."""
 
 _CHUNK = 64 * 1024
@@ -14,20 +14,20 @@ _BOM = b"\xef\xbb\xbf"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
-def lines_of(stream: ByteStream) -> Iterator[tuple[int, bytes]]:
+def read_lines(stream: ByteStream) -> Iterator[tuple[int, bytes]]:
     """Yield each line with its number, from 1, and its end, which is LF, CRLF or CR.
 
     Raises:
         UnreadableError: when the file is UTF-16.
     """
     number = 0
-    for number, raw in enumerate(_split(stream), start=1):
+    for number, raw in enumerate(_split_lines(stream), start=1):
         if number == 1 and raw.startswith(_UTF_16):
             raise UnreadableError("this is UTF-16; save it as UTF-8")
         yield number, raw.removeprefix(_BOM) if number == 1 else raw
 
 
-def decoded(raw: bytes) -> tuple[str, bool]:
+def decode_line(raw: bytes) -> tuple[str, bool]:
     """Return a line's text, and whether it had to be read as Windows-1252.
 
     Raises:
@@ -39,14 +39,14 @@ def decoded(raw: bytes) -> tuple[str, bool]:
         return raw.decode("cp1252"), True
 
 
-def _split(stream: ByteStream) -> Iterator[bytes]:
+def _split_lines(stream: ByteStream) -> Iterator[bytes]:
     pending = b""
     while chunk := stream.read(_CHUNK):
         lines = (pending + chunk).splitlines(keepends=True)
         # A CR at the end of what has been read may be half of a CRLF.
         pending = b"" if lines[-1].endswith(b"\n") else lines.pop()
         yield from lines
-        if len(pending) > LONGEST_LINE:
-            pending = pending[: LONGEST_LINE + 1] + (b"\r" if pending.endswith(b"\r") else b"")
+        if len(pending) > MAX_LINE_BYTES:
+            pending = pending[: MAX_LINE_BYTES + 1] + (b"\r" if pending.endswith(b"\r") else b"")
     if pending:
         yield pending

@@ -23,62 +23,70 @@ from xml.sax.saxutils import escape
 
 from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats import about
-from webapp.bank.formats.moodle import category_named, category_path, share_of
-from webapp.bank.formats.moodle_question import Question
-from webapp.bank.formats.records import ByteStream, Record, Refuse, Rejected, UnreadableError
-from webapp.bank.formats.xml_events import BrokenXmlError, Comment, End, Event, Start, Text, events_of
+from webapp.bank.formats.moodle import format_category_path, format_fraction, parse_category_path
+from webapp.bank.formats.moodle_question import MoodleQuestion
+from webapp.bank.formats.records import ByteStream, Record, Rejected, UnreadableError, UnsupportedCallback
+from webapp.bank.formats.xml_events import (
+    BrokenXmlError,
+    Comment,
+    EndElement,
+    StartElement,
+    TextContent,
+    XmlEvent,
+    iter_events,
+)
 from webapp.bank.kinds import Kind
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_LONGEST_NAME = 60
+_MAX_NAME_LENGTH = 60
 # A CR that stood there as it is would be read as LF.
 _ESCAPES = {"\r": "&#13;"}
 # A comment may have no "--"; in JSON a hyphen stands in texts only, where it may be escaped.
 _HYPHEN = r"\u002d"
 
 
-class _Document:
+class _QuizParser:
     """Where in the document we are."""
 
     def __init__(self, category: str | None) -> None:
-        self._given = self._present = category
+        self._default_category = self._current_category = category
         self._path: list[str] = []
-        self.question: Question | None = None
+        self.question: MoodleQuestion | None = None
 
-    def take(self, event: Event) -> Record | None:
+    def handle(self, event: XmlEvent) -> Record | None:
         """Go on by one event; return a record when it completes one."""
         match event:
-            case Start():
+            case StartElement():
                 self._path.append(event.name)
-                return self._begun(event)
-            case End():
+                return self._start_element(event)
+            case EndElement():
                 self._path.pop()
-                return self._ended() if len(self._path) == 1 else None
-            case Text() if self.question is not None:
-                self.question.take("/".join(self._path[2:]), event.text)
+                return self._end_question() if len(self._path) == 1 else None
+            case TextContent() if self.question is not None:
+                self.question.add_text("/".join(self._path[2:]), event.text)
             case Comment() if self.question is not None:
-                self.question.comment(event.text)
+                self.question.add_comment(event.text)
         return None
 
-    def _begun(self, start: Start) -> Record | None:
+    def _start_element(self, start: StartElement) -> Record | None:
         if len(self._path) == 1 and start.name != "quiz":
             raise UnreadableError(f"the document is a <{start.name}>, not a <quiz>; this is no Moodle XML")
         if self.question is not None:
-            self.question.begin("/".join(self._path[2:]), start)
+            self.question.start_element("/".join(self._path[2:]), start)
         elif start.name == "question" and self._path == ["quiz", "question"]:
-            self.question = Question(start.line, start.attributes.get("type", "").strip())
+            self.question = MoodleQuestion(start.line, start.attributes.get("type", "").strip())
         elif len(self._path) == 2:  # noqa: PLR2004 - a child of <quiz>
             return Rejected(start.line, f"<{start.name}> is no question.")
         return None
 
-    def _ended(self) -> Record | None:
+    def _end_question(self) -> Record | None:
         question, self.question = self.question, None
         if question is None:
             return None
-        if question.type == "category" and question.trouble is None:
-            self._present = category_named(question.category_path) or self._given
+        if question.type == "category" and question.error is None:
+            self._current_category = parse_category_path(question.category_path) or self._default_category
             return None
-        return question.record(self._present)
+        return question.to_record(self._current_category)
 
 
 def parse(stream: ByteStream, category: str | None = None) -> Iterator[Record]:
@@ -88,10 +96,10 @@ def parse(stream: ByteStream, category: str | None = None) -> Iterator[Record]:
         UnreadableError: when it is no XML or none of Moodle's; where it breaks in the middle,
             after everything that stands before.
     """
-    document = _Document(category)
+    document = _QuizParser(category)
     try:
-        for event in events_of(stream):
-            record = document.take(event)
+        for event in iter_events(stream):
+            record = document.handle(event)
             if record is not None:
                 yield record
     except BrokenXmlError as error:
@@ -100,7 +108,7 @@ def parse(stream: ByteStream, category: str | None = None) -> Iterator[Record]:
         raise
 
 
-def dump(drafts: Iterable[ItemDraft], refuse: Refuse | None = None) -> Iterator[str]:
+def dump(drafts: Iterable[ItemDraft], on_unsupported: UnsupportedCallback | None = None) -> Iterator[str]:
     """Yield a question for every item whose characters XML can hold.
 
     What Moodle has no place for stands in a comment that `parse` understands. Items of one
@@ -113,37 +121,40 @@ def dump(drafts: Iterable[ItemDraft], refuse: Refuse | None = None) -> Iterator[
         if found is None:
             if draft.category != present:
                 present = draft.category
-                yield f'<question type="category"><category>{_text(category_path(present))}</category></question>\n'
-            yield _question(draft)
-        elif refuse is not None:
-            refuse(draft, f"XML has no place for the character U+{ord(found[0]):04X}.")
+                yield f'<question type="category"><category>{_text_element(format_category_path(present))}</category></question>\n'
+            yield _question_element(draft)
+        elif on_unsupported is not None:
+            on_unsupported(draft, f"XML has no place for the character U+{ord(found[0]):04X}.")
     yield "</quiz>\n"
 
 
-def _question(draft: ItemDraft) -> str:
-    is_exact = category_named(category_path(draft.category)) == draft.category
-    ours = about.written(draft, with_category=not is_exact)
+def _question_element(draft: ItemDraft) -> str:
+    is_exact = parse_category_path(format_category_path(draft.category)) == draft.category
+    ours = about.format_comment(draft, with_category=not is_exact)
     lines = [
         *([f"<!-- {ours.replace('-', _HYPHEN)} -->"] if ours else []),
-        f"<name>{_text(' '.join(draft.stem.split())[:_LONGEST_NAME])}</name>",
-        f'<questiontext format="plain_text">{_text(draft.stem)}</questiontext>',
-        f'<generalfeedback format="plain_text">{_text(draft.explanation)}</generalfeedback>',
+        f"<name>{_text_element(' '.join(draft.stem.split())[:_MAX_NAME_LENGTH])}</name>",
+        f'<questiontext format="plain_text">{_text_element(draft.stem)}</questiontext>',
+        f'<generalfeedback format="plain_text">{_text_element(draft.explanation)}</generalfeedback>',
     ]
     if draft.kind == Kind.TRUE_FALSE:
         is_true = draft.right == (0,)
-        lines += [_answer("true", "100" if is_true else "0"), _answer("false", "0" if is_true else "100")]
+        lines += [
+            _answer_element("true", "100" if is_true else "0"),
+            _answer_element("false", "0" if is_true else "100"),
+        ]
         return "\n  ".join(['<question type="truefalse">', *lines]) + "\n</question>\n"
     is_single = draft.kind == Kind.SINGLE
     lines += [f"<single>{str(is_single).lower()}</single>", "<shuffleanswers>true</shuffleanswers>"]
     for place, choice in enumerate(draft.choices):
         single_worth = "100" if place in draft.right else "0"
-        lines.append(_answer(choice, single_worth if is_single else share_of(place, draft.right)))
+        lines.append(_answer_element(choice, single_worth if is_single else format_fraction(place, draft.right)))
     return "\n  ".join(['<question type="multichoice">', *lines]) + "\n</question>\n"
 
 
-def _text(text: str) -> str:
+def _text_element(text: str) -> str:
     return f"<text>{escape(text, _ESCAPES)}</text>"
 
 
-def _answer(text: str, fraction: str) -> str:
-    return f'<answer fraction="{fraction}" format="plain_text">{_text(text)}</answer>'
+def _answer_element(text: str, fraction: str) -> str:
+    return f'<answer fraction="{fraction}" format="plain_text">{_text_element(text)}</answer>'

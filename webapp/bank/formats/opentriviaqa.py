@@ -17,12 +17,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from webapp.bank.drafts import TRUE_AND_FALSE, ItemDraft
-from webapp.bank.formats.records import ByteStream, Record, Rejected, UnreadableError, judged
+from webapp.bank.formats.records import ByteStream, Record, Rejected, UnreadableError, validate_record
 from webapp.bank.kinds import Kind
 
 SOURCE = "OpenTriviaQA"
 LICENCE = "CC BY-SA 4.0"
-LONGEST_RECORD = 256 * 1024
+MAX_RECORD_BYTES = 256 * 1024
 """Bytes; the rest of a longer one is skipped."""
 BOM = b"\xef\xbb\xbf"
 
@@ -31,25 +31,25 @@ _BROKEN_QUOTE, _QUOTE = b"\xe2\x80\x3f", b"\xe2\x80\x9d"
 
 
 @dataclass
-class _Block:
+class _RecordBlock:
     """The lines of one record, from its `#Q` on."""
 
     line: int
     lines: list[str] = field(default_factory=list)
     size: int = 0
     repaired: bool = False
-    trouble: str | None = None
+    error: str | None = None
 
-    def take(self, number: int, raw: bytes) -> None:
+    def add_line(self, number: int, raw: bytes) -> None:
         """Add a line, as long as the record is not too long."""
         self.size += len(raw)
-        if self.size > LONGEST_RECORD:
-            self.trouble = f"The record has more than {LONGEST_RECORD} bytes."
+        if self.size > MAX_RECORD_BYTES:
+            self.error = f"The record has more than {MAX_RECORD_BYTES} bytes."
             return
         try:
-            text, repaired = _decoded(raw)
+            text, repaired = _decode_line(raw)
         except UnicodeDecodeError:
-            self.trouble = f"Line {number} has bytes that are neither UTF-8 nor Windows-1252."
+            self.error = f"Line {number} has bytes that are neither UTF-8 nor Windows-1252."
             return
         self.lines.append(text)
         self.repaired |= repaired
@@ -61,34 +61,34 @@ def parse(stream: ByteStream, category: str | None) -> Iterator[Record]:
     Raises:
         UnreadableError: when there is text before the first `#Q`, or no `#Q` at all.
     """
-    block: _Block | None = None
-    for number, raw in _lines(stream):
+    block: _RecordBlock | None = None
+    for number, raw in _read_lines(stream):
         if raw.startswith(b"#Q"):
             if block is not None:
-                yield _record(block, category)
-            block = _Block(number)
-            block.take(number, raw[2:])
+                yield _parse_block(block, category)
+            block = _RecordBlock(number)
+            block.add_line(number, raw[2:])
         elif block is not None:
-            block.take(number, raw)
+            block.add_line(number, raw)
         elif raw.strip():
             raise UnreadableError(f"line {number} stands before the first #Q; this is no OpenTriviaQA text")
     if block is None:
         raise UnreadableError("no line begins with #Q; this is no OpenTriviaQA text")
-    yield _record(block, category)
+    yield _parse_block(block, category)
 
 
-def _lines(stream: ByteStream) -> Iterator[tuple[int, bytes]]:
+def _read_lines(stream: ByteStream) -> Iterator[tuple[int, bytes]]:
     """Yield numbered lines; of a line longer than any record only so much that it is too long."""
     number = 0
-    while raw := stream.readline(LONGEST_RECORD + 1):
+    while raw := stream.readline(MAX_RECORD_BYTES + 1):
         number += 1
         end = raw
-        while not end.endswith(b"\n") and (end := stream.readline(LONGEST_RECORD)):
+        while not end.endswith(b"\n") and (end := stream.readline(MAX_RECORD_BYTES)):
             pass
         yield number, raw.removeprefix(BOM) if number == 1 else raw
 
 
-def _decoded(raw: bytes) -> tuple[str, bool]:
+def _decode_line(raw: bytes) -> tuple[str, bool]:
     """Return a line's text, and whether its bytes had to be mended."""
     raw = raw.rstrip(b"\r\n")
     try:
@@ -102,9 +102,9 @@ def _decoded(raw: bytes) -> tuple[str, bool]:
         return raw.decode("cp1252"), True
 
 
-def _record(block: _Block, category: str | None) -> Record:
-    if block.trouble:
-        return Rejected(block.line, block.trouble)
+def _parse_block(block: _RecordBlock, category: str | None) -> Record:
+    if block.error:
+        return Rejected(block.line, block.error)
     marks = [position for position, line in enumerate(block.lines) if line.startswith("^")]
     if not marks:
         return Rejected(block.line, "There is no line that begins with ^ and says the answer.")
@@ -114,12 +114,12 @@ def _record(block: _Block, category: str | None) -> Record:
     for line in filter(str.strip, block.lines[marks[0] + 1 :]):
         found = _OPTION.fullmatch(line.strip())
         if found is None:
-            return Rejected(block.line, f"After the answer stands a line that is no option: {_short(line)}.")
+            return Rejected(block.line, f"After the answer stands a line that is no option: {_shorten(line)}.")
         options.append((found[2] or "").strip())
-    return _from_parts(block, category, stem, answer, options)
+    return _build_record(block, category, stem, answer, options)
 
 
-def _from_parts(block: _Block, category: str | None, stem: str, answer: str, options: list[str]) -> Record:
+def _build_record(block: _RecordBlock, category: str | None, stem: str, answer: str, options: list[str]) -> Record:
     matches = [position for position, option in enumerate(options) if option == answer]
     if not options:
         return Rejected(block.line, "After the answer stands no option.")
@@ -127,7 +127,7 @@ def _from_parts(block: _Block, category: str | None, stem: str, answer: str, opt
         return Rejected(block.line, f"Option {options.index('') + 1} of {len(options)} is empty.")
     if len(matches) != 1:
         which = "no option" if not matches else f"{len(matches)} options"
-        return Rejected(block.line, f"The answer {_short(answer)} matches {which}.")
+        return Rejected(block.line, f"The answer {_shorten(answer)} matches {which}.")
     kind, choices, right = Kind.SINGLE, tuple(options), options[matches[0]]
     if sorted(options) == sorted(TRUE_AND_FALSE):
         kind, choices = Kind.TRUE_FALSE, TRUE_AND_FALSE
@@ -140,8 +140,8 @@ def _from_parts(block: _Block, category: str | None, stem: str, answer: str, opt
         source=SOURCE,
         licence=LICENCE,
     )
-    return judged(block.line, draft, repaired=block.repaired)
+    return validate_record(block.line, draft, repaired=block.repaired)
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     return repr(text if len(text) <= 60 else f"{text[:57]}…")  # noqa: PLR2004 - for the eye

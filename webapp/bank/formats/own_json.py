@@ -12,13 +12,13 @@ from typing import Any
 
 from webapp.bank.drafts import ItemDraft
 from webapp.bank.formats import about
-from webapp.bank.formats.records import ByteStream, Record, Rejected, UnreadableError, judged
+from webapp.bank.formats.records import ByteStream, Record, Rejected, UnreadableError, validate_record
 
-NAME = "poolproof items"
-VERSION = 1
-LARGEST = 64 * 1024 * 1024
+FORMAT_NAME = "poolproof items"
+FORMAT_VERSION = 1
+MAX_BYTES = 64 * 1024 * 1024
 """Bytes; the document is read whole."""
-DEEPEST = 50
+MAX_DEPTH = 50
 """Lists and objects within each other; an item needs four."""
 
 # A text, closed or not, or a bracket.
@@ -35,27 +35,30 @@ def parse(stream: ByteStream, category: str | None = None) -> Iterator[Record]:
     Raises:
         UnreadableError: when it is not JSON, too large, or not of this form.
     """
-    content = stream.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise UnreadableError(f"the file has more than {LARGEST // 1024 // 1024} MiB; split it")
-    document = _loaded(content)
+    content = stream.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise UnreadableError(f"the file has more than {MAX_BYTES // 1024 // 1024} MiB; split it")
+    document = _load(content)
     elements = document.get("items") if isinstance(document, dict) else document
-    if isinstance(document, dict) and (document.get("format"), document.get("version")) != (NAME, VERSION):
-        raise UnreadableError(f'expected "format": "{NAME}" and "version": {VERSION}')
+    if isinstance(document, dict) and (document.get("format"), document.get("version")) != (
+        FORMAT_NAME,
+        FORMAT_VERSION,
+    ):
+        raise UnreadableError(f'expected "format": "{FORMAT_NAME}" and "version": {FORMAT_VERSION}')
     if not isinstance(elements, list):
         raise UnreadableError("expected a list of items")
     for place, element in enumerate(elements, start=1):
-        yield _record(place, element, category)
+        yield _parse_element(place, element, category)
 
 
-def _loaded(content: bytes) -> Any:
+def _load(content: bytes) -> Any:
     try:
         text = content.decode(json.detect_encoding(content), "surrogatepass").removeprefix("\ufeff")
         depth = 0
         for token in _TOKEN.finditer(text):
             depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
-            if depth > DEEPEST:
-                raise UnreadableError(f"more than {DEEPEST} lists and objects stand within each other")
+            if depth > MAX_DEPTH:
+                raise UnreadableError(f"more than {MAX_DEPTH} lists and objects stand within each other")
         return json.loads(text)
     except ValueError as error:
         raise UnreadableError(f"this is not JSON ({error})") from error
@@ -63,13 +66,13 @@ def _loaded(content: bytes) -> Any:
 
 def dump(drafts: Iterable[ItemDraft]) -> Iterator[str]:
     """Yield the document piece by piece, one item a line."""
-    yield f'{{"format": "{NAME}", "version": {VERSION}, "items": ['
+    yield f'{{"format": "{FORMAT_NAME}", "version": {FORMAT_VERSION}, "items": ['
     for place, draft in enumerate(drafts):
-        yield f"{',' if place else ''}\n{json.dumps(_element(draft), ensure_ascii=False)}"
+        yield f"{',' if place else ''}\n{json.dumps(_to_element(draft), ensure_ascii=False)}"
     yield "\n]}\n"
 
 
-def _element(draft: ItemDraft) -> dict[str, Any]:
+def _to_element(draft: ItemDraft) -> dict[str, Any]:
     required = {"kind": str(draft.kind), "stem": draft.stem, "choices": draft.choices, "right": draft.right}
     optional = {name: getattr(draft, name) for name in _OPTIONAL}
     if draft.collected_at is not None:
@@ -77,14 +80,14 @@ def _element(draft: ItemDraft) -> dict[str, Any]:
     return required | {name: value for name, value in optional.items() if value}
 
 
-def _record(place: int, element: Any, category: str | None) -> Record:
-    if reason := _malformed(element):
+def _parse_element(place: int, element: Any, category: str | None) -> Record:
+    if reason := _find_error(element):
         return Rejected(place, reason)
     optional = {name: element[name] for name in _OPTIONAL if element.get(name) is not None}
     optional.setdefault("category", category)
     if "collected_at" in optional:
         try:
-            optional["collected_at"] = about.moment(optional["collected_at"])
+            optional["collected_at"] = about.parse_timestamp(optional["collected_at"])
         except ValueError as error:
             return Rejected(place, str(error))
     draft = ItemDraft(
@@ -94,10 +97,10 @@ def _record(place: int, element: Any, category: str | None) -> Record:
         right=tuple(element["right"]),
         **optional,
     )
-    return judged(place, draft)
+    return validate_record(place, draft)
 
 
-def _malformed(element: Any) -> str | None:  # noqa: PLR0911 - one line for each fault
+def _find_error(element: Any) -> str | None:  # noqa: PLR0911 - one line for each fault
     """Return what keeps an element from being read as an item at all."""
     if not isinstance(element, dict):
         return "An item is an object."

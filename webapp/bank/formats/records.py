@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from webapp.bank.drafts import ItemDraft, problems_of, trimmed
+from webapp.bank.drafts import ItemDraft, find_errors, trim_draft
 
 
 class ByteStream(Protocol):
@@ -30,7 +30,7 @@ class Accepted:
     line: int
     draft: ItemDraft
     repaired: bool = False
-    item: int | None = None
+    item_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Rejected:
 
 Record = Accepted | Rejected
 
-Refuse = Callable[[ItemDraft, str], None]
+UnsupportedCallback = Callable[[ItemDraft, str], None]
 """Told, while a format is written, of an item that it cannot hold, and why."""
 
 
@@ -51,22 +51,24 @@ class UnreadableError(Exception):
     """The file as a whole is not of the format; the text says what was found instead."""
 
 
-def judged(line: int, draft: ItemDraft, *, repaired: bool = False, item: int | None = None) -> Record:
+def validate_record(line: int, draft: ItemDraft, *, repaired: bool = False, item_id: int | None = None) -> Record:
     """Accept a draft if it is a good item, reject it with all its faults if not."""
-    draft = trimmed(draft)
-    if wrong := problems_of(draft):
+    draft = trim_draft(draft)
+    if wrong := find_errors(draft):
         return Rejected(line, " ".join(f"{field}: {reason}" for field, reason in wrong))
-    return Accepted(line, draft, repaired, item)
+    return Accepted(line, draft, repaired, item_id)
 
 
-def with_plain_breaks(draft: ItemDraft) -> ItemDraft:
+def normalize_line_breaks(draft: ItemDraft) -> ItemDraft:
     """Return the draft with LF for every line break; text formats cannot tell CRLF and CR from it."""
-    texts: dict[str, Any] = {name: _plain(value) for name in _TEXTS if (value := getattr(draft, name)) is not None}
-    return replace(draft, choices=tuple(map(_plain, draft.choices)), **texts)
+    texts: dict[str, Any] = {
+        name: _normalize(value) for name in _TEXT_FIELDS if (value := getattr(draft, name)) is not None
+    }
+    return replace(draft, choices=tuple(map(_normalize, draft.choices)), **texts)
 
 
-_TEXTS = ("stem", "explanation", "category", "source", "licence", "address", "original")
+_TEXT_FIELDS = ("stem", "explanation", "category", "source", "licence", "address", "original")
 
 
-def _plain(text: str) -> str:
+def _normalize(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")

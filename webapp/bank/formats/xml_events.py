@@ -13,20 +13,20 @@ from defusedxml.sax import make_parser
 
 from webapp.bank.formats.records import ByteStream, UnreadableError
 
-DEEPEST = 50
+MAX_DEPTH = 50
 """Elements within each other."""
-LONGEST_REASON = 200
+MAX_REASON_LENGTH = 200
 """Characters: an encoding's name can be as long as somebody likes."""
-LONGEST_PIECE = 1024 * 1024
+MAX_TOKEN_BYTES = 1024 * 1024
 """Bytes that one tag or comment may have; the parser holds it whole."""
-MOST_NAMES = 1000
-LONGEST_NAME = 100
+MAX_NAMES = 1000
+MAX_NAME_LENGTH = 100
 """Of elements and attributes, all together and each, in characters; the parser keeps every name."""
 
 _CHUNK = 64 * 1024
 
 
-class Start(NamedTuple):
+class StartElement(NamedTuple):
     """An element begins, at this line."""
 
     line: int
@@ -34,13 +34,13 @@ class Start(NamedTuple):
     attributes: Mapping[str, str]
 
 
-class End(NamedTuple):
+class EndElement(NamedTuple):
     """The element that began last ends."""
 
     name: str
 
 
-class Text(NamedTuple):
+class TextContent(NamedTuple):
     """A piece of the text of an element; what belongs together may come in several."""
 
     text: str
@@ -52,7 +52,7 @@ class Comment(NamedTuple):
     text: str
 
 
-Event = Start | End | Text | Comment
+XmlEvent = StartElement | EndElement | TextContent | Comment
 
 
 class BrokenXmlError(UnreadableError):
@@ -64,53 +64,53 @@ class BrokenXmlError(UnreadableError):
         self.line = line
 
 
-class _ForbiddenError(Exception):
+class _LimitExceededError(Exception):
     """The document goes beyond a bound; the text says which."""
 
 
-class _Gathering(ContentHandler, LexicalHandler):
+class _EventCollector(ContentHandler, LexicalHandler):
     """Gathers what a parser tells, and stops it at the bounds."""
 
-    def __init__(self, place: Locator) -> None:
+    def __init__(self, position: Locator) -> None:
         super().__init__()
-        self.events: list[Event] = []
-        self._place = place
+        self.events: list[XmlEvent] = []
+        self._position = position
         self._names: set[str] = set()
         self._depth = 0
 
     @property
     def line(self) -> int:
-        return self._place.getLineNumber() or 1
+        return self._position.getLineNumber() or 1
 
     def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802 - as SAX calls it
         self._depth += 1
         attributes = dict(attrs.items())
         self._names.update((name, *attributes))
-        if self._depth > DEEPEST:
-            raise _ForbiddenError(f"more than {DEEPEST} elements stand within each other")
-        if len(self._names) > MOST_NAMES or any(len(one) > LONGEST_NAME for one in (name, *attributes)):
-            raise _ForbiddenError("it has too many names of elements, or too long ones")
-        self.events.append(Start(self.line, name, attributes))
+        if self._depth > MAX_DEPTH:
+            raise _LimitExceededError(f"more than {MAX_DEPTH} elements stand within each other")
+        if len(self._names) > MAX_NAMES or any(len(one) > MAX_NAME_LENGTH for one in (name, *attributes)):
+            raise _LimitExceededError("it has too many names of elements, or too long ones")
+        self.events.append(StartElement(self.line, name, attributes))
 
     def endElement(self, name: str) -> None:  # noqa: N802 - as SAX calls it
         self._depth -= 1
-        self.events.append(End(name))
+        self.events.append(EndElement(name))
 
     def characters(self, content: str) -> None:
-        self.events.append(Text(content))
+        self.events.append(TextContent(content))
 
     def comment(self, content: str) -> None:
         self.events.append(Comment(content))
 
 
-def events_of(stream: ByteStream) -> Iterator[Event]:
+def iter_events(stream: ByteStream) -> Iterator[XmlEvent]:
     """Yield what a document consists of, in order; before an error everything that stands before it.
 
     Raises:
         BrokenXmlError: where it is no XML, or has a DTD, or goes beyond a bound.
     """
     parser = make_parser()
-    gathering = _Gathering(parser)
+    gathering = _EventCollector(parser)
     parser.forbid_dtd = True
     parser.setContentHandler(gathering)
     parser.setProperty(property_lexical_handler, gathering)
@@ -124,21 +124,21 @@ def events_of(stream: ByteStream) -> Iterator[Event]:
                 parser.feed(chunk)
             else:
                 parser.close()
-        except (SAXParseException, _ForbiddenError, ValueError, LookupError) as error:
-            broken = _broken(error, gathering.line)
+        except (SAXParseException, _LimitExceededError, ValueError, LookupError) as error:
+            broken = _to_xml_error(error, gathering.line)
         silent = 0 if gathering.events else silent + len(chunk)
         yield from gathering.events
         gathering.events.clear()
-        if silent > LONGEST_PIECE:
-            broken = BrokenXmlError(gathering.line, f"a tag or comment has more than {LONGEST_PIECE} bytes")
+        if silent > MAX_TOKEN_BYTES:
+            broken = BrokenXmlError(gathering.line, f"a tag or comment has more than {MAX_TOKEN_BYTES} bytes")
         if broken is not None:
             raise broken
 
 
-def _broken(error: Exception, line: int) -> BrokenXmlError:
+def _to_xml_error(error: Exception, line: int) -> BrokenXmlError:
     if isinstance(error, SAXParseException):
         return BrokenXmlError(error.getLineNumber() or line, error.getMessage())
     if isinstance(error, DefusedXmlException):
         return BrokenXmlError(line, "a DOCTYPE or entity is not allowed")
     # The parser says ValueError or LookupError of an encoding that it does not know.
-    return BrokenXmlError(line, str(error)[:LONGEST_REASON])
+    return BrokenXmlError(line, str(error)[:MAX_REASON_LENGTH])

@@ -16,19 +16,27 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from webapp.collector.sources import description, replies
-from webapp.collector.sources.description import VARIABLE, AuthenticationPart, Description, DescriptionError
-from webapp.collector.sources.elements import Reader
+from webapp.collector.sources.description import ENV_VARIABLE, AuthenticationConfig, JsonApiConfig, JsonApiConfigError
+from webapp.collector.sources.elements import RecordMapper
 from webapp.collector.sources.paths import FieldPath
-from webapp.collector.sources.protocol import Fetch, FetchError, Limits, Page, Reply, Strand, original_of
+from webapp.collector.sources.protocol import (
+    Fetch,
+    FetchError,
+    Partition,
+    RecordPage,
+    SourceLimits,
+    SourceResponse,
+    compact_json,
+)
 
-LONGEST_SECRET = 4000
+MAX_SECRET_LENGTH = 4000
 
-_LINK = re.compile(r'<([^<>]*)>((?:\s*;\s*[\w*-]+\s*=\s*(?:"[^"]*"|[^",;\s]+))*)')
-_NEXT = re.compile(r';\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next(?=\s|;|$))', re.IGNORECASE)
+_LINK_HEADER = re.compile(r'<([^<>]*)>((?:\s*;\s*[\w*-]+\s*=\s*(?:"[^"]*"|[^",;\s]+))*)')
+_REL_NEXT = re.compile(r';\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next(?=\s|;|$))', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Position:
     """Where a strand is: at a page number, an offset, a cursor or an address, None at the first of the latter two.
 
     `until` is where the next strand begins, None when none does. `seen` tells the page
@@ -40,75 +48,75 @@ class _Place:
     seen: str | None = None
 
 
-class DescribedSource:
+class JsonApiSource:
     """A source as its description says."""
 
-    def __init__(self, described: Description, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, config: JsonApiConfig, headers: Mapping[str, str] | None = None) -> None:
         """Read as `described`, with `headers` on every call; they may hold a secret."""
-        self.name = described.name
-        self.title = described.title
-        self.address = described.address
-        self.licence = described.licence
-        self.limits = Limits(**described.limits.model_dump())
-        self._described = described
-        self._paging = described.paging
+        self.name = config.name
+        self.title = config.title
+        self.address = config.address
+        self.licence = config.licence
+        self.limits = SourceLimits(**config.limits.model_dump())
+        self._config = config
+        self._paging = config.paging
         self._headers = dict(headers or {})
-        self._reader = Reader(described)
+        self._mapper = RecordMapper(config)
 
-    def strands(self, fetch: Fetch) -> list[Strand]:
+    def list_partitions(self, fetch: Fetch) -> list[Partition]:
         """List the work: one strand, or several where a number of records or pages is known.
 
         Raises:
             LimitedError: when the source was asked too fast.
             FetchError: when the number cannot be read.
         """
-        start = self._start()
+        start = self._first_position()
         if self._paging.total is None and self._paging.pages is None:
             numbered = self._paging.kind in {"page", "offset"}
-            return [Strand("all", asdict(_Place(start if numbered else None)), title=self.title)]
-        _, body = self._look(fetch, self.address, self._parameters(_Place(start)))
-        total = _number(self._paging.total, body)
-        pages = _number(self._paging.pages, body) if total is None else math.ceil(total / (self._paging.size or 1))
-        return self._shared_out(start, pages or 0, total)
+            return [Partition("all", asdict(_Position(start if numbered else None)), title=self.title)]
+        _, body = self._fetch_json(fetch, self.address, self._parameters(_Position(start)))
+        total = _read_count(self._paging.total, body)
+        pages = _read_count(self._paging.pages, body) if total is None else math.ceil(total / (self._paging.size or 1))
+        return self._split_into_partitions(start, pages or 0, total)
 
-    def page(self, fetch: Fetch, strand: Strand) -> Page:
+    def fetch_page(self, fetch: Fetch, partition: Partition) -> RecordPage:
         """Fetch the page where the strand is.
 
         Raises:
             LimitedError: when the source was asked too fast.
             FetchError: when the page cannot be read, or leads nowhere.
         """
-        place = _Place(**strand.state)
+        place = _Position(**partition.state)
         address, parameters = self.address, self._parameters(place)
         if self._paging.kind == "link" and place.at is not None:
             # Once more: the description may have changed since the address was stored.
-            address, parameters = self._same_origin(str(place.at)), {}
+            address, parameters = self._require_same_origin(str(place.at)), {}
         try:
-            reply, body = self._look(fetch, address, parameters)
-        except replies.MissingError:
+            reply, body = self._fetch_json(fetch, address, parameters)
+        except replies.HttpNotFoundError:
             # Some say so that there are no more pages.
-            if isinstance(place.at, int) and place.at > self._start():
-                return Page((), None)
+            if isinstance(place.at, int) and place.at > self._first_position():
+                return RecordPage((), None)
             raise
-        elements = self._reader.elements(body)
-        records = tuple(self._reader.collected(number, one) for number, one in enumerate(elements, start=1))
-        seen = hashlib.sha256(original_of(elements).encode()).hexdigest()[:16]
+        elements = self._mapper.find_records(body)
+        records = tuple(self._mapper.map_record(number, one) for number, one in enumerate(elements, start=1))
+        seen = hashlib.sha256(compact_json(elements).encode()).hexdigest()[:16]
         if seen == place.seen and len(elements) > 1:
             raise FetchError(f"{self.name} gives the same page again; see whether paging.parameter is right")
-        onward = self._onward(place, address, reply, body, len(elements))
-        return Page(records, None if onward is None else asdict(replace(onward, seen=seen)))
+        onward = self._next_position(place, address, reply, body, len(elements))
+        return RecordPage(records, None if onward is None else asdict(replace(onward, seen=seen)))
 
-    def resumed(self, strand: Strand) -> Strand:
+    def resume_partition(self, partition: Partition) -> Partition:
         """Ask for the same page again."""
-        return strand
+        return partition
 
-    def _look(self, fetch: Fetch, address: str, parameters: Mapping[str, str]) -> tuple[Reply, Any]:
-        return replies.look(fetch, address, parameters, self._headers)
+    def _fetch_json(self, fetch: Fetch, address: str, parameters: Mapping[str, str]) -> tuple[SourceResponse, Any]:
+        return replies.fetch_json(fetch, address, parameters, self._headers)
 
-    def _start(self) -> int:
+    def _first_position(self) -> int:
         return self._paging.first if self._paging.kind == "page" else 0
 
-    def _shared_out(self, start: int, pages: int, total: int | None) -> list[Strand]:
+    def _split_into_partitions(self, start: int, pages: int, total: int | None) -> list[Partition]:
         """Give neighbouring pages to each strand; the last goes on past the number, which may be too low."""
         size = self._paging.size or 1
         step = 1 if self._paging.kind == "page" else size
@@ -120,57 +128,63 @@ class DescribedSource:
             after = total if until is None else (until - start) // step * size
             expected = None if total is None or after is None else after - before
             key = f"{begin}-{'' if until is None else until - 1}"
-            strands.append(Strand(key, asdict(_Place(begin, until)), expected, self.title))
+            strands.append(Partition(key, asdict(_Position(begin, until)), expected, self.title))
         return strands
 
-    def _parameters(self, place: _Place) -> dict[str, str]:
-        parameters = dict(self._described.parameters)
+    def _parameters(self, position: _Position) -> dict[str, str]:
+        parameters = dict(self._config.parameters)
         if self._paging.size_parameter:
             parameters[self._paging.size_parameter] = str(self._paging.size)
-        if self._paging.parameter and place.at is not None:
-            parameters[self._paging.parameter] = str(place.at)
+        if self._paging.parameter and position.at is not None:
+            parameters[self._paging.parameter] = str(position.at)
         return parameters
 
-    def _onward(self, place: _Place, address: str, reply: Reply, body: Any, returned: int) -> _Place | None:
+    def _next_position(
+        self, position: _Position, address: str, response: SourceResponse, body: Any, returned: int
+    ) -> _Position | None:
         """Return the next place, None when this was the last."""
         match self._paging.kind:
             case "none":
                 return None
             case "cursor":
-                at = self._cursor(body)
+                at = self._next_cursor(body)
             case "link":
-                at = self._link(address, reply, body)
-            case _ if returned == 0 or not isinstance(place.at, int):
+                at = self._next_link(address, response, body)
+            case _ if returned == 0 or not isinstance(position.at, int):
                 return None
             case kind:
                 # As many as came: a source may give fewer in a page than it was asked for.
-                following = place.at + (1 if kind == "page" else returned)
-                return None if place.until is not None and following >= place.until else replace(place, at=following)
-        if at is not None and at == place.at:
+                following = position.at + (1 if kind == "page" else returned)
+                return (
+                    None
+                    if position.until is not None and following >= position.until
+                    else replace(position, at=following)
+                )
+        if at is not None and at == position.at:
             raise FetchError(f"{self.name} leads from a page to itself; see whether paging is described right")
-        return None if at is None else replace(place, at=at)
+        return None if at is None else replace(position, at=at)
 
-    def _cursor(self, body: Any) -> str | None:
+    def _next_cursor(self, body: Any) -> str | None:
         found = self._paging.next.find(body) if self._paging.next else None
         if found is None or found == "" or found is False:
             return None
         if not isinstance(found, str | int):
-            raise FetchError(f"{self._paging.next} holds {original_of(found)[:60]}, which is no cursor")
+            raise FetchError(f"{self._paging.next} holds {compact_json(found)[:60]}, which is no cursor")
         return str(found)
 
-    def _link(self, address: str, reply: Reply, body: Any) -> str | None:
+    def _next_link(self, address: str, response: SourceResponse, body: Any) -> str | None:
         if self._paging.next:
             found = self._paging.next.find(body)
         else:
-            links = _LINK.findall(reply.headers.get("link", ""))
-            found = next((target for target, rest in links if _NEXT.search(rest)), None)
+            links = _LINK_HEADER.findall(response.headers.get("link", ""))
+            found = next((target for target, rest in links if _REL_NEXT.search(rest)), None)
         if found is None or found == "":
             return None
         if not isinstance(found, str):
-            raise FetchError(f"{self._paging.next} holds {original_of(found)[:60]}, which is no address")
-        return self._same_origin(found, address)
+            raise FetchError(f"{self._paging.next} holds {compact_json(found)[:60]}, which is no address")
+        return self._require_same_origin(found, address)
 
-    def _same_origin(self, target: str, base: str = "") -> str:
+    def _require_same_origin(self, target: str, base: str = "") -> str:
         try:
             address = urljoin(base, target)
             same = _origin(address) == _origin(self.address)
@@ -181,39 +195,39 @@ class DescribedSource:
         return address
 
 
-def load(file: Path, environment: Mapping[str, str]) -> DescribedSource:
+def load_source(file: Path, environment: Mapping[str, str]) -> JsonApiSource:
     """Return the source that a file describes, with its secrets from `environment`.
 
     Raises:
         DescriptionError: when the file is not acceptable, or a variable is not set.
     """
-    described = description.read(file)
+    described = description.read_config(file)
     part = described.authentication
-    return DescribedSource(described, {part.header: _secret(part, file, environment)} if part else None)
+    return JsonApiSource(described, {part.header: _resolve_secret(part, file, environment)} if part else None)
 
 
-def _secret(part: AuthenticationPart, file: Path, environment: Mapping[str, str]) -> str:
-    for name in VARIABLE.findall(part.value):
+def _resolve_secret(authentication: AuthenticationConfig, file: Path, environment: Mapping[str, str]) -> str:
+    for name in ENV_VARIABLE.findall(authentication.value):
         value = environment.get(name, "")
         if not value.strip():
-            raise DescriptionError(
+            raise JsonApiConfigError(
                 f"{file}: authentication.value: the variable {name} is not set; set it in the environment."
             )
-        if not (value.isascii() and value.isprintable() and len(value) <= LONGEST_SECRET):
-            raise DescriptionError(
+        if not (value.isascii() and value.isprintable() and len(value) <= MAX_SECRET_LENGTH):
+            raise JsonApiConfigError(
                 f"{file}: authentication.value: the variable {name} holds what no header can; copy the secret again."
             )
-    return VARIABLE.sub(lambda found: environment[found[1]].strip(), part.value)
+    return ENV_VARIABLE.sub(lambda found: environment[found[1]].strip(), authentication.value)
 
 
-def _number(path: FieldPath | None, body: Any) -> int | None:
+def _read_count(path: FieldPath | None, body: Any) -> int | None:
     if path is None:
         return None
     found = path.find(body)
     if isinstance(found, str) and found.isdecimal():
         found = int(found[:18])
     if not isinstance(found, int) or isinstance(found, bool) or found < 0:
-        raise FetchError(f"{path} should be a number and is {original_of(found)[:60]}; see where the answer has it")
+        raise FetchError(f"{path} should be a number and is {compact_json(found)[:60]}; see where the answer has it")
     return found
 
 

@@ -10,30 +10,30 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from webapp.bank.drafts import LONGEST_LICENCE, LONGEST_SOURCE
+from webapp.bank.drafts import MAX_LICENCE_LENGTH, MAX_SOURCE_LENGTH
 from webapp.bank.kinds import Difficulty, Kind
 from webapp.collector.sources import paths
 from webapp.collector.sources.paths import FieldPath
 
-LARGEST = 64 * 1024
+MAX_CONFIG_BYTES = 64 * 1024
 """Bytes of a description."""
 
-VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+ENV_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-class DescriptionError(Exception):
+class JsonApiConfigError(Exception):
     """A description is not acceptable; the text has a line for each fault: file, place, what, what to do."""
 
 
 JsonPath = Annotated[FieldPath, BeforeValidator(paths.parse)]
-Text = Annotated[str, Field(min_length=1)]
+NonEmptyText = Annotated[str, Field(min_length=1)]
 
 
-class _Part(BaseModel):
+class _ConfigSection(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
 
 
-class LimitsPart(_Part):
+class LimitsConfig(_ConfigSection):
     """How much of the source may be used; spacing in seconds between two calls, daily in calls."""
 
     concurrency: int = Field(default=10, ge=1, le=64)
@@ -41,7 +41,7 @@ class LimitsPart(_Part):
     daily: int | None = Field(default=None, ge=1)
 
 
-class AuthenticationPart(_Part):
+class AuthenticationConfig(_ConfigSection):
     """A header whose secret stands in the environment."""
 
     header: str = Field(pattern=r"^[A-Za-z0-9-]+$")
@@ -49,18 +49,18 @@ class AuthenticationPart(_Part):
 
     @field_validator("value")
     @classmethod
-    def _names_a_variable(cls, value: str) -> str:
-        if not VARIABLE.search(value):
+    def _require_variable(cls, value: str) -> str:
+        if not ENV_VARIABLE.search(value):
             raise ValueError("holds no ${NAME}; a secret stands in the environment, not in this file")
         return value
 
 
-class PagingPart(_Part):
+class PagingConfig(_ConfigSection):
     """How one goes from page to page."""
 
     kind: Literal["cursor", "link", "page", "offset", "none"] = "none"
-    parameter: Text | None = None
-    size_parameter: Text | None = None
+    parameter: NonEmptyText | None = None
+    size_parameter: NonEmptyText | None = None
     size: int | None = Field(default=None, ge=1, le=10_000)
     first: int = Field(default=1, ge=0, le=1)
     next: JsonPath | None = None
@@ -68,8 +68,8 @@ class PagingPart(_Part):
     pages: JsonPath | None = None
 
     @model_validator(mode="after")
-    def _fits_its_kind(self) -> Self:
-        wanted, allowed = _PAGING[self.kind]
+    def _check_fields_of_kind(self) -> Self:
+        wanted, allowed = _PAGING_FIELDS[self.kind]
         given = self.model_fields_set - {"kind"}
         if missing := sorted(wanted - given):
             raise ValueError(f'kind = "{self.kind}" needs {" and ".join(missing)}; add it')
@@ -82,17 +82,17 @@ class PagingPart(_Part):
         return self
 
 
-_SIZE = {"size", "size_parameter"}
-_PAGING: dict[str, tuple[set[str], set[str]]] = {
-    "none": (set(), _SIZE),
-    "cursor": ({"parameter", "next"}, _SIZE),
-    "link": (set(), _SIZE | {"next"}),
-    "page": ({"parameter"}, _SIZE | {"first", "total", "pages"}),
-    "offset": ({"parameter"}, _SIZE | {"total"}),
+_SIZE_FIELDS = {"size", "size_parameter"}
+_PAGING_FIELDS: dict[str, tuple[set[str], set[str]]] = {
+    "none": (set(), _SIZE_FIELDS),
+    "cursor": ({"parameter", "next"}, _SIZE_FIELDS),
+    "link": (set(), _SIZE_FIELDS | {"next"}),
+    "page": ({"parameter"}, _SIZE_FIELDS | {"first", "total", "pages"}),
+    "offset": ({"parameter"}, _SIZE_FIELDS | {"total"}),
 }
 
 
-class FieldsPart(_Part):
+class FieldsConfig(_ConfigSection):
     """Where in an answer the records are, and where in a record its parts."""
 
     items: JsonPath
@@ -110,7 +110,7 @@ class FieldsPart(_Part):
     identity: JsonPath | None = None
 
     @model_validator(mode="after")
-    def _says_what_is_right(self) -> Self:
+    def _check_right_fields(self) -> Self:
         given = self.model_fields_set & {"right", "wrong", "choices", "right_position", "right_text"}
         if given not in ({"right", "wrong"}, {"choices", "right_position"}, {"choices", "right_text"}):
             raise ValueError(
@@ -120,31 +120,31 @@ class FieldsPart(_Part):
         return self
 
 
-class ValuesPart(_Part):
+class ValuesConfig(_ConfigSection):
     """What the source's words mean in ours."""
 
     kind: dict[str, Annotated[Kind, Field(strict=False)]] = {}
     difficulty: dict[str, Annotated[Difficulty, Field(strict=False)]] = {}
 
 
-class Description(_Part):
+class JsonApiConfig(_ConfigSection):
     """A source as its file describes it."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")
-    title: str = Field(min_length=1, max_length=LONGEST_SOURCE)
+    title: str = Field(min_length=1, max_length=MAX_SOURCE_LENGTH)
     address: str
-    licence: str = Field(min_length=1, max_length=LONGEST_LICENCE)
+    licence: str = Field(min_length=1, max_length=MAX_LICENCE_LENGTH)
     decode: Literal["none", "html"] = "none"
     parameters: dict[str, str] = {}
-    limits: LimitsPart = LimitsPart()
-    authentication: AuthenticationPart | None = None
-    paging: PagingPart = PagingPart()
-    fields: FieldsPart
-    values: ValuesPart = ValuesPart()
+    limits: LimitsConfig = LimitsConfig()
+    authentication: AuthenticationConfig | None = None
+    paging: PagingConfig = PagingConfig()
+    fields: FieldsConfig
+    values: ValuesConfig = ValuesConfig()
 
     @field_validator("address")
     @classmethod
-    def _a_place_on_the_web(cls, value: str) -> str:
+    def _validate_address(cls, value: str) -> str:
         try:
             parts = urlsplit(value)
             good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -160,13 +160,13 @@ class Description(_Part):
 
     @field_validator("parameters")
     @classmethod
-    def _no_secrets(cls, value: dict[str, str]) -> dict[str, str]:
-        if any(VARIABLE.search(one) for one in value.values()):
+    def _reject_secrets(cls, value: dict[str, str]) -> dict[str, str]:
+        if any(ENV_VARIABLE.search(one) for one in value.values()):
             raise ValueError("holds ${NAME}; addresses are logged: a secret goes into a header, see [authentication]")
         return value
 
 
-def read(file: Path) -> Description:
+def read_config(file: Path) -> JsonApiConfig:
     """Return what a file describes.
 
     Raises:
@@ -174,40 +174,40 @@ def read(file: Path) -> Description:
     """
     try:
         with file.open("rb") as stream:
-            content = stream.read(LARGEST + 1)
+            content = stream.read(MAX_CONFIG_BYTES + 1)
     except OSError as error:
-        raise DescriptionError(f"{file}: cannot be read ({error.strerror}); give the path of a TOML file.") from error
-    if len(content) > LARGEST:
-        raise DescriptionError(f"{file}: has more than {LARGEST // 1024} KiB; a description is a page.")
+        raise JsonApiConfigError(f"{file}: cannot be read ({error.strerror}); give the path of a TOML file.") from error
+    if len(content) > MAX_CONFIG_BYTES:
+        raise JsonApiConfigError(f"{file}: has more than {MAX_CONFIG_BYTES // 1024} KiB; a description is a page.")
     try:
-        return parse(content.decode(), str(file))
+        return parse_config(content.decode(), str(file))
     except UnicodeDecodeError as error:
-        raise DescriptionError(f"{file}: is not UTF-8 (byte {error.start}); save it as UTF-8.") from error
+        raise JsonApiConfigError(f"{file}: is not UTF-8 (byte {error.start}); save it as UTF-8.") from error
 
 
-def parse(text: str, file: str) -> Description:
+def parse_config(text: str, file: str) -> JsonApiConfig:
     """Return what a text describes; `file` is its name for the errors.
 
     Raises:
         DescriptionError: when it is not acceptable.
     """
     try:
-        return Description.model_validate(tomllib.loads(text))
+        return JsonApiConfig.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise DescriptionError(f"{file}: is no TOML: {error}; correct it there.") from error
+        raise JsonApiConfigError(f"{file}: is no TOML: {error}; correct it there.") from error
     except ValidationError as error:
-        raise DescriptionError("\n".join(f"{file}: {_sentence(fault)}" for fault in error.errors())) from error
+        raise JsonApiConfigError("\n".join(f"{file}: {_format_error(fault)}" for fault in error.errors())) from error
 
 
-def _sentence(fault: Any) -> str:
-    place = ".".join(str(part) for part in fault["loc"]) or "the file"
-    if fault["type"] == "extra_forbidden":
+def _format_error(error: Any) -> str:
+    place = ".".join(str(part) for part in error["loc"]) or "the file"
+    if error["type"] == "extra_forbidden":
         return f"{place}: there is no such field; correct its name or remove it."
-    if fault["type"] == "missing":
+    if error["type"] == "missing":
         return f"{place}: is missing; add it."
-    message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "value_error":
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error":
         return f"{place}: {message}."
     # What stands under authentication may be a secret that was written there by mistake.
-    shown = "" if place.startswith("authentication") else f", not {str(fault['input'])[:60]!r}"
+    shown = "" if place.startswith("authentication") else f", not {str(error['input'])[:60]!r}"
     return f"{place}: {message[:1].lower()}{message[1:]}{shown}; correct it."

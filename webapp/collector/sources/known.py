@@ -11,7 +11,7 @@ from webapp.collector.sources.protocol import Source
 from webapp.errors import NotFoundError
 
 
-class Sources:
+class SourceRegistry:
     """Open Trivia DB, and what the TOML files of a folder describe."""
 
     def __init__(self, folder: Path, open_trivia: OpenTriviaSource, environment: Mapping[str, str]) -> None:
@@ -26,27 +26,27 @@ class Sources:
         Raises:
             NotFoundError: when there is none of that name; the text names all.
         """
-        sources, faults = self.look()
+        sources, faults = self.scan()
         known = {source.name: source for source in sources}
         if name not in known:
             wrong = next((f" {fault}" for fault in faults if name in fault), "")
             raise NotFoundError(f"There is no source {name!r}. There are: {', '.join(sorted(known))}.{wrong}")
         return known[name]
 
-    def all(self) -> list[Source]:
+    def available(self) -> list[Source]:
         """Return all sources that can be collected from, by title."""
-        return self.look()[0]
+        return self.scan()[0]
 
-    def faults(self) -> list[str]:
+    def config_errors(self) -> list[str]:
         """Return what is wrong with the files that describe none, a line for each fault."""
-        return self.look()[1]
+        return self.scan()[1]
 
-    def look(self) -> tuple[list[Source], list[str]]:
+    def scan(self) -> tuple[list[Source], list[str]]:
         """Return what `all` and `faults` do, with one look into the folder."""
         known: dict[str, Source] = {self._open_trivia.name: self._open_trivia}
         faults: list[str] = []
         for file in sorted(self._folder.glob("*.toml")):
-            source, wrong = _described(file, self._environment)
+            source, wrong = _load_configured(file, self._environment)
             faults += wrong
             if source is None:
                 continue
@@ -57,18 +57,18 @@ class Sources:
         return sorted(known.values(), key=lambda source: source.title.casefold()), faults
 
 
-def _described(file: Path, environment: Mapping[str, str]) -> tuple[Source | None, list[str]]:
+def _load_configured(file: Path, environment: Mapping[str, str]) -> tuple[Source | None, list[str]]:
     """Return the source that a file describes, or None and what is wrong with the file."""
     # Most installations have no such file, and a worker that reads none does not load what reads it.
-    from webapp.collector.sources.described import load
-    from webapp.collector.sources.description import DescriptionError
+    from webapp.collector.sources.described import load_source
+    from webapp.collector.sources.description import JsonApiConfigError
 
     try:
-        return load(file, environment), []
-    except DescriptionError as error:
+        return load_source(file, environment), []
+    except JsonApiConfigError as error:
         return None, str(error).splitlines()
 
 
-def sources_of(app: Any) -> Sources:
+def get_source_registry(app: Any) -> SourceRegistry:
     """Return the sources of a Flask app."""
-    return cast("Sources", app.extensions["sources"])
+    return cast("SourceRegistry", app.extensions["source_registry"])

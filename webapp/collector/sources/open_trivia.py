@@ -16,35 +16,35 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, unquote_plus
 
 from webapp.bank.drafts import TRUE_AND_FALSE, ItemDraft
-from webapp.bank.formats.records import Record, Rejected, judged
+from webapp.bank.formats.records import Record, Rejected, validate_record
 from webapp.bank.kinds import Difficulty, Kind
 from webapp.collector.sources.protocol import (
-    Collected,
+    CollectedRecord,
     Fetch,
     FetchError,
-    LimitedError,
-    Limits,
-    Page,
-    Reply,
-    Strand,
-    original_of,
+    Partition,
+    RateLimitedError,
+    RecordPage,
+    SourceLimits,
+    SourceResponse,
+    compact_json,
 )
-from webapp.collector.sources.replies import look, value_of
+from webapp.collector.sources.replies import fetch_json, parse_response
 
 TITLE = "Open Trivia DB"
 LICENCE = "CC BY-SA 4.0"
 ADDRESS = "https://opentdb.com"
-MOST = 50
+MAX_QUESTIONS_PER_CALL = 50
 """Questions in one call."""
-SPACING = 5.5
+DEFAULT_SPACING = 5.5
 """Seconds: five are asked for between arrivals, and a call may be faster on its way than the one before."""
-MOST_TROUBLES = 8
+MAX_RESTARTS = 8
 """So often a strand begins anew without getting further than ever before; then somebody should look at it."""
 
-SUCCESS, NO_RESULTS, INVALID, NO_TOKEN, TOKEN_EMPTY, TOO_FAST = range(6)
+SUCCESS, NO_RESULTS, INVALID_PARAMETER, TOKEN_NOT_FOUND, TOKEN_EMPTY, RATE_LIMIT = range(6)
 
 
-Given = TypeVar("Given", str, list[Any])
+Expected = TypeVar("Expected", str, list[Any])
 
 
 class Encoding(StrEnum):
@@ -56,7 +56,7 @@ class Encoding(StrEnum):
     BASE64 = "base64"
 
 
-def _from_base64(text: str) -> str:
+def _decode_base64(text: str) -> str:
     return base64.b64decode(text, validate=True).decode()
 
 
@@ -64,12 +64,12 @@ _DECODERS: dict[Encoding, Callable[[str], str]] = {
     Encoding.HTML: html.unescape,
     Encoding.URL_LEGACY: lambda text: unquote_plus(text, errors="strict"),
     Encoding.URL_3986: lambda text: unquote(text, errors="strict"),
-    Encoding.BASE64: _from_base64,
+    Encoding.BASE64: _decode_base64,
 }
 
 
 @dataclass(frozen=True)
-class _Progress:
+class _CategoryState:
     """How far a strand is.
 
     `amount` is what to ask for next at most; `falling`: an answer has shown that fewer than
@@ -81,7 +81,7 @@ class _Progress:
     count: int | None
     token: str | None = None
     returned: int = 0
-    amount: int = MOST
+    amount: int = MAX_QUESTIONS_PER_CALL
     falling: bool = False
     furthest: int = 0
     troubles: int = 0
@@ -89,7 +89,7 @@ class _Progress:
     @property
     def next_amount(self) -> int:
         """How many to ask for: what is left by the count, and one more to see that it is right."""
-        left = MOST if self.count is None else self.count - self.returned
+        left = MAX_QUESTIONS_PER_CALL if self.count is None else self.count - self.returned
         if self.falling or self.count is None or left < 0:
             return self.amount
         return max(1, min(self.amount, left))
@@ -103,138 +103,140 @@ class OpenTriviaSource:
     licence: str = LICENCE
 
     def __init__(
-        self, address: str = ADDRESS, *, encoding: Encoding = Encoding.BASE64, spacing: float = SPACING
+        self, address: str = ADDRESS, *, encoding: Encoding = Encoding.BASE64, spacing: float = DEFAULT_SPACING
     ) -> None:
         """Read from `address`; `spacing` is in seconds between two calls."""
         self.address = address.rstrip("/")
-        self.limits = Limits(spacing=spacing)
+        self.limits = SourceLimits(spacing=spacing)
         self._encoding = encoding
         # What was read before listing was broken off: the next try goes on from there, or two
         # clients that share an address could keep each other from ever getting through a list.
-        self._listed: list[tuple[int, str]] = []
-        self._counts: dict[int, int | None] = {}
+        self._known_categories: list[tuple[int, str]] = []
+        self._known_counts: dict[int, int | None] = {}
 
-    def strands(self, fetch: Fetch) -> list[Strand]:
+    def list_partitions(self, fetch: Fetch) -> list[Partition]:
         """List the categories with their counts.
 
         Raises:
             LimitedError: when the source was asked too fast; another try goes on where this one stopped.
             FetchError: when the lists cannot be read.
         """
-        self._listed = self._listed or self._categories(fetch)
-        for number, _ in self._listed:
-            if number not in self._counts:
-                self._counts[number] = self._count(fetch, number)
-        listed, counts = self._listed, self._counts
-        self._listed, self._counts = [], {}
-        return [Strand(str(one), asdict(_Progress(one, counts[one])), counts[one], name) for one, name in listed]
+        self._known_categories = self._known_categories or self._fetch_categories(fetch)
+        for number, _ in self._known_categories:
+            if number not in self._known_counts:
+                self._known_counts[number] = self._fetch_count(fetch, number)
+        listed, counts = self._known_categories, self._known_counts
+        self._known_categories, self._known_counts = [], {}
+        return [
+            Partition(str(one), asdict(_CategoryState(one, counts[one])), counts[one], name) for one, name in listed
+        ]
 
-    def page(self, fetch: Fetch, strand: Strand) -> Page:
+    def fetch_page(self, fetch: Fetch, partition: Partition) -> RecordPage:
         """Take a token if the strand has none, else ask for questions.
 
         Raises:
             LimitedError: when the source was asked too fast; nothing was returned.
             FetchError: when the source refuses the call, or has failed too often in a row.
         """
-        progress = _Progress(**strand.state)
+        progress = _CategoryState(**partition.state)
         if progress.token is None:
-            return Page((), asdict(replace(progress, token=self._new_token(fetch))))
+            return RecordPage((), asdict(replace(progress, token=self._request_token(fetch))))
         try:
-            code, results = self._questions(fetch, progress)
-        except LimitedError:
+            code, results = self._fetch_questions(fetch, progress)
+        except RateLimitedError:
             raise
         except FetchError as error:
             if not error.transient:
                 raise
             # The token may have moved on over questions that never arrived.
-            return _anew(progress, error.reason)
-        if code == NO_TOKEN:
-            return _anew(progress, "the token is not known any more")
-        after = _after(progress, code, len(results))
-        records = tuple(self._collected(place, one) for place, one in enumerate(results, start=1))
-        return Page(records, None if after is None else asdict(after))
+            return _restart(progress, error.reason)
+        if code == TOKEN_NOT_FOUND:
+            return _restart(progress, "the token is not known any more")
+        after = _next_state(progress, code, len(results))
+        records = tuple(self._to_collected_record(place, one) for place, one in enumerate(results, start=1))
+        return RecordPage(records, None if after is None else asdict(after))
 
-    def resumed(self, strand: Strand) -> Strand:
+    def resume_partition(self, partition: Partition) -> Partition:
         """Begin the strand anew: a page may have been returned and not stored, and the token will not repeat it."""
-        progress = _Progress(**strand.state)
-        return replace(strand, state=asdict(_Progress(progress.category, progress.count)))
+        progress = _CategoryState(**partition.state)
+        return replace(partition, state=asdict(_CategoryState(progress.category, progress.count)))
 
-    def _categories(self, fetch: Fetch) -> list[tuple[int, str]]:
-        body = self._look(fetch, "api_category.php", {})
+    def _fetch_categories(self, fetch: Fetch) -> list[tuple[int, str]]:
+        body = self._fetch_object(fetch, "api_category.php", {})
         try:
             return [(int(one["id"]), html.unescape(one["name"])) for one in body["trivia_categories"]]
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise FetchError(f"the list of categories cannot be read: {_short(body)}") from error
+            raise FetchError(f"the list of categories cannot be read: {_excerpt(body)}") from error
 
-    def _count(self, fetch: Fetch, category: int) -> int | None:
-        body = self._look(fetch, "api_count.php", {"category": str(category)})
+    def _fetch_count(self, fetch: Fetch, category: int) -> int | None:
+        body = self._fetch_object(fetch, "api_count.php", {"category": str(category)})
         counts = body.get("category_question_count")
         count = counts.get("total_question_count") if isinstance(counts, dict) else None
         # Without a count the strand goes on until nothing comes.
         return count if isinstance(count, int) and count >= 0 else None
 
-    def _new_token(self, fetch: Fetch) -> str:
-        body = self._look(fetch, "api_token.php", {"command": "request"})
+    def _request_token(self, fetch: Fetch) -> str:
+        body = self._fetch_object(fetch, "api_token.php", {"command": "request"})
         token = body.get("token")
         if body.get("response_code") != SUCCESS or not isinstance(token, str) or not token:
-            raise FetchError(f"no token was given: {_short(body)}")
+            raise FetchError(f"no token was given: {_excerpt(body)}")
         return token
 
-    def _look(self, fetch: Fetch, page: str, parameters: dict[str, str]) -> dict[str, Any]:
+    def _fetch_object(self, fetch: Fetch, page: str, parameters: dict[str, str]) -> dict[str, Any]:
         """Return the answer of a call that does no harm when it is repeated."""
-        return _object(*look(fetch, f"{self.address}/{page}", parameters))
+        return _require_object(*fetch_json(fetch, f"{self.address}/{page}", parameters))
 
-    def _questions(self, fetch: Fetch, progress: _Progress) -> tuple[int, list[Any]]:
-        asked = {"amount": str(progress.next_amount), "category": str(progress.category), "token": str(progress.token)}
+    def _fetch_questions(self, fetch: Fetch, state: _CategoryState) -> tuple[int, list[Any]]:
+        asked = {"amount": str(state.next_amount), "category": str(state.category), "token": str(state.token)}
         if self._encoding is not Encoding.HTML:
             asked["encode"] = self._encoding
-        reply = fetch(f"{self.address}/api.php", asked, repeatable=False)
-        body = _object(reply, value_of(reply))
+        reply = fetch(f"{self.address}/api.php", asked, idempotent=False)
+        body = _require_object(reply, parse_response(reply))
         code, results = body.get("response_code"), body.get("results")
-        if code == INVALID:
+        if code == INVALID_PARAMETER:
             raise FetchError(
                 f"the source calls these parameters invalid: amount {asked['amount']}, category {asked['category']}"
             )
-        if code not in (SUCCESS, NO_RESULTS, NO_TOKEN, TOKEN_EMPTY) or not isinstance(results, list):
-            raise FetchError(f"an answer that is not of the interface: {_short(body)}", transient=True)
+        if code not in (SUCCESS, NO_RESULTS, TOKEN_NOT_FOUND, TOKEN_EMPTY) or not isinstance(results, list):
+            raise FetchError(f"an answer that is not of the interface: {_excerpt(body)}", transient=True)
         return code, results if code == SUCCESS else []
 
-    def _collected(self, place: int, element: Any) -> Collected:
-        return Collected(_record(place, element, _DECODERS[self._encoding]), None, original_of(element))
+    def _to_collected_record(self, position: int, element: Any) -> CollectedRecord:
+        return CollectedRecord(_parse_record(position, element, _DECODERS[self._encoding]), None, compact_json(element))
 
 
-def _after(progress: _Progress, code: int, returned: int) -> _Progress | None:
+def _next_state(state: _CategoryState, code: int, returned: int) -> _CategoryState | None:
     """Return how to go on after an answer; None when the strand is done.
 
     Too few left for what was asked is code 1 or 4, and no question at all: half as many are
     asked for until not even one comes. What the halves bring adds up to all but a few, which
     then come one by one. A count that was reached is tried with one more question.
     """
-    asked = progress.next_amount
+    asked = state.next_amount
     if code != SUCCESS or returned == 0:
-        return None if asked == 1 else replace(progress, amount=asked // 2, falling=True)
-    amount = max(1, asked // 2) if progress.falling else MOST
-    after = replace(progress, returned=progress.returned + returned, amount=amount)
+        return None if asked == 1 else replace(state, amount=asked // 2, falling=True)
+    amount = max(1, asked // 2) if state.falling else MAX_QUESTIONS_PER_CALL
+    after = replace(state, returned=state.returned + returned, amount=amount)
     return replace(after, furthest=after.returned, troubles=0) if after.returned > after.furthest else after
 
 
-def _anew(progress: _Progress, reason: str) -> Page:
+def _restart(state: _CategoryState, reason: str) -> RecordPage:
     """Begin again with a new token.
 
     Raises:
         FetchError: when that was done too often and led nowhere.
     """
-    troubles = progress.troubles + 1
-    if troubles > MOST_TROUBLES:
+    troubles = state.troubles + 1
+    if troubles > MAX_RESTARTS:
         raise FetchError(
-            f"category {progress.category} began anew {MOST_TROUBLES} times and came no further; last: {reason}",
+            f"category {state.category} began anew {MAX_RESTARTS} times and came no further; last: {reason}",
             transient=True,
         )
-    fresh = _Progress(progress.category, progress.count, furthest=progress.furthest, troubles=troubles)
-    return Page((), asdict(fresh), restarts=True)
+    fresh = _CategoryState(state.category, state.count, furthest=state.furthest, troubles=troubles)
+    return RecordPage((), asdict(fresh), restarts=True)
 
 
-def _object(reply: Reply, value: Any) -> dict[str, Any]:
+def _require_object(response: SourceResponse, value: Any) -> dict[str, Any]:
     """Return what an answer says.
 
     Raises:
@@ -242,24 +244,24 @@ def _object(reply: Reply, value: Any) -> dict[str, Any]:
         FetchError: when it is not of the interface; transient, for the token may have moved.
     """
     if not isinstance(value, dict):
-        raise FetchError(f"an answer that is not of the interface: {_short(value)}", transient=True)
-    if value.get("response_code") == TOO_FAST:
-        raise LimitedError("asked too fast (code 5)", retry_after=reply.retry_after)
+        raise FetchError(f"an answer that is not of the interface: {_excerpt(value)}", transient=True)
+    if value.get("response_code") == RATE_LIMIT:
+        raise RateLimitedError("asked too fast (code 5)", retry_after=response.retry_after)
     return value
 
 
-def _record(place: int, element: Any, decode: Callable[[str], str]) -> Record:
+def _parse_record(position: int, element: Any, decode: Callable[[str], str]) -> Record:
     try:
-        kind, stem, category, difficulty, right = (decode(_a(str, element[name])) for name in _FIELDS)
-        wrong = [decode(_a(str, text)) for text in _a(list, element["incorrect_answers"])]
+        kind, stem, category, difficulty, right = (decode(_expect_type(str, element[name])) for name in _FIELDS)
+        wrong = [decode(_expect_type(str, text)) for text in _expect_type(list, element["incorrect_answers"])]
     except (KeyError, TypeError):
-        return Rejected(place, f"A record has {', '.join(_FIELDS)} and incorrect_answers; this one has not.")
+        return Rejected(position, f"A record has {', '.join(_FIELDS)} and incorrect_answers; this one has not.")
     except ValueError as error:
-        return Rejected(place, f"A text cannot be decoded ({error}).")
+        return Rejected(position, f"A text cannot be decoded ({error}).")
     if kind not in _KINDS:
-        return Rejected(place, f"{kind[:60]!r} is no type that is known here.")
+        return Rejected(position, f"{kind[:60]!r} is no type that is known here.")
     if difficulty not in set(Difficulty):
-        return Rejected(place, f"{difficulty[:60]!r} is no difficulty.")
+        return Rejected(position, f"{difficulty[:60]!r} is no difficulty.")
     choices = tuple(sorted(text.strip() for text in (right, *wrong)))
     if _KINDS[kind] is Kind.TRUE_FALSE and set(choices) == set(TRUE_AND_FALSE):
         choices = TRUE_AND_FALSE
@@ -273,18 +275,18 @@ def _record(place: int, element: Any, decode: Callable[[str], str]) -> Record:
         source=TITLE,
         licence=LICENCE,
     )
-    return judged(place, draft)
+    return validate_record(position, draft)
 
 
 _FIELDS = ("type", "question", "category", "difficulty", "correct_answer")
 _KINDS = {"multiple": Kind.SINGLE, "boolean": Kind.TRUE_FALSE}
 
 
-def _a(kind: type[Given], value: Any) -> Given:
+def _expect_type(kind: type[Expected], value: Any) -> Expected:
     if not isinstance(value, kind):
         raise TypeError(f"no {kind}")
     return value
 
 
-def _short(body: Any) -> str:
-    return original_of(body)[:100]
+def _excerpt(body: Any) -> str:
+    return compact_json(body)[:100]

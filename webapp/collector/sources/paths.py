@@ -18,7 +18,7 @@ class FieldPath:
     """A place in JSON: keys, positions in lists, and `EACH`."""
 
     text: str
-    steps: tuple[str | int | None, ...]
+    segments: tuple[str | int | None, ...]
 
     def __str__(self) -> str:
         """Return it as it is written."""
@@ -26,9 +26,9 @@ class FieldPath:
 
     def find(self, value: Any) -> Any:
         """Return what stands there, None when nothing does; with `[]` in it a list, with None where nothing stands."""
-        return _found(self.steps, value)
+        return _resolve(self.segments, value)
 
-    def all(self, value: Any) -> list[Any]:
+    def find_all(self, value: Any) -> list[Any]:
         """Return what stands there as a list: its elements if it is one, nothing if nothing stands there."""
         found = self.find(value)
         if isinstance(found, list):
@@ -48,12 +48,12 @@ def parse(text: Any) -> FieldPath:
     return FieldPath(text, tuple(steps))
 
 
-def _found(steps: tuple[str | int | None, ...], value: Any) -> Any:
-    for place, step in enumerate(steps):
+def _resolve(segments: tuple[str | int | None, ...], value: Any) -> Any:
+    for place, step in enumerate(segments):
         if step is EACH:
             if not isinstance(value, list):
                 return None
-            return [_found(steps[place + 1 :], element) for element in value]
+            return [_resolve(segments[place + 1 :], element) for element in value]
         if isinstance(step, str):
             value = value.get(step) if isinstance(value, dict) else None
         else:

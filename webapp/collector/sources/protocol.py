@@ -15,13 +15,13 @@ from typing import Any, Protocol
 
 from webapp.bank.formats.records import Record
 
-LONGEST_ORIGINAL = 20_000
+MAX_ORIGINAL_LENGTH = 20_000
 """Characters that are kept of a record as the source wrote it."""
 
-LONGEST_IDENTITY = 200
+MAX_IDENTITY_LENGTH = 200
 """Characters of a source's own id."""
 
-State = dict[str, Any]
+PartitionState = dict[str, Any]
 """Where a strand has got to; it can be written as JSON, and holds no secret."""
 
 
@@ -40,7 +40,7 @@ class FetchError(Exception):
         self.retry_after = retry_after
 
 
-class LimitedError(FetchError):
+class RateLimitedError(FetchError):
     """The source says "too fast" and has done nothing: the very same call is good, later."""
 
     def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
@@ -49,7 +49,7 @@ class LimitedError(FetchError):
 
 
 @dataclass(frozen=True)
-class Reply:
+class SourceResponse:
     """What came back: the names of headers in lower case, the body bounded by who fetched it."""
 
     status: int
@@ -91,9 +91,9 @@ class Fetch(Protocol):
         address: str,
         parameters: Mapping[str, str] = ...,
         *,
-        repeatable: bool = True,
+        idempotent: bool = True,
         headers: Mapping[str, str] = ...,
-    ) -> Reply:
+    ) -> SourceResponse:
         """Return what came back, whatever its status, when the call may not be repeated.
 
         A `repeatable` call is tried again inside after what passes (no connection, time-out,
@@ -108,20 +108,20 @@ class Fetch(Protocol):
 
 
 @dataclass(frozen=True)
-class Strand:
+class Partition:
     """An independent part of a source's work; its pages come one after the other.
 
     `expected` is how many records the source says it has, where it says so.
     """
 
     key: str
-    state: State
+    state: PartitionState
     expected: int | None = None
     title: str = ""
 
 
 @dataclass(frozen=True)
-class Collected:
+class CollectedRecord:
     """A record as the source gave it, and what became of it.
 
     `identity` is the source's own, where it has one, at most `LONGEST_IDENTITY` long;
@@ -134,20 +134,20 @@ class Collected:
 
 
 @dataclass(frozen=True)
-class Page:
+class RecordPage:
     """What one step of a strand gave; it may be no record at all.
 
     `state` is where to go on, None when the strand is done. `restarts`: the strand begins
     anew, and what it has returned so far will be returned again.
     """
 
-    records: tuple[Collected, ...]
-    state: State | None
+    records: tuple[CollectedRecord, ...]
+    state: PartitionState | None
     restarts: bool = False
 
 
 @dataclass(frozen=True)
-class Limits:
+class SourceLimits:
     """How much of a source may be used by all processes together.
 
     `spacing`: seconds between the starts of two calls. `daily`: calls in a day.
@@ -165,31 +165,31 @@ class Source(Protocol):
     title: str
     address: str
     licence: str
-    limits: Limits
+    limits: SourceLimits
 
-    def strands(self, fetch: Fetch) -> list[Strand]:
+    def list_partitions(self, fetch: Fetch) -> list[Partition]:
         """List the work.
 
         Raises:
             FetchError: when the source cannot be read.
         """
 
-    def page(self, fetch: Fetch, strand: Strand) -> Page:
+    def fetch_page(self, fetch: Fetch, partition: Partition) -> RecordPage:
         """Take the step that `strand.state` says, with at most one call that changes something at the source.
 
         Raises:
             FetchError: when the step cannot be taken; the state stays good for another try.
         """
 
-    def resumed(self, strand: Strand) -> Strand:
+    def resume_partition(self, partition: Partition) -> Partition:
         """Return the strand to go on with after a run was cut off between a call and its commit."""
 
 
-def original_of(value: Any) -> str:
+def compact_json(value: Any) -> str:
     """Return a record as it is kept beside the item made of it."""
     try:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     except RecursionError:
         text = "(nested too deeply)"
     # Half a character of UTF-16, which JSON can spell and no database can store, stays spelled out.
-    return text[:LONGEST_ORIGINAL].encode(errors="backslashreplace").decode()[:LONGEST_ORIGINAL]
+    return text[:MAX_ORIGINAL_LENGTH].encode(errors="backslashreplace").decode()[:MAX_ORIGINAL_LENGTH]

@@ -10,17 +10,17 @@ import click
 from sqlalchemy import URL, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from webapp.lab.drill import MARK, Drill, Ground, alone
+from webapp.lab.drill import STAGING_MARKER_TABLE, Drill, DrillTarget, direct_connection
 from webapp.lab.drills.catalogue import DRILLS
-from webapp.lab.drills.findings import as_text, report_of
-from webapp.lab.drills.rehearsal import Result, rehearse
-from webapp.lab.keeping import Progress, hand_over, with_report_options
+from webapp.lab.drills.findings import as_text, build_report
+from webapp.lab.drills.rehearsal import DrillResult, run_drills
+from webapp.lab.keeping import ProgressDisplay, output_report, with_report_options
 from webapp.lab.services.programs import ServerError, find_program
-from webapp.lab.surroundings import surroundings
+from webapp.lab.surroundings import describe_environment
 
-CUT_SHORT = 130
+EXIT_INTERRUPTED = 130
 """Exit status after Ctrl-C."""
-SERVER_STARTS_IN = 10
+SERVER_START_DURATION = 10
 """Seconds, about."""
 
 
@@ -49,67 +49,69 @@ def command(
     """
     chosen = [one for name, one in DRILLS.items() if not names or name in names]
     if is_listed:
-        click.echo("\n\n".join(map(_described, chosen)))
+        click.echo("\n\n".join(map(_describe, chosen)))
         return
-    address = _staging(against, is_staging=is_staging)
+    address = _staging_url(against, is_staging=is_staging)
     try:
-        ground = Ground(address=_text(address)) if address is not None else Ground(find_program(mysqld))
+        ground = (
+            DrillTarget(database_url=_render_url(address)) if address is not None else DrillTarget(find_program(mysqld))
+        )
     except ServerError as error:
         raise click.ClickException(str(error)) from error
     try:
-        results, environment = _held(ground, chosen, address, is_protected=not without_protection)
+        results, environment = _run_drills(ground, chosen, address, is_protected=not without_protection)
     except ServerError as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         raise click.ClickException("Stopped before anything was measured.") from None
     finally:
         ground.close()
-    again = _command(names, address, without_protection=without_protection)
-    report = report_of(results, again, environment, is_protected=not without_protection)
+    again = _command_line(names, address, without_protection=without_protection)
+    report = build_report(results, again, environment, is_protected=not without_protection)
     if not as_json:
         click.echo(as_text(report))
-    hand_over(report, folder, as_json=as_json)
-    sys.exit(_status(results))
+    output_report(report, folder, as_json=as_json)
+    sys.exit(_exit_status(results))
 
 
-def _held(
-    ground: Ground, chosen: Sequence[Drill], address: URL | None, *, is_protected: bool
-) -> tuple[list[Result], dict[str, str]]:
-    left = {one.name: one.seconds for one in chosen if ground.is_own or not one.needs_own_server}
-    starting = SERVER_STARTS_IN if ground.is_own else 0
-    progress = Progress(sum(left.values()) + starting)
-    progress.say("a server: started on fresh data" if ground.is_own else "the server: looked at")
-    environment = _environment(address, ground)
+def _run_drills(
+    target: DrillTarget, drills: Sequence[Drill], staging_url: URL | None, *, is_protected: bool
+) -> tuple[list[DrillResult], dict[str, str]]:
+    left = {one.name: one.estimated_seconds for one in drills if target.is_disposable or not one.needs_own_server}
+    starting = SERVER_START_DURATION if target.is_disposable else 0
+    progress = ProgressDisplay(sum(left.values()) + starting)
+    progress.update("a server: started on fresh data" if target.is_disposable else "the server: looked at")
+    environment = _describe_target(staging_url, target)
 
     def tell(one: Drill) -> None:
-        progress.say(f"{one.name}: {one.hypothesis}", left=sum(left.values()))
+        progress.update(f"{one.name}: {one.hypothesis}", remaining=sum(left.values()))
         left.pop(one.name, None)
 
-    results = rehearse(ground, chosen, is_protected=is_protected, tell=tell)
-    progress.end()
+    results = run_drills(target, drills, is_protected=is_protected, on_progress=tell)
+    progress.finish()
     return results, environment
 
 
-def _status(results: Sequence[Result]) -> int:
+def _exit_status(results: Sequence[DrillResult]) -> int:
     verdicts = {one.verdict for one in results}
     if "failed" in verdicts or not verdicts & {"passed", "cut short"}:
         return 1
-    return CUT_SHORT if "cut short" in verdicts else 0
+    return EXIT_INTERRUPTED if "cut short" in verdicts else 0
 
 
-def _described(one: Drill) -> str:
-    where = "" if one.needs_own_server else " Also with --against."
-    return f"{one.name} ({one.seconds:g} s)\n  {one.hypothesis}\n  Without protection: {one.without}.{where}"
+def _describe(drill: Drill) -> str:
+    where = "" if drill.needs_own_server else " Also with --against."
+    return f"{drill.name} ({drill.estimated_seconds:g} s)\n  {drill.hypothesis}\n  Without protection: {drill.unprotected}.{where}"
 
 
-def _environment(address: URL | None, ground: Ground) -> dict[str, str]:
-    with alone(ground.address()) as connection:
+def _describe_target(staging_url: URL | None, target: DrillTarget) -> dict[str, str]:
+    with direct_connection(target.database_url()) as connection:
         version = connection.execute(text("SELECT VERSION()")).scalar_one()
-    whose = "started by the lab" if address is None else _text(address, hide=True)
-    return {**surroundings(), "Database": f"{version}, {whose}", "Configuration": "each drill's own"}
+    whose = "started by the lab" if staging_url is None else _render_url(staging_url, hide_password=True)
+    return {**describe_environment(), "Database": f"{version}, {whose}", "Configuration": "each drill's own"}
 
 
-def _staging(against: str | None, *, is_staging: bool) -> URL | None:
+def _staging_url(against: str | None, *, is_staging: bool) -> URL | None:
     """Return the address of the operator's server, after a look at whether it is meant for drills."""
     if against is None:
         return None
@@ -122,29 +124,33 @@ def _staging(against: str | None, *, is_staging: bool) -> URL | None:
             "--against takes a MySQL or MariaDB server and a schema: mysql://user:password@host/schema."
         )
     address = address.set(drivername="mysql+pymysql")
-    shown = _text(address, hide=True)
+    shown = _render_url(address, hide_password=True)
     if not is_staging:
         raise click.UsageError(
             f"Drills kill connections and hold others up. Add --yes-this-is-staging if {shown} is there for that."
         )
     try:
-        with alone(_text(address)) as connection:
-            found = connection.execute(text("SHOW TABLES LIKE :mark"), {"mark": MARK}).all()
+        with direct_connection(_render_url(address)) as connection:
+            found = connection.execute(text("SHOW TABLES LIKE :mark"), {"mark": STAGING_MARKER_TABLE}).all()
     except SQLAlchemyError as error:
         raise click.ClickException(f"{shown} cannot be reached: {str(error).splitlines()[0]}") from error
     if not found:
         raise click.ClickException(
-            f"{shown} is not marked as a server for drills. If it is: CREATE TABLE {MARK} (id INT PRIMARY KEY)"
+            f"{shown} is not marked as a server for drills. If it is: CREATE TABLE {STAGING_MARKER_TABLE} (id INT PRIMARY KEY)"
         )
     return address
 
 
-def _command(names: Sequence[str], address: URL | None, *, without_protection: bool) -> str:
+def _command_line(names: Sequence[str], staging_url: URL | None, *, without_protection: bool) -> str:
     words = ["poolproof lab drill", *names]
     words += ["--without-protection"] if without_protection else []
-    words += [f"--against '{_text(address, hide=True)}' --yes-this-is-staging"] if address is not None else []
+    words += (
+        [f"--against '{_render_url(staging_url, hide_password=True)}' --yes-this-is-staging"]
+        if staging_url is not None
+        else []
+    )
     return " ".join(words)
 
 
-def _text(address: URL, *, hide: bool = False) -> str:
-    return address.render_as_string(hide_password=hide)
+def _render_url(url: URL, *, hide_password: bool = False) -> str:
+    return url.render_as_string(hide_password=hide_password)

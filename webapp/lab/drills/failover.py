@@ -7,64 +7,68 @@ from collections.abc import Sequence
 
 from sqlalchemy.exc import DBAPIError
 
-from webapp.lab.drill import CannotBeHeldError, Drill, Stage, address_of
+from webapp.lab.drill import Drill, DrillNotApplicableError, DrillRun, application_url
 from webapp.lab.proxy import Proxy
 from webapp.lab.recovery import Check, errors_end_within, full_rate_within
 
-THREADS, EVERY = 4, 0.04
-BEFORE, AFTER = 1.5, 2.5
-AWAY = 1.0
+THREADS, UNIT_INTERVAL = 4, 0.04
+BASELINE_DURATION, RECOVERY_DURATION = 1.5, 2.5
+READ_ONLY_DURATION = 1.0
 """Seconds in which the first server takes no writes and the address does not lead to the second one yet."""
 
 
-def _read_only(stage: Stage) -> Sequence[Check]:
+def _read_only(run: DrillRun) -> Sequence[Check]:
     more: list[Check] = []
-    if stage.ground.is_own:
-        _to_another_server(stage)
+    if run.target.is_disposable:
+        _fail_over(run)
     else:
-        more.append(_for_a_moment(stage))
-    course = stage.measured()
-    if not course.failed(since=course.fault):
-        raise CannotBeHeldError("its account may write in spite of read_only; it needs one without CONNECTION_ADMIN")
+        more.append(_toggle_read_only(run))
+    course = run.require_history()
+    if not course.failed(since=course.fault_started_at):
+        raise DrillNotApplicableError(
+            "its account may write in spite of read_only; it needs one without CONNECTION_ADMIN"
+        )
     return [errors_end_within(course, 1.0), full_rate_within(course, 1.5), *more]
 
 
-def _to_another_server(stage: Stage) -> None:
-    first, second = stage.ground.server(), stage.ground.server(1)
-    stage.ground.make_ready(address_of(second))
+def _fail_over(run: DrillRun) -> None:
+    first, second = run.target.server(), run.target.server(1)
+    run.target.create_tables(application_url(second))
     proxy = Proxy(first.port)
     try:
-        pooled = stage.pool(THREADS, address_of(first, proxy.port))
-        with pooled as pool, stage.load(pool.mixed, THREADS, EVERY, together=True):
-            time.sleep(BEFORE)
-            stage.fault("read-only")
+        pooled = run.create_pool(THREADS, application_url(first, proxy.port))
+        with pooled as pool, run.run_load(pool.read_or_write, THREADS, UNIT_INTERVAL, simultaneous=True):
+            time.sleep(BASELINE_DURATION)
+            run.begin_fault("read-only")
             first.execute("SET GLOBAL read_only = ON")
-            time.sleep(AWAY)
-            proxy.lead_to(second.port)
-            stage.over("another server takes writes")
-            time.sleep(AFTER)
+            time.sleep(READ_ONLY_DURATION)
+            proxy.redirect(second.port)
+            run.end_fault("another server takes writes")
+            time.sleep(RECOVERY_DURATION)
     finally:
         first.execute("SET GLOBAL read_only = OFF")
         proxy.close()
 
 
-def _for_a_moment(stage: Stage) -> Check:
+def _toggle_read_only(run: DrillRun) -> Check:
     """On the operator's server, where there is no other: behind its address there might be one by now."""
-    with stage.pool(THREADS) as pool, stage.load(pool.mixed, THREADS, EVERY, together=True):
-        time.sleep(BEFORE)
-        stage.fault("read-only")
+    with run.create_pool(THREADS) as pool, run.run_load(pool.read_or_write, THREADS, UNIT_INTERVAL, simultaneous=True):
+        time.sleep(BASELINE_DURATION)
+        run.begin_fault("read-only")
         try:
-            stage.ground.execute("SET GLOBAL read_only = ON")
+            run.target.execute("SET GLOBAL read_only = ON")
         except DBAPIError as error:
-            raise CannotBeHeldError("its account may not SET GLOBAL read_only (SYSTEM_VARIABLES_ADMIN)") from error
-        old = set(pool.connections)
+            raise DrillNotApplicableError(
+                "its account may not SET GLOBAL read_only (SYSTEM_VARIABLES_ADMIN)"
+            ) from error
+        old = set(pool.connection_ids)
         try:
-            time.sleep(AWAY)
+            time.sleep(READ_ONLY_DURATION)
         finally:
-            stage.ground.execute("SET GLOBAL read_only = OFF")
-        stage.over("takes writes again")
-        time.sleep(AFTER)
-        alive = {number for (number,) in stage.ground.execute("SELECT id FROM information_schema.processlist")}
+            run.target.execute("SET GLOBAL read_only = OFF")
+        run.end_fault("takes writes again")
+        time.sleep(RECOVERY_DURATION)
+        alive = {number for (number,) in run.target.execute("SELECT id FROM information_schema.processlist")}
     left = len(old & alive)
     return Check("no connection to the demoted server is kept", f"{left} of {len(old)} are", not left)
 

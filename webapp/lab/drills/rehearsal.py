@@ -10,8 +10,8 @@ from typing import Literal
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp.lab.drill import CannotBeHeldError, Drill, Ground, Stage
-from webapp.lab.recovery import Check, Course
+from webapp.lab.drill import Drill, DrillNotApplicableError, DrillRun, DrillTarget
+from webapp.lab.recovery import Check, LoadHistory
 from webapp.lab.services.service_process import NotServingError
 from webapp.lab.steady import UnitError
 
@@ -19,50 +19,50 @@ Verdict = Literal["passed", "failed", "left out", "cut short"]
 
 
 @dataclass(frozen=True)
-class Result:
+class DrillResult:
     """What came of one drill; `why` it was left out, or could not be held to its end."""
 
     drill: Drill
     verdict: Verdict
     checks: tuple[Check, ...] = ()
-    course: Course | None = None
-    why: str = ""
+    history: LoadHistory | None = None
+    reason: str = ""
 
 
-def rehearse(
-    ground: Ground, drills: Sequence[Drill], *, is_protected: bool, tell: Callable[[Drill], None]
-) -> list[Result]:
+def run_drills(
+    target: DrillTarget, drills: Sequence[Drill], *, is_protected: bool, on_progress: Callable[[Drill], None]
+) -> list[DrillResult]:
     """Hold these drills; `tell` is told before each. Ctrl-C ends it with what there is."""
-    results: list[Result] = []
-    with _quiet():
+    results: list[DrillResult] = []
+    with _logging_disabled():
         for drill in drills:
-            tell(drill)
-            results.append(_hold(ground, drill, is_protected=is_protected))
+            on_progress(drill)
+            results.append(_run_drill(target, drill, is_protected=is_protected))
             if results[-1].verdict == "cut short":
                 break
     return results
 
 
-def _hold(ground: Ground, drill: Drill, *, is_protected: bool) -> Result:
-    stage = Stage(ground, is_protected)
+def _run_drill(target: DrillTarget, drill: Drill, *, is_protected: bool) -> DrillResult:
+    stage = DrillRun(target, is_protected)
     try:
-        if drill.needs_own_server and not ground.is_own:
-            return Result(drill, "left out", why="it needs a server that the lab has started")
-        ground.make_ready()
-        checks = tuple(drill.act(stage))
-    except CannotBeHeldError as error:
-        return Result(drill, "left out", why=str(error))
+        if drill.needs_own_server and not target.is_disposable:
+            return DrillResult(drill, "left out", reason="it needs a server that the lab has started")
+        target.create_tables()
+        checks = tuple(drill.run(stage))
+    except DrillNotApplicableError as error:
+        return DrillResult(drill, "left out", reason=str(error))
     except KeyboardInterrupt:
-        return Result(drill, "cut short", course=stage.course())
+        return DrillResult(drill, "cut short", history=stage.history())
     except (SQLAlchemyError, NotServingError, UnitError, OSError) as error:
         why = f"it could not be held to its end: {str(error).splitlines()[0]}"
-        return Result(drill, "failed", course=stage.course(), why=why)
-    holds = bool(checks) and all(check.holds for check in checks)
-    return Result(drill, "passed" if holds else "failed", checks, stage.course())
+        return DrillResult(drill, "failed", history=stage.history(), reason=why)
+    holds = bool(checks) and all(check.passed for check in checks)
+    return DrillResult(drill, "passed" if holds else "failed", checks, stage.history())
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _logging_disabled() -> Iterator[None]:
     """Keep warnings about what the drills do on purpose from the terminal."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)

@@ -6,23 +6,23 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from webapp.lab.drill import CannotBeHeldError, Drill, Stage
+from webapp.lab.drill import Drill, DrillNotApplicableError, DrillRun
 from webapp.lab.drills.players import Players
-from webapp.lab.recovery import Check, errors_at_most, full_rate_within, no_errors, silence_at_most
-from webapp.lab.services.poolproof_service import Service
-from webapp.lab.steady import Load
+from webapp.lab.recovery import Check, errors_at_most, full_rate_within, gap_at_most, no_errors
+from webapp.lab.services.poolproof_service import PoolproofService
+from webapp.lab.steady import PacedLoad
 
-THREADS, EVERY = 4, 0.08
+THREADS, REQUEST_INTERVAL = 4, 0.08
 """Fifty requests a second, each on a connection of its own."""
-BEFORE, AFTER = 2.0, 3.0
-LOADS_WITHIN = 30.0
+BASELINE_DURATION, RECOVERY_DURATION = 2.0, 3.0
+WORKER_START_TIMEOUT = 30.0
 """A new worker's time to load the application, on a machine that is busy."""
-SILENCE = 0.5
+MAX_GAP = 0.5
 """Seconds; a new worker needs longer to load the application."""
 
 
 @contextmanager
-def _played(stage: Stage, workers: int) -> Iterator[tuple[Service, Load]]:
+def _service_under_load(run: DrillRun, workers: int) -> Iterator[tuple[PoolproofService, PacedLoad]]:
     """Serve with so many workers, and let players play."""
     settings = {
         "POOLPROOF_WORKERS": str(workers),
@@ -31,56 +31,56 @@ def _played(stage: Stage, workers: int) -> Iterator[tuple[Service, Load]]:
         # A drill's few players do more than people can.
         "POOLPROOF_WRITES_PER_SECOND": "0",
     }
-    service = Service(stage.ground.address(), stage.ground.folder("service"), **settings)
+    service = PoolproofService(run.target.database_url(), run.target.make_folder("service"), **settings)
     try:
-        with stage.load(Players(service, THREADS).play, THREADS, EVERY) as load:
+        with run.run_load(Players(service, THREADS).play, THREADS, REQUEST_INTERVAL) as load:
             yield service, load
     finally:
         service.stop()
 
 
-def _crash(stage: Stage) -> Sequence[Check]:
-    with _played(stage, workers=2 if stage.is_protected else 1) as (service, load):
-        time.sleep(BEFORE)
-        stage.fault("a worker is killed")
+def _worker_crash(run: DrillRun) -> Sequence[Check]:
+    with _service_under_load(run, workers=2 if run.is_protected else 1) as (service, load):
+        time.sleep(BASELINE_DURATION)
+        run.begin_fault("a worker is killed")
         try:
-            service.kill_a_worker()
+            service.kill_worker()
         except OSError as error:
-            raise CannotBeHeldError("this system does not say which workers there are") from error
-        load.until_served(LOADS_WITHIN)
-        time.sleep(AFTER)
-    course = stage.measured()
+            raise DrillNotApplicableError("this system does not say which workers there are") from error
+        load.wait_until_served(WORKER_START_TIMEOUT)
+        time.sleep(RECOVERY_DURATION)
+    course = run.require_history()
     return [
         errors_at_most(course, THREADS, "only what it was serving fails"),
-        silence_at_most(course, SILENCE),
+        gap_at_most(course, MAX_GAP),
         full_rate_within(course, 1.0),
     ]
 
 
-def _reload(stage: Stage) -> Sequence[Check]:
-    with _played(stage, workers=2) as (service, load):
-        time.sleep(BEFORE)
+def _reload(run: DrillRun) -> Sequence[Check]:
+    with _service_under_load(run, workers=2) as (service, load):
+        time.sleep(BASELINE_DURATION)
         old = set(service.workers())
-        if stage.is_protected:
-            stage.fault("reload")
+        if run.is_protected:
+            run.begin_fault("reload")
             service.reload()
-            _until_replaced(service, old)
+            _wait_until_replaced(service, old)
         else:
-            stage.fault("stop and start")
+            run.begin_fault("stop and start")
             service.stop()
             service.start()
-        load.until_served(LOADS_WITHIN)
-        stage.over("the new workers serve")
-        time.sleep(AFTER)
+        load.wait_until_served(WORKER_START_TIMEOUT)
+        run.end_fault("the new workers serve")
+        time.sleep(RECOVERY_DURATION)
         replaced = not old.intersection(service.workers())
-    course = stage.measured()
+    course = run.require_history()
     renewed = Check("every worker is replaced", "all are" if replaced else "some are left", replaced)
     return [no_errors(course), renewed, full_rate_within(course, 1.0)]
 
 
-def _until_replaced(service: Service, old: set[int]) -> None:
-    deadline = time.monotonic() + LOADS_WITHIN
-    while old.intersection(service.workers()) and time.monotonic() < deadline:
+def _wait_until_replaced(service: PoolproofService, old_workers: set[int]) -> None:
+    deadline = time.monotonic() + WORKER_START_TIMEOUT
+    while old_workers.intersection(service.workers()) and time.monotonic() < deadline:
         time.sleep(0.02)
 
 
@@ -90,7 +90,7 @@ DRILLS = (
         "A worker that is killed costs only the requests that it was serving; the others serve on.",
         "a single worker, POOLPROOF_WORKERS=1: nobody else is there while a new one loads the application",
         12,
-        _crash,
+        _worker_crash,
     ),
     Drill(
         "reload",

@@ -11,21 +11,28 @@ from collections.abc import Callable
 from sqlalchemy import text
 
 from webapp.collector import fetching
-from webapp.collector.engine import Engine
+from webapp.collector.engine import RunExecutor
 from webapp.collector.runs import Status
-from webapp.lab.loadgen.collections import carried_out, keys, let_its_worker_be_dead, ordered, source_of, taken
+from webapp.lab.loadgen.collections import (
+    claim_run,
+    execute_run,
+    expire_heartbeat,
+    fetch_dedupe_keys,
+    make_source,
+    order_run,
+)
 from webapp.lab.services import fake_opentdb
-from webapp.lab.services.fake_opentdb import StandIn, Switches, questions
-from webapp.pooling.work import Work
+from webapp.lab.services.fake_opentdb import ContractOptions, FakeOpenTdb, make_questions
+from webapp.pooling.work import UnitOfWork
 
-BANK = questions(56, 1)
+QUESTION_BANK = make_questions(56, 1)
 
 
 class LostItemsError(Exception):
     """A collection that was killed and resumed has not ended with what the source has."""
 
 
-def in_a_child(task: Callable[[], None]) -> int:
+def run_in_fork(task: Callable[[], None]) -> int:
     """Run a task in a forked process; return its process id."""
     with warnings.catch_warnings():
         # Later Pythons warn of threads, and all that we use is made for a fork.
@@ -39,62 +46,62 @@ def in_a_child(task: Callable[[], None]) -> int:
     return child
 
 
-def collect_in_a_child(work: Work, server: StandIn, spacing: float = 0.0, concurrency: int = 2) -> int:
+def collect_in_fork(work: UnitOfWork, server: FakeOpenTdb, spacing: float = 0.0, concurrency: int = 2) -> int:
     """Take up the run that waits and carry it out in a forked process; return its process id."""
-    source = source_of(server, spacing=spacing, concurrency=concurrency)
+    source = make_source(server, spacing=spacing, concurrency=concurrency)
 
     def collect() -> None:
-        run = taken(work)
+        run = claim_run(work)
         if run is not None:
-            with fetching.client(None) as http:
-                Engine(work, http, source, run).execute()
+            with fetching.create_client(None) as http:
+                RunExecutor(work, http, source, run).execute()
 
-    return in_a_child(collect)
+    return run_in_fork(collect)
 
 
 class Killer:
     """A plan without faults that kills a process at one call, before it gets the answer."""
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, call_number: int) -> None:
         """Kill at the call of this number."""
-        self.at = at
-        self.child = 0
-        self.knows_whom = threading.Event()
-        self.has_killed = threading.Event()
+        self.call_number = call_number
+        self.pid = 0
+        self.target_known = threading.Event()
+        self.killed = threading.Event()
 
-    def aim_at(self, child: int) -> None:
+    def kill_and_wait(self, pid: int) -> None:
         """Let the calls come, and return when the process has ended."""
-        self.child = child
-        self.knows_whom.set()
-        os.waitpid(child, 0)
+        self.pid = pid
+        self.target_known.set()
+        os.waitpid(pid, 0)
 
     def __call__(self, number: int, path: str) -> None:
         """Take a call before it is answered."""
-        self.knows_whom.wait()
-        if number == self.at:
-            self.has_killed.set()
-            os.kill(self.child, signal.SIGKILL)
+        self.target_known.wait()
+        if number == self.call_number:
+            self.killed.set()
+            os.kill(self.pid, signal.SIGKILL)
 
 
-def kill_at_every_call(work: Work, switches: Switches) -> int:
+def kill_at_every_call(work: UnitOfWork, switches: ContractOptions) -> int:
     """Kill at each call in turn, resume, and return at how many calls there was a process to kill.
 
     Raises:
         LostItemsError: when the bank does not equal the source afterwards.
     """
-    expected, at, killed = sorted(fake_opentdb.keys(BANK)), 0, True
+    expected, at, killed = sorted(fake_opentdb.dedupe_keys(QUESTION_BANK)), 0, True
     while killed:
         killer = Killer(at)
-        with StandIn(BANK, switches, killer) as server:
-            run = ordered(work, source_of(server))
-            killer.aim_at(collect_in_a_child(work, server))
-            killed = killer.has_killed.is_set()
+        with FakeOpenTdb(QUESTION_BANK, switches, killer) as server:
+            run = order_run(work, make_source(server))
+            killer.kill_and_wait(collect_in_fork(work, server))
+            killed = killer.killed.is_set()
             if killed:
-                let_its_worker_be_dead(work, run)
-                run = carried_out(work, source_of(server), run)
+                expire_heartbeat(work, run)
+                run = execute_run(work, make_source(server), run)
                 if run.status != Status.FINISHED:
                     raise LostItemsError(f"killed at call {at}: {run.error}")
-        if keys(work) != expected:
+        if fetch_dedupe_keys(work) != expected:
             raise LostItemsError(f"killed at call {at}, {switches}")
         with work.transaction() as connection:
             connection.execute(text("DELETE FROM item"))

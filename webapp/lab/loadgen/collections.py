@@ -10,63 +10,65 @@ from webapp.bank import items
 from webapp.bank.identity import dedupe_key
 from webapp.bank.items import Filters, Item
 from webapp.collector import fetching, runs
-from webapp.collector.engine import Engine
+from webapp.collector.engine import RunExecutor
 from webapp.collector.runs import Run
 from webapp.collector.sources.open_trivia import OpenTriviaSource
-from webapp.collector.sources.protocol import Limits, Source
-from webapp.lab.services.fake_opentdb import StandIn
+from webapp.collector.sources.protocol import Source, SourceLimits
+from webapp.lab.services.fake_opentdb import FakeOpenTdb
 from webapp.pooling.clock import UtcDateTime, utc_now
-from webapp.pooling.work import Work
+from webapp.pooling.work import UnitOfWork
 
 SET_HEARTBEAT = text("UPDATE collection_run SET heartbeat_at = :then WHERE id = :run").bindparams(
     bindparam("then", type_=UtcDateTime)
 )
-MOST_ITEMS = 10_000
+MAX_ITEMS = 10_000
 
 
-def source_of(stand_in: StandIn, *, spacing: float = 0.0, concurrency: int = 4, daily: int | None = None) -> Source:
+def make_source(
+    server: FakeOpenTdb, *, spacing: float = 0.0, concurrency: int = 4, daily_quota: int | None = None
+) -> Source:
     """Return the source that asks the stand-in."""
-    source = OpenTriviaSource(stand_in.address, spacing=spacing)
-    source.limits = Limits(concurrency, spacing, daily)
+    source = OpenTriviaSource(server.address, spacing=spacing)
+    source.limits = SourceLimits(concurrency, spacing, daily_quota)
     return source
 
 
-def ordered(work: Work, source: Source) -> Run:
+def order_run(work: UnitOfWork, source: Source) -> Run:
     """Order a run."""
-    return work.transact(lambda connection: runs.order(connection, source.name, "ada"))
+    return work.run_in_transaction(lambda connection: runs.enqueue(connection, source.name, "ada"))
 
 
-def taken(work: Work, run: Run | None = None, worker: str = "w") -> Run | None:
+def claim_run(work: UnitOfWork, run: Run | None = None, worker: str = "w") -> Run | None:
     """Take up a run that waits, as a worker does."""
-    return work.transact(lambda connection: runs.take(connection, worker, run.id if run else None))
+    return work.run_in_transaction(lambda connection: runs.claim_run(connection, worker, run.id if run else None))
 
 
-def carried_out(work: Work, source: Source, run: Run | None = None) -> Run:
+def execute_run(work: UnitOfWork, source: Source, run: Run | None = None) -> Run:
     """Order a run, or take one up that waits, and carry it out.
 
     Raises:
         LookupError: when the run does not wait.
     """
-    mine = taken(work, run or ordered(work, source))
+    mine = claim_run(work, run or order_run(work, source))
     if mine is None:
         raise LookupError("There is no run to take up.")
-    with fetching.client("tests@poolproof.example") as http:
-        return Engine(work, http, source, mine).execute()
+    with fetching.create_client("tests@poolproof.example") as http:
+        return RunExecutor(work, http, source, mine).execute()
 
 
-def let_its_worker_be_dead(work: Work, run: Run) -> None:
+def expire_heartbeat(work: UnitOfWork, run: Run) -> None:
     """Set the run's heartbeat back, as if a minute had passed."""
     with work.transaction() as connection:
         now: datetime = connection.execute(select(utc_now())).scalar_one()
         connection.execute(SET_HEARTBEAT, {"then": now - timedelta(minutes=1), "run": run.id})
 
 
-def bank(work: Work) -> list[Item]:
+def fetch_all_items(work: UnitOfWork) -> list[Item]:
     """Return all items."""
     with work.read() as connection:
-        return list(items.search(connection, Filters(), None, MOST_ITEMS).rows)
+        return list(items.search(connection, Filters(), None, MAX_ITEMS).rows)
 
 
-def keys(work: Work) -> list[bytes]:
+def fetch_dedupe_keys(work: UnitOfWork) -> list[bytes]:
     """Return the dedupe keys of all items, in order."""
-    return sorted(dedupe_key(item.stem, item.choices, item.right) for item in bank(work))
+    return sorted(dedupe_key(item.stem, item.choices, item.right) for item in fetch_all_items(work))

@@ -15,19 +15,19 @@ from urllib.parse import urlsplit
 
 READS, ANSWERS, STARTS = "read", "answer", "start"
 """Reads, and answers (with finishes), may be repeated; starts make something new each time."""
-FIRST = 50
+MIN_SUCCESSES = 50
 """Requests that have ended well before the block of `storm` begins."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RequestOutcome:
     """How one request ended: its status, or the name of the error that the client saw."""
 
     kind: str
-    ended: int | str
+    result: int | str
     seconds: float
     retry_after: str | None
-    at: float
+    ended_at: float
 
 
 @dataclass
@@ -35,36 +35,36 @@ class Storm:
     """All outcomes so far."""
 
     address: str
-    outcomes: list[Outcome] = field(default_factory=list)
-    done: threading.Event = field(default_factory=threading.Event)
+    outcomes: list[RequestOutcome] = field(default_factory=list)
+    stopped: threading.Event = field(default_factory=threading.Event)
 
     def counts(self, *kinds: str) -> Counter[int | str]:
         """Count the ends of requests of these kinds."""
-        return Counter(one.ended for one in list(self.outcomes) if not kinds or one.kind in kinds)
+        return Counter(one.result for one in list(self.outcomes) if not kinds or one.kind in kinds)
 
-    def failed(self, *kinds: str) -> list[Outcome]:
+    def failed(self, *kinds: str) -> list[RequestOutcome]:
         """Return what did not end well."""
-        return [one for one in self.outcomes if one.ended not in {200, 201} and (not kinds or one.kind in kinds)]
+        return [one for one in self.outcomes if one.result not in {200, 201} and (not kinds or one.kind in kinds)]
 
     def play(self) -> None:
         """Be one player after the other until told to stop."""
-        while not self.done.is_set():
-            self._one_player()
+        while not self.stopped.is_set():
+            self._play_attempt()
 
-    def wait_for(self, count: int, within: float = 60.0) -> None:
+    def wait_for_successes(self, count: int, timeout: float = 60.0) -> None:
         """Wait until so many more requests have ended well.
 
         Raises:
             TimeoutError: when that takes too long.
         """
         target = len(self.outcomes) - len(self.failed()) + count
-        deadline = time.monotonic() + within
+        deadline = time.monotonic() + timeout
         while len(self.outcomes) - len(self.failed()) < target:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"too few requests end well: {self.counts()}")
             time.sleep(0.02)
 
-    def _one_player(self) -> None:
+    def _play_attempt(self) -> None:
         listed = self._send(READS, "GET", "/api/v1/quizzes")
         if listed is None:
             time.sleep(0.02)
@@ -97,7 +97,7 @@ class Storm:
         finally:
             connection.close()
         now = time.monotonic()
-        self.outcomes.append(Outcome(kind, ended, now - began, retry_after, now))
+        self.outcomes.append(RequestOutcome(kind, ended, now - began, retry_after, now))
         return json.loads(answer) if ended in {200, 201} else None
 
 
@@ -109,9 +109,9 @@ def storm(address: str, clients: int = 6) -> Iterator[Storm]:
     for thread in threads:
         thread.start()
     try:
-        running.wait_for(FIRST)
+        running.wait_for_successes(MIN_SUCCESSES)
         yield running
     finally:
-        running.done.set()
+        running.stopped.set()
         for thread in threads:
             thread.join()

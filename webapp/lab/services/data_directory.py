@@ -13,7 +13,7 @@ from webapp.lab.services.debian import cache_folder
 from webapp.lab.services.programs import Flavour, Program, ServerError
 
 # Small and durable: what is committed is on the disk, as in production.
-COMMON = (
+COMMON_OPTIONS = (
     "--bind-address=127.0.0.1",
     "--character-set-server=utf8mb4",
     "--innodb-buffer-pool-size=128M",
@@ -21,7 +21,7 @@ COMMON = (
     "--local-infile=ON",
     "--skip-log-bin",
 )
-OF_FLAVOUR: dict[Flavour, tuple[str, ...]] = {
+FLAVOUR_OPTIONS: dict[Flavour, tuple[str, ...]] = {
     "mysql": ("--mysqlx=OFF", "--secure-file-priv=NULL", "--innodb-redo-log-capacity=32M"),
     "mariadb": ("--innodb-log-file-size=32M", "--performance-schema=OFF"),
 }
@@ -36,10 +36,10 @@ MARIADB_TABLES = (
 )
 
 
-def command_on(program: Program, data: Path) -> list[str]:
+def server_command(program: Program, data: Path) -> list[str]:
     """Return the words that call a server program on a data directory."""
     as_root = ["--user=root"] if os.geteuid() == 0 else []
-    own = [*program.options, f"--datadir={data}", *COMMON, *OF_FLAVOUR[program.flavour]]
+    own = [*program.options, f"--datadir={data}", *COMMON_OPTIONS, *FLAVOUR_OPTIONS[program.flavour]]
     return [*program.command, "--no-defaults", *own, *as_root]
 
 
@@ -49,7 +49,7 @@ def initialise(program: Program, data: Path) -> None:
     Raises:
         ServerError: when the program cannot.
     """
-    command, tables = command_on(program, data), b""
+    command, tables = server_command(program, data), b""
     if program.flavour == "mysql":
         command.append("--initialize-insecure")
     else:
@@ -64,7 +64,7 @@ def initialise(program: Program, data: Path) -> None:
     (data / "auto.cnf").unlink(missing_ok=True)
 
 
-def cached_data(program: Program) -> Path:
+def cached_data_directory(program: Program) -> Path:
     """Return initialised data of this version, made once on this machine: that takes longer than to start a server.
 
     Raises:

@@ -19,9 +19,9 @@ from typing import Any
 
 from sqlalchemy import make_url
 
-from webapp.lab.services.data_directory import cached_data, command_on
+from webapp.lab.services.data_directory import cached_data_directory, server_command
 from webapp.lab.services.processes import HOST, free_port, start, tail
-from webapp.lab.services.programs import NAMES, Flavour, Program, ServerError, program_of
+from webapp.lab.services.programs import PROGRAM_NAMES, Flavour, Program, ServerError, get_program
 
 START_TIMEOUT = STOP_TIMEOUT = 60.0
 """Seconds."""
@@ -30,14 +30,14 @@ SOCKET = "server.sock"
 
 
 @dataclass
-class Server:
+class DatabaseServer:
     """A server of the caller's own: root without a password, on 127.0.0.1."""
 
     program: Program
     folder: Path
     port: int
     process: subprocess.Popen[bytes] | None = None
-    always: tuple[str, ...] = ()
+    base_options: tuple[str, ...] = ()
     """Options of every start."""
     options: tuple[str, ...] = field(default=())
     """Options of the last start beside those."""
@@ -75,17 +75,17 @@ class Server:
         """
         self.options = options
         own_files = [f"--port={self.port}", f"--socket={SOCKET}", f"--pid-file={self.folder / 'pid'}"]
-        command = [*command_on(self.program, self.data), *own_files, *self.always, *options]
+        command = [*server_command(self.program, self.data), *own_files, *self.base_options, *options]
         self.process = start("database server", command, self.folder / "log")
         self._wait_for_login()
 
     def stop(self) -> None:
         """Shut down in order and wait for it."""
-        self._end(signal.SIGTERM)
+        self._signal_and_wait(signal.SIGTERM)
 
     def kill(self) -> None:
         """End at once, as a crash would."""
-        self._end(signal.SIGKILL)
+        self._signal_and_wait(signal.SIGKILL)
 
     def restart(self, *options: str) -> None:
         """Stop, and start again with these options."""
@@ -101,7 +101,7 @@ class Server:
         os.kill(self._running.pid, signal.SIGSTOP)
         deadline = time.monotonic() + STOP_TIMEOUT
         # Systems other than Linux do not list the threads.
-        while (states := set(self._states_of_threads())) and states != {"T"}:
+        while (states := set(self._thread_states())) and states != {"T"}:
             if time.monotonic() > deadline:
                 raise ServerError("The server could not be frozen.")
             time.sleep(0.005)
@@ -135,7 +135,7 @@ class Server:
             raise ServerError("The server is not running.")
         return self.process
 
-    def _states_of_threads(self) -> Iterator[str]:
+    def _thread_states(self) -> Iterator[str]:
         for stat in Path(f"/proc/{self._running.pid}/task").glob("*/stat"):
             # A thread may end before it can be stopped. "pid (name) state …": the name may hold blanks and brackets.
             with suppress(FileNotFoundError, ProcessLookupError):
@@ -151,29 +151,31 @@ class Server:
         self.kill()
         raise ServerError(f"{self.program.path} did not start. Its log ends:\n{tail(self.folder / 'log')}")
 
-    def _end(self, how: signal.Signals) -> None:
+    def _signal_and_wait(self, signal_number: signal.Signals) -> None:
         if self.process is not None:
-            self.process.send_signal(how)
+            self.process.send_signal(signal_number)
             # A frozen process receives SIGTERM only when it goes on.
             self.process.send_signal(signal.SIGCONT)
             self.process.wait(STOP_TIMEOUT)
             self.process = None
 
 
-def new_server(flavour: Flavour, folder: Path, *options: str) -> Server:
+def new_server(flavour: Flavour, folder: Path, *options: str) -> DatabaseServer:
     """Start a server with fresh data in `folder`, on a free port."""
-    program = program_of(flavour)
-    return server_on(program, cached_data(program), folder, *options)
+    program = get_program(flavour)
+    return start_server(program, cached_data_directory(program), folder, *options)
 
 
-def server_on(program: Program, template: Path, folder: Path, *options: str, always: Sequence[str] = ()) -> Server:
+def start_server(
+    program: Program, template: Path, folder: Path, *options: str, base_options: Sequence[str] = ()
+) -> DatabaseServer:
     """Start a server on a copy of these data in `folder`, on a free port.
 
     Raises:
         ServerError: when it does not come up.
     """
     folder.mkdir(parents=True)
-    server = Server(program, folder, free_port(), always=tuple(always))
+    server = DatabaseServer(program, folder, free_port(), base_options=tuple(base_options))
     shutil.copytree(template, server.data)
     server.start(*options)
     return server
@@ -186,7 +188,7 @@ def _driver() -> Any:
 
 def main() -> None:
     """Run a server in the foreground."""
-    flavour = next((one for one in NAMES if sys.argv[1:2] == [one]), None)
+    flavour = next((one for one in PROGRAM_NAMES if sys.argv[1:2] == [one]), None)
     if flavour is None or len(sys.argv) == 2:  # noqa: PLR2004 - a flavour and no folder
         sys.exit(__doc__)
     server = new_server(flavour, Path(sys.argv[2]), *sys.argv[3:])

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from webapp.settings import HOME, environment
+from webapp.settings import PROJECT_ROOT, environment
 
 
 def cache_folder() -> Path:
@@ -15,14 +15,14 @@ def cache_folder() -> Path:
     return Path(environment().get("XDG_CACHE_HOME") or Path.home() / ".cache") / "poolproof"
 
 
-def unpacked(name: str, *packages: str) -> Path:
+def unpack_packages(name: str, *packages: str) -> Path:
     """Return the folder of the cache in which these Debian packages are unpacked, with all they depend on."""
-    command = [sys.executable, str(HOME / ".ci" / "debian.py"), str(cache_folder() / name), *packages]
+    command = [sys.executable, str(PROJECT_ROOT / ".ci" / "debian.py"), str(cache_folder() / name), *packages]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - a script of ours
     return Path(done.stdout.strip())
 
 
-def through_its_loader(root: Path, program: Path) -> tuple[str, ...]:
+def loader_command(root: Path, program: Path) -> tuple[str, ...]:
     """Return the command that runs an unpacked program: newer than the machine, it needs its own C library."""
     loader = next(iter(sorted(root.glob("usr/lib/*/ld-linux-*.so.*")) + sorted(root.glob("usr/lib64/ld-linux-*.so.*"))))
     libraries = next(root.glob("usr/lib/*-linux-gnu"))
@@ -33,5 +33,5 @@ def find_promtool() -> tuple[str, ...]:
     """Return the command of Prometheus's promtool: the one on the PATH, otherwise Debian's."""
     if path := shutil.which("promtool"):
         return (path,)
-    root = unpacked("prometheus", "prometheus")
-    return through_its_loader(root, root / "usr" / "bin" / "promtool")
+    root = unpack_packages("prometheus", "prometheus")
+    return loader_command(root, root / "usr" / "bin" / "promtool")

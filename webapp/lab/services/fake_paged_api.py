@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 
 @dataclass(frozen=True)
-class Asked:
+class RecordedRequest:
     """A call as it came in."""
 
     query: dict[str, str]
@@ -20,21 +20,21 @@ class Asked:
 
 
 @dataclass
-class Paged:
+class FakePagedApi:
     """Serves `records` in pages; what it does otherwise is said by its fields."""
 
     records: list[Any]
     kind: str = "page"
-    most: int = 1000
+    max_page_size: int = 1000
     """Records in a page, whatever was asked for."""
-    total_off: int = 0
+    total_error: int = 0
     missing_after_end: bool = False
     bare_list: bool = False
     secret: str | None = None
     faults: dict[int, str] = field(default_factory=dict)
     """By the number of the call: error, html, half, limited."""
-    next_address: Callable[[str], str] = lambda address: address
-    asked: list[Asked] = field(default_factory=list)
+    next_url: Callable[[str], str] = lambda address: address
+    requests: list[RecordedRequest] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         """Serve on a free port until the block ends."""
@@ -51,7 +51,7 @@ class Paged:
         self._server.daemon_threads = False
         self.origin = f"http://127.0.0.1:{self._server.server_address[1]}"
         self.address = f"{self.origin}/questions"
-        self._one_at_a_time = threading.Lock()
+        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.005})
         self._thread.start()
         return self
@@ -64,9 +64,9 @@ class Paged:
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         query = dict(parse_qsl(urlsplit(handler.path).query))
-        with self._one_at_a_time:
-            fault = self.faults.get(len(self.asked))
-            self.asked.append(Asked(query, dict(handler.headers)))
+        with self._lock:
+            fault = self.faults.get(len(self.requests))
+            self.requests.append(RecordedRequest(query, dict(handler.headers)))
         status, headers, value = self._page(query)
         if self.secret is not None and handler.headers.get("X-Key") != self.secret:
             status, value = 401, {}
@@ -85,15 +85,15 @@ class Paged:
         handler.wfile.write(body)
 
     def _page(self, query: dict[str, str]) -> tuple[int, dict[str, str], Any]:
-        size = min(self.most, int(query.get("limit", "1000")))
+        size = min(self.max_page_size, int(query.get("limit", "1000")))
         start = self._start(query, size)
         found = self.records[start : start + size]
         more = start + size < len(self.records)
         status = 404 if self.missing_after_end and not found and start else 200
-        onward = self.next_address(f"{self.address}?limit={size}&at={start + size}&x=a%20b")
+        onward = self.next_url(f"{self.address}?limit={size}&at={start + size}&x=a%20b")
         headers = {}
         meta: dict[str, Any] = {
-            "total": max(0, len(self.records) + self.total_off),
+            "total": max(0, len(self.records) + self.total_error),
             "pages": -(-len(self.records) // size),
             "next": str(start + size) if more else None,
             "href": onward if more else None,

@@ -12,19 +12,25 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from webapp.lab.services.processes import HOST, children, free_port, start, stop, tail
-from webapp.lab.services.service_process import KIND, STOP_TIMEOUT, NotServingError, wait_until_ready
-from webapp.settings import HOME, OFF, bare_environment
+from webapp.lab.services.service_process import PROCESS_KIND, STOP_TIMEOUT, NotServingError, wait_until_ready
+from webapp.settings import OFF, PROJECT_ROOT, environment_without_settings
 
-POOLPROOF = (sys.executable, "-m", "webapp")
+POOLPROOF_COMMAND = (sys.executable, "-m", "webapp")
 AUTHORS_PASSWORD = "the first author's password"  # noqa: S105 - of databases for tests
 """Of the author in a database that was prepared for services instead of by the first start of one."""
 
 
-class Service:
+class PoolproofService:
     """A running service; `{port}` in another `command` than `poolproof serve` is where it listens."""
 
     def __init__(
-        self, database_url: str, folder: Path, project: Path = HOME, command: Sequence[str] = (), /, **settings: str
+        self,
+        database_url: str,
+        folder: Path,
+        source_folder: Path = PROJECT_ROOT,
+        command: Sequence[str] = (),
+        /,
+        **settings: str,
     ) -> None:
         """Serve a database on free ports.
 
@@ -40,16 +46,16 @@ class Service:
         """
         folder.mkdir(parents=True, exist_ok=True)
         binds = {"POOLPROOF_BIND": f"{HOST}:{free_port()}", "POOLPROOF_CONSOLE_BIND": f"{HOST}:{free_port()}"}
-        self.environment = environment_for(database_url, folder, **{**binds, **settings})
+        self.environment = make_environment(database_url, folder, **{**binds, **settings})
         self.address = f"http://{self.environment['POOLPROOF_BIND']}"
         self.port = int(self.address.rpartition(":")[2])
         console = self.environment["POOLPROOF_CONSOLE_BIND"]
         self.console = "" if console == OFF else f"http://{console}"
         """Address at which operators look."""
-        self.project = project
+        self.project = source_folder
         self.log = folder / "log"
         self.log.write_bytes(b"")
-        self._command = [part.format(port=self.port) for part in command or (*POOLPROOF, "serve")]
+        self._command = [part.format(port=self.port) for part in command or (*POOLPROOF_COMMAND, "serve")]
         self.process: subprocess.Popen[bytes]
         self.start()
 
@@ -59,7 +65,7 @@ class Service:
         Raises:
             NotServingError: when it does not.
         """
-        self.process = start(KIND, self._command, self.log, self.environment, self.project)
+        self.process = start(PROCESS_KIND, self._command, self.log, self.environment, self.project)
         try:
             wait_until_ready("The service", self.process, self.log, self.port, "/healthz")
         except NotServingError:
@@ -83,7 +89,7 @@ class Service:
         """Return the process ids of its workers, the oldest first."""
         return children(self.process.pid)
 
-    def kill_a_worker(self) -> int:
+    def kill_worker(self) -> int:
         """End a worker at once; returns its process id."""
         victim = self.workers()[0]
         os.kill(victim, signal.SIGKILL)
@@ -95,34 +101,40 @@ class Service:
         printed = re.search(r"password +(\S+)", self.log.read_text())
         return printed[1] if printed else AUTHORS_PASSWORD
 
-    def command(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    def run_command(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run `poolproof` with the service's own environment; `given` is its standard input."""
-        return poolproof(self.environment, *arguments, given=given)
+        return run_poolproof(self.environment, *arguments, stdin=stdin)
 
 
 @contextmanager
-def serving(
-    database_url: str, folder: Path, project: Path = HOME, command: Sequence[str] = (), /, **settings: str
-) -> Iterator[Service]:
+def run_poolproof_service(
+    database_url: str, folder: Path, project: Path = PROJECT_ROOT, command: Sequence[str] = (), /, **settings: str
+) -> Iterator[PoolproofService]:
     """Serve until the block ends; the arguments are those of `Service`."""
-    service = Service(database_url, folder, project, command, **settings)
+    service = PoolproofService(database_url, folder, project, command, **settings)
     try:
         yield service
     finally:
         service.stop()
 
 
-def environment_for(database_url: str, instance: Path, **more: str) -> dict[str, str]:
+def make_environment(database_url: str, instance: Path, **more: str) -> dict[str, str]:
     """Return the environment of a service with these settings and none of this process's.
 
     No collector is started unless `more` asks for one: a process less where no caller looks at collections.
     """
     own = {"DATABASE_URL": database_url, "POOLPROOF_INSTANCE": str(instance), "POOLPROOF_COLLECTORS": "0"}
-    return bare_environment(**{**own, **more})
+    return environment_without_settings(**{**own, **more})
 
 
-def poolproof(environment: Mapping[str, str], *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+def run_poolproof(environment: Mapping[str, str], *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Run `poolproof` as a person would; `given` is its standard input."""
     return subprocess.run(  # noqa: S603 - our own command
-        [*POOLPROOF, *arguments], cwd=HOME, env=environment, input=given, capture_output=True, text=True, check=False
+        [*POOLPROOF_COMMAND, *arguments],
+        cwd=PROJECT_ROOT,
+        env=environment,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
     )

@@ -15,7 +15,7 @@ HOST = "127.0.0.1"
 PR_SET_PDEATHSIG = 1
 TAIL_LENGTH = 3000
 """Characters of a log that an error message quotes."""
-starts: Counter[str] = Counter()
+start_counts: Counter[str] = Counter()
 """How many programs of each kind this process has started."""
 
 
@@ -31,7 +31,7 @@ def start(
     It leads a process group of its own, so that Ctrl-C reaches only the process that started it, which stops it in
     order. Call it from the main thread: on Linux the program ends when the thread that started it ends.
     """
-    starts[kind] += 1
+    start_counts[kind] += 1
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - commands of the caller; the hook does one system call
             command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,

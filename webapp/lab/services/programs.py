@@ -8,15 +8,15 @@ import subprocess
 from dataclasses import dataclass
 from typing import Literal
 
-from webapp.lab.services.debian import through_its_loader, unpacked
+from webapp.lab.services.debian import loader_command, unpack_packages
 
 Flavour = Literal["mysql", "mariadb"]
 
-NAMES: dict[Flavour, str] = {"mysql": "mysqld", "mariadb": "mariadbd"}
-PACKAGES: dict[Flavour, str] = {"mysql": "mysql-server-core", "mariadb": "mariadb-server-core"}
+PROGRAM_NAMES: dict[Flavour, str] = {"mysql": "mysqld", "mariadb": "mariadbd"}
+PACKAGE_NAMES: dict[Flavour, str] = {"mysql": "mysql-server-core", "mariadb": "mariadb-server-core"}
 # Where distributions put servers, which is not on every PATH.
-ALSO_IN = ("/usr/sbin", "/usr/libexec", "/usr/local/sbin", "/usr/local/mysql/bin", "/opt/homebrew/bin")
-NO_PROGRAM = (
+EXTRA_FOLDERS = ("/usr/sbin", "/usr/libexec", "/usr/local/sbin", "/usr/local/mysql/bin", "/opt/homebrew/bin")
+NO_PROGRAM_MESSAGE = (
     "There is no MySQL or MariaDB server program: neither mysqld nor mariadbd is on the PATH or in /usr/sbin. "
     "Install one (Debian: apt install mysql-server-core, or mariadb-server-core; it need not run), name it with "
     "--mysqld PATH, or rehearse on a staging server of yours with --against URL --yes-this-is-staging."
@@ -43,35 +43,35 @@ class Program:
         return self.command[-1]
 
 
-def find_program(named: str | None = None) -> Program:
+def find_program(program: str | None = None) -> Program:
     """Return the server program that was named, or else the first on the PATH or where distributions put it.
 
     Raises:
         ServerError: when there is none, with what to install.
     """
-    names = NAMES.values()
-    places = [named] if named else [*names, *(f"{folder}/{name}" for folder in ALSO_IN for name in names)]
+    names = PROGRAM_NAMES.values()
+    places = [program] if program else [*names, *(f"{folder}/{name}" for folder in EXTRA_FOLDERS for name in names)]
     path = next(filter(None, map(shutil.which, places)), None)
     if path is None:
-        raise ServerError(f"{named} is not a program that can be run." if named else NO_PROGRAM)
+        raise ServerError(f"{program} is not a program that can be run." if program else NO_PROGRAM_MESSAGE)
     return _program((path,))
 
 
-def program_of(flavour: Flavour) -> Program:
+def get_program(flavour: Flavour) -> Program:
     """Return the server on the PATH if it is of this flavour, otherwise Debian's, unpacked once.
 
     Raises:
         ServerError: when it does not run.
     """
-    if (path := shutil.which(NAMES[flavour])) and (program := _program((path,))).flavour == flavour:
+    if (path := shutil.which(PROGRAM_NAMES[flavour])) and (program := _program((path,))).flavour == flavour:
         return program
-    root = unpacked(flavour, PACKAGES[flavour])
+    root = unpack_packages(flavour, PACKAGE_NAMES[flavour])
     share = root / "usr" / "share" / flavour
     plugins = root / "usr" / "lib" / "mysql" / "plugin"
     options = [f"--basedir={root / 'usr'}", f"--lc-messages-dir={share}", f"--plugin-dir={plugins}"]
     if flavour == "mariadb":
         options.append(f"--character-sets-dir={share / 'charsets'}")
-    return _program(through_its_loader(root, root / "usr" / "sbin" / NAMES[flavour]), *options)
+    return _program(loader_command(root, root / "usr" / "sbin" / PROGRAM_NAMES[flavour]), *options)
 
 
 def _program(command: tuple[str, ...], *options: str) -> Program:

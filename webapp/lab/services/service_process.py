@@ -16,7 +16,7 @@ from webapp.lab.services.processes import HOST, start, stop, tail
 START_TIMEOUT, STOP_TIMEOUT = 90.0, 45.0
 POLL_INTERVAL = 0.05
 """Seconds."""
-KIND = "service"
+PROCESS_KIND = "service"
 """As which starts are counted."""
 
 
@@ -25,19 +25,19 @@ class NotServingError(Exception):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ServiceSpec:
     """How a service is started: `{port}` in the command is where it listens, `ready` answers 200 when it does."""
 
     title: str
     command: Sequence[str]
     environment: Mapping[str, str]
-    ready: str = "/healthz"
+    ready_path: str = "/healthz"
     folder: Path | None = None
     """Where it runs; by default in the folder of its log."""
 
 
 @dataclass(frozen=True)
-class Served:
+class RunningService:
     """A service that answers."""
 
     title: str
@@ -47,7 +47,7 @@ class Served:
 
 
 @contextmanager
-def served(recipe: Recipe, folder: Path, port: int) -> Iterator[Served]:
+def run_service(spec: ServiceSpec, folder: Path, port: int) -> Iterator[RunningService]:
     """Serve until the block ends; the log is in `folder`.
 
     Raises:
@@ -56,11 +56,11 @@ def served(recipe: Recipe, folder: Path, port: int) -> Iterator[Served]:
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "log"
     log.write_bytes(b"")
-    command = [part.format(port=port) for part in recipe.command]
-    process = start(KIND, command, log, recipe.environment, recipe.folder or folder)
+    command = [part.format(port=port) for part in spec.command]
+    process = start(PROCESS_KIND, command, log, spec.environment, spec.folder or folder)
     try:
-        wait_until_ready(recipe.title, process, log, port, recipe.ready)
-        yield Served(recipe.title, port, process.pid, log)
+        wait_until_ready(spec.title, process, log, port, spec.ready_path)
+        yield RunningService(spec.title, port, process.pid, log)
     finally:
         stop(process, STOP_TIMEOUT)
 
@@ -73,7 +73,7 @@ def wait_until_ready(title: str, process: subprocess.Popen[bytes], log: Path, po
     """
     deadline = time.monotonic() + START_TIMEOUT
     while process.poll() is None and time.monotonic() < deadline:
-        if _answers(port, path):
+        if _is_ready(port, path):
             return
         time.sleep(POLL_INTERVAL)
     raise NotServingError(f"{title} did not start. Its log ends:\n{tail(log)}")
@@ -94,7 +94,7 @@ def gunicorn(
     ]  # fmt: skip
 
 
-def _answers(port: int, path: str) -> bool:
+def _is_ready(port: int, path: str) -> bool:
     request = f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode()
     try:
         with socket.create_connection((HOST, port), timeout=5) as connection:

@@ -3,8 +3,17 @@
 By hand: `python -m webapp.lab.services.fake_opentdb --port 8765 --questions 5250 --spacing 5`.
 """
 
-from webapp.lab.services.fake_opentdb.contract import Fault, Switches
-from webapp.lab.services.fake_opentdb.questions import CATEGORIES, keys, questions, records
-from webapp.lab.services.fake_opentdb.server import Plan, StandIn
+from webapp.lab.services.fake_opentdb.contract import ContractOptions, Fault
+from webapp.lab.services.fake_opentdb.questions import CATEGORIES, dedupe_keys, make_questions, unique_questions
+from webapp.lab.services.fake_opentdb.server import FakeOpenTdb, FaultPlan
 
-__all__ = ["CATEGORIES", "Fault", "Plan", "StandIn", "Switches", "keys", "questions", "records"]
+__all__ = [
+    "CATEGORIES",
+    "ContractOptions",
+    "FakeOpenTdb",
+    "Fault",
+    "FaultPlan",
+    "dedupe_keys",
+    "make_questions",
+    "unique_questions",
+]

@@ -6,7 +6,7 @@ import argparse
 import time
 from contextlib import suppress
 
-from webapp.lab.services.fake_opentdb import StandIn, Switches, questions
+from webapp.lab.services.fake_opentdb import ContractOptions, FakeOpenTdb, make_questions
 
 
 def main() -> None:
@@ -16,15 +16,15 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=5250)
     parser.add_argument("--spacing", type=float, default=5.0, help="seconds between two calls")
     given = parser.parse_args()
-    switches = Switches(spacing=given.spacing)
-    with StandIn(questions(given.questions), switches, port=given.port) as server:
+    switches = ContractOptions(spacing=given.spacing)
+    with FakeOpenTdb(make_questions(given.questions), switches, port=given.port) as server:
         print(server.address, flush=True)  # noqa: T201
         shown = 0
         with suppress(KeyboardInterrupt):
             while True:
                 time.sleep(0.2)
                 for call in server.calls[shown:]:
-                    print(f"{call.arrived:.3f} {call.path} {call.query} {call.status} {call.code}", flush=True)  # noqa: T201
+                    print(f"{call.arrived_at:.3f} {call.path} {call.query} {call.status} {call.code}", flush=True)  # noqa: T201
                     shown += 1
 
 

@@ -13,26 +13,26 @@ from html.entities import codepoint2name
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from webapp.lab.services.fake_opentdb.questions import CATEGORIES, DIFFICULTIES, TYPES, Question
+from webapp.lab.services.fake_opentdb.questions import CATEGORIES, DIFFICULTIES, TYPES, OpenTdbQuestion
 
-MOST = 50
+MAX_AMOUNT = 50
 """Questions in an answer."""
 ASCII = 127
 
 
 @dataclass(frozen=True)
-class Switches:
+class ContractOptions:
     """What the real one may do so or so."""
 
     short_tail: int = 4
     """The code when a token has some questions left, but fewer than are asked for: 1 or 4."""
     limited_status: int = 429
     """HTTP status of a call that came too early: 429 or 200; the code is 5 either way."""
-    limits_all: bool = True
+    limit_all_calls: bool = True
     """Calls for tokens, categories and counts are limited like those for questions."""
-    refused_count: bool = False
+    count_refused_calls: bool = False
     """A call that came too early makes the next one wait anew."""
-    count_off: int = 0
+    count_error: int = 0
     """How much the count is too high, or, below 0, too low."""
     empty_categories: int = 0
     """So many categories without a question are listed too."""
@@ -40,7 +40,7 @@ class Switches:
     """Seconds that must lie between the starts of two calls, over all clients."""
     token_seconds: float = 6 * 3600.0
     """A token that was not used for so long is gone."""
-    silence: float = 30.0
+    hang_seconds: float = 30.0
     """Seconds after which a call that gets no answer is hung up."""
 
 
@@ -57,7 +57,7 @@ class Fault(StrEnum):
     LIMITED = "too early, whatever the clock says"
 
 
-def _entities(text: str) -> str:
+def _encode_entities(text: str) -> str:
     text = html.escape(text, quote=True).replace("&#x27;", "&#039;")
     return "".join(
         f"&{codepoint2name[ord(one)]};" if ord(one) > ASCII and ord(one) in codepoint2name else one for one in text
@@ -65,7 +65,7 @@ def _entities(text: str) -> str:
 
 
 ENCODINGS: dict[str, Callable[[str], str]] = {
-    "": _entities,
+    "": _encode_entities,
     "urlLegacy": quote_plus,
     "url3986": lambda text: quote(text, safe="~"),
     "base64": lambda text: base64.b64encode(text.encode()).decode(),
@@ -78,16 +78,16 @@ class _Token:
     returned: set[int] = field(default_factory=set)
 
 
-class Interface:
+class OpenTdbContract:
     """The contract without HTTP: a call and its time in, a status and a body out."""
 
-    def __init__(self, bank: Sequence[Question], switches: Switches, seed: int = 0) -> None:
+    def __init__(self, bank: Sequence[OpenTdbQuestion], switches: ContractOptions, seed: int = 0) -> None:
         """Begin with no token; `seed` decides which questions are drawn."""
         self.bank = bank
         self.switches = switches
         self.tokens: dict[str, _Token] = {}
-        self._chance = random.Random(seed)
-        self._last: float | None = None
+        self._random = random.Random(seed)
+        self._last_call_at: float | None = None
 
     def answer(self, path: str, query: dict[str, str], now: float, fault: Fault | None = None) -> tuple[int, Any]:
         """Return the status and the body."""
@@ -99,35 +99,35 @@ class Interface:
         }
         if path not in answers:
             return 404, {"error": "not found"}
-        limited = path == "/api.php" or self.switches.limits_all
+        limited = path == "/api.php" or self.switches.limit_all_calls
         if fault is Fault.LIMITED or (limited and self._is_early(now)):
-            return self.switches.limited_status, _results(5)
+            return self.switches.limited_status, _response(5)
         if fault is Fault.LOST_TOKEN:
             self.tokens.pop(query.get("token", ""), None)
         return 200, answers[path](query, now)
 
     def _is_early(self, now: float) -> bool:
-        early = self._last is not None and now - self._last < self.switches.spacing
-        if not early or self.switches.refused_count:
-            self._last = now
+        early = self._last_call_at is not None and now - self._last_call_at < self.switches.spacing
+        if not early or self.switches.count_refused_calls:
+            self._last_call_at = now
         return early
 
     def _questions(self, query: dict[str, str], now: float) -> Any:
-        amount, encode = _whole(query.get("amount")), query.get("encode", "")
-        if amount is None or not 1 <= amount <= MOST or encode not in ENCODINGS or not _known(query):
-            return _results(2)
-        token = self._alive(query["token"], now) if "token" in query else _Token(now)
+        amount, encode = _parse_int(query.get("amount")), query.get("encode", "")
+        if amount is None or not 1 <= amount <= MAX_AMOUNT or encode not in ENCODINGS or not _is_valid_filter(query):
+            return _response(2)
+        token = self._get_live_token(query["token"], now) if "token" in query else _Token(now)
         if token is None:
-            return _results(3)
+            return _response(3)
         matching = [number for number, one in enumerate(self.bank) if _matches(one, query)]
         left = [number for number in matching if number not in token.returned]
         if len(matching) < amount or len(left) < amount:
-            return _results(self._code_of_too_few(len(matching), len(left)))
-        chosen = self._chance.sample(left, amount)
+            return _response(self._too_few_code(len(matching), len(left)))
+        chosen = self._random.sample(left, amount)
         token.returned.update(chosen)
-        return _results(0, [_encoded(self.bank[number], ENCODINGS[encode]) for number in chosen])
+        return _response(0, [_encode_question(self.bank[number], ENCODINGS[encode]) for number in chosen])
 
-    def _code_of_too_few(self, matching: int, left: int) -> int:
+    def _too_few_code(self, matching: int, left: int) -> int:
         if matching and not left:
             return 4
         return 1 if left == matching else self.switches.short_tail
@@ -139,13 +139,13 @@ class Interface:
             return {"response_code": 0, "response_message": "Token Generated Successfully!", "token": name}
         if query.get("command") != "reset":
             return {"response_code": 2, "response_message": "Invalid command."}
-        token = self._alive(query.get("token", ""), now)
+        token = self._get_live_token(query.get("token", ""), now)
         if token is None:
             return {"response_code": 3, "response_message": "Token not found."}
         token.returned.clear()
         return {"response_code": 0, "token": query["token"]}
 
-    def _alive(self, name: str, now: float) -> _Token | None:
+    def _get_live_token(self, name: str, now: float) -> _Token | None:
         token = self.tokens.get(name)
         if token is None or now - token.used > self.switches.token_seconds:
             self.tokens.pop(name, None)
@@ -160,45 +160,45 @@ class Interface:
         return {"trivia_categories": [{"id": number, "name": CATEGORIES[number]} for number in listed]}
 
     def _count(self, query: dict[str, str], now: float) -> Any:
-        category = _whole(query.get("category"))
+        category = _parse_int(query.get("category"))
         if category not in CATEGORIES:
             return {"response_code": 2}
         found = [one.difficulty for one in self.bank if one.category == category]
         counts = {f"total_{level}_question_count": found.count(level) for level in DIFFICULTIES}
-        total = max(0, len(found) + self.switches.count_off) if found else 0
+        total = max(0, len(found) + self.switches.count_error) if found else 0
         return {"category_id": category, "category_question_count": {"total_question_count": total, **counts}}
 
 
-def _results(code: int, results: Sequence[Any] = ()) -> Any:
+def _response(code: int, results: Sequence[Any] = ()) -> Any:
     return {"response_code": code, "results": list(results)}
 
 
-def _whole(text: str | None) -> int | None:
+def _parse_int(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() else None
 
 
-def _known(query: dict[str, str]) -> bool:
+def _is_valid_filter(parameters: dict[str, str]) -> bool:
     return (
-        ("category" not in query or _whole(query["category"]) in CATEGORIES)
-        and query.get("difficulty", "easy") in DIFFICULTIES
-        and query.get("type", "multiple") in TYPES
+        ("category" not in parameters or _parse_int(parameters["category"]) in CATEGORIES)
+        and parameters.get("difficulty", "easy") in DIFFICULTIES
+        and parameters.get("type", "multiple") in TYPES
     )
 
 
-def _matches(one: Question, query: dict[str, str]) -> bool:
+def _matches(question: OpenTdbQuestion, query: dict[str, str]) -> bool:
     return (
-        str(one.category) == query.get("category", str(one.category))
-        and one.difficulty == query.get("difficulty", one.difficulty)
-        and one.type == query.get("type", one.type)
+        str(question.category) == query.get("category", str(question.category))
+        and question.difficulty == query.get("difficulty", question.difficulty)
+        and question.type == query.get("type", question.type)
     )
 
 
-def _encoded(one: Question, encode: Callable[[str], str]) -> Any:
+def _encode_question(question: OpenTdbQuestion, encode: Callable[[str], str]) -> Any:
     return {
-        "type": encode(one.type),
-        "difficulty": encode(one.difficulty),
-        "category": encode(CATEGORIES[one.category]),
-        "question": encode(one.question),
-        "correct_answer": encode(one.correct),
-        "incorrect_answers": [encode(text) for text in one.incorrect],
+        "type": encode(question.type),
+        "difficulty": encode(question.difficulty),
+        "category": encode(CATEGORIES[question.category]),
+        "question": encode(question.question),
+        "correct_answer": encode(question.correct),
+        "incorrect_answers": [encode(text) for text in question.incorrect],
     }

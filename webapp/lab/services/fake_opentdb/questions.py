@@ -16,12 +16,12 @@ Entertainment: Cartoon & Animations"""
 CATEGORIES = dict(enumerate((name.strip() for name in _NAMES.split("|")), start=9))
 DIFFICULTIES = ("easy", "medium", "hard")
 TYPES = ("multiple", "boolean")
-REPEATED_EACH, BOOLEAN_EACH = 25, 4
+REPEAT_PERIOD, BOOLEAN_PERIOD = 25, 4
 """Of so many questions one comes again, with the same options or with others; of so many one is true or false."""
 
 
 @dataclass(frozen=True)
-class Question:
+class OpenTdbQuestion:
     """A question as its author wrote it, with no encoding."""
 
     category: int
@@ -46,37 +46,37 @@ _STEMS = (
 )
 
 
-def questions(count: int, categories: int | Sequence[int] = 24, seed: int = 0) -> tuple[Question, ...]:
+def make_questions(count: int, categories: int | Sequence[int] = 24, seed: int = 0) -> tuple[OpenTdbQuestion, ...]:
     """Make a bank: all kinds of characters, some records twice, some stems with other options again."""
     ids = list(CATEGORIES)[:categories] if isinstance(categories, int) else list(categories)
     chance = random.Random(seed)
-    bank: list[Question] = []
+    bank: list[OpenTdbQuestion] = []
     for number in range(count):
-        question = _question(number, ids[number % len(ids)], chance)
+        question = _make_question(number, ids[number % len(ids)], chance)
         earlier = bank[number - len(ids)] if number >= len(ids) else None
-        if earlier and number % REPEATED_EACH == REPEATED_EACH - 1:
+        if earlier and number % REPEAT_PERIOD == REPEAT_PERIOD - 1:
             question = earlier
-        elif earlier and number % REPEATED_EACH == REPEATED_EACH // 2 and question.type == "multiple":
+        elif earlier and number % REPEAT_PERIOD == REPEAT_PERIOD // 2 and question.type == "multiple":
             question = replace(question, question=earlier.question)
         bank.append(question)
     return tuple(bank)
 
 
-def _question(number: int, category: int, chance: random.Random) -> Question:
+def _make_question(number: int, category: int, rng: random.Random) -> OpenTdbQuestion:
     stem = _STEMS[number % len(_STEMS)].format(number)
-    difficulty = chance.choice(DIFFICULTIES)
-    if number % BOOLEAN_EACH == BOOLEAN_EACH - 1:
-        correct, other = chance.sample(("True", "False"), 2)
-        return Question(category, "boolean", difficulty, stem, correct, (other,))
+    difficulty = rng.choice(DIFFICULTIES)
+    if number % BOOLEAN_PERIOD == BOOLEAN_PERIOD - 1:
+        correct, other = rng.sample(("True", "False"), 2)
+        return OpenTdbQuestion(category, "boolean", difficulty, stem, correct, (other,))
     wrong = (f"{number} & more", f"'{number}' < {number + 1}", f"naïve {number}")
-    return Question(category, "multiple", difficulty, stem, f"Number {number}", wrong)
+    return OpenTdbQuestion(category, "multiple", difficulty, stem, f"Number {number}", wrong)
 
 
-def records(bank: Iterable[Question]) -> set[Question]:
+def unique_questions(bank: Iterable[OpenTdbQuestion]) -> set[OpenTdbQuestion]:
     """Return what a collection must have in the end: every record once."""
     return set(bank)
 
 
-def keys(bank: Iterable[Question]) -> set[bytes]:
+def dedupe_keys(bank: Iterable[OpenTdbQuestion]) -> set[bytes]:
     """Return the dedupe keys of every record."""
     return {dedupe_key(one.question, (one.correct, *one.incorrect), (0,)) for one in bank}

@@ -17,12 +17,12 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from webapp.lab.services.fake_opentdb.contract import Fault, Interface, Switches
-from webapp.lab.services.fake_opentdb.questions import Question
+from webapp.lab.services.fake_opentdb.contract import ContractOptions, Fault, OpenTdbContract
+from webapp.lab.services.fake_opentdb.questions import OpenTdbQuestion
 
 POLL_INTERVAL = 0.005
 """Seconds until a server that is stopped notices it."""
-Plan = Mapping[int, Fault] | Callable[[int, str], Fault | None]
+FaultPlan = Mapping[int, Fault] | Callable[[int, str], Fault | None]
 """By the number of the call, from 0; a callable gets the path too."""
 
 
@@ -31,7 +31,7 @@ class Call:
     """A call as it came in; `arrived` by the monotonic clock, `code` what was answered or would have been."""
 
     number: int
-    arrived: float
+    arrived_at: float
     path: str
     query: dict[str, str]
     status: int
@@ -40,26 +40,26 @@ class Call:
     fault: Fault | None
 
 
-class StandIn:
+class FakeOpenTdb:
     """The server: `with StandIn(questions(60, 3)) as server: get(f"{server.address}/api.php?amount=10")`."""
 
     def __init__(
         self,
-        bank: Sequence[Question],
-        switches: Switches | None = None,
-        faults: Plan | None = None,
+        bank: Sequence[OpenTdbQuestion],
+        switches: ContractOptions | None = None,
+        faults: FaultPlan | None = None,
         port: int = 0,
         seed: int = 0,
     ) -> None:
         """Listen; `port` 0 is a free one."""
-        self.switches = switches or Switches()
-        self.interface = Interface(bank, self.switches, seed)
-        self.faults: Plan = faults or {}
+        self.switches = switches or ContractOptions()
+        self.contract = OpenTdbContract(bank, self.switches, seed)
+        self.faults: FaultPlan = faults or {}
         self.calls: list[Call] = []
         self.closing = threading.Event()
-        self._one_at_a_time = threading.Lock()
+        self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", port), _Handler)
-        self._server.stand_in = self
+        self._server.fake = self
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": POLL_INTERVAL})
 
     @property
@@ -76,16 +76,16 @@ class StandIn:
         """Hang up, and wait for the threads."""
         self.closing.set()
         self._server.shutdown()
-        self._server.hang_up()
+        self._server.close_connections()
         self._server.server_close()
         self._thread.join()
 
-    def take(self, path: str, query: dict[str, str], client_port: int) -> tuple[Fault | None, int, bytes]:
+    def handle_call(self, path: str, query: dict[str, str], client_port: int) -> tuple[Fault | None, int, bytes]:
         """Answer a call and write it down."""
-        with self._one_at_a_time:
+        with self._lock:
             now, number = time.monotonic(), len(self.calls)
             fault = self.faults(number, path) if callable(self.faults) else self.faults.get(number)
-            status, body = self.interface.answer(path, query, now, fault)
+            status, body = self.contract.answer(path, query, now, fault)
             code = body.get("response_code")
             self.calls.append(Call(number, now, path, query, status, code, client_port, fault))
         return fault, status, json.dumps(body, ensure_ascii=False).encode()
@@ -94,26 +94,26 @@ class StandIn:
 class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     request_queue_size = 128
-    stand_in: StandIn
+    fake: FakeOpenTdb
 
     def __init__(self, *arguments: Any) -> None:
-        self.open: set[socket.socket] = set()
+        self.open_sockets: set[socket.socket] = set()
         super().__init__(*arguments)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        self.open.add(request)
+        self.open_sockets.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        self.open.discard(request)
+        self.open_sockets.discard(request)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of clients that have hung up."""
 
-    def hang_up(self) -> None:
+    def close_connections(self) -> None:
         """End the connections that clients keep open, so that their threads end."""
-        for one in list(self.open):
+        for one in list(self.open_sockets):
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
 
@@ -125,12 +125,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
-        stand_in = self.server.stand_in
+        stand_in = self.server.fake
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        fault, status, body = stand_in.take(parts.path, query, self.client_address[1])
+        fault, status, body = stand_in.handle_call(parts.path, query, self.client_address[1])
         kind = "application/json"
         if fault is Fault.SILENCE:
-            stand_in.closing.wait(stand_in.switches.silence)
+            stand_in.closing.wait(stand_in.switches.hang_seconds)
         if fault in {Fault.SILENCE, Fault.CUT}:
             self.close_connection = True
             return

@@ -1,0 +1,100 @@
+"""What MySQL's and MariaDB's error numbers mean for a connection, a transaction and a caller.
+
+The numbers are read from the exception's first argument, as every MySQL driver for Python gives them, so that no
+driver is imported here. Those of the server are in its manual under "Server Error Message Reference", those of the
+client (2000 to 2999) under "Client Error Message Reference".
+"""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import DBAPIError
+
+_SERVER_SHUTDOWN = 1053
+
+TOO_MANY_CONNECTIONS_ERRORS = {
+    1040,  # ER_CON_COUNT_ERROR
+    1203,  # ER_TOO_MANY_USER_CONNECTIONS
+    1226,  # ER_USER_LIMIT_REACHED
+}
+"""The server is full: max_connections, max_user_connections, or a limit of the account."""
+
+READ_ONLY_ERRORS = {
+    1290,  # the server runs with --read-only
+    1792,  # … in a READ ONLY transaction
+    1836,  # … in read-only mode
+}
+"""The server takes no writes (any more): after a failover the pool would keep the demoted one for ever."""
+
+LOST_CONNECTION_ERRORS = {
+    2006,  # CR_SERVER_GONE_ERROR
+    2013,  # CR_SERVER_LOST
+    _SERVER_SHUTDOWN,
+    1077,  # ER_NORMAL_SHUTDOWN
+    1927,  # MariaDB: connection was killed
+    4031,  # MySQL: disconnected by the server because of inactivity
+}
+"""The connection broke, or the server has closed it."""
+
+UNAVAILABLE_ERRORS = LOST_CONNECTION_ERRORS | {
+    2002,  # CR_CONNECTION_ERROR
+    2003,  # CR_CONN_HOST_ERROR
+}
+"""No server answers, or the connection broke."""
+
+CONTENTION_ERRORS = {
+    1213,  # ER_LOCK_DEADLOCK
+    1205,  # ER_LOCK_WAIT_TIMEOUT
+    1020,  # ER_CHECKREAD; MariaDB with innodb_snapshot_isolation, its default since 11.6: another one has changed the row
+}
+"""Two transactions wanted the same rows; the loser may simply try again."""
+
+
+def is_disconnect(error: BaseException) -> bool:
+    """Say whether an error that SQLAlchemy takes for an ordinary one means that the connection is of no use.
+
+    A server that shuts down (1053) or takes no writes, and a protocol that is out of step.
+    """
+    number = error_number(error)
+    return number in READ_ONLY_ERRORS or number == _SERVER_SHUTDOWN or "Packet sequence number wrong" in str(error)
+
+
+def is_connection_lost(error: BaseException) -> bool:
+    """Say whether the connection broke, so that a new one may do better; one that was only too slow did not."""
+    original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    number = error_number(original)
+    # 0: PyMySQL's word for a connection that it has closed itself.
+    broke = number in LOST_CONNECTION_ERRORS or (number == 0 and type(original).__name__ == "InterfaceError")
+    was_slow = isinstance(original.__context__, TimeoutError)
+    return (broke or "Packet sequence number wrong" in str(original)) and not was_slow
+
+
+def is_read_only(error: BaseException) -> bool:
+    """Say whether the server takes no writes, or no more: then all connections to it are the wrong ones."""
+    return error_number(error) in READ_ONLY_ERRORS
+
+
+def error_number(error: BaseException) -> int | None:
+    """Return the server's or client's error number, if the error carries one."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    arguments = getattr(original, "args", ())
+    return arguments[0] if arguments and isinstance(arguments[0], int) else None
+
+
+def is_too_many_connections(error: BaseException) -> bool:
+    """Say whether the server refused because it has no connection to give."""
+    return error_number(error) in TOO_MANY_CONNECTIONS_ERRORS
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Say whether no server answered, or the connection was lost."""
+    return error_number(error) in UNAVAILABLE_ERRORS | READ_ONLY_ERRORS or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    )
+
+
+def is_contention(error: BaseException) -> bool:
+    """Say whether the transaction lost to another one and may be tried again.
+
+    On SQLite that is a database that stayed locked longer than its busy time-out.
+    """
+    return error_number(error) in CONTENTION_ERRORS or "database is locked" in str(error)
