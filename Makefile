@@ -13,7 +13,7 @@ run: ## bring the database up to date and serve on 127.0.0.1:8000
 	@$(PYTHON) .ci/environment.py $(RUN_ENVIRONMENT) requirements.txt
 	@$(RUN_ENVIRONMENT)/bin/poolproof serve
 
-# T=tests/bank/test_gift.py runs these alone, in one process; DATABASES=mariadb,sqlite chooses others; PROCESSES is how
+# T=tests/unit/bank/test_gift.py runs these alone, in one process; DATABASES=mariadb,sqlite chooses others; PROCESSES is how
 # many run side by side; ARGUMENTS are pytest's.
 DATABASES ?= mysql,sqlite
 PROCESSES ?= 2

@@ -11,7 +11,7 @@ from typing import Any
 
 from webapp.forking import preload_libraries, run_in_child
 from webapp.settings import load_settings
-from webapp.web.later import PoolproofWorker
+from webapp.web.server.gunicorn_worker import PoolproofWorker
 
 _all_settings = load_settings()
 _settings = _all_settings.poolproof
@@ -44,7 +44,7 @@ control_socket_disable = True
 
 # A reload (HUP) must load new code: whatever of ours the master has imported would be
 # inherited by every new worker instead.
-for _name in [name for name in sys.modules if name == "webapp" or name.startswith("webapp.")]:
+for _name in [name for name in sys.modules if name.partition(".")[0] in {"webapp", "poolproof"}]:
     del sys.modules[_name]
 
 
@@ -53,11 +53,11 @@ def on_starting(server: Any) -> None:
     if run_in_child(_check_budget):
         sys.exit(1)
 
-    if _settings.collectors:
+    if _settings.collector_processes:
         collector = [sys.executable, "-m", "webapp", "collect", "--worker"]
-        keeper = Path(__file__).parent / "webapp" / "web" / "companions.py"
+        supervisor = Path(__file__).parent / "webapp" / "web" / "server" / "supervisor.py"
         server.collectors = subprocess.Popen(
-            [sys.executable, str(keeper), str(_settings.collectors), *collector], cwd=Path(__file__).parent
+            [sys.executable, str(supervisor), str(_settings.collector_processes), *collector], cwd=Path(__file__).parent
         )
 
 
@@ -81,7 +81,7 @@ def on_exit(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Take part in the fleet; keep the garbage collector from what stays for ever: it would look at it all the time."""
-    from webapp.pooling.hooks import post_worker_init as take_part
+    from poolproof.integrations.gunicorn_hooks import post_worker_init as take_part
 
     take_part(worker.age, worker.tpool)
     gc.collect()
@@ -90,6 +90,6 @@ def post_worker_init(worker: Any) -> None:
 
 def worker_exit(server: Any, worker: Any) -> None:
     """Close the worker's connections; imported here, in the worker (see above)."""
-    from webapp.pooling.hooks import worker_exit as close
+    from poolproof.integrations.gunicorn_hooks import worker_exit as close
 
     close()

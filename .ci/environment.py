@@ -21,6 +21,8 @@ import debian
 
 OLDEST = (3, 11)
 PROJECT = Path(__file__).resolve().parent.parent
+DISTRIBUTIONS = (PROJECT / "webapp" / "pooling", PROJECT)
+"""The connection layer, then the service that needs it."""
 MARK = "poolproof-made-from"
 
 
@@ -44,7 +46,8 @@ def make_environment(venv: Path, lock: Path, *, with_project: bool = True) -> No
     quiet = ["--quiet", "--disable-pip-version-check", "--no-input"]
     _run([*pip, "install", *quiet, "--require-hashes", "--requirement", str(lock)])
     if with_project:
-        _run([*pip, "install", *quiet, "--no-deps", "--no-build-isolation", "--editable", str(PROJECT)])
+        editable = [argument for folder in DISTRIBUTIONS for argument in ("--editable", str(folder))]
+        _run([*pip, "install", *quiet, "--no-deps", "--no-build-isolation", *editable])
     mark.write_text(wanted)
     _say(f"made in {time.monotonic() - began:.0f} s")
 
@@ -64,9 +67,9 @@ def _pip_of_debian(venv: Path) -> list[str]:
 def _fingerprint(lock: Path) -> str:
     import tomllib  # noqa: PLC0415 - older Pythons have none, and are refused in a sentence of their own
 
-    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    settings = [tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8")) for folder in DISTRIBUTIONS]
     # What tools are set to is read when they run; only this part is installed.
-    installed = repr([settings["build-system"], settings["project"]])
+    installed = repr([(one["build-system"], one["project"]) for one in settings])
     parts = [sys.version.encode(), str(PROJECT).encode(), lock.read_bytes(), installed.encode()]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 

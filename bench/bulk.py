@@ -25,17 +25,17 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from bench.bulk_ways import WAYS, Material, Way, begun, records
+from bench.bulk_methods import WAYS, Material, Way, begun, records
+from poolproof.settings import PoolSettings
+from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp import create_app
-from webapp.bank import carrying, imports
-from webapp.bank.formats.records import Record
+from webapp.bank import import_service, imports
+from webapp.bank.formats.parse_result import Record
 from webapp.lab.services.database_server import DatabaseServer, new_server
-from webapp.pooling.settings import PoolSettings
-from webapp.pooling.work import UnitOfWork
 from webapp.schema import upgrade
 from webapp.settings import ServiceSettings, Settings
 
-THREADS = (1, carrying.WRITER_THREADS, 10, 20)
+THREADS = (1, import_service.WRITER_THREADS, 10, 20)
 TIMES_ORM, SHARE_OF_LIMIT = 5.0, 0.5
 WARM, MOST_GROWTH = 10_000, 16.0
 """Items after which memory is looked at first, and MiB that it may grow from there on."""
@@ -63,7 +63,7 @@ class Bank:
         (folder / "instance").mkdir()
         service = ServiceSettings(instance=folder / "instance", secret_key=SecretStr("k" * 40))
         url = self.server.url("bank")
-        pool = PoolSettings(background=max(THREADS))
+        pool = PoolSettings(background_size=max(THREADS))
         app = create_app(Settings(database_url=url, pool=pool, poolproof=service))
         upgrade(app)
         self.work: UnitOfWork = app.extensions["pooling"].background
@@ -122,7 +122,10 @@ def memory(bank: Bank, count: int) -> tuple[float, int, int]:
     reports = [imports.ImportReport(), imports.ImportReport()]
     for report in reports:
         imports.import_records(
-            watched(), carrying.make_batch_handler(bank.work, begun(bank.work)), report, writers=carrying.WRITER_THREADS
+            watched(),
+            import_service.make_batch_handler(bank.work, begun(bank.work)),
+            report,
+            writers=import_service.WRITER_THREADS,
         )
     return sizes[1] - sizes[0], reports[0].new, reports[1].new
 
@@ -187,7 +190,7 @@ def main() -> None:
     print(f"one thread each: ours / ORM {ours[1] / orm[1]:.2f} ×, ours / LOAD DATA {ours[1] / limit[1]:.2f}")
     print(f"ours at its best / LOAD DATA at its best: {max(ours.values()) / max(limit.values()):.2f}")
     # A session belongs to one thread and a file to one LOAD DATA: what one person gets of each.
-    as_it_is = ours[carrying.WRITER_THREADS]
+    as_it_is = ours[import_service.WRITER_THREADS]
     row("poolproof import as it is / ORM add_all", as_it_is / orm[1], TIMES_ORM)
     row("poolproof import as it is / LOAD DATA", as_it_is / limit[1], SHARE_OF_LIMIT)
     row("of items that are all new, an import calls new", new / items, 1)

@@ -25,10 +25,10 @@ from collections import Counter
 from pathlib import Path
 
 from webapp.bank import exports, imports
-from webapp.bank.drafts import ItemDraft, find_errors
 from webapp.bank.exports import ExportFormat
-from webapp.bank.formats.records import Accepted, UnreadableError
+from webapp.bank.formats.parse_result import Accepted, UnreadableError
 from webapp.bank.imports import Format
+from webapp.bank.item_draft import ItemDraft, find_errors
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "formats.md"
 LANGUAGES = {Format.MOODLE_XML: "xml"}

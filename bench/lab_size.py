@@ -18,16 +18,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from webapp.lab import witness, workload
-from webapp.lab.direct import WorkloadBench
-from webapp.lab.figures import Setting
-from webapp.lab.knee import within_one_step
-from webapp.lab.scaling import Interval
+from poolproof.settings import PoolSettings
 from webapp.lab.services.database_server import DatabaseServer, new_server
-from webapp.lab.sizing import Recommendation, recommend
-from webapp.lab.sweep import Sweep, SweepPlan, next_size_above
-from webapp.lab.workplace import scratch_schema
-from webapp.pooling.settings import PoolSettings
+from webapp.lab.sizing import resource_sampler, workload
+from webapp.lab.sizing.analysis import Recommendation, recommend
+from webapp.lab.sizing.measurements import Setting
+from webapp.lab.sizing.recommendation import within_one_step
+from webapp.lab.sizing.scratch_schema import scratch_schema
+from webapp.lab.sizing.sweep import Sweep, SweepPlan, next_size_above
+from webapp.lab.sizing.usl import Interval
+from webapp.lab.sizing.workload_bench import WorkloadBench
 
 SIZES = (1, 2, 4, 8, 16)
 RUNS = 3
@@ -120,7 +120,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         server.create_database("bench")
         for name in given.workloads.split(","):
             print(
-                f"{name}: before it, {witness.measure_machine_cpu(1.0) or 0:.0%} of the processors are busy", flush=True
+                f"{name}: before it, {resource_sampler.measure_machine_cpu(1.0) or 0:.0%} of the processors are busy",
+                flush=True,
             )
             judged.append(judge(server, name, given.seconds, given.repetitions))
             print(*judged[-1].lines(), sep="\n", flush=True)

@@ -21,9 +21,9 @@ from typing import Any
 from sqlalchemy.exc import TimeoutError  # noqa: A004 - the pool's
 from sqlalchemy.pool import QueuePool
 
-from webapp.pooling.pool import FairQueuePool
-from webapp.pooling.shedding import CoDel
-from webapp.pooling.statistics import PoolStatistics
+from poolproof.core.codel import CoDel
+from poolproof.core.queue_pool import FairQueuePool
+from poolproof.core.stats import PoolStatistics
 
 THINK = 0.01
 OPEN_LOOP, OPEN_HOLD, PATIENCE = 20.0, 0.01, 1.0

@@ -22,13 +22,14 @@ from pathlib import Path
 import httpx
 from sqlalchemy import create_engine
 
-from bench import limits, steady
+from bench import raw_ceiling, steady_answers
 from bench.peers.servers import DJANGO, FASTAPI, FLASK_ALONE, FLASK_ORM, OURS, Contender, Running, running
-from webapp.lab import load, proof, report
+from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.lab.factories import make_quiz
-from webapp.lab.push import PushPlan
+from webapp.lab.loadgen import load_generator
+from webapp.lab.loadgen.player import PushPlan
+from webapp.lab.push import push_report, verification
 from webapp.lab.services.database_server import DatabaseServer, new_server
-from webapp.pooling.work import UnitOfWork
 
 CONNECTIONS = 64
 LOOKS_EVERY = 0.1
@@ -97,20 +98,20 @@ def take_part(contender: Contender, server: DatabaseServer, folder: Path, users:
         slug, quiz_id, items = _quiz(service, server)
         if not contender.has_database:
             addresses = [f"/api/v1/attempts/{number:032x}" for number in range(CONNECTIONS)]
-            kept = steady.answers(service.port, addresses, [item for item, _ in items], CONNECTIONS, seconds)
+            kept = steady_answers.answers(service.port, addresses, [item for item, _ in items], CONNECTIONS, seconds)
             return Figures(answers_per_second=kept.answers_per_second, failed=kept.others)
         watch = Watch(server, service.database)
-        with load.start_load_processes(1) as pushers, watch():
-            starts_at = time.monotonic() + load.START_DELAY
+        with load_generator.start_load_processes(1) as pushers, watch():
+            starts_at = time.monotonic() + load_generator.START_DELAY
             plan = PushPlan("127.0.0.1", service.port, slug, quiz_id, items, starts_at, 1.0, 0.0, retry=True)
             shares = pushers.run(plan, users, lambda _: None)
-        proved = proof.verify_acknowledged(
+        proved = verification.verify_acknowledged(
             "127.0.0.1", service.port, [visit for share in shares for visit in share.visits]
         )
-        found = report.summarize(shares, proved, report.DatabaseStats(watch.peak, watch.statements))
+        found = push_report.summarize(shares, proved, push_report.DatabaseStats(watch.peak, watch.statements))
         times = sorted(one.seconds for share in shares for visit in share.visits for one in visit.samples)
         addresses = [_start(service, quiz_id) for _ in range(CONNECTIONS)]
-        kept = steady.answers(service.port, addresses, [item for item, _ in items], CONNECTIONS, seconds)
+        kept = steady_answers.answers(service.port, addresses, [item for item, _ in items], CONNECTIONS, seconds)
         return Figures(
             push=found.seconds,
             p99=times[int(len(times) * 0.99)],
@@ -223,7 +224,7 @@ def measure(given: argparse.Namespace) -> tuple[dict[str, Figures], Sequence[Con
     contenders: Sequence[Contender] = CONTENDERS
     if given.only:
         contenders = [one for one in contenders if one.name in given.only.split(",")]
-    load.allow_open_files(given.users)
+    load_generator.allow_open_files(given.users)
     rounds: dict[str, list[Figures]] = {one.name: [] for one in contenders}
     with tempfile.TemporaryDirectory() as folder:
         server = new_server("mysql", Path(folder) / "server", "--max-connections=200")
@@ -236,7 +237,7 @@ def measure(given: argparse.Namespace) -> tuple[dict[str, Figures], Sequence[Con
             if given.json:
                 so_far = {name: [asdict(one) for one in found] for name, found in rounds.items()}
                 given.json.write_text(json.dumps(so_far, indent=1))
-        print(f"raw PyMySQL, no HTTP: {limits.answers_per_second(server, given.seconds):.0f} answers/s")
+        print(f"raw PyMySQL, no HTTP: {raw_ceiling.answers_per_second(server, given.seconds):.0f} answers/s")
         server.stop()
     return {name: median(found) for name, found in rounds.items()}, contenders
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from sqlalchemy import Engine, create_engine, make_url, text
 
+from poolproof.engine import configure_engine, engine_options
+from poolproof.settings import PoolSettings
+from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.lab.services.database_server import DatabaseServer, new_server
-from webapp.pooling.engine import configure_engine, engine_options
-from webapp.pooling.settings import PoolSettings
-from webapp.pooling.work import UnitOfWork
 
 CYCLES, ROUNDS = 500, 7
 READ = text("SELECT 1")
@@ -54,7 +54,7 @@ def our_write(engine: Engine) -> None:
 def ways(url: str) -> dict[str, tuple[Engine, Callable[[Engine], None], Callable[[Engine], None]]]:
     """The engines that are compared, each with its read and its write."""
     no_tls = {"ssl_disabled": True}
-    settings = PoolSettings.model_validate({})
+    settings = PoolSettings()
     ours = create_engine(url, **engine_options(settings, make_url(url), threads=1))
     configure_engine(ours, settings)
     return {

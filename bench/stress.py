@@ -34,12 +34,12 @@ from sqlalchemy.exc import DisconnectionError, InvalidatePoolError, InvalidReque
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
-from webapp.pooling import deadlines, keeper
-from webapp.pooling.freshness import MaintenanceAction
-from webapp.pooling.pool import FairQueuePool
-from webapp.pooling.shedding import CoDel
-from webapp.pooling.statistics import PoolStatistics
-from webapp.pooling.waiters import Waiter
+from poolproof import deadlines
+from poolproof.core.codel import CoDel
+from poolproof.core.queue_pool import FairQueuePool
+from poolproof.core.stats import PoolStatistics
+from poolproof.core.wait_queue import Waiter
+from poolproof.health.connection_age import MaintenanceAction
 
 SIZES, OVERFLOWS = (1, 2, 3, 5, 8), (0, 0, 1, 2)
 LARGEST = max(SIZES) + max(OVERFLOWS)
@@ -58,7 +58,7 @@ SETTLES_WITHIN = 10.0
 
 EVERYTHING, SOME = (
     "forgotten", "invalidated", "detached", "resized", "settled", "disposed", "interrupted", "kept house: ping",
-    "kept house: idle", "OperationalError", "ChanceError", "PoolFullError", "PoolTimeoutError",
+    "kept house: idle", "OperationalError", "ChanceError", "PoolQueueFullError", "PoolTimeoutError",
 ), 3  # fmt: skip
 """What has to have happened, and how often, before it ends by the number of borrowings."""
 
@@ -252,7 +252,7 @@ class Stress:
 
     def _settle(self, pool: FairQueuePool) -> None:
         """Wait until the pool has closed what is too much; from then on its present limit binds."""
-        limit, end = pool.bounds()[0], time.monotonic() + SETTLES_WITHIN
+        limit, end = pool.limit(), time.monotonic() + SETTLES_WITHIN
         while sum(in_use(pool)) > limit and time.monotonic() < end:
             time.sleep(0.001)
         if sum(in_use(pool)) > limit:
@@ -268,19 +268,20 @@ class Stress:
         def what_for(record: ConnectionPoolEntry, idle: int) -> MaintenanceAction:
             return what
 
-        if (taken := keeper.borrow_idle(pool, what_for)) is not None:
+        if (taken := pool.borrow_idle(what_for)) is not None:
             self.count(f"kept house: {what}")
             if what is MaintenanceAction.PING:
-                keeper.return_idle(pool, taken[0])
+                pool.return_idle(taken[0])
             else:
-                keeper.evict(pool, taken[0], what)
+                pool.evict(taken[0], what)
         self._look(pool)
 
     def _look(self, pool: FairQueuePool) -> None:
         """Look whether everything is in its place, which it has to be whenever nobody holds the lock."""
         with pool._lock:
-            starve = pool._wait_queue.waiters and (pool._idle or pool._total + pool._closing < pool._limit)
-            is_wrong = pool._closing < 0 or pool._total < len(pool._idle)
+            slots = pool._slots
+            starve = pool.waiting() and (slots.idle or slots.has_free())
+            is_wrong = slots.closing < 0 or slots.total < len(slots.idle)
         # As everybody does who lets go of the lock.
         pool._after_lock()
         if starve or is_wrong:
@@ -303,14 +304,14 @@ class Stress:
         """Everybody has stopped: nothing may be out, no place lost, every place of use."""
         self.is_calm = True
         gc.collect()
-        if self.pool._returned:
+        if self.pool._slots.returned:
             self.broken.append("something came back and nobody has put it in its place")
         self.look_at_the_disposed(longer_ago_than=-1)
         pool, known = self.pool, self.tallies[self.pool].open
-        if pool.checkedout() or pool.waiting() or sum(in_use(pool)) != len(pool._idle):
+        if pool.checkedout() or pool.waiting() or sum(in_use(pool)) != len(pool._slots.idle):
             self.broken.append(f"something is still out: {pool.status()}")
         # A place whose connection was invalidated has none.
-        if len(known) != sum(record.dbapi_connection is not None for record in pool._idle):
+        if len(known) != sum(record.dbapi_connection is not None for record in pool._slots.idle):
             self.broken.append(f"{len(known)} are open, the pool knows {pool.checkedin()}")
         self.tallies[pool].bound = LARGEST
         pool.resize(LARGEST, 0)
@@ -327,7 +328,7 @@ class Stress:
 def in_use(pool: FairQueuePool) -> tuple[int, int]:
     """Return how many places are taken, and how many connections are given up but not closed yet."""
     with pool._lock:
-        counted = pool._total, pool._closing
+        counted = pool._slots.total, pool._slots.closing
     pool._after_lock()
     return counted
 

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
+    from poolproof.integrations.flask_ext import PoolingState
+    from poolproof.transactions.unit_of_work import UnitOfWork
     from webapp.lab.services.programs import Flavour
-    from webapp.pooling.extension import PoolingState
-    from webapp.pooling.work import UnitOfWork
 
 # A machine that is busy is slow; that is no fault of the code under test. Every run is the same, but for the soak's.
 hypothesis.settings.register_profile("same", deadline=None, derandomize=True)
@@ -96,7 +96,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     summary, leftovers = config.stash[SUMMARY], config.stash[LEFTOVERS]
     summary.count_starts()
-    if keeper := sys.modules.get("webapp.pooling.keeper"):
+    if keeper := sys.modules.get("poolproof.health.housekeeper"):
         # The one thread that looks after the pools of the whole process.
         keeper._thread.stop()
     leftovers.found += leftovers.look(patiently=session.exitstatus != pytest.ExitCode.INTERRUPTED)

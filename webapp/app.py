@@ -8,14 +8,14 @@ from flask import Flask
 from sqlalchemy import make_url
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from webapp.collector.sources.known import SourceRegistry
+from poolproof.engine import engine_options
+from poolproof.integrations import flask_ext as pooling
 from webapp.collector.sources.open_trivia import OpenTriviaSource
+from webapp.collector.sources.registry import SourceRegistry
 from webapp.extensions import db
-from webapp.pooling import extension as pooling
-from webapp.pooling.engine import engine_options
 from webapp.settings import OFF, ServiceSettings, Settings, environment, load_settings, secret_key
-from webapp.web import logs, uploads
-from webapp.web.context import PoolproofFlask
+from webapp.web import log_config, uploads
+from webapp.web.request_context import PoolproofFlask
 
 MAX_REQUEST_BYTES = 1024 * 1024
 
@@ -33,7 +33,7 @@ def create_app(settings: Settings | None = None, *, with_routes: bool = True) ->
         PoolConfigurationError: when the pool cannot serve this database.
     """
     settings = settings or load_settings()
-    logs.configure_logging(settings.poolproof.log_format)
+    log_config.configure_logging(settings.poolproof.log_format)
     app = PoolproofFlask("webapp", instance_path=str(settings.poolproof.instance.resolve()))
     app.config.update(_configuration(settings))
     _bind_database(app, settings)
@@ -56,11 +56,11 @@ def _configuration(settings: Settings) -> dict[str, object]:
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": engine_options(settings.pool, url, settings.poolproof.threads),
         "MAX_CONTENT_LENGTH": MAX_REQUEST_BYTES,
-        uploads.MAX_UPLOAD_CONFIG_KEY: settings.poolproof.largest_import * 1024 * 1024,
+        uploads.MAX_UPLOAD_CONFIG_KEY: settings.poolproof.max_import_mib * 1024 * 1024,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": settings.poolproof.secure_cookies,
-        "API_TOKEN_TTL": settings.poolproof.token_hours * 3600,
-        "ATTEMPT_TTL": settings.poolproof.attempt_hours * 3600,
+        "API_TOKEN_TTL": settings.poolproof.api_token_ttl_hours * 3600,
+        "ATTEMPT_TTL": settings.poolproof.attempt_ttl_hours * 3600,
         "CONSOLE_LISTENER": settings.poolproof.console_bind,
         "CONSOLE_PORT": _console_port(settings.poolproof),
     }
@@ -85,5 +85,5 @@ def _bind_database(app: Flask, settings: Settings) -> None:
 
 
 def _create_sources(service: ServiceSettings) -> SourceRegistry:
-    open_trivia = OpenTriviaSource(service.opentdb_address, spacing=service.opentdb_spacing)
-    return SourceRegistry(service.sources or service.instance / "sources", open_trivia, environment())
+    open_trivia = OpenTriviaSource(service.opentdb_url, spacing=service.opentdb_min_interval)
+    return SourceRegistry(service.sources_dir or service.instance / "sources", open_trivia, environment())

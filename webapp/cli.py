@@ -162,7 +162,7 @@ def _with_app_context(callback: Callable[..., Any]) -> Callable[..., Any]:
 
     @with_appcontext
     def call(*arguments: Any, **options: Any) -> Any:
-        from webapp.pooling.engine import dispose_engines
+        from poolproof.engine import dispose_engines
 
         try:
             return callback(*arguments, **options)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy.exc import OperationalError
 
+from poolproof.drivers.mysql import errors as mysql_errors
+from poolproof.errors import PoolConfigurationError
 from webapp.errors import DomainError
-from webapp.pooling import mysql_errors
-from webapp.pooling.errors import PoolConfigurationError
 from webapp.settings import SettingsError
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
+from poolproof.engine import create_unpooled_engine
+from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp import schema
 from webapp.accounts import users
-from webapp.pooling.engine import create_unpooled_engine
-from webapp.pooling.work import UnitOfWork
 from webapp.settings import Settings
 
 

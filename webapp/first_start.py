@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
+from poolproof.integrations.flask_ext import read, run_in_transaction
 from webapp import schema
 from webapp.accounts import passwords, users
 from webapp.accounts.roles import Role
 from webapp.app import create_app
-from webapp.pooling.extension import read, run_in_transaction
-from webapp.quizzes.starter import add_sample_quiz
+from webapp.quizzes.sample_quiz import add_sample_quiz
 from webapp.settings import Settings
 
 FIRST_AUTHOR = "author"

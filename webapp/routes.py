@@ -9,37 +9,40 @@ from typing import Any
 
 from flask import Flask
 
+from poolproof.fleet.registry import FleetDirectory
+from poolproof.integrations.flask_ext import PoolingState
 from webapp.accounts import api as accounts_api
-from webapp.accounts import guard
+from webapp.accounts import auth
 from webapp.accounts import pages as accounts_pages
 from webapp.attempts import api as attempts_api
 from webapp.attempts import pages as attempts_pages
-from webapp.attempts.board import LeaderboardCache
-from webapp.attempts.kept_pages import PageCache
-from webapp.attempts.limits import PlayerRateLimiter
-from webapp.attempts.playing import AttemptService
-from webapp.attempts.shortcuts import INLINE_PREFIX
-from webapp.attempts.shortcuts import build_fast_routes as attempt_shortcuts
-from webapp.attempts.writer import AnswerWriter
+from webapp.attempts.answer_writer import AnswerWriter
+from webapp.attempts.fast_routes import INLINE_PREFIX
+from webapp.attempts.fast_routes import build_fast_routes as attempt_shortcuts
+from webapp.attempts.leaderboard_cache import LeaderboardCache
+from webapp.attempts.page_cache import PageCache
+from webapp.attempts.rate_limit import PlayerRateLimiter
+from webapp.attempts.service import AttemptService
 from webapp.bank import api as bank_api
 from webapp.bank import pages as bank_pages
 from webapp.collector import api as collector_api
 from webapp.collector import pages as collector_pages
 from webapp.console import api as console_api
+from webapp.console import lab_reports
 from webapp.console import pages as console_pages
-from webapp.console import reports as lab_reports
-from webapp.console.watching import ConsoleService
+from webapp.console.console_service import ConsoleService
 from webapp.extensions import csrf
-from webapp.pooling.extension import PoolingState
-from webapp.pooling.fleet import FleetDirectory
 from webapp.quizzes import api as quizzes_api
 from webapp.quizzes import pages as quizzes_pages
-from webapp.quizzes.shelf import PublishedQuizCache
+from webapp.quizzes.published_cache import PublishedQuizCache
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
 from webapp.settings import ServiceSettings, Settings, SettingsError
-from webapp.web import context, files, health, openapi, problems, rendering, security, shortcuts, uploads
-from webapp.web.shortcuts import FastPathMiddleware
+from webapp.web import assets, health, request_context, template_filters, uploads
+from webapp.web.fast_path import middleware
+from webapp.web.fast_path.middleware import FastPathMiddleware
+from webapp.web.rest import openapi, problems
+from webapp.web.security import security_headers
 
 
 def add_routes(app: Flask, settings: Settings) -> None:
@@ -48,7 +51,7 @@ def add_routes(app: Flask, settings: Settings) -> None:
     Raises:
         SettingsError: when the settings ask for a library that is not installed.
     """
-    for part in (context, shortcuts, uploads, problems, security, rendering, files, guard):
+    for part in (request_context, middleware, uploads, problems, security_headers, template_filters, assets, auth):
         part.init_app(app)
     csrf.init_app(app)
     _create_services(app, settings)
@@ -64,11 +67,11 @@ def _create_services(app: Flask, settings: Settings) -> None:
         PublishedQuizCache(pooling.work.read),
         LeaderboardCache(pooling.work.read),
         AnswerWriter(pooling.work, settings.pool.timeout, service.grace_seconds),
-        PlayerRateLimiter(service.writes_per_second / service.workers),
+        PlayerRateLimiter(service.player_rate_limit / service.workers),
         app.config["SECRET_KEY"],
         app.config["ATTEMPT_TTL"],
     )
-    exporter = _create_otlp_exporter(service, pooling.fleet_folder, settings.pool.keep)
+    exporter = _create_otlp_exporter(service, pooling.fleet_folder, settings.pool.min_idle)
     app.extensions |= {
         "attempt_service": attempt_service,
         "published_cache": attempt_service.quiz_cache,
@@ -102,7 +105,7 @@ def _create_otlp_exporter(service: ServiceSettings, fleet: Path | None, min_idle
             "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http (the extra `otlp`), or unset it."
         ) from error
     return otlp.OtlpExporter(
-        service.otlp_endpoint, service.otlp_seconds, FleetDirectory(fleet), min_idle, socket.gethostname()
+        service.otlp_endpoint, service.otlp_interval, FleetDirectory(fleet), min_idle, socket.gethostname()
     )
 
 
@@ -116,7 +119,7 @@ def _register_features(app: Flask) -> None:
     pages = (
         health,
         problems,
-        files,
+        assets,
         accounts_pages,
         bank_pages,
         quizzes_pages,

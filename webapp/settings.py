@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -15,8 +16,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from webapp.pooling.budget import FleetSize
-from webapp.pooling.settings import PoolSettings
+from poolproof.capacity.budget import FleetSize
+from poolproof.settings import PoolSettings
+from poolproof.settings import variable as pool_variable
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 """The folder with wsgi.py, gunicorn.conf.py and migrations/."""
@@ -25,6 +27,35 @@ MIN_SECRET_KEY_LENGTH = 32
 OFF = "off"
 
 DRIVER_BY_BACKEND = {"sqlite": "sqlite", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
+
+
+RENAMED = {
+    "POOL_OVERFLOW": "POOL_MAX_OVERFLOW",
+    "POOL_BACKGROUND": "POOL_BACKGROUND_SIZE",
+    "POOL_NESTING": "POOL_MAX_CONNECTIONS_PER_REQUEST",
+    "POOL_KEEP": "POOL_MIN_IDLE",
+    "POOL_RETIRE_AFTER": "POOL_MAX_IDLE",
+    "POOL_PING_AFTER": "POOL_PING_IDLE_AFTER",
+    "POOL_PING_EVERY": "POOL_KEEPALIVE_INTERVAL",
+    "POOL_WATCH_AFTER": "POOL_LEAK_THRESHOLD",
+    "POOL_SHED_TARGET": "POOL_CODEL_TARGET",
+    "POOL_SHED_INTERVAL": "POOL_CODEL_INTERVAL",
+    "POOL_DEADLINE": "POOL_REQUEST_DEADLINE",
+    "POOL_GUARD": "POOL_BLOCKING_GUARD",
+    "POOL_CHECK": "POOL_BOOT_CHECK",
+    "POOL_STATISTICS": "POOL_METRICS",
+    "POOLPROOF_LARGEST_IMPORT": "POOLPROOF_MAX_IMPORT_MIB",
+    "POOLPROOF_SOURCES": "POOLPROOF_SOURCES_DIR",
+    "POOLPROOF_CONTACT": "POOLPROOF_COLLECTOR_CONTACT",
+    "POOLPROOF_COLLECTORS": "POOLPROOF_COLLECTOR_PROCESSES",
+    "POOLPROOF_WRITES_PER_SECOND": "POOLPROOF_PLAYER_RATE_LIMIT",
+    "POOLPROOF_ATTEMPT_HOURS": "POOLPROOF_ATTEMPT_TTL_HOURS",
+    "POOLPROOF_TOKEN_HOURS": "POOLPROOF_API_TOKEN_TTL_HOURS",
+    "POOLPROOF_OTLP_SECONDS": "POOLPROOF_OTLP_INTERVAL",
+    "POOLPROOF_OPENTDB_ADDRESS": "POOLPROOF_OPENTDB_URL",
+    "POOLPROOF_OPENTDB_SPACING": "POOLPROOF_OPENTDB_MIN_INTERVAL",
+}
+"""Settings that had other names before, and what they are called now."""
 
 
 class SettingsError(Exception):
@@ -47,41 +78,41 @@ class ServiceSettings(BaseModel):
     """The console shows everything and changes nothing."""
     otlp_endpoint: str | None = None
     """Where an OpenTelemetry collector takes metrics, e.g. http://127.0.0.1:4318/v1/metrics."""
-    otlp_seconds: float = Field(15.0, gt=0, le=3600)
+    otlp_interval: float = Field(15.0, gt=0, le=3600)
     """How often it gets them."""
     workers: int = Field(2, ge=1, le=64)
     threads: int = Field(8, ge=1, le=256)
     background_processes: int = Field(1, ge=0, le=64)
     """How many commands (imports, collections) run beside the workers at the same time."""
-    collectors: int = Field(1, ge=0, le=16)
+    collector_processes: int = Field(1, ge=0, le=16)
     """How many of these `serve` starts to carry out collections; 0: none."""
-    sources: Path | None = None
+    sources_dir: Path | None = None
     """Folder of TOML files that describe further sources of questions. Default: `sources` in the instance folder."""
-    contact: str | None = Field(None, max_length=200, pattern=r"^[\x20-\x7e]+$")
+    collector_contact: str | None = Field(None, max_length=200, pattern=r"^[\x20-\x7e]+$")
     """An address at which a source's people reach you; every call carries it."""
-    opentdb_address: str = "https://opentdb.com"
-    opentdb_spacing: float = Field(5.0, ge=0, le=3600)
+    opentdb_url: str = "https://opentdb.com"
+    opentdb_min_interval: float = Field(5.0, ge=0, le=3600)
     """Seconds between two calls of Open Trivia DB; it asks for five."""
-    largest_import: int = Field(32, ge=1, le=1024)
+    max_import_mib: int = Field(32, ge=1, le=1024)
     """MiB of the largest file that can be uploaded; commands take files of any size."""
     log_format: Literal["json", "text"] = "json"
     secure_cookies: bool = False
     """Send cookies over HTTPS only; set it when a proxy in front speaks TLS."""
     trusted_proxies: int = Field(0, ge=0, le=5)
     """How many reverse proxies of yours stand in front; their X-Forwarded-* is then believed."""
-    attempt_hours: int = Field(24, ge=1, le=24 * 31)
+    attempt_ttl_hours: int = Field(24, ge=1, le=24 * 31)
     """How long an attempt's token is good."""
     grace_seconds: int = Field(0, ge=0, le=3600)
     """So long after a quiz has closed, answers and finishes are still taken: for those that were under way."""
-    writes_per_second: float = Field(10.0, ge=0, le=1000)
+    player_rate_limit: float = Field(10.0, ge=0, le=1000)
     """How often one player may answer, in the long run and by all workers together; 0: as often as he likes."""
-    token_hours: int = Field(12, ge=1, le=24 * 31)
+    api_token_ttl_hours: int = Field(12, ge=1, le=24 * 31)
     """How long a REST token is good."""
 
     @property
     def fleet(self) -> FleetSize:
         """The processes that share the database's connections."""
-        return FleetSize(self.workers, self.threads, self.background_processes + self.collectors)
+        return FleetSize(self.workers, self.threads, self.background_processes + self.collector_processes)
 
     @field_validator("console_bind")
     @classmethod
@@ -126,8 +157,20 @@ class Settings(BaseSettings):
     )
 
     database_url: str = ""
-    pool: PoolSettings = Field(default_factory=lambda: PoolSettings.model_validate({}))
+    pool: PoolSettings = Field(default_factory=PoolSettings)
     poolproof: ServiceSettings = Field(default_factory=lambda: ServiceSettings.model_validate({}))
+
+    @field_validator("pool", mode="before")
+    @classmethod
+    def _name_pool_settings(cls, value: Any) -> Any:
+        """Take POOL_CLASS for `pool_class`, and refuse what is no setting of the pool."""
+        if not isinstance(value, Mapping):
+            return value
+        named = {"pool_class" if name == "class" else name: given for name, given in value.items()}
+        known = {field.name for field in fields(PoolSettings)}
+        if unknown := [_unknown_setting(f"POOL_{name.upper()}") for name in named if name not in known]:
+            raise ValueError("\n".join(unknown))
+        return named
 
     @model_validator(mode="after")
     def _normalize_database_url(self) -> Self:
@@ -210,11 +253,17 @@ def _is_ip(host: str) -> bool:
     return True
 
 
+def _unknown_setting(variable: str) -> str:
+    if variable in RENAMED:
+        return f"{variable} is called {RENAMED[variable]} now: rename it."
+    return f"{variable} is not a setting of Poolproof: correct its name or remove it."
+
+
 def _format_error(problem: Any) -> str:
     names = [str(part) for part in problem["loc"]]
-    variable = "_".join(names).upper()
+    variable = pool_variable(names[1]) if names[0] == "pool" and len(names) > 1 else "_".join(names).upper()
     if problem["type"] == "extra_forbidden":
-        return f"{variable} is not a setting of Poolproof: correct its name or remove it."
+        return _unknown_setting(variable)
     message = problem["msg"].removeprefix("Value error, ")
     # Rules over several settings name them in their own sentence.
     return f"{variable}: {message}." if len(names) > 1 else f"{message}"

@@ -56,7 +56,7 @@ OURS = Contender(
     folder=PROJECT,
     ready="/healthz",
     # Steady answers are sixty-four players that send more than a person can.
-    environment={"POOLPROOF_WRITES_PER_SECOND": "0"},
+    environment={"POOLPROOF_PLAYER_RATE_LIMIT": "0"},
 )
 FLASK_ORM = Contender(
     "flask_orm", "(a) Flask-SQLAlchemy, defaults, 2 × 64 threads", plain_gunicorn("flask_orm:app", 64)

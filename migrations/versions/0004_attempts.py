@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 
 from webapp.attempts.models import UuidBytes
+from webapp.db.timestamps import UtcDateTime
 from webapp.extensions import MYSQL_TABLE_OPTIONS
-from webapp.pooling.clock import UtcDateTime
 
 revision = "0004"
 down_revision = "0003"

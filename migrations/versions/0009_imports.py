@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from webapp.bank.identity import stem_key
+from webapp.bank.deduplication import stem_key
 from webapp.bank.models import Blob
+from webapp.db.timestamps import UtcDateTime
 from webapp.extensions import MYSQL_TABLE_OPTIONS, BigId, Sha256
-from webapp.pooling.clock import UtcDateTime
 
 revision = "0009"
 down_revision = "0008"

@@ -16,15 +16,15 @@ from webapp import schema
 from webapp.accounts import users
 from webapp.accounts.roles import Role
 from webapp.app import create_app
-from webapp.attempts.board import LeaderboardCache
+from webapp.attempts.leaderboard_cache import LeaderboardCache
 from webapp.extensions import db
 from webapp.first_start import FIRST_AUTHOR
 from webapp.lab.factories import make_settings
-from webapp.quizzes.shelf import PublishedQuizCache
-from webapp.quizzes.starter import add_sample_quiz
-from webapp.web import logs
+from webapp.quizzes.published_cache import PublishedQuizCache
+from webapp.quizzes.sample_quiz import add_sample_quiz
+from webapp.web import log_config
 
-PATIENT: dict[str, Any] = {"connect_timeout": 30.0, "timeout": 30.0, "deadline": 60.0, "shed_target": 0.0}
+PATIENT: dict[str, Any] = {"connect_timeout": 30.0, "timeout": 30.0, "request_deadline": 60.0, "codel_target": 0.0}
 """A machine or a disk that stands still for seconds is no fault of what is tested in this process."""
 
 
@@ -76,7 +76,7 @@ def lent(app: Flask) -> Iterator[Flask]:
     before = threading.active_count()
     yield app
     app.extensions["attempt_service"].writer.group_commit.stop()
-    logs.flush_request_log()
+    log_config.flush_request_log()
     try:
         assert not has_app_context(), "a test left an app context behind"
         # The housekeeper borrows a connection for a moment when it pings; what a test has kept never comes back.

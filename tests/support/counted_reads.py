@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
-from webapp.pooling.work import UnitOfWork
+from poolproof.transactions.unit_of_work import UnitOfWork
 
 
 class CountedReads:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-DEAREST_FOLDERS = ("faults", "journeys", "lab", "console", "collector", "bank", "house")
+DEAREST_FOLDERS = ("integration", "e2e", "unit/lab", "unit/console", "unit/collector", "unit/bank", "repo")
 """Their files take longest: begun last, one of them would keep a process busy while the others have nothing to do."""
 DATABASES_FIXTURE = "databases"
 """Every fixture that leads to a database comes from this one."""
@@ -14,8 +14,9 @@ def order(items: list[pytest.Item]) -> None:
     """Put the files that take longest first; files stay together, and tests of a file in their order."""
 
     def rank(item: pytest.Item) -> int:
-        folder = item.path.parent.name
-        return DEAREST_FOLDERS.index(folder) if folder in DEAREST_FOLDERS else len(DEAREST_FOLDERS)
+        path = item.path.as_posix()
+        ranks = (number for number, folder in enumerate(DEAREST_FOLDERS) if f"/tests/{folder}/" in path)
+        return next(ranks, len(DEAREST_FOLDERS))
 
     items.sort(key=rank)
 

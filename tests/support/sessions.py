@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from flask.testing import FlaskClient
 
+from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.accounts import tokens, users
-from webapp.accounts.guard import SessionUser
-from webapp.pooling.work import UnitOfWork
+from webapp.accounts.auth import SessionUser
 
 
 def sign_in(client: FlaskClient, work: UnitOfWork, name: str) -> None:

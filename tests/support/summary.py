@@ -42,7 +42,7 @@ class Summary:
     def count_starts(self) -> None:
         """Take what this process has started, if it has loaded what starts programs."""
         if processes := sys.modules.get("webapp.lab.services.processes"):
-            self.starts.update(processes.starts)
+            self.starts.update(processes.start_counts)
 
     def to_hand_over(self) -> dict[str, Any]:
         """Return what only this process knows, as plain values."""

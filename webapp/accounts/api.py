@@ -7,10 +7,10 @@ from typing import Any
 from flask import current_app
 from marshmallow import fields, validate
 
+from poolproof.integrations.flask_ext import read
 from webapp.accounts import passwords, tokens, users
 from webapp.errors import SignInRequiredError
-from webapp.pooling.extension import read
-from webapp.web.openapi import BaseSchema, TextField, api_blueprint, problem_responses
+from webapp.web.rest.openapi import BaseSchema, TextField, api_blueprint, problem_responses
 
 blueprint = api_blueprint("tokens", __name__, "/tokens", "Sign in for REST.")
 

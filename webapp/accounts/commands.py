@@ -6,9 +6,9 @@ import sys
 
 import click
 
+from poolproof.integrations.flask_ext import read, run_in_transaction
 from webapp.accounts import passwords, users
 from webapp.accounts.roles import Role
-from webapp.pooling.extension import read, run_in_transaction
 
 PASSWORD_OPTION = click.option(
     "--password-stdin", "given", is_flag=True, help="Read the password from standard input instead of making one."

@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from webapp.db.timestamps import UtcDateTime
 from webapp.extensions import MYSQL_TABLE_OPTIONS, Base, BigId
-from webapp.pooling.clock import UtcDateTime
 
 
 class User(Base):

@@ -9,10 +9,10 @@ from werkzeug.wrappers import Response
 from wtforms import PasswordField, StringField
 from wtforms.validators import InputRequired, Length
 
+from poolproof.integrations.flask_ext import get_pooling, read
 from webapp.accounts import passwords, users
-from webapp.accounts.guard import SessionUser, cache_user_in_session
-from webapp.pooling.extension import get_pooling, read
-from webapp.web.doors import is_console_listener
+from webapp.accounts.auth import SessionUser, cache_user_in_session
+from webapp.web.security.console_listener import is_console_listener
 
 blueprint = Blueprint("account_pages", __name__)
 

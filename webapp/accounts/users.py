@@ -12,8 +12,8 @@ from sqlalchemy.exc import IntegrityError
 
 from webapp.accounts.models import User
 from webapp.accounts.roles import ROLE_PERMISSIONS, Permission, Role
+from webapp.db.timestamps import utc_now
 from webapp.errors import InvalidInputError, NameTakenError, NotFoundError
-from webapp.pooling.clock import utc_now
 
 USER_NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._@+-]{1,63}")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from flask import current_app, url_for
 
-from webapp.attempts import bodies, tokens, views
-from webapp.attempts.playing import AttemptService, get_attempt_service
+from poolproof.integrations.flask_ext import read
+from webapp.attempts import presenter, serializers, tokens
 from webapp.attempts.schemas import (
     AnswerIn,
     AnswerOut,
@@ -17,9 +17,9 @@ from webapp.attempts.schemas import (
     StartIn,
     StartOut,
 )
-from webapp.pooling.extension import read
+from webapp.attempts.service import AttemptService, get_attempt_service
 from webapp.quizzes.published import QuizId
-from webapp.web.openapi import ID, LOCATION, api_blueprint, problem_responses
+from webapp.web.rest.openapi import ID, LOCATION, api_blueprint, problem_responses
 
 blueprint = api_blueprint("attempts", __name__, "", "Play.")
 
@@ -34,7 +34,7 @@ def start_attempt(body: dict[str, Any], quiz_id: int) -> tuple[dict[str, Any], d
     playing = _service()
     player = tokens.verify_player_token(body["player"], playing.signing_key)
     started = playing.start(QuizId(quiz_id), body["name"].strip(), player)
-    return bodies.dump_started(started, playing.token_ttl), {
+    return serializers.dump_started(started, playing.token_ttl), {
         "Location": url_for("attempts.read_attempt", token=started.token)
     }
 
@@ -49,11 +49,11 @@ def read_attempt(token: str) -> dict[str, Any]:
     claim = playing.verify(token)
     version = playing.quiz_cache.by_version(claim.version_id)
     with read() as connection:
-        found = views.load_snapshot(connection, claim, version)
+        found = presenter.load_snapshot(connection, claim, version)
     place = None
     if found.state.finished_at is not None:
-        place = views.find_rank(playing.leaderboards.get(claim.version_id), found.state)
-    return bodies.dump_attempt(views.build_view(claim, found, place))
+        place = presenter.find_rank(playing.leaderboards.get(claim.version_id), found.state)
+    return serializers.dump_attempt(presenter.build_view(claim, found, place))
 
 
 @blueprint.route(f"/attempts/<token>/answers/<{ID}:item_id>", methods=["PUT"])
@@ -63,7 +63,7 @@ def read_attempt(token: str) -> dict[str, Any]:
 @problem_responses(blueprint, 400, 404, 409, 413, 415, 422, 429)
 def put_answer(body: dict[str, list[int]], token: str, item_id: int) -> dict[str, Any]:
     """Answer an item, or change the answer. Sent again it does no harm; 200 means that it is stored."""
-    return bodies.dump_answer(item_id, _service().answer(token, item_id, body["choices"]))
+    return serializers.dump_answer(item_id, _service().answer(token, item_id, body["choices"]))
 
 
 @blueprint.route("/attempts/<token>/finish", methods=["POST"])
@@ -72,7 +72,7 @@ def put_answer(body: dict[str, list[int]], token: str, item_id: int) -> dict[str
 @problem_responses(blueprint, 404, 409, 415, 429)
 def finish_attempt(token: str) -> dict[str, Any]:
     """Finish and score. Sent again it answers with the same result."""
-    return bodies.dump_attempt(_service().finish(token))
+    return serializers.dump_attempt(_service().finish(token))
 
 
 @blueprint.route(f"/quizzes/<{ID}:quiz_id>/leaderboard", methods=["GET"])
@@ -83,7 +83,7 @@ def finish_attempt(token: str) -> dict[str, Any]:
 def read_leaderboard(query: dict[str, int], quiz_id: int) -> dict[str, Any]:
     """Read the board of a quiz's latest version."""
     version, standings = _service().leaderboard(QuizId(quiz_id))
-    return bodies.dump_leaderboard(quiz_id, version, standings, query["limit"])
+    return serializers.dump_leaderboard(quiz_id, version, standings, query["limit"])
 
 
 def _service() -> AttemptService:

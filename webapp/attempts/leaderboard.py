@@ -62,7 +62,7 @@ def top_results(connection: Connection, version_id: int, limit: int = MAX_RESULT
 
 
 def finished_since(connection: Connection, version_id: int, since: datetime | None) -> Sequence[AttemptResult]:
-    """Return attempts that finished at this moment or later, in any order; at most `MOST_KEPT`."""
+    """Return attempts that finished at this moment or later, in any order; at most `MAX_RESULTS`."""
     query = _select_finished(version_id)
     if since is not None:
         query = query.where(Attempt.finished_at >= since)

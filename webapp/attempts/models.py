@@ -10,8 +10,8 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from webapp.db.timestamps import UtcDateTime
 from webapp.extensions import MYSQL_TABLE_OPTIONS, Base
-from webapp.pooling.clock import UtcDateTime
 
 
 class UuidBytes(TypeDecorator[uuid.UUID]):

@@ -10,17 +10,17 @@ from werkzeug.wrappers import Response
 from wtforms import StringField
 from wtforms.validators import DataRequired, Length
 
-from webapp.attempts import scoring, tokens, views
-from webapp.attempts.kept_pages import CACHE_HEADERS, get_page_cache, is_cacheable
-from webapp.attempts.playing import get_attempt_service
+from poolproof.integrations.flask_ext import read
+from webapp.attempts import presenter, scoring, tokens
+from webapp.attempts.page_cache import CACHE_HEADERS, get_page_cache, is_cacheable
 from webapp.attempts.schemas import ANONYMOUS, MAX_NAME_LENGTH
+from webapp.attempts.service import get_attempt_service
 from webapp.errors import AttemptFinishedError, InvalidInputError, NotFoundError
-from webapp.pooling.extension import read
 from webapp.quizzes.documents import QuizDocument
 from webapp.quizzes.published import PublishedVersion, Slug
-from webapp.web.origins import require_same_origin
-from webapp.web.repeating import retryable_form
-from webapp.web.text import validate_storable
+from webapp.web.form_retry import retryable_form
+from webapp.web.security.fetch_metadata import require_same_origin
+from webapp.web.validators import validate_storable
 
 blueprint = Blueprint("attempt_pages", __name__)
 blueprint.before_request(require_same_origin)
@@ -84,15 +84,15 @@ def attempt(token: str) -> str:
     claim = playing.verify(token)
     version = playing.quiz_cache.by_version(claim.version_id)
     with read() as connection:
-        found = views.load_snapshot(connection, claim, version)
+        found = presenter.load_snapshot(connection, claim, version)
     if found.state.finished_at is None:
         age = int((version.now - claim.started_at).total_seconds())
         left = max(0, playing.token_ttl - age)
-        shown = views.build_view(claim, found, None)
+        shown = presenter.build_view(claim, found, None)
         return render_template("attempts/play.html", attempt=shown, token=token, claim=claim, seconds_left=left)
     board = playing.leaderboards.get(claim.version_id)
-    shown = views.build_view(claim, found, views.find_rank(board, found.state))
-    places = board.places_including(views.to_result(claim, found.state), PLACES_ON_RESULT_PAGE)
+    shown = presenter.build_view(claim, found, presenter.find_rank(board, found.state))
+    places = board.places_including(presenter.to_result(claim, found.state), PLACES_ON_RESULT_PAGE)
     return render_template("attempts/result.html", attempt=shown, places=places, claim=claim, token=token)
 
 

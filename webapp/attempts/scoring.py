@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from webapp.bank.kinds import Kind
+from webapp.bank.item_kinds import Kind
 from webapp.errors import InvalidInputError
 from webapp.quizzes.documents import Question, QuizDocument
 

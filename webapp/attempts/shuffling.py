@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from webapp.bank.kinds import Kind
+from webapp.bank.item_kinds import Kind
 from webapp.quizzes.documents import Question
 
 

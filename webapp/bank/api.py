@@ -6,12 +6,13 @@ from typing import Any
 
 from flask import Response, current_app, request, url_for
 
-from webapp.accounts.guard import get_current_user, require_api
+from poolproof.integrations.flask_ext import get_pooling, read, run_in_transaction
+from webapp.accounts.auth import get_current_user, require_api
 from webapp.accounts.roles import Permission
-from webapp.bank import carrying, exports, items, register, undoing, versions
-from webapp.bank.drafts import ItemDraft
+from webapp.bank import exports, import_jobs, import_service, import_undo, item_history, items
+from webapp.bank.import_jobs import ImportJob, ImportSpec
+from webapp.bank.item_draft import ItemDraft
 from webapp.bank.items import Filters, Item
-from webapp.bank.register import ImportJob, ImportSpec
 from webapp.bank.schemas import (
     ExportArguments,
     ImportArguments,
@@ -24,10 +25,19 @@ from webapp.bank.schemas import (
     ItemPage,
     ItemVersionsOut,
 )
-from webapp.pooling.extension import get_pooling, read, run_in_transaction
-from webapp.web import conditional, cursors, uploads
-from webapp.web.idempotency import create_once
-from webapp.web.openapi import ETAG, ID, IDEMPOTENCY_KEY, IF_MATCH, LINK, LOCATION, api_blueprint, problem_responses
+from webapp.web import uploads
+from webapp.web.rest import conditional, pagination
+from webapp.web.rest.idempotency import create_once
+from webapp.web.rest.openapi import (
+    ETAG,
+    ID,
+    IDEMPOTENCY_KEY,
+    IF_MATCH,
+    LINK,
+    LOCATION,
+    api_blueprint,
+    problem_responses,
+)
 
 blueprint = api_blueprint("items", __name__, "/items", "The question bank.")
 imports = api_blueprint("imports", __name__, "/imports", "Files that were imported; each can be undone.")
@@ -47,12 +57,12 @@ FILE_BODY = {
 @problem_responses(blueprint, 401, 403, 422)
 def list_items(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """List items, filtered and searched, by id."""
-    after = cursors.decode_cursor(query.get("cursor"))
+    after = pagination.decode_cursor(query.get("cursor"))
     filters = Filters(query.get("category"), query.get("difficulty"), query.get("kind"), query.get("search"))
     with read() as connection:
         found = items.search(connection, filters, after, query["limit"])
-    page = cursors.Page(found.rows, found.next_after)
-    return {"items": page.rows, "next": page.cursor}, cursors.next_link_header(page)
+    page = pagination.Page(found.rows, found.next_after)
+    return {"items": page.rows, "next": page.cursor}, pagination.next_link_header(page)
 
 
 @blueprint.route("", methods=["POST"])
@@ -113,7 +123,7 @@ def list_versions(item_id: int) -> dict[str, Any]:
     """List what an item was before it was changed."""
     with read() as connection:
         items.find(connection, item_id)
-        return {"versions": versions.list_versions(connection, item_id)}
+        return {"versions": item_history.list_versions(connection, item_id)}
 
 
 @blueprint.route("/import", methods=["POST"])
@@ -132,8 +142,8 @@ def import_items(query: dict[str, Any]) -> tuple[ImportJob, int, dict[str, str]]
     """
     work = get_pooling().background
     about = ImportSpec(get_current_user().name, query["name"], query["format"], query.get("category"))
-    deed = carrying.dry_run if query["dry_run"] else carrying.run
-    found = carrying.process_upload(
+    deed = import_service.dry_run if query["dry_run"] else import_service.run
+    found = import_service.process_upload(
         work, about, request.stream, current_app.config[uploads.MAX_UPLOAD_CONFIG_KEY], deed
     )
     return found, 200 if query["dry_run"] else 201, {"Location": url_for("imports.read_import", import_id=found.id)}
@@ -161,9 +171,9 @@ def export_items(query: dict[str, Any]) -> Response:
 def list_imports(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """List imports, the latest first."""
     with read() as connection:
-        found = register.list_latest(connection, cursors.decode_cursor(query.get("cursor")), query["limit"])
-    page = cursors.Page(found.rows, found.next_after)
-    return {"imports": page.rows, "next": page.cursor}, cursors.next_link_header(page)
+        found = import_jobs.list_latest(connection, pagination.decode_cursor(query.get("cursor")), query["limit"])
+    page = pagination.Page(found.rows, found.next_after)
+    return {"imports": page.rows, "next": page.cursor}, pagination.next_link_header(page)
 
 
 @imports.route(f"/<{ID}:import_id>", methods=["GET"])
@@ -174,7 +184,7 @@ def list_imports(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]
 def read_import(import_id: int) -> ImportJob:
     """Read what an import has done, or would do."""
     with read() as connection:
-        return register.find(connection, import_id)
+        return import_jobs.find(connection, import_id)
 
 
 @imports.route(f"/<{ID}:import_id>/import", methods=["POST"])
@@ -184,7 +194,7 @@ def read_import(import_id: int) -> ImportJob:
 @problem_responses(imports, 401, 403, 404, 409, 422)
 def carry_out_import(import_id: int) -> ImportJob:
     """Import a file that was looked at with dry_run."""
-    return carrying.run(get_pooling().background, import_id)
+    return import_service.run(get_pooling().background, import_id)
 
 
 @imports.route(f"/<{ID}:import_id>/undo", methods=["POST"])
@@ -197,8 +207,8 @@ def undo_import(import_id: int) -> ImportJob:
 
     Items that somebody has changed since, or that a quiz is built from, stay.
     """
-    with carrying.import_lock():
-        return undoing.undo(get_pooling().background, import_id)
+    with import_service.import_lock():
+        return import_undo.undo(get_pooling().background, import_id)
 
 
 def _to_draft(body: dict[str, Any]) -> ItemDraft:

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import click
 
-from webapp.bank import carrying, exports, imports, register, undoing
-from webapp.bank.drafts import ItemDraft
+from poolproof.integrations.flask_ext import get_pooling, registered_process
+from webapp.bank import exports, import_jobs, import_service, import_undo, imports
 from webapp.bank.exports import ExportFormat
-from webapp.bank.formats.records import ByteStream, Rejected, UnreadableError
+from webapp.bank.formats.parse_result import ByteStream, Rejected, UnreadableError
+from webapp.bank.import_jobs import ImportSpec, ImportState
+from webapp.bank.import_store import DryRun
 from webapp.bank.imports import Format, ImportReport
+from webapp.bank.item_draft import ItemDraft
 from webapp.bank.items import Item
-from webapp.bank.register import ImportSpec, ImportState
-from webapp.bank.storing import DryRun
-from webapp.pooling.extension import get_pooling, registered_process
 
 FORMATS_BY_SUFFIX = {".json": Format.JSON, ".gift": Format.GIFT, ".xml": Format.MOODLE_XML, ".csv": Format.CSV}
 """Formats that a file's name tells."""
@@ -92,9 +92,11 @@ def _import_file(
             imports.import_records(imports.parse(file_format, stream, category), dry_run, report, tell)
             return
         work, about = get_pooling().background, ImportSpec(None, Path(file).name, file_format, category)
-        number = work.run_in_transaction(lambda connection: register.create(connection, about, ImportState.IMPORTING))
+        number = work.run_in_transaction(
+            lambda connection: import_jobs.create(connection, about, ImportState.IMPORTING)
+        )
         yield number
-        carrying.import_stream(work, number, about, stream, report=report, on_rejected=tell)
+        import_service.import_stream(work, number, about, stream, report=report, on_rejected=tell)
 
 
 @contextmanager
@@ -141,7 +143,7 @@ def undo_import(number: int) -> None:
     """
     pooling = get_pooling()
     with registered_process(pooling, "import"):
-        done = undoing.undo(pooling.background, number)
+        done = import_undo.undo(pooling.background, number)
     for stayed in done.stayed:
         click.echo(f"item {stayed.item} stays: {stayed.reason}", err=True)
     click.echo(f"{done.removed} items removed, {done.restored} brought back to what they were.")

@@ -9,14 +9,14 @@ from itertools import chain
 
 from sqlalchemy import Connection
 
+from poolproof import deadlines
+from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.bank import items
-from webapp.bank.drafts import ItemDraft
-from webapp.bank.formats import aiken, csv_table, gift, moodle_xml, own_json
-from webapp.bank.formats.records import UnsupportedCallback
+from webapp.bank.formats import aiken, csv_table, gift, moodle_xml, native_json
+from webapp.bank.formats.parse_result import UnsupportedCallback
+from webapp.bank.import_store import ConnectionFactory
+from webapp.bank.item_draft import ItemDraft
 from webapp.bank.items import Filters, Item
-from webapp.bank.storing import ConnectionFactory
-from webapp.pooling import deadlines
-from webapp.pooling.work import UnitOfWork
 
 PAGE_SIZE = 500
 
@@ -73,7 +73,7 @@ def iter_items(connect: ConnectionFactory, category: str | None) -> Iterator[Ite
 def dump(file_format: ExportFormat, drafts: Iterator[ItemDraft], on_unsupported: UnsupportedCallback) -> Iterator[str]:
     """Yield items as a file's text, piece by piece; `refuse` is told of those that the format cannot hold."""
     if file_format is ExportFormat.JSON:
-        return own_json.dump(drafts)
+        return native_json.dump(drafts)
     writers = {
         ExportFormat.GIFT: gift.dump,
         ExportFormat.AIKEN: aiken.dump,

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from webapp.bank import bulk
-from webapp.bank.formats import aiken, csv_table, gift, moodle_xml, opentriviaqa, own_json
-from webapp.bank.formats.records import Accepted, ByteStream, Record, Rejected, UnreadableError
-from webapp.bank.merging import RecordOutcome
-from webapp.bank.storing import RecordResult
+from webapp.bank import bulk_insert
+from webapp.bank.formats import aiken, csv_table, gift, moodle_xml, native_json, opentriviaqa
+from webapp.bank.formats.parse_result import Accepted, ByteStream, Record, Rejected, UnreadableError
+from webapp.bank.import_store import RecordResult
+from webapp.bank.source_sync import RecordOutcome
 
 MAX_REPORTED = 1000
 """Records of a kind that are named, not only counted."""
@@ -106,7 +106,7 @@ def parse(file_format: Format, stream: ByteStream, category: str | None) -> Iter
     """
     parsers = {
         Format.OPENTRIVIAQA: opentriviaqa.parse,
-        Format.JSON: own_json.parse,
+        Format.JSON: native_json.parse,
         Format.GIFT: gift.parse,
         Format.AIKEN: aiken.parse,
         Format.MOODLE_XML: moodle_xml.parse,
@@ -198,7 +198,7 @@ def _split_batches(records: Iterable[Record]) -> Iterator[list[Record]]:
         for record in records:
             batch.append(record)
             length += _character_count(record)
-            if len(batch) == bulk.BATCH_SIZE or length > bulk.MAX_BATCH_CHARACTERS:
+            if len(batch) == bulk_insert.BATCH_SIZE or length > bulk_insert.MAX_BATCH_CHARACTERS:
                 yield batch
                 batch, length = [], 0
     except UnreadableError:

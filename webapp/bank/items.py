@@ -11,18 +11,18 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from webapp.bank import versions
-from webapp.bank.drafts import ItemDraft, validate_draft
-from webapp.bank.identity import dedupe_key, stem_key
+from webapp.bank import item_history
+from webapp.bank.deduplication import dedupe_key, stem_key
+from webapp.bank.item_draft import ItemDraft, validate_draft
 from webapp.bank.models import Item as ItemRow
 from webapp.bank.search import indexed_words, stem_has_words
+from webapp.db.timestamps import utc_now
 from webapp.errors import (
     DuplicateItemError,
     ItemInUseError,
     NotFoundError,
     VersionMismatchError,
 )
-from webapp.pooling.clock import utc_now
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +154,7 @@ def change(connection: Connection, item_id: int, draft: ItemDraft, expected_vers
     """
     values = column_values(validate_draft(draft)) | {"fingerprints": None}
     del values["collected_at"], values["original"]
-    versions.record_versions(connection, [item_id], expected_version)
+    item_history.record_versions(connection, [item_id], expected_version)
     statement = update(ItemRow).where(ItemRow.id == item_id, ItemRow.version == expected_version)
     try:
         changed = connection.execute(statement.values(version=ItemRow.version + 1, changed_at=utc_now(), **values))

@@ -13,21 +13,22 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from wtforms import SelectField, StringField
 from wtforms.validators import Length
 
-from webapp.accounts.guard import get_current_user, require_page
+from poolproof.integrations.flask_ext import get_pooling, read
+from webapp.accounts.auth import get_current_user, require_page
 from webapp.accounts.roles import Permission
-from webapp.bank import carrying, exports, items, register, undoing, versions
-from webapp.bank.drafts import MAX_CATEGORY_LENGTH
+from webapp.bank import exports, import_jobs, import_service, import_undo, item_history, items
 from webapp.bank.exports import ExportFormat
+from webapp.bank.import_jobs import ImportJob, ImportSpec, ImportState
 from webapp.bank.imports import Format
+from webapp.bank.item_draft import MAX_CATEGORY_LENGTH
 from webapp.bank.items import Filters
-from webapp.bank.pieces import MIB
-from webapp.bank.register import ImportJob, ImportSpec, ImportState
+from webapp.bank.upload_chunks import MIB
 from webapp.errors import DomainError, NotFoundError
-from webapp.pooling.extension import get_pooling, read
-from webapp.web import cursors, uploads
-from webapp.web.openapi import ID
-from webapp.web.repeating import retryable_form
-from webapp.web.text import validate_storable
+from webapp.web import uploads
+from webapp.web.form_retry import retryable_form
+from webapp.web.rest import pagination
+from webapp.web.rest.openapi import ID
+from webapp.web.validators import validate_storable
 
 blueprint = Blueprint("bank_pages", __name__, url_prefix="/studio")
 
@@ -91,9 +92,9 @@ def found() -> str:
     asked = {name: request.args.get(name) or None for name in ("search", "category", "difficulty")}
     filters = Filters(asked["category"], asked["difficulty"], None, asked["search"])
     with read() as connection:
-        rows = items.search(connection, filters, cursors.decode_cursor(request.args.get("cursor")), ITEMS_PER_PAGE)
+        rows = items.search(connection, filters, pagination.decode_cursor(request.args.get("cursor")), ITEMS_PER_PAGE)
         categories = items.categories(connection)
-    page = cursors.Page(rows.rows, rows.next_after)
+    page = pagination.Page(rows.rows, rows.next_after)
     downloads = [
         Download(format_name(one), url_for("bank_pages.export", format=one.value, category=asked["category"]))
         for one in ExportFormat
@@ -107,7 +108,7 @@ def item(item_id: int) -> str:
     """Show an item, where it comes from, and what it was."""
     with read() as connection:
         present = items.find(connection, item_id)
-        earlier = versions.list_versions(connection, item_id)
+        earlier = item_history.list_versions(connection, item_id)
     return render_template("studio/item.html", item=present, earlier=earlier)
 
 
@@ -137,8 +138,10 @@ def begin() -> str | WerkzeugResponse:
         else:
             return _dry_run_upload(about, form.file.data.stream)
     with read() as connection:
-        rows = register.list_latest(connection, cursors.decode_cursor(request.args.get("cursor")), IMPORTS_PER_PAGE)
-    page = cursors.Page(rows.rows, rows.next_after)
+        rows = import_jobs.list_latest(
+            connection, pagination.decode_cursor(request.args.get("cursor")), IMPORTS_PER_PAGE
+        )
+    page = pagination.Page(rows.rows, rows.next_after)
     largest = current_app.config[uploads.MAX_UPLOAD_CONFIG_KEY] // MIB
     return render_template("studio/import.html", form=form, page=page, largest=largest)
 
@@ -148,7 +151,7 @@ def begin() -> str | WerkzeugResponse:
 def imported(import_id: int) -> str:
     """Show what an import would do, or has done."""
     with read() as connection:
-        found_import = register.find(connection, import_id)
+        found_import = import_jobs.find(connection, import_id)
     return render_template(
         "studio/imported.html", one=found_import, State=ImportState, called=format_name, most=DETAILS_SHOWN
     )
@@ -160,7 +163,7 @@ def imported(import_id: int) -> str:
 def carry_out(import_id: int) -> WerkzeugResponse:
     """Import a file that was looked at."""
     try:
-        done = carrying.run(get_pooling().background, import_id)
+        done = import_service.run(get_pooling().background, import_id)
     except DomainError as error:
         return _redirect_with_error(error, import_id)
     flash(_summarize(done), "done")
@@ -173,8 +176,8 @@ def carry_out(import_id: int) -> WerkzeugResponse:
 def undo(import_id: int) -> WerkzeugResponse:
     """Undo an import."""
     try:
-        with carrying.import_lock():
-            undone = undoing.undo(get_pooling().background, import_id)
+        with import_service.import_lock():
+            undone = import_undo.undo(get_pooling().background, import_id)
     except DomainError as error:
         return _redirect_with_error(error, import_id)
     flash(f"Undone: {undone.removed} removed, {undone.restored} brought back to what they were.", "done")
@@ -184,8 +187,8 @@ def undo(import_id: int) -> WerkzeugResponse:
 def _dry_run_upload(spec: ImportSpec, upload: Any) -> WerkzeugResponse:
     work = get_pooling().background
     try:
-        seen = carrying.process_upload(
-            work, spec, upload, current_app.config[uploads.MAX_UPLOAD_CONFIG_KEY], carrying.dry_run
+        seen = import_service.process_upload(
+            work, spec, upload, current_app.config[uploads.MAX_UPLOAD_CONFIG_KEY], import_service.dry_run
         )
     except DomainError as error:
         return _redirect_with_error(error, None)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from webapp.bank.drafts import (
+from webapp.bank.exports import ExportFormat
+from webapp.bank.import_jobs import ImportState
+from webapp.bank.imports import Format
+from webapp.bank.item_draft import (
     MAX_ADDRESS_LENGTH,
     MAX_CATEGORY_LENGTH,
     MAX_CHOICE_LENGTH,
@@ -14,11 +17,8 @@ from webapp.bank.drafts import (
     MAX_SOURCE_LENGTH,
     MAX_STEM_LENGTH,
 )
-from webapp.bank.exports import ExportFormat
-from webapp.bank.imports import Format
-from webapp.bank.kinds import Difficulty, Kind
-from webapp.bank.register import ImportState
-from webapp.web.openapi import BaseSchema, TextField
+from webapp.bank.item_kinds import Difficulty, Kind
+from webapp.web.rest.openapi import BaseSchema, TextField
 
 MAX_SEARCH_LENGTH = 200
 

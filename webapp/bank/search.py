@@ -15,7 +15,7 @@ import unicodedata
 from sqlalchemy import ColumnElement, column, false, select, table
 from sqlalchemy.dialects.mysql import match
 
-from webapp.bank.identity import CharacterTable, letters_and_digits
+from webapp.bank.deduplication import CharacterTable, letters_and_digits
 from webapp.bank.models import Item
 
 MAX_WORDS = 12

@@ -7,16 +7,16 @@ from typing import Any
 
 from flask import current_app, url_for
 
-from webapp.accounts.guard import get_current_user, require_api
+from poolproof.integrations.flask_ext import read, run_in_transaction
+from webapp.accounts.auth import get_current_user, require_api
 from webapp.accounts.roles import Permission
 from webapp.collector import runs
 from webapp.collector.runs import Run
 from webapp.collector.schemas import RunArguments, RunDetails, RunIn, RunOut, RunPage, SourceList
-from webapp.collector.sources.known import get_source_registry
-from webapp.pooling.extension import read, run_in_transaction
-from webapp.web import cursors
-from webapp.web.idempotency import create_once
-from webapp.web.openapi import ID, IDEMPOTENCY_KEY, LINK, LOCATION, api_blueprint, problem_responses
+from webapp.collector.sources.registry import get_source_registry
+from webapp.web.rest import pagination
+from webapp.web.rest.idempotency import create_once
+from webapp.web.rest.openapi import ID, IDEMPOTENCY_KEY, LINK, LOCATION, api_blueprint, problem_responses
 
 blueprint = api_blueprint("collections", __name__, "", "Collecting questions from sources.")
 
@@ -39,11 +39,11 @@ def list_sources() -> dict[str, Any]:
 @problem_responses(blueprint, 401, 403, 422)
 def list_runs(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """List collection runs, the newest first."""
-    before = cursors.decode_cursor(query.get("cursor"))
+    before = pagination.decode_cursor(query.get("cursor"))
     with read() as connection:
         found = runs.list_runs(connection, before, query["limit"])
-    page = cursors.Page(found.rows, found.next_before)
-    return {"runs": page.rows, "next": page.cursor}, cursors.next_link_header(page)
+    page = pagination.Page(found.rows, found.next_before)
+    return {"runs": page.rows, "next": page.cursor}, pagination.next_link_header(page)
 
 
 @blueprint.route("/collection-runs", methods=["POST"])

@@ -12,14 +12,14 @@ from typing import Any
 
 import click
 
-from webapp.collector import fetching, runs
-from webapp.collector.courtesy import LoadThrottle, lower_process_priority
+from poolproof.fleet.registry import FleetDirectory
+from poolproof.integrations.flask_ext import get_pooling, registered_process
+from poolproof.transactions.unit_of_work import UnitOfWork
+from webapp.collector import http_fetcher, runs
+from webapp.collector.load_throttle import LoadThrottle, lower_process_priority
 from webapp.collector.runs import Run, Status
-from webapp.collector.sources.known import SourceRegistry
+from webapp.collector.sources.registry import SourceRegistry
 from webapp.collector.worker import CollectionWorker, worker_name
-from webapp.pooling.extension import get_pooling, registered_process
-from webapp.pooling.fleet import FleetDirectory
-from webapp.pooling.work import UnitOfWork
 
 EXIT_CODES = {Status.FINISHED: 0, Status.PAUSED: 0, Status.FAILED: 1, Status.CANCELLED: 130}
 
@@ -44,7 +44,7 @@ def collect(source: str | None, resumed: int | None, as_worker: bool, listing: b
     if listing:
         _print_list(work, sources)
         return
-    with fetching.create_client(app.config["SETTINGS"].poolproof.contact) as http:
+    with http_fetcher.create_client(app.config["SETTINGS"].poolproof.collector_contact) as http:
         lower_process_priority()
         folder = get_pooling().fleet_folder
         worker = CollectionWorker(

@@ -5,15 +5,15 @@ from __future__ import annotations
 from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from webapp.accounts.guard import get_current_user, require_page
+from poolproof.integrations.flask_ext import read, run_in_transaction
+from webapp.accounts.auth import get_current_user, require_page
 from webapp.accounts.roles import Permission
 from webapp.collector import runs
 from webapp.collector.runs import Run, Status
-from webapp.collector.sources.known import get_source_registry
+from webapp.collector.sources.registry import get_source_registry
 from webapp.errors import DomainError
-from webapp.pooling.extension import read, run_in_transaction
-from webapp.web import cursors
-from webapp.web.openapi import ID
+from webapp.web.rest import pagination
+from webapp.web.rest.openapi import ID
 
 blueprint = Blueprint("collection_pages", __name__, url_prefix="/studio/collections")
 
@@ -24,10 +24,10 @@ PAGE_SIZE = 20
 @require_page(Permission.EDIT_BANK)
 def collections() -> str:
     """List the sources, and the runs, the newest first."""
-    before = cursors.decode_cursor(request.args.get("cursor"))
+    before = pagination.decode_cursor(request.args.get("cursor"))
     with read() as connection:
         found = runs.list_runs(connection, before, PAGE_SIZE)
-    page = cursors.Page(found.rows, found.next_before)
+    page = pagination.Page(found.rows, found.next_before)
     sources, faults = get_source_registry(current_app).scan()
     return render_template("studio/collections.html", page=page, sources=sources, faults=faults)
 

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
 
 from webapp.collector.models import CollectionCall, CollectionEvent, CollectionPartition, CollectionRun
+from webapp.db.timestamps import seconds_ago, utc_now
 from webapp.errors import CollectionStateError, NotFoundError
-from webapp.pooling.clock import seconds_ago, utc_now
 
 HEARTBEAT_TIMEOUT = 30.0
 """Seconds without a heartbeat after which a run's worker is taken for dead."""

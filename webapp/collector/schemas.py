@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from webapp.web.openapi import BaseSchema, TextField
+from webapp.web.rest.openapi import BaseSchema, TextField
 
 
 class RunArguments(BaseSchema):

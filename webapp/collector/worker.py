@@ -12,13 +12,13 @@ from collections.abc import Callable
 import httpx
 from sqlalchemy.exc import SQLAlchemyError
 
+from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.collector import runs
-from webapp.collector.courtesy import LoadThrottle
-from webapp.collector.engine import ProgressCallback, RunExecutor
+from webapp.collector.load_throttle import LoadThrottle
+from webapp.collector.run_executor import ProgressCallback, RunExecutor
 from webapp.collector.runs import Run, Status
-from webapp.collector.sources.known import SourceRegistry
+from webapp.collector.sources.registry import SourceRegistry
 from webapp.errors import DomainError
-from webapp.pooling.work import UnitOfWork
 
 log = logging.getLogger(__name__)
 

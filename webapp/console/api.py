@@ -6,12 +6,12 @@ from typing import Any
 
 from flask import current_app
 
-from webapp.accounts.guard import require_api
+from webapp.accounts.auth import require_api
 from webapp.accounts.roles import Permission
+from webapp.console.console_service import get_console_service
 from webapp.console.schemas import PoolsSchema
-from webapp.console.watching import get_console_service
-from webapp.web.doors import require_console_listener
-from webapp.web.openapi import api_blueprint, problem_responses
+from webapp.web.rest.openapi import api_blueprint, problem_responses
+from webapp.web.security.console_listener import require_console_listener
 
 blueprint = api_blueprint("pools", __name__, "/pools", "Every worker's pools, on the console's address only.")
 blueprint.before_request(require_console_listener)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from poolproof.core.stats import BUCKET_OFFSET, Histogram
+from poolproof.metrics.timeline import WINDOW_SECONDS
+from webapp.console.fleet_view import FleetView, ProcessView
 from webapp.console.history import Minute
-from webapp.console.view import FleetView, ProcessView
-from webapp.pooling.statistics import BUCKET_OFFSET, Histogram
-from webapp.pooling.strip import WINDOW_SECONDS
 
 WIDTH, HEIGHT = 240, 48
 """Of a strip and of a distribution."""

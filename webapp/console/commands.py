@@ -8,10 +8,10 @@ from dataclasses import asdict
 
 import click
 
+from poolproof.capacity.budget import run_checks
+from poolproof.capacity.server_info import read_server_info
+from poolproof.integrations.flask_ext import get_pooling, read
 from webapp.console.findings import has_failure, print_findings
-from webapp.pooling.budget import run_checks
-from webapp.pooling.extension import get_pooling, read
-from webapp.pooling.server import read_server_info
 
 
 @click.command()

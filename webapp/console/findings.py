@@ -8,11 +8,11 @@ import click
 from sqlalchemy import make_url
 from sqlalchemy.exc import OperationalError
 
-from webapp.pooling.budget import Finding, FleetSize, Level, run_checks
-from webapp.pooling.engine import create_unpooled_engine
-from webapp.pooling.server import read_server_info
-from webapp.pooling.settings import PoolSettings
-from webapp.pooling.work import UnitOfWork
+from poolproof.capacity.budget import Finding, FleetSize, Level, run_checks
+from poolproof.capacity.server_info import read_server_info
+from poolproof.engine import create_unpooled_engine
+from poolproof.settings import PoolSettings
+from poolproof.transactions.unit_of_work import UnitOfWork
 
 LEVEL_LABELS = {Level.OK: "ok  ", Level.WARN: "WARN", Level.FAIL: "FAIL"}
 
@@ -32,12 +32,12 @@ def has_failure(findings: list[Finding]) -> bool:
 
 
 def check_at_boot(database_url: str, fleet: FleetSize, pool: PoolSettings) -> None:
-    """Print what is wrong, judged by POOL_CHECK, on a connection that is closed again.
+    """Print what is wrong, judged by POOL_BOOT_CHECK, on a connection that is closed again.
 
     Raises:
-        SystemExit: when a check fails and POOL_CHECK is strict.
+        SystemExit: when a check fails and POOL_BOOT_CHECK is strict.
     """
-    if pool.check == "off":
+    if pool.boot_check == "off":
         return
     try:
         with UnitOfWork(create_unpooled_engine(make_url(database_url), pool, "boot")).read() as connection:
@@ -48,6 +48,6 @@ def check_at_boot(database_url: str, fleet: FleetSize, pool: PoolSettings) -> No
         return
     if wrong := [finding for finding in findings if finding.level is not Level.OK]:
         print_findings(wrong, err=True)
-    if pool.check == "strict" and has_failure(findings):
-        click.echo("Not started. Follow a remedy above, or set POOL_CHECK=warn to start all the same.", err=True)
+    if pool.boot_check == "strict" and has_failure(findings):
+        click.echo("Not started. Follow a remedy above, or set POOL_BOOT_CHECK=warn to start all the same.", err=True)
         sys.exit(1)

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select
 
 from webapp.console.models import WorkerMinute
-from webapp.pooling.clock import database_now, seconds_ago
+from webapp.db.timestamps import database_now, seconds_ago
 
 RETENTION = timedelta(hours=24)
 DELETE_BATCH_SIZE = 500

@@ -28,11 +28,12 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from webapp.pooling import events
-from webapp.pooling.background import PeriodicThread
-from webapp.pooling.exposition import fleet_families
-from webapp.pooling.fleet import FleetDirectory, read_json, write_json
-from webapp.pooling.metrics import POOL_NAME, MetricFamily
+from poolproof import event_log
+from poolproof.fleet.fleet_metrics import fleet_families
+from poolproof.fleet.registry import FleetDirectory
+from poolproof.metrics.metrics import POOL_NAME, MetricFamily
+from poolproof.runtime.files import read_json, write_json
+from poolproof.runtime.periodic_thread import PeriodicThread
 
 EXPORT_TIMEOUT = 10.0
 """Seconds that the collector is tried, a try with its repetitions."""
@@ -128,7 +129,7 @@ class OtlpExporter:
             is_taken = self._send(self.metrics_data(self._resource)) is MetricExportResult.SUCCESS
             if is_taken != self._is_accepted:
                 takes = "takes the metrics again" if is_taken else "does not take the metrics; it is tried again"
-                events.record("otlp", f"The OpenTelemetry collector {takes}.")
+                event_log.record("otlp", f"The OpenTelemetry collector {takes}.")
             self._is_accepted = is_taken
         return IDLE_INTERVAL
 

@@ -10,25 +10,25 @@ from typing import Any
 from flask import Blueprint, Response, current_app, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from webapp.accounts.guard import CONSOLE_BLUEPRINT, get_current_user, require_page
+from poolproof.fleet.fleet_metrics import fleet_families
+from poolproof.integrations.flask_ext import get_pooling
+from poolproof.metrics.metrics import render_text
+from webapp.accounts.auth import CONSOLE_BLUEPRINT, get_current_user, require_page
 from webapp.accounts.roles import Permission
-from webapp.console import charts, durations
-from webapp.console import reports as kept
-from webapp.console.happenings import group_events
-from webapp.console.overview import worst_severity
-from webapp.console.watching import DAY, HOUR, ConsoleSnapshot, get_console_service
+from webapp.console import charts, format_duration
+from webapp.console import lab_reports as kept
+from webapp.console.console_service import DAY, HOUR, ConsoleSnapshot, get_console_service
+from webapp.console.diagnosis import worst_severity
+from webapp.console.event_groups import group_events
 from webapp.errors import DomainError, NotFoundError
-from webapp.pooling.exposition import fleet_families
-from webapp.pooling.extension import get_pooling
-from webapp.pooling.metrics import render_text
-from webapp.web.doors import require_console_listener
+from webapp.web.security.console_listener import require_console_listener
 
 blueprint = Blueprint(CONSOLE_BLUEPRINT, __name__, url_prefix="/console")
 metrics = Blueprint("metrics", __name__)
 for one in (blueprint, metrics):
     one.before_request(require_console_listener)
 
-blueprint.add_app_template_filter(durations.format_duration)
+blueprint.add_app_template_filter(format_duration.format_duration)
 
 MIN_REFRESH_INTERVAL, DEFAULT_REFRESH_INTERVAL, MAX_REFRESH_INTERVAL = 1, 2, 20
 """Seconds between two looks of an open page."""
@@ -58,8 +58,8 @@ def data() -> dict[str, Any]:
     return {
         "at": view.at,
         "machine": view.machine,
-        "grade": worst_severity(shown.diagnoses).name.lower(),
-        "sentences": [{**asdict(one), "grade": one.severity.name.lower()} for one in shown.diagnoses],
+        "severity": worst_severity(shown.diagnoses).name.lower(),
+        "sentences": [{**asdict(one), "severity": one.severity.name.lower()} for one in shown.diagnoses],
         "budget": {"at_most": view.need.total, "sum": str(view.need), "used": view.used, "open": view.open},
         "needs": {**asdict(shown.demand), "hold": shown.demand.mean_use_time},
         "processes": [asdict(one) for one in view.processes],
@@ -129,7 +129,7 @@ def numbers() -> Response:
     """Return the fleet's numbers in Prometheus's text format, or in OpenMetrics' for who asks for that."""
     pooling = get_pooling()
     assert pooling.fleet_agent is not None  # noqa: S101 - create_app names a folder
-    families = fleet_families(pooling.fleet_agent.folder.snapshot(), pooling.settings.keep)
+    families = fleet_families(pooling.fleet_agent.folder.snapshot(), pooling.settings.min_idle)
     if _accept_quality(OPENMETRICS) > _accept_quality("text/plain"):
         kind = f"{OPENMETRICS}; version=1.0.0; charset=utf-8"
         return Response(render_text(families, openmetrics=True), content_type=kind)
@@ -181,7 +181,7 @@ def _template_context(snapshot: ConsoleSnapshot) -> dict[str, Any]:
             (machine, charts.history_chart(list(minutes), PAST_RANGES[span], now))
             for machine, minutes in groupby(sorted(snapshot.past, key=lambda one: one.machine), lambda one: one.machine)
         ],
-        "past_trouble": snapshot.past_error,
+        "past_error": snapshot.past_error,
         "happenings": group_events(view.events),
         "span": span,
         "every": _refresh_interval(),

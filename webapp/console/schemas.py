@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from webapp.web.openapi import BaseSchema
+from webapp.web.rest.openapi import BaseSchema
 
 
 class LaneSchema(BaseSchema):

@@ -21,23 +21,26 @@ import click
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp.lab import comparing, load, proof, report, reporting
-from webapp.lab.browser import InvalidResponseError
-from webapp.lab.keeping import get_report_folder, with_report_options
-from webapp.lab.load import TooManyUsersError
-from webapp.lab.push import PushPlan
-from webapp.lab.quiz import NoQuizError, find_open_quiz
-from webapp.lab.report import DatabaseStats
-from webapp.pooling.extension import get_pooling
+from poolproof.integrations.flask_ext import get_pooling
+from webapp.lab.loadgen import load_generator
+from webapp.lab.loadgen.http_client import InvalidResponseError
+from webapp.lab.loadgen.load_generator import TooManyUsersError
+from webapp.lab.loadgen.player import PushPlan
+from webapp.lab.push import push_report, verification
+from webapp.lab.push.push_report import DatabaseStats
+from webapp.lab.push.quiz_discovery import NoQuizError, find_open_quiz
+from webapp.lab.reporting import compare as reporting_compare
+from webapp.lab.reporting import report as reporting_report
+from webapp.lab.reporting.report_output import get_report_folder, with_report_options
 
 POLL_INTERVAL = 0.1
 
 
 LAZY_COMMANDS = {
     "drill": "webapp.lab.drills.commands",
-    "incident": "webapp.lab.incidents",
-    "size": "webapp.lab.size",
-    "strategies": "webapp.lab.strategies",
+    "incident": "webapp.lab.incident.commands",
+    "size": "webapp.lab.sizing.commands",
+    "strategies": "webapp.lab.pools.commands",
 }
 """Commands that need the lab's extra, and the modules that have them as `command`: imported when asked for."""
 EXTRA_LIBRARIES = {"matplotlib", "numpy", "scipy"}
@@ -65,10 +68,10 @@ def _load_command(name: str, module: str) -> click.Command:
 
 def _missing_extra_command(name: str, missing: str) -> click.Command:
     def refuse() -> None:
-        raise click.ClickException(f"poolproof lab {name} needs {missing}: pip install poolproof[lab]")
+        raise click.ClickException(f"poolproof lab {name} needs {missing}: pip install poolproof-quiz[lab]")
 
     settings = {"ignore_unknown_options": True, "allow_extra_args": True}
-    return click.Command(name, settings, refuse, help="Not installed: pip install poolproof[lab].")
+    return click.Command(name, settings, refuse, help="Not installed: pip install poolproof-quiz[lab].")
 
 
 @click.group(cls=_LazyGroup)
@@ -80,7 +83,7 @@ def lab() -> None:
 @with_report_options
 def reports(folder: Path | None, as_json: bool) -> None:
     """List the reports that are kept, newest first."""
-    kept = reporting.list_reports(get_report_folder(folder))
+    kept = reporting_report.list_reports(get_report_folder(folder))
     if as_json:
         click.echo(json.dumps([asdict(one) for one in kept]))
         return
@@ -98,11 +101,13 @@ def compare(left: str, right: str, folder: Path | None, as_json: bool) -> None:
     """Put two reports side by side on one page; names as `reports` lists them, or paths."""
     where = get_report_folder(folder)
     try:
-        sides = comparing.ReportPair(reporting.load_report(where, left), reporting.load_report(where, right))
-    except reporting.NoSuchReportError as error:
+        sides = reporting_compare.ReportPair(
+            reporting_report.load_report(where, left), reporting_report.load_report(where, right)
+        )
+    except reporting_report.NoSuchReportError as error:
         raise click.ClickException(str(error)) from error
-    page = comparing.save_comparison(sides, where)
-    tables = [asdict(one) for one in comparing.joined_tables(sides)]
+    page = reporting_compare.save_comparison(sides, where)
+    tables = [asdict(one) for one in reporting_compare.joined_tables(sides)]
     click.echo(json.dumps({"page": str(page), "tables": tables}) if as_json else f"The comparison: {page}")
 
 
@@ -138,21 +143,23 @@ def push(
         )
     try:
         slug, quiz_id, items = asyncio.run(find_open_quiz(host, port, quiz))
-        load.allow_open_files(users // processes)
-        with load.start_load_processes(processes) as pushers, _monitor_database() as watched:
-            plan = PushPlan(host, port, slug, quiz_id, items, time.monotonic() + load.START_DELAY, within, think, retry)
+        load_generator.allow_open_files(users // processes)
+        with load_generator.start_load_processes(processes) as pushers, _monitor_database() as watched:
+            plan = PushPlan(
+                host, port, slug, quiz_id, items, time.monotonic() + load_generator.START_DELAY, within, think, retry
+            )
             with _progress_bar(users, quiet=as_json) as progress:
                 shares = pushers.run(plan, users, progress)
-        proved = proof.verify_acknowledged(host, port, [visit for share in shares for visit in share.visits])
-    except load.PushStoppedError as stopped:
-        click.echo(report.as_text(report.summarize(stopped.results, None, None)))
+        proved = verification.verify_acknowledged(host, port, [visit for share in shares for visit in share.visits])
+    except load_generator.PushStoppedError as stopped:
+        click.echo(push_report.as_text(push_report.summarize(stopped.results, None, None)))
         raise click.ClickException("Stopped: this is what had been done until then.") from stopped
     except NoQuizError as error:
         raise click.ClickException(str(error)) from error
     except (OSError, InvalidResponseError, TooManyUsersError) as error:
         raise click.ClickException(f"The push could not be made: {error}") from error
-    found = report.summarize(shares, proved, watched.database_stats())
-    click.echo(json.dumps(found.as_json(), indent=2) if as_json else report.as_text(found))
+    found = push_report.summarize(shares, proved, watched.database_stats())
+    click.echo(json.dumps(found.as_json(), indent=2) if as_json else push_report.as_text(found))
     if found.done < users or not proved.is_intact:
         sys.exit(1)
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from poolproof.settings import PoolSettings
+from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.bank import items
-from webapp.bank.drafts import ItemDraft
+from webapp.bank.item_draft import ItemDraft
 from webapp.bank.items import Item
-from webapp.pooling.settings import PoolSettings
-from webapp.pooling.work import UnitOfWork
 from webapp.quizzes import drafts, publishing
 from webapp.quizzes.drafts import Draft, DraftValues
 from webapp.quizzes.published import PublishedVersion
@@ -59,7 +59,7 @@ def make_quiz(
     return work.run_in_transaction(lambda connection: publishing.publish(connection, draft.id, opens_at, closes_at))
 
 
-def make_settings(url: str, instance: Path, threads: int = 4, **pool_settings: object) -> Settings:
+def make_settings(url: str, instance: Path, threads: int = 4, **pool_settings: Any) -> Settings:
     """Return settings as the environment would give them, without reading it."""
     service = ServiceSettings.model_validate({"instance": instance, "secret_key": "k" * 40, "threads": threads})
-    return Settings(database_url=url, pool=PoolSettings.model_validate(pool_settings), poolproof=service)
+    return Settings(database_url=url, pool=PoolSettings(**pool_settings), poolproof=service)

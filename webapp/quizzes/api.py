@@ -7,12 +7,13 @@ from typing import Any
 
 from flask import Response, current_app, jsonify, request, url_for
 
-from webapp.accounts.guard import get_current_user, require_api
+from poolproof.integrations.flask_ext import read, run_in_transaction
+from webapp.accounts.auth import get_current_user, require_api
 from webapp.accounts.roles import Permission
-from webapp.pooling.extension import read, run_in_transaction
 from webapp.quizzes import drafts, published, publishing
 from webapp.quizzes.drafts import Draft, DraftValues
 from webapp.quizzes.published import PublishedVersion, QuizId, QuizState
+from webapp.quizzes.published_cache import get_published_cache, invalidate_after_write
 from webapp.quizzes.schemas import (
     DraftIn,
     DraftLines,
@@ -24,10 +25,9 @@ from webapp.quizzes.schemas import (
     QuizLines,
     Window,
 )
-from webapp.quizzes.shelf import get_published_cache, invalidate_after_write
-from webapp.web import conditional, cursors
-from webapp.web.idempotency import create_once
-from webapp.web.openapi import (
+from webapp.web.rest import conditional, pagination
+from webapp.web.rest.idempotency import create_once
+from webapp.web.rest.openapi import (
     ETAG,
     ID,
     IDEMPOTENCY_KEY,
@@ -55,11 +55,11 @@ def _invalidate_cache(response: Response) -> Response:
 @problem_responses(blueprint, 422)
 def list_quizzes(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """List published quizzes, open ones unless another state is asked for."""
-    after = cursors.decode_cursor(query.get("cursor"))
+    after = pagination.decode_cursor(query.get("cursor"))
     with read() as connection:
         found = published.list_by_state(connection, query["state"], after, query["limit"])
-    page = cursors.Page(found.rows, found.next_after)
-    return {"quizzes": page.rows, "next": page.cursor}, cursors.next_link_header(page)
+    page = pagination.Page(found.rows, found.next_after)
+    return {"quizzes": page.rows, "next": page.cursor}, pagination.next_link_header(page)
 
 
 @blueprint.route("", methods=["POST"])
@@ -84,11 +84,11 @@ def create_quiz(body: dict[str, Any]) -> tuple[Draft, dict[str, str]]:
 @problem_responses(blueprint, 401, 403, 422)
 def list_drafts(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """List all quizzes with their drafts, the newest first."""
-    after = cursors.decode_cursor(query.get("cursor"))
+    after = pagination.decode_cursor(query.get("cursor"))
     with read() as connection:
         found = drafts.list_drafts(connection, after, query["limit"])
-    page = cursors.Page(found.rows, found.next_after)
-    return {"quizzes": page.rows, "next": page.cursor}, cursors.next_link_header(page)
+    page = pagination.Page(found.rows, found.next_after)
+    return {"quizzes": page.rows, "next": page.cursor}, pagination.next_link_header(page)
 
 
 @blueprint.route(f"/<{ID}:quiz_id>", methods=["GET"])

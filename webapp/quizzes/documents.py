@@ -8,8 +8,8 @@ from functools import cached_property
 from random import SystemRandom
 from typing import Any, Protocol
 
+from webapp.bank.item_kinds import Kind
 from webapp.bank.items import Item
-from webapp.bank.kinds import Kind
 from webapp.errors import NotFoundError
 
 _random = SystemRandom()

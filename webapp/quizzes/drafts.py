@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from webapp.bank import items
+from webapp.db.timestamps import utc_now
 from webapp.errors import (
     InvalidInputError,
     NameTakenError,
@@ -20,8 +21,7 @@ from webapp.errors import (
     QuizPublishedError,
     VersionMismatchError,
 )
-from webapp.pooling.clock import utc_now
-from webapp.quizzes import mark
+from webapp.quizzes import catalog_version
 from webapp.quizzes.models import Quiz, QuizItem, QuizVersion
 
 MAX_QUIZ_ITEMS = 200
@@ -152,7 +152,7 @@ def change(connection: Connection, quiz_id: int, values: DraftValues, expected_v
             f"The quiz is at version {present.version}, not {expected_version}; read it again and repeat your change."
         )
     if values.slug is not None:
-        mark.bump(connection)
+        catalog_version.bump(connection)
     connection.execute(delete(QuizItem).where(QuizItem.quiz_id == quiz_id))
     _insert_items(connection, quiz_id, values.item_ids)
     return find(connection, quiz_id)

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from webapp.db.timestamps import UtcDateTime
 from webapp.extensions import MYSQL_TABLE_OPTIONS, Base, BigId
-from webapp.pooling.clock import UtcDateTime
 
 
 class Quiz(Base):

@@ -13,19 +13,19 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from wtforms import DateTimeLocalField, StringField, TextAreaField
 from wtforms.validators import DataRequired, Length, Optional
 
-from webapp.accounts.guard import require_page
+from poolproof.integrations.flask_ext import read, run_in_transaction
+from webapp.accounts.auth import require_page
 from webapp.accounts.roles import Permission
 from webapp.bank import items
 from webapp.bank.items import Filters
 from webapp.errors import DomainError, NotFoundError
-from webapp.pooling.extension import read, run_in_transaction
 from webapp.quizzes import documents, drafts, published, publishing
 from webapp.quizzes.drafts import MAX_DESCRIPTION_LENGTH, MAX_TITLE_LENGTH, Draft, DraftValues
 from webapp.quizzes.published import QuizState
-from webapp.quizzes.shelf import invalidate_after_write
-from webapp.web import cursors
-from webapp.web.openapi import ID
-from webapp.web.text import validate_storable
+from webapp.quizzes.published_cache import invalidate_after_write
+from webapp.web.rest import pagination
+from webapp.web.rest.openapi import ID
+from webapp.web.validators import validate_storable
 
 blueprint = Blueprint("quiz_pages", __name__)
 studio = Blueprint("studio", __name__, url_prefix="/studio")
@@ -68,10 +68,10 @@ def _invalidate_cache(response: Response) -> Response:
 @require_page(Permission.EDIT_QUIZZES)
 def quizzes() -> str:
     """List all quizzes, the newest first."""
-    after = cursors.decode_cursor(request.args.get("cursor"))
+    after = pagination.decode_cursor(request.args.get("cursor"))
     with read() as connection:
         found = drafts.list_drafts(connection, after, LIST_PAGE_SIZE)
-    page = cursors.Page(found.rows, found.next_after)
+    page = pagination.Page(found.rows, found.next_after)
     return render_template("studio/quizzes.html", page=page)
 
 
@@ -96,7 +96,7 @@ def quiz(quiz_id: int) -> str:
         category=request.args.get("category") or None,
         difficulty=request.args.get("difficulty") or None,
     )
-    after = cursors.decode_cursor(request.args.get("cursor"))
+    after = pagination.decode_cursor(request.args.get("cursor"))
     with read() as connection:
         draft = drafts.find(connection, quiz_id)
         chosen = items.find_many(connection, draft.item_ids)
@@ -109,7 +109,7 @@ def quiz(quiz_id: int) -> str:
         draft=draft,
         chosen=in_order,
         origins=documents.collect_origins(in_order),
-        page=cursors.Page(found.rows, found.next_after),
+        page=pagination.Page(found.rows, found.next_after),
         categories=categories,
         versions=versions,
         details=DetailsForm(formdata=None, title=draft.title, description=draft.description),

@@ -10,8 +10,8 @@ from enum import StrEnum
 from sqlalchemy import ColumnElement, Connection, Integer, and_, bindparam, exists, select
 from sqlalchemy.orm import aliased
 
+from webapp.db.timestamps import seconds_ago, utc_now
 from webapp.errors import NotFoundError
-from webapp.pooling.clock import seconds_ago, utc_now
 from webapp.quizzes.documents import QuizDocument, from_json
 from webapp.quizzes.models import Quiz, QuizVersion
 
@@ -136,7 +136,7 @@ def list_versions(connection: Connection, quiz_id: int) -> Sequence[VersionSumma
 
 
 GRACE_PARAMETER = "grace"
-"""The parameter of `takes_answers`: seconds after its end in which a window still lets in what was under way."""
+"""The parameter of `accepts_answers`: seconds after its end in which a window still lets in what was under way."""
 
 
 def accepts_answers(version_id: int | ColumnElement[int]) -> ColumnElement[bool]:

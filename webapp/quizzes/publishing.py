@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, func, insert, select, update
 
 from webapp.bank import items
+from webapp.db.timestamps import database_now, utc_now
 from webapp.errors import InvalidInputError, NotFoundError
-from webapp.pooling.clock import database_now, utc_now
-from webapp.quizzes import documents, drafts, mark, published
+from webapp.quizzes import catalog_version, documents, drafts, published
 from webapp.quizzes.models import Quiz, QuizVersion
 from webapp.quizzes.published import PublishedVersion
 
@@ -54,7 +54,7 @@ def publish(
             published_at=now,
         )
     )
-    mark.bump(connection)
+    catalog_version.bump(connection)
     version_id: int = result.inserted_primary_key[0]  # type: ignore[index]
     return published.by_version(connection, version_id)
 
@@ -70,7 +70,7 @@ def close(connection: Connection, quiz_id: int) -> None:
     if connection.execute(still_open.values(closes_at=utc_now())).rowcount == 0:
         published.current(connection, published.QuizId(quiz_id))
         return
-    mark.bump(connection)
+    catalog_version.bump(connection)
 
 
 def _resolve_window(now: datetime, opens_at: datetime | None, closes_at: datetime | None) -> tuple[datetime, datetime]:

@@ -6,8 +6,8 @@ from marshmallow import fields, validate
 
 from webapp.quizzes.drafts import MAX_DESCRIPTION_LENGTH, MAX_QUIZ_ITEMS, MAX_SLUG_LENGTH, MAX_TITLE_LENGTH
 from webapp.quizzes.published import QuizState
-from webapp.web.cursors import MAX_ID
-from webapp.web.openapi import BaseSchema, TextField
+from webapp.web.rest.openapi import BaseSchema, TextField
+from webapp.web.rest.pagination import MAX_ID
 
 
 class ListArguments(BaseSchema):

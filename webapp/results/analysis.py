@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from webapp.attempts.attempt_stats import ChoiceCount
 from webapp.attempts.scoring import as_positions, is_right
-from webapp.attempts.tallies import ChoiceCount
 from webapp.quizzes.documents import QuizDocument
 
 

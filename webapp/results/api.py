@@ -6,11 +6,11 @@ from typing import Any
 
 from marshmallow import fields
 
-from webapp.accounts.guard import require_api
+from poolproof.integrations.flask_ext import read
+from webapp.accounts.auth import require_api
 from webapp.accounts.roles import Permission
-from webapp.pooling.extension import read
 from webapp.results import reports
-from webapp.web.openapi import ID, BaseSchema, api_blueprint, problem_responses
+from webapp.web.rest.openapi import ID, BaseSchema, api_blueprint, problem_responses
 
 blueprint = api_blueprint("results", __name__, "/quizzes", "Results.")
 

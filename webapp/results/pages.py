@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 
-from webapp.accounts.guard import require_page
+from poolproof.integrations.flask_ext import read
+from webapp.accounts.auth import require_page
 from webapp.accounts.roles import Permission
-from webapp.pooling.extension import read
 from webapp.results import reports
-from webapp.web.openapi import ID
+from webapp.web.rest.openapi import ID
 
 blueprint = Blueprint("result_pages", __name__, url_prefix="/studio/quizzes")
 

@@ -8,9 +8,9 @@ from functools import cached_property
 
 from sqlalchemy import Connection
 
-from webapp.attempts import leaderboard, tallies
+from webapp.attempts import attempt_stats, leaderboard
+from webapp.attempts.attempt_stats import AttemptTotals, ChoiceCount
 from webapp.attempts.leaderboard import RankedResult
-from webapp.attempts.tallies import AttemptTotals, ChoiceCount
 from webapp.quizzes import published
 from webapp.quizzes.published import PublishedVersion, QuizId
 from webapp.results.analysis import QuestionResult, summarize_questions
@@ -40,7 +40,7 @@ def load_report(connection: Connection, quiz_id: int) -> QuizReport:
     version = published.current(connection, QuizId(quiz_id))
     return QuizReport(
         version,
-        tallies.count_attempts(connection, version.version_id),
+        attempt_stats.count_attempts(connection, version.version_id),
         leaderboard.top_places(connection, version.version_id),
-        tallies.count_choices(connection, version.version_id),
+        attempt_stats.count_choices(connection, version.version_id),
     )

@@ -41,7 +41,7 @@ function worst() {
 
 // What is worth hearing: another verdict, or another thing that is wrong; not every new number in it.
 function whatIsWrong() {
-  const isWell = live.querySelector("#verdict").classList.contains("grade-well");
+  const isWell = live.querySelector("#verdict").classList.contains("grade-ok");
   return verdict() + (isWell ? "" : worst().replace(/[\d.]+ ?(ms|s|min|h)?\b/g, ""));
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint
 
-from webapp.pooling.extension import get_pooling
+from poolproof.integrations.flask_ext import get_pooling
 
 blueprint = Blueprint("health", __name__)
 

@@ -16,9 +16,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from string import ascii_uppercase
 
-from webapp.bank.drafts import TRUE_AND_FALSE, ItemDraft
-from webapp.bank.formats.lines import MAX_LINE_BYTES, decode_line, read_lines
-from webapp.bank.formats.records import (
+from webapp.bank.formats.line_reader import MAX_LINE_BYTES, decode_line, read_lines
+from webapp.bank.formats.parse_result import (
     ByteStream,
     Record,
     Rejected,
@@ -26,7 +25,8 @@ from webapp.bank.formats.records import (
     UnsupportedCallback,
     validate_record,
 )
-from webapp.bank.kinds import Kind
+from webapp.bank.item_draft import TRUE_AND_FALSE, ItemDraft
+from webapp.bank.item_kinds import Kind
 
 UNSUPPORTED_FIELDS = (
     "explanation",

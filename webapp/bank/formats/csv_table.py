@@ -20,10 +20,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
-from webapp.bank.drafts import MAX_CHOICES, MIN_CHOICES, TRUE_AND_FALSE, ItemDraft
-from webapp.bank.formats import about
-from webapp.bank.formats.lines import MAX_LINE_BYTES, decode_line, read_lines
-from webapp.bank.formats.records import (
+from webapp.bank.formats import metadata_comment
+from webapp.bank.formats.line_reader import MAX_LINE_BYTES, decode_line, read_lines
+from webapp.bank.formats.parse_result import (
     ByteStream,
     Record,
     Rejected,
@@ -31,7 +30,8 @@ from webapp.bank.formats.records import (
     UnsupportedCallback,
     validate_record,
 )
-from webapp.bank.kinds import Kind
+from webapp.bank.item_draft import MAX_CHOICES, MIN_CHOICES, TRUE_AND_FALSE, ItemDraft
+from webapp.bank.item_kinds import Kind
 
 MAX_ROW_BYTES = MAX_LINE_BYTES
 """Bytes, of all the lines of a row."""
@@ -162,7 +162,7 @@ def _parse_row(source: _LineSource, columns: Sequence[str], cells: Sequence[str]
         stem=row.get("stem", ""),
         choices=choices,
         right=right,
-        collected_at=about.parse_timestamp(collected_at) if collected_at else None,
+        collected_at=metadata_comment.parse_timestamp(collected_at) if collected_at else None,
         original=row.get("original"),
         **texts,
     )

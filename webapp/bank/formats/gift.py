@@ -18,11 +18,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from webapp.bank.drafts import TRUE_AND_FALSE, ItemDraft
-from webapp.bank.formats import about
+from webapp.bank.formats import metadata_comment
 from webapp.bank.formats.html_text import extract_text
-from webapp.bank.formats.lines import decode_line, read_lines
-from webapp.bank.formats.moodle import (
+from webapp.bank.formats.line_reader import decode_line, read_lines
+from webapp.bank.formats.moodle_common import (
     UnsupportedQuestionError,
     find_right_choices,
     format_category_path,
@@ -30,7 +29,7 @@ from webapp.bank.formats.moodle import (
     parse_category_path,
     unsupported_type,
 )
-from webapp.bank.formats.records import (
+from webapp.bank.formats.parse_result import (
     ByteStream,
     Record,
     Rejected,
@@ -39,7 +38,8 @@ from webapp.bank.formats.records import (
     normalize_line_breaks,
     validate_record,
 )
-from webapp.bank.kinds import Kind
+from webapp.bank.item_draft import TRUE_AND_FALSE, ItemDraft
+from webapp.bank.item_kinds import Kind
 
 MAX_QUESTION_BYTES = 256 * 1024
 """Bytes; the rest of a longer one is skipped."""
@@ -84,7 +84,7 @@ class _QuestionBlock:
     def add_comment(self, text: str) -> None:
         """Take in what a comment of ours says of the question."""
         try:
-            self.metadata |= about.parse_comment(text) or {}
+            self.metadata |= metadata_comment.parse_comment(text) or {}
         except ValueError as error:
             self.error = str(error)
 
@@ -146,7 +146,7 @@ def _format_category(category: str | None) -> str:
 
 def _format_question(draft: ItemDraft) -> str:
     is_exact = parse_category(_format_category(draft.category)) == draft.category
-    ours = about.format_comment(draft, with_category=not is_exact)
+    ours = metadata_comment.format_comment(draft, with_category=not is_exact)
     explanation = f"####{_escape(draft.explanation)}" if draft.explanation else ""
     head = f"{f'// {ours}' if ours else ''}\n[plain]{_escape(draft.stem, at_start=False)} ".lstrip("\n")
     if draft.kind == Kind.TRUE_FALSE:

@@ -79,7 +79,7 @@ def extract_text(html: str, *, keep_breaks: bool = False) -> str:
     `keep_breaks` is for texts whose line breaks are seen, as in Moodle's auto-format.
 
     Raises:
-        BrokenHtmlError: when it has more than `LONGEST_HTML` characters or cannot be read.
+        BrokenHtmlError: when it has more than `MAX_HTML_CHARACTERS` characters or cannot be read.
     """
     if len(html) > MAX_HTML_CHARACTERS:
         raise BrokenHtmlError(f"A text has more than {MAX_HTML_CHARACTERS} characters of HTML.")

@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from webapp.bank.drafts import MAX_CHOICES, TRUE_AND_FALSE, ItemDraft
-from webapp.bank.formats import about
+from webapp.bank.formats import metadata_comment
 from webapp.bank.formats.html_text import extract_text, has_non_text_content
-from webapp.bank.formats.moodle import UnsupportedQuestionError, find_right_choices, unsupported_type
-from webapp.bank.formats.records import Record, Rejected, validate_record
-from webapp.bank.formats.xml_events import StartElement
-from webapp.bank.kinds import Kind
+from webapp.bank.formats.moodle_common import UnsupportedQuestionError, find_right_choices, unsupported_type
+from webapp.bank.formats.parse_result import Record, Rejected, validate_record
+from webapp.bank.formats.safe_xml import StartElement
+from webapp.bank.item_draft import MAX_CHOICES, TRUE_AND_FALSE, ItemDraft
+from webapp.bank.item_kinds import Kind
 
 MAX_QUESTION_CHARACTERS = 1024 * 1024
 """Characters of all the texts of a question that are read; files in it do not count."""
@@ -97,7 +97,7 @@ class MoodleQuestion:
     def add_comment(self, text: str) -> None:
         """Take in what a comment of ours says of the question."""
         try:
-            self.metadata |= about.parse_comment(text) or {}
+            self.metadata |= metadata_comment.parse_comment(text) or {}
         except ValueError as error:
             self.reject(str(error))
 

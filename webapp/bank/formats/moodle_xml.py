@@ -12,7 +12,7 @@
 
 Taken are true/false, single and multiple choice; all other types are rejected by name, and so is
 what needs a picture. HTML becomes the text that is seen. Lost are names, tags, hints, feedback on
-single choices, and partial credit (see `moodle.right_of`).
+single choices, and partial credit (see `moodle.find_right_choices`).
 """
 
 from __future__ import annotations
@@ -21,12 +21,11 @@ import re
 from collections.abc import Iterable, Iterator
 from xml.sax.saxutils import escape
 
-from webapp.bank.drafts import ItemDraft
-from webapp.bank.formats import about
-from webapp.bank.formats.moodle import format_category_path, format_fraction, parse_category_path
+from webapp.bank.formats import metadata_comment
+from webapp.bank.formats.moodle_common import format_category_path, format_fraction, parse_category_path
 from webapp.bank.formats.moodle_question import MoodleQuestion
-from webapp.bank.formats.records import ByteStream, Record, Rejected, UnreadableError, UnsupportedCallback
-from webapp.bank.formats.xml_events import (
+from webapp.bank.formats.parse_result import ByteStream, Record, Rejected, UnreadableError, UnsupportedCallback
+from webapp.bank.formats.safe_xml import (
     BrokenXmlError,
     Comment,
     EndElement,
@@ -35,7 +34,8 @@ from webapp.bank.formats.xml_events import (
     XmlEvent,
     iter_events,
 )
-from webapp.bank.kinds import Kind
+from webapp.bank.item_draft import ItemDraft
+from webapp.bank.item_kinds import Kind
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MAX_NAME_LENGTH = 60
@@ -130,7 +130,7 @@ def dump(drafts: Iterable[ItemDraft], on_unsupported: UnsupportedCallback | None
 
 def _question_element(draft: ItemDraft) -> str:
     is_exact = parse_category_path(format_category_path(draft.category)) == draft.category
-    ours = about.format_comment(draft, with_category=not is_exact)
+    ours = metadata_comment.format_comment(draft, with_category=not is_exact)
     lines = [
         *([f"<!-- {ours.replace('-', _HYPHEN)} -->"] if ours else []),
         f"<name>{_text_element(' '.join(draft.stem.split())[:_MAX_NAME_LENGTH])}</name>",

@@ -16,9 +16,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from webapp.bank.drafts import TRUE_AND_FALSE, ItemDraft
-from webapp.bank.formats.records import ByteStream, Record, Rejected, UnreadableError, validate_record
-from webapp.bank.kinds import Kind
+from webapp.bank.formats.parse_result import ByteStream, Record, Rejected, UnreadableError, validate_record
+from webapp.bank.item_draft import TRUE_AND_FALSE, ItemDraft
+from webapp.bank.item_kinds import Kind
 
 SOURCE = "OpenTriviaQA"
 LICENCE = "CC BY-SA 4.0"

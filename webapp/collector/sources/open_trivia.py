@@ -15,10 +15,10 @@ from enum import StrEnum
 from typing import Any, TypeVar
 from urllib.parse import unquote, unquote_plus
 
-from webapp.bank.drafts import TRUE_AND_FALSE, ItemDraft
-from webapp.bank.formats.records import Record, Rejected, validate_record
-from webapp.bank.kinds import Difficulty, Kind
-from webapp.collector.sources.protocol import (
+from webapp.bank.formats.parse_result import Record, Rejected, validate_record
+from webapp.bank.item_draft import TRUE_AND_FALSE, ItemDraft
+from webapp.bank.item_kinds import Difficulty, Kind
+from webapp.collector.sources.base import (
     CollectedRecord,
     Fetch,
     FetchError,
@@ -29,7 +29,7 @@ from webapp.collector.sources.protocol import (
     SourceResponse,
     compact_json,
 )
-from webapp.collector.sources.replies import fetch_json, parse_response
+from webapp.collector.sources.responses import fetch_json, parse_response
 
 TITLE = "Open Trivia DB"
 LICENCE = "CC BY-SA 4.0"
@@ -118,7 +118,7 @@ class OpenTriviaSource:
         """List the categories with their counts.
 
         Raises:
-            LimitedError: when the source was asked too fast; another try goes on where this one stopped.
+            RateLimitedError: when the source was asked too fast; another try goes on where this one stopped.
             FetchError: when the lists cannot be read.
         """
         self._known_categories = self._known_categories or self._fetch_categories(fetch)
@@ -135,7 +135,7 @@ class OpenTriviaSource:
         """Take a token if the strand has none, else ask for questions.
 
         Raises:
-            LimitedError: when the source was asked too fast; nothing was returned.
+            RateLimitedError: when the source was asked too fast; nothing was returned.
             FetchError: when the source refuses the call, or has failed too often in a row.
         """
         progress = _CategoryState(**partition.state)
@@ -240,7 +240,7 @@ def _require_object(response: SourceResponse, value: Any) -> dict[str, Any]:
     """Return what an answer says.
 
     Raises:
-        LimitedError: when it is "too fast", which may come with any status.
+        RateLimitedError: when it is "too fast", which may come with any status.
         FetchError: when it is not of the interface; transient, for the token may have moved.
     """
     if not isinstance(value, dict):

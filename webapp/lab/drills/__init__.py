@@ -1,1 +1,12 @@
-"""The drills, one module for each family of faults; `catalogue` has them all."""
+"""All drills, in the order in which they are held."""
+
+from __future__ import annotations
+
+from webapp.lab.drills import connection_loss, exhaustion, failover, unresponsive_server, workers
+from webapp.lab.drills.framework import Drill
+
+DRILLS: dict[str, Drill] = {
+    drill.name: drill
+    for family in (connection_loss, unresponsive_server, failover, exhaustion, workers)
+    for drill in family.DRILLS
+}  # fmt: skip

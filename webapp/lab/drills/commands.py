@@ -10,13 +10,13 @@ import click
 from sqlalchemy import URL, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from webapp.lab.drill import STAGING_MARKER_TABLE, Drill, DrillTarget, direct_connection
-from webapp.lab.drills.catalogue import DRILLS
-from webapp.lab.drills.findings import as_text, build_report
-from webapp.lab.drills.rehearsal import DrillResult, run_drills
-from webapp.lab.keeping import ProgressDisplay, output_report, with_report_options
+from webapp.lab.drills import DRILLS
+from webapp.lab.drills.framework import STAGING_MARKER_TABLE, Drill, DrillTarget, direct_connection
+from webapp.lab.drills.report import as_text, build_report
+from webapp.lab.drills.runner import DrillResult, run_drills
+from webapp.lab.reporting.environment_info import describe_environment
+from webapp.lab.reporting.report_output import ProgressDisplay, output_report, with_report_options
 from webapp.lab.services.programs import ServerError, find_program
-from webapp.lab.surroundings import describe_environment
 
 EXIT_INTERRUPTED = 130
 """Exit status after Ctrl-C."""

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from sqlalchemy.exc import DBAPIError
 
-from webapp.lab.drill import Drill, DrillNotApplicableError, DrillRun, application_url
-from webapp.lab.proxy import Proxy
-from webapp.lab.recovery import Check, errors_end_within, full_rate_within
+from webapp.lab.drills.framework import Drill, DrillNotApplicableError, DrillRun, application_url
+from webapp.lab.drills.recovery import Check, errors_end_within, full_rate_within
+from webapp.lab.services.proxy import Proxy
 
 THREADS, UNIT_INTERVAL = 4, 0.04
 BASELINE_DURATION, RECOVERY_DURATION = 1.5, 2.5

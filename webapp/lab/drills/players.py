@@ -6,9 +6,9 @@ import http.client
 import json
 from typing import Any
 
+from webapp.lab.drills.paced_load import UnitError
 from webapp.lab.services.poolproof_service import PoolproofService
 from webapp.lab.services.processes import HOST
-from webapp.lab.steady import UnitError
 
 RESPONSE_TIMEOUT = 30.0
 """Seconds."""

@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from webapp.lab.drill import Drill, DrillNotApplicableError, DrillRun
+from webapp.lab.drills.framework import Drill, DrillNotApplicableError, DrillRun
+from webapp.lab.drills.paced_load import PacedLoad
 from webapp.lab.drills.players import Players
-from webapp.lab.recovery import Check, errors_at_most, full_rate_within, gap_at_most, no_errors
+from webapp.lab.drills.recovery import Check, errors_at_most, full_rate_within, gap_at_most, no_errors
 from webapp.lab.services.poolproof_service import PoolproofService
-from webapp.lab.steady import PacedLoad
 
 THREADS, REQUEST_INTERVAL = 4, 0.08
 """Fifty requests a second, each on a connection of its own."""
@@ -29,7 +29,7 @@ def _service_under_load(run: DrillRun, workers: int) -> Iterator[tuple[Poolproof
         "POOLPROOF_THREADS": "4",
         "POOLPROOF_CONSOLE_BIND": "off",
         # A drill's few players do more than people can.
-        "POOLPROOF_WRITES_PER_SECOND": "0",
+        "POOLPROOF_PLAYER_RATE_LIMIT": "0",
     }
     service = PoolproofService(run.target.database_url(), run.target.make_folder("service"), **settings)
     try:

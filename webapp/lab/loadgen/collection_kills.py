@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 from sqlalchemy import text
 
-from webapp.collector import fetching
-from webapp.collector.engine import RunExecutor
+from poolproof.transactions.unit_of_work import UnitOfWork
+from webapp.collector import http_fetcher
+from webapp.collector.run_executor import RunExecutor
 from webapp.collector.runs import Status
-from webapp.lab.loadgen.collections import (
+from webapp.lab.loadgen.collection_runs import (
     claim_run,
     execute_run,
     expire_heartbeat,
@@ -23,7 +24,6 @@ from webapp.lab.loadgen.collections import (
 )
 from webapp.lab.services import fake_opentdb
 from webapp.lab.services.fake_opentdb import ContractOptions, FakeOpenTdb, make_questions
-from webapp.pooling.work import UnitOfWork
 
 QUESTION_BANK = make_questions(56, 1)
 
@@ -53,7 +53,7 @@ def collect_in_fork(work: UnitOfWork, server: FakeOpenTdb, spacing: float = 0.0,
     def collect() -> None:
         run = claim_run(work)
         if run is not None:
-            with fetching.create_client(None) as http:
+            with http_fetcher.create_client(None) as http:
                 RunExecutor(work, http, source, run).execute()
 
     return run_in_fork(collect)

@@ -182,7 +182,7 @@ def start_server(
 
 
 def _driver() -> Any:
-    """Return PyMySQL by way of SQLAlchemy: only `webapp.pooling.driver` imports it."""
+    """Return PyMySQL by way of SQLAlchemy: only `poolproof.drivers.mysql.connection` imports it."""
     return make_url("mysql+pymysql://").get_dialect().import_dbapi()
 
 

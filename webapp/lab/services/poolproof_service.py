@@ -123,7 +123,7 @@ def make_environment(database_url: str, instance: Path, **more: str) -> dict[str
 
     No collector is started unless `more` asks for one: a process less where no caller looks at collections.
     """
-    own = {"DATABASE_URL": database_url, "POOLPROOF_INSTANCE": str(instance), "POOLPROOF_COLLECTORS": "0"}
+    own = {"DATABASE_URL": database_url, "POOLPROOF_INSTANCE": str(instance), "POOLPROOF_COLLECTOR_PROCESSES": "0"}
     return environment_without_settings(**{**own, **more})
 
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from webapp.bank.identity import dedupe_key
+from webapp.bank.deduplication import dedupe_key
 
 _NAMES = """General Knowledge|Entertainment: Books|Entertainment: Film|Entertainment: Music|
 Entertainment: Musicals & Theatres|Entertainment: Television|Entertainment: Video Games|Entertainment: Board Games|

@@ -41,7 +41,7 @@ class Call:
 
 
 class FakeOpenTdb:
-    """The server: `with StandIn(questions(60, 3)) as server: get(f"{server.address}/api.php?amount=10")`."""
+    """The server: `with FakeOpenTdb(questions(60, 3)) as server: get(f"{server.address}/api.php?amount=10")`."""
 
     def __init__(
         self,
@@ -150,4 +150,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """The log is `StandIn.calls`."""
+        """The log is `FakeOpenTdb.calls`."""

@@ -1,0 +1,118 @@
+"""No page of the product has a serious fault that axe-core can find, in the light or in the dark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.conftest import Visitor
+from tests.e2e.outage import publish_quiz
+from tests.e2e.test_console import come_in
+from webapp.lab.services.poolproof_service import PoolproofService
+
+pytestmark = pytest.mark.journey
+SERIOUS = {"serious", "critical"}
+# The rest of the page is the same, and axe is in it by now. A button takes a moment to change its colour.
+IN_OTHER_COLOURS = """async () => {
+  await Promise.all(document.getAnimations().map((one) => one.finished));
+  const rules = { type: "rule", values: ["color-contrast", "link-in-text-block"] };
+  return (await axe.run({ runOnly: rules })).violations;
+}"""
+
+
+@pytest.fixture
+def page(browser: Browser, service: PoolproofService) -> Iterator[Page]:
+    visitor = Visitor(browser, service.console)
+    yield visitor.page()
+    visitor.close()
+
+
+@pytest.fixture(scope="module")
+def quiz_address(service: PoolproofService) -> str:
+    return publish_quiz(service, "For everybody").address
+
+
+def faults(page: Page) -> list[str]:
+    """What axe finds, in the light and, of the colours, in the dark: rule, and the element."""
+    found = Axe().run(page).response["violations"]
+    page.emulate_media(color_scheme="dark")
+    found += page.evaluate(IN_OTHER_COLOURS)
+    page.emulate_media(color_scheme="light")
+    return [
+        f"{one['id']}: {node['html'][:120]} {node['failureSummary'][:200]}"
+        for one in found
+        if one["impact"] in SERIOUS
+        for node in one["nodes"]
+    ]
+
+
+def told(found: dict[str, list[str]]) -> str:
+    return "\n".join(f"{name}: {one}" for name, them in found.items() for one in them)
+
+
+@pytest.mark.slow(reason="axe looks at every page, light and dark")
+def test_what_a_player_sees(page: Page, quiz_address: str) -> None:
+    found: dict[str, list[str]] = {}
+    page.goto("/")
+    found["open quizzes"] = faults(page)
+    page.goto(quiz_address)
+    found["quiz"] = faults(page)
+    page.get_by_label("Your name on the board").fill("Axel")
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_role("group")).to_have_count(1)
+    found["question"] = faults(page)
+    page.get_by_role("radio").first.check()
+    expect(page.locator("form.play .state")).to_have_text("Saved")
+    found["saved"] = faults(page)
+    for _ in range(2):
+        page.get_by_role("button", name="Next").click()
+    page.get_by_role("button", name="Finish").click()
+    expect(page.locator(".score")).to_be_visible()
+    found["result"] = faults(page)
+    page.goto(f"{quiz_address}/board")
+    found["board"] = faults(page)
+    page.goto("/nowhere")
+    found["not found"] = faults(page)
+    page.goto("/problems")
+    found["problems"] = faults(page)
+    assert not told(found), told(found)
+
+
+@pytest.mark.slow(reason="axe looks at every page, light and dark")
+def test_what_an_author_and_an_operator_see(page: Page, operator: str, quiz_address: str) -> None:
+    found: dict[str, list[str]] = {}
+    page.goto("/sign-in")
+    found["sign in"] = faults(page)
+    come_in(page, operator)
+    found["console"] = faults(page)
+    page.goto("/console/deeds/pause?lane=background")
+    found["confirm"] = faults(page)
+    page.get_by_role("button", name="Yes, do it").click()
+    expect(page.locator("#verdict")).to_contain_text("paused by an operator")
+    found["console with something to look at"] = faults(page)
+    page.goto("/console/deeds/resume?lane=background")
+    page.get_by_role("button", name="Yes, do it").click()
+    page.goto("/console/record")
+    found["record"] = faults(page)
+    page.goto("/studio")
+    found["studio"] = faults(page)
+    page.goto("/studio/collections")
+    found["collections"] = faults(page)
+    page.get_by_role("button", name="Collect from Open Trivia DB").click()
+    found["a collection"] = faults(page)
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    page.goto("/studio/quizzes/new")
+    found["new quiz"] = faults(page)
+    page.goto("/studio")
+    page.get_by_role("link", name="For everybody", exact=True).click()
+    found["studio quiz"] = faults(page)
+    page.get_by_role("link", name="Results", exact=True).click()
+    found["results"] = faults(page)
+    page.goto("/docs")
+    expect(page.get_by_text("/api/v1/quizzes").first).to_be_visible()
+    found["API"] = faults(page)
+    assert not told(found), told(found)

@@ -1,0 +1,147 @@
+"""The tables that migrations make are the tables that the models mean, on every database, up and down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Flask
+from sqlalchemy import MetaData, Table, insert, inspect, text
+
+from webapp import create_app
+from webapp.bank.deduplication import stem_key
+from webapp.extensions import db
+from webapp.lab.factories import make_settings
+from webapp.schema import MIGRATIONS_FOLDER, current_revision, downgrade, head_revision, upgrade
+
+
+@contextmanager
+def app_on(url: str, folder: Path) -> Iterator[Flask]:
+    app = create_app(make_settings(url, folder))
+    yield app
+    app.extensions["pooling"].work.engine.dispose()
+
+
+@pytest.fixture
+def empty(database: str, new_schema: Callable[[str, str], str], tmp_path: Path) -> Iterator[Flask]:
+    with app_on(new_schema(database, "poolproof_migrations"), tmp_path) as app:
+        yield app
+
+
+@pytest.fixture
+def migrated(database: str, migrated_schema: Callable[[str, str], str], tmp_path: Path) -> Iterator[Flask]:
+    with app_on(migrated_schema(database, "poolproof_migrations"), tmp_path) as app:
+        yield app
+
+
+REVISIONS = [path.name.partition("_")[0] for path in sorted((MIGRATIONS_FOLDER / "versions").glob("[0-9]*.py"))]
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Up from nothing: each revision up, down again, and up; and the revisions that the tables had after each."""
+
+    app: Flask
+    seen: list[tuple[str | None, str | None, str | None]]
+
+
+@pytest.fixture(scope="module")
+def walk(
+    database: str, new_schema: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Walk]:
+    with app_on(new_schema(database, "poolproof_steps"), tmp_path_factory.mktemp("steps")) as app:
+        seen = []
+        for revision in REVISIONS:
+            upgrade(app, revision)
+            up = revision_of(app)
+            downgrade(app, "-1")
+            down = revision_of(app)
+            upgrade(app, revision)
+            seen.append((up, down, revision_of(app)))
+        yield Walk(app, seen)
+
+
+def revision_of(app: Flask) -> str | None:
+    with app.extensions["pooling"].work.read() as connection:
+        return current_revision(connection)
+
+
+# FTS5 keeps its index in tables of its own; reflection cannot tell the order of an index's columns.
+NOT_COMPARED = ("item_words", "ft_item", "ix_attempt_board")
+
+
+def tables(app: Flask) -> set[str]:
+    engine = app.extensions["pooling"].work.engine
+    return {name for name in inspect(engine).get_table_names() if not name.startswith("item_words")}
+
+
+def test_every_step_goes_down_and_up_by_itself(walk: Walk) -> None:
+    assert walk.seen == [(one, before, one) for before, one in pairwise([None, *REVISIONS])]
+
+
+def test_up_makes_what_the_models_mean(walk: Walk) -> None:
+    with walk.app.extensions["pooling"].work.read() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "compare_type": True,
+                "include_object": lambda thing, name, kind, *rest: not str(name).startswith(NOT_COMPARED),
+            },
+        )
+        assert compare_metadata(context, db.metadata) == []
+
+
+def test_down_takes_everything_away_and_up_again_works(migrated: Flask) -> None:
+    downgrade(migrated, "base")
+    assert tables(migrated) == {"alembic_version"}
+    upgrade(migrated)
+    assert {"user", "item", "quiz", "quiz_item", "quiz_version", "attempt", "answer"} <= tables(migrated)
+
+
+def test_migrating_twice_changes_nothing(migrated: Flask) -> None:
+    before = tables(migrated)
+    upgrade(migrated)
+    assert tables(migrated) == before
+
+
+def test_items_that_were_there_before_are_found_by_their_stem_after(migrated: Flask) -> None:
+    work = migrated.extensions["pooling"].work
+    downgrade(migrated, "0008")
+    stems = [f"Item number {number}?" for number in range(1100)]
+    row = {"kind": "single", "choices": "[]", "right": "[]", "explanation": "", "version": 1}
+    old = Table("item", MetaData(), autoload_with=work.engine)
+    now = datetime(2026, 1, 1)  # noqa: DTZ001 - the column's own form
+    rows = [
+        row | {"stem": stem, "words": stem, "dedupe_key": stem.ljust(32).encode(), "created_at": now, "changed_at": now}
+        for stem in stems
+    ]
+    work.run_in_transaction(lambda connection: connection.execute(old.delete()))
+    work.run_in_transaction(lambda connection: connection.execute(insert(old), rows))
+    upgrade(migrated)
+    with work.read() as connection:
+        found = connection.execute(text("SELECT stem, stem_key FROM item")).all()
+    assert {stem: bytes(key) for stem, key in found} == {stem: stem_key(stem) for stem in stems}
+
+
+def test_the_tables_are_current_when_and_only_when_the_newest_migration_has_run(migrated: Flask) -> None:
+    assert revision_of(migrated) == head_revision()
+    downgrade(migrated, "-1")
+    assert revision_of(migrated) not in {None, head_revision()}
+
+
+def test_where_no_migration_has_run_there_is_no_revision(empty: Flask) -> None:
+    assert revision_of(empty) is None
+
+
+def test_the_newest_file_is_what_alembic_takes_for_the_head() -> None:
+    script = ScriptDirectory(str(MIGRATIONS_FOLDER))
+    assert script.get_current_head() == head_revision()
+    assert all(Path(found.path).name.startswith(f"{found.revision}_") for found in script.walk_revisions())

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from poolproof.transactions.unit_of_work import UnitOfWork
+from webapp.attempts import answer_store, service, tokens
+from webapp.attempts.answer_writer import AnswerWriter
+from webapp.attempts.models import Answer, Attempt
+from webapp.attempts.tokens import AttemptClaim
+from webapp.errors import AttemptExistsError, AttemptFinishedError, BusyError, DomainError, QuizNotOpenError
+from webapp.lab.factories import make_quiz
+from webapp.quizzes import publishing
+from webapp.quizzes.published import PublishedVersion
+
+
+@pytest.fixture
+def writer(work: UnitOfWork) -> Iterator[AnswerWriter]:
+    writer = AnswerWriter(work, timeout=10)
+    yield writer
+    writer.group_commit.stop()
+
+
+@pytest.fixture
+def quiz(work: UnitOfWork) -> PublishedVersion:
+    return make_quiz(work, questions=4)
+
+
+def start(quiz: PublishedVersion) -> AttemptClaim:
+    return service.begin_attempt(quiz, tokens.new_player_id(), "Ada")
+
+
+def items(quiz: PublishedVersion) -> list[int]:
+    return [question.item_id for question in quiz.document.questions]
+
+
+def stored(work: UnitOfWork) -> dict[tuple[object, int], int]:
+    with work.read() as connection:
+        rows = connection.execute(select(Answer.attempt_id, Answer.item_id, Answer.chosen))
+        return {(row.attempt_id, row.item_id): row.chosen for row in rows}
+
+
+def test_answers_of_many_at_once_are_all_stored(work: UnitOfWork, writer: AnswerWriter, quiz: PublishedVersion) -> None:
+    claims = [start(quiz) for _ in range(12)]
+
+    def play(claim: AttemptClaim) -> None:
+        for item in items(quiz):
+            writer.save(claim, quiz, {item: 1})
+
+    with ThreadPoolExecutor(12) as players:
+        list(players.map(play, claims))
+    assert stored(work) == {(claim.attempt_id, item): 1 for claim in claims for item in items(quiz)}
+    assert sum(writer.group_commit.batch_sizes.values()) < 12 * 4
+
+
+def test_fifty_identical_answers_at_once_are_one_row(
+    work: UnitOfWork, writer: AnswerWriter, quiz: PublishedVersion
+) -> None:
+    claim, item = start(quiz), items(quiz)[0]
+    with ThreadPoolExecutor(50) as senders:
+        list(senders.map(lambda _: writer.save(claim, quiz, {item: 2}), range(50)))
+    assert stored(work) == {(claim.attempt_id, item): 2}
+
+
+def test_fifty_finishes_at_once_give_one_result(work: UnitOfWork, writer: AnswerWriter, quiz: PublishedVersion) -> None:
+    claim = start(quiz)
+    right = {question.item_id: 1 << question.right[0] for question in quiz.document.questions}
+    writer.save(claim, quiz, right)
+    with ThreadPoolExecutor(50) as senders:
+        ends = set(senders.map(lambda _: writer.finish(claim, quiz.document).milliseconds, range(50)))
+    again = writer.finish(claim, quiz.document)
+    assert ends == {again.milliseconds}
+    assert again.score == 4
+
+
+def test_the_later_of_two_answers_in_one_batch_counts(
+    work: UnitOfWork, writer: AnswerWriter, quiz: PublishedVersion
+) -> None:
+    claim, item = start(quiz), items(quiz)[0]
+    for bits in (1, 2, 4, 1):
+        writer.save(claim, quiz, {item: bits})
+    assert stored(work) == {(claim.attempt_id, item): 1}
+
+
+def test_one_who_may_not_is_told_and_the_others_are_stored(
+    work: UnitOfWork, writer: AnswerWriter, quiz: PublishedVersion
+) -> None:
+    finished, player = start(quiz), start(quiz)
+    writer.save(finished, quiz, {items(quiz)[0]: 1})
+    writer.finish(finished, quiz.document)
+    twice = replace(start(quiz), player_id=player.player_id)
+    writer.save(player, quiz, {items(quiz)[0]: 1})
+    others = [start(quiz) for _ in range(6)]
+    gathered = threading.Barrier(8)
+
+    def send(claim: AttemptClaim) -> str:
+        gathered.wait()
+        try:
+            writer.save(claim, quiz, {items(quiz)[1]: 1})
+        except DomainError as error:
+            return type(error).__name__
+        return "stored"
+
+    with ThreadPoolExecutor(8) as senders:
+        ends = list(senders.map(send, [finished, twice, *others]))
+    assert ends == [AttemptFinishedError.__name__, AttemptExistsError.__name__, *["stored"] * 6]
+    assert all((claim.attempt_id, items(quiz)[1]) in stored(work) for claim in others)
+
+
+def test_across_the_closing_instant_every_yes_is_stored_and_every_no_is_not(
+    work: UnitOfWork, writer: AnswerWriter, quiz: PublishedVersion
+) -> None:
+    ends: dict[tuple[object, int], bool] = {}
+    closed = threading.Event()
+
+    def play(number: int) -> None:
+        choose = random.Random(number)
+        while True:
+            claim, item = start(quiz), choose.choice(items(quiz))
+            try:
+                writer.save(claim, quiz, {item: 1})
+            except QuizNotOpenError:
+                ends[claim.attempt_id, item] = False
+                if closed.is_set():
+                    return
+            else:
+                ends[claim.attempt_id, item] = True
+
+    with ThreadPoolExecutor(6) as players:
+        playing = [players.submit(play, number) for number in range(6)]
+        while len(ends) < 60:
+            pass
+        work.run_in_transaction(lambda connection: publishing.close(connection, quiz.quiz_id))
+        closed.set()
+        for one in playing:
+            one.result(30)
+    assert {key for key, said in ends.items() if said} == set(stored(work))
+    assert False in ends.values()
+
+
+def test_long_after_the_window_nobody_asks_the_database(writer: AnswerWriter, quiz: PublishedVersion) -> None:
+    late = replace(quiz, now=quiz.closes_at + timedelta(minutes=1))
+    with pytest.raises(QuizNotOpenError, match="came too late"):
+        writer.save(start(quiz), late, {items(quiz)[0]: 1})
+    assert not writer.group_commit.batch_sizes
+
+
+def test_an_answer_and_a_finish_of_one_attempt_at_once_never_leave_an_answer_unscored(
+    work: UnitOfWork, quiz: PublishedVersion
+) -> None:
+    # Two workers, as two processes would be.
+    first, second = AnswerWriter(work, timeout=10), AnswerWriter(work, timeout=10)
+    right = {question.item_id: 1 << question.right[0] for question in quiz.document.questions}
+    for _ in range(30):
+        claim = start(quiz)
+        first.save(claim, quiz, {items(quiz)[0]: right[items(quiz)[0]]})
+
+        def send(claim: AttemptClaim = claim) -> bool:
+            try:
+                first.save(claim, quiz, {items(quiz)[1]: right[items(quiz)[1]]})
+            except AttemptFinishedError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(2) as senders:
+            saved = senders.submit(send)
+            finished = senders.submit(second.finish, claim, quiz.document)
+            assert finished.result().score == 1 + saved.result()
+    first.group_commit.stop()
+    second.group_commit.stop()
+
+
+def test_a_name_in_any_script_is_stored_as_it_is(
+    work: UnitOfWork, writer: AnswerWriter, quiz: PublishedVersion
+) -> None:
+    name = 'Ada 🦊 O\'Hara \\ "Łódź" %s :name'
+    claim = replace(start(quiz), player_name=name)
+    writer.save(claim, quiz, {items(quiz)[0]: 1})
+    with work.read() as connection:
+        found = connection.execute(select(Attempt.player_name, Attempt.started_at)).one()
+        assert found.player_name == name
+        assert found.started_at == claim.started_at
+        assert answer_store.load_state(connection, claim).answers == {items(quiz)[0]: 1}
+
+
+def test_what_could_not_be_stored_in_time_may_be_sent_again_and_says_so(
+    work: UnitOfWork, quiz: PublishedVersion
+) -> None:
+    writer = AnswerWriter(work, timeout=0.1)
+    held = [work.engine.connect() for _ in range(4)]
+    with pytest.raises(BusyError, match="Send it again; that is safe"):
+        writer.save(start(quiz), quiz, {items(quiz)[0]: 1})
+    for connection in held:
+        connection.close()
+    writer.save(start(quiz), quiz, {items(quiz)[0]: 1})
+    writer.group_commit.stop()

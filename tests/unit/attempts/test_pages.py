@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+from flask.testing import FlaskClient
+
+from poolproof.transactions.unit_of_work import UnitOfWork
+from webapp.lab.factories import make_quiz
+from webapp.quizzes import publishing
+from webapp.quizzes.published import PublishedVersion
+
+
+@pytest.fixture
+def quiz(work: UnitOfWork) -> PublishedVersion:
+    return make_quiz(work)
+
+
+def start(client: FlaskClient, quiz: PublishedVersion) -> str:
+    return client.post(f"/quizzes/{quiz.slug}/start", data={"name": "Grace"}).location
+
+
+def form(quiz: PublishedVersion, action: str = "finish") -> dict[str, str]:
+    return {"action": action} | {f"item-{one.item_id}": str(one.right[0]) for one in quiz.document.questions}
+
+
+def test_a_form_with_all_answers_finishes_the_quiz(client: FlaskClient, quiz: PublishedVersion) -> None:
+    page = client.post(start(client, quiz), data=form(quiz), follow_redirects=True)
+    assert "2 of 2" in page.text
+    assert "always called that" in page.text
+
+
+def test_the_page_of_an_unfinished_attempt_tells_no_answer(client: FlaskClient, quiz: PublishedVersion) -> None:
+    page = client.get(start(client, quiz)).text
+    assert "always called that" not in page
+
+
+def test_pressing_start_twice_leads_to_one_attempt(client: FlaskClient, quiz: PublishedVersion) -> None:
+    assert start(client, quiz) == start(client, quiz)
+
+
+def test_a_form_sent_twice_counts_once(client: FlaskClient, quiz: PublishedVersion) -> None:
+    attempt = start(client, quiz)
+    assert client.post(attempt, data=form(quiz, "save")).status_code == 302
+    assert client.post(attempt, data=form(quiz, "save")).status_code == 302
+    assert "saved=1" in client.post(attempt, data=form(quiz, "save")).location
+
+
+def test_a_form_that_comes_too_late_says_so_on_a_page(
+    client: FlaskClient, quiz: PublishedVersion, work: UnitOfWork
+) -> None:
+    attempt = start(client, quiz)
+    work.run_in_transaction(lambda connection: publishing.close(connection, quiz.quiz_id))
+    page = client.post(attempt, data=form(quiz))
+    assert (page.status_code, page.mimetype) == (409, "text/html")
+    assert "too late" in page.text
+
+
+def test_a_form_that_was_tampered_with_is_refused(client: FlaskClient, quiz: PublishedVersion) -> None:
+    item = quiz.document.questions[0].item_id
+    for value in ("x", "99", "²", "-1"):
+        assert client.post(start(client, quiz), data={f"item-{item}": value}).status_code == 422
+
+
+def test_a_start_without_a_name_asks_for_one(client: FlaskClient, quiz: PublishedVersion) -> None:
+    for name in ("", "   ", "x" * 41):
+        assert client.post(f"/quizzes/{quiz.slug}/start", data={"name": name}).status_code == 422
+
+
+def test_a_closed_quiz_says_so_and_offers_no_start(
+    client: FlaskClient, quiz: PublishedVersion, work: UnitOfWork
+) -> None:
+    work.run_in_transaction(lambda connection: publishing.close(connection, quiz.quiz_id))
+    page = client.get(f"/quizzes/{quiz.slug}").text
+    assert "closed since" in page
+    assert "<button" not in page
+    assert client.post(f"/quizzes/{quiz.slug}/start", data={"name": "Grace"}).status_code == 409
+
+
+def test_the_board_is_empty_and_then_not(client: FlaskClient, quiz: PublishedVersion) -> None:
+    assert "Be the first" in client.get(f"/quizzes/{quiz.slug}/board").text
+    client.post(start(client, quiz), data=form(quiz))
+    assert "Grace" in client.get(f"/quizzes/{quiz.slug}/board").text

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.unit.attempts.test_presenter import NOW, VERSION
+from webapp.attempts import tokens
+from webapp.attempts.service import begin_attempt
+from webapp.errors import QuizNotOpenError
+
+
+def test_an_attempt_begins_at_the_databases_time() -> None:
+    claim = begin_attempt(VERSION, tokens.new_player_id(), "Grace")
+    assert (claim.version_id, claim.player_name, claim.started_at) == (VERSION.version_id, "Grace", NOW)
+
+
+@pytest.mark.parametrize(
+    ("opens", "closes", "words"), [(1, 2, "opens at"), (-2, -1, "closed at"), (-2, 0, "closed at")]
+)
+def test_outside_of_the_window_nothing_begins(opens: int, closes: int, words: str) -> None:
+    shut = replace(VERSION, opens_at=NOW + timedelta(hours=opens), closes_at=NOW + timedelta(hours=closes))
+    with pytest.raises(QuizNotOpenError, match=words):
+        begin_attempt(shut, tokens.new_player_id(), "Grace")

@@ -1,0 +1,319 @@
+"""A file is kept, looked at, imported as one unit, and that is undone."""
+
+from __future__ import annotations
+
+import io
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextvars import copy_context
+from dataclasses import replace
+from itertools import count
+
+import pytest
+from sqlalchemy import func, select, update
+
+from poolproof import deadlines
+from poolproof.transactions.unit_of_work import UnitOfWork
+from webapp.bank import bulk_insert, import_jobs, import_service, import_undo, imports, items, upload_chunks
+from webapp.bank.formats import native_json
+from webapp.bank.formats.parse_result import Accepted, Rejected
+from webapp.bank.import_jobs import ImportJob, ImportSpec, ImportState
+from webapp.bank.imports import Format, ImportReport
+from webapp.bank.item_draft import ItemDraft
+from webapp.bank.items import Filters, Item
+from webapp.bank.models import ItemImport, ItemImportChunk
+from webapp.db.timestamps import seconds_ago
+from webapp.errors import BusyError, ImportStateError, InvalidInputError, NotFoundError, TooLargeError
+from webapp.lab.factories import item_draft, make_item
+from webapp.quizzes import drafts
+from webapp.quizzes.drafts import DraftValues
+
+GOOD = b"#Q Which river is long?\n^ Nile\nA Rhine\nB Nile\n\n"
+ANOTHER = b"#Q Which lake is deep?\n^ Baikal\nA Baikal\nB Erie\n\n"
+BAD = b"#Q Which one?\n^ Both\nA One\nB Other\n\n"
+TRIVIA = ImportSpec("ada", "rivers", Format.OPENTRIVIAQA, "Water")
+MOST = 1024 * 1024
+
+
+def received(work: UnitOfWork, content: bytes, about: ImportSpec = TRIVIA, largest: int = MOST) -> int:
+    return import_service.store_upload(work, about, io.BytesIO(content), largest)
+
+
+def done(work: UnitOfWork, content: bytes) -> ImportJob:
+    return import_service.run(work, received(work, content))
+
+
+def bank(work: UnitOfWork) -> list[Item]:
+    with work.read() as connection:
+        return list(items.search(connection, Filters(), None, 5000).rows)
+
+
+def kept(work: UnitOfWork) -> int:
+    with work.read() as connection:
+        return connection.execute(select(func.count()).select_from(ItemImportChunk)).scalar_one()
+
+
+def begun(work: UnitOfWork, given: list[Accepted]) -> int:
+    """An import of these records by a command, without a file."""
+    number = work.run_in_transaction(lambda connection: import_jobs.create(connection, TRIVIA, ImportState.IMPORTING))
+    report = ImportReport()
+    imports.import_records(given, import_service.make_batch_handler(work, number), report)
+    import_service.finish(work, number, report)
+    return number
+
+
+def change(work: UnitOfWork, item: Item, **changes: object) -> Item:
+    values = {name: getattr(item, name) for name in ItemDraft.__dataclass_fields__} | changes
+    return work.run_in_transaction(
+        lambda connection: items.change(connection, item.id, ItemDraft(**values), item.version)
+    )
+
+
+def test_a_file_is_looked_at_then_imported_and_its_import_is_one_unit(work: UnitOfWork) -> None:
+    number = received(work, GOOD + BAD + ANOTHER)
+    seen = import_service.dry_run(work, number)
+    assert (seen.state, seen.records, seen.new, seen.rejected) == (ImportState.CHECKED, 3, 2, 1)
+    assert [one.line for one in seen.reasons] == [6]
+    assert bank(work) == []
+    imported = import_service.run(work, number)
+    assert imported == replace(seen, state=ImportState.DONE)
+    assert [item.category for item in bank(work)] == ["Water", "Water"]
+    assert kept(work) == 0
+
+
+def test_a_file_of_many_pieces_is_read_as_it_came(work: UnitOfWork) -> None:
+    content = bytes(range(256)) * 5000
+    number = received(work, content, largest=len(content))
+    assert kept(work) == 3
+    assert upload_chunks.open_file(work.read, number).read(len(content) + 1) == content
+
+
+def test_nothing_stays_of_a_file_that_is_too_large_or_does_not_come_whole(work: UnitOfWork) -> None:
+    class Torn(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if not (content := super().read(size)):
+                raise ConnectionResetError
+            return content
+
+    with pytest.raises(TooLargeError):
+        received(work, b"x" * (upload_chunks.CHUNK_SIZE + 2), largest=upload_chunks.CHUNK_SIZE + 1)
+    with pytest.raises(ConnectionResetError):
+        import_service.store_upload(work, TRIVIA, Torn(b"x" * (upload_chunks.CHUNK_SIZE + 2)), MOST)
+    assert kept(work) == 0
+
+
+def test_a_file_that_is_not_of_its_format_is_refused_and_forgotten(work: UnitOfWork) -> None:
+    for deed in (import_service.dry_run, import_service.run):
+        number = received(work, b"[1,", replace(TRIVIA, file_format=Format.JSON))
+        with pytest.raises(InvalidInputError, match="not JSON"):
+            deed(work, number)
+        with pytest.raises(NotFoundError):
+            import_service.run(work, number)
+
+
+def test_a_file_waits_for_a_day(work: UnitOfWork) -> None:
+    number = received(work, GOOD)
+    long_ago = update(ItemImport).values(at=seconds_ago(import_jobs.FILE_TTL + 1))
+    work.run_in_transaction(lambda connection: connection.execute(long_ago))
+    other = received(work, ANOTHER)
+    with pytest.raises(NotFoundError, match="kept for a day"):
+        import_service.dry_run(work, number)
+    assert (kept(work), import_service.dry_run(work, other).new) == (1, 1)
+
+
+def test_the_file_of_an_import_that_was_broken_off_is_kept_for_a_day_too(work: UnitOfWork) -> None:
+    number = received(work, GOOD)
+    work.run_in_transaction(lambda connection: import_jobs.set_state(connection, number, ImportState.IMPORTING))
+    long_ago = update(ItemImport).values(at=seconds_ago(import_jobs.FILE_TTL + 1))
+    work.run_in_transaction(lambda connection: connection.execute(long_ago))
+    done(work, ANOTHER)
+    assert kept(work) == 0
+    assert import_undo.undo(work, number).state is ImportState.UNDONE
+
+
+def test_who_is_sent_away_leaves_no_file_behind(work: UnitOfWork) -> None:
+    with import_service.import_lock(), pytest.raises(BusyError):
+        import_service.process_upload(work, TRIVIA, io.BytesIO(GOOD), MOST, import_service.dry_run)
+    assert kept(work) == 0
+    assert import_service.process_upload(work, TRIVIA, io.BytesIO(GOOD), MOST, import_service.dry_run).new == 1
+
+
+def test_an_import_is_carried_out_once(work: UnitOfWork) -> None:
+    number = done(work, GOOD).id
+    with pytest.raises(ImportStateError, match="done"):
+        import_service.run(work, number)
+
+
+def test_an_import_that_was_broken_off_is_carried_out_to_its_end_and_counts_all(work: UnitOfWork) -> None:
+    number = received(work, GOOD + ANOTHER)
+    work.run_in_transaction(lambda connection: import_jobs.set_state(connection, number, ImportState.IMPORTING))
+    some: list[Accepted] = [
+        one for one in imports.parse(Format.OPENTRIVIAQA, io.BytesIO(GOOD), "Water") if isinstance(one, Accepted)
+    ]
+    import_service.make_batch_handler(work, number)(some)
+    imported = import_service.run(work, number)
+    assert (imported.new, imported.duplicate, len(bank(work))) == (2, 0, 2)
+
+
+def test_a_process_imports_one_file_at_a_time(work: UnitOfWork) -> None:
+    number = received(work, GOOD)
+    with import_service.import_lock(), pytest.raises(BusyError):
+        import_service.run(work, number)
+    assert import_service.run(work, number).new == 1
+
+
+def test_an_import_may_take_longer_than_a_request() -> None:
+    def a_request() -> tuple[float | None, float | None]:
+        deadlines.set_deadline(1000)
+        with import_service.import_lock():
+            inside = deadlines.remaining()
+        return inside, deadlines.remaining()
+
+    inside, after = copy_context().run(a_request)
+    assert inside is None
+    assert after is not None
+
+
+def test_undoing_takes_away_what_was_added_and_may_be_repeated(work: UnitOfWork) -> None:
+    mine = work.run_in_transaction(make_item)
+    number = begun(work, [Accepted(line, item_draft()) for line in range(bulk_insert.BATCH_SIZE + 5)])
+    for _ in range(2):
+        undone = import_undo.undo(work, number)
+        assert (undone.state, undone.removed, undone.stayed) == (ImportState.UNDONE, bulk_insert.BATCH_SIZE + 5, ())
+    assert bank(work) == [mine]
+
+
+def test_undoing_brings_what_was_changed_back_as_a_new_version(work: UnitOfWork) -> None:
+    item = work.run_in_transaction(make_item)
+    other = item_draft(stem="Something else?")
+    number = begun(work, [Accepted(1, other, item_id=item.id)])
+    assert bank(work)[0].stem == other.stem
+    for _ in range(2):
+        assert import_undo.undo(work, number).restored == 1
+    present = bank(work)[0]
+    assert (present.stem, present.choices, present.version) == (item.stem, item.choices, 3)
+
+
+def test_what_was_changed_since_or_is_in_a_quiz_stays_and_is_named(work: UnitOfWork) -> None:
+    item = work.run_in_transaction(make_item)
+    number = begun(work, [Accepted(1, item_draft()), Accepted(2, item_draft()), Accepted(3, item_draft()),
+                          Accepted(4, item_draft(), item_id=item.id)])  # fmt: skip
+    changed, _, used, changed_again = sorted(bank(work), key=lambda one: (one.id == item.id, one.id))
+    change(work, changed, explanation="Mine.")
+    change(work, changed_again, explanation="Mine.")
+    work.run_in_transaction(lambda connection: drafts.create(connection, DraftValues("Quiz", item_ids=(used.id,))))
+    for _ in range(2):
+        undone = import_undo.undo(work, number)
+        assert (undone.removed, undone.restored) == (1, 0)
+        assert {(one.item, one.reason) for one in undone.stayed} == {
+            (changed.id, import_undo.CHANGED_SINCE), (changed_again.id, import_undo.CHANGED_SINCE), (used.id, import_undo.IN_USE)
+        }  # fmt: skip
+    assert {one.id for one in bank(work)} == {changed.id, changed_again.id, used.id}
+
+
+def test_what_another_item_has_become_in_the_meantime_is_not_brought_back(work: UnitOfWork) -> None:
+    item = work.run_in_transaction(make_item)
+    number = begun(work, [Accepted(1, item_draft(), item_id=item.id)])
+    work.run_in_transaction(lambda connection: make_item(connection, stem=item.stem, choices=item.choices))
+    for _ in range(2):
+        undone = import_undo.undo(work, number)
+        assert [(one.item, one.reason) for one in undone.stayed] == [(item.id, import_undo.TAKEN)]
+
+
+def test_nothing_is_stored_by_an_import_that_was_undone_meanwhile(work: UnitOfWork) -> None:
+    number = work.run_in_transaction(lambda connection: import_jobs.create(connection, TRIVIA, ImportState.IMPORTING))
+    import_undo.undo(work, number)
+    with pytest.raises(ImportStateError, match="undone"):
+        import_service.make_batch_handler(work, number)([Accepted(1, item_draft())])
+    assert bank(work) == []
+
+
+def test_a_file_that_is_only_kept_cannot_be_undone(work: UnitOfWork) -> None:
+    number = received(work, GOOD)
+    with pytest.raises(ImportStateError):
+        import_undo.undo(work, number)
+
+
+def test_the_register_tells_the_latest_first(work: UnitOfWork) -> None:
+    numbers = [done(work, GOOD).id for _ in range(3)]
+    with work.read() as connection:
+        page = import_jobs.list_latest(connection, None, 2)
+        rest = import_jobs.list_latest(connection, page.next_after, 2)
+    assert [one.id for one in [*page.rows, *rest.rows]] == numbers[::-1]
+    assert (rest.next_after, rest.rows[0].account, rest.rows[0].file_name) == (None, "ada", "rivers")
+
+
+def test_only_the_first_of_very_many_rejected_are_named(work: UnitOfWork) -> None:
+    report = ImportReport()
+    heard: list[Rejected] = []
+    given = [Rejected(line, "x" * 1000) for line in range(imports.MAX_REPORTED + 10)]
+    imports.import_records(given, lambda _: [], report, heard.append)
+    assert (report.rejected, len(report.reasons), len(report.reasons[0].reason)) == (
+        1010,
+        1000,
+        imports.MAX_REPORTED_CHARACTERS,
+    )
+    assert heard == given
+
+
+WRONG = "".join(f"{letter} no {letter * 480}\n" for letter in "BCDE")
+RECORD = 2000
+"""Bytes."""
+
+
+_files = count()
+
+
+class Endless(io.RawIOBase):
+    """A file of so many good records, made as it is read."""
+
+    def __init__(self, records: int) -> None:
+        self._name = next(_files)
+        self._made = iter(self._lines(records))
+        self._rest = b""
+
+    def _lines(self, records: int) -> Iterator[bytes]:
+        for number in range(records):
+            yield f"#Q Is {number} a number of file {self._name}?\n^ yes\nA yes\n{WRONG}\n".encode()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        self._rest = self._rest or next(self._made, b"")
+        given = self._rest[: len(buffer)]
+        buffer[: len(given)] = given
+        self._rest = self._rest[len(given) :]
+        return len(given)
+
+
+def peak(deed: Callable[[], object]) -> int:
+    tracemalloc.start()
+    try:
+        deed()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_file(work: UnitOfWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk_insert, "BATCH_SIZE", 20)
+    monkeypatch.setattr(upload_chunks, "CHUNK_SIZE", 16 * 1024)
+
+    def import_one(records: int) -> None:
+        number = import_service.store_upload(work, TRIVIA, io.BufferedReader(Endless(records)), 10 * MOST)
+        assert import_service.dry_run(work, number).new == records
+        assert import_service.run(work, number).new == records
+
+    some, many = 8 * bulk_insert.BATCH_SIZE, 24 * bulk_insert.BATCH_SIZE
+    import_one(bulk_insert.BATCH_SIZE)
+    small = peak(lambda: import_one(some))
+    large = peak(lambda: import_one(many))
+    assert large - small < (many - some) * RECORD / 4
+
+
+def test_what_is_exported_is_imported_again_through_pieces(work: UnitOfWork) -> None:
+    work.run_in_transaction(make_item)
+    content = "".join(native_json.dump(bank(work))).encode()
+    number = received(work, content, replace(TRIVIA, file_format=Format.JSON))
+    assert import_service.dry_run(work, number).duplicate == 1

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+from sqlalchemy import create_engine, make_url, text
+
+from poolproof.capacity.budget import FleetSize
+from poolproof.capacity.server_info import read_server_info
+from poolproof.integrations.flask_ext import PoolingState
+from poolproof.transactions.unit_of_work import UnitOfWork
+from webapp.cli import create_cli
+
+
+def findings(app: Flask) -> dict[str, dict[str, str]]:
+    output = app.test_cli_runner().invoke(create_cli(lambda: app), ["doctor", "--json"]).output
+    return {finding["check"]: finding for finding in json.loads(output)}
+
+
+def test_the_doctor_knows_the_server_it_looks_at(app: Flask, database: str) -> None:
+    found = findings(app)
+    assert database in found["server"]["sentence"].lower()
+    if database != "sqlite":
+        assert found["max_connections"]["level"] == "ok"
+        # The tests' own account is root's.
+        assert found["privileges"]["level"] == "warn"
+
+
+def test_the_doctor_fails_when_the_fleet_does_not_fit(app: Flask, database: str) -> None:
+    if database == "sqlite":
+        pytest.skip("SQLite has no limit of connections")
+    pooling: PoolingState = app.extensions["pooling"]
+    app.extensions["pooling"] = replace(pooling, fleet=FleetSize(40, 40))
+    try:
+        result = app.test_cli_runner().invoke(create_cli(lambda: app), ["doctor"])
+    finally:
+        app.extensions["pooling"] = pooling
+    assert result.exit_code == 1
+    assert "FAIL  max_connections" in result.output
+    assert "→ Raise max_connections" in result.output
+
+
+def test_a_limit_of_the_account_and_its_lack_of_privileges_are_seen(
+    app: Flask, work: UnitOfWork, database: str
+) -> None:
+    if database == "sqlite":
+        pytest.skip("SQLite has no accounts")
+    url = work.engine.url
+    with work.transaction() as connection:
+        connection.execute(text("DROP USER IF EXISTS limited@'%'"))
+        connection.execute(text("CREATE USER limited@'%' IDENTIFIED BY 'a secret' WITH MAX_USER_CONNECTIONS 5"))
+        connection.execute(text(f"GRANT ALL ON `{url.database}`.* TO limited@'%'"))
+    limited = make_url(url).set(username="limited", password="a secret").render_as_string(hide_password=False)
+    try:
+        engine = create_engine(limited)
+        with engine.connect() as connection:
+            facts = read_server_info(connection)
+        engine.dispose()
+    finally:
+        with work.transaction() as connection:
+            connection.execute(text("DROP USER limited@'%'"))
+    assert (facts.max_user_connections, facts.is_administrator) == (5, False)
+    # Whoever else is connected counts as others; this account's own connection does not.
+    assert facts.foreign_connections >= 1

@@ -1,0 +1,203 @@
+"""Drills pass on our configuration, and fail where the protection that they test is taken away."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import create_engine, text
+
+from tests.support import PROJECT
+from tests.support.narrowing import match_in, not_none
+from webapp.cli import create_cli
+from webapp.lab.drills import DRILLS
+from webapp.lab.drills.framework import STAGING_MARKER_TABLE, DrillTarget
+from webapp.lab.drills.runner import DrillResult, run_drills
+from webapp.lab.services import programs
+from webapp.lab.services.poolproof_service import make_environment
+from webapp.lab.services.programs import Flavour
+
+SECTION = match_in(r"^## Drills\n(.*?)^## ", (PROJECT / "docs" / "lab.md").read_text(), re.MULTILINE | re.DOTALL)[1]
+QUICK = "leak"
+
+
+def test_every_drill_is_documented_and_no_other() -> None:
+    assert re.findall(r"^\| `([a-z-]+)` \|", SECTION, re.MULTILINE) == list(DRILLS)
+
+
+def test_every_drill_says_what_it_takes_away() -> None:
+    for drill in DRILLS.values():
+        assert drill.hypothesis.endswith(".")
+        assert drill.unprotected
+        assert not drill.unprotected.endswith(".")
+
+
+@pytest.fixture(scope="module")
+def ground(server_flavour: Flavour, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DrillTarget]:
+    """The lab's own server, by a program that stands for one on the PATH."""
+    found = programs.get_program(server_flavour)
+    program = tmp_path_factory.mktemp("program") / "server"
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(found.command)} "$@" {shlex.join(found.options)}\n')
+    program.chmod(0o755)
+    ground = DrillTarget(programs.find_program(str(program)))
+    yield ground
+    ground.close()
+    assert not ground._folder.exists()
+    assert all(server.process is None for server in ground._servers)
+
+
+def held(ground: DrillTarget, name: str, *, is_protected: bool) -> DrillResult:
+    (result,) = run_drills(ground, [DRILLS[name]], is_protected=is_protected, on_progress=lambda _: None)
+    return result
+
+
+def test_forgotten_connections_are_found_by_our_pool(ground: DrillTarget) -> None:
+    ours = not_none(held(ground, "mute", is_protected=True).history)
+    # How soon is a matter of the machine, which may stand still; that nobody gets an error and all goes on is not.
+    assert ours.errors() == {}
+    assert ours.time_to_full_rate() is not None
+
+
+@pytest.mark.soak
+def test_forgotten_connections_cost_our_pool_no_time_and_are_waited_for_for_ever_by_the_stock_one(
+    ground: DrillTarget,
+) -> None:
+    ours, stock = (held(ground, "mute", is_protected=is_protected) for is_protected in (True, False))
+    assert ours.verdict == "passed", ours.checks
+    assert stock.verdict == "failed", stock.checks
+    assert not_none(stock.history).errors() == {"no end": 4}
+
+
+@pytest.fixture(scope="module")
+def staging(server_flavour: Flavour, new_schema: Callable[[str, str], str]) -> Callable[[str], str]:
+    """A schema of the operator's, by its name, marked as one for drills."""
+
+    def make(name: str) -> str:
+        url = new_schema(server_flavour, f"poolproof_drills_{name}")
+        engine = create_engine(url)
+        with engine.begin() as connection:
+            connection.execute(text(f"CREATE TABLE {STAGING_MARKER_TABLE} (id INT PRIMARY KEY)"))
+        engine.dispose()
+        return url
+
+    return make
+
+
+def drill(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    environment = make_environment(f"sqlite:///{folder / 'unused.sqlite'}", folder)
+    command = [sys.executable, "-m", "webapp", "lab", "drill", *arguments]
+    return subprocess.Popen(
+        command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )  # fmt: skip
+
+
+def against(url: str, *more: str) -> tuple[str, ...]:
+    return ("--against", url, "--yes-this-is-staging", *more)
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """The same leak with our pool and with the stock one, rehearsed at the same time: mostly they wait."""
+
+    folder: Path
+    ours: subprocess.CompletedProcess[str]
+    stock: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def leaks(staging: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Leaks:
+    folder = tmp_path_factory.mktemp("leaks")
+    kept = ("--reports", str(folder / "kept"))
+    running = (
+        drill(folder / "ours", QUICK, "frozen", *against(staging("ours"), "--json")),
+        drill(folder / "stock", QUICK, "--without-protection", *against(staging("stock"), *kept)),
+    )
+    ended = [(one.communicate(timeout=100), one.args, one.returncode) for one in running]
+    return Leaks(folder, *(subprocess.CompletedProcess(args, status, *said) for said, args, status in ended))
+
+
+def test_on_a_staging_server_a_leak_is_named_and_freed_and_what_needs_an_own_server_is_left_out(leaks: Leaks) -> None:
+    report: dict[str, Any] = json.loads(leaks.ours.stdout)
+    verdicts = {one["drill"]: one["verdict"] for one in report["data"]["drills"]}
+    assert verdicts.keys() == {QUICK, "frozen"}
+    assert verdicts["frozen"] == "left out"
+    leak = next(one for one in report["data"]["drills"] if one["drill"] == QUICK)
+    assert "is orphaned" in leak["checks"][0]["found"]
+    # How soon is a matter of the machine, which may stand still; that it recovers is not.
+    assert not any("never again" in check["found"] for check in leak["checks"])
+    assert leaks.ours.returncode == (0 if verdicts[QUICK] == "passed" else 1), leaks.ours.stderr
+    assert report["is_complete"]
+    assert Path(report["page"]).is_file()
+    assert len(report["rows"]) == len(leak["time_line"])
+    assert "left" in leaks.ours.stderr
+
+
+def test_the_same_leak_stops_the_stock_pool_for_good_and_the_exit_status_says_so(leaks: Leaks) -> None:
+    assert leaks.stock.returncode == 1, leaks.stock.stderr
+    assert re.search(rf"^{QUICK} +failed +\d+ .*– ", leaks.stock.stdout, re.MULTILINE)
+    assert "full rate within 2.5 s of the fault's end: never again" in leaks.stock.stdout
+    assert [path.suffix for path in sorted((leaks.folder / "kept").iterdir())] == [".html", ".json"]
+
+
+def test_ctrl_c_keeps_what_was_measured(staging: Callable[[str], str], tmp_path: Path) -> None:
+    running = drill(tmp_path, "slow", QUICK, *against(staging("stopped"), "--json"))
+    assert running.stderr is not None
+    for line in running.stderr:
+        if line.startswith("slow:"):
+            break
+    time.sleep(0.7)
+    running.send_signal(signal.SIGINT)
+    output, error = running.communicate(timeout=60)
+    assert running.returncode == 130, error
+    report = json.loads(output)
+    assert not report["is_complete"]
+    assert [(one["drill"], one["verdict"]) for one in report["data"]["drills"]] == [("slow", "cut short")]
+    assert report["data"]["drills"][0]["units"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "sentence"),
+    [
+        (("nonsense",), 2, "'nonsense' is not one of 'wait-timeout'"),
+        (("--mysqld", "/nowhere/mysqld"), 1, "/nowhere/mysqld is not a program that can be run."),
+        (("--against", "mysql://root@192.0.2.1/quiz"), 2, "Add --yes-this-is-staging"),
+        (("--against", "sqlite:///quiz", "--yes-this-is-staging"), 2, "--against takes a MySQL or MariaDB server"),
+        (("--against", "mysql://a:secret@127.0.0.1:1/b", "--yes-this-is-staging"), 1, "cannot be reached"),
+    ],
+)
+def test_what_cannot_be_rehearsed_is_told_in_a_sentence(
+    app: Flask, arguments: tuple[str, ...], status: int, sentence: str
+) -> None:
+    result = app.test_cli_runner().invoke(create_cli(lambda: app), ["lab", "drill", *arguments])
+    assert result.exit_code == status
+    assert sentence in result.output
+    assert "secret" not in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_server_that_is_not_marked_is_left_alone(
+    app: Flask, server_flavour: Flavour, new_schema: Callable[[str, str], str]
+) -> None:
+    url = new_schema(server_flavour, "poolproof_unmarked")
+    arguments = ["lab", "drill", "--against", url, "--yes-this-is-staging"]
+    result = app.test_cli_runner().invoke(create_cli(lambda: app), arguments)
+    assert result.exit_code == 1
+    assert "is not marked as a server for drills" in result.output
+
+
+def test_without_a_server_program_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(programs, "EXTRA_FOLDERS", (str(tmp_path),))
+    with pytest.raises(programs.ServerError, match="apt install mysql-server-core"):
+        programs.find_program(None)

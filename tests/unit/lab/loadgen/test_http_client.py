@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from webapp.lab.loadgen.http_client import parse_response
+
+PLAIN = b"HTTP/1.1 201 CREATED\r\nContent-Length: 5\r\nRetry-After: 3\r\n\r\nhello"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;x=y\r\n world\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize(("received", "body"), [(PLAIN, b"hello"), (CHUNKED, b"hello world")])
+def test_an_answer_is_complete_at_its_last_byte_and_not_before(received: bytes, body: bytes) -> None:
+    for length in range(len(received)):
+        assert parse_response(bytearray(received[:length])) is None
+    answer = parse_response(bytearray(received))
+    assert answer is not None
+    assert answer.body == body
+
+
+def test_status_and_headers_are_read() -> None:
+    answer = parse_response(bytearray(PLAIN))
+    assert answer is not None
+    assert (answer.status, answer.headers["retry-after"]) == (201, "3")
+
+
+def test_an_answer_without_a_body_is_complete() -> None:
+    answer = parse_response(bytearray(b"HTTP/1.1 204 NO CONTENT\r\n\r\n"))
+    assert answer is not None
+    assert answer.body == b""
+
+
+def test_what_is_not_http_is_refused() -> None:
+    with pytest.raises(ValueError, match="not an HTTP answer"):
+        parse_response(bytearray(b"SSH-2.0-OpenSSH\r\n\r\n"))

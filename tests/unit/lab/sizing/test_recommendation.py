@@ -1,0 +1,137 @@
+"""The knee, and what is said about it."""
+
+from __future__ import annotations
+
+import pytest
+
+from poolproof.capacity.budget import FleetSize
+from poolproof.capacity.server_info import ServerInfo
+from poolproof.settings import PoolSettings
+from webapp.lab.sizing.recommendation import (
+    Candidate,
+    ResourceUsage,
+    describe_littles_law,
+    find_bottlenecks,
+    find_knee,
+    fit_to_server,
+    format_settings,
+    is_p99_comparable,
+    littles_law_ratio,
+    mean_busy_connections,
+    within_one_step,
+)
+from webapp.lab.sizing.usl import Interval
+
+
+def sure(value: float, share: float = 0.02) -> Interval:
+    return Interval(value * (1 - share), value, value * (1 + share))
+
+
+def candidate(size: int, throughput: float, p99: float | None = None) -> Candidate:
+    return Candidate(size, sure(throughput), sure(p99) if p99 else None)
+
+
+def test_the_knee_is_the_smallest_size_within_five_percent_of_the_best() -> None:
+    assert find_knee([candidate(1, 50), candidate(2, 96), candidate(4, 100), candidate(8, 99)]).size == 2
+
+
+def test_a_size_with_a_bad_p99_is_not_the_knee() -> None:
+    assert find_knee([candidate(2, 96, 0.4), candidate(4, 100, 0.1), candidate(8, 99, 0.09)]).size == 4
+
+
+def test_a_larger_pool_with_a_worse_p99_is_passed_over() -> None:
+    assert find_knee([candidate(8, 100, 0.3), candidate(2, 97, 0.1), candidate(4, 100, 0.2)]).size == 2
+
+
+def test_a_good_p99_of_a_slow_size_counts_for_nothing() -> None:
+    assert find_knee([candidate(1, 50, 0.01), candidate(4, 100, 0.1)]).size == 4
+
+
+def test_sizes_whose_latency_was_not_measured_are_passed_over_where_others_have_one() -> None:
+    assert find_knee([candidate(2, 99), candidate(4, 100, 0.1)]).size == 4
+
+
+def test_a_p99_that_cannot_be_told_from_the_best_is_as_good() -> None:
+    assert is_p99_comparable(Interval(0.09, 0.15, 0.4), Interval(0.08, 0.1, 0.12))
+    assert not is_p99_comparable(Interval(0.09, 0.2, 0.4), Interval(0.08, 0.1, 0.12))
+    assert is_p99_comparable(sure(0.124), sure(0.1))
+    assert not is_p99_comparable(sure(0.2), sure(0.1))
+
+
+def test_no_candidates_have_no_knee() -> None:
+    with pytest.raises(ValueError, match="empty"):
+        find_knee([])
+
+
+def test_a_neighbour_of_the_best_is_within_one_step_and_the_next_one_is_not() -> None:
+    run = [candidate(1, 1, 0.5), candidate(2, 1, 0.3), candidate(4, 1, 0.1), candidate(8, 1, 0.3)]
+    assert [within_one_step(one.size, run) for one in run] == [False, True, True, True]
+    assert not within_one_step(3, run)
+
+
+def test_littles_law_holds_or_is_said_not_to() -> None:
+    assert littles_law_ratio(200, 0.05, 10) == pytest.approx(1)
+    assert "holds" in describe_littles_law([1.01, 0.98])
+    assert "off by 30%" in describe_littles_law([1.0, 0.7, 0.7])
+    assert "too short" in describe_littles_law([])
+    assert mean_busy_connections(640, 0.005) == pytest.approx(3.2)
+
+
+@pytest.mark.parametrize(
+    ("seen", "rises", "names"),
+    [
+        (ResourceUsage(4, 16, machine_cpu=0.97, lock_share=0.0, flush_share=0.1), False, ("CPU",)),
+        (ResourceUsage(4, 16, machine_cpu=0.6, process_cpu=0.99), False, ("CPU",)),
+        (ResourceUsage(4, 16, machine_cpu=0.97, own_cpu=0.8), False, ("CPU",)),
+        (ResourceUsage(4, 16, machine_cpu=0.97, own_cpu=0.2), False, ("other work",)),
+        (ResourceUsage(2, 16, machine_cpu=0.3, lock_share=0.8, flush_share=0.7), False, ("locks", "commits")),
+        (ResourceUsage(16, 16, machine_cpu=0.1, lock_share=0.0), True, ("threads",)),
+        (ResourceUsage(8, 16, machine_cpu=0.1, pool_share=0.5), True, ("pool",)),
+        (ResourceUsage(8, 16, machine_cpu=0.1, lock_share=0.0, flush_share=0.0), False, ("idle holds",)),
+    ],
+)
+def test_what_limits_is_named(seen: ResourceUsage, rises: bool, names: tuple[str, ...]) -> None:
+    assert find_bottlenecks(seen, still_rises=rises, server_is_local=True).names == names
+
+
+def test_rows_that_are_waited_for_beyond_the_knee_are_what_limits_at_it() -> None:
+    knee_, next_ = (
+        ResourceUsage(2, 24, machine_cpu=0.3, lock_share=0.2),
+        ResourceUsage(4, 24, machine_cpu=0.3, lock_share=0.6),
+    )
+    found = find_bottlenecks(knee_, still_rises=False, server_is_local=True, next_larger=next_)
+    assert found.names == ("locks",)
+    assert "4 connections spend 60%" in found.sentences[0]
+    assert find_bottlenecks(knee_, still_rises=True, server_is_local=True, next_larger=next_).names == ("pool",)
+
+
+def test_what_was_not_seen_is_said_not_to_be_known() -> None:
+    known = ResourceUsage(4, 16, machine_cpu=0.97, lock_share=0.0, flush_share=0.1)
+    assert find_bottlenecks(known, still_rises=False, server_is_local=True).not_observed == ()
+    assert len(find_bottlenecks(known, still_rises=False, server_is_local=False).not_observed) == 1
+    assert len(find_bottlenecks(ResourceUsage(4, 16), still_rises=False, server_is_local=True).not_observed) == 3
+
+
+def server(max_connections: int) -> ServerInfo:
+    return ServerInfo("mysql", "9.7.0", wait_timeout=28800, max_connections=max_connections)
+
+
+def test_a_size_that_fits_the_server_is_kept_with_its_sum() -> None:
+    found = fit_to_server(8, FleetSize(2, 8, 1), PoolSettings(), server(100))
+    # 2 × (8 + 2 + 1) × 2 + 3 + 2
+    assert (found.size, found.max_connections_needed) == (8, 49)
+    assert "= 49" in found.sentences[0]
+
+
+def test_a_size_that_does_not_fit_is_lowered_to_one_that_does() -> None:
+    found = fit_to_server(32, FleetSize(2, 32, 1), PoolSettings(), server(49))
+    assert (found.size, found.max_connections_needed) == (8, 49)
+    assert "32 would be better" in found.sentences[1]
+
+
+def test_a_server_without_room_for_any_size_is_said_to_have_none() -> None:
+    assert "does not fit" in fit_to_server(4, FleetSize(4, 4), PoolSettings(), server(10)).sentences[0]
+
+
+def test_settings_can_be_pasted() -> None:
+    assert format_settings(FleetSize(2, 8), 4) == "POOLPROOF_WORKERS=2\nPOOLPROOF_THREADS=8\nPOOL_SIZE=4\n"

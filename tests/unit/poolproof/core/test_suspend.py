@@ -1,0 +1,240 @@
+"""A lane that is paused lends nothing; nobody who waits is turned away for that."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import PoolProxiedConnection
+
+from poolproof.core.queue_pool import FairQueuePool
+from poolproof.engine import engine_options
+from poolproof.errors import PoolTimeoutError
+from poolproof.integrations.flask_ext import PoolingState
+from poolproof.lanes import Lanes, open_lanes
+from poolproof.settings import PoolSettings
+from tests.support.clock import SettableClock
+from tests.support.waiting import wait_until
+from tests.unit.poolproof.waiting import Attentive
+
+TIMEOUT = 100.0
+"""Seconds on the clock of the test."""
+ENDS_WITHIN = 30
+
+
+@pytest.fixture
+def shedding() -> Attentive:
+    return Attentive()
+
+
+@pytest.fixture
+def pool(clock: SettableClock, shedding: Attentive) -> Iterator[FairQueuePool]:
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(":memory:", check_same_thread=False)
+
+    pool = FairQueuePool(connect, pool_size=2, max_overflow=0, timeout=TIMEOUT, shedding=shedding)
+    yield pool
+    pool.resume()
+    assert pool.checkedout() == 0
+    pool.dispose()
+
+
+def test_a_paused_pool_closes_its_idle_connections_at_once(pool: FairQueuePool) -> None:
+    held = [pool.connect(), pool.connect()]
+    for one in held:
+        one.close()
+    assert pool.checkedin() == 2
+    pool.suspend()
+    assert (pool.checkedin(), pool.checkedout()) == (0, 0)
+
+
+def test_a_connection_that_was_out_is_closed_when_it_comes_back(pool: FairQueuePool) -> None:
+    held = pool.connect()
+    pool.suspend()
+    assert pool.checkedout() == 1, "whoever has one may end what he does"
+    assert held.cursor().execute("SELECT 1").fetchone() == (1,)
+    held.close()
+    assert (pool.checkedin(), pool.checkedout()) == (0, 0)
+
+
+@contextmanager
+def borrowers(pool: FairQueuePool) -> Iterator[ThreadPoolExecutor]:
+    """Threads that end also where a test has failed and left them waiting."""
+    with ThreadPoolExecutor(6) as threads:
+        try:
+            yield threads
+        finally:
+            pool.resume()
+            pool.resize(20)
+
+
+def in_line(threads: ThreadPoolExecutor, pool: FairQueuePool, count: int) -> list[Future[PoolProxiedConnection]]:
+    """Let threads borrow, one after the other; return when all of them wait."""
+    waiting = []
+    for number in range(count):
+        waiting.append(threads.submit(pool.connect))
+        wait_until(lambda number=number: pool.waiting() == number + 1)  # type: ignore[misc]
+    return waiting
+
+
+def test_who_waits_while_it_is_paused_waits_beyond_his_time_out_and_is_served_after(
+    pool: FairQueuePool, shedding: Attentive, clock: SettableClock
+) -> None:
+    pool.suspend()
+    with borrowers(pool) as threads:
+        waiting = in_line(threads, pool, 3)
+        for _ in range(4):
+            clock.advance(TIMEOUT)
+            shedding.wait_for_looks(10)
+        assert pool.waiting() == 3
+        assert pool.checkedout() == 0, "it has lent nothing"
+        pool.resume()
+        for one in waiting:
+            one.result(timeout=ENDS_WITHIN).close()
+
+
+def test_who_waited_before_the_pause_is_served_after_it_in_his_turn(
+    pool: FairQueuePool, shedding: Attentive, clock: SettableClock
+) -> None:
+    held = [pool.connect(), pool.connect()]
+    with borrowers(pool) as threads:
+        waiting = in_line(threads, pool, 4)
+        pool.suspend()
+        for one in held:
+            one.close()
+        for _ in range(3):
+            clock.advance(TIMEOUT)
+            shedding.wait_for_looks(10)
+        assert pool.checkedout() == 0
+        pool.resize(1)
+        assert pool.checkedout() == 0, "a paused pool that is resized stays paused"
+        pool.resume()
+        for number, borrower in enumerate(waiting):
+            connection = borrower.result(timeout=ENDS_WITHIN)
+            assert [other.done() for other in waiting] == [other <= number for other in range(4)]
+            connection.close()
+
+
+def test_after_the_pause_a_wait_has_its_time_out_again(
+    pool: FairQueuePool, shedding: Attentive, clock: SettableClock
+) -> None:
+    pool.suspend()
+    with borrowers(pool) as threads:
+        *served, waits = in_line(threads, pool, 3)
+        clock.advance(2 * TIMEOUT)
+        pool.resume()
+        connections = [one.result(timeout=ENDS_WITHIN) for one in served]
+        clock.advance(TIMEOUT / 2)
+        shedding.wait_for_looks(3)
+        assert not waits.done()
+        clock.advance(TIMEOUT / 2)
+        with pytest.raises(PoolTimeoutError):
+            waits.result(timeout=ENDS_WITHIN)
+        for one in connections:
+            one.close()
+
+
+@pytest.mark.parametrize("moment", [0.9, 0.99, 1.0, 1.01, 1.1])
+@pytest.mark.parametrize("is_noticed", [True, False])
+def test_the_time_out_counts_from_the_end_of_the_pause_whenever_that_is(
+    pool: FairQueuePool, shedding: Attentive, clock: SettableClock, moment: float, *, is_noticed: bool
+) -> None:
+    pool.suspend()
+    with borrowers(pool) as threads:
+        *served, waits = in_line(threads, pool, 3)
+        clock.advance(TIMEOUT * moment)
+        if is_noticed:
+            shedding.wait_for_looks(10)
+        pool.resume()
+        # The places are taken by two who keep them for half of a time-out; the third must wait for these.
+        connections = [one.result(timeout=ENDS_WITHIN) for one in served]
+        clock.advance(TIMEOUT / 2)
+        shedding.wait_for_looks(3)
+        for one in connections:
+            one.close()
+        waits.result(timeout=ENDS_WITHIN).close()
+
+
+def test_pausing_twice_is_pausing_once(pool: FairQueuePool) -> None:
+    for _ in range(2):
+        pool.suspend()
+    for _ in range(2):
+        pool.resume()
+    held = [pool.connect(), pool.connect()]
+    assert pool.checkedout() == 2
+    for one in held:
+        one.close()
+    assert pool.checkedin() == 2
+
+
+def test_a_pool_made_anew_of_a_paused_one_is_paused_too(pool: FairQueuePool) -> None:
+    pool.suspend()
+    again = pool.recreate()
+    assert again.is_suspended
+    assert (again.limit(), again.max_idle()) == (0, 0)
+
+
+def test_pausing_and_going_on_under_load_loses_no_place(pool: FairQueuePool) -> None:
+    is_over = threading.Event()
+
+    def borrow() -> int:
+        count = 0
+        while not is_over.is_set():
+            pool.connect().close()
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(6) as threads:
+        counts = [threads.submit(borrow) for _ in range(6)]
+        for _ in range(100):
+            pool.suspend()
+            time.sleep(0.002)
+            pool.resume()
+            time.sleep(0.002)
+        is_over.set()
+        assert all(one.result(timeout=ENDS_WITHIN) for one in counts)
+    assert (pool.waiting(), pool.checkedout()) == (0, 0)
+    held = [pool.connect(), pool.connect()]
+    for one in held:
+        one.close()
+
+
+@pytest.fixture
+def lanes(pooling: PoolingState) -> Iterator[Lanes]:
+    settings = PoolSettings(size=2, background_size=1)
+    url = pooling.work.engine.url
+    lanes = open_lanes(create_engine(url, **engine_options(settings, url, threads=2)), settings)
+    yield lanes
+    for lane in lanes:
+        assert lane.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        lane.engine.dispose()
+
+
+def test_a_paused_background_lane_stops_an_import_and_no_request(lanes: Lanes) -> None:
+    pool = lanes.background.engine.pool
+    assert isinstance(pool, FairQueuePool)
+    pool.suspend()
+    done = threading.Event()
+
+    def work() -> None:
+        with lanes.background.engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+        done.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    wait_until(lambda: pool.waiting() == 1)
+    for _ in range(20):
+        with lanes.interactive.engine.connect() as connection:
+            assert connection.execute(text("SELECT 1")).scalar_one() == 1
+    assert not done.is_set()
+    assert lanes.background.is_suspended()
+    pool.resume()
+    assert done.wait(ENDS_WITHIN)
+    thread.join()

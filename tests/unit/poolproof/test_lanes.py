@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeoutError
+
+from poolproof.core.queue_pool import FairQueuePool
+from poolproof.engine import engine_options
+from poolproof.integrations.flask_ext import PoolingState
+from poolproof.lanes import Lanes, open_lanes
+from poolproof.settings import PoolSettings
+from poolproof.transactions.unit_of_work import UnitOfWork
+
+
+@pytest.fixture
+def lanes(pooling: PoolingState) -> Iterator[Lanes]:
+    """Lanes on the same database as the app's, smaller."""
+    settings = PoolSettings(size=3, background_size=2)
+    url = pooling.work.engine.url
+    lanes = open_lanes(create_engine(url, **engine_options(settings, url, threads=3)), settings)
+    yield lanes
+    for lane in lanes:
+        assert pool_of(lane.engine).checkedout() == 0
+        lane.engine.dispose()
+
+
+def pool_of(engine: object) -> FairQueuePool:
+    pool = engine.pool  # type: ignore[attr-defined]
+    assert isinstance(pool, FairQueuePool)
+    return pool
+
+
+def test_each_lane_has_a_pool_of_its_own_size(lanes: Lanes) -> None:
+    assert {lane.name: pool_of(lane.engine).size() for lane in lanes} == {
+        "interactive": 3,
+        "background": 2,
+        "console": 1,
+    }
+
+
+def test_a_saturated_background_lane_makes_no_request_wait(lanes: Lanes) -> None:
+    done = threading.Event()
+
+    def import_forever(_: int) -> None:
+        while not done.is_set():
+            with lanes.background.engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+                time.sleep(0.01)
+
+    with ThreadPoolExecutor(8) as background:
+        running = background.map(import_forever, range(8))
+        deadline = time.monotonic() + 10
+        while pool_of(lanes.background.engine).waiting() < 2:
+            assert time.monotonic() < deadline, "the background lane does not fill"
+        for _ in range(200):
+            with UnitOfWork(lanes.interactive.engine).read() as connection:
+                connection.execute(text("SELECT 1"))
+        done.set()
+        list(running)
+    statistics = pool_of(lanes.interactive.engine).statistics
+    assert statistics is not None
+    waits = statistics.snapshot().wait_time
+    assert (waits.counts[0], waits.count) == (200, 200)
+
+
+def test_the_console_has_its_connection_when_all_others_are_taken(lanes: Lanes) -> None:
+    held = [lane.engine.connect() for lane in [lanes.interactive] * 3 + [lanes.background] * 2]
+    with lanes.console.engine.connect() as connection:
+        assert connection.execute(text("SELECT 1")).scalar_one() == 1
+    for one in held:
+        one.close()
+
+
+def test_the_console_is_told_soon_when_its_one_connection_is_taken(lanes: Lanes) -> None:
+    with lanes.console.engine.connect():
+        began = time.monotonic()
+        with pytest.raises(SQLAlchemyTimeoutError):
+            lanes.console.engine.connect()
+        assert time.monotonic() - began < 2
+
+
+def test_a_database_in_memory_has_one_lane_for_all() -> None:
+    settings = PoolSettings(pool_class="static")
+    url = make_url("sqlite://")
+    lanes = open_lanes(create_engine(url, **engine_options(settings, url, threads=1)), settings)
+    assert [lane.name for lane in lanes] == ["interactive"]
+    assert lanes.background is lanes.console is lanes.interactive
+    lanes.interactive.engine.dispose()

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+from flask.testing import FlaskClient
+
+from poolproof.transactions.unit_of_work import UnitOfWork
+from tests.support.sessions import sign_in
+from webapp.lab.factories import make_draft, make_item, make_quiz
+from webapp.quizzes import drafts
+
+
+@pytest.fixture
+def studio(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> FlaskClient:
+    sign_in(client, work, "ada")
+    return client
+
+
+def test_the_front_page_lists_what_is_open(client: FlaskClient, work: UnitOfWork) -> None:
+    assert "Nothing is open" in client.get("/").text
+    make_quiz(work)
+    assert "Numbers" in client.get("/").text
+
+
+def test_items_are_added_moved_and_removed(studio: FlaskClient, work: UnitOfWork) -> None:
+    draft = make_draft(work, questions=2)
+    one, two = draft.item_ids
+    three = work.run_in_transaction(make_item).id
+    address = f"/studio/quizzes/{draft.id}/items"
+    for version, deed in enumerate(
+        ({"add": f"{three}"}, {"deed": f"up {three}"}, {"deed": f"down {one}"}, {"deed": f"remove {two}"}), 1
+    ):
+        assert studio.post(address, data={"version": version, **deed}).status_code == 302
+    with work.read() as connection:
+        assert drafts.find(connection, draft.id).item_ids == (three, one)
+
+
+def test_a_change_of_a_page_that_is_out_of_date_is_told_and_not_made(studio: FlaskClient, work: UnitOfWork) -> None:
+    draft = make_draft(work)
+    answer = studio.post(
+        f"/studio/quizzes/{draft.id}/details", data={"version": 99, "title": "Late"}, follow_redirects=True
+    )
+    assert "read it again" in answer.text
+    with work.read() as connection:
+        assert drafts.find(connection, draft.id).title == "Numbers"
+
+
+def test_a_window_that_is_wrong_is_told(studio: FlaskClient, work: UnitOfWork) -> None:
+    draft = make_draft(work)
+    data = {"opens_at": "2031-01-02T10:00", "closes_at": "2031-01-01T10:00"}
+    answer = studio.post(f"/studio/quizzes/{draft.id}/publish", data=data, follow_redirects=True)
+    assert "must open before it closes" in answer.text
+
+
+def test_a_title_is_shown_as_text_and_never_as_markup(studio: FlaskClient, work: UnitOfWork) -> None:
+    make_draft(work, title="<script>alert(1)</script>")
+    page = studio.get("/studio").text
+    assert "<script>alert(1)" not in page
+    assert "&lt;script&gt;alert(1)" in page

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from webapp.settings import Settings, SettingsError, load_settings, secret_key
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    for name in list(os.environ):
+        if name.startswith(("POOL_", "POOLPROOF_", "DATABASE_URL")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("POOLPROOF_INSTANCE", str(tmp_path))
+    return monkeypatch
+
+
+def loaded(environment: pytest.MonkeyPatch, **variables: str) -> Settings:
+    for name, value in variables.items():
+        environment.setenv(name, value)
+    return load_settings()
+
+
+def test_without_any_setting_the_database_is_sqlite_in_the_instance_folder(
+    clean_environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert loaded(clean_environment).database_url == f"sqlite:///{tmp_path}/poolproof.sqlite"
+
+
+def test_the_driver_is_ours_to_choose(clean_environment: pytest.MonkeyPatch) -> None:
+    settings = loaded(clean_environment, DATABASE_URL="mysql://ada:a%40b@db/quiz")
+    assert settings.database_url == "mysql+pymysql://ada:a%40b@db/quiz"
+    assert settings.redacted_database_url == "mysql+pymysql://ada:***@db/quiz"
+
+
+def test_pool_and_service_take_their_own_variables(clean_environment: pytest.MonkeyPatch) -> None:
+    settings = loaded(clean_environment, POOL_CLASS="null", POOL_TIMEOUT="0.5", POOLPROOF_THREADS="3", POOL_SIZE="")
+    assert (settings.pool.pool_class, settings.pool.timeout, settings.pool.size) == ("null", 0.5, None)
+    assert settings.poolproof.threads == 3
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"POOLPROOF_TRHEADS": "4"}, "POOLPROOF_TRHEADS is not a setting of Poolproof"),
+        ({"POOL_SIZ": "4"}, "POOL_SIZ is not a setting of Poolproof"),
+        ({"POOL_KEEP": "1"}, "POOL_KEEP is called POOL_MIN_IDLE now: rename it"),
+        ({"POOLPROOF_CONTACT": "ada"}, "POOLPROOF_CONTACT is called POOLPROOF_COLLECTOR_CONTACT now"),
+        ({"POOL_SIZE": "0"}, "POOL_SIZE is 0: it must be at least 1"),
+        ({"POOL_SIZE": "many"}, "POOL_SIZE: "),
+        ({"POOLPROOF_WORKERS": "0"}, "POOLPROOF_WORKERS: "),
+        ({"POOLPROOF_SECRET_KEY": "short"}, "POOLPROOF_SECRET_KEY: must have at least 32 characters"),
+        ({"DATABASE_URL": "postgresql://db/quiz"}, "runs on MySQL, MariaDB and SQLite"),
+        ({"DATABASE_URL": "nonsense"}, "DATABASE_URL cannot be read"),
+        ({"POOL_CLASS": "heap"}, "POOL_CLASS: "),
+    ],
+)
+def test_what_is_wrong_is_said_with_the_variables_name(
+    clean_environment: pytest.MonkeyPatch, variables: dict[str, str], sentence: str
+) -> None:
+    with pytest.raises(SettingsError, match=sentence):
+        loaded(clean_environment, **variables)
+
+
+def test_everything_that_is_wrong_is_said_at_once(clean_environment: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        loaded(clean_environment, POOL_SIZE="many", POOLPROOF_WORKERS="0")
+    assert len(str(refusal.value).splitlines()) == 2
+
+
+def test_the_secret_key_is_made_once_and_readable_by_this_account_only(
+    clean_environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = loaded(clean_environment)
+    key = secret_key(settings)
+    assert secret_key(settings) == key
+    assert len(key) == 64
+    assert stat.S_IMODE((tmp_path / "secret_key").stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]
+
+
+def test_a_given_secret_key_is_taken_and_never_shown(clean_environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = loaded(clean_environment, POOLPROOF_SECRET_KEY="a secret of more than thirty-two characters")
+    assert secret_key(settings).startswith("a secret")
+    assert "a secret" not in repr(settings)
+    assert list(tmp_path.iterdir()) == []

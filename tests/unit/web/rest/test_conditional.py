@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+
+from webapp.errors import DomainError, VersionMismatchError, VersionRequiredError
+from webapp.web.rest.conditional import etag, expected_version
+
+
+def sent(value: str | None) -> int:
+    with Flask("small").test_request_context(headers={"If-Match": value} if value else {}):
+        return expected_version()
+
+
+def test_the_tag_that_we_gave_names_its_version() -> None:
+    assert sent(etag(7)["ETag"]) == 7
+
+
+@pytest.mark.parametrize(
+    ("value", "refusal"),
+    [
+        (None, VersionRequiredError),
+        ("*", VersionRequiredError),
+        ('"seven"', VersionMismatchError),
+        ('""', VersionMismatchError),
+        ('"7", "8"', VersionMismatchError),
+        ('"' + "9" * 40 + '"', VersionMismatchError),
+    ],
+)
+def test_any_other_tag_is_refused(value: str | None, refusal: type[DomainError]) -> None:
+    with pytest.raises(refusal):
+        sent(value)

@@ -1,0 +1,167 @@
+"""The guard in front of routes: who is asking, and may they? All checks of roles happen here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Any, TypeVar
+
+from flask import Flask, current_app, g, redirect, request, session, url_for
+from flask_login import UserMixin, current_user
+from sqlalchemy.exc import SQLAlchemyError
+
+from poolproof.integrations.flask_ext import get_pooling, read
+from webapp.accounts import tokens, users
+from webapp.accounts.roles import Permission, Role
+from webapp.accounts.users import UserRecord
+from webapp.errors import ForbiddenError, SignInRequiredError
+from webapp.extensions import login_manager
+
+CONSOLE_BLUEPRINT = "console"
+"""The blueprint that has to be seen also when the database is away."""
+CACHED_USER_KEY = "vouched"
+CACHED_USER_TTL = 24 * 3600.0
+"""Seconds after the database has last known somebody during which his session is believed without it."""
+CACHED_USER_REFRESH_INTERVAL = 60.0
+DATABASE_RETRY_INTERVAL = 2.0
+_database_failed_at = [-DATABASE_RETRY_INTERVAL]
+"""When the database was last found away, on the monotonic clock."""
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class SessionUser(UserMixin):  # type: ignore[misc]
+    """A user in a browser session; the stamp ends the session when the password changes."""
+
+    def __init__(self, user: UserRecord) -> None:
+        """Wrap a user for Flask-Login."""
+        self.user = user
+
+    def get_id(self) -> str:
+        """Return what the session cookie carries."""
+        return f"{self.user.id}.{self.user.security_stamp}"
+
+
+def init_app(app: Flask) -> None:
+    """Tell Flask-Login how a session becomes a user."""
+    login_manager.init_app(app)
+    login_manager.user_loader(_load_session_user)
+    app.jinja_env.globals["Permission"] = Permission
+
+
+def require_page(permission: Permission) -> Callable[[View], View]:
+    """Declare a page for users with this permission; others are sent to sign in."""
+
+    def declare(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            if not current_user.is_authenticated:
+                wanted = request.full_path.rstrip("?") if request.method == "GET" else None
+                return redirect(url_for("account_pages.sign_in", next=wanted))
+            _authorize(current_user.user, permission)
+            return view(*args, **kwargs)
+
+        guarded.required_permission = permission  # type: ignore[attr-defined]
+        return guarded  # type: ignore[return-value]
+
+    return declare
+
+
+def require_api(permission: Permission) -> Callable[[View], View]:
+    """Declare an operation for bearer tokens of users with this permission."""
+
+    def declare(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            _authorize(authenticate_bearer(), permission)
+            return view(*args, **kwargs)
+
+        described = deepcopy(getattr(guarded, "_apidoc", {}))
+        described.setdefault("manual_doc", {})["security"] = [{"bearer": []}]
+        guarded._apidoc = described  # type: ignore[attr-defined]  # noqa: SLF001 - flask-smorest's own hook
+        guarded.required_permission = permission  # type: ignore[attr-defined]
+        return guarded  # type: ignore[return-value]
+
+    return declare
+
+
+def authenticate_bearer() -> UserRecord:
+    """Return the user whose token came with this request.
+
+    Raises:
+        SignInRequiredError: when there is no good token.
+    """
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise SignInRequiredError("Send Authorization: Bearer with a token from POST /api/v1/tokens.")
+    claim = tokens.verify(token.strip(), current_app.config["SECRET_KEY"], current_app.config["API_TOKEN_TTL"])
+    with read() as connection:
+        user = users.find(connection, claim.user_id)
+    if user is None or user.security_stamp != claim.security_stamp:
+        raise SignInRequiredError("The token's user is gone or has changed the password; get a new token.")
+    g.user = user
+    return user
+
+
+def get_current_user() -> UserRecord:
+    """Return the user that the guard let in."""
+    user: UserRecord = g.user
+    return user
+
+
+def _authorize(user: UserRecord, permission: Permission) -> None:
+    if not user.has_permission(permission):
+        raise ForbiddenError(f"Your role, {user.role.value}, does not allow to {permission.value}.")
+    g.user = user
+
+
+def cache_user_in_session(user: UserRecord) -> None:
+    """Remember in the signed session who this is, so that the console can be looked at while the database is away."""
+    session[CACHED_USER_KEY] = {"id": user.id, "name": user.name, "role": user.role.value, "stamp": user.security_stamp,
+                        "at": int(time.time())}  # fmt: skip
+
+
+def _load_session_user(session_id: str) -> SessionUser | None:
+    number, _, stamp = session_id.partition(".")
+    if not number.isdecimal():
+        return None
+    try:
+        user = _find_user(int(number))
+    except SQLAlchemyError:
+        if not _is_console_request():
+            raise
+        _database_failed_at[0] = time.monotonic()
+        user = _cached_user(int(number))
+    else:
+        if user is not None and _is_console_request() and _cached_user_age() > CACHED_USER_REFRESH_INTERVAL:
+            cache_user_in_session(user)
+    return SessionUser(user) if user is not None and user.security_stamp == stamp else None
+
+
+def _find_user(user_id: int) -> UserRecord | None:
+    if not _is_console_request():
+        with read() as connection:
+            return users.find(connection, user_id)
+    if time.monotonic() - _database_failed_at[0] < DATABASE_RETRY_INTERVAL:
+        return _cached_user(user_id)
+    # A connection that no player's request can take.
+    with get_pooling().console.read() as connection:
+        return users.find(connection, user_id)
+
+
+def _is_console_request() -> bool:
+    return request.blueprint == CONSOLE_BLUEPRINT
+
+
+def _cached_user_age() -> float:
+    return time.time() - float(session.get(CACHED_USER_KEY, {}).get("at", 0))
+
+
+def _cached_user(user_id: int) -> UserRecord | None:
+    known = session.get(CACHED_USER_KEY)
+    if known is None or known["id"] != user_id or _cached_user_age() > CACHED_USER_TTL:
+        return None
+    return UserRecord(known["id"], known["name"], Role(known["role"]), known["stamp"], datetime.fromtimestamp(0, UTC))

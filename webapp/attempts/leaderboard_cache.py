@@ -1,0 +1,136 @@
+"""The board in this worker's memory: one small read for each worker and second, whoever asks.
+
+Only attempts that finished since the last read are asked for, and a little before: what was
+being committed then is found now. Everything is read anew once a minute, for what took longer.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from poolproof.transactions.cached_read import SingleFlightCache
+from webapp.attempts import leaderboard
+from webapp.attempts.leaderboard import MAX_PLACES, AttemptResult, RankedResult
+
+CACHE_TTL = 1.0
+OVERLAP = timedelta(seconds=5)
+FULL_REFRESH_INTERVAL = 60.0
+"""Seconds."""
+MAX_CACHED = 200
+"""Versions whose boards are kept."""
+
+ConnectionFactory = Callable[[], AbstractContextManager[Connection]]
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """A board at one moment."""
+
+    results: Sequence[tuple[int, int]]
+    """Every result that is known, as (−score, milliseconds), the best first."""
+    finished_count: int
+    """How many have finished; more than `results` where these are too many to keep."""
+    places: Sequence[RankedResult]
+
+    def rank(self, score: int, milliseconds: int) -> int:
+        """Return the rank of a result, 1 being the best."""
+        return bisect_left(self.results, (-score, milliseconds)) + 1
+
+    def places_including(self, result: AttemptResult, limit: int) -> Sequence[RankedResult]:
+        """Return the first places, with this result among them although it may have come after the read."""
+        if any(place.attempt_id == result.attempt_id for place in self.places):
+            return self.places[:limit]
+        others = (
+            AttemptResult(one.attempt_id, one.player_name, one.score, one.milliseconds, None) for one in self.places
+        )
+        return leaderboard.rank_results(sorted([*others, result], key=_sort_key))[:limit]
+
+
+@dataclass
+class _KnownResults:
+    """What was read so far of one version."""
+
+    results: list[tuple[int, int]] = field(default_factory=list)
+    ids: set[uuid.UUID] = field(default_factory=set)
+    top: list[AttemptResult] = field(default_factory=list)
+    last_finished_at: datetime | None = None
+    finished_count: int = 0
+
+    def add(self, rows: Iterable[AttemptResult]) -> None:
+        for row in rows:
+            if row.attempt_id in self.ids:
+                continue
+            self.ids.add(row.attempt_id)
+            self.finished_count += 1
+            insort(self.results, (-row.score, row.milliseconds))
+            insort(self.top, row, key=_sort_key)
+            del self.top[MAX_PLACES:]
+            if row.finished_at is not None:
+                self.last_finished_at = max(self.last_finished_at or row.finished_at, row.finished_at)
+
+    def to_leaderboard(self) -> Leaderboard:
+        return Leaderboard(self.results.copy(), self.finished_count, leaderboard.rank_results(self.top))
+
+
+def _sort_key(result: AttemptResult) -> tuple[int, int, uuid.UUID]:
+    return -result.score, result.milliseconds, result.attempt_id
+
+
+class _CachedLeaderboard:
+    """The board of one version."""
+
+    def __init__(self, connect: ConnectionFactory, version_id: int, ttl: float) -> None:
+        self._connect = connect
+        self._version_id = version_id
+        self._results = _KnownResults()
+        self._full_refresh_at = 0.0
+        self.cache: SingleFlightCache[Leaderboard] = SingleFlightCache(self._refresh, ttl)
+
+    def _refresh(self) -> Leaderboard:
+        if time.monotonic() >= self._full_refresh_at:
+            self._read_all()
+        else:
+            self._read_new()
+        return self._results.to_leaderboard()
+
+    def _read_all(self) -> None:
+        with self._connect() as connection:
+            rows = leaderboard.top_results(connection, self._version_id)
+            finished = leaderboard.count_finished(connection, self._version_id)
+        known = _KnownResults()
+        known.add(rows)
+        known.finished_count = max(finished, known.finished_count)
+        self._results, self._full_refresh_at = known, time.monotonic() + FULL_REFRESH_INTERVAL
+
+    def _read_new(self) -> None:
+        since = None if self._results.last_finished_at is None else self._results.last_finished_at - OVERLAP
+        with self._connect() as connection:
+            rows = leaderboard.finished_since(connection, self._version_id, since)
+        self._results.add(rows)
+
+
+class LeaderboardCache:
+    """The boards that this worker has been asked for."""
+
+    def __init__(self, connect: ConnectionFactory, ttl: float = CACHE_TTL) -> None:
+        """Read with connections of `read`; a board is at most `seconds` old, and the time of a read."""
+        self._connect = connect
+        self._ttl = ttl
+        self._cached: dict[int, _CachedLeaderboard] = {}
+
+    def get(self, version_id: int) -> Leaderboard:
+        """Return the board of a version."""
+        found = self._cached.get(version_id)
+        if found is None:
+            if len(self._cached) >= MAX_CACHED:
+                self._cached = {}
+            found = self._cached.setdefault(version_id, _CachedLeaderboard(self._connect, version_id, self._ttl))
+        return found.cache.get()

@@ -1,0 +1,146 @@
+"""An attempt as its player may see it: right answers and explanations only once it is finished."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from webapp.attempts import answer_store, scoring
+from webapp.attempts.answer_store import AttemptState
+from webapp.attempts.leaderboard import AttemptResult
+from webapp.attempts.leaderboard_cache import Leaderboard
+from webapp.attempts.shuffling import order_of_choices
+from webapp.attempts.tokens import AttemptClaim
+from webapp.quizzes.documents import Origin, Question, collect_origins
+from webapp.quizzes.published import PublishedVersion, QuizState
+
+
+@dataclass(frozen=True)
+class ChoiceView:
+    """A choice where it is shown; `right` is None until the attempt is finished."""
+
+    position: int
+    text: str
+    chosen: bool
+    right: bool | None
+
+
+@dataclass(frozen=True)
+class QuestionView:
+    """A question as shown; `is_right` is None, `explanation` and `address` empty until the attempt is finished.
+
+    The address is the source's page, which may have the answer.
+    """
+
+    item: int
+    kind: str
+    stem: str
+    choices: tuple[ChoiceView, ...]
+    is_right: bool | None
+    explanation: str
+    credit: str
+    address: str
+
+
+@dataclass(frozen=True)
+class AttemptView:
+    """Everything a player may know of the attempt now."""
+
+    quiz: int
+    slug: str
+    title: str
+    player_name: str
+    state: QuizState
+    closes_at: datetime
+    started_at: datetime
+    finished_at: datetime | None
+    score: int | None
+    milliseconds: int | None
+    rank: int | None
+    questions: tuple[QuestionView, ...]
+    origins: tuple[Origin, ...] = ()
+    """Where the questions come from; told once the attempt is finished."""
+
+    @property
+    def out_of(self) -> int:
+        """How many points there are."""
+        return len(self.questions)
+
+    @property
+    def answered(self) -> int:
+        """How many questions have a stored answer."""
+        return sum(any(choice.chosen for choice in question.choices) for question in self.questions)
+
+
+@dataclass(frozen=True)
+class AttemptSnapshot:
+    """What the database says of an attempt, read in one go."""
+
+    version: PublishedVersion
+    state: AttemptState
+
+
+def load_snapshot(connection: Connection, claim: AttemptClaim, version: PublishedVersion) -> AttemptSnapshot:
+    """Read an attempt at this version."""
+    return AttemptSnapshot(version, answer_store.load_state(connection, claim))
+
+
+def find_rank(leaderboard: Leaderboard, state: AttemptState) -> int | None:
+    """Return the rank of a finished attempt; None before that."""
+    if state.score is None or state.milliseconds is None:
+        return None
+    return leaderboard.rank(state.score, state.milliseconds)
+
+
+def to_result(claim: AttemptClaim, state: AttemptState) -> AttemptResult:
+    """Return a finished attempt as the board has it."""
+    return AttemptResult(
+        claim.attempt_id, claim.player_name, state.score or 0, state.milliseconds or 0, state.finished_at
+    )
+
+
+def build_view(claim: AttemptClaim, snapshot: AttemptSnapshot, rank: int | None) -> AttemptView:
+    """Put together what the player may see; needs no connection."""
+    version, progress = snapshot.version, snapshot.state
+    finished = progress.finished_at is not None
+    # Before the window nobody sees what will be asked.
+    asked = () if version.state is QuizState.UPCOMING else version.document.questions
+    return AttemptView(
+        quiz=version.quiz_id,
+        slug=version.slug,
+        title=version.title,
+        player_name=claim.player_name,
+        state=version.state,
+        closes_at=version.closes_at,
+        started_at=claim.started_at,
+        finished_at=progress.finished_at,
+        score=progress.score,
+        milliseconds=progress.milliseconds,
+        rank=rank,
+        questions=tuple(
+            _question_view(claim, one, progress.answers.get(one.item_id), finished=finished) for one in asked
+        ),
+        origins=tuple(collect_origins(asked)) if finished else (),
+    )
+
+
+def _question_view(claim: AttemptClaim, question: Question, bits: int | None, *, finished: bool) -> QuestionView:
+    chosen = scoring.as_positions(bits or 0)
+    choices = tuple(
+        ChoiceView(
+            position, question.choices[position], position in chosen, position in question.right if finished else None
+        )
+        for position in order_of_choices(claim.seed, question)
+    )
+    return QuestionView(
+        item=question.item_id,
+        kind=question.kind,
+        stem=question.stem,
+        choices=choices,
+        is_right=scoring.is_right(question, bits) if finished else None,
+        explanation=question.explanation if finished else "",
+        credit=", ".join(part for part in (question.source, question.licence) if part),
+        address=(question.address or "") if finished else "",
+    )

@@ -1,0 +1,61 @@
+"""Attempts and boards as bodies of REST answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from webapp.attempts.leaderboard_cache import Leaderboard
+from webapp.attempts.presenter import AttemptView
+from webapp.attempts.service import StartedAttempt
+from webapp.quizzes.published import PublishedVersion
+
+_ATTEMPT_FIELDS = (
+    "quiz", "slug", "title", "player_name", "state", "closes_at", "started_at", "finished_at", "score", "out_of",
+    "milliseconds", "rank",
+)  # fmt: skip
+
+
+def dump_started(started_attempt: StartedAttempt, expires_in: int) -> dict[str, Any]:
+    """Return a new attempt; it can be played for `good_for` seconds."""
+    return {
+        "token": started_attempt.token,
+        "player": started_attempt.player_token,
+        "started_at": started_attempt.claim.started_at,
+        "expires_in": expires_in,
+    }
+
+
+def dump_answer(item_id: int, choices: Sequence[int]) -> dict[str, Any]:
+    """Return an answer that is stored."""
+    return {"item": item_id, "choices": choices, "saved": True}
+
+
+def dump_leaderboard(quiz_id: int, version: PublishedVersion, leaderboard: Leaderboard, limit: int) -> dict[str, Any]:
+    """Return the first `limit` places of a board."""
+    places = [
+        {"rank": one.rank, "player_name": one.player_name, "score": one.score, "milliseconds": one.milliseconds}
+        for one in leaderboard.places[:limit]
+    ]
+    return {"quiz": quiz_id, "out_of": version.question_count, "finished": leaderboard.finished_count, "places": places}
+
+
+def dump_attempt(view: AttemptView) -> dict[str, Any]:
+    """Return an attempt; with the right answers and explanations once it is finished."""
+    finished = view.finished_at is not None
+    questions = []
+    for question in view.questions:
+        in_place = sorted(question.choices, key=lambda choice: choice.position)
+        body: dict[str, Any] = {
+            "item": question.item,
+            "kind": question.kind,
+            "stem": question.stem,
+            "choices": [choice.text for choice in in_place],
+            "order": [choice.position for choice in question.choices],
+            "chosen": [choice.position for choice in in_place if choice.chosen],
+        }
+        if finished:
+            body["right"] = [choice.position for choice in in_place if choice.right]
+            body |= {"is_right": question.is_right, "explanation": question.explanation}
+        questions.append(body)
+    return {name: getattr(view, name) for name in _ATTEMPT_FIELDS} | {"questions": questions}

@@ -1,0 +1,118 @@
+"""Our own JSON: the one form that loses nothing; parse(dump(items)) gives the items back.
+
+{"format": "poolproof items", "version": 1, "items": [{"kind": "single", "stem": …}, …]}
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from webapp.bank.formats import metadata_comment
+from webapp.bank.formats.parse_result import ByteStream, Record, Rejected, UnreadableError, validate_record
+from webapp.bank.item_draft import ItemDraft
+
+FORMAT_NAME = "poolproof items"
+FORMAT_VERSION = 1
+MAX_BYTES = 64 * 1024 * 1024
+"""Bytes; the document is read whole."""
+MAX_DEPTH = 50
+"""Lists and objects within each other; an item needs four."""
+
+# A text, closed or not, or a bracket.
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
+_REQUIRED = {"kind": str, "stem": str, "choices": list, "right": list}
+_OPTIONAL = ("explanation", "category", "difficulty", "source", "licence", "address", "original", "collected_at")
+
+
+def parse(stream: ByteStream, category: str | None = None) -> Iterator[Record]:
+    """Yield a record for every element of `items`; its "line" is its place in the list, from 1.
+
+    `category` is for items that name none.
+
+    Raises:
+        UnreadableError: when it is not JSON, too large, or not of this form.
+    """
+    content = stream.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise UnreadableError(f"the file has more than {MAX_BYTES // 1024 // 1024} MiB; split it")
+    document = _load(content)
+    elements = document.get("items") if isinstance(document, dict) else document
+    if isinstance(document, dict) and (document.get("format"), document.get("version")) != (
+        FORMAT_NAME,
+        FORMAT_VERSION,
+    ):
+        raise UnreadableError(f'expected "format": "{FORMAT_NAME}" and "version": {FORMAT_VERSION}')
+    if not isinstance(elements, list):
+        raise UnreadableError("expected a list of items")
+    for place, element in enumerate(elements, start=1):
+        yield _parse_element(place, element, category)
+
+
+def _load(content: bytes) -> Any:
+    try:
+        text = content.decode(json.detect_encoding(content), "surrogatepass").removeprefix("\ufeff")
+        depth = 0
+        for token in _TOKEN.finditer(text):
+            depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
+            if depth > MAX_DEPTH:
+                raise UnreadableError(f"more than {MAX_DEPTH} lists and objects stand within each other")
+        return json.loads(text)
+    except ValueError as error:
+        raise UnreadableError(f"this is not JSON ({error})") from error
+
+
+def dump(drafts: Iterable[ItemDraft]) -> Iterator[str]:
+    """Yield the document piece by piece, one item a line."""
+    yield f'{{"format": "{FORMAT_NAME}", "version": {FORMAT_VERSION}, "items": ['
+    for place, draft in enumerate(drafts):
+        yield f"{',' if place else ''}\n{json.dumps(_to_element(draft), ensure_ascii=False)}"
+    yield "\n]}\n"
+
+
+def _to_element(draft: ItemDraft) -> dict[str, Any]:
+    required = {"kind": str(draft.kind), "stem": draft.stem, "choices": draft.choices, "right": draft.right}
+    optional = {name: getattr(draft, name) for name in _OPTIONAL}
+    if draft.collected_at is not None:
+        optional["collected_at"] = draft.collected_at.isoformat()
+    return required | {name: value for name, value in optional.items() if value}
+
+
+def _parse_element(place: int, element: Any, category: str | None) -> Record:
+    if reason := _find_error(element):
+        return Rejected(place, reason)
+    optional = {name: element[name] for name in _OPTIONAL if element.get(name) is not None}
+    optional.setdefault("category", category)
+    if "collected_at" in optional:
+        try:
+            optional["collected_at"] = metadata_comment.parse_timestamp(optional["collected_at"])
+        except ValueError as error:
+            return Rejected(place, str(error))
+    draft = ItemDraft(
+        kind=element["kind"],
+        stem=element["stem"],
+        choices=tuple(element["choices"]),
+        right=tuple(element["right"]),
+        **optional,
+    )
+    return validate_record(place, draft)
+
+
+def _find_error(element: Any) -> str | None:  # noqa: PLR0911 - one line for each fault
+    """Return what keeps an element from being read as an item at all."""
+    if not isinstance(element, dict):
+        return "An item is an object."
+    for name, kind in _REQUIRED.items():
+        if not isinstance(element.get(name), kind):
+            return f"{name} is missing or not a {'list' if kind is list else 'text'}."
+    if unknown := sorted(element.keys() - _REQUIRED.keys() - set(_OPTIONAL)):
+        return f"{unknown[0][:40]!r} is no field of an item."
+    if any(not isinstance(element.get(name), str | None) for name in _OPTIONAL):
+        return f"{', '.join(_OPTIONAL)} are texts."
+    if not all(isinstance(choice, str) for choice in element["choices"]):
+        return "choices are texts."
+    if not all(type(position) is int for position in element["right"]):
+        return "right holds positions, whole numbers from 0."
+    return None

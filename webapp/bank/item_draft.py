@@ -1,0 +1,139 @@
+"""What somebody wants an item to be, and whether it is good. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from webapp.bank.item_kinds import Difficulty, Kind
+from webapp.errors import InvalidInputError
+from webapp.web.validators import is_storable
+
+MAX_STEM_LENGTH = 4000
+MAX_CHOICE_LENGTH = 500
+MAX_EXPLANATION_LENGTH = 4000
+MAX_CATEGORY_LENGTH = 100
+MAX_SOURCE_LENGTH = 200
+MAX_LICENCE_LENGTH = 100
+MAX_ADDRESS_LENGTH = 500
+MAX_ORIGINAL_LENGTH = 20_000
+MIN_CHOICES = 2
+MAX_CHOICES = 20
+TRUE_AND_FALSE = ("True", "False")
+
+
+@dataclass(frozen=True)
+class ItemDraft:
+    """What somebody wants an item to be; `right` are positions in `choices`.
+
+    `source`, `address`, `licence`, `collected_at` and `original` (the record as it was found) say where it
+    comes from.
+    """
+
+    kind: str
+    stem: str
+    choices: tuple[str, ...]
+    right: tuple[int, ...]
+    explanation: str = ""
+    category: str | None = None
+    difficulty: str | None = None
+    source: str | None = None
+    licence: str | None = None
+    address: str | None = None
+    collected_at: datetime | None = None
+    original: str | None = None
+
+
+def trim_draft(draft: ItemDraft) -> ItemDraft:
+    """Return the draft as it is stored: no blanks around texts, nothing instead of an empty text, `right` in order."""
+    return replace(
+        draft,
+        stem=draft.stem.strip(),
+        choices=tuple(choice.strip() for choice in draft.choices),
+        right=tuple(sorted(set(draft.right))),
+        explanation=draft.explanation.strip(),
+        category=(draft.category or "").strip() or None,
+        source=(draft.source or "").strip() or None,
+        licence=(draft.licence or "").strip() or None,
+        address=(draft.address or "").strip() or None,
+        original=draft.original or None,
+    )
+
+
+def find_errors(draft: ItemDraft) -> list[tuple[str, str]]:
+    """Return what is wrong with a trimmed draft, as (field, reason); nothing when it is good."""
+    wrong = [
+        None
+        if 1 <= len(draft.stem) <= MAX_STEM_LENGTH
+        else ("stem", f"The stem has 1 to {MAX_STEM_LENGTH} characters."),
+        ("kind", f"{draft.kind[:40]} is no kind of item.") if draft.kind not in set(Kind) else None,
+        ("difficulty", f"{draft.difficulty[:40]} is no difficulty.")
+        if draft.difficulty is not None and draft.difficulty not in set(Difficulty)
+        else None,
+        _length_error("explanation", draft.explanation, MAX_EXPLANATION_LENGTH),
+        _length_error("category", draft.category, MAX_CATEGORY_LENGTH),
+        _length_error("source", draft.source, MAX_SOURCE_LENGTH),
+        _length_error("licence", draft.licence, MAX_LICENCE_LENGTH),
+        _length_error("address", draft.address, MAX_ADDRESS_LENGTH),
+        _length_error("original", draft.original, MAX_ORIGINAL_LENGTH),
+        _choices_error(draft),
+        _right_error(draft),
+        *(_storable_error(field, text) for field, text in _iter_texts(draft)),
+    ]
+    return [one for one in wrong if one is not None]
+
+
+def validate_draft(draft: ItemDraft) -> ItemDraft:
+    """Return the draft as it is stored, or refuse it.
+
+    Raises:
+        InvalidInputError: with every field that is wrong.
+    """
+    draft = trim_draft(draft)
+    if wrong := find_errors(draft):
+        errors = [{"where": where, "reason": reason} for where, reason in wrong]
+        raise InvalidInputError(" ".join(reason for _, reason in wrong), {"errors": errors})
+    return draft
+
+
+def _length_error(field: str, text: str | None, max_length: int) -> tuple[str, str] | None:
+    return (field, f"Give at most {max_length} characters.") if text is not None and len(text) > max_length else None
+
+
+def _choices_error(draft: ItemDraft) -> tuple[str, str] | None:
+    choices = draft.choices
+    if draft.kind == Kind.TRUE_FALSE:
+        return (
+            None
+            if choices == TRUE_AND_FALSE
+            else ("choices", "True or false has the choices True and False, in this order.")
+        )
+    if not MIN_CHOICES <= len(choices) <= MAX_CHOICES:
+        return ("choices", f"An item has {MIN_CHOICES} to {MAX_CHOICES} choices, not {len(choices)}.")
+    if any(not 1 <= len(choice) <= MAX_CHOICE_LENGTH for choice in choices):
+        return ("choices", f"A choice has 1 to {MAX_CHOICE_LENGTH} characters.")
+    if twice := next((choice for choice in choices if choices.count(choice) > 1), None):
+        return ("choices", f"The choice {twice[:60]!r} is there twice.")
+    return None
+
+
+def _right_error(draft: ItemDraft) -> tuple[str, str] | None:
+    right = set(draft.right)
+    if any(not 0 <= position < len(draft.choices) for position in right):
+        return ("right", "Positions of right choices are counted from 0.")
+    if not right:
+        return ("right", "Say which choice is right.")
+    if draft.kind != Kind.MULTIPLE and len(right) != 1:
+        return ("right", "This kind of item has exactly one right choice.")
+    return None
+
+
+def _iter_texts(draft: ItemDraft) -> Iterator[tuple[str, str]]:
+    yield from (("choices", choice) for choice in draft.choices)
+    for field in ("stem", "explanation", "category", "source", "licence", "address", "original"):
+        yield field, getattr(draft, field) or ""
+
+
+def _storable_error(field: str, text: str) -> tuple[str, str] | None:
+    return None if is_storable(text) else (field, "It contains a character that cannot be stored.")

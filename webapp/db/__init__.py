@@ -1,0 +1,1 @@
+"""SQL that all features share: column types, upserts, LOAD DATA, time."""

@@ -1,0 +1,1 @@
+"""The same push at the documented defaults and at this service."""

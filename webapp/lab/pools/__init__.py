@@ -1,0 +1,1 @@
+"""Types of pools beside each other."""

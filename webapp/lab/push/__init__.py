@@ -1,0 +1,1 @@
+"""One push and what it found."""

@@ -1,0 +1,1 @@
+"""Which pool size is right: measured, fitted, recommended."""

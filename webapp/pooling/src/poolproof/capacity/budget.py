@@ -1,0 +1,214 @@
+"""Does it fit? The arithmetic of connections, in findings an operator can act on. Pure.
+
+    workers × (interactive + background + console) × 2 + background processes × (background + 1) + reserve
+        ≤ max_connections − what others use
+
+Twice, because a reload (HUP) starts the new workers before it stops the old ones. A
+background process is a command (an import, a collection) that runs beside the workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from poolproof.capacity.server_info import ServerInfo
+from poolproof.errors import PoolConfigurationError
+from poolproof.health.connection_age import recycle_after
+from poolproof.settings import PoolSettings
+
+RESERVED_CONNECTIONS = 2
+"""Connections left for people with a client in their hand: an operator, a migration."""
+RELOAD_FACTOR = 2
+CONSOLE_CONNECTIONS = 1
+
+
+class Level(StrEnum):
+    """How bad a finding is."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: what was looked at, the sentence with the numbers, and what to do."""
+
+    check: str
+    level: Level
+    sentence: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class FleetSize:
+    """How many processes there are, and how many request threads each worker has."""
+
+    workers: int
+    threads: int
+    background_processes: int = 0
+
+
+@dataclass(frozen=True)
+class ConnectionBudget:
+    """What the fleet opens at most: each lane of each worker, and the processes beside them."""
+
+    fleet: FleetSize
+    interactive: int
+    background: int
+    console: int
+
+    @property
+    def per_worker(self) -> int:
+        """All lanes of one worker."""
+        return self.interactive + self.background + self.console
+
+    @property
+    def workers_total(self) -> int:
+        """All workers, while nothing is reloaded."""
+        return self.fleet.workers * self.per_worker
+
+    @property
+    def background_total(self) -> int:
+        """All background processes: each has its background lane, and one connection more to look things up."""
+        return self.fleet.background_processes * (self.background + 1)
+
+    @property
+    def total(self) -> int:
+        """Everything at once, while the workers are reloaded, with the reserve."""
+        return self.workers_total * RELOAD_FACTOR + self.background_total + RESERVED_CONNECTIONS
+
+    def __str__(self) -> str:
+        """Return the sum as an operator would write it down."""
+        workers, others = self.fleet.workers, self.fleet.background_processes
+        lanes = f"{self.interactive} interactive + {self.background} background + {self.console} console"
+        beside = f" + {others} background processes × {self.background + 1}" if others else ""
+        return (
+            f"{workers} workers × ({lanes}) × {RELOAD_FACTOR} while reloading{beside} + {RESERVED_CONNECTIONS} in reserve "
+            f"= {self.total}"
+        )
+
+
+def compute_budget(fleet: FleetSize, pool: PoolSettings) -> ConnectionBudget:
+    """Return how many connections the fleet may open."""
+    return ConnectionBudget(fleet, _interactive_size(fleet, pool), pool.background_size, CONSOLE_CONNECTIONS)
+
+
+def _interactive_size(fleet: FleetSize, pool: PoolSettings) -> int:
+    if pool.pool_class == "null":
+        return fleet.threads * pool.max_connections_per_request
+    return (pool.size or fleet.threads) + pool.max_overflow
+
+
+def run_checks(fleet: FleetSize, pool: PoolSettings, server: ServerInfo) -> list[Finding]:
+    """Return every finding, the good ones too."""
+    findings = list(_check_pool(fleet, pool))
+    if server.flavour == "sqlite":
+        return [Finding("server", Level.OK, f"SQLite {server.version}: no server, no limit of connections."), *findings]
+    return [
+        Finding("server", Level.OK, f"{server.flavour} {server.version}"),
+        *_check_limits(fleet, pool, server),
+        *findings,
+        _check_recycle(pool, server),
+        _check_privileges(server),
+        _check_writable(server),
+        _check_refused_connections(server),
+    ]
+
+
+def _check_limits(fleet: FleetSize, pool: PoolSettings, server: ServerInfo) -> Iterator[Finding]:
+    yield _check_limit(fleet, pool, "max_connections", server.max_connections or 0, server.foreign_connections)
+    if server.max_user_connections:
+        # Others of the same account count, others of the server do not.
+        yield _check_limit(fleet, pool, "max_user_connections", server.max_user_connections, 0)
+
+
+def _check_limit(fleet: FleetSize, pool: PoolSettings, name: str, allowed: int, others: int) -> Finding:
+    need, have = compute_budget(fleet, pool), allowed - others
+    sentence = f"{need}; {name} = {allowed} − {others} of others = {have}."
+    if need.total <= have:
+        return Finding(name, Level.OK, sentence)
+    for_a_worker = (have - RESERVED_CONNECTIONS - need.background_total) // RELOAD_FACTOR // fleet.workers
+    fits = for_a_worker - need.background - need.console - pool.max_overflow
+    smaller = f"set POOL_SIZE to {fits} or less, " if fits > 0 else ""
+    remedy = f"Raise {name} to {need.total + others} or more, {smaller}or run fewer workers with more threads each."
+    # Without a reload it may fit; then nobody notices before the first one.
+    return Finding(name, Level.FAIL, sentence, remedy)
+
+
+def _check_pool(fleet: FleetSize, pool: PoolSettings) -> Iterator[Finding]:
+    size, nesting = _interactive_size(fleet, pool), pool.max_connections_per_request
+    never_waits = fleet.threads * nesting
+    waits = f"{fleet.threads} request threads share {size} connections"
+    waits += f", each takes up to {nesting}" if nesting > 1 else ""
+    if size >= never_waits:
+        yield Finding("waiting", Level.OK, f"{waits}: no request waits for a connection.")
+    elif pool.codel_target:
+        yield Finding("waiting", Level.OK, f"{waits}: requests wait, and are turned away when it lasts.")
+    else:
+        remedy = f"Set POOL_SIZE to {never_waits}, or POOL_CODEL_TARGET to 0.05."
+        yield Finding("waiting", Level.FAIL, f"{waits} and shedding is off: an overload makes all wait.", remedy)
+    if nesting > 1:
+        yield _check_nesting(fleet.threads, nesting, size)
+    yield Finding(
+        "time-outs",
+        Level.OK,
+        f"A statement ends after {pool.statement_timeout:g} s, a silent server is given up after "
+        f"{pool.read_timeout:g} s, a wait for a connection after {pool.timeout:g} s.",
+    )
+    if pool.max_overflow:
+        remedy = "Set POOL_MAX_OVERFLOW to 0 and POOL_SIZE to what you mean."
+        yield Finding(
+            "overflow", Level.WARN, f"{pool.max_overflow} connections are opened and closed by turns.", remedy
+        )
+
+
+def _check_nesting(threads: int, nesting: int, size: int) -> Finding:
+    # Each of the threads may hold all but its last connection; one more lets the first of them finish.
+    enough = threads * (nesting - 1) + 1
+    sentence = (
+        f"{threads} request threads × ({nesting} connections at once − 1) + 1 = {enough}; a worker's pool has {size}."
+    )
+    if size >= enough:
+        return Finding("nesting", Level.OK, sentence)
+    remedy = f"Set POOL_SIZE to {enough} or more, or hold one connection at a time and set POOL_MAX_CONNECTIONS_PER_REQUEST to 1."
+    return Finding("nesting", Level.FAIL, f"{sentence} All threads could wait for each other.", remedy)
+
+
+def _check_recycle(pool: PoolSettings, server: ServerInfo) -> Finding:
+    wait_timeout = server.wait_timeout or 0
+    try:
+        seconds = recycle_after(pool.recycle, wait_timeout)
+    except PoolConfigurationError as error:
+        return Finding("wait_timeout", Level.FAIL, str(error))
+    sentence = f"Connections are renewed after {seconds} s at most; wait_timeout = {wait_timeout} s."
+    return Finding("wait_timeout", Level.OK, sentence)
+
+
+def _check_privileges(server: ServerInfo) -> Finding:
+    if not server.is_administrator:
+        return Finding("privileges", Level.OK, "The account is an ordinary one.")
+    return Finding(
+        "privileges",
+        Level.WARN,
+        "The account may administer connections (SUPER, CONNECTION_ADMIN or all privileges on *.*), so it also "
+        "takes the one connection that the server keeps free for the administrator.",
+        "Use an account with privileges on its own schema only.",
+    )
+
+
+def _check_writable(server: ServerInfo) -> Finding:
+    if not server.read_only:
+        return Finding("read_only", Level.OK, "The server takes writes.")
+    remedy = "Point DATABASE_URL at the primary, or end read_only."
+    return Finding("read_only", Level.FAIL, "The server is read-only: no answer can be stored.", remedy)
+
+
+def _check_refused_connections(server: ServerInfo) -> Finding:
+    peak = f"at most {server.max_used_connections} of {server.max_connections} connections were in use"
+    if not server.refused:
+        return Finding("refused", Level.OK, f"Since the server started {peak}, and none was refused.")
+    sentence = f"Since the server started {server.refused} connections were refused, and {peak}."
+    return Finding("refused", Level.WARN, sentence, "Look who else connects, or raise max_connections.")

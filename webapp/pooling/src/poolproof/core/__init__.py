@@ -1,0 +1,1 @@
+"""The pool: who gets a connection when, and what that is measured by."""

@@ -1,0 +1,145 @@
+"""Those who wait for a connection: first come, first served, by direct hand-over."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from poolproof.core.codel import CoDel
+from poolproof.leaks.checkouts import current_request
+
+
+class Waiter:
+    """A thread that waits; once it is granted a connection or the right to make one, or is turned away.
+
+    The signal is a plain lock, taken at birth and released by whoever grants: the cheapest
+    way in Python to wake just one thread.
+    """
+
+    __slots__ = ("_request", "_signal", "_thread", "granted", "record", "rejected", "since")
+
+    def __init__(self) -> None:
+        """Begin to wait now."""
+        self.since = time.monotonic()
+        self.granted = False
+        self.rejected = False
+        self.record: ConnectionPoolEntry | None = None
+        self._request, self._thread = current_request.get(), threading.current_thread()
+        self._signal = threading.Lock()
+        self._signal.acquire()
+
+    def owner_name(self) -> str:
+        """Return for which request, or outside of requests in which thread, the wait is."""
+        return (self._request and self._request.name) or self._thread.name
+
+    def grant(self, record: ConnectionPoolEntry | None) -> None:
+        """Hand over a connection, or with None the right to make one; the pool's lock must be held."""
+        self.record = record
+        self.granted = True
+        self._signal.release()
+
+    def reject(self) -> None:
+        """End the wait with nothing; the pool's lock must be held."""
+        self.rejected = True
+        self._signal.release()
+
+    def wait(
+        self, timeout: float, interval: float, on_interval: Callable[[], None], timeout_origin: Callable[[], float]
+    ) -> None:
+        """Wait until granted or turned away, `longest` seconds at most; they count anew from when `counts_from` says.
+
+        Every `step` seconds, look around.
+        """
+        ends_at = self.since + timeout
+        while (left := ends_at - time.monotonic()) > 0:
+            seconds = min(left, interval)
+            if self._signal.acquire(timeout=-1 if seconds == math.inf else seconds):
+                return
+            if time.monotonic() < ends_at:
+                on_interval()
+            else:
+                ends_at = max(ends_at, timeout_origin() + timeout)
+
+
+class WaitQueue:
+    """The waiters of a pool, in order. Every method needs the pool's lock unless it says that it does not."""
+
+    def __init__(self, max_waiting: int | None, shedding: CoDel | None) -> None:
+        """Let at most `most` wait at once (None: any number); `shedding` says whose wait has been too long."""
+        self.max_waiting = max_waiting
+        self.shedding = shedding
+        self.waiters: deque[Waiter] = deque()
+        self._resumed_at = -math.inf
+        """When the last pause ended, on the monotonic clock; in the future while one lasts."""
+
+    def suspend(self) -> None:
+        """Note that nothing is lent from now on; needs no lock."""
+        self._resumed_at = math.inf
+
+    def resume(self) -> None:
+        """Note that connections are lent again; needs no lock."""
+        if self._resumed_at == math.inf:
+            self._resumed_at = time.monotonic()
+
+    def timeout_origin(self) -> float:
+        """Return from when a time-out counts: nobody could be served in a pause. Needs no lock."""
+        return min(self._resumed_at, time.monotonic())
+
+    def check_interval(self) -> float:
+        """Return how many seconds a waiter waits at most before it looks whether the pool has stalled. Needs no lock."""
+        return self.shedding.interval if self.shedding is not None else math.inf
+
+    def is_full(self) -> bool:
+        """Say whether nobody more may wait."""
+        return self.max_waiting is not None and len(self.waiters) >= self.max_waiting
+
+    def enqueue(self) -> Waiter:
+        """Stand at the end of the line."""
+        waiter = Waiter()
+        if self.shedding is not None and not self.waiters:
+            self.shedding.on_first_waiter(waiter.since)
+        self.waiters.append(waiter)
+        return waiter
+
+    def remove(self, waiter: Waiter) -> None:
+        """Stop waiting, unless the wait has ended in this very moment."""
+        if not waiter.granted and not waiter.rejected:
+            self.waiters.remove(waiter)
+
+    def pop(self) -> Waiter | None:
+        """Take the first whose wait has not been too long; the others on the way are turned away."""
+        while self.waiters:
+            waiter = self.waiters.popleft()
+            if self.shedding is None:
+                return waiter
+            now = time.monotonic()
+            if not self.shedding.should_shed(now - waiter.since, now):
+                return waiter
+            waiter.reject()
+        return None
+
+    def on_idle(self) -> None:
+        """Note that a connection came back and nobody waited for it."""
+        if self.shedding is not None:
+            self.shedding.on_idle()
+
+    def shed_if_stalled(self) -> None:
+        """Where nothing has come back for an interval, end the waits that are too long already."""
+        if self.shedding is None or not self.waiters:
+            return
+        now = time.monotonic()
+        if self.shedding.on_stall(now - self.waiters[0].since, now):
+            while self.waiters and self.shedding.exceeds_limit(now - self.waiters[0].since):
+                self.waiters.popleft().reject()
+
+    def oldest_wait(self) -> float:
+        """Return how long the first has waited, in seconds; 0.0 when nobody waits. Needs no lock."""
+        try:
+            return time.monotonic() - self.waiters[0].since
+        except IndexError:
+            return 0.0

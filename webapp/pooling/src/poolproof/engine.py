@@ -1,0 +1,163 @@
+"""One engine, one pool per process: sized from settings, every wait bounded."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, SingletonThreadPool, StaticPool
+
+from poolproof.core.codel import CoDel
+from poolproof.core.queue_pool import FairQueuePool
+from poolproof.core.stats import PoolStatistics
+from poolproof.drivers import sqlite
+from poolproof.errors import PoolConfigurationError, PoolUsageError
+from poolproof.execution_options import AUTOCOMMIT, READ_ONLY
+from poolproof.health import housekeeper, liveness
+from poolproof.leaks import checkouts
+from poolproof.leaks.leak_detector import LeakDetector
+from poolproof.settings import PoolSettings
+
+READ_STATEMENT_PREFIXES = ("SELECT", "SHOW", "WITH", "EXPLAIN", "DESC", "PRAGMA", "BEGIN", "(")
+
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+_UNSUPPORTED_POOL_CLASS_REASONS = {
+    "static": "it gives one single connection to all threads at once, which PyMySQL cannot share: "
+    "answers of one request would reach another",
+    "singleton_thread": "it keeps a connection for every thread that ever lived and closes others' connections "
+    "at random when there are more threads than it counts, so the budget cannot hold",
+}
+
+
+def engine_options(settings: PoolSettings, url: URL, threads: int) -> dict[str, Any]:
+    """Return the arguments of `create_engine` for one process with `threads` request threads.
+
+    Raises:
+        PoolConfigurationError: when the pool class cannot serve this database.
+    """
+    is_sqlite = url.get_backend_name() == "sqlite"
+    _check_pool_class(settings, url, is_sqlite=is_sqlite)
+    options: dict[str, Any] = {"connect_args": _connect_args(settings, url, is_sqlite=is_sqlite)}
+    if settings.pool_class == "queue":
+        options |= {
+            "poolclass": FairQueuePool,
+            "pool_size": settings.size or threads,
+            "max_overflow": settings.max_overflow,
+            "pool_timeout": settings.timeout,
+            "max_waiting": settings.max_waiting,
+            "statistics": PoolStatistics() if settings.metrics else None,
+            "shedding": CoDel(settings.codel_target, settings.codel_interval) if settings.codel_target else None,
+            # The last one back is the first one out: the others grow old and are renewed, not kept warm by turns.
+            "pool_use_lifo": True,
+            # Replaced by what the server says at the first connect; see `liveness`.
+            "pool_recycle": settings.recycle or -1,
+        }
+    else:
+        classes = {"null": NullPool, "static": StaticPool, "singleton_thread": SingletonThreadPool}
+        options["poolclass"] = classes[settings.pool_class]
+    return options
+
+
+def configure_engine(engine: Engine, settings: PoolSettings, lane: str = "interactive") -> LeakDetector:
+    """Make every new connection ours, and every checkout known to the request it serves.
+
+    `name` is the lane's, for messages and statistics.
+    """
+    alive = None
+    if engine.dialect.name == "sqlite":
+        sqlite.configure(engine)
+    else:
+        alive = liveness.monitor_liveness(engine, settings)
+        _configure_mysql(engine, settings)
+    _refuse_writes_in_read(engine)
+    # After the listener that pings: a connection that does not answer is held by nobody.
+    watch = LeakDetector(
+        checkouts.track_checkouts(engine, lane), settings.leak_threshold, settings.max_connections_per_request
+    )
+    if isinstance(engine.pool, FairQueuePool):
+        engine.pool.describe_holders = watch.checkouts.describe
+    housekeeper.register_engine(engine, settings, alive, watch)
+    _engines.add(engine)
+    return watch
+
+
+def create_unpooled_engine(url: URL, settings: PoolSettings, lane: str) -> Engine:
+    """Return an engine that opens a connection for each use and keeps none, for what happens before there is a pool.
+
+    Raises:
+        PoolConfigurationError: when the pool class cannot serve this database.
+    """
+    _check_pool_class(settings, url, is_sqlite=url.get_backend_name() == "sqlite")
+    settings = replace(settings, pool_class="null")
+    engine = create_engine(url, **engine_options(settings, url, threads=1))
+    configure_engine(engine, settings, lane)
+    return engine
+
+
+def dispose_engines() -> None:
+    """Close every pooled connection of this process; for the end of a worker."""
+    for engine in list(_engines):
+        engine.dispose()
+
+
+def _reset_after_fork() -> None:
+    # A child of fork shares its parent's sockets: closing them properly would say
+    # goodbye to the server in the parent's name, so they are dropped without a word.
+    for engine in list(_engines):
+        engine.dispose(close=False)
+
+
+os.register_at_fork(after_in_child=_reset_after_fork)
+
+
+def _check_pool_class(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> None:
+    in_memory = is_sqlite and url.database in {None, "", ":memory:"}
+    if not is_sqlite and (reason := _UNSUPPORTED_POOL_CLASS_REASONS.get(settings.pool_class)):
+        raise PoolConfigurationError(
+            f"POOL_CLASS={settings.pool_class} cannot be used with {url.get_backend_name()}: {reason}. "
+            "Use POOL_CLASS=queue, or null to open one connection for each use."
+        )
+    if in_memory and settings.pool_class != "static":
+        raise PoolConfigurationError(
+            "DATABASE_URL names an SQLite database in memory: every connection would see an empty one of its own. "
+            "Name a file, or set POOL_CLASS=static."
+        )
+
+
+def _connect_args(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> dict[str, Any]:
+    if is_sqlite:
+        return {"check_same_thread": False, "timeout": sqlite.BUSY_TIMEOUT}
+    from poolproof.drivers.mysql import connection as mysql_connection
+
+    return mysql_connection.connect_args(settings, url)
+
+
+def _refuse_writes_in_read(engine: Engine) -> None:
+    @event.listens_for(engine, "before_cursor_execute")
+    def look(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        reads = connection.get_execution_options().get(READ_ONLY, False)
+        if reads and not statement.lstrip().upper().startswith(READ_STATEMENT_PREFIXES):
+            verb = statement.split(maxsplit=1)[0]
+            raise PoolUsageError(f"{verb} inside of read(): what writes belongs into transaction() or transact().")
+
+
+def _configure_mysql(engine: Engine, settings: PoolSettings) -> None:
+    from poolproof.drivers.mysql.connection import TrackedConnection
+
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Any, record: ConnectionPoolEntry, arguments: list[Any], named: dict[str, Any]) -> Any:
+        return TrackedConnection(*arguments, **named)
+
+    @event.listens_for(engine, "connect")
+    def begin_session(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
+        dbapi_connection.init_session(settings)
+
+    @event.listens_for(engine, "begin")
+    def begin_transaction(connection: Any) -> None:
+        options = connection.get_execution_options()
+        if not options.get(READ_ONLY, False) and not options.get(AUTOCOMMIT, False):
+            connection.exec_driver_sql("BEGIN")

@@ -1,0 +1,1 @@
+"""Processes that know of each other through files in one folder."""

@@ -1,0 +1,167 @@
+"""The door for Flask: one place where an app meets its connection layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from flask import Flask, before_render_template, current_app, request
+from sqlalchemy import Connection, Engine
+
+from poolproof.capacity.budget import FleetSize
+from poolproof.capacity.server_info import Probe
+from poolproof.core.stats import RequestStatistics
+from poolproof.fleet import process_snapshot
+from poolproof.fleet.agent import FleetAgent
+from poolproof.fleet.command_handler import CommandHandler
+from poolproof.fleet.registry import FleetDirectory
+from poolproof.integrations.wsgi import ConnectionCleanupMiddleware
+from poolproof.lanes import Lanes, open_lanes
+from poolproof.leaks import blocking_guard, checkouts
+from poolproof.runtime.files import JsonObject
+from poolproof.settings import PoolSettings
+from poolproof.transactions.unit_of_work import UnitOfWork
+
+Result = TypeVar("Result")
+
+SINGLE_PROCESS = FleetSize(workers=1, threads=1)
+
+
+@dataclass(frozen=True)
+class PoolingState:
+    """What an app has of the connection layer."""
+
+    settings: PoolSettings
+    fleet: FleetSize
+    lanes: Lanes
+    work: UnitOfWork
+    """On the interactive lane, for requests."""
+    background: UnitOfWork
+    console: UnitOfWork
+    probe: Probe
+    requests: RequestStatistics
+    fleet_agent: FleetAgent | None
+    """By which this process takes part in its fleet; None where no folder was named for that."""
+    fleet_folder: Path | None = None
+
+
+def init_app(
+    app: Flask,
+    engine: Engine,
+    settings: PoolSettings,
+    fleet: FleetSize = SINGLE_PROCESS,
+    *,
+    deadline_header: str | None = None,
+    fleet_folder: Path | None = None,
+) -> PoolingState:
+    """Put the units of work over `engine` and the net under every request of `app`.
+
+    `fleet` says how many processes of how many threads there are, for the budget.
+    `deadline_header` names a header with seconds by which a trusted proxy shortens the
+    deadline of a request; without a proxy that sets it anybody could. `fleet_folder` is
+    where the processes of this machine tell each other what they do.
+    """
+    lanes = open_lanes(engine, settings)
+    requests = RequestStatistics(is_timing=settings.metrics)
+    pooling = PoolingState(
+        settings,
+        fleet,
+        lanes,
+        work=UnitOfWork(lanes.interactive.engine),
+        background=UnitOfWork(lanes.background.engine),
+        console=UnitOfWork(lanes.console.engine),
+        probe=Probe(lanes.console.engine),
+        requests=requests,
+        fleet_agent=_create_fleet_agent(fleet_folder, lanes, requests) if fleet_folder is not None else None,
+        fleet_folder=fleet_folder,
+    )
+    app.extensions["pooling"] = pooling
+
+    def raises() -> bool:
+        return settings.blocking_guard == "raise" or (settings.blocking_guard == "auto" and (app.debug or app.testing))
+
+    middleware = ConnectionCleanupMiddleware(
+        app.wsgi_app, settings.request_deadline, deadline_header, raises, pooling.requests
+    )
+    app.wsgi_app = middleware  # type: ignore[method-assign]
+    app.before_request(_set_request_name)
+    before_render_template.connect(_before_rendering, app)
+    blocking_guard.install()
+    return pooling
+
+
+def _create_fleet_agent(folder: Path, lanes: Lanes, requests: RequestStatistics) -> FleetAgent:
+    def describe() -> tuple[JsonObject, JsonObject]:
+        counted = {
+            "lanes": process_snapshot.lane_counters(lanes),
+            "requests": process_snapshot.request_counters(requests),
+            "commits": process_snapshot.commit_counters(),
+            "tallies": process_snapshot.labelled_counters(),
+        }
+        now = {
+            "lanes": process_snapshot.lane_states(lanes),
+            "holders": process_snapshot.holders(lanes),
+            "waiters": process_snapshot.waiters(lanes),
+            "commits": process_snapshot.commit_states(),
+        }
+        return counted, now
+
+    steering = CommandHandler(lanes)
+    publisher = FleetAgent(FleetDirectory(folder), describe, steering.execute, steering.apply_overrides)
+    requests.on_request = publisher.publish_request_count
+    return publisher
+
+
+@contextmanager
+def registered_process(pooling: PoolingState, name: str) -> Iterator[None]:
+    """Let the fleet see this process under a name while the block runs: a command that works beside the workers."""
+    if pooling.fleet_agent is not None:
+        pooling.fleet_agent.start(name, may_lead=False)
+    try:
+        yield
+    finally:
+        if pooling.fleet_agent is not None:
+            pooling.fleet_agent.stop()
+
+
+def get_pooling() -> PoolingState:
+    """Return the connection layer of the current app."""
+    pooling: PoolingState = current_app.extensions["pooling"]
+    return pooling
+
+
+def read() -> AbstractContextManager[Connection]:
+    """Borrow a connection of the current app for reading."""
+    return get_pooling().work.read()
+
+
+def transaction() -> AbstractContextManager[Connection]:
+    """Borrow a connection of the current app; commit at the end, or roll back and raise."""
+    return get_pooling().work.transaction()
+
+
+def run_in_transaction(operation: Callable[[Connection], Result], *, idempotent: bool = False) -> Result:
+    """Do `deed` in a transaction of the current app, again when another one got in its way.
+
+    An `idempotent` deed is also repeated when the connection is lost; see `Work.transact`.
+    """
+    return get_pooling().work.run_in_transaction(operation, idempotent=idempotent)
+
+
+def name_request(request_id: str) -> None:
+    """Let messages about this request's connections carry its id."""
+    if (current := checkouts.current_request.get()) is not None:
+        current.name = f"{request.method} {request.endpoint} (request {request_id})"
+
+
+def _set_request_name() -> None:
+    current = checkouts.current_request.get()
+    if current is not None and not current.name:
+        current.name = f"{request.method} {request.endpoint}"
+
+
+def _before_rendering(sender: Flask, template: Any, **context: Any) -> None:
+    blocking_guard.assert_no_connection_held(f"rendering {template.name}")

@@ -1,0 +1,103 @@
+"""Three pools for three kinds of work, so that none can take the others' connections.
+
+interactive: request threads. background: what nobody waits for (imports, exports, the
+collector); patient, and never shed. console: one connection for those who look after the
+service, so that they see something when everything else is full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine
+
+from poolproof.core.queue_pool import FairQueuePool
+from poolproof.engine import configure_engine, engine_options
+from poolproof.leaks.leak_detector import LeakDetector
+from poolproof.settings import PoolSettings
+
+BACKGROUND_TIMEOUT = 60.0
+"""Seconds that background work waits for a connection."""
+CONSOLE_TIMEOUT = 1.0
+CONSOLE_STEP_TIMEOUT = CONSOLE_TIMEOUT / 3
+"""Seconds for each of: waiting for the console's connection, reaching the server, its answer."""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A pool with a purpose, and the watch over it."""
+
+    name: str
+    engine: Engine
+    leak_detector: LeakDetector
+
+    def is_suspended(self) -> bool:
+        """Say whether the lane lends nothing just now."""
+        return getattr(self.engine.pool, "is_suspended", False)
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """The lanes of one process; on an SQLite database in memory all three are the same."""
+
+    interactive: Lane
+    background: Lane
+    console: Lane
+
+    def __iter__(self) -> Iterator[Lane]:
+        """Yield each lane once."""
+        yield self.interactive
+        if self.background is not self.interactive:
+            yield self.background
+            yield self.console
+
+
+def fair_pools(lanes: Lanes) -> list[tuple[Lane, FairQueuePool]]:
+    """Return the lanes whose pool is ours, with it."""
+    return [(lane, lane.engine.pool) for lane in lanes if isinstance(lane.engine.pool, FairQueuePool)]
+
+
+def open_lanes(interactive: Engine, settings: PoolSettings) -> Lanes:
+    """Prepare `interactive` and make the two other lanes on the same database; nothing is connected yet."""
+    first = Lane("interactive", interactive, configure_engine(interactive, settings))
+    if settings.pool_class == "static":
+        return Lanes(first, first, first)
+    return Lanes(
+        first,
+        _open_lane("background", interactive.url, background_settings(settings)),
+        _open_lane("console", interactive.url, console_settings(settings)),
+    )
+
+
+def background_settings(settings: PoolSettings) -> PoolSettings:
+    """Return the settings of the lane for work that no request waits for."""
+    return replace(
+        settings,
+        **_FIXED_SETTINGS,
+        size=settings.background_size,
+        timeout=BACKGROUND_TIMEOUT,
+        request_deadline=max(settings.request_deadline, BACKGROUND_TIMEOUT),
+        max_waiting=None,
+        codel_target=0.0,
+    )
+
+
+def console_settings(settings: PoolSettings) -> PoolSettings:
+    """Return the settings of a lane of one connection that never takes long."""
+    times: dict[str, Any] = dict.fromkeys(
+        ("timeout", "connect_timeout", "read_timeout", "write_timeout"), CONSOLE_STEP_TIMEOUT
+    )
+    deadline = max(settings.request_deadline, CONSOLE_STEP_TIMEOUT)
+    # The server ends a statement before the socket gives it up.
+    statement = 0.9 * CONSOLE_STEP_TIMEOUT
+    return replace(settings, **_FIXED_SETTINGS, **times, size=1, request_deadline=deadline, statement_timeout=statement)
+
+
+_FIXED_SETTINGS: dict[str, Any] = {"pool_class": "queue", "max_overflow": 0, "min_idle": 1}
+
+
+def _open_lane(name: str, url: URL, settings: PoolSettings) -> Lane:
+    engine = create_engine(url, **engine_options(settings, url, threads=1))
+    return Lane(name, engine, configure_engine(engine, settings, name))

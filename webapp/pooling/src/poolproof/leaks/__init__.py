@@ -1,0 +1,1 @@
+"""Which request holds which connection, and what is wrong with how it does."""

@@ -1,0 +1,85 @@
+"""Keeps requests from sleeping, rendering or calling out while they hold a connection.
+
+In development and tests that is an error which names the line; in production it is counted,
+and logged once for each line.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import sys
+import time
+from collections import Counter
+from typing import Any
+
+from poolproof.drivers.connect_state import connect_state
+from poolproof.errors import PoolUsageError
+from poolproof.leaks import call_site
+from poolproof.leaks.checkouts import current_request
+
+log = logging.getLogger(__name__)
+
+MAX_CACHED_LINES = 1000
+
+counts: Counter[str] = Counter()
+"""How often each line of this process held a connection idle, e.g. "sleeping at webapp/bank/items.py:12 in find"."""
+
+_NETWORK_EVENTS = {"socket.connect", "http.client.connect", "http.client.send"}
+_installed: list[bool] = []
+
+
+def assert_no_connection_held(activity: str) -> None:
+    """Say that this thread is about to do `what`, which takes long and needs no connection.
+
+    Raises:
+        PoolUsageError: when a request in development or a test holds a connection.
+    """
+    request = current_request.get()
+    if request is None or not (live := request.live()):
+        return
+    line = f"{activity} at {call_site.current_site()}"
+    sentence = (
+        f"{line} while the request holds a connection, borrowed at {call_site.format_site(live[0].stack)}: "
+        "nobody else can use it meanwhile. Leave the with block (or close the session) first."
+    )
+    if request.guard_raises:
+        raise PoolUsageError(sentence)
+    if counts[line] == 0 and len(counts) < MAX_CACHED_LINES:
+        log.warning("%s", sentence)
+    if line in counts or len(counts) < MAX_CACHED_LINES:
+        counts[line] += 1
+
+
+def install() -> None:
+    """Watch over time.sleep and new network connections of this process; a second call does nothing."""
+    if _installed:
+        return
+    _installed.append(True)
+    # Python 3.11 has no audit event for sleep, as later ones do.
+    time.sleep = _guard_sleep(time.sleep)
+    sys.addaudithook(_audit_hook)
+
+
+def _guard_sleep(sleep: Any) -> Any:
+    @functools.wraps(sleep)
+    def guarded(seconds: float) -> None:
+        assert_no_connection_held("sleeping")
+        sleep(seconds)
+
+    return guarded
+
+
+def _audit_hook(event: str, arguments: tuple[Any, ...]) -> None:
+    if event not in _NETWORK_EVENTS or connect_state.in_progress:
+        return
+    if event == "socket.connect" and not isinstance(arguments[1], tuple):
+        # A socket in the file system: whoever listens is on this machine.
+        return
+    try:
+        assert_no_connection_held("calling out")
+    except PoolUsageError:
+        if event == "socket.connect":
+            # Whoever made it expects an OSError at most, and would leave it open.
+            arguments[0].close()
+        raise

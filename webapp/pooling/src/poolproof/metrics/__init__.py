@@ -1,0 +1,1 @@
+"""What a process counts and records, and how it is written out."""

@@ -1,0 +1,1 @@
+"""What threads and forks need, independent of databases."""

@@ -1,0 +1,100 @@
+"""JSON files and locks that the processes of one machine share."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import json
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+JsonObject = dict[str, Any]
+
+_lock_files: weakref.WeakSet[io.FileIO] = weakref.WeakSet()
+
+
+def write_json(path: Path, tree: JsonObject) -> None:
+    """Replace a file by one that holds this tree, never by a part of it."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}")
+    draft.write_text(json.dumps(tree, separators=(",", ":")), encoding="utf-8")
+    draft.replace(path)
+
+
+def read_json(path: Path) -> JsonObject | None:
+    """Return the tree in a file; None when there is none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def try_lock(path: Path) -> io.FileIO | None:
+    """Take a lock that only one process of the machine may have; return what holds it, None if another has it."""
+    held = path.open("ab", buffering=0)
+    if _acquire_lock(held.fileno(), 0.0):
+        _lock_files.add(held)
+        return held
+    held.close()
+    return None
+
+
+def open_locked(path: Path) -> io.FileIO:
+    """Make a file whose lock this process keeps as long as it lives, and return it open for writing."""
+    file = path.open("w+b", buffering=0)
+    _lock_files.add(file)
+    fcntl.flock(file, fcntl.LOCK_EX)
+    return file
+
+
+@contextlib.contextmanager
+def locked(path: Path, timeout: float) -> Iterator[bool]:
+    """Have a lock of the whole machine, and yield whether it was got within so many seconds."""
+    with path.open("ab") as lock:
+        is_locked = _acquire_lock(lock.fileno(), timeout)
+        try:
+            yield is_locked
+        finally:
+            # Closing is not enough: a child that was forked meanwhile has a copy of the file.
+            fcntl.flock(lock, fcntl.LOCK_UN)
+
+
+def _acquire_lock(file: int, timeout: float) -> bool:
+    ends_at = time.monotonic() + timeout
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= ends_at:
+                return False
+            time.sleep(0.002)
+        else:
+            return True
+
+
+def is_locked(path: Path) -> bool:
+    """Say whether a process of this machine holds the lock of this file."""
+    try:
+        with path.open("rb") as state:
+            fcntl.flock(state, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        # Buried in this moment.
+        return False
+    return False
+
+
+def _reset_after_fork() -> None:
+    # A child holds a lock as long as its copy of the file is open: the dead parent would seem to live, or to lead.
+    for file in list(_lock_files):
+        file.close()
+
+
+os.register_at_fork(after_in_child=_reset_after_fork)

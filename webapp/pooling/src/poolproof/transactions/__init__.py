@@ -1,0 +1,1 @@
+"""Units of work over the pool: read, transaction, autocommit, group commit, a cached read."""

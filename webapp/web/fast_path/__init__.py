@@ -1,0 +1,1 @@
+"""Routes that are answered before Flask, for the requests of a push."""

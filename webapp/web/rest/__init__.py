@@ -1,0 +1,1 @@
+"""The manners of REST: the document, problems, pages of lists, conditional requests, idempotency."""

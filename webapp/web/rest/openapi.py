@@ -1,0 +1,201 @@
+"""REST under /api/v1: one Api object, its OpenAPI 3.1 document, and the declarations endpoints use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import flask_openapi3_swagger
+from flask import Blueprint as FlaskBlueprint
+from flask import Flask, Response, render_template, request, send_from_directory
+from flask_smorest import Api, Blueprint
+from marshmallow import Schema as MarshmallowSchema
+from marshmallow import ValidationError, fields
+from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.routing import IntegerConverter
+
+from webapp.web.rest.pagination import MAX_ID
+from webapp.web.uploads import is_upload_request
+from webapp.web.validators import is_storable
+
+PREFIX = "/api/v1"
+MAX_NUMBER_DIGITS = 20
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+ID = "id"
+"""URL converter of an id; see `IdConverter`."""
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+API_CONFIG = {
+    "API_TITLE": "Poolproof",
+    "API_VERSION": "v1",
+    "OPENAPI_VERSION": "3.1.0",
+    "OPENAPI_URL_PREFIX": PREFIX,
+    "OPENAPI_JSON_PATH": "openapi.json",
+    "API_SPEC_OPTIONS": {
+        "info": {
+            "description": "Quizzes, played by many at once. Errors are problems (RFC 9457).",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "components": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
+    },
+}
+
+# How operations declare their headers.
+ETAG = {"ETag": {"description": "Version of the thing, for If-Match", "schema": {"type": "string"}}}
+LOCATION = {"Location": {"description": "Address of the new thing", "schema": {"type": "string"}}}
+LINK = {"Link": {"description": 'The next page, rel="next" (RFC 8288)', "schema": {"type": "string"}}}
+IF_MATCH = {
+    "in": "header",
+    "name": "If-Match",
+    "required": True,
+    "description": "The ETag that the change is based on",
+    "schema": {"type": "string"},
+}
+IF_NONE_MATCH = {
+    "in": "header",
+    "name": "If-None-Match",
+    "description": "An ETag; 304 when it is still the present one",
+    "schema": {"type": "string"},
+}
+
+IDEMPOTENCY_KEY = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "description": "Of your choice, for instance a UUID: sent again within a day, the same request makes nothing new",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!#-\\[\\]-~]+$"},
+}
+
+SWAGGER_FILES = Path(flask_openapi3_swagger.__file__).parent / "templates" / "swagger"
+
+
+class IdConverter(IntegerConverter):
+    """An id in an address.
+
+    A number wider than the column becomes the largest id, which nothing has: the answer is
+    404. Refused by the router instead it would be 405, for the other methods' sake.
+    """
+
+    def to_python(self, value: str) -> int:
+        """Return the id."""
+        return min(int(value[:MAX_NUMBER_DIGITS]), MAX_ID)
+
+
+class TextField(fields.String):
+    """A string that every database can hold: no control characters, no half characters."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if not is_storable(text):
+            raise ValidationError("Contains a character that cannot be stored.")
+        return text
+
+
+class BaseSchema(MarshmallowSchema):
+    """A schema of ours.
+
+    flask-smorest copies what a view declares, schemas included, at each of the view's decorators and twice more at
+    registration. A schema does not change once it is made, so the copies are one object: with copies of their own a
+    third of the start of a worker went into them.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return the schema itself."""
+        return self
+
+
+class FieldProblem(BaseSchema):
+    """One thing that is wrong in a request."""
+
+    where = fields.String(required=True, metadata={"description": "Place, e.g. json.choices.0"})
+    reason = fields.String(required=True)
+
+
+class Problem(BaseSchema):
+    """RFC 9457."""
+
+    type = fields.String(required=True, metadata={"format": "uri-reference"})
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True)
+    instance = fields.String(required=True)
+    errors = fields.List(fields.Nested(FieldProblem))
+
+
+PROBLEM_SCHEMA = Problem()
+
+
+class PoolproofApi(Api):
+    """flask-smorest without its error format: `web.problems` answers all errors alike."""
+
+    ERROR_SCHEMA = Problem
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def _register_error_handlers(self) -> None:
+        pass
+
+
+def api_blueprint(name: str, import_name: str, path: str = "", description: str = "") -> Blueprint:
+    """Return a blueprint under /api/v1 that takes JSON bodies and nothing else, but for views that take a file."""
+    blueprint = Blueprint(name, import_name, url_prefix=PREFIX + path, description=description)
+    blueprint.before_request(_require_json)
+    return blueprint
+
+
+def problem_responses(blueprint: Blueprint, *statuses: int) -> Callable[[View], View]:
+    """Declare the problems an operation may answer with; every one may answer 503.
+
+    What the view may answer is noted where flask-smorest's own decorators note it. One of those for each status would
+    wrap the view as many times, and every request would go through all of them.
+    """
+    documented = {
+        status: [
+            {"schema": PROBLEM_SCHEMA, "description": HTTPStatus(status).phrase, "content_type": PROBLEM_MEDIA_TYPE}
+        ]
+        for status in {*statuses, 503}
+    }
+
+    def declare(view: View) -> View:
+        declared = getattr(view, "_apidoc", {})
+        response = declared.get("response", {})
+        responses = {**response.get("responses", {}), **documented}
+        view._apidoc = {**declared, "response": {**response, "responses": responses}}  # type: ignore[attr-defined]  # noqa: SLF001
+        return view
+
+    return declare
+
+
+def create_api(app: Flask) -> Api:
+    """Bind the Api to the app, with its document at /api/v1/openapi.json and its page at /docs."""
+    app.config.update(API_CONFIG)
+    app.url_map.converters[ID] = IdConverter
+    api = PoolproofApi(app)
+    api.register_converter(IdConverter, lambda _: {"type": "integer", "minimum": 1, "maximum": MAX_ID})
+    api.spec.options["info"]["x-poolproof-version"] = version("poolproof-quiz")
+    app.register_blueprint(docs)
+    return api
+
+
+def _require_json() -> None:
+    has_body = request.content_length or "Transfer-Encoding" in request.headers
+    if request.method in {"POST", "PUT", "PATCH"} and has_body and not request.is_json and not is_upload_request():
+        raise UnsupportedMediaType("Send the body as application/json.")
+
+
+docs = FlaskBlueprint("docs", __name__, url_prefix="/docs")
+
+
+@docs.get("")
+def page() -> str:
+    """Show the API with Swagger UI."""
+    return render_template("web/docs.html")
+
+
+@docs.get("/files/<path:name>")
+def swagger_file(name: str) -> Response:
+    """Serve Swagger UI's own files from its wheel."""
+    return send_from_directory(SWAGGER_FILES, name, max_age=86400)

@@ -1,0 +1,145 @@
+"""Errors as people and programs want them: RFC 9457 problem+json under /api, pages elsewhere.
+
+Registered problem types: IANA "HTTP Problem Types"; `temporary-reduced-capacity` is one of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint, Flask, Response, jsonify, render_template, request
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from poolproof.drivers.mysql import errors as mysql_errors
+from webapp.errors import BusyError, DomainError, QuotaExceededError, list_error_types
+from webapp.web import form_retry
+from webapp.web.request_context import request_id
+
+log = logging.getLogger(__name__)
+
+IANA_REGISTERED_KINDS = {BusyError.kind, QuotaExceededError.kind}
+IANA_TYPE_PREFIX = "https://iana.org/assignments/http-problem-types#"
+
+
+blueprint = Blueprint("problems", __name__)
+
+
+@blueprint.get("/problems")
+def explained() -> str:
+    """Explain every problem type that is our own; the types' addresses lead here."""
+    return render_template("web/problems.html", kinds=list_error_types())
+
+
+def init_app(app: Flask) -> None:
+    """Turn everything that can be raised into a problem or a page."""
+    app.register_error_handler(DomainError, _domain_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(PoolTimeoutError, _pool_timeout_error)
+    app.register_error_handler(DBAPIError, _database_error)
+
+
+def problem_type_uri(kind: str) -> str:
+    """Return the problem type's address: registered with IANA, or explained on our own page."""
+    return IANA_TYPE_PREFIX + kind if kind in IANA_REGISTERED_KINDS else f"/problems#{kind}"
+
+
+def _domain_error(error: DomainError) -> WerkzeugResponse:
+    # A whole number of seconds, different for each, so that they do not all come back at once.
+    wait = random.randint(1, 4) if error.status == BusyError.status else getattr(error, "retry_after", None)  # noqa: S311
+    response = _error_response(
+        error.status, problem_type_uri(error.kind), error.title, error.detail, error.extra, retry_after=wait
+    )
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _http_error(error: HTTPException) -> WerkzeugResponse:
+    status = error.code or InternalServerError.code
+    if status < HTTPStatus.BAD_REQUEST:
+        return error.get_response()
+    data: dict[str, Any] = getattr(error, "data", {})
+    extra = {"errors": list(_flatten_messages(data["messages"]))} if "messages" in data else {}
+    detail = "See errors." if extra else error.description or error.name
+    response = _error_response(status, "about:blank", error.name, detail, extra)
+    for name, value in error.get_headers():
+        if name.lower() in {"allow", "retry-after", "www-authenticate"}:
+            response.headers[name] = value
+    return response
+
+
+def _pool_timeout_error(error: PoolTimeoutError) -> WerkzeugResponse:
+    log.warning("No connection in time: %s", error)
+    return _domain_error(BusyError("All database connections are in use. Nothing was done; please repeat the request."))
+
+
+def _database_error(error: DBAPIError) -> WerkzeugResponse:
+    if (
+        mysql_errors.is_too_many_connections(error)
+        or mysql_errors.is_unavailable(error)
+        or mysql_errors.is_contention(error)
+    ):
+        log.warning("The database did not serve the request: %s", error.orig)
+        return _domain_error(BusyError("The database cannot be reached just now. Please repeat the request."))
+    log.error("The database refused a statement", exc_info=error)
+    return _http_error(InternalServerError(original_exception=error))
+
+
+def _flatten_messages(messages: Any, path: str = "") -> Iterator[dict[str, str]]:
+    """Yield `{"where": "json.choices.0", "reason": …}` from webargs's nested dict."""
+    if isinstance(messages, dict):
+        for key, value in messages.items():
+            yield from _flatten_messages(value, f"{path}.{key}" if path else str(key))
+    else:
+        reasons = messages if isinstance(messages, list) else [messages]
+        yield from ({"where": path, "reason": str(reason)} for reason in reasons)
+
+
+def _error_response(
+    status: int, type_uri: str, title: str, detail: str, extra: dict[str, Any], *, retry_after: int | None = None
+) -> WerkzeugResponse:
+    if _wants_problem_json():
+        response = _problem_json(status, type_uri, title, detail, extra)
+    else:
+        response = _error_page(status, title, detail, retry_after)
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
+    return response
+
+
+def _error_page(status: int, title: str, detail: str, retry_after: int | None) -> WerkzeugResponse:
+    if retry_after is None:
+        return Response(render_template("web/problem.html", status=status, title=title, detail=detail), status)
+    kept = form_retry.get_retained_form()
+    if kept is not None:
+        detail = kept.message
+    elif request.method in {"GET", "HEAD"}:
+        detail = "This page cannot be shown just now. Try again in a moment."
+    shown = {"status": status, "title": title, "detail": detail, "retry_after": retry_after, "kept": kept}
+    return Response(render_template("web/busy.html", **shown), status)
+
+
+def _problem_json(status: int, type_uri: str, title: str, detail: str, extra: dict[str, Any]) -> WerkzeugResponse:
+    body = {
+        "type": type_uri,
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": f"urn:request:{request_id()}",
+        **extra,
+    }
+    response = jsonify(body)
+    response.status_code = status
+    response.mimetype = "application/problem+json"
+    return response
+
+
+def _wants_problem_json() -> bool:
+    return request.path.startswith("/api/") or request.path in {"/healthz", "/readyz"}

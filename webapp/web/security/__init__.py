@@ -1,0 +1,1 @@
+"""Headers and checks that keep strangers and other sites out."""

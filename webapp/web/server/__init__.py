@@ -1,0 +1,1 @@
+"""The Gunicorn worker and what it serves connections with."""
