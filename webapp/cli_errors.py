@@ -7,6 +7,7 @@ from sqlalchemy.exc import OperationalError
 from poolproof.drivers.mysql import errors as mysql_errors
 from poolproof.errors import PoolConfigurationError
 from webapp.errors import DomainError
+from webapp.schema import UnknownRevisionError
 from webapp.settings import SettingsError
 
 
@@ -17,6 +18,6 @@ def describe_error(error: Exception) -> str | None:
     if isinstance(error, OperationalError):
         what = "The database cannot be reached" if mysql_errors.is_unavailable(error) else "The database refused"
         return f"{what}: {error.orig.args[-1] if error.orig else error}"
-    if isinstance(error, SettingsError | PoolConfigurationError):
+    if isinstance(error, SettingsError | PoolConfigurationError | UnknownRevisionError):
         return str(error)
     return None

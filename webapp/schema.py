@@ -14,6 +14,12 @@ from webapp.settings import PROJECT_ROOT
 
 MIGRATIONS_FOLDER = PROJECT_ROOT / "migrations"
 REVISION_TABLE = "alembic_version"
+BASELINE = "0012"
+"""The first revision of these tables; earlier ones had other names of tables."""
+
+
+class UnknownRevisionError(Exception):
+    """The tables were made by another version of Poolproof; the text says what to do."""
 
 
 def head_revision() -> str:
@@ -29,6 +35,29 @@ def current_revision(connection: Connection) -> str | None:
     return revision
 
 
+def check_revision(connection: Connection) -> None:
+    """Refuse tables that no migration of this version leads from.
+
+    Raises:
+        UnknownRevisionError: when an older or a newer version has made them.
+    """
+    revision = current_revision(connection)
+    known = {path.name.partition("_")[0] for path in (MIGRATIONS_FOLDER / "versions").glob("[0-9]*.py")}
+    if revision is None or revision in known:
+        return
+    if revision < BASELINE:
+        raise UnknownRevisionError(
+            f"The tables in this database are at revision {revision}, made by an older version of Poolproof; they have "
+            "other names now. Export the bank with the checkout that made them (poolproof export items.json), name an "
+            "empty schema in DATABASE_URL, and import it with this version (poolproof items import items.json). "
+            "Quizzes, attempts and accounts are not carried over."
+        )
+    raise UnknownRevisionError(
+        f"The tables in this database are at revision {revision}, which this version of Poolproof does not know: a "
+        "newer one has made them. Run that one, or restore a backup of the tables from before."
+    )
+
+
 def bind_migrations(app: Flask) -> None:
     """Let Flask-Migrate know of the app; without that its functions refuse."""
     from flask_migrate import Migrate
@@ -42,6 +71,8 @@ def upgrade(app: Flask, revision: str = "head") -> None:
 
     bind_migrations(app)
     with app.app_context():
+        with db.engine.connect() as connection:
+            check_revision(connection)
         run_migrations(revision=revision)
 
 

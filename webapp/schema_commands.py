@@ -7,7 +7,8 @@ from flask import current_app, g
 from flask.cli import with_appcontext
 from flask_migrate.cli import db as flask_migrate_db
 
-from webapp.schema import bind_migrations
+from webapp.extensions import db as database
+from webapp.schema import bind_migrations, check_revision
 
 
 @click.group("db", commands=dict(flask_migrate_db.commands))
@@ -15,5 +16,7 @@ from webapp.schema import bind_migrations
 def db() -> None:
     """Bring the tables to a revision, or show which it is."""
     bind_migrations(current_app)
+    with database.engine.connect() as connection:
+        check_revision(connection)
     # Flask-Migrate's own group puts its options here: another folder, arguments for env.py.
     g.directory, g.x_arg = None, ()

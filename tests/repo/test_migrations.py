@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,13 +13,21 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask
-from sqlalchemy import MetaData, Table, insert, inspect, text
+from sqlalchemy import inspect, text
 
 from webapp import create_app
-from webapp.bank.deduplication import stem_key
+from webapp.cli import load_command
+from webapp.cli_errors import describe_error
 from webapp.extensions import db
 from webapp.lab.factories import make_settings
-from webapp.schema import MIGRATIONS_FOLDER, current_revision, downgrade, head_revision, upgrade
+from webapp.schema import (
+    MIGRATIONS_FOLDER,
+    UnknownRevisionError,
+    current_revision,
+    downgrade,
+    head_revision,
+    upgrade,
+)
 
 
 @contextmanager
@@ -75,7 +82,7 @@ def revision_of(app: Flask) -> str | None:
 
 
 # FTS5 keeps its index in tables of its own; reflection cannot tell the order of an index's columns.
-NOT_COMPARED = ("item_words", "ft_item", "ix_attempt_board")
+NOT_COMPARED = ("item_words", "ft_item", "ix_attempt_leaderboard")
 
 
 def tables(app: Flask) -> set[str]:
@@ -112,29 +119,33 @@ def test_migrating_twice_changes_nothing(migrated: Flask) -> None:
     assert tables(migrated) == before
 
 
-def test_items_that_were_there_before_are_found_by_their_stem_after(migrated: Flask) -> None:
-    work = migrated.extensions["pooling"].work
-    downgrade(migrated, "0008")
-    stems = [f"Item number {number}?" for number in range(1100)]
-    row = {"kind": "single", "choices": "[]", "right": "[]", "explanation": "", "version": 1}
-    old = Table("item", MetaData(), autoload_with=work.engine)
-    now = datetime(2026, 1, 1)  # noqa: DTZ001 - the column's own form
-    rows = [
-        row | {"stem": stem, "words": stem, "dedupe_key": stem.ljust(32).encode(), "created_at": now, "changed_at": now}
-        for stem in stems
-    ]
-    work.run_in_transaction(lambda connection: connection.execute(old.delete()))
-    work.run_in_transaction(lambda connection: connection.execute(insert(old), rows))
-    upgrade(migrated)
-    with work.read() as connection:
-        found = connection.execute(text("SELECT stem, stem_key FROM item")).all()
-    assert {stem: bytes(key) for stem, key in found} == {stem: stem_key(stem) for stem in stems}
+@pytest.mark.parametrize(
+    ("revision", "sentence"),
+    [
+        ("0011", "made by an older version of Poolproof; .*poolproof items import items.json"),
+        ("9999", "which this version of Poolproof does not know: a newer one has made them"),
+    ],
+)
+def test_tables_of_another_version_are_refused_and_left_alone(migrated: Flask, revision: str, sentence: str) -> None:
+    work, before = migrated.extensions["pooling"].work, tables(migrated)
+    work.run_in_transaction(
+        lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = :old"), {"old": revision})
+    )
+    with pytest.raises(UnknownRevisionError, match=sentence):
+        upgrade(migrated)
+    refused = migrated.test_cli_runner().invoke(load_command("db"), ["upgrade"])
+    assert isinstance(refused.exception, UnknownRevisionError)
+    assert (revision_of(migrated), tables(migrated)) == (revision, before)
+
+
+def test_a_start_on_tables_of_another_version_says_what_to_do() -> None:
+    assert describe_error(UnknownRevisionError("Export the bank.")) == "Export the bank."
 
 
 def test_the_tables_are_current_when_and_only_when_the_newest_migration_has_run(migrated: Flask) -> None:
     assert revision_of(migrated) == head_revision()
     downgrade(migrated, "-1")
-    assert revision_of(migrated) not in {None, head_revision()}
+    assert revision_of(migrated) != head_revision()
 
 
 def test_where_no_migration_has_run_there_is_no_revision(empty: Flask) -> None:

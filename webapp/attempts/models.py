@@ -42,7 +42,7 @@ class Attempt(Base):
         UniqueConstraint("quiz_version_id", "player_id"),
         # The board reads it from its start: best score first, then the fastest.
         Index("ix_attempt_finish", "quiz_version_id", "finished_at"),
-        Index("ix_attempt_board", "quiz_version_id", text("score DESC"), "milliseconds", "id"),
+        Index("ix_attempt_leaderboard", "quiz_version_id", text("score DESC"), "milliseconds", "id"),
         MYSQL_TABLE_OPTIONS,
     )
 

@@ -126,7 +126,7 @@ class ItemImport(Base):
 class ItemImportChunk(Base):
     """A piece of a file between its upload and its import."""
 
-    __tablename__ = "item_import_piece"
+    __tablename__ = "item_import_chunk"
     __table_args__ = (MYSQL_TABLE_OPTIONS,)
 
     import_id: Mapped[int] = mapped_column(ForeignKey("item_import.id", ondelete="CASCADE"), primary_key=True)

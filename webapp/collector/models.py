@@ -44,7 +44,7 @@ class CollectionRun(Base):
 class CollectionPartition(Base):
     """An independent part of a run's work, and where it has got to."""
 
-    __tablename__ = "collection_strand"
+    __tablename__ = "collection_partition"
     __table_args__ = (MYSQL_TABLE_OPTIONS,)
 
     run_id: Mapped[int] = mapped_column(ForeignKey("collection_run.id", ondelete="CASCADE"), primary_key=True)
@@ -74,7 +74,7 @@ class CollectionEvent(Base):
 class CollectionQuota(Base):
     """What may still be asked of a source, by all processes of all machines together."""
 
-    __tablename__ = "collection_ledger"
+    __tablename__ = "collection_quota"
     __table_args__ = (MYSQL_TABLE_OPTIONS,)
 
     source: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -92,6 +92,6 @@ class CollectionCall(Base):
     __table_args__ = (Index(None, "source", "ends_at"), MYSQL_TABLE_OPTIONS)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    source: Mapped[str] = mapped_column(ForeignKey("collection_ledger.source", ondelete="CASCADE"))
+    source: Mapped[str] = mapped_column(ForeignKey("collection_quota.source", ondelete="CASCADE"))
     ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
     """At the latest."""

@@ -80,7 +80,7 @@ def execute(work: UnitOfWork, commands: CommandQueue, operator: str, action_requ
 def recent_entries(connection: Connection) -> list[AuditEntry]:
     """Return the last deeds, the latest first."""
     found = connection.execute(
-        select(ConsoleAction.done_at, ConsoleAction.operator, ConsoleAction.deed, ConsoleAction.outcome)
+        select(ConsoleAction.done_at, ConsoleAction.operator, ConsoleAction.action, ConsoleAction.outcome)
         .order_by(ConsoleAction.id.desc())
         .limit(MAX_AUDIT_ENTRIES)
     )
@@ -88,7 +88,7 @@ def recent_entries(connection: Connection) -> list[AuditEntry]:
 
 
 def _insert_entry(connection: Connection, operator: str, question: str) -> int:
-    values = {"done_at": utc_now(), "operator": operator, "deed": question[:200], "outcome": "begun"}
+    values = {"done_at": utc_now(), "operator": operator, "action": question[:200], "outcome": "begun"}
     result = connection.execute(insert(ConsoleAction).values(**values))
     number: int = result.inserted_primary_key[0]  # type: ignore[index]
     return number

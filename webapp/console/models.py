@@ -40,11 +40,11 @@ class WorkerMinute(Base):
 class ConsoleAction(Base):
     """What an operator has done from the console, and what came of it."""
 
-    __tablename__ = "console_deed"
+    __tablename__ = "console_action"
     __table_args__ = (MYSQL_TABLE_OPTIONS,)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     done_at: Mapped[datetime] = mapped_column(UtcDateTime)
     operator: Mapped[str] = mapped_column(String(64))
-    deed: Mapped[str] = mapped_column(String(200))
+    action: Mapped[str] = mapped_column(String(200))
     outcome: Mapped[str] = mapped_column(String(500))

@@ -34,11 +34,11 @@ def bump(connection: Connection) -> None:
     """Let every worker know, when this transaction commits, that the catalog has changed."""
     # Random and not counted: no two changes can meet in the same value.
     row = select(literal(SINGLETON_ID), literal(secrets.randbits(62))).where(true())
-    upsert_from(connection, _catalog_version_table, ["id", "mark"], row, key=["id"], replace=["mark"])
+    upsert_from(connection, _catalog_version_table, ["id", "version"], row, key=["id"], replace=["version"])
 
 
 def read_catalog_version(connection: Connection) -> CatalogVersion:
     """Read the mark; one statement."""
-    present = select(CatalogVersionRow.mark).where(CatalogVersionRow.id == SINGLETON_ID).scalar_subquery()
+    present = select(CatalogVersionRow.version).where(CatalogVersionRow.id == SINGLETON_ID).scalar_subquery()
     value, now = connection.execute(select(present, utc_now())).one()
     return CatalogVersion(value, now, time.monotonic())

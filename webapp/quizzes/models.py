@@ -66,8 +66,8 @@ class QuizVersion(Base):
 class CatalogVersionRow(Base):
     """One row: changed by whatever changes what players may see."""
 
-    __tablename__ = "catalog_mark"
+    __tablename__ = "catalog_version"
     __table_args__ = (MYSQL_TABLE_OPTIONS,)
 
     id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
-    mark: Mapped[int] = mapped_column(BigInteger)
+    version: Mapped[int] = mapped_column(BigInteger)
