@@ -23,7 +23,7 @@ SIZE = 3
 
 
 def new_engine(url: str, **values: Any) -> Engine:
-    settings = PoolSettings(ping_idle_after=0.1, timeout=5, **values)
+    settings = PoolSettings(**{"ping_idle_after": 0.1, "timeout": 5, **values})
     engine = create_engine(url, **engine_options(settings, make_url(url), threads=SIZE))
     configure_engine(engine, settings)
     return engine
