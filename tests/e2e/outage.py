@@ -72,7 +72,7 @@ def _created(author: httpx.Client, path: str, body: dict[str, object]) -> dict[s
 def come(page: Page, quiz: Quiz, name: str) -> None:
     """Open the quiz and give a name."""
     page.goto(quiz.address)
-    page.get_by_label("Your name on the board").fill(name)
+    page.get_by_label("Your name on the leaderboard").fill(name)
 
 
 def start(page: Page, quiz: Quiz, name: str, *, javascript: bool = True) -> None:
@@ -94,7 +94,7 @@ def go_on(page: Page) -> None:
 
 def said(page: Page) -> Locator:
     """What the page says about the answers."""
-    return page.locator("form.play .state")
+    return page.locator("form.play .status")
 
 
 def expect_saved(page: Page, timeout: float = BACK_WITHIN) -> None:

@@ -1,4 +1,4 @@
-"""How long a client waits before it asks again, with the dice and the clock in our hands."""
+"""How long a client waits before the next try, with loaded dice and a stopped clock."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from tests.e2e.conftest import Visitor
 
 pytestmark = pytest.mark.journey
 
-# Returns the waits in seconds, one after each of these failures; `hurried`: with good news after each.
-WAITS = """async ([dice, failures, hurried]) => {
-  const { Patience } = await import("/static/patience.js");
-  const patience = new Patience(), waits = [];
+# Returns the waits in seconds, one after each of these failures; `isHurried`: with a retrySoon() after each.
+WAITS = """async ([dice, failures, isHurried]) => {
+  const { Backoff } = await import("/static/backoff.js");
+  const backoff = new Backoff(), waits = [];
   Math.random = () => dice;
   performance.now = () => 1000;
-  window.setTimeout = (go, milliseconds) => { waits.push(milliseconds / 1000); };
+  window.setTimeout = (callback, milliseconds) => { waits.push(milliseconds / 1000); };
   for (const retryAfter of failures) {
-    patience.failed(retryAfter);
-    if (hurried) patience.hurry();
-    patience.over();
+    backoff.recordFailure(retryAfter);
+    if (isHurried) backoff.retrySoon();
+    backoff.wait();
   }
   return waits;
 }"""
@@ -35,8 +35,8 @@ def page(visitor: Visitor) -> Page:
 def waits(page: Page, dice: float, failures: list[str | None], *, hurried: bool = False) -> list[float]:
     # Each in a page of its own: the dice are loaded for good.
     page.reload()
-    found: list[float] = page.evaluate(WAITS, [dice, failures, hurried])
-    return found
+    seconds: list[float] = page.evaluate(WAITS, [dice, failures, hurried])
+    return seconds
 
 
 def test_without_a_wish_of_the_server_waits_double_up_to_half_a_minute(page: Page) -> None:

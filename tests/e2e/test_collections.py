@@ -78,7 +78,7 @@ def test_a_collection_is_watched_cancelled_and_resumed(visitor: Visitor, service
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_text("finished", exact=True).first).to_be_visible(timeout=SOON)
     expect(page.locator("#count-new")).to_have_text(str(len(opentdb.dedupe_keys(BANK))))
-    page.get_by_text("Parts").click()
+    page.get_by_text("Partitions").click()
     expect(page.get_by_text("3 of 3 done")).to_be_visible()
 
 

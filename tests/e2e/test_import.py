@@ -30,12 +30,12 @@ def file(tmp_path: Path) -> Path:
 
 def total(page: Page, name: str) -> str:
     titled = page.locator("dt", has_text=re.compile(f"^{name}$"))
-    return page.locator(".totals div").filter(has=titled).locator("dd").inner_text().split()[0]
+    return page.locator(".stats div").filter(has=titled).locator("dd").inner_text().split()[0]
 
 
 def count_found(page: Page, words: str) -> int:
     page.goto(f"/studio/items?search={words}")
-    return page.locator(".found li").count()
+    return page.locator(".search-results li").count()
 
 
 @pytest.mark.parametrize("javascript", [True, False])
@@ -87,5 +87,5 @@ def test_no_page_of_the_bank_is_wider_than_a_phone(visitor: Visitor, service: Po
     page.get_by_label("File").set_input_files(file)
     page.get_by_label("Format").select_option("OpenTriviaQA")
     page.get_by_role("button", name="See what is in it").click()
-    expect(page.locator(".totals")).to_be_visible()
+    expect(page.locator(".stats")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -173,7 +173,7 @@ def test_a_player_who_is_offline_is_told_so_and_goes_on_when_back(
     page.context.set_offline(True)
     choose(page, "A lifeguard")
     expect(said(page)).to_have_text(
-        "1 answer is not saved yet. You are offline; this goes on by itself when you are back."
+        "1 answer is not saved yet. You are offline; this continues automatically when you are back online."
     )
     page.context.set_offline(False)
     expect(said(page)).to_have_text("All answers are saved", timeout=BACK_WITHIN)

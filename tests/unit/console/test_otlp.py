@@ -290,8 +290,8 @@ def test_a_collector_that_refuses_is_tried_again_and_told_of_once(
     push.stop()
     said = [one["sentence"] for one in event_log.drain() if one["kind"] == "otlp"]
     assert said == [
-        "The OpenTelemetry collector does not take the metrics; it is tried again.",
-        "The OpenTelemetry collector takes the metrics again.",
+        "The OpenTelemetry collector does not accept the metrics; it is retried.",
+        "The OpenTelemetry collector accepts the metrics again.",
     ]
 
 
