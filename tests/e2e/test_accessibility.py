@@ -1,4 +1,4 @@
-"""No page of the product has a serious fault that axe-core can find, in the light or in the dark."""
+"""No page has a serious violation that axe-core can find, in the light or the dark colour scheme."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from webapp.lab.services.poolproof_service import PoolproofService
 
 pytestmark = pytest.mark.journey
 SERIOUS = {"serious", "critical"}
-# The rest of the page is the same, and axe is in it by now. A button takes a moment to change its colour.
-IN_OTHER_COLOURS = """async () => {
-  await Promise.all(document.getAnimations().map((one) => one.finished));
+# Only colours differ, and axe is loaded in the page by now. A button changes its colour in a transition.
+COLOUR_VIOLATIONS = """async () => {
+  await Promise.all(document.getAnimations().map((animation) => animation.finished));
   const rules = { type: "rule", values: ["color-contrast", "link-in-text-block"] };
   return (await axe.run({ runOnly: rules })).violations;
 }"""
@@ -36,21 +36,21 @@ def quiz_address(service: PoolproofService) -> str:
 
 
 def faults(page: Page) -> list[str]:
-    """What axe finds, in the light and, of the colours, in the dark: rule, and the element."""
-    found = Axe().run(page).response["violations"]
+    """Return what axe finds in the light and, about colours, in the dark: rule and element."""
+    violations = Axe().run(page).response["violations"]
     page.emulate_media(color_scheme="dark")
-    found += page.evaluate(IN_OTHER_COLOURS)
+    violations += page.evaluate(COLOUR_VIOLATIONS)
     page.emulate_media(color_scheme="light")
     return [
-        f"{one['id']}: {node['html'][:120]} {node['failureSummary'][:200]}"
-        for one in found
-        if one["impact"] in SERIOUS
-        for node in one["nodes"]
+        f"{violation['id']}: {node['html'][:120]} {node['failureSummary'][:200]}"
+        for violation in violations
+        if violation["impact"] in SERIOUS
+        for node in violation["nodes"]
     ]
 
 
-def told(found: dict[str, list[str]]) -> str:
-    return "\n".join(f"{name}: {one}" for name, them in found.items() for one in them)
+def listed(found: dict[str, list[str]]) -> str:
+    return "\n".join(f"{name}: {fault}" for name, faults_of_page in found.items() for fault in faults_of_page)
 
 
 @pytest.mark.slow(reason="axe looks at every page, light and dark")
@@ -78,7 +78,7 @@ def test_what_a_player_sees(page: Page, quiz_address: str) -> None:
     found["not found"] = faults(page)
     page.goto("/problems")
     found["problems"] = faults(page)
-    assert not told(found), told(found)
+    assert not listed(found), listed(found)
 
 
 @pytest.mark.slow(reason="axe looks at every page, light and dark")
@@ -115,4 +115,4 @@ def test_what_an_author_and_an_operator_see(page: Page, operator: str, quiz_addr
     page.goto("/docs")
     expect(page.get_by_text("/api/v1/quizzes").first).to_be_visible()
     found["API"] = faults(page)
-    assert not told(found), told(found)
+    assert not listed(found), listed(found)

@@ -90,7 +90,8 @@ def test_a_change_of_state_is_heard_once_and_what_was_opened_stays_open(
     expect(page.locator("#announcement")).to_have_text("")
     page.evaluate(
         "() => { window.announced = []; const element = document.getElementById('announcement');"
-        " new MutationObserver(() => window.announced.push(element.textContent)).observe(element, { childList: true }); }"
+        " const record = () => window.announced.push(element.textContent);"
+        " new MutationObserver(record).observe(element, { childList: true }); }"
     )
     with a_request_that_lingers(service, connect):
         let_time_pass(page, lambda: "one long statement" in page.locator("#announcement").inner_text())

@@ -1,4 +1,4 @@
-"""From an author's bank to a player's place on the leaderboard, as people do it."""
+"""From an author's bank to a player's place on the leaderboard, in a browser."""
 
 from __future__ import annotations
 
@@ -141,11 +141,11 @@ def test_the_first_visit_is_four_requests_and_all_up_to_the_first_question_is_be
     page = visitor.page()
     sizes: dict[str, int] = {}
 
-    def weigh(request: Request) -> None:
-        # What comes from the browser's own cache the second time counts once.
+    def record_size(request: Request) -> None:
+        # A file that comes from the browser's cache the second time counts once.
         sizes[request.url] = max(sizes.get(request.url, 0), request.sizes()["responseBodySize"])
 
-    page.on("requestfinished", weigh)
+    page.on("requestfinished", record_size)
     page.goto(quiz, wait_until="networkidle")
     assert len(sizes) <= 4
     page.get_by_label("Your name on the leaderboard").fill("Sophie")

@@ -76,8 +76,8 @@ def test_a_wish_that_cannot_be_is_refused_with_the_reason(operator: FlaskClient,
 def test_a_deed_is_on_the_record_with_who_did_it_and_what_came_of_it(
     operator: FlaskClient, member: str, work: UnitOfWork, pooling: PoolingState
 ) -> None:
-    done = operator.post("/console/actions/pause", data={"lane": "background"}, follow_redirects=True)
-    assert "The background lane of each worker is paused." in done.text
+    answer = operator.post("/console/actions/pause", data={"lane": "background"}, follow_redirects=True)
+    assert "The background lane of each worker is paused." in answer.text
     operator.post("/console/actions/resume", data={"lane": "background"})
     with work.read() as connection:
         rows = connection.execute(
