@@ -58,9 +58,9 @@ def test_good_news_shortens_a_long_wait_but_not_the_servers_wish(page: Page) -> 
     assert waits(page, 0.5, ["7"], hurried=True)[-1] == 7.5
 
 
-@pytest.mark.parametrize("wish", ["soon", "", "-3", "Wed, 21 Oct 2015 07:28:00 GMT"])
-def test_a_wish_that_means_nothing_is_none(page: Page, wish: str) -> None:
-    assert waits(page, 0, [wish]) == [0]
+@pytest.mark.parametrize("retry_after", ["soon", "", "-3", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_a_wish_that_means_nothing_is_none(page: Page, retry_after: str) -> None:
+    assert waits(page, 0, [retry_after]) == [0]
 
 
 def test_a_wish_may_be_a_date_and_is_never_followed_for_hours(page: Page) -> None:
