@@ -24,8 +24,8 @@ from webapp.lab.services.poolproof_service import PoolproofService, run_poolproo
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 """Names of the program."""
-PATIENCE = 15_000
-"""Milliseconds that a page has to show something: a busy machine stands still for seconds."""
+TIMEOUT = 15_000
+"""Milliseconds until a page must show something: a busy machine may stall for seconds."""
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -61,14 +61,14 @@ D Everybody at once
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    # Only the runs that open a page need one: it is installed here, where that is allowed.
+    # Only runs that open a page need a browser: it is installed here, where that is allowed.
     subprocess.run([sys.executable, PROJECT / ".ci" / "browser.py"], check=True)
     program = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
     if program is None:
         pytest.skip("there is no Chromium; install it: sudo apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        expect.set_options(timeout=PATIENCE)
+        expect.set_options(timeout=TIMEOUT)
         yield browser
         browser.close()
 
@@ -81,7 +81,7 @@ def service(
     items = folder / "pools-and-queues"
     items.write_text(SOME_ITEMS)
     url = prepared_schema(server_flavour, "poolproof_journeys")
-    # In this process, which has everything loaded.
+    # In this process, which has imported everything already.
     with app_on(url, folder, with_routes=False) as app, app.app_context():
         imported = app.test_cli_runner().invoke(import_items, ["--format", "opentriviaqa", str(items)])
         assert imported.exit_code == 0, imported.output
@@ -92,12 +92,12 @@ def service(
 
 @pytest.fixture
 def operator(service: PoolproofService) -> str:
-    """The name of an operator with the password that the fleets' operators have."""
+    """The name of an operator, who has the password of the fleets' operators."""
     return OPERATOR
 
 
 class Visitor:
-    """Opens pages and keeps what the browser complained about."""
+    """Opens pages and records the errors that the browser reports."""
 
     def __init__(self, browser: Browser, address: str) -> None:
         self._browser = browser
@@ -107,7 +107,7 @@ class Visitor:
     def page(
         self, *, javascript: bool = True, dark: bool = False, width: int = PHONE["width"], clock: bool = False
     ) -> Page:
-        """Open a page in a browser of its own; with a clock, its time can be made to run ahead."""
+        """Open a page in a browser of its own; with a clock, its time can be fast-forwarded."""
         context = self._browser.new_context(
             base_url=self._address,
             java_script_enabled=javascript,
@@ -116,16 +116,16 @@ class Visitor:
         )
         if clock:
             context.clock.install()
-        return self._listened_to(context.new_page())
+        return self._observe(context.new_page())
 
     def again(self, closed: Page) -> Page:
         """Open the address of a closed page again, in the same browser."""
-        page = self._listened_to(closed.context.new_page())
+        page = self._observe(closed.context.new_page())
         page.goto(closed.url)
         return page
 
-    def _listened_to(self, page: Page) -> Page:
-        page.set_default_timeout(PATIENCE)
+    def _observe(self, page: Page) -> Page:
+        page.set_default_timeout(TIMEOUT)
         page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         return page
@@ -136,7 +136,7 @@ class Visitor:
 
 
 def sign_in_as(page: Page, name: str, password: str, address: str) -> None:
-    """Go to a page for which one must sign in, and do so; who has done it before brings the cookies of then."""
+    """Go to a page that requires signing in, and sign in; the second time with the cookies of the first."""
     page.goto(address)
     user = (urlsplit(page.url).netloc, name)
     if user in _cookies:
@@ -153,14 +153,14 @@ def sign_in_as(page: Page, name: str, password: str, address: str) -> None:
 _cookies: dict[tuple[str, str], Any] = {}
 
 
-def let_time_pass(page: Page, is_so: Callable[[], bool]) -> None:
-    """Have the page's time run ahead until something is so: it need not be waited for."""
+def let_time_pass(page: Page, condition: Callable[[], bool]) -> None:
+    """Fast-forward the clock of the page until a condition holds."""
     for _ in range(600):
-        if is_so():
+        if condition():
             return
         page.clock.fast_forward(1000)
         page.wait_for_timeout(100)
-    raise AssertionError("what was waited for did not happen")
+    raise AssertionError("the condition was never met")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the journeys with an absent server share: a quiz, its pages, and what the database says in the end."""
+"""What the tests of outages share: a quiz, its pages, and the answers in the database."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from playwright.sync_api import Locator, Page, Route, expect
 from webapp.lab.services.database_server import DatabaseServer
 from webapp.lab.services.poolproof_service import PoolproofService
 
-BACK_WITHIN = 60_000
-"""Milliseconds until a page that has waited long for a server has asked again."""
+RECOVERY_TIMEOUT = 60_000
+"""Milliseconds until a page that has waited long for a server has tried again."""
 BUSY = 503
-TRIES = 30
+MAX_ATTEMPTS = 30
 QUESTIONS = {
     "Who is lent by the second?": ("A connection", "A lifeguard", "A towel"),
     "What does a queue promise?": ("Order", "Speed"),
@@ -24,7 +24,7 @@ QUESTIONS = {
 
 @dataclass(frozen=True)
 class Quiz:
-    """A published quiz; `choices` says which number stands for a choice, as item and bit."""
+    """A published quiz; `choices` maps the text of a choice to its item and bit."""
 
     id: int
     address: str
@@ -32,7 +32,7 @@ class Quiz:
 
 
 def publish_quiz(service: PoolproofService, title: str) -> Quiz:
-    """Make and publish a quiz of the questions above over REST; the last one has several right choices."""
+    """Create and publish a quiz of the questions above over REST; the last one has several right choices."""
     with _author(service) as author:
         items = []
         for stem, choices in QUESTIONS.items():
@@ -69,16 +69,16 @@ def _created(author: httpx.Client, path: str, body: dict[str, object]) -> dict[s
     return created
 
 
-def come(page: Page, quiz: Quiz, name: str) -> None:
-    """Open the quiz and give a name."""
+def open_quiz(page: Page, quiz: Quiz, name: str) -> None:
+    """Open the quiz and enter a name."""
     page.goto(quiz.address)
-    page.get_by_label("Your name on the board").fill(name)
+    page.get_by_label("Your name on the leaderboard").fill(name)
 
 
 def start(page: Page, quiz: Quiz, name: str, *, javascript: bool = True) -> None:
-    come(page, quiz, name)
+    open_quiz(page, quiz, name)
     page.get_by_role("button", name="Start").click()
-    # All questions are there before the script has come, which begins with the first that has no answer.
+    # Without the script all questions are visible; it shows only the first that has no answer.
     expect(page.get_by_role("group")).to_have_count(1 if javascript else len(QUESTIONS))
 
 
@@ -88,28 +88,28 @@ def choose(page: Page, *choices: str) -> None:
         page.get_by_label(choice, exact=True).check()
 
 
-def go_on(page: Page) -> None:
+def next_question(page: Page) -> None:
     page.get_by_role("button", name="Next").click()
 
 
-def said(page: Page) -> Locator:
-    """What the page says about the answers."""
-    return page.locator("form.play .state")
+def answer_status(page: Page) -> Locator:
+    """Return the status line of the page."""
+    return page.locator("form.play .status")
 
 
-def expect_saved(page: Page, timeout: float = BACK_WITHIN) -> None:
+def expect_saved(page: Page, timeout: float = RECOVERY_TIMEOUT) -> None:
     """Wait until every answer is saved.
 
-    The page says "All answers are saved" where one was not taken at its first try: by a server that is away, but also
-    by one whose disk stands still for longer than the two seconds that a player waits for a commit.
+    The page says "All answers are saved" where one was not saved at the first try: by a server that is unavailable, but
+    also by one whose disk stands still for longer than the two seconds that a player waits for a commit.
     """
-    expect(said(page)).to_have_text(re.compile("^(Saved|All answers are saved)$"), timeout=timeout)
+    expect(answer_status(page)).to_have_text(re.compile("^(Saved|All answers are saved)$"), timeout=timeout)
 
 
 def deliver(route: Route) -> None:
-    """Send a request on that was held, again while the server is too busy to take it."""
+    """Continue a request that was held, again while the server is too busy for it."""
     response = route.fetch()
-    for _ in range(TRIES):
+    for _ in range(MAX_ATTEMPTS):
         if response.status != BUSY:
             break
         response = route.fetch()
@@ -117,7 +117,7 @@ def deliver(route: Route) -> None:
 
 
 def stored(server: DatabaseServer, quiz: Quiz, name: str) -> set[str]:
-    """The choices that the database holds for a player."""
+    """Return the choices of a player in the database."""
     rows = server.execute(
         "SELECT item_id, chosen FROM answer JOIN attempt ON attempt.id = attempt_id WHERE player_name = %s",
         [name],
@@ -128,16 +128,16 @@ def stored(server: DatabaseServer, quiz: Quiz, name: str) -> set[str]:
     return {text for text, (item, bit) in quiz.choices.items() if bits.get(item, 0) & bit}
 
 
-def kept(page: Page) -> list[str]:
-    """What this browser keeps."""
+def stored_keys(page: Page) -> list[str]:
+    """Return the keys that this browser stores."""
     keys: list[str] = page.evaluate("Object.keys(localStorage)")
     return keys
 
 
-def wait_until_nothing_is_kept(page: Page) -> None:
-    """Wait, as expect() would; the page's policy forbids Playwright's own way of asking again and again."""
-    for _ in range(BACK_WITHIN // 100):
-        if not kept(page):
+def wait_until_nothing_is_stored(page: Page) -> None:
+    """Wait, as expect() would; the page's security policy forbids Playwright's own polling."""
+    for _ in range(RECOVERY_TIMEOUT // 100):
+        if not stored_keys(page):
             return
         page.wait_for_timeout(100)
-    raise AssertionError(kept(page))
+    raise AssertionError(stored_keys(page))

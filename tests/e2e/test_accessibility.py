@@ -1,4 +1,4 @@
-"""No page of the product has a serious fault that axe-core can find, in the light or in the dark."""
+"""No page has a serious violation that axe-core can find, in the light or the dark colour scheme."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from webapp.lab.services.poolproof_service import PoolproofService
 
 pytestmark = pytest.mark.journey
 SERIOUS = {"serious", "critical"}
-# The rest of the page is the same, and axe is in it by now. A button takes a moment to change its colour.
-IN_OTHER_COLOURS = """async () => {
-  await Promise.all(document.getAnimations().map((one) => one.finished));
+# Only colours differ, and axe is loaded in the page by now. A button changes its colour in a transition.
+COLOUR_VIOLATIONS = """async () => {
+  await Promise.all(document.getAnimations().map((animation) => animation.finished));
   const rules = { type: "rule", values: ["color-contrast", "link-in-text-block"] };
   return (await axe.run({ runOnly: rules })).violations;
 }"""
@@ -36,83 +36,83 @@ def quiz_address(service: PoolproofService) -> str:
 
 
 def faults(page: Page) -> list[str]:
-    """What axe finds, in the light and, of the colours, in the dark: rule, and the element."""
-    found = Axe().run(page).response["violations"]
+    """Return what axe finds in the light and, about colours, in the dark: rule and element."""
+    violations = Axe().run(page).response["violations"]
     page.emulate_media(color_scheme="dark")
-    found += page.evaluate(IN_OTHER_COLOURS)
+    violations += page.evaluate(COLOUR_VIOLATIONS)
     page.emulate_media(color_scheme="light")
     return [
-        f"{one['id']}: {node['html'][:120]} {node['failureSummary'][:200]}"
-        for one in found
-        if one["impact"] in SERIOUS
-        for node in one["nodes"]
+        f"{violation['id']}: {node['html'][:120]} {node['failureSummary'][:200]}"
+        for violation in violations
+        if violation["impact"] in SERIOUS
+        for node in violation["nodes"]
     ]
 
 
-def told(found: dict[str, list[str]]) -> str:
-    return "\n".join(f"{name}: {one}" for name, them in found.items() for one in them)
+def listed(by_page: dict[str, list[str]]) -> str:
+    return "\n".join(f"{name}: {fault}" for name, messages in by_page.items() for fault in messages)
 
 
 @pytest.mark.slow(reason="axe looks at every page, light and dark")
 def test_what_a_player_sees(page: Page, quiz_address: str) -> None:
-    found: dict[str, list[str]] = {}
+    by_page: dict[str, list[str]] = {}
     page.goto("/")
-    found["open quizzes"] = faults(page)
+    by_page["open quizzes"] = faults(page)
     page.goto(quiz_address)
-    found["quiz"] = faults(page)
-    page.get_by_label("Your name on the board").fill("Axel")
+    by_page["quiz"] = faults(page)
+    page.get_by_label("Your name on the leaderboard").fill("Axel")
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_role("group")).to_have_count(1)
-    found["question"] = faults(page)
+    by_page["question"] = faults(page)
     page.get_by_role("radio").first.check()
-    expect(page.locator("form.play .state")).to_have_text("Saved")
-    found["saved"] = faults(page)
+    expect(page.locator("form.play .status")).to_have_text("Saved")
+    by_page["saved"] = faults(page)
     for _ in range(2):
         page.get_by_role("button", name="Next").click()
     page.get_by_role("button", name="Finish").click()
     expect(page.locator(".score")).to_be_visible()
-    found["result"] = faults(page)
-    page.goto(f"{quiz_address}/board")
-    found["board"] = faults(page)
+    by_page["result"] = faults(page)
+    page.goto(f"{quiz_address}/leaderboard")
+    by_page["leaderboard"] = faults(page)
     page.goto("/nowhere")
-    found["not found"] = faults(page)
+    by_page["not found"] = faults(page)
     page.goto("/problems")
-    found["problems"] = faults(page)
-    assert not told(found), told(found)
+    by_page["problems"] = faults(page)
+    assert not listed(by_page), listed(by_page)
 
 
 @pytest.mark.slow(reason="axe looks at every page, light and dark")
 def test_what_an_author_and_an_operator_see(page: Page, operator: str, quiz_address: str) -> None:
-    found: dict[str, list[str]] = {}
+    by_page: dict[str, list[str]] = {}
     page.goto("/sign-in")
-    found["sign in"] = faults(page)
+    by_page["sign in"] = faults(page)
     come_in(page, operator)
-    found["console"] = faults(page)
-    page.goto("/console/deeds/pause?lane=background")
-    found["confirm"] = faults(page)
-    page.get_by_role("button", name="Yes, do it").click()
-    expect(page.locator("#verdict")).to_contain_text("paused by an operator")
-    found["console with something to look at"] = faults(page)
-    page.goto("/console/deeds/resume?lane=background")
-    page.get_by_role("button", name="Yes, do it").click()
-    page.goto("/console/record")
-    found["record"] = faults(page)
+    by_page["console"] = faults(page)
+    page.goto("/console/actions/pause?lane=background")
+    by_page["confirm"] = faults(page)
+    page.get_by_role("button", name="Confirm").click()
+    expect(page.locator("#diagnosis")).to_contain_text("paused by an operator")
+    by_page["console with a warning"] = faults(page)
+    page.goto("/console/actions/resume?lane=background")
+    page.get_by_role("button", name="Confirm").click()
+    page.goto("/console/audit")
+    by_page["audit log"] = faults(page)
     page.goto("/studio")
-    found["studio"] = faults(page)
+    by_page["studio"] = faults(page)
     page.goto("/studio/collections")
-    found["collections"] = faults(page)
+    by_page["collections"] = faults(page)
     page.get_by_role("button", name="Collect from Open Trivia DB").click()
-    found["a collection"] = faults(page)
+    by_page["a collection"] = faults(page)
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("button", name="Resume")).to_be_visible()
     page.goto("/studio/quizzes/new")
-    found["new quiz"] = faults(page)
+    by_page["new quiz"] = faults(page)
     page.goto("/studio")
     page.get_by_role("link", name="For everybody", exact=True).click()
-    found["studio quiz"] = faults(page)
+    by_page["studio quiz"] = faults(page)
     page.get_by_role("link", name="Results", exact=True).click()
-    found["results"] = faults(page)
+    by_page["results"] = faults(page)
     page.goto("/docs")
     expect(page.get_by_text("/api/v1/quizzes").first).to_be_visible()
-    found["API"] = faults(page)
-    assert not told(found), told(found)
+    by_page["API"] = faults(page)
+    assert not listed(by_page), listed(by_page)

@@ -1,4 +1,4 @@
-"""How long a client waits before it asks again, with the dice and the clock in our hands."""
+"""How long a client waits before the next try, with loaded dice and a stopped clock."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from tests.e2e.conftest import Visitor
 
 pytestmark = pytest.mark.journey
 
-# Returns the waits in seconds, one after each of these failures; `hurried`: with good news after each.
-WAITS = """async ([dice, failures, hurried]) => {
-  const { Patience } = await import("/static/patience.js");
-  const patience = new Patience(), waits = [];
+# Returns the waits in seconds, one after each of these failures; `isHurried`: with a retrySoon() after each.
+WAITS = """async ([dice, failures, isHurried]) => {
+  const { Backoff } = await import("/static/backoff.js");
+  const backoff = new Backoff(), waits = [];
   Math.random = () => dice;
   performance.now = () => 1000;
-  window.setTimeout = (go, milliseconds) => { waits.push(milliseconds / 1000); };
+  window.setTimeout = (callback, milliseconds) => { waits.push(milliseconds / 1000); };
   for (const retryAfter of failures) {
-    patience.failed(retryAfter);
-    if (hurried) patience.hurry();
-    patience.over();
+    backoff.recordFailure(retryAfter);
+    if (isHurried) backoff.retrySoon();
+    backoff.wait();
   }
   return waits;
 }"""
@@ -35,8 +35,8 @@ def page(visitor: Visitor) -> Page:
 def waits(page: Page, dice: float, failures: list[str | None], *, hurried: bool = False) -> list[float]:
     # Each in a page of its own: the dice are loaded for good.
     page.reload()
-    found: list[float] = page.evaluate(WAITS, [dice, failures, hurried])
-    return found
+    seconds: list[float] = page.evaluate(WAITS, [dice, failures, hurried])
+    return seconds
 
 
 def test_without_a_wish_of_the_server_waits_double_up_to_half_a_minute(page: Page) -> None:
@@ -58,9 +58,9 @@ def test_good_news_shortens_a_long_wait_but_not_the_servers_wish(page: Page) -> 
     assert waits(page, 0.5, ["7"], hurried=True)[-1] == 7.5
 
 
-@pytest.mark.parametrize("wish", ["soon", "", "-3", "Wed, 21 Oct 2015 07:28:00 GMT"])
-def test_a_wish_that_means_nothing_is_none(page: Page, wish: str) -> None:
-    assert waits(page, 0, [wish]) == [0]
+@pytest.mark.parametrize("retry_after", ["soon", "", "-3", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_a_wish_that_means_nothing_is_none(page: Page, retry_after: str) -> None:
+    assert waits(page, 0, [retry_after]) == [0]
 
 
 def test_a_wish_may_be_a_date_and_is_never_followed_for_hours(page: Page) -> None:

@@ -1,4 +1,4 @@
-"""An author collects questions from a source: orders, watches, cancels, resumes."""
+"""An author collects questions from a source: starts, watches, cancels, resumes."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from webapp.lab.services.poolproof_service import PoolproofService, run_poolproo
 pytestmark = pytest.mark.journey
 
 BANK = make_questions(60, 3)
-SOON = 60_000
-PATIENCE = 60.0
-HELD_CALL = 9
-"""Lists and tokens come first, then a category or two: by then something has been returned, and not everything."""
+VISIBLE_TIMEOUT = 60_000
+GATE_TIMEOUT = 60.0
+BLOCKED_CALL = 9
+"""Lists and tokens come first, then a category or two: by then some records were returned, but not all."""
 
 
 class Gate:
-    """A source that lets one call wait, so that its collection is under way for as long as a test wants."""
+    """Blocks one call of a source, so that its collection is running for as long as a test wants."""
 
     def __init__(self) -> None:
-        self.may_go_on = threading.Event()
+        self.is_open = threading.Event()
 
     def __call__(self, number: int, path: str) -> None:
-        if number == HELD_CALL:
-            self.may_go_on.wait(PATIENCE)
+        if number == BLOCKED_CALL:
+            self.is_open.wait(GATE_TIMEOUT)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def gate() -> Gate:
 def source(gate: Gate) -> Iterator[FakeOpenTdb]:
     with FakeOpenTdb(BANK, ContractOptions(), gate) as server:
         yield server
-        gate.may_go_on.set()
+        gate.is_open.set()
 
 
 @pytest.fixture(scope="module")
@@ -70,15 +70,15 @@ def test_a_collection_is_watched_cancelled_and_resumed(visitor: Visitor, service
     page.get_by_role("button", name="Collect from Open Trivia DB").click()
     expect(page.get_by_role("heading", name="Collection run")).to_be_visible()
     returned = page.get_by_role("progressbar", name="Records returned")
-    expect(returned).to_be_visible(timeout=SOON)
-    expect(returned).not_to_have_attribute("value", "0", timeout=SOON)
+    expect(returned).to_be_visible(timeout=VISIBLE_TIMEOUT)
+    expect(returned).not_to_have_attribute("value", "0", timeout=VISIBLE_TIMEOUT)
     page.get_by_role("button", name="Cancel").click()
-    gate.may_go_on.set()
-    expect(page.get_by_text("cancelled", exact=True).first).to_be_visible(timeout=SOON)
+    gate.is_open.set()
+    expect(page.get_by_text("cancelled", exact=True).first).to_be_visible(timeout=VISIBLE_TIMEOUT)
     page.get_by_role("button", name="Resume").click()
-    expect(page.get_by_text("finished", exact=True).first).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("finished", exact=True).first).to_be_visible(timeout=VISIBLE_TIMEOUT)
     expect(page.locator("#count-new")).to_have_text(str(len(opentdb.dedupe_keys(BANK))))
-    page.get_by_text("Parts").click()
+    page.get_by_text("Partitions").click()
     expect(page.get_by_text("3 of 3 done")).to_be_visible()
 
 

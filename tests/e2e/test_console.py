@@ -1,4 +1,4 @@
-"""The console in a real browser: it keeps up by itself, acts when told, and rests when nobody looks."""
+"""The console in a real browser: it refreshes by itself, executes actions, and pauses in a hidden tab."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ def console(browser: Browser, service: PoolproofService) -> Iterator[Visitor]:
     assert visitor.complaints == []
 
 
-def come_in(page: Page, name: str, address: str = "/console?every=1") -> Page:
+def come_in(page: Page, name: str, address: str = "/console?interval=1") -> Page:
     sign_in_as(page, name, PASSWORD, address)
-    expect(page.locator("[data-verdict]")).to_be_visible()
-    # Its elements are there before its styles are.
+    expect(page.locator("[data-diagnosis]")).to_be_visible()
+    # Its elements are visible before its styles are loaded.
     page.wait_for_load_state()
     return page
 
 
 @contextmanager
 def a_request_that_lingers(service: PoolproofService, connect: Callable[[], pymysql.Connection[Any]]) -> Iterator[None]:
-    """One page that waits for a table that somebody has locked."""
-    with closing(connect()) as somebody, somebody.cursor() as cursor:
+    """One request that waits for a table that another connection has locked."""
+    with closing(connect()) as other, other.cursor() as cursor:
         cursor.execute("LOCK TABLES quiz_version WRITE")
-        visit = threading.Thread(target=lambda: httpx.get(f"{service.address}/", timeout=30))
-        visit.start()
+        request = threading.Thread(target=lambda: httpx.get(f"{service.address}/", timeout=30))
+        request.start()
         yield
         cursor.execute("UNLOCK TABLES")
-    visit.join()
+    request.join()
 
 
 @pytest.fixture
@@ -67,18 +67,18 @@ def test_a_hold_appears_by_itself_and_is_ended_from_the_page(
     console: Visitor, service: PoolproofService, operator: str, connect: Callable[[], pymysql.Connection[Any]]
 ) -> None:
     page = come_in(console.page(width=1280), operator)
-    expect(page.locator("#holders")).to_contain_text("Nobody has held one")
+    expect(page.locator("#holders")).to_contain_text("No connection has been checked out")
     with a_request_that_lingers(service, connect):
         held = page.locator("#holders li").filter(has_text="GET quiz_pages.open_quizzes")
         expect(held).to_be_visible()
-        expect(held).to_contain_text("borrowed at webapp/quizzes/pages.py:")
-        expect(page.locator("#verdict")).to_contain_text("one long statement")
+        expect(held).to_contain_text("checked out at webapp/quizzes/pages.py:")
+        expect(page.locator("#diagnosis")).to_contain_text("one long statement")
         held.get_by_role("link", name="End").click()
         expect(page.get_by_role("heading", level=1)).to_contain_text("held by GET quiz_pages.open_quizzes")
-        page.get_by_role("button", name="Yes, do it").click()
+        page.get_by_role("button", name="Confirm").click()
         expect(page.get_by_role("status").filter(has_text="Ended connection")).to_be_visible()
-        expect(page.locator("#holders")).to_contain_text("Nobody has held one")
-    page.get_by_role("link", name="Record", exact=True).click()
+        expect(page.locator("#holders")).to_contain_text("No connection has been checked out")
+    page.get_by_role("link", name="Audit log", exact=True).click()
     expect(page.locator("table")).to_contain_text("Ended connection")
 
 
@@ -86,22 +86,23 @@ def test_a_change_of_state_is_heard_once_and_what_was_opened_stays_open(
     console: Visitor, service: PoolproofService, operator: str, connect: Callable[[], pymysql.Connection[Any]]
 ) -> None:
     page = come_in(console.page(width=1280, clock=True), operator)
-    looks = Looks(page)
-    expect(page.locator("#heard")).to_have_text("")
+    refreshes = Refreshes(page)
+    expect(page.locator("#announcement")).to_have_text("")
     page.evaluate(
-        "() => { window.said = []; const heard = document.getElementById('heard');"
-        " new MutationObserver(() => window.said.push(heard.textContent)).observe(heard, { childList: true }); }"
+        "() => { window.announced = []; const element = document.getElementById('announcement');"
+        " const record = () => window.announced.push(element.textContent);"
+        " new MutationObserver(record).observe(element, { childList: true }); }"
     )
     with a_request_that_lingers(service, connect):
-        let_time_pass(page, lambda: "one long statement" in page.locator("#heard").inner_text())
+        let_time_pass(page, lambda: "one long statement" in page.locator("#announcement").inner_text())
         page.locator("#holders summary").first.click()
-        seen = looks.answered
-        let_time_pass(page, lambda: looks.answered >= seen + 3)
+        before = refreshes.finished
+        let_time_pass(page, lambda: refreshes.finished >= before + 3)
         expect(page.locator("#holders details").first).to_have_attribute("open", "")
-        said = page.evaluate("window.said")
-    # The seconds in it grow, and after some it is called trouble; each is said once.
-    assert len({text.partition(" has held ")[0] for text in said}) == len(said)
-    let_time_pass(page, lambda: "one long statement" not in page.locator("#heard").inner_text())
+        announced = page.evaluate("window.announced")
+    # Its seconds grow, and after some it becomes critical; each severity is announced once.
+    assert len({text.partition(" has held ")[0] for text in announced}) == len(announced)
+    let_time_pass(page, lambda: "one long statement" not in page.locator("#announcement").inner_text())
 
 
 def test_a_resize_is_asked_for_confirmed_and_seen(console: Visitor, operator: str) -> None:
@@ -109,18 +110,18 @@ def test_a_resize_is_asked_for_confirmed_and_seen(console: Visitor, operator: st
     page.get_by_label("Connections", exact=True).fill("6")
     page.get_by_role("button", name="Resize").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Give each worker's interactive lane 6 connections?")
-    page.get_by_role("button", name="Yes, do it").click()
+    page.get_by_role("button", name="Confirm").click()
     expect(page.locator("#workers")).to_contain_text("/6,")
     page.get_by_label("Connections", exact=True).fill("8")
     page.get_by_role("button", name="Resize").click()
-    page.get_by_role("button", name="Yes, do it").click()
+    page.get_by_role("button", name="Confirm").click()
     expect(page.locator("#workers")).to_contain_text("/8,")
 
 
 def test_filters_stand_in_the_address(console: Visitor, operator: str) -> None:
     page = come_in(console.page(), operator)
     page.get_by_label("Lane", exact=True).select_option("background")
-    page.get_by_label("Past").select_option("day")
+    page.get_by_label("History").select_option("day")
     assert "lane=background" in page.url
     assert "span=day" in page.url
     page.reload()
@@ -128,22 +129,22 @@ def test_filters_stand_in_the_address(console: Visitor, operator: str) -> None:
     expect(page.locator("#past-title")).to_have_text("The last day")
 
 
-class Looks:
-    """What a page asks for to keep up: how often it has begun to, and how often it had an answer."""
+class Refreshes:
+    """The requests of a page that refresh it: how many have begun, and how many are finished."""
 
     def __init__(self, page: Page) -> None:
-        self.begun = self.answered = 0
+        self.begun = self.finished = 0
         page.on("request", self._begin)
         page.on("requestfinished", self._end)
 
     def _begin(self, request: Request) -> None:
-        self.begun += is_look(request)
+        self.begun += is_refresh(request)
 
     def _end(self, request: Request) -> None:
-        self.answered += is_look(request)
+        self.finished += is_refresh(request)
 
 
-def is_look(request: Request) -> bool:
+def is_refresh(request: Request) -> bool:
     return "part=live" in request.url
 
 
@@ -154,7 +155,7 @@ def now(page: Page) -> float:
 
 
 MINUTE = 60_000
-SELDOM = "/console?every=10"
+LONG_INTERVAL = "/console?interval=10"
 
 
 def test_one_look_at_a_time_and_a_pause_between_two(console: Visitor, operator: str) -> None:
@@ -162,69 +163,69 @@ def test_one_look_at_a_time_and_a_pause_between_two(console: Visitor, operator: 
     held: list[Route] = []
     page.route("**/console?*part=live*", lambda route: held.append(route))  # noqa: PLW0108 - Playwright takes no built-in
     let_time_pass(page, lambda: len(held) == 1)
-    # Not as long as an answer may take; and the tab comes to the front, where it would look at once.
+    # Less than the time-out of a request; and the tab comes to the front, which refreshes it at once.
     page.clock.fast_forward(5_000)
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     page.wait_for_timeout(200)
-    assert len(held) == 1, "a second look before the first was answered"
-    with page.expect_request_finished(is_look):
+    assert len(held) == 1, "a second refresh before the first was finished"
+    with page.expect_request_finished(is_refresh):
         held[0].continue_()
-    answered = now(page)
+    finished_at = now(page)
     let_time_pass(page, lambda: len(held) == 2)
-    assert now(page) - answered > 900
+    assert now(page) - finished_at > 900
     held[1].continue_()
 
 
 def test_no_look_while_it_is_paused(console: Visitor, operator: str) -> None:
-    page = come_in(console.page(clock=True), operator, SELDOM)
+    page = come_in(console.page(clock=True), operator, LONG_INTERVAL)
     page.get_by_role("button", name="Pause").click()
-    looks = Looks(page)
-    looks_only_when_told(page, looks, page.get_by_role("button", name="Go on").click)
+    refreshes = Refreshes(page)
+    refreshes_only_when_triggered(page, refreshes, page.get_by_role("button", name="Resume", exact=True).click)
 
 
 def test_no_look_in_a_hidden_tab(console: Visitor, operator: str) -> None:
-    page = come_in(console.page(clock=True), operator, SELDOM)
+    page = come_in(console.page(clock=True), operator, LONG_INTERVAL)
     page.evaluate(
         "Object.defineProperty(document, 'hidden', { value: true, configurable: true });"
         "document.dispatchEvent(new Event('visibilitychange'))"
     )
-    looks = Looks(page)
+    refreshes = Refreshes(page)
     show = "delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))"
-    looks_only_when_told(page, looks, lambda: page.evaluate(show))
+    refreshes_only_when_triggered(page, refreshes, lambda: page.evaluate(show))
 
 
-def looks_only_when_told(page: Page, looks: Looks, tell: Callable[[], object]) -> None:
-    """Nothing is asked for in a minute, and then at once and alone."""
-    # In steps: one that looks sets its clock again when it has its answer.
+def refreshes_only_when_triggered(page: Page, refreshes: Refreshes, trigger: Callable[[], object]) -> None:
+    """Nothing is requested in a minute, and then one request at once."""
+    # In steps: a refresh sets its timer again when it is finished.
     for _ in range(6):
         page.clock.fast_forward(MINUTE // 6)
         page.wait_for_timeout(100)
-    assert looks.begun == 0
-    with page.expect_request_finished(is_look):
-        tell()
+    assert refreshes.begun == 0
+    with page.expect_request_finished(is_refresh):
+        trigger()
     page.wait_for_timeout(200)
-    assert looks.begun == 1
+    assert refreshes.begun == 1
 
 
-WHAT_DOES_NOT_FIT = """() => {
-  const width = document.documentElement.clientWidth, found = [];
-  if (document.documentElement.scrollWidth > width) found.push(`the page: ${document.documentElement.scrollWidth}`);
+OVERFLOWS = """() => {
+  const width = document.documentElement.clientWidth, overflows = [];
+  if (document.documentElement.scrollWidth > width) overflows.push(`the page: ${document.documentElement.scrollWidth}`);
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), range = document.createRange();
   while (texts.nextNode()) {
-    const text = texts.currentNode, box = text.parentElement.closest(".scroll"), element = text.parentElement;
-    if (element.closest(".unseen, .skip, thead, script, option")) continue;
+    const text = texts.currentNode, box = text.parentElement.closest(".table-scroll"), element = text.parentElement;
+    if (element.closest(".visually-hidden, .skip-link, thead, script, option")) continue;
     range.selectNodeContents(text);
     const right = (box ?? range).getBoundingClientRect().right;
-    if (right > width) found.push(`${element.tagName}.${element.className} ${text.data.slice(0, 40)}: ${right}`);
+    if (right > width) overflows.push(`${element.tagName}.${element.className} ${text.data.slice(0, 40)}: ${right}`);
   }
-  return found;
+  return overflows;
 }"""
-"""Also what an edge cuts off, unless it can be scrolled to."""
+"""Returns the elements that are wider than the page, also those that are cut off, unless they can be scrolled to."""
 
 
-def what_does_not_fit(page: Page) -> list[str]:
-    found: list[str] = page.evaluate(WHAT_DOES_NOT_FIT)
-    return found
+def find_overflows(page: Page) -> list[str]:
+    overflows: list[str] = page.evaluate(OVERFLOWS)
+    return overflows
 
 
 def lengthen_every_word(page: Page, word: str) -> None:
@@ -234,7 +235,7 @@ def lengthen_every_word(page: Page, word: str) -> None:
           const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), all = [];
           while (texts.nextNode()) if (texts.currentNode.data.trim()) all.push(texts.currentNode);
           for (const text of all)
-            if (!text.parentElement.closest("script, .ends span:not(:nth-child(2))")) text.data += word;
+            if (!text.parentElement.closest("script, .axis-labels span:not(:nth-child(2))")) text.data += word;
         }""",
         word,
     )
@@ -246,35 +247,35 @@ def test_whatever_it_has_to_show_it_fits_a_phone(console: Visitor, operator: str
     page.route("**/console?*part=live*", lambda route: route.fulfill(body=parts, content_type="text/html"))
     expect(page.locator("#server")).to_contain_text(WORD)
     page.get_by_role("button", name="Pause").click()
-    for closed in page.locator("#live details").all():
-        closed.evaluate("(details) => { details.open = true; }")
-    assert what_does_not_fit(page) == []
+    for details in page.locator("#live details").all():
+        details.evaluate("(details) => { details.open = true; }")
+    assert find_overflows(page) == []
     lengthen_every_word(page, WORD)
-    assert what_does_not_fit(page) == []
+    assert find_overflows(page) == []
 
 
 def test_its_other_pages_fit_a_phone_too(console: Visitor, operator: str) -> None:
     page = come_in(console.page(), operator)
-    for address in ("/console/record", "/console/reports", "/console/deeds/pause?lane=background"):
+    for address in ("/console/audit", "/console/reports", "/console/actions/pause?lane=background"):
         page.goto(address)
         lengthen_every_word(page, WORD)
-        assert what_does_not_fit(page) == [], address
+        assert find_overflows(page) == [], address
 
 
 def test_everything_is_within_reach_of_the_keyboard_and_fits_a_phone(console: Visitor, operator: str) -> None:
     page = come_in(console.page(), operator)
-    assert what_does_not_fit(page) == []
-    reached = set()
+    assert find_overflows(page) == []
+    focused = set()
     for _ in range(60):
         page.keyboard.press("Tab")
-        reached.add(page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
-    assert {"every", "process", "lane", "span", "pause", "connections", "Resize…"} <= reached
+        focused.add(page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
+    assert {"interval", "process", "lane", "span", "pause", "connections", "Resize…"} <= focused
 
 
 def test_without_script_the_page_is_whole_and_looks_again_when_asked(console: Visitor, operator: str) -> None:
     page = come_in(console.page(javascript=False), operator)
     page.get_by_label("Lane", exact=True).select_option("console")
-    page.get_by_role("button", name="Look").click()
+    page.get_by_role("button", name="Apply").click()
     assert "lane=console" in page.url
     expect(page.locator("#doctor")).to_contain_text("max_connections")
 
@@ -287,11 +288,11 @@ def test_a_console_that_only_shows_has_nothing_to_press(
         visitor = Visitor(browser, running.console)
         page = come_in(visitor.page(), "grace")
         expect(page.locator("#workers")).to_contain_text("worker 1")
-        expect(page.get_by_text("This console changes nothing")).to_be_visible()
+        expect(page.get_by_text("This console is read-only")).to_be_visible()
         assert page.get_by_role("button", name="Resize").count() == 0
         assert page.get_by_role("link", name="Drain").count() == 0
-        page.goto("/console/deeds/pause?lane=background")
-        expect(page.get_by_role("alert")).to_contain_text("This console changes nothing")
+        page.goto("/console/actions/pause?lane=background")
+        expect(page.get_by_role("alert")).to_contain_text("This console is read-only")
         visitor.close()
     assert visitor.complaints == []
 

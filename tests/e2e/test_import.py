@@ -1,4 +1,4 @@
-"""A file of questions on its way into the bank, and out again, as an author does it."""
+"""An author imports a file of questions into the bank, and undoes the import."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ BAD = "Which one of these is both?\n^ Both\nA One\nB The other\n"
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "more pools.txt"
-    path.write_text("".join(f"#Q {one}\n" for one in (KNOWN, GOOD, ALIKE, BAD)))
+    path.write_text("".join(f"#Q {question}\n" for question in (KNOWN, GOOD, ALIKE, BAD)))
     return path
 
 
 def total(page: Page, name: str) -> str:
-    titled = page.locator("dt", has_text=re.compile(f"^{name}$"))
-    return page.locator(".totals div").filter(has=titled).locator("dd").inner_text().split()[0]
+    term = page.locator("dt", has_text=re.compile(f"^{name}$"))
+    return page.locator(".stats div").filter(has=term).locator("dd").inner_text().split()[0]
 
 
-def count_found(page: Page, words: str) -> int:
+def count_items(page: Page, words: str) -> int:
     page.goto(f"/studio/items?search={words}")
-    return page.locator(".found li").count()
+    return page.locator(".search-results li").count()
 
 
 @pytest.mark.parametrize("javascript", [True, False])
@@ -44,7 +44,7 @@ def test_a_file_is_looked_at_imported_and_undone(
 ) -> None:
     page = visitor.page(javascript=javascript)
     sign_in(page, service)
-    before = count_found(page, "queue promise")
+    before = count_items(page, "queue promise")
     page.get_by_role("link", name="Import", exact=True).click()
     page.get_by_label("File").set_input_files(file)
     page.get_by_label("Format").select_option("OpenTriviaQA")
@@ -62,17 +62,17 @@ def test_a_file_is_looked_at_imported_and_undone(
         assert faults(page) == []
     page.get_by_role("button", name="Import 2 items").press("Enter")
     expect(page.get_by_role("status")).to_contain_text("Imported: 2 new.")
-    done = page.url
-    assert count_found(page, "longer needed") == 1
+    import_url = page.url
+    assert count_items(page, "longer needed") == 1
 
     page.get_by_role("link", name=re.compile("What is returned")).click()
     expect(page.get_by_role("region", name="Where it comes from")).to_contain_text("Pools")
     page.get_by_role("link", name=re.compile("import \\d+")).click()
-    assert page.url == done
+    assert page.url == import_url
     page.get_by_role("button", name="Undo this import").click()
     expect(page.get_by_role("status")).to_contain_text("Undone: 2 removed")
-    assert count_found(page, "longer needed") == 0
-    assert count_found(page, "queue promise") == before
+    assert count_items(page, "longer needed") == 0
+    assert count_items(page, "queue promise") == before
     page.goto("/studio/import")
     expect(page.get_by_role("listitem").filter(has_text="more pools").first).to_contain_text("undone")
 
@@ -87,5 +87,5 @@ def test_no_page_of_the_bank_is_wider_than_a_phone(visitor: Visitor, service: Po
     page.get_by_label("File").set_input_files(file)
     page.get_by_label("Format").select_option("OpenTriviaQA")
     page.get_by_role("button", name="See what is in it").click()
-    expect(page.locator(".totals")).to_be_visible()
+    expect(page.locator(".stats")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -1,4 +1,4 @@
-"""From an author's bank to a player's place on the board, as people do it."""
+"""From an author's bank to a player's place on the leaderboard, in a browser."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_player_with_javascript_gets_one_question_at_a_time_down_to_the_board(
     page = visitor.page()
     page.goto("/")
     page.get_by_role("link", name="Pools and queues").click()
-    page.get_by_label("Your name on the board").fill("Grace")
+    page.get_by_label("Your name on the leaderboard").fill("Grace")
     page.get_by_role("button", name="Start").click()
     for number, (question, choice) in enumerate(RIGHT.items(), start=1):
         expect(page.get_by_role("group")).to_have_count(1)
@@ -68,14 +68,14 @@ def test_a_player_with_javascript_gets_one_question_at_a_time_down_to_the_board(
             page.get_by_role("button", name="Next").click()
     page.get_by_role("button", name="Finish").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Grace, you have 3 of 3 right")
-    page.get_by_role("link", name="See the whole board").click()
+    page.get_by_role("link", name="See the whole leaderboard").click()
     expect(page.get_by_role("row", name=re.compile("Grace"))).to_contain_text("3 / 3")
 
 
 def test_a_player_without_javascript_sends_one_form_down_to_the_board(visitor: Visitor, quiz: str) -> None:
     page = visitor.page(javascript=False)
     page.goto(quiz)
-    page.get_by_label("Your name on the board").fill("Alan")
+    page.get_by_label("Your name on the leaderboard").fill("Alan")
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_role("group")).to_have_count(3)
     questions = list(RIGHT.items())
@@ -87,21 +87,21 @@ def test_a_player_without_javascript_sends_one_form_down_to_the_board(visitor: V
     page.get_by_role("button", name="Finish").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Alan, you have 2 of 3 right")
     expect(page.get_by_role("row", name=re.compile("Alan"))).to_contain_text("2 / 3")
-    page.get_by_role("link", name="See the whole board").click()
-    expect(page.get_by_role("heading", name="Board")).to_be_visible()
+    page.get_by_role("link", name="See the whole leaderboard").click()
+    expect(page.get_by_role("heading", name="Leaderboard")).to_be_visible()
 
 
 def test_a_saved_answer_is_still_there_after_a_reload(visitor: Visitor, quiz: str) -> None:
     page = visitor.page()
     page.goto(quiz)
-    page.get_by_label("Your name on the board").fill("Edsger")
+    page.get_by_label("Your name on the leaderboard").fill("Edsger")
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_role("group")).to_have_count(1)
     question, choice = next(iter(RIGHT.items()))
     answer(page, question, choice)
     expect(page.get_by_role("status")).to_have_text("Saved")
     page.goto(quiz)
-    page.get_by_role("link", name="Go on where you were").click()
+    page.get_by_role("link", name="Continue where you were").click()
     expect(page.get_by_text("2 of 3")).to_be_visible()
     page.get_by_role("button", name="Back").click()
     expect(page.get_by_role("group", name=question).get_by_label(choice, exact=True)).to_be_checked()
@@ -110,7 +110,7 @@ def test_a_saved_answer_is_still_there_after_a_reload(visitor: Visitor, quiz: st
 def test_the_whole_quiz_can_be_played_from_the_keyboard(visitor: Visitor, quiz: str) -> None:
     page = visitor.page()
     page.goto(quiz)
-    page.get_by_label("Your name on the board").fill("Barbara")
+    page.get_by_label("Your name on the leaderboard").fill("Barbara")
     page.keyboard.press("Enter")
     expect(page.get_by_role("group")).to_have_count(1)
     for number in range(3):
@@ -141,14 +141,14 @@ def test_the_first_visit_is_four_requests_and_all_up_to_the_first_question_is_be
     page = visitor.page()
     sizes: dict[str, int] = {}
 
-    def weigh(request: Request) -> None:
-        # What comes from the browser's own cache the second time counts once.
+    def record_size(request: Request) -> None:
+        # A file that comes from the browser's cache the second time counts once.
         sizes[request.url] = max(sizes.get(request.url, 0), request.sizes()["responseBodySize"])
 
-    page.on("requestfinished", weigh)
+    page.on("requestfinished", record_size)
     page.goto(quiz, wait_until="networkidle")
     assert len(sizes) <= 4
-    page.get_by_label("Your name on the board").fill("Sophie")
+    page.get_by_label("Your name on the leaderboard").fill("Sophie")
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_role("group")).to_have_count(1)
     page.wait_for_load_state("networkidle")
@@ -157,7 +157,7 @@ def test_the_first_visit_is_four_requests_and_all_up_to_the_first_question_is_be
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("address", ["/", "{quiz}", "{quiz}/board", "/sign-in", "/problems"])
+@pytest.mark.parametrize("address", ["/", "{quiz}", "{quiz}/leaderboard", "/sign-in", "/problems"])
 def test_no_page_is_wider_than_its_window(visitor: Visitor, quiz: str, address: str, width: int) -> None:
     page = visitor.page(width=width)
     page.goto(address.format(quiz=quiz))

@@ -65,10 +65,10 @@ def test_a_killed_worker_is_gone_soon_and_its_counts_stay(running: Fleet) -> Non
 
         gone_after = eventually(is_gone)
         eventually(lambda: is_gone() and all_are_there(running))
-        texts = [sentence["text"] for sentence in running.fetch_data()["sentences"]]
+        texts = [diagnosis["text"] for diagnosis in running.fetch_data()["diagnoses"]]
         counted.append(requests(running))
     assert counted == sorted(counted)
-    assert any("without a goodbye" in text for text in texts)
+    assert any("without deregistering" in text for text in texts)
     # By its lock, which the system let go of; a word that it does not say any more is missed much later.
     assert gone_after < 15
 
@@ -120,7 +120,7 @@ def test_a_hold_that_nobody_has_any_more_is_an_event_with_its_line(running: Flee
 
     eventually(lambda: bool(told()))
     assert "tests/integration/misbehaving.py:" in told()[0]["place"]
-    assert any(kind in sentence["text"] for sentence in running.fetch_data()["sentences"])
+    assert any(kind in diagnosis["text"] for diagnosis in running.fetch_data()["diagnoses"])
 
 
 def test_the_page_answers_at_once_while_every_request_thread_holds_a_connection(
@@ -163,7 +163,7 @@ def test_a_drained_worker_ends_in_order_and_another_takes_its_place(running: Fle
     said = running.perform("drain", process=before[victim]["key"])
     eventually(lambda: victim not in running.workers() and all_are_there(running), log=running.log)
     assert "finishes its requests and ends" in said
-    assert f"(process {victim})" in running.client.get("/console/record").text
+    assert f"(process {victim})" in running.client.get("/console/audit").text
     sentences = [event["sentence"] for event in running.fetch_data()["events"]]
     assert any(f"(process {victim}) has ended in order." in sentence for sentence in sentences)
 
@@ -177,7 +177,7 @@ def test_a_resize_holds_in_every_worker_also_in_one_that_starts_later(running: F
     eventually(lambda: victim not in running.workers() and all_are_there(running))
     eventually(lambda: sizes(running) == {3})
     too_much = {"lane": "interactive", "size": "60"}
-    refused = running.client.get("/console/deeds/resize", params=too_much, follow_redirects=True).text
+    refused = running.client.get("/console/actions/resize", params=too_much, follow_redirects=True).text
     assert "That does not fit" in refused
     running.perform("resize", lane="interactive", size=str(THREADS))
     eventually(lambda: sizes(running) == {THREADS})
@@ -195,7 +195,7 @@ def test_a_public_address_never_shows_the_console_or_its_numbers(running: Fleet)
     cookies, console = dict(running.client.cookies), running.console.removeprefix("http://")
     public = [
         httpx.get(f"{running.address}{path}", cookies=cookies, headers=headers).status_code
-        for path in ("/console", "/console/data.json", "/console/record", "/metrics", "/api/v1/pools")
+        for path in ("/console", "/console/data.json", "/console/audit", "/metrics", "/api/v1/pools")
         for headers in ({}, {"Host": console}, {"X-Forwarded-Host": console})
     ]
     assert set(public) == {404}
@@ -222,7 +222,7 @@ def test_the_page_answers_at_once_while_the_database_is_frozen_and_after_it_was_
     # Its own second, on a machine that may be busy.
     assert max(frozen) < 3
     assert max(dead) < 3
-    assert "The database has not answered for" in text
+    assert "The database has not responded for" in text
     # What was known before is still there.
     assert "max_connections" in text
 

@@ -12,7 +12,7 @@ OPEN_TO_EVERYBODY = {
     "api-docs.openapi_json",
     "attempt_pages.answer",
     "attempt_pages.attempt",
-    "attempt_pages.board",
+    "attempt_pages.leaderboard",
     "attempt_pages.quiz",
     "attempt_pages.start",
     "attempts.finish_attempt",

@@ -1,4 +1,4 @@
-"""Pages for players: a quiz, an attempt, its result, the board. They work without JavaScript."""
+"""Pages for players: a quiz, an attempt, its result, the leaderboard. They work without JavaScript."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PLAYER_COOKIE_MAX_AGE = timedelta(days=365)
 
 
 class StartForm(FlaskForm):  # type: ignore[misc]
-    """The name on the board."""
+    """The name on the leaderboard."""
 
     class Meta:
         """The page is the same for everybody: `origins` keeps other sites out."""
@@ -41,7 +41,7 @@ class StartForm(FlaskForm):  # type: ignore[misc]
         csrf = False
 
     name = StringField(
-        "Your name on the board", [DataRequired("Give a name."), Length(max=MAX_NAME_LENGTH), validate_storable]
+        "Your name on the leaderboard", [DataRequired("Give a name."), Length(max=MAX_NAME_LENGTH), validate_storable]
     )
 
 
@@ -115,12 +115,12 @@ def answer(token: str) -> Response:
     return redirect(url_for("attempt_pages.attempt", token=token, saved=None if finishes else 1))
 
 
-@blueprint.get("/quizzes/<slug>/board")
-def board(slug: str) -> str:
-    """Show the board of the quiz's latest version."""
+@blueprint.get("/quizzes/<slug>/leaderboard")
+def leaderboard(slug: str) -> str:
+    """Show the leaderboard of the quiz's latest version."""
     version, standings = get_attempt_service(current_app).leaderboard(Slug(slug))
     return render_template(
-        "attempts/board.html", quiz=version, places=standings.places, finished=standings.finished_count
+        "attempts/leaderboard.html", quiz=version, places=standings.places, finished=standings.finished_count
     )
 
 

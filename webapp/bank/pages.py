@@ -99,7 +99,7 @@ def found() -> str:
         Download(format_name(one), url_for("bank_pages.export", format=one.value, category=asked["category"]))
         for one in ExportFormat
     ]
-    return render_template("studio/items.html", page=page, categories=categories, asked=asked, downloads=downloads)
+    return render_template("studio/items.html", page=page, categories=categories, query=asked, downloads=downloads)
 
 
 @blueprint.get(f"/items/<{ID}:item_id>")
@@ -153,7 +153,7 @@ def imported(import_id: int) -> str:
     with read() as connection:
         found_import = import_jobs.find(connection, import_id)
     return render_template(
-        "studio/imported.html", one=found_import, State=ImportState, called=format_name, most=DETAILS_SHOWN
+        "studio/imported.html", job=found_import, State=ImportState, format_name=format_name, max_details=DETAILS_SHOWN
     )
 
 
@@ -166,7 +166,7 @@ def carry_out(import_id: int) -> WerkzeugResponse:
         done = import_service.run(get_pooling().background, import_id)
     except DomainError as error:
         return _redirect_with_error(error, import_id)
-    flash(_summarize(done), "done")
+    flash(_summarize(done), "success")
     return redirect(url_for("bank_pages.imported", import_id=import_id))
 
 
@@ -180,7 +180,7 @@ def undo(import_id: int) -> WerkzeugResponse:
             undone = import_undo.undo(get_pooling().background, import_id)
     except DomainError as error:
         return _redirect_with_error(error, import_id)
-    flash(f"Undone: {undone.removed} removed, {undone.restored} brought back to what they were.", "done")
+    flash(f"Undone: {undone.removed} removed, {undone.restored} brought back to what they were.", "success")
     return redirect(url_for("bank_pages.imported", import_id=import_id))
 
 
@@ -199,7 +199,7 @@ def _redirect_with_error(error: DomainError, import_id: int | None) -> WerkzeugR
     """Say what was wrong where it can be put right; what is no fault of the author's is answered as everywhere."""
     if isinstance(error, NotFoundError) or error.status >= 500:  # noqa: PLR2004 - the server's own
         raise error
-    flash(error.detail, "trouble")
+    flash(error.detail, "error")
     if import_id is None or error.status == 422:  # noqa: PLR2004 - the file is kept no longer
         return redirect(url_for("bank_pages.begin"))
     return redirect(url_for("bank_pages.imported", import_id=import_id))

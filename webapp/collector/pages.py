@@ -28,8 +28,8 @@ def collections() -> str:
     with read() as connection:
         found = runs.list_runs(connection, before, PAGE_SIZE)
     page = pagination.Page(found.rows, found.next_before)
-    sources, faults = get_source_registry(current_app).scan()
-    return render_template("studio/collections.html", page=page, sources=sources, faults=faults)
+    sources, errors = get_source_registry(current_app).scan()
+    return render_template("studio/collections.html", page=page, sources=sources, config_errors=errors)
 
 
 @blueprint.post("")
@@ -40,7 +40,7 @@ def start() -> WerkzeugResponse:
         source, by = get_source_registry(current_app).find(request.form.get("source", "")), get_current_user().name
         run = run_in_transaction(lambda connection: runs.enqueue(connection, source.name, by))
     except DomainError as error:
-        flash(error.detail, "trouble")
+        flash(error.detail, "error")
         return redirect(url_for("collection_pages.collections"), 303)
     return redirect(url_for("collection_pages.run", run_id=run.id), 303)
 
@@ -51,13 +51,13 @@ def run(run_id: int) -> str:
     """Show how far a run is; `?part=live` gives only what changes."""
     with read() as connection:
         found = runs.find(connection, run_id)
-        parts, events = runs.list_partitions(connection, run_id), runs.list_events(connection, run_id)
+        partitions, events = runs.list_partitions(connection, run_id), runs.list_events(connection, run_id)
     titles = {source.name: source.title for source in get_source_registry(current_app).available()}
     template = "studio/collection_live.html" if request.args.get("part") == "live" else "studio/collection.html"
     return render_template(
         template,
         run=found,
-        parts=parts,
+        partitions=partitions,
         events=events,
         can_resume=_can_resume(found),
         title=titles.get(found.source, found.source),
@@ -71,7 +71,7 @@ def cancel(run_id: int) -> WerkzeugResponse:
     try:
         run_in_transaction(lambda connection: runs.cancel(connection, run_id))
     except DomainError as error:
-        flash(error.detail, "trouble")
+        flash(error.detail, "error")
     return redirect(url_for("collection_pages.run", run_id=run_id), 303)
 
 
@@ -82,7 +82,7 @@ def resume(run_id: int) -> WerkzeugResponse:
     try:
         run_in_transaction(lambda connection: runs.resume(connection, run_id))
     except DomainError as error:
-        flash(error.detail, "trouble")
+        flash(error.detail, "error")
     return redirect(url_for("collection_pages.run", run_id=run_id), 303)
 
 

@@ -1,1 +1,1 @@
-"""For operators: is the deployment sound?"""
+"""For operators: the state of the deployment, what is wrong with it, and actions."""

@@ -1,4 +1,4 @@
-"""What operators may do from the console, and the record of it: written before it is done, or it is not done."""
+"""Actions of operators from the console, and their audit log: an action that cannot be recorded is not executed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from webapp.db.timestamps import utc_now
 from webapp.errors import InvalidInputError, NotFoundError
 
 RESULT_TIMEOUT = 1.5
-"""Seconds to wait for a process to say what it has done."""
+"""Seconds to wait for a process to report its result."""
 LANES = ("interactive", "background")
 MAX_AUDIT_ENTRIES = 100
 MAX_POOL_SIZE = 1000
@@ -26,7 +26,7 @@ MAX_POOL_SIZE = 1000
 
 @dataclass(frozen=True)
 class ActionRequest:
-    """A deed that was asked for and not yet confirmed: in words, what follows, and its own values."""
+    """An action to be confirmed: the question, its consequence, and the values of its form."""
 
     action: str
     question: str
@@ -36,7 +36,7 @@ class ActionRequest:
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """A row of the record."""
+    """A row of the audit log."""
 
     done_at: datetime
     operator: str
@@ -45,11 +45,11 @@ class AuditEntry:
 
 
 def prepare(view: FleetView, action: str, values: Mapping[str, str], fleet: FleetSize) -> ActionRequest:
-    """Check what was asked for; return it in words.
+    """Check an action, and return it to be confirmed.
 
     Raises:
-        NotFoundError: when the process is gone or the connection is back.
-        InvalidInputError: when it would break the budget, or is not a deed.
+        NotFoundError: when the process has ended or the connection was returned.
+        InvalidInputError: when it would break the budget, or is not an action.
     """
     if action == "end":
         return _prepare_end(view, values)
@@ -59,83 +59,95 @@ def prepare(view: FleetView, action: str, values: Mapping[str, str], fleet: Flee
         return _prepare_resize(view, values, fleet)
     if action in {"pause", "resume"}:
         return _prepare_pause(action, values)
-    raise InvalidInputError(f"There is no deed called {action}.")
+    raise InvalidInputError(f"There is no action called {action}.")
 
 
 def execute(work: UnitOfWork, commands: CommandQueue, operator: str, action_request: ActionRequest) -> str:
-    """Write down who does what, do it, and write down what came of it; return that.
+    """Record who does what, execute it, and record the outcome; return the outcome.
 
     Raises:
-        SQLAlchemyError: when it cannot be written down; then nothing was done.
+        SQLAlchemyError: when it cannot be recorded; then it was not executed.
     """
-    number = work.run_in_transaction(lambda connection: _insert_entry(connection, operator, action_request.question))
+    entry_id = work.run_in_transaction(lambda connection: _insert_entry(connection, operator, action_request.question))
     try:
         outcome = _execute(commands, action_request)
     except CommandError as error:
         outcome = f"Not done: {error}"
-    work.run_in_transaction(lambda connection: _update_outcome(connection, number, outcome))
+    work.run_in_transaction(lambda connection: _update_outcome(connection, entry_id, outcome))
     return outcome
 
 
 def recent_entries(connection: Connection) -> list[AuditEntry]:
-    """Return the last deeds, the latest first."""
-    found = connection.execute(
+    """Return the last actions, the latest first."""
+    rows = connection.execute(
         select(ConsoleAction.done_at, ConsoleAction.operator, ConsoleAction.action, ConsoleAction.outcome)
         .order_by(ConsoleAction.id.desc())
         .limit(MAX_AUDIT_ENTRIES)
     )
-    return [AuditEntry(*row) for row in found]
+    return [AuditEntry(*row) for row in rows]
 
 
 def _insert_entry(connection: Connection, operator: str, question: str) -> int:
-    values = {"done_at": utc_now(), "operator": operator, "action": question[:200], "outcome": "begun"}
+    values = {"done_at": utc_now(), "operator": operator, "action": question[:200], "outcome": "started"}
     result = connection.execute(insert(ConsoleAction).values(**values))
-    number: int = result.inserted_primary_key[0]  # type: ignore[index]
-    return number
+    entry_id: int = result.inserted_primary_key[0]  # type: ignore[index]
+    return entry_id
 
 
-def _update_outcome(connection: Connection, number: int, outcome: str) -> None:
-    connection.execute(update(ConsoleAction).where(ConsoleAction.id == number).values(outcome=outcome[:500]))
+def _update_outcome(connection: Connection, entry_id: int, outcome: str) -> None:
+    connection.execute(update(ConsoleAction).where(ConsoleAction.id == entry_id).values(outcome=outcome[:500]))
 
 
 def _execute(commands: CommandQueue, action_request: ActionRequest) -> str:
-    values = action_request.values
-    if action_request.action in {"end", "drain"}:
-        is_end = action_request.action == "end"
-        details = {"connection": int(values["connection"]), "since": float(values["since"])} if is_end else {}
-        name = commands.send(values["process"], action_request.action, **details)
-        said = commands.wait_result(name, RESULT_TIMEOUT)
-        return said or f"The process has been asked, and has not answered within {RESULT_TIMEOUT:g} s."
-    standing = commands.overrides(master_identity())
-    if action_request.action == "resize":
-        sizes = {**standing.get("sizes", {}), values["lane"]: int(values["size"])}
-        commands.set_overrides(master_identity(), sizes=sizes)
-        return f"Each worker's {values['lane']} lane has {values['size']} connections now."
-    paused = set(standing.get("paused", ())) - {values["lane"]}
-    if action_request.action == "pause":
-        paused.add(values["lane"])
+    action, values = action_request.action, action_request.values
+    if action in {"end", "drain"}:
+        return _send_command(commands, action, values)
+    if action == "resize":
+        return _override_size(commands, values["lane"], int(values["size"]))
+    return _override_paused(commands, values["lane"], is_paused=action == "pause")
+
+
+def _send_command(commands: CommandQueue, action: str, values: Mapping[str, str]) -> str:
+    is_end = action == "end"
+    details = {"connection": int(values["connection"]), "since": float(values["since"])} if is_end else {}
+    name = commands.send(values["process"], action, **details)
+    result = commands.wait_result(name, RESULT_TIMEOUT)
+    return result or f"The process was sent the command but did not reply within {RESULT_TIMEOUT:g} s."
+
+
+def _override_size(commands: CommandQueue, lane: str, size: int) -> str:
+    overrides = commands.overrides(master_identity())
+    commands.set_overrides(master_identity(), sizes={**overrides.get("sizes", {}), lane: size})
+    return f"Each worker's {lane} lane has {size} connections now."
+
+
+def _override_paused(commands: CommandQueue, lane: str, *, is_paused: bool) -> str:
+    paused = set(commands.overrides(master_identity()).get("paused", ())) - {lane}
+    if is_paused:
+        paused.add(lane)
     commands.set_overrides(master_identity(), paused=sorted(paused))
-    return f"The {values['lane']} lane of each worker {'is paused' if action_request.action == 'pause' else 'goes on'}."
+    return f"The {lane} lane of each worker is {'paused' if is_paused else 'resumed'}."
 
 
 def _find_process(view: FleetView, values: Mapping[str, str]) -> ProcessView:
-    for one in view.processes:
-        if one.key == values.get("process"):
-            return one
+    for process in view.processes:
+        if process.key == values.get("process"):
+            return process
     raise NotFoundError("That process has ended.")
 
 
 def _prepare_end(view: FleetView, values: Mapping[str, str]) -> ActionRequest:
     process = _find_process(view, values)
-    for one in view.holders:
-        is_the_one = one.process.key == process.key and str(one.id) == values.get("connection")
-        if is_the_one and values.get("since", f"{one.since:.6f}") == f"{one.since:.6f}":
+    for holder in view.holders:
+        since = f"{holder.since:.6f}"
+        is_same_connection = holder.process.key == process.key and str(holder.id) == values.get("connection")
+        if is_same_connection and values.get("since", since) == since:
             return ActionRequest(
                 "end",
-                f"End connection {one.id} of {process.label}, held by {one.name}?",
-                "Its transaction is rolled back, the request that holds it gets an error, and its place is free for "
-                "the next.",
-                {"process": process.key, "connection": str(one.id), "since": f"{one.since:.6f}"},
+                f"End connection {holder.id} of {process.label}, held by {holder.name}?",
+                "Its transaction is rolled back, the request that holds it gets an error, and its slot becomes "
+                "available.",
+                {"process": process.key, "connection": str(holder.id), "since": since},
             )
     raise NotFoundError("That connection is back in its pool already.")
 
@@ -161,23 +173,23 @@ def _prepare_resize(view: FleetView, values: Mapping[str, str], fleet: FleetSize
     facts = view.server.facts
     if facts is not None and facts.max_connections and need.total > facts.max_connections - facts.foreign_connections:
         raise InvalidInputError(
-            f"That does not fit: {need}; max_connections = {facts.max_connections} − {facts.foreign_connections} of others. "
-            "Take a smaller size, or raise max_connections first."
+            f"That does not fit: {need}; max_connections = {facts.max_connections} − {facts.foreign_connections} of "
+            "others. Choose a smaller size, or raise max_connections first."
         )
     return ActionRequest(
         "resize",
         f"Give each worker's {lane} lane {size} connections?",
-        f"{need}. It lasts until the service starts anew. Connections above it are closed as they come back.",
+        f"{need}. It lasts until the service restarts. Connections above it are closed as they are returned.",
         {"lane": lane, "size": size},
     )
 
 
 def _prepare_pause(action: str, values: Mapping[str, str]) -> ActionRequest:
     if values.get("lane") != "background":
-        raise InvalidInputError("Only the background lane can be paused: nobody waits for it.")
+        raise InvalidInputError("Only the background lane can be paused: no request waits for it.")
     if action == "resume":
-        question, consequence = "Let the background lane go on?", "Imports and collections go on where they stand."
+        question, consequence = "Resume the background lane?", "Imports and collections continue where they stopped."
     else:
         question = "Pause the background lane?"
-        consequence = "Imports and collections wait, and their connections are closed, until you let them go on."
+        consequence = "Imports and collections wait, and their connections are closed, until it is resumed."
     return ActionRequest(action, question, consequence, {"lane": "background"})

@@ -1,4 +1,4 @@
-"""What one process needs to show the console: the fleet, its past, and the deeds; all for one app."""
+"""The console of one app: the fleet, its history, and the actions of operators."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Any, cast
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from poolproof.capacity.advice import Demand
 from poolproof.integrations.flask_ext import PoolingState
 from poolproof.transactions.cached_read import SingleFlightCache
 from webapp.console import actions as console_actions
 from webapp.console import history, server_monitor
 from webapp.console.actions import ActionRequest, AuditEntry
-from webapp.console.demand import Demand, measure_demand
+from webapp.console.demand import measure_demand
 from webapp.console.diagnosis import Diagnosis, diagnose
 from webapp.console.fleet_view import FleetView, load_fleet_view
 from webapp.console.history import Minute
@@ -24,12 +25,12 @@ from webapp.errors import BusyError, ForbiddenError
 
 HOUR, DAY = 3600, 24 * 3600
 PAST_TTL = 20.0
-"""Seconds; a minute's row comes once a minute."""
+"""Seconds; a row is added once a minute."""
 
 
 @dataclass(frozen=True)
 class ConsoleSnapshot:
-    """What the overview shows: the fleet, what is said of it, and its past; `past_error` says why there is none."""
+    """What the overview shows: the fleet, its diagnoses, and its history; `past_error` says why there is none."""
 
     view: FleetView
     demand: Demand
@@ -39,7 +40,7 @@ class ConsoleSnapshot:
 
 
 class ConsoleService:
-    """The console of one app; asks the database on the console lane only."""
+    """The console of one app; uses the database on the console lane only."""
 
     def __init__(
         self,
@@ -50,13 +51,13 @@ class ConsoleService:
         is_read_only: bool,
         on_tick: Callable[[], None] | None = None,
     ) -> None:
-        """Ask nothing yet. `tick` is called about once a second in one process of the fleet.
+        """Query nothing yet. `on_tick` is called about once a second in one process of the fleet.
 
-        `reports` is the folder where the lab keeps what it has measured.
+        `reports_dir` is the directory of the lab's reports.
         """
         self.reports_dir = reports_dir
         if pooling.fleet_agent is None:
-            raise ValueError("A console needs a folder in which the fleet meets.")
+            raise ValueError("A console needs a fleet directory.")
         self.is_read_only = is_read_only
         self._pooling = pooling
         self._machine = machine
@@ -69,53 +70,56 @@ class ConsoleService:
         }
 
     def fleet_view(self) -> FleetView:
-        """Return the fleet as it is; no connection is used."""
-        folder = self._fleet_agent.folder
-        server_monitor.mark_watched(folder.path)
-        return load_fleet_view(folder, self._machine, self._pooling.fleet, self._pooling.settings)
+        """Return the present state of the fleet; no connection is used."""
+        directory = self._fleet_agent.folder
+        server_monitor.mark_watched(directory.path)
+        return load_fleet_view(directory, self._machine, self._pooling.fleet, self._pooling.settings)
 
     def snapshot(self, seconds: int) -> ConsoleSnapshot:
-        """Return everything, with the past of the last hour or day."""
-        seen = self.fleet_view()
-        trouble = None
+        """Return everything, with the history of the last hour or day."""
+        view = self.fleet_view()
+        past_error = None
         hour: Sequence[Minute] = ()
         past: Sequence[Minute] = ()
         try:
-            if seen.server.error is not None:
-                # It would only take time; what was read before is still there.
+            if view.server.error is not None:
+                # A query would only take time; what was read before is still cached.
                 hour, past = self._past[HOUR].stale() or (), self._past[seconds].stale() or ()
-                trouble = "The past cannot be read while the database is away."
+                past_error = "History is unavailable while the database does not respond."
             else:
                 hour, past = self._past[HOUR].get(), self._past[seconds].get()
         except SQLAlchemyError as error:
-            trouble = f"The past cannot be read just now: {type(error).__name__}."
-        needs = measure_demand(seen.processes, [one for one in hour if one.machine == self._machine])
-        return ConsoleSnapshot(seen, needs, diagnose(seen, needs, read_recommendation(self.reports_dir)), past, trouble)
+            past_error = f"History is unavailable: {type(error).__name__}."
+        demand = measure_demand(view.processes, [minute for minute in hour if minute.machine == self._machine])
+        diagnoses = diagnose(view, demand, read_recommendation(self.reports_dir))
+        return ConsoleSnapshot(view, demand, diagnoses, past, past_error)
 
     def prepare_action(self, action: str, values: Mapping[str, str]) -> ActionRequest:
-        """Return what was asked for, checked and in words.
+        """Check an action, and return it to be confirmed.
 
         Raises:
-            ForbiddenError: when this console only shows.
-            DomainError: when it cannot be done.
+            ForbiddenError: when this console is read-only.
+            DomainError: when it cannot be executed.
         """
         if self.is_read_only:
-            raise ForbiddenError("This console changes nothing: POOLPROOF_CONSOLE_READ_ONLY is set.")
+            raise ForbiddenError("This console is read-only: POOLPROOF_CONSOLE_READ_ONLY is set.")
         return console_actions.prepare(self.fleet_view(), action, values, self._pooling.fleet)
 
     def execute_action(self, operator: str, action_request: ActionRequest) -> str:
-        """Do what was asked for, on the record; return what came of it.
+        """Record and execute an action; return its outcome.
 
         Raises:
-            BusyError: when it could not be written down; then nothing was done.
+            BusyError: when it could not be recorded; then it was not executed.
         """
         try:
             return console_actions.execute(self._pooling.console, self._fleet_agent.commands, operator, action_request)
         except SQLAlchemyError as error:
-            raise BusyError("The deed could not be written down, so nothing was done: the database is away.") from error
+            raise BusyError(
+                "The action could not be recorded, so it was not executed: the database is unavailable."
+            ) from error
 
     def audit_entries(self) -> list[AuditEntry]:
-        """Return what operators have done lately."""
+        """Return the latest entries of the audit log."""
         with self._pooling.console.read() as connection:
             return console_actions.recent_entries(connection)
 

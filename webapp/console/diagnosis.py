@@ -1,6 +1,6 @@
-"""Numbers into sentences: what is wrong with the fleet, why, and what to do. Pure.
+"""What is wrong with the fleet, why, and what to do, in sentences. Pure.
 
-The worst comes first. Every sentence says what was measured; one that is not well says what to do and where more is.
+The worst comes first. Each has the numbers that were measured; a warning also has a remedy.
 """
 
 from __future__ import annotations
@@ -10,31 +10,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from poolproof.capacity.budget import Level
+from poolproof.capacity import advice
+from poolproof.capacity.advice import Demand, SizeRecommendation
+from poolproof.capacity.budget import Finding, Level
 from poolproof.leaks.leak_detector import REMEDIES, Violation
-from webapp.console.demand import Demand
-from webapp.console.fleet_view import SILENCE_THRESHOLD, FleetView, HolderView
+from webapp.console.fleet_view import FleetView, HolderView, ProcessView
 from webapp.console.format_duration import format_duration
-from webapp.console.lab_reports import SizeRecommendation
 
-USAGE_WARNING_RATIO = 0.9
 STUCK_THRESHOLD = 1.0
+"""Seconds without a free thread, or of a request's wait for a connection, that are critical."""
 LONG_HOLD_THRESHOLD = 5.0
-"""Seconds of a wait or hold that are worth an alarm."""
+"""Seconds of a wrong checkout that are critical."""
 HOUR = 3600.0
 RECENT_WINDOW = 120.0
 MAX_NAMED_SITES = 5
-"""Places where connections are held wrongly that are named one by one."""
-IDLE_THRESHOLD = 0.05
-"""Connections busy in the mean that are not worth a number."""
-MISMATCH_FACTOR = 2.0
-"""How many times more or fewer connections than the lab recommends are worth a look."""
+"""Places of wrong checkouts that are named one by one."""
 COMMIT_BACKLOG_THRESHOLD = 200
-"""Entries that wait for their commit."""
+"""Answers that wait for their commit."""
 
 
 class Severity(IntEnum):
-    """How bad a sentence is; the highest is the page's."""
+    """How bad a diagnosis is; the highest is the page's."""
 
     OK = 0
     WARNING = 1
@@ -42,8 +38,18 @@ class Severity(IntEnum):
 
     @property
     def label(self) -> str:
-        """The word that stands beside the colour."""
-        return ("all is well", "look at this", "trouble")[self]
+        """The word that is shown beside the colour."""
+        return ("OK", "Warning", "Critical")[self]
+
+
+SEVERITY_OF_LEVEL = {Level.OK: Severity.OK, Level.WARN: Severity.WARNING, Level.FAIL: Severity.CRITICAL}
+VIOLATION_TEXTS = {
+    Violation.IDLE_HELD: "idle while checked out: a leak?",
+    Violation.LONG_STATEMENT: "one long statement.",
+    Violation.NESTED: "nested checkout.",
+    Violation.ORPHANED: "its request is over.",
+    Violation.LEAKED: "leaked: its owner is gone.",
+}
 
 
 @dataclass(frozen=True)
@@ -58,243 +64,237 @@ class Diagnosis:
 
 
 def worst_severity(diagnoses: Sequence[Diagnosis]) -> Severity:
-    """Return the worst grade."""
-    return max((one.severity for one in diagnoses), default=Severity.OK)
+    """Return the worst severity."""
+    return max((diagnosis.severity for diagnosis in diagnoses), default=Severity.OK)
 
 
 def diagnose(view: FleetView, demand: Demand, recommendation: SizeRecommendation | None = None) -> list[Diagnosis]:
-    """Return what is to be said of the fleet, the worst first; `measured` is what the lab has recommended last."""
-    found = [
-        *_database(view),
-        *_processes(view),
-        *_waiting(view),
-        *_violations(view),
-        *_commits(view),
-        *_overrides(view),
-        *_checks(view),
-        _connections(view, demand),
-        _demand(view, demand),
-        *_recommended(view, demand, recommendation),
+    """Return all diagnoses of the fleet, the worst first; `recommendation` is the lab's latest one."""
+    diagnoses = [
+        *_diagnose_server(view),
+        *_diagnose_silence(view),
+        *_diagnose_crashes(view),
+        *_diagnose_worker_count(view),
+        *_diagnose_threads(view),
+        *_diagnose_waiting(view),
+        *_diagnose_rejections(view),
+        *_diagnose_checkouts(view),
+        *_diagnose_lost_connections(view),
+        *_diagnose_commits(view),
+        *_diagnose_overrides(view),
+        *_diagnose_failed_checks(view),
+        _diagnose_connections(view, demand),
+        *_diagnose_size(view, demand, recommendation),
     ]
-    return sorted(found, key=lambda one: -one.severity)
+    return sorted(diagnoses, key=lambda diagnosis: -diagnosis.severity)
 
 
-def _database(view: FleetView) -> Iterator[Diagnosis]:
+def _diagnose_server(view: FleetView) -> Iterator[Diagnosis]:
     server = view.server
     if server.error is not None:
         yield Diagnosis(
             Severity.CRITICAL,
-            f"The database has not answered for {format_duration(view.at - server.error_since)}: {server.error}.",
-            "Look whether the server runs and can be reached. Open quizzes are served meanwhile, answers wait in the "
-            "players' browsers; everything goes on by itself when it is back.",
+            f"The database has not responded for {format_duration(view.at - server.error_since)}: {server.error}.",
+            "Check whether the server runs and can be reached. Open quizzes are served meanwhile, answers wait in the "
+            "players' browsers; everything resumes automatically when it is back.",
             "server",
         )
     elif server.facts is None:
-        yield Diagnosis(Severity.OK, "The database has not been asked yet.", part="server")
+        yield Diagnosis(Severity.OK, "The server has not been polled yet.", part="server")
     if server.connections_refused_last_hour:
         yield Diagnosis(
             Severity.CRITICAL,
-            f"The server has refused {server.connections_refused_last_hour} connections in the last hour: Too many connections.",
-            "Look at the budget: who else connects? Then raise max_connections, or take fewer workers or a smaller "
+            f"The server has refused {server.connections_refused_last_hour} connections in the last hour: "
+            "Too many connections.",
+            "Check the budget: who else connects? Then raise max_connections, or use fewer workers or a smaller "
             "pool. See docs/too-many-connections.md.",
             "budget",
         )
-    # Those that an operator has ended from here are no riddle.
+    # Connections that an operator has ended from the console are explained.
     ended = sum(event["kind"] == "ended" for event in view.events if view.at - event["at"] < HOUR)
     if (lost := server.clients_lost_last_hour - ended) > 0:
         yield Diagnosis(
             Severity.WARNING if server.clients_lost_recently > ended else Severity.OK,
-            f"The server has lost {lost} client{'s' if lost > 1 else ''} in the last hour without a goodbye.",
+            f"The server has lost {_count(lost, 'client')} in the last hour without closing the connection.",
             "A process was killed, or something between here and the server cuts idle connections: set "
             "POOL_KEEPALIVE_INTERVAL below its time-out. See docs/lost-connection.md.",
             "server",
         )
 
 
-def _processes(view: FleetView) -> Iterator[Diagnosis]:
-    for one in view.processes:
-        if one.silent_for > SILENCE_THRESHOLD:
+def _diagnose_silence(view: FleetView) -> Iterator[Diagnosis]:
+    for process in view.processes:
+        if process.is_silent:
             yield Diagnosis(
                 Severity.CRITICAL,
-                f"{one.label.capitalize()} (process {one.pid}) has said nothing for {format_duration(one.silent_for)}.",
+                f"{_name(process)} (process {process.pid}) has sent no heartbeat for "
+                f"{format_duration(process.silent_for)}.",
                 "It is frozen or starved of the processor; if it lasts, kill it: the master starts another one.",
                 "workers",
             )
-    for death in view.crashed:
-        ago = view.at - death["found_at"]
+
+
+def _diagnose_crashes(view: FleetView) -> Iterator[Diagnosis]:
+    for crash in view.crashed:
+        ago = view.at - crash["found_at"]
         if ago < RECENT_WINDOW:
             yield Diagnosis(
                 Severity.WARNING,
-                f"{str(death['name']).capitalize()} {death['number'] or death['pid']} ended {format_duration(ago)} ago without "
-                "a goodbye: it was killed.",
-                "Look for the out-of-memory killer (journalctl -k), or for who sent SIGKILL.",
+                f"{str(crash['name']).capitalize()} {crash['number'] or crash['pid']} exited without deregistering "
+                f"{format_duration(ago)} ago: it was killed.",
+                "Check for the out-of-memory killer (journalctl -k), or for what sent SIGKILL.",
                 "events",
             )
-    expected, living = view.need.fleet.workers, len(view.workers)
-    if living > expected:
-        text = f"{living} workers live where {expected} are set: a reload is under way."
+
+
+def _diagnose_worker_count(view: FleetView) -> Iterator[Diagnosis]:
+    expected, running = view.need.fleet.workers, len(view.workers)
+    if running > expected:
+        text = f"{running} workers are running where {expected} are set: a reload is under way."
         yield Diagnosis(Severity.OK, text, part="workers")
-    elif living < expected:
+    elif running < expected:
         yield Diagnosis(
             Severity.WARNING,
-            f"{living} workers live where {expected} are set.",
-            "One is starting, or cannot: look at the log of the master.",
+            f"{_count(running, 'worker')} {'is' if running == 1 else 'are'} running where {expected} are set.",
+            "One is starting, or cannot: check the log of the master.",
             "workers",
         )
 
 
-def _waiting(view: FleetView) -> Iterator[Diagnosis]:
-    for one in view.processes:
-        if one.stuck_for > STUCK_THRESHOLD:
-            wait = f"{one.queued} request{'s wait' if one.queued > 1 else ' waits'}"
+def _diagnose_threads(view: FleetView) -> Iterator[Diagnosis]:
+    for process in view.processes:
+        if process.stuck_for > STUCK_THRESHOLD:
             yield Diagnosis(
                 Severity.CRITICAL,
-                f"{one.label.capitalize()}: no thread has been free for {format_duration(one.stuck_for)}, and {wait} for one.",
-                f"All of them are busy with something that takes long{_most_common_site(view, one.key)}. See who holds "
-                "connections, and what the server says of those.",
+                f"{_name(process)}: no thread has been free for {format_duration(process.stuck_for)}, and "
+                f"{_waiting_requests(process.queued)} for one.",
+                f"All of them are busy with something that takes long{_most_common_site(view, process.key)}. See the "
+                "checked-out connections, and what the server reports of those.",
                 "holders",
             )
-        if one.waiting:
-            requests = f"{one.waiting} request{'s wait' if one.waiting > 1 else ' waits'}"
-            for_whom = _most_common_site(view, one.key)
+
+
+def _diagnose_waiting(view: FleetView) -> Iterator[Diagnosis]:
+    for process in view.processes:
+        if process.waiting:
+            is_critical = process.oldest > STUCK_THRESHOLD or process.waiting > 2 * view.need.interactive
             yield Diagnosis(
-                Severity.CRITICAL if one.oldest > 1.0 or one.waiting > 2 * _pool_size(view) else Severity.WARNING,
-                f"{one.label.capitalize()}: {requests} for a connection, the first for {format_duration(one.oldest)}.",
-                f"See who holds them{for_whom}. See docs/queuepool-limit-reached.md.",
+                Severity.CRITICAL if is_critical else Severity.WARNING,
+                f"{_name(process)}: {_waiting_requests(process.waiting)} for a connection, the first for "
+                f"{format_duration(process.oldest)}.",
+                f"See the checked-out connections{_most_common_site(view, process.key)}. "
+                "See docs/queuepool-limit-reached.md.",
                 "holders",
             )
-    turned_away = sum(one.rejected for one in view.processes)
-    if turned_away:
-        slow = [one.label for one in view.processes if any(lane.is_slow for lane in one.lanes)]
-        where = f" ({', '.join(slow)} still sheds load)" if slow else ""
+
+
+def _diagnose_rejections(view: FleetView) -> Iterator[Diagnosis]:
+    if rejected := sum(process.rejected for process in view.processes):
+        shedding = [process.label for process in view.processes if any(lane.is_slow for lane in process.lanes)]
+        where = f" ({', '.join(shedding)} still sheds load)" if shedding else ""
         yield Diagnosis(
             Severity.CRITICAL,
-            f"{turned_away} requests were turned away with 503 in the last two minutes{where}.",
-            "More came than the pools could serve in time. Shorten what holds connections; then see “Which size?”.",
+            f"{_count(rejected, 'request')} {'was' if rejected == 1 else 'were'} rejected with 503 in the last two "
+            f"minutes{where}.",
+            "More arrived than the pools could serve in time. Release connections sooner; then see “Pool size”.",
             "workers",
         )
 
 
-def _most_common_site(view: FleetView, key: str) -> str:
-    places = Counter(one.place for one in view.holders if one.process.key == key)
-    return f", most often {places.most_common(1)[0][0]}" if places else ""
-
-
-def _pool_size(view: FleetView) -> int:
-    return view.need.interactive
-
-
-def _violations(view: FleetView) -> Iterator[Diagnosis]:
-    alike: dict[tuple[str, str], list[HolderView]] = {}
-    for one in view.holders:
-        if one.violations:
-            alike.setdefault((one.violations[0], one.place), []).append(one)
-    for (name, place), held in list(alike.items())[:MAX_NAMED_SITES]:
-        kind, longest = Violation(name), held[0]
-        who = longest.process.label.capitalize() + " has held a connection for"
-        if len(held) > 1:
-            who = f"{len(held)} connections have been held for up to"
+def _diagnose_checkouts(view: FleetView) -> Iterator[Diagnosis]:
+    groups: dict[tuple[str, str], list[HolderView]] = {}
+    for holder in view.holders:
+        if holder.violations:
+            groups.setdefault((holder.violations[0], holder.place), []).append(holder)
+    for (name, site), holders in list(groups.items())[:MAX_NAMED_SITES]:
+        violation, longest = Violation(name), holders[0]
+        request = longest.name.partition(" (request")[0]
+        subject = f"{_name(longest.process)} has held a connection for"
+        if len(holders) > 1:
+            subject = f"{len(holders)} connections have been held for up to"
         yield Diagnosis(
             Severity.CRITICAL if longest.seconds > LONG_HOLD_THRESHOLD else Severity.WARNING,
-            f"{who} {format_duration(longest.seconds)} in {_request_name(longest)}: {_violation_text(kind)}",
-            f"Borrowed at {place}. {REMEDIES[kind]}",
+            f"{subject} {format_duration(longest.seconds)} in {request}: {VIOLATION_TEXTS[violation]}",
+            f"Checked out at {site}. {REMEDIES[violation]}",
             "holders",
         )
+
+
+def _diagnose_lost_connections(view: FleetView) -> Iterator[Diagnosis]:
     recent = Counter(
         (str(event["kind"]), str(event["place"]))
         for event in view.events
         if event["kind"] in {Violation.LEAKED, Violation.ORPHANED} and view.at - event["at"] < RECENT_WINDOW
     )
-    for (kind_name, place), count in recent.most_common(3):
-        times = f"{count} connections were" if count > 1 else "A connection was"
-        text = f"{times} {kind_name} at {place} in the last two minutes."
-        yield Diagnosis(Severity.WARNING, text, REMEDIES[Violation(kind_name)], "events")
+    for (kind, site), count in recent.most_common(3):
+        subject = f"{count} connections were" if count > 1 else "A connection was"
+        text = f"{subject} {kind} at {site} in the last two minutes."
+        yield Diagnosis(Severity.WARNING, text, REMEDIES[Violation(kind)], "events")
 
 
-def _violation_text(kind: Violation) -> str:
-    return {
-        Violation.IDLE_HELD: "held idle, a leak?",
-        Violation.LONG_STATEMENT: "one long statement.",
-        Violation.NESTED: "beside another one of its own.",
-        Violation.ORPHANED: "its request is over.",
-        Violation.LEAKED: "nobody has it any more.",
-    }[kind]
-
-
-def _request_name(holder: HolderView) -> str:
-    return holder.name.partition(" (request")[0]
-
-
-def _commits(view: FleetView) -> Iterator[Diagnosis]:
+def _diagnose_commits(view: FleetView) -> Iterator[Diagnosis]:
     if view.commits_waiting > COMMIT_BACKLOG_THRESHOLD:
         yield Diagnosis(
             Severity.WARNING,
-            f"{view.commits_waiting} answers wait for their commit.",
-            "The database is slower than the players. Players wait, none is lost; look at the server's disk and at "
+            f"{view.commits_waiting} answers are waiting to be committed.",
+            "The database is slower than the players. Players wait, no answer is lost; check the server's disk and "
             "what else it does.",
             "commits",
         )
 
 
-def _overrides(view: FleetView) -> Iterator[Diagnosis]:
+def _diagnose_overrides(view: FleetView) -> Iterator[Diagnosis]:
     for lane in view.overrides.get("paused", ()):
         text = f"The {lane} lane is paused by an operator: its work waits."
-        yield Diagnosis(Severity.WARNING, text, "Let it go on when the reason is over.", "workers")
+        yield Diagnosis(Severity.WARNING, text, "Resume it when the reason is gone.", "workers")
     for lane, size in view.overrides.get("sizes", {}).items():
         text = f"An operator has set the {lane} lane of each worker to {size} connections."
         variable = "POOL_SIZE" if lane == "interactive" else "POOL_BACKGROUND_SIZE"
-        yield Diagnosis(
-            Severity.WARNING, text, f"It lasts until the service starts anew: set {variable} to keep it.", "size"
-        )
+        remedy = f"It lasts until the service restarts: set {variable} to keep it."
+        yield Diagnosis(Severity.WARNING, text, remedy, "size")
 
 
-def _checks(view: FleetView) -> Iterator[Diagnosis]:
+def _diagnose_failed_checks(view: FleetView) -> Iterator[Diagnosis]:
     for finding in view.findings:
         if finding.level is Level.FAIL:
             yield Diagnosis(Severity.CRITICAL, f"{finding.check}: {finding.sentence}", finding.remedy, "doctor")
 
 
-def _connections(view: FleetView, demand: Demand) -> Diagnosis:
+def _diagnose_connections(view: FleetView, demand: Demand) -> Diagnosis:
     budget = view.need.workers_total + view.need.background_total
     peak = f", at most {demand.open_most} in the last hour" if demand.open_most is not None else ""
     text = f"Connections: {view.used} in use, {view.open} open of {budget}{peak}."
-    facts = view.server.facts
-    most = facts.max_connections if facts is not None else None
-    connected = view.server.status.get("Threads_connected", 0)
-    if most and connected >= USAGE_WARNING_RATIO * most and view.server.error is None:
-        remedy = "Look at the budget: who else connects? Raise max_connections, or take fewer."
-        return Diagnosis(Severity.CRITICAL, f"{text} The server has {connected} of {most}.", remedy, "budget")
+    facts, connected = view.server.facts, view.server.status.get("Threads_connected", 0)
+    if facts is not None and view.server.error is None:
+        finding = advice.check_server_usage(connected, facts.max_connections)
+        if finding is not None:
+            return Diagnosis(Severity.CRITICAL, f"{text} {finding.sentence}", finding.remedy, "budget")
     return Diagnosis(Severity.OK, text, part="budget")
 
 
-def _demand(view: FleetView, demand: Demand) -> Diagnosis:
-    if demand.rate == 0 and demand.busy < IDLE_THRESHOLD:
-        return Diagnosis(Severity.OK, "Nobody has borrowed a connection in the last minute.", part="size")
-    of = view.need.interactive * max(1, len(view.workers))
-    text = f"Needs {demand.busy:.1f} of {of}: {demand.rate:.1f} borrows a second, {demand.mean_use_time * 1000:.1f} ms each."
-    if demand.busy > USAGE_WARNING_RATIO * of:
-        remedy = "Hold connections shorter, or raise POOL_SIZE within the budget. See docs/which-pool-size.md."
-        return Diagnosis(Severity.WARNING, text, remedy, "size")
-    return Diagnosis(Severity.OK, text, part="size")
+def _diagnose_size(view: FleetView, demand: Demand, recommendation: SizeRecommendation | None) -> Iterator[Diagnosis]:
+    yield _from_finding(advice.check_demand(demand, view.interactive_total))
+    if recommendation is not None:
+        workers = max(1, len(view.workers))
+        yield _from_finding(advice.check_recommendation(recommendation, demand, view.interactive_total, workers))
 
 
-def _recommended(view: FleetView, demand: Demand, recommendation: SizeRecommendation | None) -> Iterator[Diagnosis]:
-    """Compare what the lab has measured with the settings, and with what is needed today."""
-    if recommendation is None:
-        return
-    workers = max(1, len(view.workers))
-    present, best = view.need.interactive * workers, recommendation.connections
-    tail = f", p99 {recommendation.p99 * 1000:.0f} ms" if recommendation.p99 is not None else ""
-    text = (
-        f"The lab measured on {recommendation.at[:10]} that {best} connections carry "
-        f"{recommendation.throughput:,.0f} requests a second{tail}; {present} are set, {demand.busy:.1f} are needed now."
-    )
-    if demand.busy > best:
-        remedy = "More is needed than the lab found useful: what it measured is no longer what you run. Measure again."
-        yield Diagnosis(Severity.WARNING, text, remedy, "size")
-    elif not best / MISMATCH_FACTOR <= present <= best * MISMATCH_FACTOR:
-        size = max(1, round(best / workers))
-        remedy = f"Set POOL_SIZE={size} for {workers} workers, or measure again: poolproof lab size."
-        yield Diagnosis(Severity.WARNING, text, remedy, "size")
-    else:
-        yield Diagnosis(Severity.OK, text, part="size")
+def _from_finding(finding: Finding) -> Diagnosis:
+    return Diagnosis(SEVERITY_OF_LEVEL[finding.level], finding.sentence, finding.remedy, finding.check)
+
+
+def _name(process: ProcessView) -> str:
+    return process.label.capitalize()
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _waiting_requests(count: int) -> str:
+    return f"{count} request{'s wait' if count > 1 else ' waits'}"
+
+
+def _most_common_site(view: FleetView, key: str) -> str:
+    sites = Counter(holder.place for holder in view.holders if holder.process.key == key)
+    return f", most often {sites.most_common(1)[0][0]}" if sites else ""

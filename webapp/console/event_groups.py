@@ -1,4 +1,4 @@
-"""What happened lately, told shortly: things of one kind at one place are one thing. Pure."""
+"""Recent events in groups: events of one kind at one place are one group. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_GROUPS = 25
 
 @dataclass(frozen=True)
 class EventGroup:
-    """Events alike; times are of the wall clock, in seconds. `sentence` is the latest one's."""
+    """Events of one kind at one place; times are of the wall clock, in seconds. `sentence` is of the latest one."""
 
     kind: str
     place: str
@@ -24,18 +24,21 @@ class EventGroup:
 
 
 def group_events(events: Sequence[JsonObject]) -> list[EventGroup]:
-    """Return events, the latest first, with those alike as one; those without a place are alike if their words are."""
-    found: dict[tuple[str, str], EventGroup] = {}
+    """Return the groups of events, the latest first; events without a place are grouped by their sentence.
+
+    `events` begin with the latest.
+    """
+    groups: dict[tuple[str, str], EventGroup] = {}
     for event in events:
         key = str(event["kind"]), str(event["place"] or event["sentence"])
-        before = found.get(key)
-        found[key] = EventGroup(
+        group = groups.get(key)
+        groups[key] = EventGroup(
             key[0],
             str(event["place"]),
-            before.count + 1 if before else 1,
+            group.count + 1 if group else 1,
             event["at"],
-            before.last_at if before else event["at"],
-            before.process if before else str(event.get("by", "")),
-            before.sentence if before else str(event["sentence"]),
+            group.last_at if group else event["at"],
+            group.process if group else str(event.get("by", "")),
+            group.sentence if group else str(event["sentence"]),
         )
-    return sorted(found.values(), key=lambda one: -one.last_at)[:MAX_GROUPS]
+    return sorted(groups.values(), key=lambda group: -group.last_at)[:MAX_GROUPS]

@@ -19,20 +19,20 @@ LEVEL_LABELS = {Level.OK: "ok  ", Level.WARN: "WARN", Level.FAIL: "FAIL"}
 
 def print_findings(findings: list[Finding], *, err: bool = False) -> None:
     """Print each finding with its remedy, in columns."""
-    wide = max(len(finding.check) for finding in findings)
+    width = max(len(finding.check) for finding in findings)
     for finding in findings:
-        click.echo(f"{LEVEL_LABELS[finding.level]}  {finding.check:<{wide}}  {finding.sentence}", err=err)
+        click.echo(f"{LEVEL_LABELS[finding.level]}  {finding.check:<{width}}  {finding.sentence}", err=err)
         if finding.remedy:
-            click.echo(f"{'':<{wide + 6}}  → {finding.remedy}", err=err)
+            click.echo(f"{'':<{width + 6}}  → {finding.remedy}", err=err)
 
 
 def has_failure(findings: list[Finding]) -> bool:
-    """Say whether a check fails."""
+    """Return whether a check fails."""
     return any(finding.level is Level.FAIL for finding in findings)
 
 
 def check_at_boot(database_url: str, fleet: FleetSize, pool: PoolSettings) -> None:
-    """Print what is wrong, judged by POOL_BOOT_CHECK, on a connection that is closed again.
+    """Print what is wrong, as POOL_BOOT_CHECK asks; uses a connection of its own and closes it.
 
     Raises:
         SystemExit: when a check fails and POOL_BOOT_CHECK is strict.
@@ -43,11 +43,11 @@ def check_at_boot(database_url: str, fleet: FleetSize, pool: PoolSettings) -> No
         with UnitOfWork(create_unpooled_engine(make_url(database_url), pool, "boot")).read() as connection:
             findings = run_checks(fleet, pool, read_server_info(connection))
     except OperationalError as error:
-        # It may come back any moment; until then requests get 503 and /readyz says why.
-        click.echo(f"The budget could not be checked, the database does not answer: {error.orig}", err=True)
+        # It may recover at any moment; until then requests get 503 and /readyz says why.
+        click.echo(f"The budget could not be checked, the database does not respond: {error.orig}", err=True)
         return
-    if wrong := [finding for finding in findings if finding.level is not Level.OK]:
-        print_findings(wrong, err=True)
+    if problems := [finding for finding in findings if finding.level is not Level.OK]:
+        print_findings(problems, err=True)
     if pool.boot_check == "strict" and has_failure(findings):
-        click.echo("Not started. Follow a remedy above, or set POOL_BOOT_CHECK=warn to start all the same.", err=True)
+        click.echo("Not started. Follow a remedy above, or set POOL_BOOT_CHECK=warn to start anyway.", err=True)
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""The whole fleet at one moment, as the console shows it: gathered from files, without the database."""
+"""The whole fleet at one moment, as the console shows it: read from files, without the database."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from webapp.console import server_monitor
 RECENT_WINDOW = 600.0
 """Seconds."""
 SILENCE_THRESHOLD = 3.0
-"""Seconds without a word after which a living process counts as stuck."""
+"""Seconds without a heartbeat after which a living process counts as stuck."""
 MAX_EVENTS = 300
 
 
@@ -38,14 +38,14 @@ class LaneView:
     waiting: int
     oldest: float
     held: float
-    """Seconds for which those in use have been held, summed."""
+    """Seconds for which the connections in use have been checked out, summed."""
     is_slow: bool
     is_paused: bool
 
 
 @dataclass(frozen=True)
 class ProcessView:
-    """One process of the fleet. `rows` are its last seconds, as `strip.COLUMNS` says."""
+    """One process of the fleet. `rows` are its last seconds, with the columns of `metrics.timeline`."""
 
     key: str
     name: str
@@ -54,7 +54,7 @@ class ProcessView:
     since: float
     silent_for: float
     is_ours: bool
-    """Whether the master that has started it is this one's, so that orders reach it."""
+    """Whether its master is the master of this process, so that commands reach it."""
     lanes: Sequence[LaneView]
     rows: Sequence[Sequence[float]]
     rejected: int
@@ -64,11 +64,11 @@ class ProcessView:
     stuck_for: float
     """Seconds for which no thread has been free for them."""
     recent_usage: JsonObject
-    """Borrows and busy seconds lately, and in how many seconds; empty in the first moments."""
+    """Checkouts and busy seconds lately, and in how many seconds; empty in the first moments."""
 
     @property
     def label(self) -> str:
-        """What the console calls it."""
+        """Its name in the console."""
         return f"{self.name} {self.number}" if self.number else f"{self.name} {self.pid}"
 
     @property
@@ -78,7 +78,7 @@ class ProcessView:
 
     @property
     def idle(self) -> int:
-        """Connections that lie idle in all its lanes."""
+        """Connections that are idle in all its lanes."""
         return sum(lane.idle for lane in self.lanes)
 
     @property
@@ -91,15 +91,20 @@ class ProcessView:
         """How long the first of them has waited, in seconds."""
         return max((lane.oldest for lane in self.lanes), default=0.0)
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether its last heartbeat is too long ago."""
+        return self.silent_for > SILENCE_THRESHOLD
+
 
 @dataclass(frozen=True)
 class HolderView:
-    """Somebody who holds a connection, and what the server says of that connection."""
+    """A connection that is checked out: by whom, since when, and what the server reports of it."""
 
     process: ProcessView
     id: int
     since: float
-    """On the machine's monotonic clock; tells this hold from the next one of the same connection."""
+    """On the machine's monotonic clock; distinguishes this checkout from the next one of the same connection."""
     lane: str
     name: str
     seconds: float
@@ -116,17 +121,18 @@ class HolderView:
 
 @dataclass(frozen=True)
 class ServerView:
-    """What was seen of the server last. Times are of the wall clock, in seconds."""
+    """The latest poll of the server. Times are of the wall clock, in seconds."""
 
     facts: ServerInfo | None = None
     status: JsonObject = field(default_factory=dict)
     processes: JsonObject = field(default_factory=dict)
-    slow: Any = ()
+    slow_statements: Any = ()
+    """A list, or a sentence that says why there is none."""
     polled_at: float = 0.0
     error: str | None = None
     error_since: float = 0.0
     clients_lost_last_hour: int = 0
-    """Clients that the server has lost in the last hour, as far as it was watched."""
+    """Clients that the server has lost in the last hour, as far as it was polled."""
     clients_lost_recently: int = 0
     """… in the last ten minutes."""
     connections_refused_last_hour: int = 0
@@ -154,55 +160,62 @@ class FleetView:
     @property
     def workers(self) -> Sequence[ProcessView]:
         """The Gunicorn workers."""
-        return [one for one in self.processes if one.name == "worker"]
+        return [process for process in self.processes if process.name == "worker"]
 
     @property
     def used(self) -> int:
         """Connections in use."""
-        return sum(one.used for one in self.processes)
+        return sum(process.used for process in self.processes)
 
     @property
     def open(self) -> int:
         """Connections that are open."""
-        return sum(one.used + one.idle for one in self.processes)
+        return sum(process.used + process.idle for process in self.processes)
 
-    def histogram(self, lane: str, what: str) -> Histogram:
-        """Return the waits, uses or creates of a lane, of all processes that ever were."""
-        tree = self.counters.get("lanes", {}).get(lane, {})
-        return stats.histogram_from_dict(tree.get(what))
+    @property
+    def interactive_total(self) -> int:
+        """Connections that the interactive lanes of the workers may open together."""
+        return self.need.interactive * max(1, len(self.workers))
+
+    def histogram(self, lane: str, name: str) -> Histogram:
+        """Return a histogram of a lane by its name in the counters, summed over present and past processes."""
+        counters = self.counters.get("lanes", {}).get(lane, {})
+        return stats.histogram_from_dict(counters.get(name))
 
 
-def load_fleet_view(folder: FleetDirectory, machine: str, fleet: FleetSize, settings: PoolSettings) -> FleetView:
-    """Read the fleet's files; sizes are those that operators have set, where they have."""
-    seen = folder.snapshot()
-    standing = CommandQueue(folder.path).overrides(master_identity())
-    processes = [_process_view(one) for one in seen.members]
-    server = _server_view(server_monitor.read_snapshot(folder.path))
-    present = apply_overrides(settings, standing)
+def load_fleet_view(directory: FleetDirectory, machine: str, fleet: FleetSize, settings: PoolSettings) -> FleetView:
+    """Read the fleet's files; the settings have the sizes that operators have set."""
+    snapshot = directory.snapshot()
+    overrides = CommandQueue(directory.path).overrides(master_identity())
+    processes = [_process_view(member) for member in snapshot.members]
+    server = _server_view(server_monitor.read_snapshot(directory.path))
+    effective = apply_overrides(settings, overrides)
     return FleetView(
         at=time.time(),
         machine=machine,
         processes=processes,
-        holders=_holder_views(seen.members, processes, server),
+        holders=_holder_views(snapshot.members, processes, server),
         waiters=[
             {**waiter, "process": process.label}
-            for member, process in zip(seen.members, processes, strict=True)
+            for member, process in zip(snapshot.members, processes, strict=True)
             for waiter in member.status.get("waiters", ())
         ],
-        counters=seen.counters,
-        commits_waiting=sum(c["waiting"] for one in seen.members for c in one.status.get("commits", {}).values()),
+        counters=snapshot.counters,
+        commits_waiting=sum(
+            queue["waiting"] for member in snapshot.members for queue in member.status.get("commits", {}).values()
+        ),
         server=server,
-        need=compute_budget(fleet, present),
-        findings=run_checks(fleet, present, server.facts) if server.facts is not None else [],
-        settings=present,
-        events=event_log.recent(folder.path, MAX_EVENTS),
-        crashed=folder.crashed(),
-        overrides=standing,
+        need=compute_budget(fleet, effective),
+        findings=run_checks(fleet, effective, server.facts) if server.facts is not None else [],
+        settings=effective,
+        events=event_log.recent(directory.path, MAX_EVENTS),
+        crashed=directory.crashed(),
+        overrides=overrides,
     )
 
 
 def apply_overrides(settings: PoolSettings, overrides: JsonObject) -> PoolSettings:
-    """Return the settings with the sizes that operators have set since."""
+    """Return the settings with the sizes that operators have set."""
     return apply_sizes(settings, overrides.get("sizes", {}))
 
 
@@ -216,27 +229,28 @@ def apply_sizes(settings: PoolSettings, sizes: Mapping[str, int]) -> PoolSetting
 
 
 def _process_view(member: Member) -> ProcessView:
-    now, about = member.status, member.identity
-    rows = now.get("strip", {}).get("rows", [])
+    status, identity = member.status, member.identity
+    timeline, threads = status.get("strip", {}), status.get("threads", {})
+    rows = timeline.get("rows", [])
     return ProcessView(
         key=member.key,
-        name=str(about["name"]),
-        number=int(about["number"]),
-        pid=int(about["pid"]),
-        since=float(about["since"]),
+        name=str(identity["name"]),
+        number=int(identity["number"]),
+        pid=int(identity["pid"]),
+        since=float(identity["since"]),
         silent_for=member.silent_for,
-        is_ours=about["master"] == master_identity(),
-        lanes=[LaneView(name, **lane) for name, lane in now.get("lanes", {}).items()],
+        is_ours=identity["master"] == master_identity(),
+        lanes=[LaneView(name, **lane) for name, lane in status.get("lanes", {}).items()],
         rows=rows,
         rejected=int(sum(row[4] for row in rows)),
-        queued=now.get("threads", {}).get("queued", 0),
-        stuck_for=now.get("threads", {}).get("stuck_for", 0.0),
-        recent_usage=now.get("strip", {}).get("spent", {}),
+        queued=threads.get("queued", 0),
+        stuck_for=threads.get("stuck_for", 0.0),
+        recent_usage=timeline.get("spent", {}),
     )
 
 
 def _holder_views(members: Sequence[Member], processes: Sequence[ProcessView], server: ServerView) -> list[HolderView]:
-    found = [
+    holders = [
         HolderView(
             process,
             **{name: value for name, value in holder.items() if name not in {"stack", "now_at"}},
@@ -247,26 +261,27 @@ def _holder_views(members: Sequence[Member], processes: Sequence[ProcessView], s
         for member, process in zip(members, processes, strict=True)
         for holder in member.status.get("holders", ())
     ]
-    return sorted(found, key=lambda one: -one.seconds)
+    return sorted(holders, key=lambda holder: -holder.seconds)
 
 
 def _server_view(snapshot: JsonObject) -> ServerView:
-    if not snapshot:
-        return ServerView()
-    marks, status = snapshot.get("marks") or [], snapshot.get("status") or {}
-    first = marks[0] if marks else None
-    recent = next((mark for mark in marks if time.time() - mark[0] < RECENT_WINDOW), first)
+    status, samples = snapshot.get("status") or {}, snapshot.get("samples") or []
+    oldest = samples[0] if samples else None
+    recent = next((sample for sample in samples if time.time() - sample[0] < RECENT_WINDOW), oldest)
     return ServerView(
         facts=ServerInfo(**snapshot["facts"]) if snapshot.get("facts") else None,
         status=status,
         processes=snapshot.get("processes") or {},
-        slow=snapshot.get("slow") or (),
-        polled_at=snapshot.get("asked_at") or 0.0,
-        error=snapshot.get("trouble"),
+        slow_statements=snapshot.get("slow_statements") or (),
+        polled_at=snapshot.get("polled_at") or 0.0,
+        error=snapshot.get("error"),
         error_since=snapshot.get("error_since") or 0.0,
-        clients_lost_last_hour=max(0, int(status["Aborted_clients"] - first[1])) if first and status else 0,
-        clients_lost_recently=max(0, int(status["Aborted_clients"] - recent[1])) if recent and status else 0,
-        connections_refused_last_hour=max(0, int(status["Connection_errors_max_connections"] - first[2]))
-        if first and status
-        else 0,
+        clients_lost_last_hour=_growth(status, "Aborted_clients", oldest, 1),
+        clients_lost_recently=_growth(status, "Aborted_clients", recent, 1),
+        connections_refused_last_hour=_growth(status, "Connection_errors_max_connections", oldest, 2),
     )
+
+
+def _growth(status: JsonObject, variable: str, sample: Sequence[float] | None, column: int) -> int:
+    """Return by how much a counter of the server has grown since a sample; 0 where there is none."""
+    return max(0, int(status[variable] - sample[column])) if sample and status else 0

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-SECOND, TEN, TWO_MINUTES, TWO_HOURS, TWO_DAYS = 1.0, 10.0, 120.0, 7200.0, 172_800.0
+MICROSECOND, MILLISECOND = 1e-6, 1e-3
+SECOND = 0.9995
+"""Below it, milliseconds with three digits do not round up to 1000."""
+TEN, TWO_MINUTES, TWO_HOURS, TWO_DAYS = 10.0, 120.0, 7200.0, 172_800.0
 
 
 def format_duration(seconds: float) -> str:
-    """Return a duration in the unit that suits it, e.g. "250 ms", "9.8 s", "12 s", "14 min", "3 h", "4 days"."""
+    """Return a duration in the unit that suits it, e.g. "8 µs", "7.81 ms", "9.8 s", "12 s", "14 min", "4 days"."""
     if seconds < SECOND:
-        return f"{seconds * 1000:.0f} ms"
+        return _format_fraction(seconds)
     if seconds < TEN:
         return f"{seconds:.1f} s"
     if seconds < TWO_MINUTES:
@@ -18,3 +21,11 @@ def format_duration(seconds: float) -> str:
     if seconds < TWO_DAYS:
         return f"{seconds / 3600:.0f} h"
     return f"{seconds / 86_400:.0f} days"
+
+
+def _format_fraction(seconds: float) -> str:
+    if seconds < MICROSECOND:
+        return "0 s"
+    if seconds < MILLISECOND:
+        return f"{seconds * 1e6:.0f} µs"
+    return f"{seconds * 1000:.3g} ms"

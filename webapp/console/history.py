@@ -1,4 +1,4 @@
-"""The fleet's minutes, of all machines that share the database; kept for a day."""
+"""The fleet's minutes, of all machines that share the database; stored for a day."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PEAK_COLUMNS = ("used_most", "open_most", "waiting_most", "oldest_most")
 
 @dataclass(frozen=True)
 class Minute:
-    """All workers of one machine in one minute; peaks are sums of the workers' own, so never less than there was."""
+    """All workers of one machine in one minute; peaks are sums of the workers' peaks, so they are upper bounds."""
 
     machine: str
     ended_at: datetime
@@ -38,7 +38,7 @@ class Minute:
 def store_minutes(
     connection: Connection, machine: str, minutes: Sequence[tuple[str, float, Mapping[str, Any]]]
 ) -> None:
-    """Store minutes as (worker, how many seconds ago it ended, what `strip` says of it), and drop what is too old."""
+    """Store minutes as (worker, how many seconds ago it ended, its sums and peaks), and delete what is too old."""
     now = database_now(connection)
     rows = [
         {
@@ -53,21 +53,21 @@ def store_minutes(
     ]
     if rows:
         connection.execute(insert(WorkerMinute), rows)
-    too_old = (
+    expired = (
         select(WorkerMinute.id)
         .where(WorkerMinute.ended_at < now - RETENTION)
         .order_by(WorkerMinute.ended_at)
         .limit(DELETE_BATCH_SIZE)
     )
-    if ids := connection.execute(too_old).scalars().all():
+    if ids := connection.execute(expired).scalars().all():
         connection.execute(delete(WorkerMinute).where(WorkerMinute.id.in_(ids)))
 
 
 def load_minutes(connection: Connection, seconds: int) -> list[Minute]:
-    """Return the last so many seconds, machine by machine, the earliest first."""
-    # Workers end their minutes at different seconds; a minute of the fleet is one of the clock.
+    """Return the minutes of the last `seconds`, by machine, the earliest first."""
+    # Workers end their minutes at different seconds; they are summed by the minute of the clock.
     minute = func.substr(WorkerMinute.ended_at, 1, 16)
-    found = connection.execute(
+    rows = connection.execute(
         select(
             WorkerMinute.machine,
             func.max(WorkerMinute.ended_at),
@@ -85,10 +85,10 @@ def load_minutes(connection: Connection, seconds: int) -> list[Minute]:
         .order_by(func.max(WorkerMinute.ended_at).desc())
         .limit(MAX_POINTS)
     )
-    return [_to_minute(row) for row in found][::-1]
+    return [_to_minute(row) for row in rows][::-1]
 
 
 def _to_minute(row: Any) -> Minute:
     values: list[int] = [int(value) for value in row[2:8]]
-    workers, used, opened, waiting, turned_away, requests = values
-    return Minute(row[0], row[1], workers, used, opened, waiting, turned_away, requests, float(row[8]), int(row[9]))
+    workers, used, opened, waiting, rejected, requests = values
+    return Minute(row[0], row[1], workers, used, opened, waiting, rejected, requests, float(row[8]), int(row[9]))

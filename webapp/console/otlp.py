@@ -1,7 +1,7 @@
-"""The fleet's numbers for an OpenTelemetry collector, by OpenTelemetry's own SDK; imported only where one is set.
+"""Exports the fleet's metrics to an OpenTelemetry collector with OpenTelemetry's SDK; imported only where one is set.
 
-The numbers are counted already and summed over processes, dead ones too, so there is nothing to
-record: the SDK's data are made from the same metrics that /metrics shows.
+The counters are already summed over all processes, also those that have ended, so nothing is recorded
+by instruments: the SDK's data are made from the same metrics that /metrics shows.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from poolproof.runtime.files import read_json, write_json
 from poolproof.runtime.periodic_thread import PeriodicThread
 
 EXPORT_TIMEOUT = 10.0
-"""Seconds that the collector is tried, a try with its repetitions."""
+"""Seconds of one export, with its retries."""
 IDLE_INTERVAL = 3600.0
 CUMULATIVE = AggregationTemporality.CUMULATIVE
 
@@ -68,7 +68,7 @@ METRIC_NAMES = {
     "poolproof_collected_records_total": ("poolproof.collector.records", "{record}"),
     "poolproof_collector_calls_total": ("poolproof.collector.calls", "{call}"),
 }
-"""OpenTelemetry's names with their units, by Prometheus's."""
+"""OpenTelemetry's names with their units, by Prometheus's names."""
 
 ATTRIBUTE_NAMES = {
     POOL_NAME: "db.client.connection.pool.name",
@@ -82,13 +82,13 @@ SERVER_ERROR = 500
 
 
 class OtlpExporter:
-    """Sends a fleet's numbers to a collector, every so many seconds, by a thread of its own."""
+    """Sends a fleet's metrics to a collector at an interval, by a thread of its own."""
 
-    def __init__(self, endpoint: str, interval: float, folder: FleetDirectory, min_idle: int, machine: str) -> None:
-        """Send nothing and start nothing yet; `keep` is how many idle connections each pool keeps."""
+    def __init__(self, endpoint: str, interval: float, directory: FleetDirectory, min_idle: int, machine: str) -> None:
+        """Send nothing and start nothing yet; `min_idle` is how many idle connections each pool keeps."""
         self._endpoint = endpoint
         self._interval = interval
-        self._folder = folder
+        self._directory = directory
         self._min_idle = min_idle
         self._machine = machine
         self._exported_at = -math.inf
@@ -99,7 +99,7 @@ class OtlpExporter:
         self._resource: Resource | None = None
 
     def tick(self) -> None:
-        """Let the thread send when it is time; for the leader of the fleet, who never waits for a collector."""
+        """Let the thread export when it is time; the leader of the fleet calls it and never waits for the collector."""
         now = time.monotonic()
         if now - self._exported_at >= self._interval:
             self._exported_at = now
@@ -107,41 +107,41 @@ class OtlpExporter:
             self._thread.wake()
 
     def stop(self) -> bool:
-        """Let the thread end; say whether it did soon."""
+        """Let the thread end; return whether it did in time."""
         return self._thread.stop()
 
     def metrics_data(self, resource: Resource) -> MetricsData:
-        """Return the fleet's numbers at this moment."""
-        families = fleet_families(self._folder.snapshot(), self._min_idle)
+        """Return the fleet's metrics at this moment."""
+        families = fleet_families(self._directory.snapshot(), self._min_idle)
         since, now = self._counters_start_ns(), time.time_ns()
         metrics = [_metric(family, since, now) for family in families if family.samples]
         scope = ScopeMetrics(InstrumentationScope("poolproof"), metrics, "")
         return MetricsData([ResourceMetrics(resource, [scope], "")])
 
     def _export(self) -> float:
-        # A thread that was woken before it had begun would send twice.
+        # A thread that was woken before it started runs twice; the second run must not export again.
         if self._is_due:
             self._is_due = False
             if self._send is None or self._resource is None:
-                # Not before: a connection is no good after a fork.
+                # Not earlier: a connection cannot be shared after a fork.
                 self._send = OTLPMetricExporter(self._endpoint, timeout=min(EXPORT_TIMEOUT, self._interval)).export
                 self._resource = Resource.create({"service.name": "poolproof", "host.name": self._machine})
-            is_taken = self._send(self.metrics_data(self._resource)) is MetricExportResult.SUCCESS
-            if is_taken != self._is_accepted:
-                takes = "takes the metrics again" if is_taken else "does not take the metrics; it is tried again"
-                event_log.record("otlp", f"The OpenTelemetry collector {takes}.")
-            self._is_accepted = is_taken
+            is_accepted = self._send(self.metrics_data(self._resource)) is MetricExportResult.SUCCESS
+            if is_accepted != self._is_accepted:
+                result = "accepts the metrics again" if is_accepted else "does not accept the metrics; it is retried"
+                event_log.record("otlp", f"The OpenTelemetry collector {result}.")
+            self._is_accepted = is_accepted
         return IDLE_INTERVAL
 
     def _counters_start_ns(self) -> int:
-        # The same whoever leads: another beginning would mean that the counters began anew. It ends with the folder
-        # in which the counters are.
-        path = self._folder.path / "counting.json"
-        found = read_json(path)
-        if found is None or not isinstance(found.get("since"), int):
-            found = {"since": time.time_ns()}
-            write_json(path, found)
-        since: int = found["since"]
+        # In a file, so that it is the same for each leader: another start would mean that the counters were reset.
+        # The file is removed together with the directory of the counters.
+        path = self._directory.path / "counting.json"
+        record = read_json(path)
+        if record is None or not isinstance(record.get("since"), int):
+            record = {"since": time.time_ns()}
+            write_json(path, record)
+        since: int = record["since"]
         return since
 
 
@@ -156,36 +156,36 @@ def _data(name: str, family: MetricFamily, since: int, now: int) -> DataT:
     points = [
         NumberDataPoint(_attributes(labels), since, now, value)
         for _, labels, value in family.samples
-        # A pool without a limit has none to tell.
+        # A pool without a limit has an infinite one, which is left out.
         if math.isfinite(value)
     ]
     if family.kind == "counter":
         return Sum(points, CUMULATIVE, is_monotonic=True)
     if name.startswith("db."):
-        # The conventions have an UpDownCounter for each of them.
+        # The semantic conventions define an UpDownCounter for each of them.
         return Sum(points, CUMULATIVE, is_monotonic=False)
     return Gauge(points)
 
 
 def _histograms(family: MetricFamily, since: int, now: int) -> Iterable[HistogramDataPoint]:
-    found: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
+    by_series: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
     for suffix, labels, value in family.samples:
         series = tuple((label, text) for label, text in labels.items() if label != "le")
-        found.setdefault(series, {})[labels.get("le", suffix)] = value
-    for series, values in found.items():
+        by_series.setdefault(series, {})[labels.get("le", suffix)] = value
+    for series, values in by_series.items():
         total, count = values.pop("_sum"), values.pop("_count")
         edges = [float(edge) for edge in values]
-        below = [int(value) for value in values.values()]
+        cumulative = [int(value) for value in values.values()]
         yield HistogramDataPoint(
             attributes=_attributes(dict(series)),
             start_time_unix_nano=since,
             time_unix_nano=now,
             count=int(count),
             sum=total,
-            # Each bucket for itself; Prometheus adds those below.
-            bucket_counts=[here - before for here, before in zip(below, [0, *below[:-1]], strict=True)],
+            # Counts of single buckets; those of Prometheus are cumulative.
+            bucket_counts=[count - lower for count, lower in zip(cumulative, [0, *cumulative[:-1]], strict=True)],
             explicit_bounds=edges[:-1],
-            # Nobody has noted them, and the protocol lets them out.
+            # Not recorded; optional in the protocol.
             min=None,  # type: ignore[arg-type]
             max=None,  # type: ignore[arg-type]
         )
@@ -198,6 +198,6 @@ def _attributes(labels: dict[str, str]) -> Attributes:
         if status >= SERVER_ERROR:
             attributes["error.type"] = str(status)
     if attributes.get(ROUTE_ATTRIBUTE) == "unmatched":
-        # The conventions have a route only where one was found.
+        # The semantic conventions define a route only where one matched.
         del attributes[ROUTE_ATTRIBUTE]
     return attributes

@@ -1,10 +1,12 @@
-"""Pages: the console, its deeds and their record; and the numbers for Prometheus. On the console's address only."""
+"""Pages: the console, its actions and their audit log; and metrics for Prometheus. On the console's address only."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from flask import Blueprint, Response, current_app, flash, redirect, render_template, request, url_for
@@ -15,120 +17,122 @@ from poolproof.integrations.flask_ext import get_pooling
 from poolproof.metrics.metrics import render_text
 from webapp.accounts.auth import CONSOLE_BLUEPRINT, get_current_user, require_page
 from webapp.accounts.roles import Permission
-from webapp.console import charts, format_duration
-from webapp.console import lab_reports as kept
+from webapp.console import charts, lab_reports
+from webapp.console.charts import HistoryChart
 from webapp.console.console_service import DAY, HOUR, ConsoleSnapshot, get_console_service
 from webapp.console.diagnosis import worst_severity
 from webapp.console.event_groups import group_events
+from webapp.console.format_duration import format_duration
+from webapp.console.history import Minute
 from webapp.errors import DomainError, NotFoundError
 from webapp.web.security.console_listener import require_console_listener
 
 blueprint = Blueprint(CONSOLE_BLUEPRINT, __name__, url_prefix="/console")
 metrics = Blueprint("metrics", __name__)
-for one in (blueprint, metrics):
-    one.before_request(require_console_listener)
+for restricted in (blueprint, metrics):
+    restricted.before_request(require_console_listener)
 
-blueprint.add_app_template_filter(format_duration.format_duration)
+blueprint.add_app_template_filter(format_duration)
 
 MIN_REFRESH_INTERVAL, DEFAULT_REFRESH_INTERVAL, MAX_REFRESH_INTERVAL = 1, 2, 20
-"""Seconds between two looks of an open page."""
+"""Seconds between two refreshes of an open page."""
+MAX_INTERVAL_DIGITS = 3
 PAST_RANGES = {"hour": HOUR, "day": DAY}
-# Its styles and pictures are in it.
+# A report contains its styles and pictures.
 REPORT_CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'none'"
 OPENMETRICS = "application/openmetrics-text"
-HISTOGRAMS = (("waits", "Waiting for a connection"), ("uses", "Holding it"), ("creates", "Opening it"))
+HISTOGRAMS = (("waits", "Wait time"), ("uses", "Use time"), ("creates", "Create time"))
 BATCH_SIZES = tuple(f"up to {2**power}" for power in range(10))
 
 
 @blueprint.get("")
 @require_page(Permission.OPERATE)
 def overview() -> str:
-    """Show the fleet: sentences first, then the pictures; with `part=live` what changes only."""
-    shown = get_console_service(current_app).snapshot(PAST_RANGES[_past_range()])
-    template = "console/fresh.html" if request.args.get("part") == "live" else "console/console.html"
-    return render_template(template, **_template_context(shown))
+    """Show the fleet: diagnoses first, then the charts; with `part=live` only what changes."""
+    snapshot = get_console_service(current_app).snapshot(PAST_RANGES[_past_range()])
+    template = "console/live_parts.html" if request.args.get("part") == "live" else "console/console.html"
+    return render_template(template, **_template_context(snapshot))
 
 
 @blueprint.get("/data.json")
 @require_page(Permission.OPERATE)
 def data() -> dict[str, Any]:
     """Return what the page shows, for programs."""
-    shown = get_console_service(current_app).snapshot(PAST_RANGES[_past_range()])
-    view = shown.view
+    snapshot = get_console_service(current_app).snapshot(PAST_RANGES[_past_range()])
+    view, demand = snapshot.view, snapshot.demand
     return {
         "at": view.at,
         "machine": view.machine,
-        "severity": worst_severity(shown.diagnoses).name.lower(),
-        "sentences": [{**asdict(one), "severity": one.severity.name.lower()} for one in shown.diagnoses],
+        "severity": worst_severity(snapshot.diagnoses).name.lower(),
+        "diagnoses": [{**asdict(each), "severity": each.severity.name.lower()} for each in snapshot.diagnoses],
         "budget": {"at_most": view.need.total, "sum": str(view.need), "used": view.used, "open": view.open},
-        "needs": {**asdict(shown.demand), "hold": shown.demand.mean_use_time},
-        "processes": [asdict(one) for one in view.processes],
-        "holders": [{**asdict(one), "process": one.process.key} for one in view.holders],
+        "demand": {**asdict(demand), "mean_use_time": demand.mean_use_time},
+        "processes": [asdict(process) for process in view.processes],
+        "holders": [{**asdict(holder), "process": holder.process.key} for holder in view.holders],
         "waiters": view.waiters,
         "server": asdict(view.server),
-        "checks": [asdict(one) for one in view.findings],
+        "checks": [asdict(finding) for finding in view.findings],
         "events": view.events,
-        "past": [{**asdict(one), "ended_at": one.ended_at.isoformat()} for one in shown.past],
+        "past": [{**asdict(minute), "ended_at": minute.ended_at.isoformat()} for minute in snapshot.past],
     }
 
 
 @blueprint.get("/reports")
 @require_page(Permission.OPERATE)
 def reports() -> str:
-    """List what the lab has measured."""
-    return render_template(
-        "console/reports.html", reports=kept.list_reports(get_console_service(current_app).reports_dir)
-    )
+    """List the reports of the lab."""
+    directory = get_console_service(current_app).reports_dir
+    return render_template("console/reports.html", reports=lab_reports.list_reports(directory))
 
 
 @blueprint.get("/reports/<name>")
 @require_page(Permission.OPERATE)
 def report(name: str) -> Response:
-    """Show a report of the lab: a page of its own, which may do nothing but be looked at."""
-    content = kept.read_report_page(get_console_service(current_app).reports_dir, name)
+    """Show a report of the lab: a page of its own, in a sandbox and without scripts."""
+    content = lab_reports.read_report_page(get_console_service(current_app).reports_dir, name)
     if content is None:
         raise NotFoundError(f"There is no report {name}.")
     return Response(content, mimetype="text/html", headers={"Content-Security-Policy": REPORT_CSP})
 
 
-@blueprint.get("/deeds/<deed>")
+@blueprint.get("/actions/<action>")
 @require_page(Permission.OPERATE)
-def confirm(deed: str) -> str | WerkzeugResponse:
-    """Ask whether a deed is meant."""
+def confirm(action: str) -> str | WerkzeugResponse:
+    """Ask for the confirmation of an action."""
     try:
-        wish = get_console_service(current_app).prepare_action(deed, request.args)
+        action_request = get_console_service(current_app).prepare_action(action, request.args)
     except DomainError as error:
-        flash(error.detail, "trouble")
+        flash(error.detail, "error")
         return redirect(url_for("console.overview"))
-    return render_template("console/confirm.html", wish=wish)
+    return render_template("console/confirm.html", action_request=action_request)
 
 
-@blueprint.post("/deeds/<deed>")
+@blueprint.post("/actions/<action>")
 @require_page(Permission.OPERATE)
-def do(deed: str) -> WerkzeugResponse:
-    """Do it, and say what came of it."""
-    watching = get_console_service(current_app)
+def execute(action: str) -> WerkzeugResponse:
+    """Execute an action, and show its outcome."""
+    service = get_console_service(current_app)
     try:
-        outcome = watching.execute_action(get_current_user().name, watching.prepare_action(deed, request.form))
+        outcome = service.execute_action(get_current_user().name, service.prepare_action(action, request.form))
     except DomainError as error:
-        flash(error.detail, "trouble")
+        flash(error.detail, "error")
     else:
-        flash(outcome, "trouble" if outcome.startswith("Not done") else "done")
+        flash(outcome, "error" if outcome.startswith("Not done") else "success")
     return redirect(url_for("console.overview"))
 
 
-@blueprint.get("/record")
+@blueprint.get("/audit")
 @require_page(Permission.OPERATE)
-def record() -> str:
-    """Show what operators have done."""
-    return render_template("console/record.html", record=get_console_service(current_app).audit_entries())
+def audit() -> str:
+    """Show the audit log."""
+    return render_template("console/audit.html", entries=get_console_service(current_app).audit_entries())
 
 
 @metrics.get("/metrics")
 def numbers() -> Response:
-    """Return the fleet's numbers in Prometheus's text format, or in OpenMetrics' for who asks for that."""
+    """Return the fleet's metrics in Prometheus's text format, or in OpenMetrics' where the client prefers that."""
     pooling = get_pooling()
-    assert pooling.fleet_agent is not None  # noqa: S101 - create_app names a folder
+    assert pooling.fleet_agent is not None  # noqa: S101 - create_app names a directory
     families = fleet_families(pooling.fleet_agent.folder.snapshot(), pooling.settings.min_idle)
     if _accept_quality(OPENMETRICS) > _accept_quality("text/plain"):
         kind = f"{OPENMETRICS}; version=1.0.0; charset=utf-8"
@@ -137,7 +141,7 @@ def numbers() -> Response:
 
 
 def _accept_quality(kind: str) -> float:
-    """Return how much the client wants a kind, whatever version of it (the header names several)."""
+    """Return the highest quality with which the client accepts a media type, in any version of it."""
     return max((quality for name, quality in request.accept_mimetypes if name.startswith(kind)), default=0.0)
 
 
@@ -147,45 +151,50 @@ def _past_range() -> str:
 
 
 def _refresh_interval() -> int:
-    given = request.args.get("every", "")
-    return (
-        min(MAX_REFRESH_INTERVAL, max(MIN_REFRESH_INTERVAL, int(given)))
-        if given.isdecimal() and len(given) < 4
-        else DEFAULT_REFRESH_INTERVAL
-    )
+    text = request.args.get("interval", "")
+    if not text.isdecimal() or len(text) > MAX_INTERVAL_DIGITS:
+        return DEFAULT_REFRESH_INTERVAL
+    return min(MAX_REFRESH_INTERVAL, max(MIN_REFRESH_INTERVAL, int(text)))
 
 
 def _template_context(snapshot: ConsoleSnapshot) -> dict[str, Any]:
-    view, span, now = snapshot.view, _past_range(), datetime.now(UTC)
-    wanted, lane = request.args.get("process", ""), request.args.get("lane", "")
-    bars, whole = charts.budget_bars(view)
+    view, span = snapshot.view, _past_range()
+    process, lane = request.args.get("process", ""), request.args.get("lane", "")
+    bars, max_connections = charts.budget_bars(view)
     commits = view.counters.get("commits", {})
     return {
         "view": view,
-        "needs": snapshot.demand,
-        "sentences": snapshot.diagnoses,
-        "grade": worst_severity(snapshot.diagnoses),
+        "demand": snapshot.demand,
+        "diagnoses": snapshot.diagnoses,
+        "severity": worst_severity(snapshot.diagnoses),
         "budget": bars,
-        "whole": whole,
-        "strips": [(one, charts.timeline_chart(one)) for one in view.processes],
+        "max_connections": max_connections,
+        "timelines": [(member, charts.timeline_chart(member)) for member in view.processes],
         "holders": [
-            one for one in view.holders if wanted in {"", one.process.key} and lane in {"", one.lane}
+            holder for holder in view.holders if process in {"", holder.process.key} and lane in {"", holder.lane}
         ],
         "distributions": [
             (title, charts.histogram_bars(histogram), histogram)
-            for what, title in HISTOGRAMS
-            for histogram in [view.histogram(lane or "interactive", what)]
+            for name, title in HISTOGRAMS
+            for histogram in [view.histogram(lane or "interactive", name)]
         ],
-        "batches": [(name, charts.column_bars(tree["batches"], BATCH_SIZES), tree) for name, tree in commits.items()],
-        "past": [
-            (machine, charts.history_chart(list(minutes), PAST_RANGES[span], now))
-            for machine, minutes in groupby(sorted(snapshot.past, key=lambda one: one.machine), lambda one: one.machine)
+        "batches": [
+            (name, charts.column_bars(counters["batches"], BATCH_SIZES), counters) for name, counters in commits.items()
         ],
+        "past": _history_charts(snapshot.past, PAST_RANGES[span]),
         "past_error": snapshot.past_error,
-        "happenings": group_events(view.events),
+        "event_groups": group_events(view.events),
         "span": span,
-        "every": _refresh_interval(),
+        "interval": _refresh_interval(),
         "lane": lane,
-        "process": wanted,
+        "process": process,
         "is_read_only": get_console_service(current_app).is_read_only,
-    }  # fmt: skip
+    }
+
+
+def _history_charts(minutes: Sequence[Minute], seconds: int) -> list[tuple[str, HistoryChart | None]]:
+    now, machine_of = datetime.now(UTC), attrgetter("machine")
+    return [
+        (machine, charts.history_chart(list(group), seconds, now))
+        for machine, group in groupby(sorted(minutes, key=machine_of), machine_of)
+    ]

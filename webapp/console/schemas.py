@@ -1,4 +1,4 @@
-"""What the pools look like over REST."""
+"""The schemas of the pools over REST."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ProcessSchema(BaseSchema):
     key = fields.String(required=True)
     label = fields.String(required=True)
     pid = fields.Integer(required=True)
-    silent_for = fields.Float(required=True, metadata={"description": "Seconds since it has last said something."})
+    silent_for = fields.Float(required=True, metadata={"description": "Seconds since its last heartbeat."})
     lanes = fields.List(fields.Nested(LaneSchema), required=True)
 
 

@@ -1,7 +1,7 @@
-"""Looks at the database server for the whole fleet: one process does it, and only while somebody watches.
+"""Polls the database server for the whole fleet: the leader does it, often only while the console is open.
 
-What it saw lies in a file of the fleet's folder, so that any worker can show it, also when the
-server is away or all have been restarted since. It also keeps the fleet's minutes in the database.
+The result is in a file of the fleet's directory, so that every worker can show it, also when the
+server is unavailable or the workers were restarted since. It also stores the fleet's minutes in the database.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from webapp.console import history
 log = logging.getLogger(__name__)
 
 WATCH_TTL = 30.0
-"""Seconds after the last look at the console during which the server is asked every second."""
+"""Seconds after the last request of the console during which the server is polled every second."""
 IDLE_POLL_INTERVAL = 60.0
 SLOW_STATEMENTS_INTERVAL = 10.0
 MAX_PENDING_MINUTES = 2000
-"""Minutes of workers that wait for a database that is away."""
+"""Minutes of workers that wait for a database that is unavailable."""
 MAX_SAMPLES = 60
 
 
 class ServerMonitor:
-    """What the leader of a fleet does, about once a second."""
+    """The work of a fleet's leader, about once a second."""
 
     def __init__(
-        self, folder: FleetDirectory, console: UnitOfWork, machine: str, on_tick: Callable[[], None] | None = None
+        self, directory: FleetDirectory, console: UnitOfWork, machine: str, on_tick: Callable[[], None] | None = None
     ) -> None:
-        """Ask on the console lane; nothing is asked yet. `tick` is called each time, and must not take long."""
-        self._folder = folder
+        """Poll on the console lane; no query is made yet. `on_tick` is called each time, and must not take long."""
+        self._directory = directory
         self._console = console
         self._machine = machine
         self._on_tick = on_tick
@@ -55,90 +55,94 @@ class ServerMonitor:
         self._retry_at = 0.0
 
     def on_leader_tick(self) -> None:
-        """Ask the server if it is time, and keep the minutes that have ended."""
+        """Poll the server if it is time, and store the minutes that have ended."""
         if self._on_tick is not None:
-            # First: whatever is wrong with the database is worth to be seen elsewhere.
+            # First, so that metrics are exported also while the database does not respond.
             self._on_tick()
         now = time.monotonic()
-        every = 0.0 if is_watched(self._folder.path) else IDLE_POLL_INTERVAL
-        if now - self._polled_at >= every:
+        interval = 0.0 if is_watched(self._directory.path) else IDLE_POLL_INTERVAL
+        if now - self._polled_at >= interval:
             self._polled_at = now
             self._poll_server(now)
         self._store_minutes()
 
     def _poll_server(self, now: float) -> None:
-        path = self._folder.path / "server.json"
-        seen = read_json(path) or {"marks": []}
+        path = self._directory.path / "server.json"
+        snapshot = {"samples": [], **(read_json(path) or {})}
         try:
             with self._console.read() as connection:
                 facts = read_server_info(connection)
-                seen |= {"facts": asdict(facts), "asked_at": time.time(), "trouble": None, "error_since": None}
+                snapshot |= {"facts": asdict(facts), "polled_at": time.time(), "error": None, "error_since": None}
                 if facts.flavour != "sqlite":
-                    seen |= {
+                    snapshot |= {
                         "status": server_info.read_global_status(connection),
                         "processes": server_info.read_processlist(connection),
                     }
                     if now - self._slow_statements_read_at >= SLOW_STATEMENTS_INTERVAL:
                         self._slow_statements_read_at = now
-                        seen["slow"] = server_info.read_slow_statements(connection)
-            seen["marks"] = _append_sample(seen["marks"], seen.get("status"))
+                        snapshot["slow_statements"] = server_info.read_slow_statements(connection)
+            snapshot["samples"] = _append_sample(snapshot["samples"], snapshot.get("status"))
         except SQLAlchemyError as error:
             original = getattr(error, "orig", None)
-            sentence = str(original.args[-1]) if original is not None and original.args else type(error).__name__
-            if not seen.get("trouble"):
-                seen["error_since"] = time.time()
-                event_log.record_throttled("database away", f"The database does not answer: {sentence}")
-            seen |= {"trouble": sentence, "tried_at": time.time()}
-        write_json(path, seen)
+            message = str(original.args[-1]) if original is not None and original.args else type(error).__name__
+            if not snapshot.get("error"):
+                snapshot["error_since"] = time.time()
+                event_log.record_throttled("database away", f"The database does not respond: {message}")
+            snapshot |= {"error": message, "failed_at": time.time()}
+        write_json(path, snapshot)
 
     def _store_minutes(self) -> None:
-        present: dict[str, float] = {}
-        for one in self._folder.snapshot().members:
-            minute = one.status.get("strip", {}).get("minute")
-            if minute is None:
-                continue
-            present[one.key] = minute["ended"]
-            if self._stored_minutes.get(one.key) != minute["ended"]:
-                self._pending.append((one.key, minute["ended"], minute))
-        self._stored_minutes = present
+        self._collect_minutes()
         if not self._pending or time.monotonic() < self._retry_at:
             return
-        waiting = list(self._pending)
+        batch = list(self._pending)
         now = time.monotonic()
-        minutes = [(key, now - ended, minute) for key, ended, minute in waiting]
+        minutes = [(key, now - ended, minute) for key, ended, minute in batch]
         try:
             self._console.run_in_transaction(
                 lambda connection: history.store_minutes(connection, self._machine, minutes)
             )
         except SQLAlchemyError as error:
-            log.info("The fleet's minutes are kept later: %s", error)
+            log.info("The fleet's minutes are stored later: %s", error)
             self._retry_at = now + 5.0
             return
-        for kept in waiting:
-            self._pending.remove(kept)
+        for stored in batch:
+            self._pending.remove(stored)
+
+    def _collect_minutes(self) -> None:
+        """Queue the minutes that have ended since the last tick."""
+        ended_minutes: dict[str, float] = {}
+        for member in self._directory.snapshot().members:
+            minute = member.status.get("strip", {}).get("minute")
+            if minute is None:
+                continue
+            ended_minutes[member.key] = minute["ended"]
+            if self._stored_minutes.get(member.key) != minute["ended"]:
+                self._pending.append((member.key, minute["ended"], minute))
+        self._stored_minutes = ended_minutes
 
 
-def is_watched(folder: Path) -> bool:
-    """Say whether somebody has looked at the console lately."""
+def is_watched(directory: Path) -> bool:
+    """Return whether the console has been open lately."""
     try:
-        return time.time() - (folder / "watched").stat().st_mtime < WATCH_TTL
+        return time.time() - (directory / "watched").stat().st_mtime < WATCH_TTL
     except OSError:
         return False
 
 
-def mark_watched(folder: Path) -> None:
-    """Let the leader know that somebody looks at the console."""
-    path = folder / "watched"
-    # Where nothing can be written there is no leader either who would have to know.
+def mark_watched(directory: Path) -> None:
+    """Record for the leader that the console is open."""
+    path = directory / "watched"
+    # Where the file cannot be written there is no leader either that would read it.
     with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
         path.touch()
         os.utime(path)
 
 
-def read_snapshot(folder: Path) -> JsonObject:
-    """Return what was seen of the server last; an empty tree before the first look."""
-    return read_json(folder / "server.json") or {}
+def read_snapshot(directory: Path) -> JsonObject:
+    """Return the latest poll of the server; empty before the first one."""
+    return read_json(directory / "server.json") or {}
 
 
 def _append_sample(samples: list[list[float]], status: Mapping[str, int] | None) -> list[list[float]]:

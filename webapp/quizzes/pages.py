@@ -133,10 +133,10 @@ def change_details(quiz_id: int) -> WerkzeugResponse:
 def change_items(quiz_id: int) -> WerkzeugResponse:
     """Add the ticked items, or move or remove one."""
     add = [int(one) for one in request.form.getlist("add") if _is_id(one)]
-    deed, _, number = request.form.get("deed", "").partition(" ")
+    action, _, number = request.form.get("action", "").partition(" ")
 
     def changed(draft: Draft) -> tuple[str, str, tuple[int, ...]]:
-        return draft.title, draft.description, _reorder(draft.item_ids, deed, number, add)
+        return draft.title, draft.description, _reorder(draft.item_ids, action, number, add)
 
     return _update_draft(quiz_id, changed)
 
@@ -153,7 +153,7 @@ def publish(quiz_id: int) -> WerkzeugResponse:
         version = run_in_transaction(lambda connection: publishing.publish(connection, quiz_id, opens_at, closes_at))
     except DomainError as error:
         return _redirect_to_quiz(quiz_id, error.detail)
-    flash(f"Published as version {version.number}.", "done")
+    flash(f"Published as version {version.number}.", "success")
     return _redirect_to_quiz(quiz_id)
 
 
@@ -162,7 +162,7 @@ def publish(quiz_id: int) -> WerkzeugResponse:
 def close(quiz_id: int) -> WerkzeugResponse:
     """End the window now."""
     run_in_transaction(lambda connection: publishing.close(connection, quiz_id))
-    flash("Closed. Answers are refused from now on.", "done")
+    flash("Closed. Answers are refused from now on.", "success")
     return _redirect_to_quiz(quiz_id)
 
 
@@ -176,7 +176,7 @@ def delete(quiz_id: int) -> WerkzeugResponse:
         pass
     except DomainError as error:
         return _redirect_to_quiz(quiz_id, error.detail)
-    flash("Deleted.", "done")
+    flash("Deleted.", "success")
     return redirect(url_for("studio.quizzes"))
 
 
@@ -214,8 +214,8 @@ def _reorder(item_ids: Sequence[int], action: str, item_id: str, add: Sequence[i
 
 
 def _redirect_to_quiz(quiz_id: int, *errors: str) -> WerkzeugResponse:
-    for trouble in errors:
-        flash(trouble, "trouble")
+    for error in errors:
+        flash(error, "error")
     kept: dict[str, Any] = {name: request.form.get(f"keep_{name}") for name in ("search", "category", "difficulty")}
     return redirect(url_for("studio.quiz", quiz_id=quiz_id, **kept))
 

@@ -1,8 +1,8 @@
-// What the server has not acknowledged yet, kept in this browser across reloads, an entry for each item.
+// What the server has not acknowledged yet, stored in this browser across reloads, an entry for each item.
 // The newest choice replaces an older one. Nothing here says where the attempt is or who plays it.
-const ALL = "poolproof/";
-const FINISH = "finish";
-// For entries that the browser will not keep: storage may be full or forbidden.
+const KEY_PREFIX = "poolproof/";
+const FINISH_KEY = "finish";
+// For entries that the browser does not store: storage may be full or forbidden.
 const inMemory = new Map();
 
 function write(key, entry) {
@@ -22,12 +22,12 @@ function remove(key) {
   } catch { /* then it is not there */ }
 }
 
-function entries(prefix) {
-  let kept = [];
+function readEntries(prefix) {
+  let stored = [];
   try {
-    kept = Object.entries(localStorage);
-  } catch { /* nothing is kept */ }
-  return [...kept, ...inMemory].filter(([key]) => key.startsWith(prefix)).flatMap(([key, text]) => {
+    stored = Object.entries(localStorage);
+  } catch { /* nothing is stored */ }
+  return [...stored, ...inMemory].filter(([key]) => key.startsWith(prefix)).flatMap(([key, text]) => {
     try {
       return [[key, JSON.parse(text)]];
     } catch {
@@ -37,13 +37,13 @@ function entries(prefix) {
   });
 }
 
-export function anythingIsKept() {
-  return entries(ALL).length > 0;
+export function hasPendingAnswers() {
+  return readEntries(KEY_PREFIX).length > 0;
 }
 
-// Forgets what nobody can send any more, because its attempt has expired.
-export function sweep() {
-  for (const [key, entry] of entries(ALL)) {
+// Removes what can no longer be sent, because its attempt has expired.
+export function removeExpired() {
+  for (const [key, entry] of readEntries(KEY_PREFIX)) {
     if (!(entry.until > Date.now())) {
       remove(key);
     }
@@ -51,46 +51,46 @@ export function sweep() {
 }
 
 export class Outbox {
-  constructor(attempt, until = 0) {
-    this.name = `${ALL}${attempt}/`;
-    this.until = until;
+  constructor(attempt, expiresAt = 0) {
+    this.name = `${KEY_PREFIX}${attempt}/`;
+    this.expiresAt = expiresAt;
   }
 
   put(item, choices) {
-    write(this.name + item, { choices, until: this.until });
+    write(this.name + item, { choices, until: this.expiresAt });
   }
 
-  // Takes an answer out: because these choices were acknowledged or refused (a newer one stays), or in any case.
-  take(item, choices = null) {
-    if (choices === null || String(this.answers().get(item)) === String(choices)) {
+  // Removes an answer: because these choices were acknowledged or rejected (a newer one stays), or in any case.
+  acknowledge(item, choices = null) {
+    if (choices === null || String(this.pendingAnswers().get(item)) === String(choices)) {
       remove(this.name + item);
     }
   }
 
-  // The answers that wait: item → choices.
-  answers() {
-    const found = entries(this.name).map(([key, entry]) => [key.slice(this.name.length), entry.choices]);
-    return new Map(found.filter(([item, choices]) => item !== FINISH && Array.isArray(choices)));
+  // The answers to be sent: item → choices.
+  pendingAnswers() {
+    const entries = readEntries(this.name).map(([key, entry]) => [key.slice(this.name.length), entry.choices]);
+    return new Map(entries.filter(([item, choices]) => item !== FINISH_KEY && Array.isArray(choices)));
   }
 
-  get finishes() {
-    return entries(this.name + FINISH).length > 0;
+  get finishRequested() {
+    return readEntries(this.name + FINISH_KEY).length > 0;
   }
 
-  set finishes(wanted) {
-    if (wanted) {
-      write(this.name + FINISH, { until: this.until });
+  set finishRequested(isRequested) {
+    if (isRequested) {
+      write(this.name + FINISH_KEY, { until: this.expiresAt });
     } else {
-      remove(this.name + FINISH);
+      remove(this.name + FINISH_KEY);
     }
   }
 
   get isEmpty() {
-    return this.answers().size === 0 && !this.finishes;
+    return this.pendingAnswers().size === 0 && !this.finishRequested;
   }
 
   clear() {
-    for (const [key] of entries(this.name)) {
+    for (const [key] of readEntries(this.name)) {
       remove(key);
     }
   }

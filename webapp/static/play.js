@@ -1,130 +1,131 @@
-// The page of an attempt: each answer is saved when it is chosen, also when the server is away meanwhile.
+// The page of an attempt: each answer is saved when it is chosen, also when the server is unavailable meanwhile.
 // Without this script the same form shows all questions and sends them together.
-import { Outbox, sweep } from "./outbox.js";
+import { Outbox, removeExpired } from "./outbox.js";
 import { Sender } from "./sender.js";
-import { Steps } from "./steps.js";
-import { words } from "./words.js";
+import { statusText } from "./status-text.js";
+import { Stepper } from "./stepper.js";
 
 const form = document.querySelector("form.play");
-const state = form.querySelector(".state");
+const status = form.querySelector(".status");
 // By this device's clock, whatever that shows.
-const expires = Date.now() + Number(form.dataset.secondsLeft) * 1000;
-const outbox = new Outbox(form.dataset.attempt, expires);
-const sender = new Sender(outbox, form.dataset.api, { saved, refused, finished, changed: tell });
-// What the server has, item → choices; and what it would not take, item or null → reason.
-const stored = new Map();
-const refusals = new Map();
-let wasTroubled = false;
+const expiresAt = Date.now() + Number(form.dataset.secondsLeft) * 1000;
+const outbox = new Outbox(form.dataset.attempt, expiresAt);
+const sender = new Sender(outbox, form.dataset.api, { onSaved, onRejected, onFinished, onChanged: updateStatus });
+// What the server has stored, item → choices; and what it has rejected, item or null → reason.
+const savedChoices = new Map();
+const rejections = new Map();
+let wasRetrying = false;
 let isOver = false;
-let steps;
+let stepper;
 
 const inputs = (question) => [...question.querySelectorAll("input")];
-const numbers = (some) => some.map((input) => Number(input.value)).sort((a, b) => a - b);
-const chosen = (question) => numbers(inputs(question).filter((input) => input.checked));
-const isStored = (question) =>
-  chosen(question).length > 0 && String(stored.get(question.dataset.item)) === String(chosen(question));
+const values = (elements) => elements.map((input) => Number(input.value)).sort((a, b) => a - b);
+const chosen = (question) => values(inputs(question).filter((input) => input.checked));
+const isSaved = (question) =>
+  chosen(question).length > 0 && String(savedChoices.get(question.dataset.item)) === String(chosen(question));
 
-function tell() {
-  const question = steps.current;
-  const answers = outbox.answers();
-  const finishes = outbox.finishes || isOver;
-  wasTroubled ||= sender.isTroubled;
-  const [text, kind] = words({
-    refusals: [...refusals].map(([item, reason]) => [item && numberOf(item), reason]),
-    waiting: answers.size,
-    finishes,
-    isTroubled: sender.isTroubled,
-    wasTroubled,
+function updateStatus() {
+  const question = stepper.current;
+  const pending = outbox.pendingAnswers();
+  const finishRequested = outbox.finishRequested || isOver;
+  wasRetrying ||= sender.isRetrying;
+  const [text, kind] = statusText({
+    rejections: [...rejections].map(([item, reason]) => [item && numberOf(item), reason]),
+    pendingCount: pending.size,
+    finishRequested,
+    isRetrying: sender.isRetrying,
+    wasRetrying,
     isOnline: navigator.onLine,
     isMissing: question.dataset.isMissing === "true",
-    isSaved: isStored(question) && !answers.has(question.dataset.item),
+    isSaved: isSaved(question) && !pending.has(question.dataset.item),
   });
-  // Said again it would be read out again.
-  if (state.textContent !== text) {
-    state.textContent = text;
+  // A screen reader would read the same text again.
+  if (status.textContent !== text) {
+    status.textContent = text;
   }
-  state.className = `state ${kind}`;
-  lock(finishes);
+  status.className = `status ${kind}`;
+  lock(finishRequested);
   window.onbeforeunload = outbox.isEmpty ? null : () => "Not all answers are saved yet.";
 }
 
-function lock(finishes) {
-  for (const question of steps.questions) {
-    question.disabled = finishes;
+function lock(isLocked) {
+  for (const question of stepper.questions) {
+    question.disabled = isLocked;
   }
-  steps.button("finish").setAttribute("aria-disabled", finishes);
+  stepper.button("finish").setAttribute("aria-disabled", isLocked);
 }
 
 function numberOf(item) {
-  return steps.questions.findIndex((question) => question.dataset.item === item) + 1;
+  return stepper.questions.findIndex((question) => question.dataset.item === item) + 1;
 }
 
-function choose(question) {
+function onChange(question) {
   const item = question.dataset.item;
   const choices = chosen(question);
   question.dataset.isMissing = choices.length === 0;
-  refusals.delete(item);
-  refusals.delete(null);
-  wasTroubled = sender.isTroubled;
+  rejections.delete(item);
+  rejections.delete(null);
+  wasRetrying = sender.isRetrying;
   if (choices.length > 0) {
     outbox.put(item, choices);
   } else {
-    outbox.take(item);
+    outbox.acknowledge(item);
   }
-  tell();
-  sender.wake();
+  updateStatus();
+  sender.flush();
 }
 
-function saved(item, choices) {
-  stored.set(item, choices);
+function onSaved(item, choices) {
+  savedChoices.set(item, choices);
 }
 
-function refused(item, problem) {
-  refusals.set(item, problem.detail);
-  const question = steps.questions.find((one) => one.dataset.item === item);
-  if (question && !outbox.answers().has(item)) {
-    check(question, stored.get(item));
+function onRejected(item, problem) {
+  rejections.set(item, problem.detail);
+  const question = stepper.questions.find((candidate) => candidate.dataset.item === item);
+  if (question && !outbox.pendingAnswers().has(item)) {
+    check(question, savedChoices.get(item));
   }
-  // Who was told that something does not count may think again before finishing, unless that is done.
+  // A player whose answer was rejected may want to change it before finishing, unless the attempt is finished.
   if (!problem.type.endsWith("#attempt-finished")) {
-    outbox.finishes = false;
+    outbox.finishRequested = false;
   }
 }
 
-function finished() {
+function onFinished() {
   isOver = true;
-  tell();
+  updateStatus();
   // The same address now shows the result.
   location.replace(location.pathname);
 }
 
 function finish() {
-  if (outbox.finishes || isOver) {
+  if (outbox.finishRequested || isOver) {
     return;
   }
-  refusals.clear();
-  // What is chosen is sent, also when a browser has restored the choice and told nobody.
-  for (const question of steps.questions) {
-    if (chosen(question).length > 0 && !isStored(question)) {
+  rejections.clear();
+  // What is chosen is sent, also when a browser has restored the choice without an event.
+  for (const question of stepper.questions) {
+    if (chosen(question).length > 0 && !isSaved(question)) {
       outbox.put(question.dataset.item, chosen(question));
     }
   }
-  outbox.finishes = true;
-  tell();
-  sender.wake();
+  outbox.finishRequested = true;
+  updateStatus();
+  sender.flush();
 }
 
-// The server's word, over it what it has not heard yet, and over that what was chosen before this script was here.
+// What the server has stored; over it the answers that are still pending; and over these what was chosen before this
+// script was loaded.
 function restore() {
-  const waiting = outbox.answers();
-  wasTroubled = !outbox.isEmpty;
-  for (const question of steps.questions) {
+  const pending = outbox.pendingAnswers();
+  wasRetrying = !outbox.isEmpty;
+  for (const question of stepper.questions) {
     const item = question.dataset.item;
-    stored.set(item, numbers(inputs(question).filter((input) => input.defaultChecked)));
-    if (chosen(question).length > 0 && !isStored(question)) {
+    savedChoices.set(item, values(inputs(question).filter((input) => input.defaultChecked)));
+    if (chosen(question).length > 0 && !isSaved(question)) {
       outbox.put(item, chosen(question));
-    } else if (waiting.has(item)) {
-      check(question, waiting.get(item));
+    } else if (pending.has(item)) {
+      check(question, pending.get(item));
     }
   }
 }
@@ -136,32 +137,32 @@ function check(question, choices) {
 }
 
 function listen() {
-  for (const question of steps.questions) {
-    question.addEventListener("change", () => choose(question));
+  for (const question of stepper.questions) {
+    question.addEventListener("change", () => onChange(question));
   }
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (event.submitter === steps.button("finish")) {
+    if (event.submitter === stepper.button("finish")) {
       finish();
     } else {
       // Enter in a question.
-      steps.next();
+      stepper.next();
     }
   });
-  const onward = () => { tell(); sender.hurry(); };
-  window.addEventListener("online", onward);
-  window.addEventListener("offline", tell);
-  window.addEventListener("pageshow", onward);
-  // Another tab with this attempt has put something in, or has sent it.
-  window.addEventListener("storage", () => { tell(); sender.wake(); });
-  document.addEventListener("visibilitychange", () => document.hidden || onward());
+  const retry = () => { updateStatus(); sender.retrySoon(); };
+  window.addEventListener("online", retry);
+  window.addEventListener("offline", updateStatus);
+  window.addEventListener("pageshow", retry);
+  // Another tab with this attempt has put something into the outbox, or has sent it.
+  window.addEventListener("storage", () => { updateStatus(); sender.flush(); });
+  document.addEventListener("visibilitychange", () => document.hidden || retry());
 }
 
-sweep();
+removeExpired();
 if (form.querySelector(".question")) {
-  steps = new Steps(form, () => { wasTroubled &&= !outbox.isEmpty; tell(); });
+  stepper = new Stepper(form, () => { wasRetrying &&= !outbox.isEmpty; updateStatus(); });
   restore();
   listen();
-  steps.begin();
-  sender.wake();
+  stepper.start();
+  sender.flush();
 }

@@ -1,88 +1,88 @@
-// Sends what is in the outbox, one request at a time, until the server has acknowledged or refused each.
-import { Patience } from "./patience.js";
+// Sends what is in the outbox, one request at a time, until the server has acknowledged or rejected each.
+import { Backoff } from "./backoff.js";
 
 // Longer than the server works on any request: what it has not answered by then it has given up.
-const NO_REPLY_AFTER = 25_000;
-const ONLY_FOR_NOW = new Set([408, 425, 429]);
+const REQUEST_TIMEOUT = 25_000;
+const RETRYABLE_STATUSES = new Set([408, 425, 429]);
 
-// Returns one of { acknowledged }, { refused: the problem } and { later: what Retry-After says }.
+// Returns one of { acknowledged }, { rejected: the problem } and { retryAfter: the header's value or null }.
 async function request(address, options, isAcknowledged) {
   try {
-    const signal = AbortSignal.timeout?.(NO_REPLY_AFTER);
+    const signal = AbortSignal.timeout?.(REQUEST_TIMEOUT);
     const response = await fetch(address, { ...options, redirect: "error", signal });
     const isProblem = response.headers.get("Content-Type")?.startsWith("application/problem+json");
     if (response.ok && isAcknowledged(await response.json())) {
       return { acknowledged: true };
     }
-    if (isProblem && response.status < 500 && !ONLY_FOR_NOW.has(response.status)) {
-      return { refused: await response.json() };
+    if (isProblem && response.status < 500 && !RETRYABLE_STATUSES.has(response.status)) {
+      return { rejected: await response.json() };
     }
-    return { later: response.headers.get("Retry-After") };
+    return { retryAfter: response.headers.get("Retry-After") };
   } catch {
-    // No reply, or that of somebody else: a proxy, the sign-in page of a wireless network.
-    return { later: null };
+    // No response, or one that is not the service's: a proxy, the sign-in page of a wireless network.
+    return { retryAfter: null };
   }
 }
 
-// Two tabs with the same attempt take turns, where the browser can do that. A tab that was put to sleep in the
-// middle of its turn is not waited for.
-async function byTurns(name, deed) {
+// Two tabs with the same attempt exclude each other, where the browser supports locks. A tab that was suspended while
+// it had the lock is not waited for.
+async function withLock(name, operation) {
   if (!navigator.locks) {
-    return deed();
+    return operation();
   }
-  const signal = AbortSignal.timeout?.(NO_REPLY_AFTER);
+  const signal = AbortSignal.timeout?.(REQUEST_TIMEOUT);
   try {
-    return await navigator.locks.request(name, { signal }, deed);
+    return await navigator.locks.request(name, { signal }, operation);
   } catch (error) {
     if (error !== signal?.reason) {
       throw error;
     }
-    return deed();
+    return operation();
   }
 }
 
 export class Sender {
-  // Whether the last request got no definite answer.
-  isTroubled = false;
+  // Whether the last request got no definite response.
+  isRetrying = false;
   #isWorking = false;
-  #patience = new Patience();
+  #backoff = new Backoff();
 
-  // `tell` has saved(item, choices), refused(item or null, problem), finished() and changed().
-  constructor(outbox, api, tell) {
+  // `callbacks` has onSaved(item, choices), onRejected(item or null, problem), onFinished() and onChanged().
+  constructor(outbox, api, callbacks) {
     this.outbox = outbox;
     this.api = api;
-    this.tell = tell;
+    this.callbacks = callbacks;
   }
 
-  async wake() {
+  async flush() {
     if (this.#isWorking) {
       return;
     }
     this.#isWorking = true;
     try {
       while (!this.outbox.isEmpty) {
-        await this.#patience.over();
-        await byTurns(this.outbox.name, () => this.#sendNext());
-        this.tell.changed();
+        await this.#backoff.wait();
+        await withLock(this.outbox.name, () => this.#sendNext());
+        this.callbacks.onChanged();
       }
     } finally {
       this.#isWorking = false;
-      this.isTroubled = false;
-      this.tell.changed();
+      this.isRetrying = false;
+      this.callbacks.onChanged();
     }
   }
 
   // There is reason to believe that the server can be reached again.
-  hurry() {
-    this.#patience.hurry();
-    this.wake();
+  retrySoon() {
+    this.#backoff.retrySoon();
+    this.flush();
   }
 
   async #sendNext() {
-    const [next] = this.outbox.answers();
+    const [next] = this.outbox.pendingAnswers();
     if (next) {
       await this.#sendAnswer(...next);
-    } else if (this.outbox.finishes) {
+    } else if (this.outbox.finishRequested) {
       await this.#sendFinish();
     }
   }
@@ -92,11 +92,11 @@ export class Sender {
     const options = { method: "PUT", headers, body: JSON.stringify({ choices }) };
     const reply = await request(`${this.api}/answers/${item}`, options, (body) => body.saved === true);
     if (this.#isDefinite(reply)) {
-      this.outbox.take(item, choices);
-      if (reply.refused) {
-        this.tell.refused(item, reply.refused);
+      this.outbox.acknowledge(item, choices);
+      if (reply.rejected) {
+        this.callbacks.onRejected(item, reply.rejected);
       } else {
-        this.tell.saved(item, choices);
+        this.callbacks.onSaved(item, choices);
       }
     }
   }
@@ -104,23 +104,23 @@ export class Sender {
   async #sendFinish() {
     const reply = await request(`${this.api}/finish`, { method: "POST" }, (body) => body.finished_at);
     if (this.#isDefinite(reply)) {
-      this.outbox.finishes = false;
-      if (reply.refused) {
-        this.tell.refused(null, reply.refused);
+      this.outbox.finishRequested = false;
+      if (reply.rejected) {
+        this.callbacks.onRejected(null, reply.rejected);
       } else {
         this.outbox.clear();
-        this.tell.finished();
+        this.callbacks.onFinished();
       }
     }
   }
 
   #isDefinite(reply) {
-    this.isTroubled = "later" in reply;
-    if (this.isTroubled) {
-      this.#patience.failed(reply.later);
+    this.isRetrying = "retryAfter" in reply;
+    if (this.isRetrying) {
+      this.#backoff.recordFailure(reply.retryAfter);
     } else {
-      this.#patience.succeeded();
+      this.#backoff.reset();
     }
-    return !this.isTroubled;
+    return !this.isRetrying;
   }
 }

@@ -76,6 +76,6 @@ def test_a_closed_quiz_says_so_and_offers_no_start(
 
 
 def test_the_board_is_empty_and_then_not(client: FlaskClient, quiz: PublishedVersion) -> None:
-    assert "Be the first" in client.get(f"/quizzes/{quiz.slug}/board").text
+    assert "Be the first" in client.get(f"/quizzes/{quiz.slug}/leaderboard").text
     client.post(start(client, quiz), data=form(quiz))
-    assert "Grace" in client.get(f"/quizzes/{quiz.slug}/board").text
+    assert "Grace" in client.get(f"/quizzes/{quiz.slug}/leaderboard").text

@@ -132,9 +132,9 @@ def test_items_are_searched_and_paged(studio: FlaskClient, work: UnitOfWork) -> 
         work.run_in_transaction(partial(make_item, stem=f"Gadfly number {number}?"))
     work.run_in_transaction(make_item)
     first = studio.get("/studio/items?search=gadfly").text
-    assert first.count('class="line"') == 20
+    assert first.count('class="link-title"') == 20
     more = match_in(r'href="([^"]+)" rel="next"', first)[1].replace("&amp;", "&")
-    assert studio.get(more).text.count('class="line"') == 5
+    assert studio.get(more).text.count('class="link-title"') == 5
 
 
 def test_the_bank_can_be_had_as_a_file(studio: FlaskClient, work: UnitOfWork) -> None:

@@ -20,12 +20,12 @@ def findings(app: Flask) -> dict[str, dict[str, str]]:
 
 
 def test_the_doctor_knows_the_server_it_looks_at(app: Flask, database: str) -> None:
-    found = findings(app)
-    assert database in found["server"]["sentence"].lower()
+    by_check = findings(app)
+    assert database in by_check["server"]["sentence"].lower()
     if database != "sqlite":
-        assert found["max_connections"]["level"] == "ok"
+        assert by_check["max_connections"]["level"] == "ok"
         # The tests' own account is root's.
-        assert found["privileges"]["level"] == "warn"
+        assert by_check["privileges"]["level"] == "warn"
 
 
 def test_the_doctor_fails_when_the_fleet_does_not_fit(app: Flask, database: str) -> None:
@@ -62,5 +62,5 @@ def test_a_limit_of_the_account_and_its_lack_of_privileges_are_seen(
         with work.transaction() as connection:
             connection.execute(text("DROP USER limited@'%'"))
     assert (facts.max_user_connections, facts.is_administrator) == (5, False)
-    # Whoever else is connected counts as others; this account's own connection does not.
+    # The connections of other accounts are foreign; this account's own is not.
     assert facts.foreign_connections >= 1

@@ -1,4 +1,4 @@
-"""What is said of a fleet: the worst first, with what to do."""
+"""The diagnoses of a fleet: the worst first, each with a remedy."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from poolproof.capacity.advice import Demand, SizeRecommendation
 from poolproof.capacity.budget import FleetSize, Level, compute_budget, run_checks
 from poolproof.capacity.server_info import ServerInfo
 from poolproof.settings import PoolSettings
-from webapp.console.demand import Demand, measure_demand
+from webapp.console.demand import measure_demand
 from webapp.console.diagnosis import Diagnosis, Severity, diagnose, worst_severity
 from webapp.console.fleet_view import FleetView, HolderView, LaneView, ProcessView, ServerView
-from webapp.console.lab_reports import SizeRecommendation
 
 NOW = 1_800_000_000.0
 SETTINGS = PoolSettings()
@@ -54,50 +54,56 @@ def fleet(**changes: Any) -> FleetView:
     return replace(usual, **changes)
 
 
-def said(view: FleetView, needs: Demand | None = None) -> list[Diagnosis]:
-    return diagnose(view, needs or Demand())
+def diagnoses(view: FleetView, demand: Demand | None = None) -> list[Diagnosis]:
+    return diagnose(view, demand or Demand())
 
 
 def first(view: FleetView) -> Diagnosis:
-    return said(view)[0]
+    return diagnoses(view)[0]
 
 
-def test_a_calm_fleet_is_well_and_its_numbers_are_said() -> None:
-    found = said(fleet(), Demand(rate=40, busy=3.2, open_most=18))
+def test_a_calm_fleet_is_well_and_its_numbers_are_diagnoses() -> None:
+    found = diagnoses(fleet(), Demand(rate=40, busy=3.2, open_most=18))
     assert worst_severity(found) is Severity.OK
-    texts = " ".join(one.text for one in found)
+    texts = " ".join(diagnosis.text for diagnosis in found)
     assert "Connections: 2 in use, 8 open of 22, at most 18 in the last hour." in texts
-    assert "Needs 3.2 of 16: 40.0 borrows a second, 80.0 ms each." in texts
+    assert "Needs 3.2 of 16: 40.0 checkouts per second, 80.0 ms each." in texts
 
 
 def test_whoever_holds_a_connection_wrongly_is_named_with_what_to_do() -> None:
-    sentence = first(fleet(holders=[holder(worker(3))]))
-    assert sentence.severity is Severity.CRITICAL
-    assert sentence.text == "Worker 3 has held a connection for 12 s in GET studio.results: held idle, a leak?"
-    assert "webapp/results/pages.py:18" in sentence.remedy
-    assert "Give the connection back before rendering" in sentence.remedy
-    assert sentence.part == "holders"
+    diagnosis = first(fleet(holders=[holder(worker(3))]))
+    assert diagnosis.severity is Severity.CRITICAL
+    assert (
+        diagnosis.text
+        == "Worker 3 has held a connection for 12 s in GET studio.results: idle while checked out: a leak?"
+    )
+    assert "webapp/results/pages.py:18" in diagnosis.remedy
+    assert "Give the connection back before rendering" in diagnosis.remedy
+    assert diagnosis.part == "holders"
 
 
 def test_many_that_are_held_alike_are_one_sentence() -> None:
     held = [holder(worker(1), id=number, seconds=9.0 - number) for number in range(5)]
-    about_holds = [one for one in said(fleet(holders=held)) if one.part == "holders"]
-    assert [one.text for one in about_holds] == [
-        "5 connections have been held for up to 9.0 s in GET studio.results: held idle, a leak?"
+    of_holders = [diagnosis for diagnosis in diagnoses(fleet(holders=held)) if diagnosis.part == "holders"]
+    assert [diagnosis.text for diagnosis in of_holders] == [
+        "5 connections have been held for up to 9.0 s in GET studio.results: idle while checked out: a leak?"
     ]
 
 
 def test_a_database_that_is_away_comes_first_and_is_timed() -> None:
     server = ServerView(FACTS, error="Can't connect", error_since=NOW - 12)
-    sentence = first(fleet(server=server, holders=[holder(worker(1))]))
-    assert sentence.text == "The database has not answered for 12 s: Can't connect."
-    assert "answers wait in the players' browsers" in sentence.remedy
+    diagnosis = first(fleet(server=server, holders=[holder(worker(1))]))
+    assert diagnosis.text == "The database has not responded for 12 s: Can't connect."
+    assert "answers wait in the players' browsers" in diagnosis.remedy
 
 
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"processes": [worker(1, silent_for=9.0), worker(2)]}, "Worker 1 (process 4001) has said nothing for 9.0 s."),
+        (
+            {"processes": [worker(1, silent_for=9.0), worker(2)]},
+            "Worker 1 (process 4001) has sent no heartbeat for 9.0 s.",
+        ),
         (
             {"processes": [worker(1, lanes=[lane(used=8, idle=0, waiting=5, oldest=1.2)]), worker(2)]},
             "Worker 1: 5 requests wait for a connection, the first for 1.2 s.",
@@ -108,7 +114,7 @@ def test_a_database_that_is_away_comes_first_and_is_timed() -> None:
         ),
         (
             {"processes": [worker(1, rejected=7), worker(2)]},
-            "7 requests were turned away with 503 in the last two minutes.",
+            "7 requests were rejected with 503 in the last two minutes.",
         ),
         (
             {"server": ServerView(FACTS, {"Threads_connected": 140}, polled_at=NOW)},
@@ -121,18 +127,18 @@ def test_a_database_that_is_away_comes_first_and_is_timed() -> None:
     ],
 )
 def test_trouble_is_said_first_and_says_what_to_do(changes: dict[str, Any], text: str) -> None:
-    sentence = first(fleet(**changes))
-    assert (sentence.severity, sentence.text) == (Severity.CRITICAL, text)
-    assert sentence.remedy
+    diagnosis = first(fleet(**changes))
+    assert (diagnosis.severity, diagnosis.text) == (Severity.CRITICAL, text)
+    assert diagnosis.remedy
 
 
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"processes": [worker(1)]}, "1 workers live where 2 are set."),
+        ({"processes": [worker(1)]}, "1 worker is running where 2 are set."),
         (
             {"crashed": [{"name": "worker", "number": 3, "pid": 4003, "found_at": NOW - 20}]},
-            "Worker 3 ended 20 s ago without a goodbye: it was killed.",
+            "Worker 3 exited without deregistering 20 s ago: it was killed.",
         ),
         ({"overrides": {"paused": ["background"]}}, "The background lane is paused by an operator: its work waits."),
         (
@@ -141,27 +147,27 @@ def test_trouble_is_said_first_and_says_what_to_do(changes: dict[str, Any], text
         ),
         (
             {"server": ServerView(FACTS, polled_at=NOW, clients_lost_last_hour=2, clients_lost_recently=2)},
-            "The server has lost 2 clients in the last hour without a goodbye.",
+            "The server has lost 2 clients in the last hour without closing the connection.",
         ),
-        ({"commits_waiting": 900}, "900 answers wait for their commit."),
+        ({"commits_waiting": 900}, "900 answers are waiting to be committed."),
     ],
 )
 def test_what_is_not_yet_trouble_is_to_be_looked_at(changes: dict[str, Any], text: str) -> None:
-    sentence = first(fleet(**changes))
-    assert (sentence.severity, sentence.text) == (Severity.WARNING, text)
-    assert sentence.remedy
+    diagnosis = first(fleet(**changes))
+    assert (diagnosis.severity, diagnosis.text) == (Severity.WARNING, text)
+    assert diagnosis.remedy
 
 
 def test_clients_that_an_operator_has_ended_are_no_riddle() -> None:
     server = ServerView(FACTS, polled_at=NOW, clients_lost_last_hour=1, clients_lost_recently=1)
     ended = {"kind": "ended", "at": NOW - 5, "place": "", "sentence": ""}
-    assert worst_severity(said(fleet(server=server, events=[ended]))) is Severity.OK
+    assert worst_severity(diagnoses(fleet(server=server, events=[ended]))) is Severity.OK
 
 
 def test_a_reload_is_no_trouble() -> None:
-    found = said(fleet(processes=[worker(number) for number in range(1, 5)]))
+    found = diagnoses(fleet(processes=[worker(number) for number in range(1, 5)]))
     assert worst_severity(found) is Severity.OK
-    assert any("a reload is under way" in one.text for one in found)
+    assert any("a reload is under way" in diagnosis.text for diagnosis in found)
 
 
 def test_a_check_that_fails_is_trouble() -> None:
@@ -172,37 +178,20 @@ def test_a_check_that_fails_is_trouble() -> None:
 
 
 def test_what_the_fleet_needs_is_little_s_law_over_its_processes() -> None:
-    spent = {"seconds": 60.0, "borrows": 1200, "busy": 96.0, "requests": 900}
-    needs = measure_demand([worker(1, recent_usage=spent), worker(2, recent_usage=spent), worker(3)], [])
-    assert needs.rate == pytest.approx(40)
-    assert needs.busy == pytest.approx(3.2)
-    assert needs.mean_use_time == pytest.approx(0.08)
+    usage = {"seconds": 60.0, "borrows": 1200, "busy": 96.0, "requests": 900}
+    demand = measure_demand([worker(1, recent_usage=usage), worker(2, recent_usage=usage), worker(3)], [])
+    assert demand.rate == pytest.approx(40)
+    assert demand.busy == pytest.approx(3.2)
+    assert demand.mean_use_time == pytest.approx(0.08)
 
 
-LATELY = SizeRecommendation("2026-11-26 09:00:00 UTC", workers=2, pool_size=6, throughput=812.4, p99=0.04)
-
-
-def size_said(needs: Demand, lately: SizeRecommendation) -> Diagnosis:
-    (found,) = [one for one in diagnose(fleet(), needs, lately) if one.text.startswith("The lab measured")]
-    return found
-
-
-def test_what_the_lab_has_measured_is_compared_with_what_is_set_and_needed() -> None:
-    found = size_said(Demand(rate=40, busy=3.2), LATELY)
-    assert found.severity is Severity.OK
-    assert found.text == (
-        "The lab measured on 2026-11-26 that 12 connections carry 812 requests a second, p99 40 ms; "
-        "16 are set, 3.2 are needed now."
-    )
-
-
-def test_settings_far_from_what_was_measured_are_worth_a_look() -> None:
-    found = size_said(Demand(rate=40, busy=2.0), replace(LATELY, pool_size=2))
-    assert found.severity is Severity.WARNING
-    assert "POOL_SIZE=2" in found.remedy
-
-
-def test_a_need_beyond_what_was_measured_asks_for_another_measurement() -> None:
-    found = size_said(Demand(rate=400, busy=13.0), LATELY)
-    assert found.severity is Severity.WARNING
-    assert "Measure again" in found.remedy
+def test_the_labs_recommendation_is_compared_with_the_workers_that_are_running() -> None:
+    recommendation = SizeRecommendation("2026-11-26 09:00:00 UTC", workers=2, pool_size=2, throughput=812.4, p99=0.04)
+    (found,) = [
+        diagnosis
+        for diagnosis in diagnose(fleet(), Demand(rate=40, busy=2.0), recommendation)
+        if diagnosis.text.startswith("The lab measured")
+    ]
+    assert (found.severity, found.part) == (Severity.WARNING, "size")
+    assert "16 are set, 2.0 are needed now" in found.text
+    assert "POOL_SIZE=2 for 2 workers" in found.remedy

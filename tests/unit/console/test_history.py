@@ -15,7 +15,7 @@ MINUTE: dict[str, Any] = {
 }  # fmt: skip
 
 
-def kept(work: UnitOfWork) -> int:
+def count_rows(work: UnitOfWork) -> int:
     with work.read() as connection:
         return connection.execute(select(func.count()).select_from(WorkerMinute)).scalar_one()
 
@@ -25,11 +25,11 @@ def test_the_workers_of_a_machine_are_summed_and_machines_stand_apart(work: Unit
     work.run_in_transaction(lambda connection: history.store_minutes(connection, "alpha", both))
     work.run_in_transaction(lambda connection: history.store_minutes(connection, "beta", [("1-a", 5.0, MINUTE)]))
     with work.read() as connection:
-        found = {one.machine: one for one in history.load_minutes(connection, 3600)}
-    assert found["alpha"].workers == 2
-    assert (found["alpha"].open_most, found["alpha"].requests, found["alpha"].rejected) == (10, 160, 2)
-    assert found["alpha"].waiting_most == 2
-    assert found["beta"].open_most == 5
+        by_machine = {minute.machine: minute for minute in history.load_minutes(connection, 3600)}
+    assert by_machine["alpha"].workers == 2
+    assert (by_machine["alpha"].open_most, by_machine["alpha"].requests, by_machine["alpha"].rejected) == (10, 160, 2)
+    assert by_machine["alpha"].waiting_most == 2
+    assert by_machine["beta"].open_most == 5
 
 
 def test_only_the_asked_time_is_read_the_earliest_first(work: UnitOfWork) -> None:
@@ -39,7 +39,7 @@ def test_only_the_asked_time_is_read_the_earliest_first(work: UnitOfWork) -> Non
         hour, day = history.load_minutes(connection, 3600), history.load_minutes(connection, 86_400)
     assert len(hour) == 2
     assert len(day) == 3
-    assert [one.ended_at for one in day] == sorted(one.ended_at for one in day)
+    assert [minute.ended_at for minute in day] == sorted(minute.ended_at for minute in day)
 
 
 def test_what_is_older_than_a_day_is_dropped(work: UnitOfWork) -> None:
@@ -47,4 +47,4 @@ def test_what_is_older_than_a_day_is_dropped(work: UnitOfWork) -> None:
     with work.transaction() as connection:
         connection.execute(update(WorkerMinute).values(ended_at=seconds_ago(25 * 3600)))
     work.run_in_transaction(lambda connection: history.store_minutes(connection, "alpha", [("1-a", 10.0, MINUTE)]))
-    assert kept(work) == 1
+    assert count_rows(work) == 1

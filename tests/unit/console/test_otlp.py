@@ -1,4 +1,4 @@
-"""A real collector's place: an HTTP server that decodes what OpenTelemetry's SDK sends."""
+"""The export to a collector: an HTTP server in its place decodes what OpenTelemetry's SDK sends."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ CUMULATIVE = 2
 
 
 class Collector:
-    """What was sent to it, decoded; it may be slow, or refuse."""
+    """Records decoded requests; it may be slow, or refuse them."""
 
     def __init__(self) -> None:
-        self.got: list[ExportMetricsServiceRequest] = []
+        self.requests: list[ExportMetricsServiceRequest] = []
         self.status = 200
-        self.go_on = threading.Event()
-        self.go_on.set()
+        self.may_reply = threading.Event()
+        self.may_reply.set()
         collector = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -50,8 +50,8 @@ class Collector:
                     body = gzip.decompress(body)
                 assert self.path == "/v1/metrics"
                 assert self.headers["Content-Type"] == "application/x-protobuf"
-                collector.go_on.wait(SOON)
-                collector.got.append(ExportMetricsServiceRequest.FromString(body))
+                collector.may_reply.wait(SOON)
+                collector.requests.append(ExportMetricsServiceRequest.FromString(body))
                 self.send_response(collector.status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -65,19 +65,19 @@ class Collector:
         self._thread.start()
 
     def stop(self) -> None:
-        self.go_on.set()
+        self.may_reply.set()
         self.server.shutdown()
         self._thread.join()
         self.server.server_close()
 
     def metrics(self) -> dict[str, Any]:
-        """Return what was sent last, by name."""
-        (resource,) = self.got[-1].resource_metrics
+        """Return the metrics of the latest request, by name."""
+        (resource,) = self.requests[-1].resource_metrics
         (scope,) = resource.scope_metrics
         assert scope.scope.name == "poolproof"
-        found = {metric.name: metric for metric in scope.metrics}
-        assert len(found) == len(scope.metrics)
-        return found
+        by_name = {metric.name: metric for metric in scope.metrics}
+        assert len(by_name) == len(scope.metrics)
+        return by_name
 
 
 @pytest.fixture
@@ -88,29 +88,29 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> FleetDirectory:
+def directory(tmp_path: Path) -> FleetDirectory:
     return FleetDirectory(tmp_path / "fleet")
 
 
-Make = Callable[..., OtlpExporter]
+MakeExporter = Callable[..., OtlpExporter]
 
 
 @pytest.fixture
-def push_to(folder: FleetDirectory, collector: Collector) -> Iterator[Make]:
-    made: list[OtlpExporter] = []
+def make_exporter(directory: FleetDirectory, collector: Collector) -> Iterator[MakeExporter]:
+    exporters: list[OtlpExporter] = []
 
     def make(seconds: float = 3600.0) -> OtlpExporter:
-        made.append(OtlpExporter(collector.url, seconds, folder, min_idle=1, machine="here"))
-        return made[-1]
+        exporters.append(OtlpExporter(collector.url, seconds, directory, min_idle=1, machine="here"))
+        return exporters[-1]
 
     yield make
-    collector.go_on.set()
-    for one in made:
-        assert one.stop()
+    collector.may_reply.set()
+    for exporter in exporters:
+        assert exporter.stop()
 
 
 def attributes(point: Any) -> dict[str, Any]:
-    return {one.key: one.value.int_value or one.value.string_value for one in point.attributes}
+    return {pair.key: pair.value.int_value or pair.value.string_value for pair in point.attributes}
 
 
 def values(points: Any) -> dict[tuple[tuple[str, Any], ...], float]:
@@ -120,10 +120,10 @@ def values(points: Any) -> dict[tuple[tuple[str, Any], ...], float]:
 POOL = ("db.client.connection.pool.name", "interactive")
 
 
-def sent(collector: Collector, push: OtlpExporter) -> dict[str, Any]:
-    before = len(collector.got)
-    push.tick()
-    wait_until(lambda: len(collector.got) > before)
+def export_once(collector: Collector, exporter: OtlpExporter) -> dict[str, Any]:
+    before = len(collector.requests)
+    exporter.tick()
+    wait_until(lambda: len(collector.requests) > before)
     return collector.metrics()
 
 
@@ -131,12 +131,12 @@ COLLECTED = {CALLS.name: {"birds": 3}, RECORDS.name: {LABEL_SEPARATOR.join(("bir
 
 
 def test_a_collector_gets_opentelemetrys_names_with_units_values_and_attributes(
-    folder: FleetDirectory, collector: Collector, push_to: Make
+    directory: FleetDirectory, collector: Collector, make_exporter: MakeExporter
 ) -> None:
-    with several(folder.path, 2) as processes:
-        for one in processes:
-            one.do("say", counted(3, 0.5, [1, 1, 4]) | {"tallies": COLLECTED}, now(2, oldest=0.25))
-        metrics = sent(collector, push_to())
+    with several(directory.path, 2) as processes:
+        for process in processes:
+            process.do("say", counted(3, 0.5, [1, 1, 4]) | {"tallies": COLLECTED}, now(2, oldest=0.25))
+        metrics = export_once(collector, make_exporter())
     units = {name: metric.unit for name, metric in metrics.items()}
     assert units == dict(METRIC_NAMES.values())
     connections = metrics["db.client.connection.count"]
@@ -161,12 +161,12 @@ def test_a_collector_gets_opentelemetrys_names_with_units_values_and_attributes(
 
 
 def test_histograms_are_cumulative_in_time_and_each_bucket_is_for_itself(
-    folder: FleetDirectory, collector: Collector, push_to: Make
+    directory: FleetDirectory, collector: Collector, make_exporter: MakeExporter
 ) -> None:
-    with several(folder.path, 2) as processes:
-        for one in processes:
-            one.do("say", counted(3, 0.75, [1, 1, 4, 500]), now(0))
-        metrics = sent(collector, push_to())
+    with several(directory.path, 2) as processes:
+        for process in processes:
+            process.do("say", counted(3, 0.75, [1, 1, 4, 500]), now(0))
+        metrics = export_once(collector, make_exporter())
     for name in ("db.client.connection.use_time", "http.server.request.duration", "poolproof.group_commit.entries"):
         assert metrics[name].histogram.aggregation_temporality == CUMULATIVE
         for point in metrics[name].histogram.data_points:
@@ -188,13 +188,13 @@ def test_histograms_are_cumulative_in_time_and_each_bucket_is_for_itself(
 
 
 def test_requests_have_their_method_route_and_status(
-    folder: FleetDirectory, collector: Collector, push_to: Make
+    directory: FleetDirectory, collector: Collector, make_exporter: MakeExporter
 ) -> None:
-    with several(folder.path, 1) as (one,):
+    with several(directory.path, 1) as (process,):
         tree = counted(2, 0.25, [1])
         tree["requests"]["routes"]["GET unmatched 404"] = {"counts": [1], "total": 0.0}
-        one.do("say", tree, now(0))
-        metrics = sent(collector, push_to())
+        process.do("say", tree, now(0))
+        metrics = export_once(collector, make_exporter())
     counts = {
         tuple(sorted(attributes(point).items())): point.count
         for point in metrics["http.server.request.duration"].histogram.data_points
@@ -211,97 +211,105 @@ def test_requests_have_their_method_route_and_status(
     }
 
 
-def test_every_metric_of_the_fleet_has_a_name_for_opentelemetry(folder: FleetDirectory) -> None:
-    with several(folder.path, 1) as (one,):
-        one.do("say", counted(1, 0.1, [1]), now(0))
-        assert {family.name for family in fleet_families(folder.snapshot(), 1)} == set(METRIC_NAMES)
+def test_every_metric_of_the_fleet_has_a_name_for_opentelemetry(directory: FleetDirectory) -> None:
+    with several(directory.path, 1) as (process,):
+        process.do("say", counted(1, 0.1, [1]), now(0))
+        assert {family.name for family in fleet_families(directory.snapshot(), 1)} == set(METRIC_NAMES)
 
 
-def test_a_pool_without_a_limit_has_none_to_tell(folder: FleetDirectory, collector: Collector, push_to: Make) -> None:
-    with several(folder.path, 1) as (one,):
-        one.do("say", counted(1, 0.1, [1]), now(0, most=None))
-        assert not sent(collector, push_to())["db.client.connection.max"].sum.data_points
+def test_a_pool_without_a_limit_has_none_to_tell(
+    directory: FleetDirectory, collector: Collector, make_exporter: MakeExporter
+) -> None:
+    with several(directory.path, 1) as (process,):
+        process.do("say", counted(1, 0.1, [1]), now(0, most=None))
+        assert not export_once(collector, make_exporter())["db.client.connection.max"].sum.data_points
 
 
 def test_the_resource_names_the_service_and_the_machine(
-    folder: FleetDirectory, collector: Collector, push_to: Make
+    directory: FleetDirectory, collector: Collector, make_exporter: MakeExporter
 ) -> None:
-    folder.path.mkdir()
-    sent(collector, push_to())
-    named = {one.key: one.value.string_value for one in collector.got[-1].resource_metrics[0].resource.attributes}
-    assert (named["service.name"], named["host.name"], named["telemetry.sdk.language"]) == (
+    directory.path.mkdir()
+    export_once(collector, make_exporter())
+    resource = {
+        pair.key: pair.value.string_value for pair in collector.requests[-1].resource_metrics[0].resource.attributes
+    }
+    assert (resource["service.name"], resource["host.name"], resource["telemetry.sdk.language"]) == (
         "poolproof",
         "here",
         "python",
     )
 
 
-def test_the_counting_has_one_beginning_whoever_leads(folder: FleetDirectory) -> None:
-    folder.path.mkdir()
-    begins = set()
+def test_the_counting_has_one_beginning_whoever_leads(directory: FleetDirectory) -> None:
+    directory.path.mkdir()
+    starts = set()
     for _ in range(2):
-        push = OtlpExporter("http://127.0.0.1:1/", 15, folder, 1, "here")
-        (scope,) = push.metrics_data(Resource({})).resource_metrics[0].scope_metrics
-        begins |= {point.start_time_unix_nano for metric in scope.metrics for point in metric.data.data_points}
-    assert len(begins) == 1
+        exporter = OtlpExporter("http://127.0.0.1:1/", 15, directory, 1, "here")
+        (scope,) = exporter.metrics_data(Resource({})).resource_metrics[0].scope_metrics
+        starts |= {point.start_time_unix_nano for metric in scope.metrics for point in metric.data.data_points}
+    assert len(starts) == 1
 
 
-def test_it_is_sent_once_each_time_it_is_due(folder: FleetDirectory, collector: Collector, push_to: Make) -> None:
-    folder.path.mkdir()
-    push, ends_at = push_to(seconds=0.5), time.monotonic() + 1.8
+def test_it_is_sent_once_each_time_it_is_due(
+    directory: FleetDirectory, collector: Collector, make_exporter: MakeExporter
+) -> None:
+    directory.path.mkdir()
+    exporter, ends_at = make_exporter(seconds=0.5), time.monotonic() + 1.8
     while time.monotonic() < ends_at:
-        push.tick()
+        exporter.tick()
         time.sleep(0.01)
-    push.stop()
-    assert 2 <= len(collector.got) <= 4
+    exporter.stop()
+    assert 2 <= len(collector.requests) <= 4
 
 
-def test_a_slow_collector_delays_nobody(folder: FleetDirectory, collector: Collector, push_to: Make) -> None:
-    folder.path.mkdir()
-    collector.go_on.clear()
-    push = push_to(seconds=0.1)
+def test_a_slow_collector_delays_nobody(
+    directory: FleetDirectory, collector: Collector, make_exporter: MakeExporter
+) -> None:
+    directory.path.mkdir()
+    collector.may_reply.clear()
+    exporter = make_exporter(seconds=0.1)
     for _ in range(10):
-        push.tick()
+        exporter.tick()
         time.sleep(0.05)
-    assert collector.got == [], "all ten have come back while the first still waits"
-    collector.go_on.set()
-    wait_until(lambda: len(collector.got) >= 1)
+    assert collector.requests == [], "each tick has returned while the first export still waits"
+    collector.may_reply.set()
+    wait_until(lambda: len(collector.requests) >= 1)
 
 
 @pytest.mark.parametrize("status", [400, 503])
 def test_a_collector_that_refuses_is_tried_again_and_told_of_once(
-    folder: FleetDirectory, collector: Collector, push_to: Make, status: int
+    directory: FleetDirectory, collector: Collector, make_exporter: MakeExporter, status: int
 ) -> None:
-    folder.path.mkdir()
+    directory.path.mkdir()
     event_log.drain()
     collector.status = status
-    push = push_to(seconds=0.2)
+    exporter = make_exporter(seconds=0.2)
 
-    def ticks_until(count: int) -> None:
+    def tick_until(count: int) -> None:
         deadline = time.monotonic() + SOON
-        while len(collector.got) < count:
+        while len(collector.requests) < count:
             assert time.monotonic() < deadline
-            push.tick()
+            exporter.tick()
             time.sleep(0.02)
 
-    ticks_until(3)
+    tick_until(3)
     collector.status = 200
-    ticks_until(len(collector.got) + 2)
-    push.stop()
-    said = [one["sentence"] for one in event_log.drain() if one["kind"] == "otlp"]
-    assert said == [
-        "The OpenTelemetry collector does not take the metrics; it is tried again.",
-        "The OpenTelemetry collector takes the metrics again.",
+    tick_until(len(collector.requests) + 2)
+    exporter.stop()
+    sentences = [event["sentence"] for event in event_log.drain() if event["kind"] == "otlp"]
+    assert sentences == [
+        "The OpenTelemetry collector does not accept the metrics; it is retried.",
+        "The OpenTelemetry collector accepts the metrics again.",
     ]
 
 
-def test_a_collector_that_is_not_there_harms_nobody(folder: FleetDirectory) -> None:
-    folder.path.mkdir()
+def test_a_collector_that_is_not_there_harms_nobody(directory: FleetDirectory) -> None:
+    directory.path.mkdir()
     event_log.drain()
-    push = OtlpExporter("http://127.0.0.1:9/v1/metrics", 0.2, folder, 1, "here")
-    push.tick()
-    wait_until(lambda: not push._is_accepted)
-    assert push.stop()
+    exporter = OtlpExporter("http://127.0.0.1:9/v1/metrics", 0.2, directory, 1, "here")
+    exporter.tick()
+    wait_until(lambda: not exporter._is_accepted)
+    assert exporter.stop()
 
 
 def settings_with(tmp_path: Path, **service: Any) -> Settings:
@@ -315,7 +323,7 @@ def test_an_app_sends_while_it_leads_its_fleet(tmp_path: Path, collector: Collec
     agent = app.extensions["pooling"].fleet_agent
     agent.start("worker", 1)
     try:
-        wait_until(lambda: len(collector.got) >= 2)
+        wait_until(lambda: len(collector.requests) >= 2)
         assert values(collector.metrics()["poolproof.processes"].gauge.data_points) == {(("kind", "worker"),): 1}
     finally:
         agent.stop()
@@ -340,7 +348,7 @@ def test_an_endpoint_without_the_package_says_what_to_install(tmp_path: Path, mo
         create_app(settings_with(tmp_path, otlp_endpoint="http://127.0.0.1:4318/v1/metrics"))
 
 
-@pytest.mark.parametrize("wrong", ["collector:4318", "ftp://collector", "http://", "http:///v1/metrics"])
-def test_an_endpoint_that_is_no_address_is_refused(tmp_path: Path, wrong: str) -> None:
+@pytest.mark.parametrize("endpoint", ["collector:4318", "ftp://collector", "http://", "http:///v1/metrics"])
+def test_an_endpoint_that_is_no_address_is_refused(tmp_path: Path, endpoint: str) -> None:
     with pytest.raises(ValueError, match="is no address"):
-        settings_with(tmp_path, otlp_endpoint=wrong)
+        settings_with(tmp_path, otlp_endpoint=endpoint)

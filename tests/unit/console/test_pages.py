@@ -27,10 +27,10 @@ def operator(client: FlaskClient, work: UnitOfWork) -> FlaskClient:
 @pytest.fixture
 def member(pooling: PoolingState) -> Iterator[str]:
     """This process as a member of its fleet."""
-    publisher = not_none(pooling.fleet_agent)
-    publisher.start("worker", 1)
-    yield publisher.key
-    publisher.stop()
+    agent = not_none(pooling.fleet_agent)
+    agent.start("worker", 1)
+    yield agent.key
+    agent.stop()
 
 
 def test_the_console_shows_the_fleet_and_its_json_says_the_same(operator: FlaskClient, member: str) -> None:
@@ -39,34 +39,34 @@ def test_the_console_shows_the_fleet_and_its_json_says_the_same(operator: FlaskC
     assert "worker 1" in page.text
     assert "Connections: " in page.text
     data = operator.get("/console/data.json").get_json()
-    assert [one["key"] for one in data["processes"]] == [member]
-    assert data["sentences"][-1]["text"] in page.text
+    assert [process["key"] for process in data["processes"]] == [member]
+    assert data["diagnoses"][-1]["text"] in page.text
 
 
 def test_a_part_of_the_page_is_only_that(operator: FlaskClient) -> None:
     part = operator.get("/console?part=live").text
     assert "<html" not in part
-    assert 'id="verdict"' in part
+    assert 'id="diagnosis"' in part
 
 
 def test_an_author_is_told_that_the_role_does_not_allow_it(client: FlaskClient, work: UnitOfWork) -> None:
     work.run_in_transaction(lambda connection: users.add(connection, "ada", PASSWORD_HASH, Role.AUTHOR))
     client.post("/sign-in", data={"name": "ada", "password": PASSWORD})
     assert client.get("/console").status_code == 403
-    assert client.get("/console/deeds/pause?lane=background").status_code == 403
-    assert client.post("/console/deeds/pause", data={"lane": "background"}).status_code == 403
+    assert client.get("/console/actions/pause?lane=background").status_code == 403
+    assert client.post("/console/actions/pause", data={"lane": "background"}).status_code == 403
 
 
 @pytest.mark.parametrize(
     ("address", "reason"),
     [
-        ("/console/deeds/resize?lane=interactive&size=0", "A lane has 1 to 1000 connections"),
-        ("/console/deeds/resize?lane=console&size=3", "one of: interactive, background"),
-        ("/console/deeds/resize?lane=interactive&size=many", "A lane has 1 to 1000 connections"),
-        ("/console/deeds/pause?lane=interactive", "Only the background lane can be paused"),
-        ("/console/deeds/drain?process=1-none", "That process has ended."),
-        ("/console/deeds/end?process=1-none&connection=4", "That process has ended."),
-        ("/console/deeds/explode", "There is no deed called explode."),
+        ("/console/actions/resize?lane=interactive&size=0", "A lane has 1 to 1000 connections"),
+        ("/console/actions/resize?lane=console&size=3", "one of: interactive, background"),
+        ("/console/actions/resize?lane=interactive&size=many", "A lane has 1 to 1000 connections"),
+        ("/console/actions/pause?lane=interactive", "Only the background lane can be paused"),
+        ("/console/actions/drain?process=1-none", "That process has ended."),
+        ("/console/actions/end?process=1-none&connection=4", "That process has ended."),
+        ("/console/actions/explode", "There is no action called explode."),
     ],
 )
 def test_a_wish_that_cannot_be_is_refused_with_the_reason(operator: FlaskClient, address: str, reason: str) -> None:
@@ -76,29 +76,29 @@ def test_a_wish_that_cannot_be_is_refused_with_the_reason(operator: FlaskClient,
 def test_a_deed_is_on_the_record_with_who_did_it_and_what_came_of_it(
     operator: FlaskClient, member: str, work: UnitOfWork, pooling: PoolingState
 ) -> None:
-    done = operator.post("/console/deeds/pause", data={"lane": "background"}, follow_redirects=True)
-    assert "The background lane of each worker is paused." in done.text
-    operator.post("/console/deeds/resume", data={"lane": "background"})
+    answer = operator.post("/console/actions/pause", data={"lane": "background"}, follow_redirects=True)
+    assert "The background lane of each worker is paused." in answer.text
+    operator.post("/console/actions/resume", data={"lane": "background"})
     with work.read() as connection:
         rows = connection.execute(
             select(ConsoleAction.operator, ConsoleAction.outcome).order_by(ConsoleAction.id)
         ).all()
     assert [tuple(row) for row in rows] == [
         ("grace", "The background lane of each worker is paused."),
-        ("grace", "The background lane of each worker goes on."),
+        ("grace", "The background lane of each worker is resumed."),
     ]
-    assert "goes on" in operator.get("/console/record").text
+    assert "is resumed" in operator.get("/console/audit").text
 
 
 def test_a_console_that_only_shows_refuses_every_deed(app: Flask, operator: FlaskClient) -> None:
-    watching = app.extensions["console_service"]
-    watching.is_read_only = True
+    service = app.extensions["console_service"]
+    service.is_read_only = True
     try:
-        answer = operator.post("/console/deeds/pause", data={"lane": "background"}, follow_redirects=True)
-        assert "This console changes nothing" in answer.text
+        answer = operator.post("/console/actions/pause", data={"lane": "background"}, follow_redirects=True)
+        assert "This console is read-only" in answer.text
         assert "Resize" not in answer.text
     finally:
-        watching.is_read_only = False
+        service.is_read_only = False
 
 
 def test_the_pools_over_rest_are_for_operators(client: FlaskClient, work: UnitOfWork, author: dict[str, str]) -> None:
@@ -133,8 +133,8 @@ def test_where_the_console_is_off_there_is_nothing(app: Flask, operator: FlaskCl
 def test_an_operator_who_is_known_may_look_while_the_database_is_away_for_a_day_at_most(
     app: Flask, operator: FlaskClient, pooling: PoolingState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    away = replace(pooling, console=UnitOfWork(_nowhere()))
-    app.extensions["pooling"] = away
+    unavailable = replace(pooling, console=UnitOfWork(_nowhere()))
+    app.extensions["pooling"] = unavailable
     try:
         assert operator.get("/console").status_code == 200
         with operator.session_transaction() as session:

@@ -1,4 +1,4 @@
-"""What a Prometheus server gets is what it takes: judged by its own promtool."""
+"""The metrics and alerts are valid for a Prometheus server: checked by its own promtool."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ def service(
         yield service
 
 
-def run(command: tuple[str, ...], *arguments: str, given: str = "") -> tuple[int, str]:
-    done = subprocess.run([*command, *arguments], input=given, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout + done.stderr
+def run(command: tuple[str, ...], *arguments: str, stdin: str = "") -> tuple[int, str]:
+    result = subprocess.run([*command, *arguments], input=stdin, capture_output=True, text=True, check=False)
+    return result.returncode, result.stdout + result.stderr
 
 
 def test_promtool_finds_nothing_to_say_about_the_metrics(service: PoolproofService, promtool: tuple[str, ...]) -> None:
     metrics = httpx.get(f"{service.console}/metrics")
     assert metrics.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert 'db_client_connection_max{db_client_connection_pool_name="interactive"}' in metrics.text
-    assert run(promtool, "check", "metrics", given=metrics.text) == (0, "")
+    assert run(promtool, "check", "metrics", stdin=metrics.text) == (0, "")
 
 
 def test_who_asks_for_openmetrics_gets_it_to_its_end(service: PoolproofService) -> None:
@@ -69,13 +69,13 @@ def test_the_public_address_has_no_metrics(service: PoolproofService) -> None:
 
 
 def test_promtool_takes_the_alerts(promtool: tuple[str, ...]) -> None:
-    code, said = run(promtool, "check", "rules", str(ALERTS))
-    assert code == 0, said
-    assert "SUCCESS" in said
+    code, output = run(promtool, "check", "rules", str(ALERTS))
+    assert code == 0, output
+    assert "SUCCESS" in output
 
 
 @pytest.mark.parametrize(
-    ("what", "changed", "firing"),
+    ("name", "changed", "firing"),
     [
         ("all is well", {}, set()),
         ("every connection is in use", {USED: "4x5 16x90"}, {"PoolproofPoolSaturated"}),
@@ -102,7 +102,7 @@ def test_promtool_takes_the_alerts(promtool: tuple[str, ...]) -> None:
     ],
 )
 def test_the_alerts_fire_when_they_should_and_not_otherwise(
-    what: str, changed: dict[str, str], firing: set[str], promtool: tuple[str, ...], tmp_path: Path
+    name: str, changed: dict[str, str], firing: set[str], promtool: tuple[str, ...], tmp_path: Path
 ) -> None:
     series = {
         USED: "4x100",
@@ -117,11 +117,11 @@ def test_the_alerts_fire_when_they_should_and_not_otherwise(
     fires = {
         "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
         "eval_time": "90m",
-        "exp_samples": [{"labels": f'{{alertname="{name}"}}', "value": 1} for name in sorted(firing)],
+        "exp_samples": [{"labels": f'{{alertname="{alert}"}}', "value": 1} for alert in sorted(firing)],
     }
-    given = [{"series": name, "values": values} for name, values in series.items()]
-    test = {"interval": "1m", "name": what, "input_series": given, "promql_expr_test": [fires]}
+    input_series = [{"series": metric, "values": values} for metric, values in series.items()]
+    test = {"interval": "1m", "name": name, "input_series": input_series, "promql_expr_test": [fires]}
     path = tmp_path / "alerts_test.yml"
     path.write_text(yaml.safe_dump({"rule_files": [str(ALERTS)], "evaluation_interval": "1m", "tests": [test]}))
-    code, said = run(promtool, "test", "rules", str(path))
-    assert code == 0, said
+    code, output = run(promtool, "test", "rules", str(path))
+    assert code == 0, output

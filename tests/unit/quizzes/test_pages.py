@@ -16,7 +16,7 @@ def studio(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> Fla
 
 
 def test_the_front_page_lists_what_is_open(client: FlaskClient, work: UnitOfWork) -> None:
-    assert "Nothing is open" in client.get("/").text
+    assert "No quiz is open" in client.get("/").text
     make_quiz(work)
     assert "Numbers" in client.get("/").text
 
@@ -26,10 +26,10 @@ def test_items_are_added_moved_and_removed(studio: FlaskClient, work: UnitOfWork
     one, two = draft.item_ids
     three = work.run_in_transaction(make_item).id
     address = f"/studio/quizzes/{draft.id}/items"
-    for version, deed in enumerate(
-        ({"add": f"{three}"}, {"deed": f"up {three}"}, {"deed": f"down {one}"}, {"deed": f"remove {two}"}), 1
+    for version, change in enumerate(
+        ({"add": f"{three}"}, {"action": f"up {three}"}, {"action": f"down {one}"}, {"action": f"remove {two}"}), 1
     ):
-        assert studio.post(address, data={"version": version, **deed}).status_code == 302
+        assert studio.post(address, data={"version": version, **change}).status_code == 302
     with work.read() as connection:
         assert drafts.find(connection, draft.id).item_ids == (three, one)
 

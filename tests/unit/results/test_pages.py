@@ -11,4 +11,4 @@ def test_the_results_are_shown_to_authors_only(client: FlaskClient, author: dict
     address = f"/studio/quizzes/{make_quiz(work).quiz_id}/results"
     assert client.get(address).location.startswith("/sign-in")
     sign_in(client, work, "ada")
-    assert "nobody has answered it yet" in client.get(address).text
+    assert "no one has answered it yet" in client.get(address).text

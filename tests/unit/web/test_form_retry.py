@@ -98,7 +98,7 @@ def test_a_form_that_was_not_declared_repeatable_is_not_handed_back(
 def test_a_page_that_could_not_be_shown_offers_to_try_again(client: FlaskClient, attempt: str) -> None:
     answer = client.get(attempt)
     assert answer.status_code == 503
-    assert '<a class="button main" href="">Try again</a>' in answer.text
+    assert '<a class="button primary" href="">Try again</a>' in answer.text
 
 
 @pytest.mark.usefixtures("busy")

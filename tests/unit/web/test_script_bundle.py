@@ -27,7 +27,7 @@ def test_modules_that_meet_in_one_file_have_no_name_in_common(name: str) -> None
 def test_a_module_runs_once_and_after_those_that_it_needs() -> None:
     order = script_bundle.resolve_modules("play.js")
     assert sorted(order) == sorted(set(order))
-    assert order.index("patience.js") < order.index("sender.js") < order.index("play.js")
+    assert order.index("backoff.js") < order.index("sender.js") < order.index("play.js")
 
 
 @pytest.mark.parametrize("name", ["play.js", "poolproof.css"])
@@ -39,7 +39,7 @@ def test_a_file_is_compressed_for_those_who_can_read_that(client: FlaskClient, n
     assert all("Accept-Encoding" in answer.headers["Vary"] for answer in (plain, small))
 
 
-@pytest.mark.parametrize("name", ["play.js", "poolproof.css", "icon.svg", "moments.js"])
+@pytest.mark.parametrize("name", ["play.js", "poolproof.css", "icon.svg", "local-times.js"])
 def test_a_file_may_be_kept_for_a_year_under_the_address_that_names_its_content(client: FlaskClient, name: str) -> None:
     with client.application.test_request_context():
         address = assets.asset_url(name)

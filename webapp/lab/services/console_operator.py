@@ -47,10 +47,10 @@ class Operator:
 
     def perform(self, action: str, **values: str) -> str:
         """Do what a button does as a person would: ask for it, confirm it, return what the page says then."""
-        page = self.client.get(f"/console/deeds/{action}", params=values).raise_for_status().text
+        page = self.client.get(f"/console/actions/{action}", params=values).raise_for_status().text
         form = {**values, "csrf_token": _extract(r'name="csrf_token" value="([^"]+)"', page)}
-        done = self.client.post(f"/console/deeds/{action}", data=form, follow_redirects=True).raise_for_status().text
-        return _extract(r'<p class="note [a-z]+" role="[a-z]+">(.*?)</p>', done)
+        done = self.client.post(f"/console/actions/{action}", data=form, follow_redirects=True).raise_for_status().text
+        return _extract(r'<p class="alert [a-z]+" role="[a-z]+">(.*?)</p>', done)
 
 
 def add_operator(environment: Mapping[str, str]) -> None:

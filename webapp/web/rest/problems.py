@@ -122,7 +122,7 @@ def _error_page(status: int, title: str, detail: str, retry_after: int | None) -
         detail = kept.message
     elif request.method in {"GET", "HEAD"}:
         detail = "This page cannot be shown just now. Try again in a moment."
-    shown = {"status": status, "title": title, "detail": detail, "retry_after": retry_after, "kept": kept}
+    shown = {"status": status, "title": title, "detail": detail, "retry_after": retry_after, "retained_form": kept}
     return Response(render_template("web/busy.html", **shown), status)
 
 

@@ -135,12 +135,12 @@ def test_a_kept_page_changes_with_the_window(client: FlaskClient, quiz: Publishe
 def test_who_has_begun_sees_his_own_page_and_nobody_else_does(
     client: FlaskClient, quiz: PublishedVersion, app: Flask
 ) -> None:
-    assert "Go on where you were" not in an_open(client, quiz, {}).text
+    assert "Continue where you were" not in an_open(client, quiz, {}).text
     client.post(f"/quizzes/{quiz.slug}/start", data={"name": "Ada"})
     mine = an_open(client, quiz, {})
-    assert "Go on where you were" in mine.text
+    assert "Continue where you were" in mine.text
     assert "ETag" not in mine.headers
-    assert "Go on where you were" not in an_open(app.test_client(), quiz, {}).text
+    assert "Continue where you were" not in an_open(app.test_client(), quiz, {}).text
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,14 @@
 // One question at a time.
-export class Steps {
+export class Stepper {
   #current = 0;
 
-  constructor(form, shown) {
+  constructor(form, onShow) {
     this.questions = [...form.querySelectorAll(".question")];
-    this.bar = form.querySelector(".steps");
+    this.progressBar = form.querySelector(".stepper");
     this.button = (name) => form.querySelector(`button.${name}`);
-    this.shown = shown;
-    form.classList.add("stepped");
-    this.bar.hidden = false;
+    this.onShow = onShow;
+    form.classList.add("is-stepped");
+    this.progressBar.hidden = false;
     this.button("save").hidden = true;
     for (const question of this.questions) {
       question.querySelector("legend").tabIndex = -1;
@@ -31,19 +31,19 @@ export class Steps {
     const last = this.questions.length - 1;
     this.#current = index;
     this.questions.forEach((question, number) => { question.hidden = number !== index; });
-    this.bar.querySelector("progress").value = index + 1;
-    this.bar.querySelector(".step").textContent = `${index + 1} of ${last + 1}`;
+    this.progressBar.querySelector("progress").value = index + 1;
+    this.progressBar.querySelector(".step-count").textContent = `${index + 1} of ${last + 1}`;
     this.button("back").hidden = index === 0;
     this.button("next").hidden = index === last;
     this.button("finish").hidden = index !== last;
-    this.shown();
+    this.onShow();
     if (focus) {
       this.current.querySelector("legend").focus();
     }
   }
 
-  // Goes to the first question without an answer.
-  begin() {
+  // Shows the first question without an answer.
+  start() {
     const open = this.questions.findIndex((question) => !question.querySelector("input:checked"));
     this.show(open === -1 ? this.questions.length - 1 : open, { focus: false });
   }

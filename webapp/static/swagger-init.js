@@ -1,15 +1,15 @@
 // Starts Swagger UI, which its own bundle has put on the window.
-const place = document.getElementById("swagger-ui");
+const container = document.getElementById("swagger-ui");
 
-// It gives its list of servers no name that a screen reader could say.
-function nameWhatHasNoName() {
+// Swagger UI gives its list of servers no accessible name.
+function labelServerList() {
   document.getElementById("servers")?.setAttribute("aria-label", "Server");
 }
 
 // No deep links: they stand inside of buttons, where no keyboard reaches them.
 window.SwaggerUIBundle({
-  url: place.dataset.document,
-  domNode: place,
+  url: container.dataset.document,
+  domNode: container,
   docExpansion: "list",
-  onComplete: nameWhatHasNoName,
+  onComplete: labelServerList,
 });
