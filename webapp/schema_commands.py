@@ -15,5 +15,5 @@ from webapp.schema import bind_migrations
 def db() -> None:
     """Bring the tables to a revision, or show which it is."""
     bind_migrations(current_app)
-    # Flask-Migrate's own group puts its options here: another folder, arguments for env.py.
+    # Flask-Migrate's own group sets these from its options: another folder, arguments for env.py.
     g.directory, g.x_arg = None, ()

@@ -5,9 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from webapp.attempts.models import UuidBytes
-from webapp.db.timestamps import UtcDateTime
-from webapp.extensions import MYSQL_TABLE_OPTIONS
+from webapp.db.types import MYSQL_TABLE_OPTIONS, UtcDateTime, UuidBytes
 
 revision = "0004"
 down_revision = "0003"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from webapp.extensions import MYSQL_TABLE_OPTIONS
+from webapp.db.types import MYSQL_TABLE_OPTIONS
 
 revision = "0005"
 down_revision = "0004"

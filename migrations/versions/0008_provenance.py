@@ -5,8 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from webapp.db.timestamps import UtcDateTime
-from webapp.extensions import MYSQL_TABLE_OPTIONS, BigId, Sha256
+from webapp.db.types import MYSQL_TABLE_OPTIONS, BigId, Sha256, UtcDateTime
 
 revision = "0008"
 down_revision = "0007"

@@ -7,8 +7,7 @@ from alembic import op
 
 from webapp.bank.deduplication import stem_key
 from webapp.bank.models import Blob
-from webapp.db.timestamps import UtcDateTime
-from webapp.extensions import MYSQL_TABLE_OPTIONS, BigId, Sha256
+from webapp.db.types import MYSQL_TABLE_OPTIONS, BigId, Sha256, UtcDateTime
 
 revision = "0009"
 down_revision = "0008"

@@ -21,7 +21,7 @@ from webapp.lab.factories import make_quiz
 from webapp.quizzes import publishing
 from webapp.quizzes.published import PublishedVersion
 from webapp.quizzes.published_cache import CATALOG_TTL, PublishedQuizCache
-from webapp.web.server.gunicorn_worker import INLINE_KEY
+from webapp.web.server.deferred import INLINE_KEY
 
 LONG_WAY = {"X-Request-Timeout": "5"}
 OF_THE_MOMENT = {"X-Request-ID", "Date", "Location", "Set-Cookie"}
