@@ -267,7 +267,8 @@ def _unknown_setting(variable: str) -> str:
 
 def _format_error(problem: Any) -> str:
     names = [str(part) for part in problem["loc"]]
-    variable = pool_variable(names[1]) if names[0] == "pool" and len(names) > 1 else "_".join(names).upper()
+    is_pool_setting = len(names) > 1 and names[0] == "pool"
+    variable = pool_variable(names[1]) if is_pool_setting else "_".join(names).upper()
     if problem["type"] == "extra_forbidden":
         return _unknown_setting(variable)
     message = problem["msg"].removeprefix("Value error, ")
