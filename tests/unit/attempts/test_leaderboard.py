@@ -28,4 +28,4 @@ def test_only_what_finished_since_is_read_again(work: UnitOfWork) -> None:
             leaderboard.finished_since(connection, quiz.version_id, since)
             for since in (None, quiz.now, quiz.now + timedelta(seconds=2))
         ]
-    assert [[result.player_name for result in found] for found in results] == [["Ada"], ["Ada"], []]
+    assert [[result.player_name for result in listed] for listed in results] == [["Ada"], ["Ada"], []]

@@ -86,8 +86,8 @@ def test_whoever_has_just_finished_sees_his_place_although_the_board_is_older(
     quiz, leaderboards = make_quiz(work), LeaderboardCache(reads, ttl=60)
     store_results(work, quiz, ("best", 2, 100), ("same", 1, 300))
     board = leaderboards.get(quiz.version_id)
-    own = AttemptResult(tokens.new_player_id(), "own", 1, 300, None)
-    shown = board.places_including(own, limit=10)
+    result = AttemptResult(tokens.new_player_id(), "own", 1, 300, None)
+    shown = board.places_including(result, limit=10)
     assert {(place.rank, place.player_name) for place in shown} == {(1, "best"), (2, "same"), (2, "own")}
     known = board.places_including(AttemptResult(board.places[0].attempt_id, "best", 2, 100, None), limit=1)
     assert [place.player_name for place in known] == ["best"]
