@@ -25,8 +25,8 @@ def describe_error(error: Exception) -> str | None:
     if isinstance(error, DomainError):
         return error.detail
     if isinstance(error, OperationalError):
-        cause = "The database cannot be reached" if mysql_errors.is_unavailable(error) else "The database refused"
-        return f"{cause}: {error.orig.args[-1] if error.orig else error}"
+        what = "The database cannot be reached" if mysql_errors.is_unavailable(error) else "The database refused"
+        return f"{what}: {error.orig.args[-1] if error.orig else error}"
     if isinstance(error, SettingsError | PoolConfigurationError):
         return str(error)
     return None

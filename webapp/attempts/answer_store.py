@@ -111,7 +111,7 @@ def rejection_error(
     if version.state is published.QuizState.CLOSED:
         return published.too_late_error(version.closes_at)
     return published.not_open_error(version) or AttemptExistsError(
-        "You have begun this quiz in another attempt; go on there."
+        "You have begun this quiz in another attempt; continue there."
     )
 
 

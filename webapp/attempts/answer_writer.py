@@ -136,4 +136,4 @@ class AnswerWriter:
 
 
 def _busy_error() -> BusyError:
-    return BusyError("It could not be stored in time, or not known to be. Send it again; that is safe.")
+    return BusyError("It was not confirmed as stored in time. Send it again; that is safe.")

@@ -1,4 +1,4 @@
-"""LOAD DATA LOCAL with content from memory; the driver never sends a file, whatever the server asks for."""
+"""LOAD DATA LOCAL with content from memory; a server never gets a file (see `LocalInfileResult`)."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def decode_cursor(cursor: str | None) -> int | None:
     except (ValueError, binascii.Error):
         after = -1
     if not 0 <= after <= MAX_ID or encode_cursor(after) != cursor:
-        raise InvalidInputError("cursor is not one of ours; leave it out to begin at the start.")
+        raise InvalidInputError("cursor is not valid; leave it out to begin at the start.")
     return after
 
 
