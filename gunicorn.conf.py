@@ -10,46 +10,46 @@ from pathlib import Path
 from typing import Any
 
 from webapp.forking import preload_libraries, run_in_child
-from webapp.settings import load_settings
+from webapp.settings import OFF, load_settings
 from webapp.web.server.gunicorn_worker import PoolproofWorker
 
 _all_settings = load_settings()
 _settings = _all_settings.poolproof
 
-# Once, for every worker: libraries are no part of a reload.
+# Once, for all workers: a reload does not load libraries anew.
 preload_libraries()
 
 wsgi_app = "wsgi:app"
-# gthread, whose threads need not wait for a commit.
+# gthread, whose responses may be deferred until a commit.
 worker_class = PoolproofWorker
 bind = [_settings.bind]
-if _settings.console_bind != "off":
-    # For operators: what is served there is not served on the public address.
+if _settings.console_bind != OFF:
+    # The console is served on this address only.
     bind.append(_settings.console_bind)
 workers = _settings.workers
 threads = _settings.threads
-# People of a push keep their connections; one above this number would be closed after each answer.
+# Players keep their connections during a push; above this number each would be closed after a response.
 worker_connections = 20_000
 backlog = 2048
 keepalive = 15
-# Not a limit for requests: a heartbeat of the worker's main loop. Requests are bounded by
-# the pool's and the sockets' time-outs.
+# The heartbeat of a worker's main loop, no limit for requests: these are bounded by the time-outs of the pool and
+# the sockets.
 timeout = 30
 graceful_timeout = 30
 accesslog = None
 errorlog = "-"
 proc_name = "poolproof"
-# Nobody steers the server through a socket of its own.
+# The server is controlled by signals only.
 control_socket_disable = True
 
-# A reload (HUP) must load new code: whatever of ours the master has imported would be
-# inherited by every new worker instead.
+# A reload (HUP) must load new code: modules of ours that the master has imported would be inherited by every new
+# worker.
 for _name in [name for name in sys.modules if name.partition(".")[0] in {"webapp", "poolproof"}]:
     del sys.modules[_name]
 
 
 def on_starting(server: Any) -> None:
-    """Prove the budget once, before the first worker; in a process of its own, for the same reason."""
+    """Check the connection budget once, before the first worker, in a child process, which keeps our modules."""
     if run_in_child(_check_budget):
         sys.exit(1)
 
@@ -68,28 +68,28 @@ def _check_budget() -> None:
 
 
 def on_reload(server: Any) -> None:
-    """Have the collectors begin anew as well."""
+    """Restart the collectors, too."""
     if getattr(server, "collectors", None) is not None:
         server.collectors.send_signal(signal.SIGHUP)
 
 
 def on_exit(server: Any) -> None:
-    """End the collectors in order."""
+    """Terminate the collectors."""
     if getattr(server, "collectors", None) is not None:
         server.collectors.terminate()
 
 
 def post_worker_init(worker: Any) -> None:
-    """Take part in the fleet; keep the garbage collector from what stays for ever: it would look at it all the time."""
-    from poolproof.integrations.gunicorn_hooks import post_worker_init as take_part
+    """Register in the fleet, and exempt everything loaded so far from garbage collection: it is never freed."""
+    from poolproof.integrations.gunicorn_hooks import post_worker_init as register
 
-    take_part(worker.age, worker.tpool)
+    register(worker.age, worker.tpool)
     gc.collect()
     gc.freeze()
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """Close the worker's connections; imported here, in the worker (see above)."""
+    """Close the worker's connections."""
     from poolproof.integrations.gunicorn_hooks import worker_exit as close
 
     close()

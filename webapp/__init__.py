@@ -1,25 +1,28 @@
 """Poolproof: a quiz service that survives its own push notification.
 
-The house, floor by floor (an import only goes down):
+The packages and modules, from top to bottom (an import only goes down):
 
-    cli         the `poolproof` command: each command is loaded when it is called
-    serve       from the command to Gunicorn; forking, first_start, database_setup: what happens on the way
-    app         create_app: where the parts meet
-    routes      what is answered over HTTP, for processes that answer
-    lab         measuring and rehearsing; never on the serving path
+    cli         the `poolproof` command: each command is imported when it is called
+    serve       prepares the database and becomes Gunicorn, with forking, cli_errors, first_start and database_setup
+    app         create_app: puts the parts together
+    routes      everything that is served over HTTP, for processes that answer requests
+    lab         measurements and drills; never on the serving path
     schema      the revision of the tables, and migrations
     settings    the environment, read once
-    console     what operators ask: the doctor
-    results     what authors learn from finished attempts
-    collector   questions from other sources, in bulk
-    attempts    a player's go: answers, score, board
+    console     pages for operators, diagnosis, metrics
+    results     statistics of finished attempts, for authors
+    collector   collects questions from other sources, in bulk
+    attempts    a player's attempt: answers, score, leaderboard
     quizzes     drafts, published versions, windows
     bank        items, imports, formats
     accounts    users, roles, tokens, sign-in
-    web         HTTP manners: problems, OpenAPI, cursors, ETags, headers, health
-    extensions  db, migrate, login, csrf
-    errors      what may go wrong in the domain
-    pooling     the connection layer; knows nothing of the rest
+    web         what all features share over HTTP:
+                server (the Gunicorn worker) · fast_path · rest (problems, OpenAPI, pagination, ETags, idempotency)
+                · security · request context, logs, forms, files, health
+    extensions  db, login, csrf
+    db          column types, pages of lists, upserts, LOAD DATA, the database's clock
+    errors      errors of the domain
+    pooling     the connection layer: a distribution of its own, imported as `poolproof`; imports none of the above
 """
 
 from __future__ import annotations
@@ -32,13 +35,13 @@ if TYPE_CHECKING:
 
     from webapp.settings import Settings
 
-# What is imported stays until the process ends. By Python's default the collector looks through all of it hundreds of
-# times while it is loaded, which took a third of a start, and goes on doing so under load.
+# Imported modules live until the process ends. With Python's default thresholds the garbage collector traverses them
+# hundreds of times during the imports, which took a third of a start, and continues to do so under load.
 gc.set_threshold(20_000, 20, 20)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """Make the app; imports inside, so that naming the package loads nothing (see gunicorn.conf.py)."""
+    """Make the app. It is imported inside, so that importing the package loads nothing (see gunicorn.conf.py)."""
     from webapp.app import create_app as create
 
     return create(settings)

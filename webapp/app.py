@@ -1,4 +1,4 @@
-"""create_app: the one place where the parts meet."""
+"""create_app: the one place where the parts of the service are put together."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def create_app(settings: Settings | None = None, *, with_routes: bool = True) ->
     """Make the app. It opens no connection and starts no thread.
 
     Args:
-        settings: What the environment says, unless they are given.
-        with_routes: False for a process that answers no request, as a command or a collector: pages and REST are then
-            not even loaded.
+        settings: Default: read from the environment.
+        with_routes: False for a process that answers no requests, such as a command or a collector; it does not even
+            import pages and REST.
 
     Raises:
         SettingsError: when the environment is not acceptable.
@@ -61,13 +61,13 @@ def _configuration(settings: Settings) -> dict[str, object]:
         "SESSION_COOKIE_SECURE": settings.poolproof.secure_cookies,
         "API_TOKEN_TTL": settings.poolproof.api_token_ttl_hours * 3600,
         "ATTEMPT_TTL": settings.poolproof.attempt_ttl_hours * 3600,
-        "CONSOLE_LISTENER": settings.poolproof.console_bind,
+        "CONSOLE_LISTENER": None if settings.poolproof.console_bind == OFF else settings.poolproof.console_bind,
         "CONSOLE_PORT": _console_port(settings.poolproof),
     }
 
 
 def _console_port(service: ServiceSettings) -> str:
-    """Return the port on which nobody but operators comes in; "" where there is none."""
+    """Return the port of the console's listener; "" where there is none."""
     return service.console_bind.rpartition(":")[2] if service.console_bind != OFF else ""
 
 
@@ -80,8 +80,8 @@ def _bind_database(app: Flask, settings: Settings) -> None:
         engine = db.engine
     header = "X-Request-Timeout" if service.trusted_proxies else None
     is_watched = service.console_bind != OFF or service.otlp_endpoint is not None
-    meet_in = service.instance / "fleet" / socket.gethostname() if is_watched else None
-    pooling.init_app(app, engine, settings.pool, service.fleet, deadline_header=header, fleet_folder=meet_in)
+    fleet_folder = service.instance / "fleet" / socket.gethostname() if is_watched else None
+    pooling.init_app(app, engine, settings.pool, service.fleet, deadline_header=header, fleet_folder=fleet_folder)
 
 
 def _create_sources(service: ServiceSettings) -> SourceRegistry:

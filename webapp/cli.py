@@ -1,4 +1,4 @@
-"""The `poolproof` command: every command is loaded when it is called, so that none waits for what another needs."""
+"""The `poolproof` command: each command is imported when it is called, so that none waits for another's imports."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, NamedTuple, cast
 
 import click
 from flask import Flask
-from flask.cli import FlaskGroup, NoAppException, with_appcontext
+from flask.cli import FlaskGroup, with_appcontext
 
 
 class LazyCommand(NamedTuple):
-    """Where a command is, and the line that the list of commands has for it (a test holds both alike)."""
+    """Where a command is defined, and its line in the list of commands (a test compares it with the docstring)."""
 
     module: str
     attribute: str
@@ -24,11 +24,7 @@ class LazyCommand(NamedTuple):
 COMMANDS = {
     "collect": LazyCommand("webapp.collector.commands", "collect", "Collect the questions of SOURCE into the bank."),
     "db": LazyCommand("webapp.schema_commands", "db", "Bring the tables to a revision, or show which it is."),
-    "doctor": LazyCommand(
-        "webapp.console.commands",
-        "doctor",
-        "Check the deployment, with the arithmetic.",
-    ),
+    "doctor": LazyCommand("webapp.console.commands", "doctor", "Check the deployment, with the arithmetic."),
     "export": LazyCommand(
         "webapp.bank.commands", "export_items", "Write the bank's items to a file; - is standard output."
     ),
@@ -47,33 +43,33 @@ COMMANDS = {
     "user": LazyCommand("webapp.accounts.commands", "user", "Accounts of authors and operators."),
 }
 COMMANDS_WITHOUT_APP = {"serve"}
-"""Commands that make no app: `serve` becomes Gunicorn, whose workers make theirs."""
+"""Commands that create no app: `serve` becomes Gunicorn, whose workers create their own."""
 COMMANDS_WITH_ROUTES = {"routes", "shell"}
-"""Commands whose app has pages and REST; the others answer no request."""
+"""Commands whose app has pages and REST; the others answer no requests."""
 
 
 class LazyGroup(FlaskGroup):
-    """The commands above."""
+    """The group of the commands above."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """Load a command; None where there is none of that name."""
+        """Import a command; None where there is none of that name."""
         if name not in COMMANDS:
             return None
         command = load_command(name)
         return command if name in COMMANDS_WITHOUT_APP else _wrap_in_app_context(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands, and load none of them."""
+        """Write the list of commands without importing any of them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, command.short_help) for name, command in sorted(COMMANDS.items())])
 
 
 def load_command(name: str) -> click.Command:
-    """Return a command of the table above."""
+    """Import and return a command of the table above."""
     command = COMMANDS[name]
     return cast("click.Command", getattr(import_module(command.module), command.attribute))
 
@@ -84,39 +80,29 @@ def main() -> None:
     def create() -> Flask:
         from webapp.app import create_app
 
-        called = click.get_current_context().find_root().invoked_subcommand
-        return create_app(with_routes=called in COMMANDS_WITH_ROUTES)
+        command = click.get_current_context().find_root().invoked_subcommand
+        return create_app(with_routes=command in COMMANDS_WITH_ROUTES)
 
     run(create)
 
 
 def run(create_app: Callable[[], Flask]) -> None:
-    """Run the command line for apps made by `create_app`; what went wrong is one sentence, not a traceback."""
+    """Run the command line for apps made by `create_app`; errors are one sentence, bugs a traceback."""
     try:
         create_cli(create_app).main()
     except Exception as error:
-        sentence = _error_message(error)
-        if sentence is None:
+        from webapp.cli_errors import report_error
+
+        if not report_error(error):
             raise
-        click.echo(f"Error: {sentence}", err=True)
         sys.exit(1)
 
 
 def create_cli(create_app: Callable[[], Flask]) -> FlaskGroup:
     """Return the command group for apps made by `create_app`."""
-
-    def create() -> Flask:
-        try:
-            return create_app()
-        except Exception as error:
-            sentence = _error_message(error)
-            if sentence is None:
-                raise
-            raise NoAppException(sentence) from error
-
     return LazyGroup(
         name="poolproof",
-        create_app=create,
+        create_app=create_app,
         add_default_commands=False,
         add_version_option=False,
         set_debug_flag=False,
@@ -125,14 +111,8 @@ def create_cli(create_app: Callable[[], Flask]) -> FlaskGroup:
     )
 
 
-def _error_message(error: Exception) -> str | None:
-    from webapp.cli_errors import describe_error
-
-    return describe_error(error)
-
-
 def _wrap_in_app_context(command: click.Command) -> click.Command:
-    """Put the app's context around a command, or around each command of a group that `get_command` gives."""
+    """Have a command run in the app's context; of a group, each command that its `get_command` returns."""
     if isinstance(command, click.Group):
         return _AppContextGroup(command)
     if command.callback is not None:
@@ -156,7 +136,7 @@ class _AppContextGroup(click.Group):
 
 
 def _with_app_context(callback: Callable[..., Any]) -> Callable[..., Any]:
-    """Run `callback` in the app's context, and close the connections that it has left in the pools."""
+    """Return a function that calls `callback` in the app's context, and closes the pools' connections afterwards."""
     if hasattr(callback, "closes_connections"):
         return callback
 
@@ -167,7 +147,7 @@ def _with_app_context(callback: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return callback(*arguments, **options)
         finally:
-            # A goodbye to the server; otherwise it counts a lost client.
+            # Otherwise the server would count an aborted client for each connection.
             dispose_engines()
 
     wrapped = update_wrapper(call, callback)

@@ -1,7 +1,8 @@
-"""What went wrong in a command, in one sentence. Loaded when something did."""
+"""Errors of a command, reported in one sentence. Loaded when there is an error."""
 
 from __future__ import annotations
 
+import click
 from sqlalchemy.exc import OperationalError
 
 from poolproof.drivers.mysql import errors as mysql_errors
@@ -11,8 +12,17 @@ from webapp.schema import UnknownRevisionError
 from webapp.settings import SettingsError
 
 
+def report_error(error: Exception) -> bool:
+    """Print an error in one sentence; return False for a bug, which has none and needs its traceback."""
+    message = describe_error(error)
+    if message is None:
+        return False
+    click.echo(f"Error: {message}", err=True)
+    return True
+
+
 def describe_error(error: Exception) -> str | None:
-    """Return what to tell the person who called a command; None for a fault of ours, which keeps its traceback."""
+    """Return an error in one sentence for the person who ran the command; None for a bug."""
     if isinstance(error, DomainError):
         return error.detail
     if isinstance(error, OperationalError):

@@ -1,4 +1,4 @@
-"""Whether a database is ready to be served: asked at every start, by two statements, without making an app."""
+"""Whether a database is ready to be served: checked at every start, by two statements, without an app."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def is_set_up(settings: Settings) -> bool:
     """Say whether the tables are current and there is an account that can sign in."""
     url = make_url(settings.database_url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
-        # To connect would make the file.
+        # Connecting would create the file.
         return False
     with UnitOfWork(create_unpooled_engine(url, settings.pool, "boot")).read() as connection:
         is_current = schema.current_revision(connection) == schema.head_revision()

@@ -1,4 +1,4 @@
-"""What may go wrong in the domain: a status, a problem type, one sentence. No HTTP library here."""
+"""Errors of the domain: a status, a problem type, one sentence. Imports no HTTP library."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 
 class DomainError(Exception):
-    """Something a caller did or met, with what it needs to go on.
+    """An error that a caller can understand and act on.
 
-    `kind` is the problem type's last word, `title` the same for every occurrence,
-    `detail` one sentence about this one, `extra` further members of the problem.
+    `kind` is the last segment of the problem type, `title` is the same for every occurrence, `detail` is one sentence
+    about this occurrence, `extra` are further members of the problem.
     """
 
     status: ClassVar[int] = 400
@@ -19,14 +19,14 @@ class DomainError(Exception):
     title: ClassVar[str] = "The request cannot be carried out."
 
     def __init__(self, detail: str, extra: Mapping[str, Any] | None = None) -> None:
-        """Say in `detail` what is wrong here and what to do."""
+        """Make an error whose `detail` says what is wrong and what to do."""
         super().__init__(detail)
         self.detail = detail
         self.extra = dict(extra or {})
 
 
 class NotFoundError(DomainError):
-    """There is no such thing, or not for this person."""
+    """The resource does not exist, or not for this user."""
 
     status = 404
     kind = "not-found"
@@ -34,7 +34,7 @@ class NotFoundError(DomainError):
 
 
 class InvalidInputError(DomainError):
-    """Well-formed but not acceptable; `errors` names field and reason."""
+    """The request is well-formed but not acceptable; `errors` names fields and reasons."""
 
     status = 422
     kind = "invalid-input"
@@ -42,7 +42,7 @@ class InvalidInputError(DomainError):
 
 
 class SignInRequiredError(DomainError):
-    """Nobody is known to be asking, or the token or password is not good."""
+    """The request has no valid session, token or password."""
 
     status = 401
     kind = "sign-in-required"
@@ -50,7 +50,7 @@ class SignInRequiredError(DomainError):
 
 
 class ForbiddenError(DomainError):
-    """The person is known and may not do this."""
+    """The user is signed in, but does not have the permission."""
 
     status = 403
     kind = "forbidden"
@@ -58,7 +58,7 @@ class ForbiddenError(DomainError):
 
 
 class VersionRequiredError(DomainError):
-    """A change came without If-Match."""
+    """A change was sent without If-Match."""
 
     status = 428
     kind = "version-required"
@@ -66,7 +66,7 @@ class VersionRequiredError(DomainError):
 
 
 class VersionMismatchError(DomainError):
-    """Somebody else changed it in between."""
+    """The resource was changed after it was read."""
 
     status = 412
     kind = "version-mismatch"
@@ -90,11 +90,11 @@ class ItemInUseError(DomainError):
 
 
 class ImportStateError(DomainError):
-    """The import has been carried out, or undone, or is not finished; read its state again."""
+    """The import was run or undone already, or is not finished; read its state again."""
 
     status = 409
     kind = "import-state"
-    title = "The import is not where this can be done."
+    title = "The import is in a state in which this cannot be done."
 
 
 class TooLargeError(DomainError):
@@ -106,7 +106,7 @@ class TooLargeError(DomainError):
 
 
 class NameTakenError(DomainError):
-    """A slug or a user name is another's."""
+    """A slug or a user name is in use."""
 
     status = 409
     kind = "name-taken"
@@ -122,7 +122,7 @@ class QuizPublishedError(DomainError):
 
 
 class KeyReusedError(DomainError):
-    """An Idempotency-Key has come with two different requests."""
+    """An Idempotency-Key was sent with two different requests."""
 
     status = 422
     kind = "key-reused"
@@ -138,7 +138,7 @@ class QuizNotOpenError(DomainError):
 
 
 class AttemptFinishedError(DomainError):
-    """An answer came after finish."""
+    """An answer was sent after the finish."""
 
     status = 409
     kind = "attempt-finished"
@@ -154,7 +154,7 @@ class AttemptExistsError(DomainError):
 
 
 class CollectionStateError(DomainError):
-    """A collection run is not where it can be started, cancelled or resumed."""
+    """A collection run is in a state in which it cannot be started, cancelled or resumed."""
 
     status = 409
     kind = "collection-state"
@@ -162,7 +162,7 @@ class CollectionStateError(DomainError):
 
 
 class BusyError(DomainError):
-    """Too much at once; the same request will do a moment later."""
+    """The service is overloaded; the same request will succeed a moment later."""
 
     status = 503
     kind = "temporary-reduced-capacity"
@@ -170,14 +170,14 @@ class BusyError(DomainError):
 
 
 class QuotaExceededError(DomainError):
-    """One player has written more often than a person can."""
+    """A player has sent more answers than a person can."""
 
     status = 429
     kind = "quota-exceeded"
     title = "That was too often."
 
     def __init__(self, delay: float) -> None:
-        """Say in how many seconds the same request is welcome."""
+        """Make an error after which the same request is accepted in `delay` seconds."""
         self.retry_after = max(1, math.ceil(delay))
         super().__init__(
             f"You have sent more than a person can. Send it again in {self.retry_after} s; nothing was stored."
@@ -185,5 +185,5 @@ class QuotaExceededError(DomainError):
 
 
 def list_error_types() -> list[type[DomainError]]:
-    """Return every kind of error, by status and name; the problem page and its test read this."""
+    """Return every class of error, sorted by status and kind; the problem page lists them."""
     return sorted(DomainError.__subclasses__(), key=lambda kind: (kind.status, kind.kind))

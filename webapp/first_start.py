@@ -1,4 +1,4 @@
-"""What a start does where the database is not ready: migrations; on the very first one an account and a quiz."""
+"""A start on a database that is not ready: migrations; on the very first start also an account and a quiz."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FIRST_AUTHOR = "author"
 
 
 def set_up(settings: Settings) -> None:
-    """Bring the tables up to date; where there is no account yet, make one, and something to play."""
+    """Bring the tables up to date; where there is no account yet, create one and the sample quiz."""
     app = create_app(settings, with_routes=False)
     schema.upgrade(app)
     with app.app_context():

@@ -1,8 +1,8 @@
-"""Gunicorn's master and its children: libraries are loaded once, before the fork; our own modules only after it.
+"""Gunicorn's master and its children: libraries are imported once, before the fork; our own modules only after it.
 
-A worker that loads everything anew takes several times as long to answer its first request. The master imports the
-libraries, which change when the installation does, and every child inherits them. It imports none of our modules for
-good: what it has imported would survive a reload (HUP), which is there to load new code.
+A worker that imports everything anew takes several times as long until its first response. The master imports the
+libraries, which change only with the installation, and every child inherits them. It keeps none of our modules: they
+would survive a reload (HUP), whose purpose is to load new code.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ LIBRARIES = (
     "uuid6",
     "werkzeug.middleware.proxy_fix",
 )
-"""With what they import themselves, all modules of libraries that a worker needs (a test holds that)."""
+"""Together with their own imports, all library modules that a worker needs (a test checks that)."""
 
 
 def preload_libraries() -> None:
-    """Import what every worker needs. Nothing of it starts a thread or opens a file."""
+    """Import the libraries that every worker needs. None of them starts a thread or opens a file."""
     for name in LIBRARIES:
         import_module(name)
 
 
 def run_in_child(fn: Callable[[], None]) -> int:
-    """Run `work` in a forked child and return its exit status: 0, or 1 when it has raised.
+    """Run `fn` in a forked child and return its exit status: 0, or 1 when it has raised.
 
-    What the child imports and opens ends with it. What went wrong is printed, as one sentence where there is one.
+    The child's imports and open files end with it. An error is printed, in one sentence where there is one.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -54,20 +54,17 @@ def run_in_child(fn: Callable[[], None]) -> int:
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException as error:  # noqa: BLE001 - the child ends here, whatever it was
+    except BaseException as error:  # noqa: BLE001 - the child ends here in any case
         _print_error(error)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        # Not sys.exit: the parent's handlers for the end of a process are not for its children.
+        # Not sys.exit, which would run the parent's exit handlers in the child.
         os._exit(status)
 
 
 def _print_error(error: BaseException) -> None:
-    from webapp.cli_errors import describe_error
+    from webapp.cli_errors import report_error
 
-    sentence = describe_error(error) if isinstance(error, Exception) else None
-    if sentence is None:
+    if not (isinstance(error, Exception) and report_error(error)):
         traceback.print_exception(error)
-    else:
-        print(f"Error: {sentence}", file=sys.stderr)  # noqa: T201 - standard error is where a command says it

@@ -1,4 +1,4 @@
-"""What the app answers over HTTP: REST, pages and the console. Loaded where requests are answered."""
+"""Everything that the app serves over HTTP: REST, pages and the console. Imported only where requests are answered."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from webapp.accounts import pages as accounts_pages
 from webapp.attempts import api as attempts_api
 from webapp.attempts import pages as attempts_pages
 from webapp.attempts.answer_writer import AnswerWriter
-from webapp.attempts.fast_routes import INLINE_PREFIX
-from webapp.attempts.fast_routes import build_fast_routes as attempt_shortcuts
+from webapp.attempts.fast_routes import INLINE_PREFIX, build_fast_routes
 from webapp.attempts.leaderboard_cache import LeaderboardCache
 from webapp.attempts.page_cache import PageCache
 from webapp.attempts.rate_limit import PlayerRateLimiter
@@ -46,19 +45,19 @@ from webapp.web.security import security_headers
 
 
 def add_routes(app: Flask, settings: Settings) -> None:
-    """Have the app answer requests.
+    """Register everything that answers requests.
 
     Raises:
         SettingsError: when the settings ask for a library that is not installed.
     """
-    for part in (request_context, middleware, uploads, problems, security_headers, template_filters, assets, auth):
-        part.init_app(app)
+    for module in (request_context, middleware, uploads, problems, security_headers, template_filters, assets, auth):
+        module.init_app(app)
     csrf.init_app(app)
     _create_services(app, settings)
     _register_features(app)
     app.config["INLINE_REQUEST_PREFIX"] = INLINE_PREFIX
-    requests = app.extensions["pooling"].requests
-    app.wsgi_app = FastPathMiddleware(app.wsgi_app, attempt_shortcuts(app), requests)  # type: ignore[method-assign]
+    statistics = app.extensions["pooling"].requests
+    app.wsgi_app = FastPathMiddleware(app.wsgi_app, build_fast_routes(app), statistics)  # type: ignore[method-assign]
 
 
 def _create_services(app: Flask, settings: Settings) -> None:
@@ -92,7 +91,7 @@ def _create_console_service(pooling: PoolingState, service: ServiceSettings, exp
 
 
 def _create_otlp_exporter(service: ServiceSettings, fleet: Path | None, min_idle: int) -> Any:
-    """Return what sends the fleet's metrics to a collector; None where none is set, and then nothing is imported."""
+    """Return the exporter of the fleet's metrics; None without an endpoint, and then nothing is imported."""
     if service.otlp_endpoint is None or fleet is None:
         return None
     try:
@@ -111,26 +110,18 @@ def _create_otlp_exporter(service: ServiceSettings, fleet: Path | None, min_idle
 
 def _register_features(app: Flask) -> None:
     api = openapi.create_api(app)
-    parts = (accounts_api, bank_api, quizzes_api, attempts_api, results_api, collector_api, console_api)
-    for blueprint in (*(part.blueprint for part in parts), bank_api.imports):
+    apis = (accounts_api, bank_api, quizzes_api, attempts_api, results_api, collector_api, console_api)
+    for blueprint in (*(module.blueprint for module in apis), bank_api.imports):
         api.register_blueprint(blueprint)
-        # REST knows no cookies, so no other site can act in somebody's name.
+        # REST uses no cookies, so another site cannot send requests in a user's name.
         csrf.exempt(blueprint)
     pages = (
-        health,
-        problems,
-        assets,
-        accounts_pages,
-        bank_pages,
-        quizzes_pages,
-        attempts_pages,
-        results_pages,
-        console_pages,
-    )
-    for page in pages:
-        app.register_blueprint(page.blueprint)
-    app.register_blueprint(collector_pages.blueprint)
+        health, problems, assets, accounts_pages, bank_pages, quizzes_pages, attempts_pages, results_pages,
+        console_pages, collector_pages,
+    )  # fmt: skip
+    for module in pages:
+        app.register_blueprint(module.blueprint)
     app.register_blueprint(quizzes_pages.studio)
     app.register_blueprint(console_pages.metrics)
-    # A player has nothing to sign in to, and an attempt's address is its key.
+    # Players do not sign in; an attempt's URL is its key, and `fetch_metadata` keeps other sites out.
     csrf.exempt(attempts_pages.blueprint)

@@ -1,7 +1,7 @@
-"""The revision of the database's tables: which it is, which it should be, and the way there.
+"""The revision of the database's tables: the present one, the newest one, and migrations between them.
 
-Whether the tables are current is asked at every start, so it is one statement and needs no Alembic. Migrations
-themselves are rare: what they need is loaded when they run.
+Whether the tables are current is checked at every start, by one statement and without Alembic. Migrations themselves
+are rare: Alembic is imported when they run.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ class UnknownRevisionError(Exception):
 
 
 def head_revision() -> str:
-    """Return the revision that the newest migration leads to; files are named by their revision (a test holds that)."""
+    """Return the revision that the newest migration leads to; files are named by revision (a test checks that)."""
     return max(path.name for path in (MIGRATIONS_FOLDER / "versions").glob("[0-9]*.py")).partition("_")[0]
 
 
 def current_revision(connection: Connection) -> str | None:
-    """Return the revision of the tables; None where no migration has run."""
+    """Return the revision of the tables; None where no migration was run."""
     if not inspect(connection).has_table(REVISION_TABLE):
         return None
     revision: str | None = connection.execute(text(f"SELECT version_num FROM {REVISION_TABLE}")).scalar()  # noqa: S608
@@ -59,7 +59,7 @@ def check_revision(connection: Connection) -> None:
 
 
 def bind_migrations(app: Flask) -> None:
-    """Let Flask-Migrate know of the app; without that its functions refuse."""
+    """Bind Flask-Migrate to the app, which its functions require."""
     from flask_migrate import Migrate
 
     Migrate(app, db, directory=str(MIGRATIONS_FOLDER))
@@ -77,9 +77,9 @@ def upgrade(app: Flask, revision: str = "head") -> None:
 
 
 def downgrade(app: Flask, revision: str) -> None:
-    """Take the migrations after `revision` back."""
-    from flask_migrate import downgrade as take_migrations_back
+    """Revert the migrations after `revision`."""
+    from flask_migrate import downgrade as revert_migrations
 
     bind_migrations(app)
     with app.app_context():
-        take_migrations_back(revision=revision)
+        revert_migrations(revision=revision)

@@ -18,5 +18,5 @@ def db() -> None:
     bind_migrations(current_app)
     with database.engine.connect() as connection:
         check_revision(connection)
-    # Flask-Migrate's own group puts its options here: another folder, arguments for env.py.
+    # Flask-Migrate's own group sets these from its options: another folder, arguments for env.py.
     g.directory, g.x_arg = None, ()

@@ -1,7 +1,7 @@
 """`poolproof serve`: bring the database up to date, then become Gunicorn.
 
-This process is Gunicorn's master later. It loads the libraries once, for all its children, and keeps no module of ours:
-what works on the database does so in a forked child.
+This process becomes Gunicorn's master. It imports the libraries once, for all its children, and keeps no module of
+ours: everything that needs the database runs in a forked child.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def serve(migrate: bool) -> None:
 
 
 def _prepare_database(settings: Settings) -> None:
-    """Bring the tables up to date, and make what a first start needs. Runs in a child: see `run_in_child`."""
+    """Bring the tables up to date, and create what a first start needs. Runs in a child: see `run_in_child`."""
     from webapp.database_setup import is_set_up
 
     if not is_set_up(settings):
@@ -42,6 +42,6 @@ def _run_gunicorn() -> None:
     from gunicorn.app.wsgiapp import run
 
     os.chdir(PROJECT_ROOT)
-    # As `python -m gunicorn` has it: Gunicorn starts itself again with these words when it is told to (USR2).
+    # As `python -m gunicorn` sets it: on USR2 Gunicorn executes itself again with these arguments.
     sys.argv = [gunicorn.__main__.__file__, "--config", str(PROJECT_ROOT / "gunicorn.conf.py"), "wsgi:app"]
     sys.exit(run())

@@ -1,4 +1,4 @@
-"""The one module that reads the environment: everything at once, checked, typed."""
+"""The settings of the service. This is the one module that reads the environment: once, all variables together."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 MIN_SECRET_KEY_LENGTH = 32
 OFF = "off"
+"""The value of POOLPROOF_CONSOLE_BIND without a console."""
 
 DRIVER_BY_BACKEND = {"sqlite": "sqlite", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
-
+SETTING_PREFIXES = ("DATABASE_URL", "POOL_", "POOLPROOF_")
 
 RENAMED = {
     "POOL_OVERFLOW": "POOL_MAX_OVERFLOW",
@@ -55,11 +56,11 @@ RENAMED = {
     "POOLPROOF_OPENTDB_ADDRESS": "POOLPROOF_OPENTDB_URL",
     "POOLPROOF_OPENTDB_SPACING": "POOLPROOF_OPENTDB_MIN_INTERVAL",
 }
-"""Settings that had other names before, and what they are called now."""
+"""Former names of settings, which are refused, and their present names."""
 
 
 class SettingsError(Exception):
-    """The environment is not acceptable; the text names every variable at fault."""
+    """The environment is not acceptable; the message names every variable that is wrong."""
 
 
 class ServiceSettings(BaseModel):
@@ -68,46 +69,46 @@ class ServiceSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     instance: Path = PROJECT_ROOT / "instance"
-    """Folder for what this installation keeps: the SQLite database, the secret key."""
+    """Folder of this installation's own files: the SQLite database, the secret key."""
     secret_key: SecretStr | None = None
-    """Signs sessions and tokens. Default: made once and kept in the instance folder."""
+    """Signs sessions and tokens. Default: generated once and stored in the instance folder."""
     bind: str = "127.0.0.1:8000"
     console_bind: str = "127.0.0.1:8001"
-    """Another address to listen on; only there /console, /metrics and the pools are shown. `off`: nowhere."""
+    """A second address to listen on; only it serves /console, /metrics and the pools. `off`: none does."""
     console_read_only: bool = False
-    """The console shows everything and changes nothing."""
+    """The console shows everything, but offers no action."""
     otlp_endpoint: str | None = None
-    """Where an OpenTelemetry collector takes metrics, e.g. http://127.0.0.1:4318/v1/metrics."""
+    """URL to which metrics are sent with OTLP, e.g. http://127.0.0.1:4318/v1/metrics."""
     otlp_interval: float = Field(15.0, gt=0, le=3600)
-    """How often it gets them."""
+    """Seconds between two exports of metrics."""
     workers: int = Field(2, ge=1, le=64)
     threads: int = Field(8, ge=1, le=256)
     background_processes: int = Field(1, ge=0, le=64)
-    """How many commands (imports, collections) run beside the workers at the same time."""
+    """How many commands (imports, collections) run beside the workers at the same time; counted in the budget."""
     collector_processes: int = Field(1, ge=0, le=16)
-    """How many of these `serve` starts to carry out collections; 0: none."""
+    """How many processes `serve` starts to run collections; 0: none."""
     sources_dir: Path | None = None
     """Folder of TOML files that describe further sources of questions. Default: `sources` in the instance folder."""
     collector_contact: str | None = Field(None, max_length=200, pattern=r"^[\x20-\x7e]+$")
-    """An address at which a source's people reach you; every call carries it."""
+    """Contact for the operators of a source; sent with every request."""
     opentdb_url: str = "https://opentdb.com"
     opentdb_min_interval: float = Field(5.0, ge=0, le=3600)
-    """Seconds between two calls of Open Trivia DB; it asks for five."""
+    """Seconds between two requests to Open Trivia DB, which asks for five."""
     max_import_mib: int = Field(32, ge=1, le=1024)
-    """MiB of the largest file that can be uploaded; commands take files of any size."""
+    """Size of the largest file that can be uploaded, in MiB; commands import files of any size."""
     log_format: Literal["json", "text"] = "json"
     secure_cookies: bool = False
-    """Send cookies over HTTPS only; set it when a proxy in front speaks TLS."""
+    """Send cookies over HTTPS only; for a service behind a proxy that terminates TLS."""
     trusted_proxies: int = Field(0, ge=0, le=5)
-    """How many reverse proxies of yours stand in front; their X-Forwarded-* is then believed."""
+    """How many reverse proxies are in front of the service; their X-Forwarded-* headers are trusted."""
     attempt_ttl_hours: int = Field(24, ge=1, le=24 * 31)
-    """How long an attempt's token is good."""
+    """How long an attempt's token is valid."""
     grace_seconds: int = Field(0, ge=0, le=3600)
-    """So long after a quiz has closed, answers and finishes are still taken: for those that were under way."""
+    """For how long after a quiz has closed answers and finishes are accepted: for those sent before it closed."""
     player_rate_limit: float = Field(10.0, ge=0, le=1000)
-    """How often one player may answer, in the long run and by all workers together; 0: as often as he likes."""
+    """Answers a second that one player may send in the long run, over all workers; 0: any number."""
     api_token_ttl_hours: int = Field(12, ge=1, le=24 * 31)
-    """How long a REST token is good."""
+    """How long a REST token is valid."""
 
     @property
     def fleet(self) -> FleetSize:
@@ -119,7 +120,7 @@ class ServiceSettings(BaseModel):
     def _validate_console_bind(cls, value: str) -> str:
         host, _, port = value.rpartition(":")
         if value != OFF and not (port.isdecimal() and (host == "localhost" or _is_ip(host.strip("[]")))):
-            # By a name nobody could tell at which address a request came in.
+            # A request's socket has an IP address, which cannot be compared with a host name.
             raise ValueError("is no address; write an IP address or localhost and a port, as 127.0.0.1:8001, or off")
         return value
 
@@ -150,7 +151,7 @@ class ServiceSettings(BaseModel):
 
 
 class Settings(BaseSettings):
-    """Everything that can be set. DATABASE_URL, POOL_* and POOLPROOF_* are read, nothing else."""
+    """All settings: DATABASE_URL, POOL_* and POOLPROOF_*; no other variable is read."""
 
     model_config = SettingsConfigDict(
         env_nested_delimiter="_", env_nested_max_split=1, env_ignore_empty=True, extra="ignore", frozen=True
@@ -163,10 +164,10 @@ class Settings(BaseSettings):
     @field_validator("pool", mode="before")
     @classmethod
     def _name_pool_settings(cls, value: Any) -> Any:
-        """Take POOL_CLASS for `pool_class`, and refuse what is no setting of the pool."""
+        """Read POOL_CLASS as `pool_class`, and refuse names that are no settings of the pool."""
         if not isinstance(value, Mapping):
             return value
-        named = {"pool_class" if name == "class" else name: given for name, given in value.items()}
+        named = {"pool_class" if name == "class" else name: setting for name, setting in value.items()}
         known = {field.name for field in fields(PoolSettings)}
         if unknown := [_unknown_setting(f"POOL_{name.upper()}") for name in named if name not in known]:
             raise ValueError("\n".join(unknown))
@@ -181,7 +182,7 @@ class Settings(BaseSettings):
         backend = url.get_backend_name()
         if backend not in DRIVER_BY_BACKEND:
             raise ValueError(f"DATABASE_URL names {backend}; Poolproof runs on MySQL, MariaDB and SQLite")
-        # The driver is ours to choose, so that mysql:// alone is enough.
+        # The driver is fixed, so that mysql:// alone is enough.
         url = url.set(drivername=DRIVER_BY_BACKEND[backend])
         object.__setattr__(self, "database_url", url.render_as_string(hide_password=False))
         return self
@@ -196,31 +197,42 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the environment once.
+    """Read the settings from the environment.
 
     Raises:
         SettingsError: with one line for each variable that is wrong or unknown.
     """
     try:
-        settings = Settings()
+        return Settings()
     except ValidationError as error:
         raise SettingsError("\n".join(_format_error(problem) for problem in error.errors())) from error
-    return settings
 
 
 def environment() -> Mapping[str, str]:
-    """Return the environment, from which the files of sources take the secrets that they name."""
+    """Return the environment, for values that are no settings: secrets of sources, the user's cache folder."""
     return os.environ
 
 
-def environment_without_settings(**values: str) -> dict[str, str]:
-    """Return this process's environment for a child that is to have these variables of ours, and no others."""
-    ours = ("DATABASE_URL", "POOL_", "POOLPROOF_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | values
+def child_environment(
+    variables: Mapping[str, str], *, inherit_settings: bool = True, import_from: Path | None = None
+) -> dict[str, str]:
+    """Return this process's environment for a child process, with some variables of its own.
+
+    Args:
+        variables: The child's own; "" unsets a setting.
+        inherit_settings: False leaves out the settings of this process.
+        import_from: A folder in which the child finds modules before all others.
+    """
+    inherited = {
+        name: value for name, value in os.environ.items() if inherit_settings or not name.startswith(SETTING_PREFIXES)
+    }
+    if import_from is not None:
+        inherited["PYTHONPATH"] = os.pathsep.join([str(import_from), *filter(None, [inherited.get("PYTHONPATH")])])
+    return {**inherited, **variables}
 
 
 def secret_key(settings: Settings) -> str:
-    """Return the signing key; the first time it is made and kept where only this account can read it."""
+    """Return the signing key; the first time it is generated and stored in a file that only this account can read."""
     if settings.poolproof.secret_key is not None:
         return settings.poolproof.secret_key.get_secret_value()
     path = settings.poolproof.instance / "secret_key"
@@ -229,7 +241,7 @@ def secret_key(settings: Settings) -> str:
     if not path.exists():
         draft.touch(mode=0o600)
         draft.write_text(secrets.token_hex(32), encoding="ascii")
-        # link() refuses to replace: of two processes that start at once one key wins for both.
+        # link() never replaces a file: two processes that start at once both use the first one's key.
         try:
             os.link(draft, path)
         except FileExistsError:
@@ -237,12 +249,6 @@ def secret_key(settings: Settings) -> str:
         finally:
             draft.unlink()
     return path.read_text(encoding="ascii").strip()
-
-
-def environment_for_child(**variables: str) -> dict[str, str]:
-    """Return the environment of a process that runs this code with some variables of its own; "" unsets one."""
-    paths = [str(PROJECT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **variables}
 
 
 def _is_ip(host: str) -> bool:
@@ -261,9 +267,10 @@ def _unknown_setting(variable: str) -> str:
 
 def _format_error(problem: Any) -> str:
     names = [str(part) for part in problem["loc"]]
-    variable = pool_variable(names[1]) if names[0] == "pool" and len(names) > 1 else "_".join(names).upper()
+    is_pool_setting = len(names) > 1 and names[0] == "pool"
+    variable = pool_variable(names[1]) if is_pool_setting else "_".join(names).upper()
     if problem["type"] == "extra_forbidden":
         return _unknown_setting(variable)
     message = problem["msg"].removeprefix("Value error, ")
-    # Rules over several settings name them in their own sentence.
+    # A validator of several settings names them in its message.
     return f"{variable}: {message}." if len(names) > 1 else f"{message}"

@@ -12,7 +12,7 @@ from webapp.lab.services.database_server import DatabaseServer
 from webapp.lab.services.debian import cache_folder
 from webapp.lab.services.processes import free_port
 from webapp.lab.services.service_process import ServiceSpec, gunicorn, run_service
-from webapp.settings import environment_without_settings
+from webapp.settings import child_environment
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
@@ -106,10 +106,11 @@ def _environment(
     address = server.url(database).replace("mysql+pymysql", contender.url)
     plugins = next(iter(cache_folder().glob(f"libmariadb-*/{LIBMARIADB_PLUGINS}")), None)
     ours = {"POOLPROOF_INSTANCE": str(folder / "instance"), "POOLPROOF_BIND": f"127.0.0.1:{port}"}
-    return environment_without_settings(
-        DATABASE_URL=address,
-        PYTHONDONTWRITEBYTECODE="1",
+    variables = {
+        "DATABASE_URL": address,
+        "PYTHONDONTWRITEBYTECODE": "1",
         **({"MARIADB_PLUGIN_DIR": str(plugins)} if plugins else {}),
         **(ours if contender.name == OURS.name else {}),
         **contender.environment,
-    )
+    }
+    return child_environment(variables, inherit_settings=False)

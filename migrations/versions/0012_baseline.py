@@ -8,10 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from webapp.attempts.models import UuidBytes
 from webapp.bank.models import Blob
-from webapp.db.timestamps import UtcDateTime
-from webapp.extensions import MYSQL_TABLE_OPTIONS, BigId, Sha256
+from webapp.db.types import MYSQL_TABLE_OPTIONS, BigId, Sha256, UtcDateTime, UuidBytes
 
 revision = "0012"
 down_revision = None

@@ -64,7 +64,7 @@ def test_all_of_it_works_while_the_database_is_stopped(server: DatabaseServer, s
         f"/quizzes/{listed['slug']}",
         f"/api/v1/quizzes/{listed['id']}",
         f"/api/v1/quizzes/{listed['id']}/leaderboard",
-        f"/quizzes/{listed['slug']}/board",
+        f"/quizzes/{listed['slug']}/leaderboard",
     ]
     # Each worker must have been asked once: more at a time than one worker has threads.
     with ThreadPoolExecutor(VISITORS) as visitors:

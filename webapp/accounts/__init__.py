@@ -1,1 +1,1 @@
-"""Users, their roles, passwords and tokens, and the one guard in front of routes."""
+"""Users, their roles, passwords and tokens, and the authorization of routes."""

@@ -1,4 +1,4 @@
-"""REST: a name and password become a token."""
+"""REST: a token for a name and password."""
 
 from __future__ import annotations
 
@@ -38,11 +38,12 @@ class Token(BaseSchema):
 def create_token(body: dict[str, str]) -> dict[str, Any]:
     """Get a token."""
     with read() as connection:
-        found = users.find_credentials(connection, body["name"])
-    if not passwords.verify_password(body["password"], found.password_hash if found else None) or found is None:
+        credentials = users.find_credentials(connection, body["name"])
+    password_hash = credentials.password_hash if credentials is not None else None
+    if not passwords.verify_password(body["password"], password_hash) or credentials is None:
         raise SignInRequiredError("Name or password is wrong.")
     return {
-        "token": tokens.issue(found.user, current_app.config["SECRET_KEY"]),
+        "token": tokens.issue(credentials.user, current_app.config["SECRET_KEY"]),
         "expires_in": current_app.config["API_TOKEN_TTL"],
-        "role": found.user.role.value,
+        "role": credentials.user.role.value,
     }

@@ -1,10 +1,9 @@
-"""The guard in front of routes: who is asking, and may they? All checks of roles happen here."""
+"""Authentication and authorization of routes. All checks of permissions happen here."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from copy import deepcopy
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, TypeVar
@@ -19,48 +18,65 @@ from webapp.accounts.roles import Permission, Role
 from webapp.accounts.users import UserRecord
 from webapp.errors import ForbiddenError, SignInRequiredError
 from webapp.extensions import login_manager
+from webapp.web.rest.openapi import document_bearer_security
+from webapp.web.validators import is_id
 
 CONSOLE_BLUEPRINT = "console"
-"""The blueprint that has to be seen also when the database is away."""
+"""The blueprint whose pages are shown also while the database cannot be reached."""
 CACHED_USER_KEY = "vouched"
 CACHED_USER_TTL = 24 * 3600.0
-"""Seconds after the database has last known somebody during which his session is believed without it."""
+"""Seconds after the last read of a user during which the session's copy is accepted without the database."""
 CACHED_USER_REFRESH_INTERVAL = 60.0
 DATABASE_RETRY_INTERVAL = 2.0
-_database_failed_at = [-DATABASE_RETRY_INTERVAL]
-"""When the database was last found away, on the monotonic clock."""
+"""Seconds after a failed read of a user during which the console uses the session's copy at once."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
+class _DatabaseFailure:
+    """When the database last failed to read a user, on the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._failed_at = -DATABASE_RETRY_INTERVAL
+
+    def record(self) -> None:
+        self._failed_at = time.monotonic()
+
+    def is_recent(self) -> bool:
+        return time.monotonic() - self._failed_at < DATABASE_RETRY_INTERVAL
+
+
+_database_failure = _DatabaseFailure()
+
+
 class SessionUser(UserMixin):  # type: ignore[misc]
-    """A user in a browser session; the stamp ends the session when the password changes."""
+    """A user in a browser session; the security stamp ends the session when the password changes."""
 
     def __init__(self, user: UserRecord) -> None:
         """Wrap a user for Flask-Login."""
         self.user = user
 
     def get_id(self) -> str:
-        """Return what the session cookie carries."""
+        """Return what the session cookie contains."""
         return f"{self.user.id}.{self.user.security_stamp}"
 
 
 def init_app(app: Flask) -> None:
-    """Tell Flask-Login how a session becomes a user."""
+    """Give Flask-Login the function that loads a session's user."""
     login_manager.init_app(app)
     login_manager.user_loader(_load_session_user)
     app.jinja_env.globals["Permission"] = Permission
 
 
 def require_page(permission: Permission) -> Callable[[View], View]:
-    """Declare a page for users with this permission; others are sent to sign in."""
+    """Declare a page for users with this permission; others are redirected to the sign-in."""
 
     def declare(view: View) -> View:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             if not current_user.is_authenticated:
-                wanted = request.full_path.rstrip("?") if request.method == "GET" else None
-                return redirect(url_for("account_pages.sign_in", next=wanted))
+                return_to = request.full_path.rstrip("?") if request.method == "GET" else None
+                return redirect(url_for("account_pages.sign_in", next=return_to))
             _authorize(current_user.user, permission)
             return view(*args, **kwargs)
 
@@ -79,20 +95,17 @@ def require_api(permission: Permission) -> Callable[[View], View]:
             _authorize(authenticate_bearer(), permission)
             return view(*args, **kwargs)
 
-        described = deepcopy(getattr(guarded, "_apidoc", {}))
-        described.setdefault("manual_doc", {})["security"] = [{"bearer": []}]
-        guarded._apidoc = described  # type: ignore[attr-defined]  # noqa: SLF001 - flask-smorest's own hook
         guarded.required_permission = permission  # type: ignore[attr-defined]
-        return guarded  # type: ignore[return-value]
+        return document_bearer_security(guarded)  # type: ignore[return-value]
 
     return declare
 
 
 def authenticate_bearer() -> UserRecord:
-    """Return the user whose token came with this request.
+    """Return the user whose token was sent with this request.
 
     Raises:
-        SignInRequiredError: when there is no good token.
+        SignInRequiredError: when there is no valid token.
     """
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
@@ -107,7 +120,7 @@ def authenticate_bearer() -> UserRecord:
 
 
 def get_current_user() -> UserRecord:
-    """Return the user that the guard let in."""
+    """Return the user who was authorized for this request."""
     user: UserRecord = g.user
     return user
 
@@ -119,21 +132,26 @@ def _authorize(user: UserRecord, permission: Permission) -> None:
 
 
 def cache_user_in_session(user: UserRecord) -> None:
-    """Remember in the signed session who this is, so that the console can be looked at while the database is away."""
-    session[CACHED_USER_KEY] = {"id": user.id, "name": user.name, "role": user.role.value, "stamp": user.security_stamp,
-                        "at": int(time.time())}  # fmt: skip
+    """Store the user in the signed session, so that the console works while the database cannot be reached."""
+    session[CACHED_USER_KEY] = {
+        "id": user.id,
+        "name": user.name,
+        "role": user.role.value,
+        "stamp": user.security_stamp,
+        "at": int(time.time()),
+    }
 
 
 def _load_session_user(session_id: str) -> SessionUser | None:
     number, _, stamp = session_id.partition(".")
-    if not number.isdecimal():
+    if not is_id(number):
         return None
     try:
         user = _find_user(int(number))
     except SQLAlchemyError:
         if not _is_console_request():
             raise
-        _database_failed_at[0] = time.monotonic()
+        _database_failure.record()
         user = _cached_user(int(number))
     else:
         if user is not None and _is_console_request() and _cached_user_age() > CACHED_USER_REFRESH_INTERVAL:
@@ -145,9 +163,9 @@ def _find_user(user_id: int) -> UserRecord | None:
     if not _is_console_request():
         with read() as connection:
             return users.find(connection, user_id)
-    if time.monotonic() - _database_failed_at[0] < DATABASE_RETRY_INTERVAL:
+    if _database_failure.is_recent():
         return _cached_user(user_id)
-    # A connection that no player's request can take.
+    # A connection of the console's lane, which no player's request can take.
     with get_pooling().console.read() as connection:
         return users.find(connection, user_id)
 
@@ -161,7 +179,9 @@ def _cached_user_age() -> float:
 
 
 def _cached_user(user_id: int) -> UserRecord | None:
-    known = session.get(CACHED_USER_KEY)
-    if known is None or known["id"] != user_id or _cached_user_age() > CACHED_USER_TTL:
+    cached = session.get(CACHED_USER_KEY)
+    if cached is None or cached["id"] != user_id or _cached_user_age() > CACHED_USER_TTL:
         return None
-    return UserRecord(known["id"], known["name"], Role(known["role"]), known["stamp"], datetime.fromtimestamp(0, UTC))
+    return UserRecord(
+        cached["id"], cached["name"], Role(cached["role"]), cached["stamp"], datetime.fromtimestamp(0, UTC)
+    )

@@ -11,7 +11,7 @@ from webapp.accounts import passwords, users
 from webapp.accounts.roles import Role
 
 PASSWORD_OPTION = click.option(
-    "--password-stdin", "given", is_flag=True, help="Read the password from standard input instead of making one."
+    "--password-stdin", "from_stdin", is_flag=True, help="Read the password from standard input instead of making one."
 )
 
 
@@ -24,25 +24,25 @@ def user() -> None:
 @click.argument("name")
 @click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.AUTHOR.value)
 @PASSWORD_OPTION
-def add(name: str, role: str, given: bool) -> None:
+def add(name: str, role: str, from_stdin: bool) -> None:
     """Add a user; the password is printed once."""
-    password = _read_or_generate_password(from_stdin=given)
+    password = _read_or_generate_password(from_stdin=from_stdin)
     hashed = passwords.hash_password(password)
     run_in_transaction(lambda connection: users.add(connection, name, hashed, Role(role)))
     click.echo(f"Added {name} ({role}).")
-    _print_password(password, from_stdin=given)
+    _print_password(password, from_stdin=from_stdin)
 
 
 @user.command("password")
 @click.argument("name")
 @PASSWORD_OPTION
-def change_password(name: str, given: bool) -> None:
+def change_password(name: str, from_stdin: bool) -> None:
     """Give a user another password; open sessions and tokens end."""
-    password = _read_or_generate_password(from_stdin=given)
+    password = _read_or_generate_password(from_stdin=from_stdin)
     hashed = passwords.hash_password(password)
     run_in_transaction(lambda connection: users.change_password(connection, name, hashed))
     click.echo(f"{name} has a new password; open sessions and tokens have ended.")
-    _print_password(password, from_stdin=given)
+    _print_password(password, from_stdin=from_stdin)
 
 
 @user.command()
@@ -57,9 +57,9 @@ def remove(name: str) -> None:
 def show() -> None:
     """List the users."""
     with read() as connection:
-        everybody = users.list_users(connection)
-    for one in everybody:
-        click.echo(f"{one.name}\t{one.role.value}\tsince {one.created_at:%Y-%m-%d}")
+        listed = users.list_users(connection)
+    for record in listed:
+        click.echo(f"{record.name}\t{record.role.value}\tsince {record.created_at:%Y-%m-%d}")
 
 
 def _read_or_generate_password(*, from_stdin: bool) -> str:

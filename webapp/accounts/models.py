@@ -7,12 +7,12 @@ from datetime import datetime
 from sqlalchemy import String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.db.timestamps import UtcDateTime
-from webapp.extensions import MYSQL_TABLE_OPTIONS, Base, BigId
+from webapp.db.types import MYSQL_TABLE_OPTIONS, BigId, UtcDateTime
+from webapp.extensions import Base
 
 
 class User(Base):
-    """Somebody who signs in: an author or an operator. Players need no account."""
+    """An author or operator, who signs in. Players need no account."""
 
     __tablename__ = "user"
     __table_args__ = (UniqueConstraint("name"), MYSQL_TABLE_OPTIONS)

@@ -26,19 +26,20 @@ class SignInForm(FlaskForm):  # type: ignore[misc]
 
 @blueprint.route("/sign-in", methods=["GET", "POST"])
 def sign_in() -> str | Response | tuple[str, int]:
-    """Ask for name and password; a good pair goes on to where the person was heading."""
+    """Ask for name and password; on success redirect to the page that was asked for."""
     form = SignInForm()
     if not form.validate_on_submit():
         return render_template("accounts/sign_in.html", form=form, wrong=False)
     name, password = form.name.data or "", form.password.data or ""
-    # An operator must be able to come in when players have taken all connections but the console's.
-    borrow = get_pooling().console.read if is_console_listener() else read
-    with borrow() as connection:
-        found = users.find_credentials(connection, name)
-    if not passwords.verify_password(password, found.password_hash if found else None) or found is None:
+    # An operator must be able to sign in when players' requests hold all connections but the console's.
+    connect = get_pooling().console.read if is_console_listener() else read
+    with connect() as connection:
+        credentials = users.find_credentials(connection, name)
+    password_hash = credentials.password_hash if credentials is not None else None
+    if not passwords.verify_password(password, password_hash) or credentials is None:
         return render_template("accounts/sign_in.html", form=form, wrong=True), 401
-    login_user(SessionUser(found.user))
-    cache_user_in_session(found.user)
+    login_user(SessionUser(credentials.user))
+    cache_user_in_session(credentials.user)
     return redirect(_safe_next_url())
 
 
@@ -50,7 +51,7 @@ def sign_out() -> Response:
 
 
 def _safe_next_url() -> str:
-    wanted = request.args.get("next", "")
-    # Only our own signed-in pages: never an address somebody else has put into the link.
-    is_ours = wanted.startswith(("/studio", "/console")) and "\\" not in wanted
-    return wanted if is_ours else url_for("studio.quizzes")
+    next_url = request.args.get("next", "")
+    # Only our own pages behind the sign-in: the link may have been written by an attacker.
+    is_ours = next_url.startswith(("/studio", "/console")) and "\\" not in next_url
+    return next_url if is_ours else url_for("studio.quizzes")

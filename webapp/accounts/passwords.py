@@ -17,13 +17,13 @@ MIN_LENGTH = 10
 MAX_LENGTH = 256
 MAX_CONCURRENT_HASHES = 2
 HASH_SLOT_TIMEOUT = 3.0
-"""Seconds a sign-in waits for its turn."""
+"""Seconds for which a sign-in waits until it may compute its hash."""
 
 UNKNOWN_USER_HASH = "$argon2id$v=19$m=65536,t=3,p=4$0SunlgAsWFNgVwlZYIh5dw$57e3vr4ogvXSQgzFudqL1j0gzKxFML5RndfsHpc2eaw"
 """The hash of a random password that was not kept.
 
-It is verified where there is no such user, so that the time of a sign-in does not tell which names exist. It has the
-library's default parameters (a test holds that), and is written down because to compute it takes as long as a sign-in.
+It is verified where there is no such user, so that the duration of a sign-in does not reveal which names exist. It has
+the library's default parameters (a test checks that), and is a constant since computing it takes as long as a sign-in.
 """
 
 _hash_slots = BoundedSemaphore(MAX_CONCURRENT_HASHES)
@@ -56,7 +56,7 @@ def verify_password(password: str, password_hash: str | None) -> bool:
 
 
 def random_password() -> str:
-    """Return a password nobody has to invent: 20 characters, 120 bits."""
+    """Return a random password of 20 characters, 120 bits."""
     return secrets.token_urlsafe(15)
 
 

@@ -1,4 +1,4 @@
-"""Who may what: the one table."""
+"""The permissions of each role."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a user is here for."""
+    """What a user does in this installation."""
 
     AUTHOR = "author"
     OPERATOR = "operator"
 
 
 class Permission(StrEnum):
-    """What a route may ask for."""
+    """What a route may require."""
 
     EDIT_BANK = "edit the bank"
     EDIT_QUIZZES = "edit quizzes"

@@ -12,7 +12,7 @@ from webapp.errors import SignInRequiredError
 
 @dataclass(frozen=True)
 class ApiTokenClaims:
-    """What a good token says; the user must still exist and have this stamp."""
+    """The content of a valid token; the user must still exist and have this security stamp."""
 
     user_id: int
     security_stamp: str
@@ -25,10 +25,10 @@ def issue(user: UserRecord, key: str) -> str:
 
 
 def verify(token: str, key: str, ttl: int) -> ApiTokenClaims:
-    """Return what the token says; `good_for` in seconds.
+    """Return the content of a token that is at most `ttl` seconds old.
 
     Raises:
-        SignInRequiredError: when it is not ours, changed, or too old.
+        SignInRequiredError: when the token is not ours, was changed, or is too old.
     """
     try:
         user_id, stamp = _serializer(key).loads(token, max_age=ttl)

@@ -20,7 +20,7 @@ USER_NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._@+-]{1,63}")
 
 @dataclass(frozen=True)
 class UserRecord:
-    """A user as the rest of the house sees one; `stamp` changes with the password."""
+    """A user as the other features see one; `security_stamp` changes with the password."""
 
     id: int
     name: str
@@ -48,8 +48,8 @@ def add(connection: Connection, name: str, password_hash: str, role: Role) -> in
     """Add a user and return the id.
 
     Raises:
-        InvalidInputError: for a name that is not plain.
-        NameTakenError: when somebody has the name.
+        InvalidInputError: for a name with other characters than the allowed ones.
+        NameTakenError: when another user has the name.
     """
     name = name.casefold()
     if not USER_NAME_PATTERN.fullmatch(name):
@@ -59,18 +59,18 @@ def add(connection: Connection, name: str, password_hash: str, role: Role) -> in
         result = connection.execute(insert(User).values(**values))
     except IntegrityError as error:
         raise NameTakenError(f"There is a user called {name} already.") from error
-    identity: int = result.inserted_primary_key[0]  # type: ignore[index]
-    return identity
+    user_id: int = result.inserted_primary_key[0]  # type: ignore[index]
+    return user_id
 
 
 def find(connection: Connection, user_id: int) -> UserRecord | None:
-    """Return the user with this id, if there is one."""
+    """Return the user with this id; None where there is none."""
     row = connection.execute(select(*_COLUMNS).where(User.id == user_id)).one_or_none()
     return None if row is None else _record_from_row(row)
 
 
 def find_credentials(connection: Connection, name: str) -> Credentials | None:
-    """Return what a sign-in under this name is checked against, if there is such a user."""
+    """Return what a sign-in under this name is checked against; None where there is no such user."""
     row = connection.execute(select(*_COLUMNS).where(User.name == name.casefold())).one_or_none()
     return None if row is None else Credentials(_record_from_row(row), row.password_hash)
 

@@ -1,1 +1,1 @@
-"""Attempts: one player's go at one published version, from start to board."""
+"""Attempts: one player's answers to one published version, from the start to the leaderboard."""

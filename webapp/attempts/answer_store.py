@@ -1,4 +1,4 @@
-"""Storing answers: one row for each item, however often it is sent, and none after the window."""
+"""Stores answers and scores: one row for each item, however often it is sent, and none after the window."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from sqlalchemy import Connection, Table, literal, select, true, union_all, upda
 from webapp.attempts import scoring
 from webapp.attempts.models import Answer, Attempt
 from webapp.attempts.tokens import AttemptClaim
-from webapp.db.timestamps import UtcDateTime, utc_now
+from webapp.db.timestamps import utc_now
+from webapp.db.types import UtcDateTime
 from webapp.db.upsert import upsert_from
 from webapp.errors import AttemptExistsError, AttemptFinishedError, QuizNotOpenError
 from webapp.quizzes import published
 from webapp.quizzes.documents import QuizDocument
+
+MILLISECOND = timedelta(milliseconds=1)
 
 _attempt: Table = Attempt.__table__  # type: ignore[assignment]
 _answer: Table = Answer.__table__  # type: ignore[assignment]
@@ -32,7 +35,7 @@ class AttemptState:
 
 
 def load_state(connection: Connection, claim: AttemptClaim) -> AttemptState:
-    """Return what is stored of an attempt: item → chosen bits, and its score once it is finished."""
+    """Return the stored state of an attempt: item → chosen bits, and its score once it is finished."""
     rows = connection.execute(
         select(Attempt.finished_at, Attempt.score, Attempt.milliseconds, Answer.item_id, Answer.chosen)
         .outerjoin(Answer, Answer.attempt_id == Attempt.id)
@@ -47,8 +50,8 @@ def load_state(connection: Connection, claim: AttemptClaim) -> AttemptState:
 def save(connection: Connection, claim: AttemptClaim, chosen: Mapping[int, int], grace: int = 0) -> None:
     """Store answers (item → chosen bits), all or none; a repeat replaces the earlier choice.
 
-    The window and the attempt's end are checked by the statement that writes, on the
-    database's clock, so there is no moment between check and write. `grace` in seconds.
+    The statement that writes also checks the window and the attempt's finish, on the database's clock, so that no time
+    passes between check and write. `grace` in seconds.
 
     Raises:
         QuizNotOpenError: before the window opens and from its last moment on.
@@ -57,14 +60,14 @@ def save(connection: Connection, claim: AttemptClaim, chosen: Mapping[int, int],
     """
     if not chosen:
         return
-    # This locks the attempt's row, and finish needs it too: an answer is either scored or refused.
+    # This locks the attempt's row, as finish does: an answer is either scored or refused.
     ensure_row(connection, claim, grace)
-    given = union_all(
+    sent = union_all(
         *(select(literal(item).label("item_id"), literal(bits).label("chosen")) for item, bits in chosen.items())
-    ).subquery("given")
+    ).subquery("sent")
     rows = (
-        select(_attempt.c.id, given.c.item_id, given.c.chosen, utc_now())
-        .select_from(_attempt.join(given, true()))
+        select(_attempt.c.id, sent.c.item_id, sent.c.chosen, utc_now())
+        .select_from(_attempt.join(sent, true()))
         .where(
             _attempt.c.id == claim.attempt_id,
             _attempt.c.finished_at.is_(None),
@@ -86,7 +89,7 @@ def save(connection: Connection, claim: AttemptClaim, chosen: Mapping[int, int],
 
 
 def ensure_row(connection: Connection, claim: AttemptClaim, grace: int = 0) -> None:
-    """Give the attempt its row, if the window is open and it has none; afterwards the row is locked."""
+    """Insert the attempt's row if the window is open and it has none; afterwards the row is locked."""
     row = select(
         literal(claim.attempt_id, _attempt.c.id.type),
         literal(claim.version_id),
@@ -101,33 +104,28 @@ def ensure_row(connection: Connection, claim: AttemptClaim, grace: int = 0) -> N
 def rejection_error(
     connection: Connection, claim: AttemptClaim
 ) -> QuizNotOpenError | AttemptFinishedError | AttemptExistsError:
-    """Return why nothing could be written: looked up afterwards, for the message only."""
+    """Return why nothing could be written; it is read afterwards, for the message only."""
     if load_state(connection, claim).finished_at is not None:
         return AttemptFinishedError("The attempt is finished; its answers can no longer change.")
     version = published.by_version(connection, claim.version_id)
-    if version.state is published.QuizState.UPCOMING:
-        return QuizNotOpenError(f"The quiz opens at {version.opens_at.isoformat()}.")
     if version.state is published.QuizState.CLOSED:
-        return QuizNotOpenError(late_answer_message(version.closes_at))
-    return AttemptExistsError("You have begun this quiz in another attempt; go on there.")
-
-
-def late_answer_message(closes_at: datetime) -> str:
-    """Say that an answer came after the window."""
-    return f"The quiz closed on {closes_at:%-d %b %Y at %H:%M:%S} UTC; this answer came too late and was not saved."
+        return published.too_late_error(version.closes_at)
+    return published.not_open_error(version) or AttemptExistsError(
+        "You have begun this quiz in another attempt; continue there."
+    )
 
 
 def finish(connection: Connection, claim: AttemptClaim, document: QuizDocument, grace: int = 0) -> AttemptState:
-    """Score the attempt and return it; the second time and ever after, return the first result.
+    """Score the attempt and return it; every further call returns the first result.
 
-    What was answered in time counts, also when the quiz has closed in between; only an
-    attempt without any answer cannot be begun after the window, and its `grace` in seconds.
+    Answers that were stored in time count also when the quiz has closed since; but an attempt without a row cannot be
+    stored after the window and its `grace` in seconds.
 
     Raises:
         QuizNotOpenError: when there is nothing to score and the window is not open.
         AttemptExistsError: when the player has begun another attempt at this version.
     """
-    # Exclusive from the first statement on: of two that finish at once, one waits and then reads.
+    # The row lock is exclusive from the first statement on: of two concurrent finishes one waits, and reads the result.
     ensure_row(connection, claim, grace)
     this_attempt = Attempt.id == claim.attempt_id
     unfinished = update(Attempt).where(this_attempt, Attempt.finished_at.is_(None))
@@ -138,7 +136,14 @@ def finish(connection: Connection, claim: AttemptClaim, document: QuizDocument, 
     if not first:
         return stored
     started_at = connection.execute(select(Attempt.started_at).where(this_attempt)).scalar_one()
-    milliseconds = max(0, (stored.finished_at - started_at) // timedelta(milliseconds=1))
-    score = scoring.score(document, stored.answers)
-    connection.execute(update(Attempt).where(this_attempt).values(score=score, milliseconds=milliseconds))
-    return AttemptState(stored.answers, stored.finished_at, score, milliseconds)
+    scored = with_score(stored, document, started_at, stored.finished_at)
+    connection.execute(update(Attempt).where(this_attempt).values(score=scored.score, milliseconds=scored.milliseconds))
+    return scored
+
+
+def with_score(
+    state: AttemptState, document: QuizDocument, started_at: datetime, finished_at: datetime
+) -> AttemptState:
+    """Return the state with its score, and with the time from start to finish by the database's clock."""
+    milliseconds = max(0, (finished_at - started_at) // MILLISECOND)
+    return AttemptState(state.answers, finished_at, scoring.score(document, state.answers), milliseconds)

@@ -1,4 +1,4 @@
-"""The one writer of a worker: answers and finishes of all its request threads, in group commits."""
+"""The writer of a worker: stores the answers and finishes of all its request threads in group commits."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from webapp.attempts import answer_store, batch_writes
 from webapp.attempts.answer_store import AttemptState
 from webapp.attempts.batch_writes import FinishAttempt, SaveAnswers
 from webapp.attempts.tokens import AttemptClaim
-from webapp.errors import BusyError, QuizNotOpenError
+from webapp.errors import BusyError
+from webapp.quizzes import published
 from webapp.quizzes.documents import QuizDocument
 from webapp.quizzes.published import PublishedVersion
 
 MAX_CACHED = 50_000
-"""Attempts known to have their row; some hundred bytes each."""
+"""Attempts that are known to have their row; about a hundred bytes each."""
 CLOSE_MARGIN = timedelta(seconds=2)
-"""So long after a window's end nobody needs to ask the database, whose clock decides before."""
+"""So long after the end of a window answers are refused without the database, whose clock decides until then."""
 
 Entry = SaveAnswers | FinishAttempt
 
 
 class AnswerWriter:
-    """Stores what players send, and answers when it is committed."""
+    """Stores what players send, and returns when it is committed."""
 
     def __init__(self, work: UnitOfWork, timeout: float, grace: int = 0) -> None:
-        """Write on connections of `work`; a player waits `patience` seconds at most.
+        """Write on connections of `work`; a request waits at most `timeout` seconds for its commit.
 
-        So many seconds of `grace` after a window's end, what comes is still taken.
+        For `grace` seconds after the end of a window, answers and finishes are still accepted.
         """
         self._work = work
         self._grace = grace
@@ -44,8 +45,8 @@ class AnswerWriter:
         """Store answers (item → chosen bits), all or none; a repeat replaces the earlier choice.
 
         Raises:
-            QuizNotOpenError, AttemptFinishedError, AttemptExistsError: as `answers.save`.
-            BusyError: when it took too long.
+            QuizNotOpenError, AttemptFinishedError, AttemptExistsError: as `answer_store.save`.
+            BusyError: when it was not committed in time.
         """
         entry = self.prepare_save(claim, version, chosen)
         if chosen:
@@ -55,58 +56,57 @@ class AnswerWriter:
         """Return the entry for answers.
 
         Raises:
-            QuizNotOpenError: when they are too late by far; closer to the end the database decides.
+            QuizNotOpenError: when they are too late beyond doubt; near the end the database's clock decides.
         """
         if version.now > version.closes_at + timedelta(seconds=self._grace) + CLOSE_MARGIN:
-            raise QuizNotOpenError(answer_store.late_answer_message(version.closes_at))
+            raise published.too_late_error(version.closes_at)
         return SaveAnswers(claim, chosen)
 
     def finish(self, claim: AttemptClaim, document: QuizDocument) -> AttemptState:
-        """Score the attempt and return it; the second time and ever after, return the first result.
+        """Score the attempt and return it; every further call returns the first result.
 
         Raises:
-            QuizNotOpenError, AttemptExistsError: as `finishing.finish`.
-            BusyError: when it took too long.
+            QuizNotOpenError, AttemptExistsError: as `answer_store.finish`.
+            BusyError: when it was not committed in time.
         """
-        progress = self.write(FinishAttempt(claim, document))
-        assert progress is not None  # noqa: S101 - a finish has one
-        return progress
+        state = self.write(FinishAttempt(claim, document))
+        assert state is not None  # noqa: S101 - a finish has one
+        return state
 
     def write(self, entry: Entry) -> AttemptState | None:
-        """Write an entry and return when it is committed; as `save` and `finish`."""
+        """Write an entry and return when it is committed; raises what `save` and `finish` raise."""
         try:
             return self.group_commit.submit(entry)
         except PoolTimeoutError as error:
             raise _busy_error() from error
 
     def write_async(self, entry: Entry, callback: ResultCallback[AttemptState | None]) -> None:
-        """Write an entry, and say in another thread how that ended: what `write` would return or raise.
+        """Write an entry; `callback` gets in another thread what `write` would return or raise.
 
         Raises:
-            BusyError: when too many wait already; nothing will be told.
+            BusyError: when too many entries wait already; `callback` is not called.
         """
 
-        def told(progress: AttemptState | None, error: BaseException | None) -> None:
-            callback(progress, _busy_error() if isinstance(error, PoolTimeoutError) else error)
+        def on_result(state: AttemptState | None, error: BaseException | None) -> None:
+            callback(state, _busy_error() if isinstance(error, PoolTimeoutError) else error)
 
         try:
-            self.group_commit.submit_async(entry, told)
+            self.group_commit.submit_async(entry, on_result)
         except PoolTimeoutError as error:
             raise _busy_error() from error
 
     def _write_batch(self, entries: Sequence[Entry]) -> Sequence[AttemptState | None]:
         saves = [entry for entry in entries if isinstance(entry, SaveAnswers)]
         finishes = [entry for entry in entries if isinstance(entry, FinishAttempt)]
-        unborn = {
-            one.claim.attempt_id: one.claim for one in entries if one.claim.attempt_id not in self._stored_attempts
-        }
-        if not unborn and not finishes:
+        claims = {entry.claim.attempt_id: entry.claim for entry in entries}
+        new_attempts = {key: claim for key, claim in claims.items() if key not in self._stored_attempts}
+        if not new_attempts and not finishes:
             with self._work.autocommit() as connection:
                 batch_writes.save(connection, saves, self._grace)
             return [None] * len(entries)
-        progress = self._write_in_transaction(unborn, saves, finishes)
-        self._remember_stored(unborn)
-        return [progress.get(one.claim.attempt_id) if isinstance(one, FinishAttempt) else None for one in entries]
+        states = self._write_in_transaction(new_attempts, saves, finishes)
+        self._remember_stored(new_attempts)
+        return [states.get(entry.claim.attempt_id) if isinstance(entry, FinishAttempt) else None for entry in entries]
 
     def _write_in_transaction(
         self, new_attempts: Mapping[UUID, AttemptClaim], saves: Sequence[SaveAnswers], finishes: Sequence[FinishAttempt]
@@ -136,4 +136,4 @@ class AnswerWriter:
 
 
 def _busy_error() -> BusyError:
-    return BusyError("It could not be stored in time, or not known to be. Send it again; that is safe.")
+    return BusyError("It was not confirmed as stored in time. Send it again; that is safe.")

@@ -1,4 +1,4 @@
-"""REST: start, answer, finish, look, and the board. The token in the address is the key."""
+"""REST: start, answer, finish and read an attempt, and the leaderboard. The token in the URL is the key."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ blueprint = api_blueprint("attempts", __name__, "", "Play.")
 @problem_responses(blueprint, 400, 404, 409, 413, 415, 422)
 def start_attempt(body: dict[str, Any], quiz_id: int) -> tuple[dict[str, Any], dict[str, str]]:
     """Start an attempt at an open quiz. Nothing is stored before the first answer."""
-    playing = _service()
-    player = tokens.verify_player_token(body["player"], playing.signing_key)
-    started = playing.start(QuizId(quiz_id), body["name"].strip(), player)
-    return serializers.dump_started(started, playing.token_ttl), {
+    service = _service()
+    player_id = tokens.verify_player_token(body["player"], service.signing_key)
+    started = service.start(QuizId(quiz_id), body["name"].strip(), player_id)
+    return serializers.dump_started(started, service.token_ttl), {
         "Location": url_for("attempts.read_attempt", token=started.token)
     }
 
@@ -45,15 +45,15 @@ def start_attempt(body: dict[str, Any], quiz_id: int) -> tuple[dict[str, Any], d
 @problem_responses(blueprint, 404)
 def read_attempt(token: str) -> dict[str, Any]:
     """Read an attempt; once it is finished, with the right answers and explanations."""
-    playing = _service()
-    claim = playing.verify(token)
-    version = playing.quiz_cache.by_version(claim.version_id)
+    service = _service()
+    claim = service.verify(token)
+    version = service.quiz_cache.by_version(claim.version_id)
     with read() as connection:
-        found = presenter.load_snapshot(connection, claim, version)
-    place = None
-    if found.state.finished_at is not None:
-        place = presenter.find_rank(playing.leaderboards.get(claim.version_id), found.state)
-    return serializers.dump_attempt(presenter.build_view(claim, found, place))
+        snapshot = presenter.load_snapshot(connection, claim, version)
+    rank = None
+    if snapshot.state.finished_at is not None:
+        rank = presenter.find_rank(service.leaderboards.get(claim.version_id), snapshot.state)
+    return serializers.dump_attempt(presenter.build_view(claim, snapshot, rank))
 
 
 @blueprint.route(f"/attempts/<token>/answers/<{ID}:item_id>", methods=["PUT"])
@@ -62,7 +62,7 @@ def read_attempt(token: str) -> dict[str, Any]:
 @blueprint.doc(operationId="putAnswer")
 @problem_responses(blueprint, 400, 404, 409, 413, 415, 422, 429)
 def put_answer(body: dict[str, list[int]], token: str, item_id: int) -> dict[str, Any]:
-    """Answer an item, or change the answer. Sent again it does no harm; 200 means that it is stored."""
+    """Answer an item, or change the answer. Repeating it is safe; 200 means that it is stored."""
     return serializers.dump_answer(item_id, _service().answer(token, item_id, body["choices"]))
 
 
@@ -71,7 +71,7 @@ def put_answer(body: dict[str, list[int]], token: str, item_id: int) -> dict[str
 @blueprint.doc(operationId="finishAttempt")
 @problem_responses(blueprint, 404, 409, 415, 429)
 def finish_attempt(token: str) -> dict[str, Any]:
-    """Finish and score. Sent again it answers with the same result."""
+    """Finish and score. Repeating it returns the same result."""
     return serializers.dump_attempt(_service().finish(token))
 
 
@@ -81,9 +81,9 @@ def finish_attempt(token: str) -> dict[str, Any]:
 @blueprint.doc(operationId="readLeaderboard")
 @problem_responses(blueprint, 404, 422)
 def read_leaderboard(query: dict[str, int], quiz_id: int) -> dict[str, Any]:
-    """Read the board of a quiz's latest version."""
-    version, standings = _service().leaderboard(QuizId(quiz_id))
-    return serializers.dump_leaderboard(quiz_id, version, standings, query["limit"])
+    """Read the leaderboard of a quiz's latest version."""
+    version, leaderboard = _service().leaderboard(QuizId(quiz_id))
+    return serializers.dump_leaderboard(quiz_id, version, leaderboard, query["limit"])
 
 
 def _service() -> AttemptService:

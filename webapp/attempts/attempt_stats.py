@@ -1,4 +1,4 @@
-"""Counts over the attempts at a version, made by the database."""
+"""Statistics of the attempts at a version, computed by the database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from webapp.attempts.models import Answer, Attempt
 
 @dataclass(frozen=True)
 class AttemptTotals:
-    """How many began, how many finished, and their mean score and time."""
+    """The numbers of attempts begun and finished, and the means of score and time."""
 
     begun: int
     finished: int
@@ -22,7 +22,7 @@ class AttemptTotals:
 
 @dataclass(frozen=True)
 class ChoiceCount:
-    """How many chose just these choices of an item."""
+    """The number of players who chose exactly these choices of an item."""
 
     item_id: int
     chosen: int
@@ -44,7 +44,7 @@ def count_attempts(connection: Connection, version_id: int) -> AttemptTotals:
 
 
 def count_choices(connection: Connection, version_id: int) -> Sequence[ChoiceCount]:
-    """Return what was chosen in finished attempts, counted by item and combination of choices."""
+    """Return the choices in finished attempts, counted by item and combination."""
     rows = connection.execute(
         select(Answer.item_id, Answer.chosen, func.count())
         .join(Attempt, Attempt.id == Answer.attempt_id)

@@ -1,16 +1,15 @@
-"""What many players send at once, in a few statements: the saves and finishes of a batch.
+"""The saves and finishes of many players in a few statements.
 
-A batch supposes that all is well: the window open, the attempts unfinished. The statements hold
-these conditions themselves, on the database's clock, and the server says how many rows met
-them. Where that is not every one, `BatchRejectedError` says so, and the caller writes each entry alone by the
-rules that know every reason.
+A batch assumes that every entry is acceptable: its window open, its attempt unfinished. The statements contain these
+conditions, on the database's clock, and the server returns how many rows met them. Where one did not,
+`BatchRejectedError` is raised, and the caller writes each entry alone with `answer_store`, which knows every reason.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -18,10 +17,9 @@ from uuid import UUID
 from sqlalchemy import BindParameter, Connection, Executable, Table, bindparam, select, update
 
 from poolproof.drivers.mysql.connection import insert_select_row_count
-from webapp.attempts import scoring
-from webapp.attempts.answer_store import AttemptState
+from webapp.attempts.answer_store import AttemptState, with_score
 from webapp.attempts.json_rowset import encode_rows, number_column, rowset, text_column, uuid_column
-from webapp.attempts.models import Answer, Attempt
+from webapp.attempts.models import MAX_NAME_LENGTH, Answer, Attempt
 from webapp.attempts.tokens import AttemptClaim
 from webapp.db.timestamps import utc_now
 from webapp.db.upsert import upsert_statement
@@ -31,8 +29,7 @@ from webapp.quizzes.documents import QuizDocument
 _attempt: Table = Attempt.__table__  # type: ignore[assignment]
 _answer: Table = Answer.__table__  # type: ignore[assignment]
 
-MILLISECOND = timedelta(milliseconds=1)
-MAX_NAME_LENGTH, MAX_TIMESTAMP_LENGTH = 40, 26
+TIMESTAMP_LENGTH = 26
 
 
 class BatchRejectedError(Exception):
@@ -49,15 +46,15 @@ class SaveAnswers:
 
 @dataclass(frozen=True)
 class FinishAttempt:
-    """A player's wish to be scored."""
+    """A player's finish: the attempt is to be scored."""
 
     claim: AttemptClaim
     document: QuizDocument
 
 
 def ensure_rows(connection: Connection, claims: Iterable[AttemptClaim], grace: int) -> None:
-    """Give the attempts their rows, where the window is open and they have none; afterwards they are locked."""
-    # In one order for all, so that two batches wait for each other and never deadlock.
+    """Insert rows of attempts whose window is open and which have none; afterwards all rows are locked."""
+    # All batches lock in the same order, so that two wait for each other and never deadlock.
     rows = [
         [
             claim.attempt_id.hex,
@@ -79,7 +76,7 @@ def save(connection: Connection, saves: Sequence[SaveAnswers], grace: int) -> No
     Raises:
         BatchRejectedError: when one of them is finished or unknown, or its window is not open.
     """
-    rows = [[one.claim.attempt_id.hex, item, bits] for one in saves for item, bits in one.chosen.items()]
+    rows = [[entry.claim.attempt_id.hex, item, bits] for entry in saves for item, bits in entry.chosen.items()]
     result = connection.execute(
         _upsert_answers(connection.dialect.name), {**encode_rows(rows), published.GRACE_PARAMETER: grace}
     )
@@ -88,22 +85,26 @@ def save(connection: Connection, saves: Sequence[SaveAnswers], grace: int) -> No
 
 
 def finish(connection: Connection, finishes: Sequence[FinishAttempt]) -> dict[UUID, AttemptState]:
-    """Score attempts that have a row; the second time and ever after, return the first result.
+    """Score attempts that have a row; for one that is scored already, return its first result.
 
     Raises:
         BatchRejectedError: when one of them has no row.
     """
-    documents = {one.claim.attempt_id: one.document for one in finishes}
+    documents = {entry.claim.attempt_id: entry.document for entry in finishes}
     ids = sorted(documents)
     connection.execute(_SET_FINISHED, {"ids": ids})
     stored = _load_attempts(connection, ids)
     if len(stored) != len(ids):
         raise BatchRejectedError
-    scored = {attempt: _score(documents[attempt], one) for attempt, one in stored.items() if one.state.score is None}
+    scored = {
+        attempt_id: _score(documents[attempt_id], attempt)
+        for attempt_id, attempt in stored.items()
+        if attempt.state.score is None
+    }
     if scored:
-        rows = [[attempt.hex, progress.score, progress.milliseconds] for attempt, progress in scored.items()]
+        rows = [[attempt_id.hex, state.score, state.milliseconds] for attempt_id, state in scored.items()]
         connection.execute(_set_scores(connection.dialect.name), encode_rows(rows))
-    return {attempt: one.state for attempt, one in stored.items()} | scored
+    return {attempt_id: attempt.state for attempt_id, attempt in stored.items()} | scored
 
 
 @dataclass(frozen=True)
@@ -113,23 +114,21 @@ class _StoredAttempt:
 
 
 def _load_attempts(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, _StoredAttempt]:
-    found: dict[UUID, _StoredAttempt] = {}
+    attempts: dict[UUID, _StoredAttempt] = {}
     answers: dict[UUID, dict[int, int]] = {}
     for row in connection.execute(_SELECT_ATTEMPTS, {"ids": ids}):
         chosen = answers.setdefault(row.id, {})
         if row.item_id is not None:
             chosen[row.item_id] = row.chosen
-        found[row.id] = _StoredAttempt(
-            row.started_at, AttemptState(chosen, row.finished_at, row.score, row.milliseconds)
-        )
-    return found
+        state = AttemptState(chosen, row.finished_at, row.score, row.milliseconds)
+        attempts[row.id] = _StoredAttempt(row.started_at, state)
+    return attempts
 
 
 def _score(document: QuizDocument, attempt: _StoredAttempt) -> AttemptState:
-    answers, finished_at = attempt.state.answers, attempt.state.finished_at
+    finished_at = attempt.state.finished_at
     assert finished_at is not None  # noqa: S101 - the statement before has set it
-    milliseconds = max(0, (finished_at - attempt.started_at) // MILLISECOND)
-    return AttemptState(answers, finished_at, scoring.score(document, answers), milliseconds)
+    return with_score(attempt.state, document, attempt.started_at, finished_at)
 
 
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
@@ -157,23 +156,23 @@ def _insert_attempts(dialect: str) -> Executable:
         number_column("version"),
         uuid_column("player"),
         text_column("name", MAX_NAME_LENGTH),
-        text_column("started", MAX_TIMESTAMP_LENGTH),
+        text_column("started", TIMESTAMP_LENGTH),
     ]
-    given = rowset(dialect, "given", columns)
-    rows = select(*given.c).where(published.accepts_answers(given.c.version))
+    sent = rowset(dialect, "sent", columns)
+    rows = select(*sent.c).where(published.accepts_answers(sent.c.version))
     return upsert_statement(dialect, _attempt, _ATTEMPT_COLUMNS, rows, key=["id"])
 
 
 @cache
 def _upsert_answers(dialect: str) -> Executable:
-    given = rowset(dialect, "given", [uuid_column("attempt"), number_column("item"), number_column("chosen")])
+    sent = rowset(dialect, "sent", [uuid_column("attempt"), number_column("item"), number_column("chosen")])
     rows = (
-        select(_attempt.c.id, given.c.item, given.c.chosen, utc_now())
-        .select_from(given.join(_attempt, _attempt.c.id == given.c.attempt))
+        select(_attempt.c.id, sent.c.item, sent.c.chosen, utc_now())
+        .select_from(sent.join(_attempt, _attempt.c.id == sent.c.attempt))
         .where(_attempt.c.finished_at.is_(None), published.accepts_answers(_attempt.c.quiz_version_id))
-        # Locked for sharing: an attempt that is being finished has either its answer scored, or refused.
+        # A shared lock: while an attempt is being finished, its answer waits, and is then either scored or refused.
         .with_for_update(read=True, of=_attempt)
-        # In this order: the few given rows look their attempts up, whatever the optimiser thinks of a new table.
+        # In this order: the few sent rows look up their attempts, whatever the optimizer assumes about a new table.
         .prefix_with("STRAIGHT_JOIN", dialect="mysql")
         .prefix_with("STRAIGHT_JOIN", dialect="mariadb")
     )
@@ -185,12 +184,14 @@ def _upsert_answers(dialect: str) -> Executable:
 
 @cache
 def _set_scores(dialect: str) -> Executable:
-    given = rowset(dialect, "given", [uuid_column("attempt"), number_column("score"), number_column("milliseconds")])
-    # As an insert that always meets its row: an UPDATE with a join is written differently everywhere.
-    kept = [_attempt.c[name] for name in _ATTEMPT_COLUMNS]
+    computed = rowset(
+        dialect, "computed", [uuid_column("attempt"), number_column("score"), number_column("milliseconds")]
+    )
+    # An upsert whose rows all exist: the syntax of an UPDATE with a join differs between the databases.
+    unchanged = [_attempt.c[name] for name in _ATTEMPT_COLUMNS]
     rows = (
-        select(*kept, given.c.score, given.c.milliseconds)
-        .select_from(given.join(_attempt, _attempt.c.id == given.c.attempt))
+        select(*unchanged, computed.c.score, computed.c.milliseconds)
+        .select_from(computed.join(_attempt, _attempt.c.id == computed.c.attempt))
         .where(_attempt.c.score.is_(None))
         .prefix_with("STRAIGHT_JOIN", dialect="mysql")
         .prefix_with("STRAIGHT_JOIN", dialect="mariadb")

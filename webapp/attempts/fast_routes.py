@@ -1,4 +1,4 @@
-"""The push's shortcuts: open, start, answer, finish, board, where all is plain and well."""
+"""The fast routes of a push: open, start, answer, finish, leaderboard. Each answers plain requests that succeed."""
 
 from __future__ import annotations
 
@@ -6,56 +6,53 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeGuard
+from wsgiref.types import WSGIEnvironment
 
 from webapp.attempts import scoring, serializers, tokens
 from webapp.attempts.answer_store import AttemptState
 from webapp.attempts.answer_writer import Entry
 from webapp.attempts.leaderboard_cache import Leaderboard
+from webapp.attempts.models import MAX_NAME_LENGTH
 from webapp.attempts.page_cache import CACHE_HEADERS, PageCache, get_page_cache, is_cacheable
-from webapp.attempts.schemas import ANONYMOUS, DEFAULT_PLACES, MAX_CHOICES, MAX_NAME_LENGTH
+from webapp.attempts.schemas import ANONYMOUS, DEFAULT_PLACES, MAX_CHOICES
 from webapp.attempts.service import AttemptService, get_attempt_service
 from webapp.quizzes.published import QuizId, Slug
-from webapp.web.fast_path.middleware import (
-    JSON_MEDIA_TYPE,
-    Environ,
-    FastRoute,
-    PendingResponse,
-    RawResponse,
-    read_json_body,
-)
+from webapp.web.fast_path.request_body import read_json_body
+from webapp.web.fast_path.routes import JSON_MEDIA_TYPE, FastRoute, PendingResponse, RawResponse, ResponseCallback
 from webapp.web.security import security_headers
-from webapp.web.validators import is_storable
+from webapp.web.validators import is_id, is_storable
 
 INLINE_PREFIX = b"PUT /api/v1/attempts/"
-"""How a request begins that is so short that Gunicorn's main loop takes it in passing."""
+"""Requests that begin so are short enough for Gunicorn's main loop to handle them inline."""
 OK, CREATED, NOT_MODIFIED = "200 OK", "201 CREATED", "304 NOT MODIFIED"
-MAX_ID_DIGITS = 18
-"""Digits."""
 MAX_CACHED = 200
+
+Handler = Callable[..., RawResponse | PendingResponse | None]
+
 _JSON_HEADERS = (("Content-Type", JSON_MEDIA_TYPE), *security_headers.API_HEADERS, security_headers.NO_STORE)
 _PAGE_HEADERS = (("Content-Type", "text/html; charset=utf-8"), *security_headers.PAGE_HEADERS, *CACHE_HEADERS)
 
 
 def build_fast_routes(app: Any) -> list[FastRoute]:
-    """Return what a player does in a push, in this Flask app."""
+    """Return the fast routes of this Flask app."""
 
-    def playing(
-        answer: Callable[..., RawResponse | PendingResponse | None],
-    ) -> Callable[..., RawResponse | PendingResponse | None]:
-        return lambda environ, *parts, **how: answer(get_attempt_service(app), environ, *parts, **how)
+    def with_service(handler: Handler) -> Handler:
+        return lambda environ, *parameters, **options: handler(
+            get_attempt_service(app), environ, *parameters, **options
+        )
 
-    boards, pages = _LeaderboardBodies(), get_page_cache(app)
+    leaderboards = _EncodedLeaderboards()
     return [
-        FastRoute("GET", "/quizzes/<slug>", playing(partial(_open, pages))),
-        FastRoute("POST", "/api/v1/quizzes/<id:quiz_id>/attempts", playing(_start)),
-        FastRoute("PUT", "/api/v1/attempts/<token>/answers/<id:item_id>", playing(_answer)),
-        FastRoute("POST", "/api/v1/attempts/<token>/finish", playing(_finish)),
-        FastRoute("GET", "/api/v1/quizzes/<id:quiz_id>/leaderboard", playing(boards.answer)),
+        FastRoute("GET", "/quizzes/<slug>", with_service(partial(_open, get_page_cache(app)))),
+        FastRoute("POST", "/api/v1/quizzes/<id:quiz_id>/attempts", with_service(_start)),
+        FastRoute("PUT", "/api/v1/attempts/<token>/answers/<id:item_id>", with_service(_answer)),
+        FastRoute("POST", "/api/v1/attempts/<token>/finish", with_service(_finish)),
+        FastRoute("GET", "/api/v1/quizzes/<id:quiz_id>/leaderboard", with_service(leaderboards.respond)),
     ]
 
 
-def _open(page_cache: PageCache, service: AttemptService, environ: Environ, slug: str) -> RawResponse | None:
+def _open(page_cache: PageCache, service: AttemptService, environ: WSGIEnvironment, slug: str) -> RawResponse | None:
     if environ.get("QUERY_STRING") or not is_cacheable(environ.get("HTTP_COOKIE", "")):
         return None
     page = page_cache.get(service.quiz_cache.current(Slug(slug)))
@@ -67,58 +64,61 @@ def _open(page_cache: PageCache, service: AttemptService, environ: Environ, slug
     return RawResponse(OK, headers, page.body)
 
 
-def _start(service: AttemptService, environ: Environ, quiz_id: str) -> RawResponse | None:
-    given = _parse_json(environ)
-    if given is None or not _is_id(quiz_id) or not given.keys() <= {"name", "player"}:
+def _start(service: AttemptService, environ: WSGIEnvironment, quiz_id: str) -> RawResponse | None:
+    body = _parse_json(environ)
+    if body is None or not is_id(quiz_id) or not body.keys() <= {"name", "player"}:
         return None
-    name, player = given.get("name", ANONYMOUS), given.get("player")
-    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_LENGTH or not name.isprintable() or not name.strip():
+    name, player_token = body.get("name", ANONYMOUS), body.get("player")
+    if not _is_plain_name(name) or not isinstance(player_token, str | None):
         return None
-    if not is_storable(name) or not isinstance(player, str | None):
-        return None
-    started = service.start(QuizId(int(quiz_id)), name.strip(), tokens.verify_player_token(player, service.signing_key))
-    place = ("Location", f"/api/v1/attempts/{started.token}")
-    return RawResponse(
-        CREATED, (*_JSON_HEADERS, place), _dump_json(serializers.dump_started(started, service.token_ttl))
-    )
+    player_id = tokens.verify_player_token(player_token, service.signing_key)
+    started = service.start(QuizId(int(quiz_id)), name.strip(), player_id)
+    headers = (*_JSON_HEADERS, ("Location", f"/api/v1/attempts/{started.token}"))
+    return RawResponse(CREATED, headers, _dump_json(serializers.dump_started(started, service.token_ttl)))
+
+
+def _is_plain_name(name: object) -> TypeGuard[str]:
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_LENGTH:
+        return False
+    return name.isprintable() and bool(name.strip()) and is_storable(name)
 
 
 def _answer(
-    service: AttemptService, environ: Environ, token: str, item_id: str, *, inline: bool = False
+    service: AttemptService, environ: WSGIEnvironment, token: str, item_id: str, *, inline: bool = False
 ) -> PendingResponse | None:
-    # Looked at once: by a second look it may be too old, and the main loop would wait for the database.
+    # Peeked at once: by a second time it may have expired, and the main loop would wait for the database.
     version = service.peek_version(token) if inline else None
     if inline and version is None:
         return None
-    given = _parse_json(environ)
-    if given is None or not _is_id(item_id) or given.keys() != {"choices"}:
-        return None
-    choices = given["choices"]
-    if not isinstance(choices, list) or not 0 < len(choices) <= MAX_CHOICES:
-        return None
-    if not all(type(choice) is int and 0 <= choice < MAX_CHOICES for choice in choices):
+    body = _parse_json(environ)
+    if body is None or not is_id(item_id) or body.keys() != {"choices"} or not _are_choices(body["choices"]):
         return None
     item = int(item_id)
-    entry = service.prepare_answer(token, item, choices, version)
-    reply = RawResponse(
-        OK, _JSON_HEADERS, _dump_json(serializers.dump_answer(item, scoring.as_positions(entry.chosen[item])))
-    )
-    return _after_commit(service, entry, lambda _: reply)
+    entry = service.prepare_answer(token, item, body["choices"], version)
+    stored = serializers.dump_answer(item, scoring.as_positions(entry.chosen[item]))
+    response = RawResponse(OK, _JSON_HEADERS, _dump_json(stored))
+    return _after_commit(service, entry, lambda _: response)
 
 
-def _finish(service: AttemptService, environ: Environ, token: str) -> PendingResponse | None:
+def _are_choices(value: object) -> TypeGuard[list[int]]:
+    if not isinstance(value, list) or not 0 < len(value) <= MAX_CHOICES:
+        return False
+    # Exactly int: JSON's true and false are instances of int, too.
+    return all(type(choice) is int and 0 <= choice < MAX_CHOICES for choice in value)
+
+
+def _finish(service: AttemptService, environ: WSGIEnvironment, token: str) -> PendingResponse | None:
     if environ.get("CONTENT_LENGTH") not in {None, "", "0"}:
         return None
     entry = service.prepare_finish(token)
 
-    def reply(progress: AttemptState | None) -> RawResponse:
-        assert progress is not None  # noqa: S101 - a finish has one
-        return RawResponse(
-            OK, _JSON_HEADERS, _dump_json(serializers.dump_attempt(service.finished_view(entry.claim, progress)))
-        )
+    def make_response(state: AttemptState | None) -> RawResponse:
+        assert state is not None  # noqa: S101 - a finish has one
+        view = service.finished_view(entry.claim, state)
+        return RawResponse(OK, _JSON_HEADERS, _dump_json(serializers.dump_attempt(view)))
 
-    # Where it stands on the board may have to be read.
-    return _after_commit(service, entry, reply, in_thread=True)
+    # The leaderboard, for the rank, may have to be read.
+    return _after_commit(service, entry, make_response, in_thread=True)
 
 
 def _after_commit(
@@ -128,43 +128,40 @@ def _after_commit(
     *,
     in_thread: bool = False,
 ) -> PendingResponse:
-    def later(then: Callable[[Callable[[], RawResponse], BaseException | None], None]) -> None:
-        service.writer.write_async(entry, lambda progress, error: then(partial(make_response, progress), error))
+    def add_done_callback(callback: ResponseCallback) -> None:
+        service.writer.write_async(entry, lambda state, error: callback(partial(make_response, state), error))
 
-    return PendingResponse(lambda: make_response(service.writer.write(entry)), later, in_thread=in_thread)
+    return PendingResponse(lambda: make_response(service.writer.write(entry)), add_done_callback, in_thread=in_thread)
 
 
-class _LeaderboardBodies:
-    """The boards last shown, as bytes; one a quiz, made anew with its standings."""
+class _EncodedLeaderboards:
+    """The latest leaderboard of each quiz as encoded JSON; encoded again when there is a new one."""
 
     def __init__(self) -> None:
         self._encoded: dict[int, tuple[Leaderboard, bytes]] = {}
 
-    def answer(self, service: AttemptService, environ: Environ, quiz_id: str) -> RawResponse | None:
-        if environ.get("QUERY_STRING") or not _is_id(quiz_id):
+    def respond(self, service: AttemptService, environ: WSGIEnvironment, quiz_id: str) -> RawResponse | None:
+        if environ.get("QUERY_STRING") or not is_id(quiz_id):
             return None
         number = int(quiz_id)
-        version, standings = service.leaderboard(QuizId(number))
-        made = self._encoded.get(number)
-        if made is None or made[0] is not standings:
-            made = standings, _dump_json(serializers.dump_leaderboard(number, version, standings, DEFAULT_PLACES))
+        version, leaderboard = service.leaderboard(QuizId(number))
+        encoded = self._encoded.get(number)
+        if encoded is None or encoded[0] is not leaderboard:
+            body = serializers.dump_leaderboard(number, version, leaderboard, DEFAULT_PLACES)
+            encoded = leaderboard, _dump_json(body)
             if len(self._encoded) >= MAX_CACHED:
                 self._encoded = {}
-            self._encoded[number] = made
-        return RawResponse(OK, _JSON_HEADERS, made[1])
+            self._encoded[number] = encoded
+        return RawResponse(OK, _JSON_HEADERS, encoded[1])
 
 
-def _parse_json(environ: Environ) -> dict[str, Any] | None:
+def _parse_json(environ: WSGIEnvironment) -> dict[str, Any] | None:
     body = read_json_body(environ)
     try:
-        given = json.loads(body) if body is not None else None
+        value = json.loads(body) if body is not None else None
     except (ValueError, RecursionError):
         return None
-    return given if isinstance(given, dict) else None
-
-
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= MAX_ID_DIGITS
+    return value if isinstance(value, dict) else None
 
 
 def _dump_json(body: dict[str, Any]) -> bytes:
@@ -174,8 +171,8 @@ def _dump_json(body: dict[str, Any]) -> bytes:
 def _json_default(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
-    raise TypeError(f"{value!r} has no place in an answer")
+    raise TypeError(f"{value!r} cannot be encoded as JSON")
 
 
-# As Flask's jsonify writes it.
+# In the format of Flask's jsonify.
 _encode = json.JSONEncoder(default=_json_default, sort_keys=True, separators=(",", ":")).encode

@@ -1,7 +1,7 @@
 """The rows of a batch as one parameter: a JSON array that the database reads as a table.
 
 The statement's text is the same for one row and for five hundred, so it is compiled once.
-MySQL and MariaDB: JSON_TABLE. SQLite: json_each, and `unhex`, which `pooling.sqlite` adds.
+MySQL and MariaDB: JSON_TABLE. SQLite: json_each, and `unhex`, which `poolproof.drivers.sqlite` adds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PARAMETER = "rows"
 
 @dataclass(frozen=True)
 class RowsetColumn:
-    """A column of a row set: its type on MySQL, in Core, and whether it holds hexadecimal digits of bytes."""
+    """A column of a row set: its type in MySQL and in Core, and whether its text is bytes in hexadecimal."""
 
     name: str
     mysql_type: str
@@ -28,7 +28,7 @@ class RowsetColumn:
 
 
 def uuid_column(name: str) -> RowsetColumn:
-    """Return a column of UUIDs, given as 32 hexadecimal digits."""
+    """Return a column of UUIDs, encoded as 32 hexadecimal digits."""
     return RowsetColumn(name, "CHAR(32)", LargeBinary(16), is_hexadecimal=True)
 
 
@@ -49,21 +49,25 @@ def rowset(dialect: str, name: str, columns: Sequence[RowsetColumn]) -> Subquery
 
 
 def encode_rows(rows: Iterable[Sequence[Any]]) -> dict[str, str]:
-    """Return the parameter's value: each row's cells in the order of the columns."""
+    """Return the parameters of the statement; each row has its values in the order of the columns."""
     return {PARAMETER: json.dumps(list(rows), separators=(",", ":"))}
 
 
 def _select_text(dialect: str, columns: Sequence[RowsetColumn]) -> TextClause:
     if dialect == "sqlite":
-        cells = {column.name: f"json_extract(value, '$[{place}]')" for place, column in enumerate(columns)}
+        values = {column.name: f"json_extract(value, '$[{index}]')" for index, column in enumerate(columns)}
         source = "json_each(:rows)"
     else:
-        cells = {column.name: f"given_row.{column.name}" for column in columns}
-        paths = ", ".join(f"{one.name} {one.mysql_type} PATH '$[{place}]'" for place, one in enumerate(columns))
-        source = f"JSON_TABLE(:rows, '$[*]' COLUMNS ({paths})) AS given_row"
-    shown = ", ".join(
-        f"UNHEX({cells[one.name]}) AS {one.name}" if one.is_hexadecimal else f"{cells[one.name]} AS {one.name}"
-        for one in columns
+        values = {column.name: f"json_row.{column.name}" for column in columns}
+        paths = ", ".join(
+            f"{column.name} {column.mysql_type} PATH '$[{index}]'" for index, column in enumerate(columns)
+        )
+        source = f"JSON_TABLE(:rows, '$[*]' COLUMNS ({paths})) AS json_row"
+    selected = ", ".join(
+        f"UNHEX({values[column.name]}) AS {column.name}"
+        if column.is_hexadecimal
+        else f"{values[column.name]} AS {column.name}"
+        for column in columns
     )
-    # Names and types are this module's and its callers' own; the rows are a parameter.
-    return text(f"SELECT {shown} FROM {source}")  # noqa: S608
+    # Names and types are constants of this module and its callers; the rows are a parameter.
+    return text(f"SELECT {selected} FROM {source}")  # noqa: S608

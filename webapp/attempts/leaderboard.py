@@ -1,4 +1,4 @@
-"""The board: finished attempts at a version, the best first."""
+"""The leaderboard: finished attempts at a version, the best first."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from webapp.attempts.models import Attempt
 
 MAX_PLACES = 100
 MAX_RESULTS = 50_000
-"""Results that a worker keeps of one version."""
+"""Results of one version that a worker keeps in memory."""
 
 
 @dataclass(frozen=True)
 class RankedResult:
-    """A line of the board; equal score and time share a rank."""
+    """A line of the leaderboard; results with equal score and time share a rank."""
 
     rank: int
     attempt_id: uuid.UUID
@@ -30,7 +30,7 @@ class RankedResult:
 
 @dataclass(frozen=True)
 class AttemptResult:
-    """A finished attempt, as the board needs it."""
+    """The result of a finished attempt."""
 
     attempt_id: uuid.UUID
     player_name: str
@@ -40,29 +40,29 @@ class AttemptResult:
 
 
 def top_places(connection: Connection, version_id: int, limit: int = MAX_PLACES) -> Sequence[RankedResult]:
-    """Return the first places: more points first, then less time."""
+    """Return the first places: by score, then by time."""
     return rank_results(top_results(connection, version_id, min(limit, MAX_PLACES)))
 
 
 def rank_results(results: Iterable[AttemptResult]) -> Sequence[RankedResult]:
-    """Return the places of results, the best first; equal score and time share a rank."""
+    """Return ranked results from results that are sorted, the best first; equal score and time share a rank."""
     places: list[RankedResult] = []
-    for position, one in enumerate(results, start=1):
-        before = places[-1] if places else None
-        tied = before is not None and (before.score, before.milliseconds) == (one.score, one.milliseconds)
-        rank = before.rank if tied and before is not None else position
-        places.append(RankedResult(rank, one.attempt_id, one.player_name, one.score, one.milliseconds))
+    for position, result in enumerate(results, start=1):
+        rank = position
+        if places and (places[-1].score, places[-1].milliseconds) == (result.score, result.milliseconds):
+            rank = places[-1].rank
+        places.append(RankedResult(rank, result.attempt_id, result.player_name, result.score, result.milliseconds))
     return places
 
 
 def top_results(connection: Connection, version_id: int, limit: int = MAX_RESULTS) -> Sequence[AttemptResult]:
-    """Return finished attempts, the best first: more points, then less time."""
+    """Return the results of finished attempts, the best first: by score, then by time."""
     ordered = _select_finished(version_id).order_by(Attempt.score.desc(), Attempt.milliseconds, Attempt.id)
     return [_to_result(row) for row in connection.execute(ordered.limit(limit))]
 
 
 def finished_since(connection: Connection, version_id: int, since: datetime | None) -> Sequence[AttemptResult]:
-    """Return attempts that finished at this moment or later, in any order; at most `MAX_RESULTS`."""
+    """Return the results of attempts that finished at this time or later, in any order; at most `MAX_RESULTS`."""
     query = _select_finished(version_id)
     if since is not None:
         query = query.where(Attempt.finished_at >= since)

@@ -1,7 +1,7 @@
-"""The board in this worker's memory: one small read for each worker and second, whoever asks.
+"""Leaderboards in this worker's memory: one small read a second at most, for any number of requests.
 
-Only attempts that finished since the last read are asked for, and a little before: what was
-being committed then is found now. Everything is read anew once a minute, for what took longer.
+A read selects the attempts that finished since the last one, with an overlap for those whose commit was still in
+progress then. Once a minute everything is read again, for commits that took longer.
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ from __future__ import annotations
 import time
 import uuid
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection
-
 from poolproof.transactions.cached_read import SingleFlightCache
+from poolproof.transactions.unit_of_work import ConnectionFactory
 from webapp.attempts import leaderboard
 from webapp.attempts.leaderboard import MAX_PLACES, AttemptResult, RankedResult
 
@@ -25,19 +23,17 @@ OVERLAP = timedelta(seconds=5)
 FULL_REFRESH_INTERVAL = 60.0
 """Seconds."""
 MAX_CACHED = 200
-"""Versions whose boards are kept."""
-
-ConnectionFactory = Callable[[], AbstractContextManager[Connection]]
+"""Versions whose leaderboards are kept."""
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """A board at one moment."""
+    """A leaderboard at one moment."""
 
     results: Sequence[tuple[int, int]]
-    """Every result that is known, as (−score, milliseconds), the best first."""
+    """All known results as (−score, milliseconds), the best first."""
     finished_count: int
-    """How many have finished; more than `results` where these are too many to keep."""
+    """How many attempts are finished; more than `results` where these are too many to keep."""
     places: Sequence[RankedResult]
 
     def rank(self, score: int, milliseconds: int) -> int:
@@ -45,18 +41,19 @@ class Leaderboard:
         return bisect_left(self.results, (-score, milliseconds)) + 1
 
     def places_including(self, result: AttemptResult, limit: int) -> Sequence[RankedResult]:
-        """Return the first places, with this result among them although it may have come after the read."""
+        """Return the first places, with this result among them even if it was stored after the last read."""
         if any(place.attempt_id == result.attempt_id for place in self.places):
             return self.places[:limit]
         others = (
-            AttemptResult(one.attempt_id, one.player_name, one.score, one.milliseconds, None) for one in self.places
+            AttemptResult(place.attempt_id, place.player_name, place.score, place.milliseconds, None)
+            for place in self.places
         )
         return leaderboard.rank_results(sorted([*others, result], key=_sort_key))[:limit]
 
 
 @dataclass
 class _KnownResults:
-    """What was read so far of one version."""
+    """The results of one version that were read so far."""
 
     results: list[tuple[int, int]] = field(default_factory=list)
     ids: set[uuid.UUID] = field(default_factory=set)
@@ -85,7 +82,7 @@ def _sort_key(result: AttemptResult) -> tuple[int, int, uuid.UUID]:
 
 
 class _CachedLeaderboard:
-    """The board of one version."""
+    """The cached leaderboard of one version."""
 
     def __init__(self, connect: ConnectionFactory, version_id: int, ttl: float) -> None:
         self._connect = connect
@@ -104,11 +101,11 @@ class _CachedLeaderboard:
     def _read_all(self) -> None:
         with self._connect() as connection:
             rows = leaderboard.top_results(connection, self._version_id)
-            finished = leaderboard.count_finished(connection, self._version_id)
-        known = _KnownResults()
-        known.add(rows)
-        known.finished_count = max(finished, known.finished_count)
-        self._results, self._full_refresh_at = known, time.monotonic() + FULL_REFRESH_INTERVAL
+            finished_count = leaderboard.count_finished(connection, self._version_id)
+        results = _KnownResults()
+        results.add(rows)
+        results.finished_count = max(finished_count, results.finished_count)
+        self._results, self._full_refresh_at = results, time.monotonic() + FULL_REFRESH_INTERVAL
 
     def _read_new(self) -> None:
         since = None if self._results.last_finished_at is None else self._results.last_finished_at - OVERLAP
@@ -118,19 +115,19 @@ class _CachedLeaderboard:
 
 
 class LeaderboardCache:
-    """The boards that this worker has been asked for."""
+    """The leaderboards that were requested from this worker."""
 
     def __init__(self, connect: ConnectionFactory, ttl: float = CACHE_TTL) -> None:
-        """Read with connections of `read`; a board is at most `seconds` old, and the time of a read."""
+        """Read on connections of `connect`; a leaderboard is at most `ttl` seconds old, plus the time of a read."""
         self._connect = connect
         self._ttl = ttl
         self._cached: dict[int, _CachedLeaderboard] = {}
 
     def get(self, version_id: int) -> Leaderboard:
-        """Return the board of a version."""
-        found = self._cached.get(version_id)
-        if found is None:
+        """Return the leaderboard of a version."""
+        cached = self._cached.get(version_id)
+        if cached is None:
             if len(self._cached) >= MAX_CACHED:
                 self._cached = {}
-            found = self._cached.setdefault(version_id, _CachedLeaderboard(self._connect, version_id, self._ttl))
-        return found.cache.get()
+            cached = self._cached.setdefault(version_id, _CachedLeaderboard(self._connect, version_id, self._ttl))
+        return cached.cache.get()

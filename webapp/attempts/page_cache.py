@@ -1,4 +1,4 @@
-"""The quiz's first page as it was rendered: the same bytes for everybody who comes for the first time."""
+"""The rendered first page of a quiz: the same bytes for all players who have not begun an attempt."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, cast
 from webapp.quizzes.published import PublishedVersion
 
 MAX_CACHED = 500
-"""Pages; some two kilobytes each."""
+"""Pages; about two kilobytes each."""
 CACHE_HEADERS = (("Cache-Control", "no-cache"), ("Vary", "Cookie"))
-"""Kept by the browser, and asked for again: the answer is 304 while nothing has changed."""
+"""A browser keeps the page and revalidates it; the response is 304 while it has not changed."""
 IGNORED_COOKIES = frozenset({"player"})
-"""Cookies that change nothing on the page."""
+"""Cookies on which the page does not depend."""
 
 
 @dataclass(frozen=True)
@@ -25,18 +25,18 @@ class CachedPage:
 
 
 class PageCache:
-    """The pages that this worker has rendered. A version never changes; where its window stands does."""
+    """The pages that this worker has rendered. A version never changes, but the state of its window does."""
 
     def __init__(self) -> None:
-        """Keep nothing yet."""
+        """Start empty."""
         self._pages: dict[tuple[Any, ...], CachedPage] = {}
 
     def get(self, version: PublishedVersion) -> CachedPage | None:
-        """Return the version's page, if it was rendered as it would be now."""
+        """Return the version's page if it was rendered in the present state of the window."""
         return self._pages.get(_cache_key(version))
 
     def put(self, version: PublishedVersion, body: bytes) -> CachedPage:
-        """Keep a page."""
+        """Store a page."""
         if len(self._pages) >= MAX_CACHED:
             self._pages = {}
         page = CachedPage(body, f'"{hashlib.sha256(body).hexdigest()[:24]}"')
@@ -45,9 +45,9 @@ class PageCache:
 
 
 def is_cacheable(cookie_header: str) -> bool:
-    """Say whether somebody with this Cookie header sees what everybody sees."""
+    """Say whether the page for a request with this Cookie header is the same as for all others."""
     return not cookie_header or all(
-        one.partition("=")[0].strip() in IGNORED_COOKIES for one in cookie_header.split(";")
+        cookie.partition("=")[0].strip() in IGNORED_COOKIES for cookie in cookie_header.split(";")
     )
 
 
@@ -56,5 +56,5 @@ def _cache_key(version: PublishedVersion) -> tuple[Any, ...]:
 
 
 def get_page_cache(app: Any) -> PageCache:
-    """Return the pages that a Flask app's worker has kept."""
+    """Return the page cache of a Flask app."""
     return cast("PageCache", app.extensions["page_cache"])

@@ -12,15 +12,16 @@ from wtforms.validators import DataRequired, Length
 
 from poolproof.integrations.flask_ext import read
 from webapp.attempts import presenter, scoring, tokens
+from webapp.attempts.models import MAX_NAME_LENGTH
 from webapp.attempts.page_cache import CACHE_HEADERS, get_page_cache, is_cacheable
-from webapp.attempts.schemas import ANONYMOUS, MAX_NAME_LENGTH
+from webapp.attempts.schemas import ANONYMOUS
 from webapp.attempts.service import get_attempt_service
 from webapp.errors import AttemptFinishedError, InvalidInputError, NotFoundError
 from webapp.quizzes.documents import QuizDocument
 from webapp.quizzes.published import PublishedVersion, Slug
 from webapp.web.form_retry import retryable_form
 from webapp.web.security.fetch_metadata import require_same_origin
-from webapp.web.validators import validate_storable
+from webapp.web.validators import is_decimal, validate_storable
 
 blueprint = Blueprint("attempt_pages", __name__)
 blueprint.before_request(require_same_origin)
@@ -33,10 +34,10 @@ PLAYER_COOKIE_MAX_AGE = timedelta(days=365)
 
 
 class StartForm(FlaskForm):  # type: ignore[misc]
-    """The name on the leaderboard."""
+    """The player's name on the leaderboard."""
 
     class Meta:
-        """The page is the same for everybody: `origins` keeps other sites out."""
+        """No token, since the page is the same for all players; `fetch_metadata` keeps other sites out."""
 
         csrf = False
 
@@ -47,7 +48,7 @@ class StartForm(FlaskForm):  # type: ignore[misc]
 
 @blueprint.get("/quizzes/<slug>")
 def quiz(slug: str) -> Response:
-    """Introduce a quiz and offer to start, or to go on with an attempt begun in this browser."""
+    """Introduce a quiz and offer to start, or to continue an attempt that was begun in this browser."""
     version = get_attempt_service(current_app).quiz_cache.current(Slug(slug))
     response = make_response(_render_quiz(version, StartForm()))
     if is_cacheable(request.headers.get("Cookie", "")):
@@ -60,58 +61,58 @@ def quiz(slug: str) -> Response:
 @blueprint.post("/quizzes/<slug>/start")
 @retryable_form("You have not started yet. Your name is kept on this page; send it again in a moment.")
 def start(slug: str) -> Response | tuple[str, int]:
-    """Start an attempt and go there; a second press of the button goes to the first attempt."""
-    playing = get_attempt_service(current_app)
-    version = playing.quiz_cache.current(Slug(slug))
+    """Start an attempt and redirect to it; a second click redirects to the first attempt."""
+    service = get_attempt_service(current_app)
+    version = service.quiz_cache.current(Slug(slug))
     if token := _token_of_started_attempt(version):
         return redirect(url_for("attempt_pages.attempt", token=token))
     form = StartForm()
     if not form.validate_on_submit():
         return _render_quiz(version, form), 422
-    player = tokens.verify_player_token(request.cookies.get(PLAYER_COOKIE), playing.signing_key)
-    started = playing.start(Slug(slug), (form.name.data or ANONYMOUS).strip(), player)
+    player_id = tokens.verify_player_token(request.cookies.get(PLAYER_COOKIE), service.signing_key)
+    started = service.start(Slug(slug), (form.name.data or ANONYMOUS).strip(), player_id)
     response = redirect(url_for("attempt_pages.attempt", token=started.token))
     _set_cookie(response, PLAYER_COOKIE, started.player_token, PLAYER_COOKIE_MAX_AGE, "/")
-    good_for = timedelta(seconds=playing.token_ttl)
-    _set_cookie(response, ATTEMPT_COOKIE, started.token, good_for, url_for("attempt_pages.quiz", slug=slug))
+    token_ttl = timedelta(seconds=service.token_ttl)
+    _set_cookie(response, ATTEMPT_COOKIE, started.token, token_ttl, url_for("attempt_pages.quiz", slug=slug))
     return response
 
 
 @blueprint.get("/attempts/<token>")
 def attempt(token: str) -> str:
     """Show the questions, or the result once the attempt is finished."""
-    playing = get_attempt_service(current_app)
-    claim = playing.verify(token)
-    version = playing.quiz_cache.by_version(claim.version_id)
+    service = get_attempt_service(current_app)
+    claim = service.verify(token)
+    version = service.quiz_cache.by_version(claim.version_id)
     with read() as connection:
-        found = presenter.load_snapshot(connection, claim, version)
-    if found.state.finished_at is None:
+        snapshot = presenter.load_snapshot(connection, claim, version)
+    if snapshot.state.finished_at is None:
         age = int((version.now - claim.started_at).total_seconds())
-        left = max(0, playing.token_ttl - age)
-        shown = presenter.build_view(claim, found, None)
-        return render_template("attempts/play.html", attempt=shown, token=token, claim=claim, seconds_left=left)
-    board = playing.leaderboards.get(claim.version_id)
-    shown = presenter.build_view(claim, found, presenter.find_rank(board, found.state))
-    places = board.places_including(presenter.to_result(claim, found.state), PLACES_ON_RESULT_PAGE)
-    return render_template("attempts/result.html", attempt=shown, places=places, claim=claim, token=token)
+        left = max(0, service.token_ttl - age)
+        view = presenter.build_view(claim, snapshot, None)
+        return render_template("attempts/play.html", attempt=view, token=token, claim=claim, seconds_left=left)
+    leaderboard = service.leaderboards.get(claim.version_id)
+    view = presenter.build_view(claim, snapshot, presenter.find_rank(leaderboard, snapshot.state))
+    places = leaderboard.places_including(presenter.to_result(claim, snapshot.state), PLACES_ON_RESULT_PAGE)
+    return render_template("attempts/result.html", attempt=view, places=places, claim=claim, token=token)
 
 
 @blueprint.post("/attempts/<token>")
 @retryable_form("Your answers may not be saved yet. They are kept on this page; send them again in a moment.")
 def answer(token: str) -> Response:
     """Save all answers of the form at once; the finish button also finishes."""
-    playing = get_attempt_service(current_app)
-    claim = playing.verify_write(token)
-    version = playing.quiz_cache.by_version(claim.version_id)
+    service = get_attempt_service(current_app)
+    claim = service.verify_write(token)
+    version = service.quiz_cache.by_version(claim.version_id)
     finishes = request.form.get("action") == "finish"
     try:
-        playing.writer.save(claim, version, _parse_choices(version.document))
+        service.writer.save(claim, version, _parse_choices(version.document))
     except AttemptFinishedError:
-        # The button pressed twice: the first result is shown. New answers are refused.
+        # After a second click on the finish button the first result is shown. New answers are refused.
         if not finishes:
             raise
     if finishes:
-        playing.writer.finish(claim, version.document)
+        service.writer.finish(claim, version.document)
     return redirect(url_for("attempt_pages.attempt", token=token, saved=None if finishes else 1))
 
 
@@ -139,11 +140,11 @@ def _token_of_started_attempt(version: PublishedVersion) -> str | None:
 
 
 def _parse_choices(document: QuizDocument) -> dict[int, int]:
-    """Return what the form says, item → chosen bits; questions left open are left out."""
+    """Return the choices in the form, item → chosen bits; without questions that were not answered."""
     chosen: dict[int, int] = {}
     for question in document.questions:
         if values := request.form.getlist(f"item-{question.item_id}"):
-            if not all(value.isascii() and value.isdecimal() and len(value) <= MAX_CHOICE_DIGITS for value in values):
+            if not all(is_decimal(value, MAX_CHOICE_DIGITS) for value in values):
                 raise InvalidInputError("The form has been changed on its way; please answer again.")
             chosen[question.item_id] = scoring.as_bits(question, map(int, values))
     return chosen

@@ -19,7 +19,7 @@ from webapp.quizzes.published import PublishedVersion, QuizState
 
 @dataclass(frozen=True)
 class ChoiceView:
-    """A choice where it is shown; `right` is None until the attempt is finished."""
+    """A choice and its position in the document; `right` is None until the attempt is finished."""
 
     position: int
     text: str
@@ -29,9 +29,9 @@ class ChoiceView:
 
 @dataclass(frozen=True)
 class QuestionView:
-    """A question as shown; `is_right` is None, `explanation` and `address` empty until the attempt is finished.
+    """A question as shown; `is_right` is None, `explanation` and `address` are empty until the attempt is finished.
 
-    The address is the source's page, which may have the answer.
+    The address is the page of the source, which may contain the answer.
     """
 
     item: int
@@ -46,7 +46,7 @@ class QuestionView:
 
 @dataclass(frozen=True)
 class AttemptView:
-    """Everything a player may know of the attempt now."""
+    """Everything that a player may see of the attempt in its present state."""
 
     quiz: int
     slug: str
@@ -61,11 +61,11 @@ class AttemptView:
     rank: int | None
     questions: tuple[QuestionView, ...]
     origins: tuple[Origin, ...] = ()
-    """Where the questions come from; told once the attempt is finished."""
+    """The sources of the questions; empty until the attempt is finished."""
 
     @property
     def out_of(self) -> int:
-        """How many points there are."""
+        """The highest possible score."""
         return len(self.questions)
 
     @property
@@ -76,7 +76,7 @@ class AttemptView:
 
 @dataclass(frozen=True)
 class AttemptSnapshot:
-    """What the database says of an attempt, read in one go."""
+    """An attempt as it is stored, with its version."""
 
     version: PublishedVersion
     state: AttemptState
@@ -95,18 +95,18 @@ def find_rank(leaderboard: Leaderboard, state: AttemptState) -> int | None:
 
 
 def to_result(claim: AttemptClaim, state: AttemptState) -> AttemptResult:
-    """Return a finished attempt as the board has it."""
+    """Return a finished attempt as a result for the leaderboard."""
     return AttemptResult(
         claim.attempt_id, claim.player_name, state.score or 0, state.milliseconds or 0, state.finished_at
     )
 
 
 def build_view(claim: AttemptClaim, snapshot: AttemptSnapshot, rank: int | None) -> AttemptView:
-    """Put together what the player may see; needs no connection."""
-    version, progress = snapshot.version, snapshot.state
-    finished = progress.finished_at is not None
-    # Before the window nobody sees what will be asked.
-    asked = () if version.state is QuizState.UPCOMING else version.document.questions
+    """Return what the player may see; needs no connection."""
+    version, state = snapshot.version, snapshot.state
+    finished = state.finished_at is not None
+    # No question is shown before the window opens.
+    questions = () if version.state is QuizState.UPCOMING else version.document.questions
     return AttemptView(
         quiz=version.quiz_id,
         slug=version.slug,
@@ -115,14 +115,15 @@ def build_view(claim: AttemptClaim, snapshot: AttemptSnapshot, rank: int | None)
         state=version.state,
         closes_at=version.closes_at,
         started_at=claim.started_at,
-        finished_at=progress.finished_at,
-        score=progress.score,
-        milliseconds=progress.milliseconds,
+        finished_at=state.finished_at,
+        score=state.score,
+        milliseconds=state.milliseconds,
         rank=rank,
         questions=tuple(
-            _question_view(claim, one, progress.answers.get(one.item_id), finished=finished) for one in asked
+            _question_view(claim, question, state.answers.get(question.item_id), finished=finished)
+            for question in questions
         ),
-        origins=tuple(collect_origins(asked)) if finished else (),
+        origins=tuple(collect_origins(questions)) if finished else (),
     )
 
 

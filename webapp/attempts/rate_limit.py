@@ -1,7 +1,7 @@
-"""Fair limits: how often one player may write. Never by address: a whole school may sit behind one.
+"""The rate limit of a player's writes. Never by IP address: a whole school may share one.
 
-A token bucket for each player and worker, in memory: nobody asks the database how often somebody
-asks. A service of many workers divides the rate among them, so that all together grant no more.
+Each worker has a token bucket for each player in its memory, so the limit needs no database. A service of several
+workers divides the rate among them.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from uuid import UUID
 from webapp.errors import QuotaExceededError
 
 BURST = 40
-"""Writes that a player may do as fast as he can, e.g. a quiz answered offline and sent when the network is back."""
+"""Writes that a player may send at once, e.g. of a quiz that was answered offline."""
 MAX_TRACKED_PLAYERS = 50_000
-"""Players that are remembered; two hundred bytes each. Above that, those who have long paused are forgotten."""
+"""Players whose buckets are kept; two hundred bytes each. Above that, full buckets are dropped."""
 
 
 @dataclass(slots=True)
@@ -27,10 +27,10 @@ class _Bucket:
 
 
 class PlayerRateLimiter:
-    """What the players of this worker have left."""
+    """The token buckets of this worker's players."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Grant each player `rate` writes a second in the long run, and `BURST` at once; 0 means no limit."""
+        """Allow each player `rate` writes a second in the long run, and `BURST` at once; 0 means no limit."""
         self._rate = rate
         self._clock = clock
         self._lock = threading.Lock()
@@ -40,7 +40,7 @@ class PlayerRateLimiter:
         """Count one write of a player.
 
         Raises:
-            QuotaExceededError: when he has written too often; it says when he may again.
+            QuotaExceededError: when the player has written too often; it has the time to wait.
         """
         if not self._rate:
             return
@@ -55,13 +55,15 @@ class PlayerRateLimiter:
             if bucket.tokens >= 1:
                 bucket.tokens -= 1
                 return
-            wait = (1 - bucket.tokens) / self._rate
-        raise QuotaExceededError(wait)
+            delay = (1 - bucket.tokens) / self._rate
+        raise QuotaExceededError(delay)
 
     def _evict(self, now: float) -> None:
         if len(self._buckets) >= MAX_TRACKED_PLAYERS:
             full_after = BURST / self._rate
-            self._buckets = {who: one for who, one in self._buckets.items() if now - one.updated_at < full_after}
+            self._buckets = {
+                player_id: bucket for player_id, bucket in self._buckets.items() if now - bucket.updated_at < full_after
+            }
         if len(self._buckets) >= MAX_TRACKED_PLAYERS:
-            # So many are playing: who began first has had his share.
+            # So many are playing at the same time: drop the bucket of the player who began first.
             del self._buckets[next(iter(self._buckets))]

@@ -1,25 +1,25 @@
-"""What attempts look like over REST."""
+"""Schemas of attempts and leaderboards."""
 
 from __future__ import annotations
 
 from marshmallow import fields, validate
 
+from webapp.attempts.models import MAX_NAME_LENGTH
 from webapp.web.rest.openapi import BaseSchema, TextField
 
-MAX_NAME_LENGTH = 40
 MAX_CHOICES = 63
-"""Of a question; their bits are one number."""
+"""Choices of a question; each is a bit of a signed 64-bit number."""
 DEFAULT_PLACES = 20
 ANONYMOUS = "Anonymous"
 
 
 class StartIn(BaseSchema):
-    """Who starts."""
+    """The player who starts."""
 
     name = TextField(
         load_default=ANONYMOUS,
         validate=[validate.Length(1, MAX_NAME_LENGTH), validate.Regexp(r".*\S", error="Give a name that can be seen.")],
-        metadata={"description": "The name on the board"},
+        metadata={"description": "The name on the leaderboard"},
     )
     player = TextField(
         load_default=None,
@@ -30,7 +30,7 @@ class StartIn(BaseSchema):
 
 
 class StartOut(BaseSchema):
-    """A new attempt. The token is its address and its key: whoever has it plays it."""
+    """A new attempt. The token is its address and its key: anyone who has the token can play the attempt."""
 
     token = fields.String(required=True)
     player = fields.String(required=True)
@@ -57,7 +57,7 @@ class AnswerOut(BaseSchema):
 
 
 class AttemptQuestionOut(BaseSchema):
-    """A question in an attempt. `right` and `explanation` are there once it is finished."""
+    """A question in an attempt. `right` and `explanation` are present once it is finished."""
 
     item = fields.Integer(required=True)
     kind = fields.String(required=True)
@@ -73,7 +73,7 @@ class AttemptQuestionOut(BaseSchema):
 
 
 class AttemptOut(BaseSchema):
-    """An attempt as it stands."""
+    """An attempt in its present state."""
 
     quiz = fields.Integer(required=True)
     slug = fields.String(required=True)
@@ -91,13 +91,13 @@ class AttemptOut(BaseSchema):
 
 
 class LeaderboardArguments(BaseSchema):
-    """Query of the board."""
+    """Query of the leaderboard."""
 
     limit = fields.Integer(load_default=DEFAULT_PLACES, validate=validate.Range(1, 100))
 
 
 class LeaderboardPlaceOut(BaseSchema):
-    """A line of the board."""
+    """A line of the leaderboard."""
 
     rank = fields.Integer(required=True)
     player_name = fields.String(required=True)
@@ -106,7 +106,7 @@ class LeaderboardPlaceOut(BaseSchema):
 
 
 class LeaderboardOut(BaseSchema):
-    """The board of a quiz's latest version."""
+    """The leaderboard of a quiz's latest version."""
 
     quiz = fields.Integer(required=True)
     out_of = fields.Integer(required=True)

@@ -1,4 +1,4 @@
-"""Scoring, and the small arithmetic of choices. Pure."""
+"""Scoring, and choices as bits. Pure functions."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def as_bits(question: Question, choices: Iterable[int]) -> int:
         InvalidInputError: for a position that does not exist, or the wrong count for the kind.
     """
     chosen = set(choices)
-    if any(not 0 <= one < len(question.choices) for one in chosen):
+    if any(not 0 <= position < len(question.choices) for position in chosen):
         raise InvalidInputError(f"Item {question.item_id} has the choices 0 to {len(question.choices) - 1}.")
     if question.kind == Kind.MULTIPLE:
         if not chosen:
             raise InvalidInputError(f"Choose at least one answer to item {question.item_id}.")
     elif len(chosen) != 1:
         raise InvalidInputError(f"Choose exactly one answer to item {question.item_id}.")
-    return sum(1 << one for one in chosen)
+    return sum(1 << position for position in chosen)
 
 
 def as_positions(bits: int) -> list[int]:
@@ -32,10 +32,10 @@ def as_positions(bits: int) -> list[int]:
 
 
 def is_right(question: Question, bits: int | None) -> bool:
-    """Say whether just the right choices were chosen; no answer is not right."""
+    """Say whether exactly the right choices were chosen; without an answer it is not right."""
     return bits is not None and as_positions(bits) == sorted(question.right)
 
 
 def score(document: QuizDocument, answers: Mapping[int, int]) -> int:
-    """Return how many questions were answered rightly: one point each, all or nothing."""
+    """Return the number of questions that were answered right: one point each, all or nothing."""
     return sum(is_right(question, answers.get(question.item_id)) for question in document.questions)

@@ -1,4 +1,4 @@
-"""Attempts and boards as bodies of REST answers."""
+"""Attempts and leaderboards as bodies of REST responses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ATTEMPT_FIELDS = (
 
 
 def dump_started(started_attempt: StartedAttempt, expires_in: int) -> dict[str, Any]:
-    """Return a new attempt; it can be played for `good_for` seconds."""
+    """Return a new attempt; its token is valid for `expires_in` seconds."""
     return {
         "token": started_attempt.token,
         "player": started_attempt.player_token,
@@ -32,10 +32,15 @@ def dump_answer(item_id: int, choices: Sequence[int]) -> dict[str, Any]:
 
 
 def dump_leaderboard(quiz_id: int, version: PublishedVersion, leaderboard: Leaderboard, limit: int) -> dict[str, Any]:
-    """Return the first `limit` places of a board."""
+    """Return the first `limit` places of a leaderboard."""
     places = [
-        {"rank": one.rank, "player_name": one.player_name, "score": one.score, "milliseconds": one.milliseconds}
-        for one in leaderboard.places[:limit]
+        {
+            "rank": place.rank,
+            "player_name": place.player_name,
+            "score": place.score,
+            "milliseconds": place.milliseconds,
+        }
+        for place in leaderboard.places[:limit]
     ]
     return {"quiz": quiz_id, "out_of": version.question_count, "finished": leaderboard.finished_count, "places": places}
 
@@ -45,17 +50,17 @@ def dump_attempt(view: AttemptView) -> dict[str, Any]:
     finished = view.finished_at is not None
     questions = []
     for question in view.questions:
-        in_place = sorted(question.choices, key=lambda choice: choice.position)
+        by_position = sorted(question.choices, key=lambda choice: choice.position)
         body: dict[str, Any] = {
             "item": question.item,
             "kind": question.kind,
             "stem": question.stem,
-            "choices": [choice.text for choice in in_place],
+            "choices": [choice.text for choice in by_position],
             "order": [choice.position for choice in question.choices],
-            "chosen": [choice.position for choice in in_place if choice.chosen],
+            "chosen": [choice.position for choice in by_position if choice.chosen],
         }
         if finished:
-            body["right"] = [choice.position for choice in in_place if choice.right]
+            body["right"] = [choice.position for choice in by_position if choice.right]
             body |= {"is_right": question.is_right, "explanation": question.explanation}
         questions.append(body)
     return {name: getattr(view, name) for name in _ATTEMPT_FIELDS} | {"questions": questions}

@@ -1,8 +1,7 @@
-"""What a player does, through whichever door he comes: start, answer, finish, look at the board."""
+"""What a player does, over REST, pages and fast routes alike: start, answer, finish, read the leaderboard."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -16,8 +15,8 @@ from webapp.attempts.leaderboard_cache import Leaderboard, LeaderboardCache
 from webapp.attempts.presenter import AttemptSnapshot, AttemptView
 from webapp.attempts.rate_limit import PlayerRateLimiter
 from webapp.attempts.tokens import AttemptClaim
-from webapp.errors import QuizNotOpenError
-from webapp.quizzes.published import PublishedVersion, QuizId, QuizState, Slug
+from webapp.quizzes import published
+from webapp.quizzes.published import PublishedVersion, QuizId, Slug
 from webapp.quizzes.published_cache import PublishedQuizCache
 
 
@@ -32,7 +31,7 @@ class StartedAttempt:
 
 @dataclass
 class AttemptService:
-    """The push's steps. None of them holds a connection of the request's."""
+    """The steps of an attempt. None of them needs a connection of the request."""
 
     quiz_cache: PublishedQuizCache
     leaderboards: LeaderboardCache
@@ -41,21 +40,21 @@ class AttemptService:
     signing_key: str
     """Signs the tokens."""
     token_ttl: int
-    """Seconds that an attempt's token is good."""
+    """Seconds for which an attempt's token is valid."""
 
     def verify(self, token: str) -> AttemptClaim:
-        """Return what an attempt's token says.
+        """Return the claim in an attempt's token.
 
         Raises:
-            NotFoundError: when it is not ours, was changed, or is too old.
+            NotFoundError: when the token is not ours, was changed, or is too old.
         """
         return tokens.verify(token, self.signing_key, self.token_ttl)
 
     def verify_write(self, token: str) -> AttemptClaim:
-        """Return what an attempt's token says, and count a write of its player.
+        """Return the claim in an attempt's token, and count a write of its player.
 
         Raises:
-            NotFoundError: as `claim`.
+            NotFoundError: as `verify`.
             QuotaExceededError: when the player writes too often.
         """
         claim = self.verify(token)
@@ -63,21 +62,21 @@ class AttemptService:
         return claim
 
     def peek_version(self, token: str) -> PublishedVersion | None:
-        """Return the version of an attempt where it is in memory and was looked after just now; None otherwise.
+        """Return the version of an attempt if it is in memory and not expired; None if it would have to be read.
 
         Raises:
-            NotFoundError: as `claim`.
+            NotFoundError: as `verify`.
         """
         return self.quiz_cache.peek(self.verify(token).version_id)
 
-    def start(self, quiz: QuizId | Slug, name: str, player: UUID | None) -> StartedAttempt:
-        """Start an attempt at an open quiz, for this player or for a new one. Nothing is stored yet.
+    def start(self, quiz: QuizId | Slug, name: str, player_id: UUID | None) -> StartedAttempt:
+        """Start an attempt at an open quiz, of this player or of a new one. Nothing is stored yet.
 
         Raises:
             NotFoundError: when there is no such quiz.
             QuizNotOpenError: outside of its window.
         """
-        player_id = player or tokens.new_player_id()
+        player_id = player_id or tokens.new_player_id()
         claim = begin_attempt(self.quiz_cache.current(quiz), player_id, name)
         return StartedAttempt(
             claim, tokens.issue(claim, self.signing_key), tokens.issue_player_token(player_id, self.signing_key)
@@ -86,11 +85,11 @@ class AttemptService:
     def prepare_answer(
         self, token: str, item_id: int, choices: Sequence[int], version: PublishedVersion | None = None
     ) -> SaveAnswers:
-        """Return what is to be written for an answer; with what `at_hand` has returned, nothing is read for it.
+        """Return the entry to write for an answer; with the version that `peek_version` has returned, nothing is read.
 
         Raises:
             NotFoundError, InvalidInputError: when the token, the item or a choice is not of the quiz.
-            QuizNotOpenError: when it is too late by far.
+            QuizNotOpenError: when it is too late beyond doubt.
             QuotaExceededError: when the player writes too often.
         """
         claim = self.verify_write(token)
@@ -105,39 +104,39 @@ class AttemptService:
 
         Raises:
             NotFoundError, InvalidInputError: as `prepare_answer`.
-            QuizNotOpenError, AttemptFinishedError, AttemptExistsError, BusyError: as `Writer.save`.
+            QuizNotOpenError, AttemptFinishedError, AttemptExistsError, BusyError: as `AnswerWriter.save`.
         """
         entry = self.prepare_answer(token, item_id, choices)
         self.writer.write(entry)
         return scoring.as_positions(entry.chosen[item_id])
 
     def prepare_finish(self, token: str) -> FinishAttempt:
-        """Return what is to be written to finish.
+        """Return the entry to write for a finish.
 
         Raises:
-            NotFoundError: when the token is not good.
+            NotFoundError: when the token is not valid.
             QuotaExceededError: when the player writes too often.
         """
         claim = self.verify_write(token)
         return FinishAttempt(claim, self.quiz_cache.by_version(claim.version_id).document)
 
     def finish(self, token: str) -> AttemptView:
-        """Finish and score; the second time and ever after, return the first result.
+        """Finish and score; every further call returns the first result.
 
         Raises:
-            NotFoundError, QuizNotOpenError, AttemptExistsError, BusyError: as `Writer.finish`.
+            NotFoundError, QuizNotOpenError, AttemptExistsError, BusyError: as `AnswerWriter.finish`.
         """
         entry = self.prepare_finish(token)
         return self.finished_view(entry.claim, self.writer.finish(entry.claim, entry.document))
 
     def finished_view(self, claim: AttemptClaim, state: AttemptState) -> AttemptView:
-        """Return a finished attempt with its place on the board."""
+        """Return a finished attempt with its rank on the leaderboard."""
         version = self.quiz_cache.by_version(claim.version_id)
-        place = presenter.find_rank(self.leaderboards.get(claim.version_id), state)
-        return presenter.build_view(claim, AttemptSnapshot(version, state), place)
+        rank = presenter.find_rank(self.leaderboards.get(claim.version_id), state)
+        return presenter.build_view(claim, AttemptSnapshot(version, state), rank)
 
     def leaderboard(self, quiz: QuizId | Slug) -> tuple[PublishedVersion, Leaderboard]:
-        """Return the board of a quiz's latest version.
+        """Return the leaderboard of a quiz's latest version.
 
         Raises:
             NotFoundError: when there is no such quiz.
@@ -147,18 +146,16 @@ class AttemptService:
 
 
 def get_attempt_service(app: Any) -> AttemptService:
-    """Return what a Flask app's worker plays with."""
+    """Return the attempt service of a Flask app."""
     return cast("AttemptService", app.extensions["attempt_service"])
 
 
-def begin_attempt(version: PublishedVersion, player_id: uuid.UUID, player_name: str) -> AttemptClaim:
-    """Begin an attempt at a version, at the database's time when the version was read.
+def begin_attempt(version: PublishedVersion, player_id: UUID, player_name: str) -> AttemptClaim:
+    """Begin an attempt at a version; it starts at the version's `now`, by the database's clock.
 
     Raises:
-        QuizNotOpenError: when it was not open then.
+        QuizNotOpenError: when the window was not open then.
     """
-    if version.state is QuizState.UPCOMING:
-        raise QuizNotOpenError(f"The quiz opens at {version.opens_at.isoformat()}.")
-    if version.state is QuizState.CLOSED:
-        raise QuizNotOpenError(f"The quiz closed at {version.closes_at.isoformat()}.")
+    if error := published.not_open_error(version):
+        raise error
     return tokens.new_claim(version.version_id, player_id, player_name, version.now)

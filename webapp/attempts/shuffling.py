@@ -1,4 +1,4 @@
-"""The order in which an attempt shows the choices: another one for each attempt, the same at every look."""
+"""The order in which an attempt shows the choices: different for each attempt, the same every time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from webapp.quizzes.documents import Question
 def order_of_choices(seed: int, question: Question) -> list[int]:
     """Return the positions of the question's choices in the order to show them.
 
-    True and false stay in their usual order; for them a position tells nothing.
+    True and false stay in their usual order, since their position reveals nothing.
     """
     order = list(range(len(question.choices)))
     if question.kind != Kind.TRUE_FALSE:

@@ -1,4 +1,4 @@
-"""An attempt travels in its token: signed, expiring, good without a look at the database."""
+"""Tokens of attempts and players: signed, so that they are verified without the database; those of attempts expire."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from webapp.errors import NotFoundError
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 MAX_CACHED = 20_000
-"""Tokens whose reading is kept: players at the same time."""
+"""Decoded tokens that are kept: players at the same time."""
 
 
 @dataclass(frozen=True)
 class AttemptClaim:
-    """What a token says: who plays which version since when, and the seed of the choices' order."""
+    """The content of an attempt's token: the player, the version, the start, and the seed of the order of choices."""
 
     attempt_id: uuid.UUID
     version_id: int
@@ -33,7 +33,7 @@ class AttemptClaim:
 def new_claim(version_id: int, player_id: uuid.UUID, player_name: str, started_at: datetime) -> AttemptClaim:
     """Make a new attempt; `started_at` is the database's time. Nothing is stored yet."""
     attempt_id = uuid6.uuid7()
-    # The last bits of a UUIDv7 are random; they order the choices as well.
+    # The last bits of a UUIDv7 are random, so they serve as the seed.
     return AttemptClaim(
         uuid.UUID(bytes=attempt_id.bytes), version_id, player_id, player_name, started_at, attempt_id.int % 2**32
     )
@@ -42,15 +42,15 @@ def new_claim(version_id: int, player_id: uuid.UUID, player_name: str, started_a
 def issue(claim: AttemptClaim, key: str) -> str:
     """Return the token of an attempt, signed with `key`."""
     started = (claim.started_at - EPOCH) // MICROSECOND
-    said = [claim.attempt_id.hex, claim.version_id, claim.player_id.hex, claim.player_name, started, claim.seed]
-    return _to_str(_attempt_serializer(key).dumps(said))
+    content = [claim.attempt_id.hex, claim.version_id, claim.player_id.hex, claim.player_name, started, claim.seed]
+    return _to_str(_attempt_serializer(key).dumps(content))
 
 
 def verify(token: str, key: str, ttl: int) -> AttemptClaim:
-    """Return what the token says; `good_for` in seconds.
+    """Return the claim in a token that is at most `ttl` seconds old.
 
     Raises:
-        NotFoundError: when it is not ours, was changed, or is too old.
+        NotFoundError: when the token is not ours, was changed, or is too old.
     """
     claim, issued_at = _decode(token, key)
     if datetime.now(UTC) - issued_at > timedelta(seconds=ttl):
@@ -60,10 +60,10 @@ def verify(token: str, key: str, ttl: int) -> AttemptClaim:
 
 @lru_cache(maxsize=MAX_CACHED)
 def _decode(token: str, key: str) -> tuple[AttemptClaim, datetime]:
-    # An attempt comes with every answer of its player; a signature that was good stays good.
+    # Every answer of a player has the same token; a signature that was valid once stays valid.
     try:
-        said, issued_at = _attempt_serializer(key).loads(token, return_timestamp=True)
-        attempt, version_id, player, name, started, seed = said
+        content, issued_at = _attempt_serializer(key).loads(token, return_timestamp=True)
+        attempt, version_id, player, name, started, seed = content
         claim = AttemptClaim(
             uuid.UUID(attempt), version_id, uuid.UUID(player), name, EPOCH + started * MICROSECOND, seed
         )
@@ -73,17 +73,17 @@ def _decode(token: str, key: str) -> tuple[AttemptClaim, datetime]:
 
 
 def new_player_id() -> uuid.UUID:
-    """Return the identity of somebody who plays for the first time."""
+    """Return the id of a new player."""
     return uuid.uuid4()
 
 
 def issue_player_token(player_id: uuid.UUID, key: str) -> str:
-    """Return the token by which a player is known again."""
+    """Return the token that identifies a player in later attempts."""
     return _to_str(_player_serializer(key).dumps(player_id.hex))
 
 
 def verify_player_token(token: str | None, key: str) -> uuid.UUID | None:
-    """Return the player whom a token names, or None when it names nobody."""
+    """Return the player in a token; None when the token is missing or not valid."""
     try:
         return uuid.UUID(_player_serializer(key).loads(token)) if token else None
     except (BadSignature, ValueError, TypeError, AttributeError):

@@ -60,8 +60,7 @@ def list_items(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     after = pagination.decode_cursor(query.get("cursor"))
     filters = Filters(query.get("category"), query.get("difficulty"), query.get("kind"), query.get("search"))
     with read() as connection:
-        found = items.search(connection, filters, after, query["limit"])
-    page = pagination.Page(found.rows, found.next_after)
+        page = items.search(connection, filters, after, query["limit"])
     return {"items": page.rows, "next": page.cursor}, pagination.next_link_header(page)
 
 
@@ -171,8 +170,7 @@ def export_items(query: dict[str, Any]) -> Response:
 def list_imports(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """List imports, the latest first."""
     with read() as connection:
-        found = import_jobs.list_latest(connection, pagination.decode_cursor(query.get("cursor")), query["limit"])
-    page = pagination.Page(found.rows, found.next_after)
+        page = import_jobs.list_latest(connection, pagination.decode_cursor(query.get("cursor")), query["limit"])
     return {"imports": page.rows, "next": page.cursor}, pagination.next_link_header(page)
 
 

@@ -10,11 +10,10 @@ from itertools import chain
 from sqlalchemy import Connection
 
 from poolproof import deadlines
-from poolproof.transactions.unit_of_work import UnitOfWork
+from poolproof.transactions.unit_of_work import ConnectionFactory, UnitOfWork
 from webapp.bank import items
 from webapp.bank.formats import aiken, csv_table, gift, moodle_xml, native_json
 from webapp.bank.formats.parse_result import UnsupportedCallback
-from webapp.bank.import_store import ConnectionFactory
 from webapp.bank.item_draft import ItemDraft
 from webapp.bank.items import Filters, Item
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,6 +12,7 @@ from sqlalchemy import Connection, Row, case, delete, func, insert, select, upda
 from webapp.bank.formats.parse_result import Rejected
 from webapp.bank.imports import Format, ImportReport, PossibleDuplicate
 from webapp.bank.models import Item, ItemImport, ItemImportChunk
+from webapp.db.page import Page, page_of
 from webapp.db.timestamps import seconds_ago, utc_now
 from webapp.errors import ImportStateError, NotFoundError
 
@@ -78,14 +78,6 @@ class ImportJob:
         return self.new + self.changed + self.duplicate + self.rejected
 
 
-@dataclass(frozen=True)
-class Imports:
-    """Some imports, without details, and when there are more, the id to go on after."""
-
-    rows: Sequence[ImportJob]
-    next_after: int | None
-
-
 _COUNTS = ("new", "changed", "duplicate", "possible", "repaired", "rejected", "removed", "restored")
 _LIST_COLUMNS = [column for column in ItemImport.__table__.c if column.name != "details"]
 
@@ -116,13 +108,13 @@ def find(connection: Connection, import_id: int) -> ImportJob:
     return _to_job(row)
 
 
-def list_latest(connection: Connection, before: int | None, limit: int) -> Imports:
+def list_latest(connection: Connection, before: int | None, limit: int) -> Page[ImportJob]:
     """Return imports, the latest first, without their details; not those whose file is still coming."""
     query = select(*_LIST_COLUMNS).where(ItemImport.state != ImportState.RECEIVING)
     if before is not None:
         query = query.where(ItemImport.id < before)
     rows = [_to_job(row) for row in connection.execute(query.order_by(ItemImport.id.desc()).limit(limit + 1))]
-    return Imports(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+    return page_of(rows, limit, lambda job: job.id)
 
 
 def lock(connection: Connection, import_id: int, *states: ImportState, is_shared: bool = False) -> ImportState:

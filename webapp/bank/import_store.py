@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import sqlite3
 import weakref
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from struct import Struct
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, select
 
+from poolproof.transactions.unit_of_work import ConnectionFactory
 from webapp.bank import bulk_insert
 from webapp.bank.formats.parse_result import Accepted
 from webapp.bank.items import column_values
@@ -29,9 +29,6 @@ CONTENT_COLUMNS = (
 OWNERS_QUERY = "SELECT dedupe_key, id FROM item WHERE dedupe_key IN (KEYS)"
 STEMS_QUERY = "SELECT stem_key, MIN(id) AS id FROM item WHERE stem_key IN (KEYS) GROUP BY stem_key"
 _PRESERVED_COLUMNS = ("collected_at", "original")
-
-ConnectionFactory = Callable[[], AbstractContextManager[Connection]]
-"""A unit of work that reads; see `pooling.work`."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -16,6 +16,7 @@ from webapp.bank.deduplication import dedupe_key, stem_key
 from webapp.bank.item_draft import ItemDraft, validate_draft
 from webapp.bank.models import Item as ItemRow
 from webapp.bank.search import indexed_words, stem_has_words
+from webapp.db.page import Page, page_of
 from webapp.db.timestamps import utc_now
 from webapp.errors import (
     DuplicateItemError,
@@ -45,14 +46,6 @@ class Filters:
     difficulty: str | None = None
     kind: str | None = None
     words: str | None = None
-
-
-@dataclass(frozen=True)
-class Found:
-    """A page of items and, when there are more, the id to go on after."""
-
-    rows: Sequence[Item]
-    next_after: int | None
 
 
 _FIELDS = (
@@ -95,7 +88,7 @@ def find_many(connection: Connection, item_ids: Iterable[int]) -> dict[int, Item
 
 def search(
     connection: Connection, filters: Filters, after: int | None, limit: int, *, with_original: bool = False
-) -> Found:
+) -> Page[Item]:
     """Return items that fit all filters, by id, in pages that no insert or delete can shift.
 
     `original` is None unless they are asked for whole.
@@ -113,7 +106,7 @@ def search(
     if after is not None:
         query = query.where(ItemRow.id > after)
     rows = [_to_item(row) for row in connection.execute(query.order_by(ItemRow.id).limit(limit + 1))]
-    return Found(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+    return page_of(rows, limit, attrgetter("id"))
 
 
 def categories(connection: Connection) -> list[str]:

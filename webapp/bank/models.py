@@ -9,8 +9,8 @@ from sqlalchemy import JSON, Dialect, ForeignKey, Index, LargeBinary, String, Te
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.db.timestamps import UtcDateTime
-from webapp.extensions import MYSQL_TABLE_OPTIONS, Base, BigId, Sha256
+from webapp.db.types import MYSQL_TABLE_OPTIONS, BigId, Sha256, UtcDateTime
+from webapp.extensions import Base
 
 Blob = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 

@@ -92,9 +92,8 @@ def found() -> str:
     asked = {name: request.args.get(name) or None for name in ("search", "category", "difficulty")}
     filters = Filters(asked["category"], asked["difficulty"], None, asked["search"])
     with read() as connection:
-        rows = items.search(connection, filters, pagination.decode_cursor(request.args.get("cursor")), ITEMS_PER_PAGE)
+        page = items.search(connection, filters, pagination.decode_cursor(request.args.get("cursor")), ITEMS_PER_PAGE)
         categories = items.categories(connection)
-    page = pagination.Page(rows.rows, rows.next_after)
     downloads = [
         Download(format_name(one), url_for("bank_pages.export", format=one.value, category=asked["category"]))
         for one in ExportFormat
@@ -138,10 +137,9 @@ def begin() -> str | WerkzeugResponse:
         else:
             return _dry_run_upload(about, form.file.data.stream)
     with read() as connection:
-        rows = import_jobs.list_latest(
+        page = import_jobs.list_latest(
             connection, pagination.decode_cursor(request.args.get("cursor")), IMPORTS_PER_PAGE
         )
-    page = pagination.Page(rows.rows, rows.next_after)
     largest = current_app.config[uploads.MAX_UPLOAD_CONFIG_KEY] // MIB
     return render_template("studio/import.html", form=form, page=page, largest=largest)
 

@@ -9,9 +9,8 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, delete, insert, select
 
-from poolproof.transactions.unit_of_work import UnitOfWork
+from poolproof.transactions.unit_of_work import ConnectionFactory, UnitOfWork
 from webapp.bank.formats.parse_result import ByteStream
-from webapp.bank.import_store import ConnectionFactory
 from webapp.bank.models import ItemImportChunk
 from webapp.errors import TooLargeError
 

@@ -41,8 +41,7 @@ def list_runs(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """List collection runs, the newest first."""
     before = pagination.decode_cursor(query.get("cursor"))
     with read() as connection:
-        found = runs.list_runs(connection, before, query["limit"])
-    page = pagination.Page(found.rows, found.next_before)
+        page = runs.list_runs(connection, before, query["limit"])
     return {"runs": page.rows, "next": page.cursor}, pagination.next_link_header(page)
 
 

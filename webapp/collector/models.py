@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.db.timestamps import UtcDateTime
-from webapp.extensions import MYSQL_TABLE_OPTIONS, Base, BigId
+from webapp.db.types import MYSQL_TABLE_OPTIONS, BigId, UtcDateTime
+from webapp.extensions import Base
 
 
 class CollectionRun(Base):

@@ -26,8 +26,7 @@ def collections() -> str:
     """List the sources, and the runs, the newest first."""
     before = pagination.decode_cursor(request.args.get("cursor"))
     with read() as connection:
-        found = runs.list_runs(connection, before, PAGE_SIZE)
-    page = pagination.Page(found.rows, found.next_before)
+        page = runs.list_runs(connection, before, PAGE_SIZE)
     sources, errors = get_source_registry(current_app).scan()
     return render_template("studio/collections.html", page=page, sources=sources, config_errors=errors)
 

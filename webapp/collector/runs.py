@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -11,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
 
 from webapp.collector.models import CollectionCall, CollectionEvent, CollectionPartition, CollectionRun
+from webapp.db.page import Page, page_of
 from webapp.db.timestamps import seconds_ago, utc_now
 from webapp.errors import CollectionStateError, NotFoundError
 
@@ -82,14 +82,6 @@ class PartitionProgress:
     is_done: bool
 
 
-@dataclass(frozen=True)
-class Page:
-    """Some runs, the newest first, and the id to go on before."""
-
-    rows: Sequence[Run]
-    next_before: int | None
-
-
 _COLUMNS = [
     column for column in CollectionRun.__table__.c if column.name != "heartbeat_at"
 ]  # fmt: skip
@@ -126,13 +118,13 @@ def find(connection: Connection, run_id: int) -> Run:
     return _to_run(row)
 
 
-def list_runs(connection: Connection, before: int | None, limit: int) -> Page:
+def list_runs(connection: Connection, before: int | None, limit: int) -> Page[Run]:
     """Return runs, the newest first."""
     query = select(*_COLUMNS).order_by(CollectionRun.id.desc()).limit(limit + 1)
     if before is not None:
         query = query.where(CollectionRun.id < before)
     rows = [_to_run(row) for row in connection.execute(query)]
-    return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+    return page_of(rows, limit, lambda run: run.id)
 
 
 def list_partitions(connection: Connection, run_id: int) -> list[PartitionProgress]:

@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Float, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.db.timestamps import UtcDateTime
-from webapp.extensions import MYSQL_TABLE_OPTIONS, Base, BigId
+from webapp.db.types import MYSQL_TABLE_OPTIONS, BigId, UtcDateTime
+from webapp.extensions import Base
 
 
 class WorkerMinute(Base):

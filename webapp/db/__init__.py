@@ -1,1 +1,1 @@
-"""SQL that all features share: column types, upserts, LOAD DATA, time."""
+"""SQL that all features share: column types, pages of lists, upserts, LOAD DATA, the database's clock."""

@@ -1,4 +1,4 @@
-"""LOAD DATA LOCAL with rows that are made here; whatever a server asks for, it gets no file (see `driver.Answer`)."""
+"""LOAD DATA LOCAL with content from memory; a server never gets a file (see `LocalInfileResult`)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from sqlalchemy import Connection
 
 
 def supports_local_infile(connection: Connection) -> bool:
-    """Say whether the server takes LOAD DATA LOCAL; MySQL does not unless told so, MariaDB does."""
+    """Say whether the server allows LOAD DATA LOCAL; MySQL does not by default, MariaDB does."""
     if connection.dialect.name == "sqlite":
         return False
     return bool(connection.exec_driver_sql("SELECT @@local_infile").scalar())
 
 
 def load_data(connection: Connection, statement: str, content: bytes) -> tuple[int, int]:
-    """Execute a LOAD DATA LOCAL INFILE, of whatever name, with this content; return how many rows and warnings it made.
+    """Execute a LOAD DATA LOCAL INFILE with this content; return the numbers of inserted rows and of warnings.
 
-    What is wrong with a row is only a warning here, and a row whose key is taken is left out with one.
+    The name of the file does not matter. An error in a row is only a warning, and a row whose key exists already is
+    skipped with a warning.
     """
     raw: Any = connection.connection.dbapi_connection
     raw.local_infile_content = content

@@ -1,4 +1,4 @@
-"""Insert from a SELECT, and settle with the row that is already there: one statement on each database."""
+"""INSERT … SELECT that keeps or replaces a row that exists already: one statement on each database."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def upsert_statement(
     key: Sequence[str],
     replace: Sequence[str] = (),
 ) -> Executable:
-    """Return the statement of `upsert_from`, to be kept by who executes it often."""
+    """Return the statement of `upsert_from`, for a caller that executes it often and caches it."""
     if dialect == "sqlite":
-        lite = sqlite.insert(table).from_select(list(columns), rows)
+        sqlite_insert = sqlite.insert(table).from_select(list(columns), rows)
         if replace:
-            return lite.on_conflict_do_update(
-                index_elements=list(key), set_={name: lite.excluded[name] for name in replace}
+            return sqlite_insert.on_conflict_do_update(
+                index_elements=list(key), set_={name: sqlite_insert.excluded[name] for name in replace}
             )
-        return lite.on_conflict_do_nothing()
-    my = mysql.insert(table).from_select(list(columns), rows)
-    # Setting a key column to itself changes nothing, but unlike INSERT IGNORE hides no other error.
-    changes = {name: my.inserted[name] for name in replace} or {key[0]: table.c[key[0]]}
-    return my.on_duplicate_key_update(changes)
+        return sqlite_insert.on_conflict_do_nothing()
+    mysql_insert = mysql.insert(table).from_select(list(columns), rows)
+    # Setting a key column to itself changes nothing, and unlike INSERT IGNORE it hides no other errors.
+    changes = {name: mysql_insert.inserted[name] for name in replace} or {key[0]: table.c[key[0]]}
+    return mysql_insert.on_duplicate_key_update(changes)
 
 
 def upsert_from(
@@ -42,13 +42,12 @@ def upsert_from(
     replace: Sequence[str] = (),
     parameters: Mapping[str, Any] | None = None,
 ) -> int:
-    """Insert the selected rows; where `key` is taken, replace the named columns, or keep the row as it is.
+    """Insert the selected rows; where `key` exists already, replace the named columns, or keep the row as it is.
 
-    With `replace` the result counts the rows that were written, in the sense that 0 means
-    that `rows` was empty. The locks taken are exclusive from the start (no upgrade from a
-    shared one), so that two that write the same row wait for each other and never deadlock.
-    On SQLite `rows` needs a WHERE, or its grammar takes ON CONFLICT for a join. `given` are the
-    values of named parameters in `rows`.
+    With `replace` the result is 0 if and only if `rows` was empty. The row locks are exclusive from the start, not
+    upgraded from shared ones, so that two transactions that write the same row wait for each other and never deadlock.
+    On SQLite `rows` needs a WHERE, since its grammar would take ON CONFLICT for a join. `parameters` are the values of
+    named parameters in `rows`.
     """
     statement = upsert_statement(connection.dialect.name, table, columns, rows, key=key, replace=replace)
     return connection.execute(statement, dict(parameters or {})).rowcount

@@ -1,1 +1,1 @@
-"""Quizzes: drafts that authors change, and published versions that nobody can."""
+"""Quizzes: drafts, which authors change, and published versions, which never change."""

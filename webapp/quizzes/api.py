@@ -1,4 +1,4 @@
-"""REST: quizzes as players read them, and as authors draft, publish and close them."""
+"""REST: quizzes for players to read, and for authors to draft, publish and close."""
 
 from __future__ import annotations
 
@@ -57,8 +57,7 @@ def list_quizzes(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]
     """List published quizzes, open ones unless another state is asked for."""
     after = pagination.decode_cursor(query.get("cursor"))
     with read() as connection:
-        found = published.list_by_state(connection, query["state"], after, query["limit"])
-    page = pagination.Page(found.rows, found.next_after)
+        page = published.list_by_state(connection, query["state"], after, query["limit"])
     return {"quizzes": page.rows, "next": page.cursor}, pagination.next_link_header(page)
 
 
@@ -86,8 +85,7 @@ def list_drafts(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """List all quizzes with their drafts, the newest first."""
     after = pagination.decode_cursor(query.get("cursor"))
     with read() as connection:
-        found = drafts.list_drafts(connection, after, query["limit"])
-    page = pagination.Page(found.rows, found.next_after)
+        page = drafts.list_drafts(connection, after, query["limit"])
     return {"quizzes": page.rows, "next": page.cursor}, pagination.next_link_header(page)
 
 
@@ -135,7 +133,7 @@ def read_draft(quiz_id: int) -> tuple[Draft, dict[str, str]]:
 @blueprint.doc(operationId="changeDraft", parameters=[IF_MATCH])
 @problem_responses(blueprint, 400, 401, 403, 404, 409, 412, 413, 415, 422, 428)
 def change_draft(body: dict[str, Any], quiz_id: int) -> tuple[Draft, dict[str, str]]:
-    """Replace a draft; If-Match names the version it was read at. What is published does not change."""
+    """Replace a draft; If-Match names the version that was read. Published versions do not change."""
     expected = conditional.expected_version()
     draft = run_in_transaction(lambda connection: drafts.change(connection, quiz_id, _draft_values(body), expected))
     return draft, conditional.etag(draft.version)
@@ -170,9 +168,9 @@ def _draft_values(body: dict[str, Any]) -> DraftValues:
 
 
 def _public_document(version: PublishedVersion) -> dict[str, Any]:
-    line = {name: getattr(version, name) for name in _SUMMARY_FIELDS}
+    summary = {name: getattr(version, name) for name in _SUMMARY_FIELDS}
     questions = () if version.state is QuizState.UPCOMING else version.document.questions
-    return line | {"description": version.document.description, "questions": questions}
+    return summary | {"description": version.document.description, "questions": questions}
 
 
 _SUMMARY_FIELDS = ("quiz_id", "slug", "title", "number", "question_count", "opens_at", "closes_at", "state")

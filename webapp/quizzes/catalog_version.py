@@ -1,4 +1,4 @@
-"""One number that changes whenever what players may see has changed, so that a look at it replaces all others."""
+"""One number that changes whenever something that players may see changes, so that one read of it validates caches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SINGLETON_ID = 1
 
 @dataclass(frozen=True)
 class CatalogVersion:
-    """The mark and the database's time, and when they were read on our monotonic clock."""
+    """The version and the database's time, and when they were read on this process's monotonic clock."""
 
     value: int | None
     database_time: datetime
@@ -31,14 +31,14 @@ class CatalogVersion:
 
 
 def bump(connection: Connection) -> None:
-    """Let every worker know, when this transaction commits, that the catalog has changed."""
-    # Random and not counted: no two changes can meet in the same value.
+    """Change the version when this transaction commits, which invalidates the caches of all workers."""
+    # Random, not a counter: concurrent changes never have the same value.
     row = select(literal(SINGLETON_ID), literal(secrets.randbits(62))).where(true())
     upsert_from(connection, _catalog_version_table, ["id", "version"], row, key=["id"], replace=["version"])
 
 
 def read_catalog_version(connection: Connection) -> CatalogVersion:
-    """Read the mark; one statement."""
+    """Read the version; one statement."""
     present = select(CatalogVersionRow.version).where(CatalogVersionRow.id == SINGLETON_ID).scalar_subquery()
     value, now = connection.execute(select(present, utc_now())).one()
     return CatalogVersion(value, now, time.monotonic())

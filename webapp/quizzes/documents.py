@@ -1,4 +1,4 @@
-"""The document of a published version: what is asked, and what only the server may know."""
+"""The document of a published version: its questions with their right answers, which only the server may know."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _random = SystemRandom()
 
 @dataclass(frozen=True)
 class Question:
-    """An item as it was when the quiz was published. `right` must not leave the server early."""
+    """An item as it was when the quiz was published. `right` must not leave the server before the finish."""
 
     item_id: int
     kind: str
@@ -30,12 +30,12 @@ class Question:
     source: str | None
     licence: str | None
     address: str | None = None
-    """Documents that were published before it was kept have none."""
+    """None in documents that were published before the address was stored."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where some questions come from; `address` when all of them have the same."""
+    """A source of some questions; `address` when all of them have the same."""
 
     source: str | None
     licence: str | None
@@ -48,20 +48,20 @@ class HasOrigin(Protocol):
 
     @property
     def source(self) -> str | None:
-        """Who made it."""
+        """Its author or collection."""
 
     @property
     def licence(self) -> str | None:
-        """Under what it may be used."""
+        """The licence under which it may be used."""
 
     @property
     def address(self) -> str | None:
-        """Where the source has it."""
+        """Its page at the source."""
 
 
 @dataclass(frozen=True)
 class QuizDocument:
-    """What a published version asks. It never changes."""
+    """The questions of a published version. It never changes."""
 
     title: str
     description: str
@@ -71,7 +71,7 @@ class QuizDocument:
         """Return the question made from this item.
 
         Raises:
-            NotFoundError: when the quiz does not ask it.
+            NotFoundError: when the quiz does not have it.
         """
         try:
             return self._by_item[item_id]
@@ -86,23 +86,23 @@ class QuizDocument:
 def freeze(title: str, description: str, items: Iterable[Item]) -> QuizDocument:
     """Make a document from the items as they are now.
 
-    The choices are put into a random order first: in many banks the right one always
-    comes first, and a choice's number must tell nothing.
+    The choices are shuffled first: in many banks the right one always comes first, and a choice's number must not
+    reveal it.
     """
     return QuizDocument(title, description, tuple(_question(item) for item in items))
 
 
 def collect_origins(questions: Iterable[HasOrigin]) -> list[Origin]:
-    """Return where questions come from, what most come from first; of those that do not say it, nothing."""
+    """Return the sources of questions, the most frequent first; questions without a source are left out."""
     addresses: dict[tuple[str | None, str | None], list[str | None]] = {}
-    for one in questions:
-        if one.source or one.licence or one.address:
-            addresses.setdefault((one.source, one.licence), []).append(one.address)
-    found = [
-        Origin(source, licence, known[0] if len(set(known)) == 1 else None, len(known))
-        for (source, licence), known in addresses.items()
+    for question in questions:
+        if question.source or question.licence or question.address:
+            addresses.setdefault((question.source, question.licence), []).append(question.address)
+    origins = [
+        Origin(source, licence, group[0] if len(set(group)) == 1 else None, len(group))
+        for (source, licence), group in addresses.items()
     ]
-    return sorted(found, key=lambda one: -one.questions)
+    return sorted(origins, key=lambda origin: -origin.questions)
 
 
 def to_json(document: QuizDocument) -> dict[str, Any]:

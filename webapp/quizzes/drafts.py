@@ -1,11 +1,11 @@
-"""Drafts: quizzes while their authors still work on them."""
+"""Drafts: quizzes that their authors are working on."""
 
 from __future__ import annotations
 
 import re
 import secrets
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from webapp.bank import items
+from webapp.db.page import Page, page_of
 from webapp.db.timestamps import utc_now
 from webapp.errors import (
     InvalidInputError,
@@ -25,7 +26,7 @@ from webapp.quizzes import catalog_version
 from webapp.quizzes.models import Quiz, QuizItem, QuizVersion
 
 MAX_QUIZ_ITEMS = 200
-"""Items; a document is sent to every player whole."""
+"""Every player gets the whole document."""
 MAX_TITLE_LENGTH = 200
 MAX_DESCRIPTION_LENGTH = 4000
 MAX_SLUG_LENGTH = 80
@@ -34,7 +35,7 @@ SLUG_PATTERN = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 @dataclass(frozen=True)
 class DraftValues:
-    """What an author writes. Without a slug one is made from the title, once."""
+    """The fields that an author edits. Without a slug one is made from the title, once."""
 
     title: str
     description: str = ""
@@ -44,7 +45,7 @@ class DraftValues:
 
 @dataclass(frozen=True)
 class Draft:
-    """A draft as it stands; `version` counts its changes."""
+    """A draft in its present state; `version` counts its changes."""
 
     id: int
     slug: str
@@ -67,14 +68,6 @@ class DraftSummary:
     changed_at: datetime
 
 
-@dataclass(frozen=True)
-class DraftPage:
-    """A page of summaries and, when there are more, the id to go on after."""
-
-    rows: Sequence[DraftSummary]
-    next_after: int | None
-
-
 def find(connection: Connection, quiz_id: int) -> Draft:
     """Return a draft.
 
@@ -95,17 +88,17 @@ def find(connection: Connection, quiz_id: int) -> Draft:
     return Draft(first.id, first.slug, first.title, first.description, item_ids, first.version, first.changed_at)
 
 
-def list_drafts(connection: Connection, after: int | None, limit: int) -> DraftPage:
+def list_drafts(connection: Connection, after: int | None, limit: int) -> Page[DraftSummary]:
     """Return the authors' quizzes, the newest first."""
     published = exists(select(QuizVersion.id).where(QuizVersion.quiz_id == Quiz.id)).label("published")
     query = select(Quiz.id, Quiz.slug, Quiz.title, Quiz.version, published, Quiz.changed_at)
     if after is not None:
         query = query.where(Quiz.id < after)
-    found = connection.execute(query.order_by(Quiz.id.desc()).limit(limit + 1)).all()
-    rows = [
-        DraftSummary(row.id, row.slug, row.title, row.version, bool(row.published), row.changed_at) for row in found
+    rows = connection.execute(query.order_by(Quiz.id.desc()).limit(limit + 1))
+    summaries = [
+        DraftSummary(row.id, row.slug, row.title, row.version, bool(row.published), row.changed_at) for row in rows
     ]
-    return DraftPage(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+    return page_of(summaries, limit, lambda summary: summary.id)
 
 
 def create(connection: Connection, values: DraftValues) -> Draft:
@@ -129,11 +122,11 @@ def create(connection: Connection, values: DraftValues) -> Draft:
 
 
 def change(connection: Connection, quiz_id: int, values: DraftValues, expected_version: int) -> Draft:
-    """Replace a draft's values, unless somebody was faster.
+    """Replace a draft's values, unless it was changed after `expected_version`.
 
     Raises:
         NotFoundError: when there is no such quiz.
-        VersionMismatchError: when the draft is not at `expected_version` any more.
+        VersionMismatchError: when the draft is at another version than `expected_version`.
         InvalidInputError: when something in the values is not acceptable.
         NameTakenError: when another quiz has the slug.
     """
@@ -180,28 +173,36 @@ def slugify(title: str) -> str:
 
 
 def _validate(connection: Connection, values: DraftValues) -> None:
-    wrong: list[tuple[str, str]] = []
+    errors = [
+        {"where": where, "reason": reason}
+        for where, reason in (*_field_errors(values), *_item_errors(connection, values.item_ids))
+    ]
+    if errors:
+        raise InvalidInputError(" ".join(error["reason"] for error in errors), {"errors": errors})
+
+
+def _field_errors(values: DraftValues) -> Iterator[tuple[str, str]]:
     if not 1 <= len(values.title.strip()) <= MAX_TITLE_LENGTH:
-        wrong.append(("title", f"Give a title of 1 to {MAX_TITLE_LENGTH} characters."))
+        yield "title", f"Give a title of 1 to {MAX_TITLE_LENGTH} characters."
     if len(values.description) > MAX_DESCRIPTION_LENGTH:
-        wrong.append(("description", f"Give at most {MAX_DESCRIPTION_LENGTH} characters."))
+        yield "description", f"Give at most {MAX_DESCRIPTION_LENGTH} characters."
     if values.slug is not None and not (len(values.slug) <= MAX_SLUG_LENGTH and SLUG_PATTERN.fullmatch(values.slug)):
-        wrong.append(("slug", f"Use up to {MAX_SLUG_LENGTH} letters a-z, digits and single hyphens."))
-    if len(values.item_ids) > MAX_QUIZ_ITEMS:
-        wrong.append(("items", f"A quiz has at most {MAX_QUIZ_ITEMS} items."))
-    elif len(set(values.item_ids)) != len(values.item_ids):
-        wrong.append(("items", "An item is named twice."))
-    elif missing := set(values.item_ids) - items.find_many(connection, values.item_ids).keys():
-        wrong.append(("items", f"The bank has no item {', '.join(map(str, sorted(missing)))}."))
-    if wrong:
-        errors = [{"where": where, "reason": reason} for where, reason in wrong]
-        raise InvalidInputError(" ".join(reason for _, reason in wrong), {"errors": errors})
+        yield "slug", f"Use up to {MAX_SLUG_LENGTH} letters a-z, digits and single hyphens."
+
+
+def _item_errors(connection: Connection, item_ids: tuple[int, ...]) -> Iterator[tuple[str, str]]:
+    if len(item_ids) > MAX_QUIZ_ITEMS:
+        yield "items", f"A quiz has at most {MAX_QUIZ_ITEMS} items."
+    elif len(set(item_ids)) != len(item_ids):
+        yield "items", "An item is named twice."
+    elif missing := set(item_ids) - items.find_many(connection, item_ids).keys():
+        yield "items", f"The bank has no item {', '.join(map(str, sorted(missing)))}."
 
 
 def _insert_items(connection: Connection, quiz_id: int, item_ids: tuple[int, ...]) -> None:
     if not item_ids:
         return
-    rows = [{"quiz_id": quiz_id, "position": position, "item_id": one} for position, one in enumerate(item_ids)]
+    rows = [{"quiz_id": quiz_id, "position": position, "item_id": item_id} for position, item_id in enumerate(item_ids)]
     try:
         connection.execute(insert(QuizItem).values(rows))
     except IntegrityError as error:
@@ -209,10 +210,10 @@ def _insert_items(connection: Connection, quiz_id: int, item_ids: tuple[int, ...
 
 
 def _free_slug(connection: Connection, title: str) -> str:
-    """Return the title's slug, or with some letters more where a quiz has it: nobody asked for this very one."""
+    """Return the title's slug, with a random suffix where another quiz has it already."""
     slug = slugify(title)
-    taken = connection.execute(select(exists(select(Quiz.id).where(Quiz.slug == slug)))).scalar_one()
-    return f"{slug}-{secrets.token_hex(4)}" if taken else slug
+    is_taken = connection.execute(select(exists(select(Quiz.id).where(Quiz.slug == slug)))).scalar_one()
+    return f"{slug}-{secrets.token_hex(4)}" if is_taken else slug
 
 
 def _slug_taken_error(slug: str) -> NameTakenError:

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.db.timestamps import UtcDateTime
-from webapp.extensions import MYSQL_TABLE_OPTIONS, Base, BigId
+from webapp.db.types import MYSQL_TABLE_OPTIONS, BigId, UtcDateTime
+from webapp.extensions import Base
 
 
 class Quiz(Base):
@@ -29,7 +29,7 @@ class Quiz(Base):
 
 
 class QuizItem(Base):
-    """An item's place in a draft. The bank cannot delete an item that has one."""
+    """An item's position in a draft. The bank cannot delete an item that is in a draft."""
 
     __tablename__ = "quiz_item"
     __table_args__ = (Index(None, "item_id"), MYSQL_TABLE_OPTIONS)
@@ -64,7 +64,7 @@ class QuizVersion(Base):
 
 
 class CatalogVersionRow(Base):
-    """One row: changed by whatever changes what players may see."""
+    """One row: every change of what players may see changes it."""
 
     __tablename__ = "catalog_version"
     __table_args__ = (MYSQL_TABLE_OPTIONS,)

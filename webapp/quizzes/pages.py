@@ -1,4 +1,4 @@
-"""Pages: the open quizzes for players, and the studio where authors build them."""
+"""Pages: the open quizzes for players, and the studio in which authors edit them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,13 @@ from webapp.quizzes.published import QuizState
 from webapp.quizzes.published_cache import invalidate_after_write
 from webapp.web.rest import pagination
 from webapp.web.rest.openapi import ID
-from webapp.web.validators import validate_storable
+from webapp.web.validators import is_id, validate_storable
 
 blueprint = Blueprint("quiz_pages", __name__)
 studio = Blueprint("studio", __name__, url_prefix="/studio")
 
 BANK_PAGE_SIZE = 20
 LIST_PAGE_SIZE = 50
-MAX_ID_DIGITS = 18
 
 
 class DetailsForm(FlaskForm):  # type: ignore[misc]
@@ -70,8 +69,7 @@ def quizzes() -> str:
     """List all quizzes, the newest first."""
     after = pagination.decode_cursor(request.args.get("cursor"))
     with read() as connection:
-        found = drafts.list_drafts(connection, after, LIST_PAGE_SIZE)
-    page = pagination.Page(found.rows, found.next_after)
+        page = drafts.list_drafts(connection, after, LIST_PAGE_SIZE)
     return render_template("studio/quizzes.html", page=page)
 
 
@@ -100,16 +98,16 @@ def quiz(quiz_id: int) -> str:
     with read() as connection:
         draft = drafts.find(connection, quiz_id)
         chosen = items.find_many(connection, draft.item_ids)
-        found = items.search(connection, filters, after, BANK_PAGE_SIZE)
+        page = items.search(connection, filters, after, BANK_PAGE_SIZE)
         categories = items.categories(connection)
         versions = published.list_versions(connection, quiz_id)
-    in_order = [chosen[one] for one in draft.item_ids]
+    in_order = [chosen[item_id] for item_id in draft.item_ids]
     return render_template(
         "studio/quiz.html",
         draft=draft,
         chosen=in_order,
         origins=documents.collect_origins(in_order),
-        page=pagination.Page(found.rows, found.next_after),
+        page=page,
         categories=categories,
         versions=versions,
         details=DetailsForm(formdata=None, title=draft.title, description=draft.description),
@@ -131,14 +129,14 @@ def change_details(quiz_id: int) -> WerkzeugResponse:
 @studio.post(f"/quizzes/<{ID}:quiz_id>/items")
 @require_page(Permission.EDIT_QUIZZES)
 def change_items(quiz_id: int) -> WerkzeugResponse:
-    """Add the ticked items, or move or remove one."""
-    add = [int(one) for one in request.form.getlist("add") if _is_id(one)]
-    action, _, number = request.form.get("action", "").partition(" ")
+    """Add the selected items, or move or remove one."""
+    add = [int(item_id) for item_id in request.form.getlist("add") if is_id(item_id)]
+    action, _, item_id = request.form.get("action", "").partition(" ")
 
-    def changed(draft: Draft) -> tuple[str, str, tuple[int, ...]]:
-        return draft.title, draft.description, _reorder(draft.item_ids, action, number, add)
+    def edit(draft: Draft) -> tuple[str, str, tuple[int, ...]]:
+        return draft.title, draft.description, _reorder(draft.item_ids, action, item_id, add)
 
-    return _update_draft(quiz_id, changed)
+    return _update_draft(quiz_id, edit)
 
 
 @studio.post(f"/quizzes/<{ID}:quiz_id>/publish")
@@ -181,17 +179,17 @@ def delete(quiz_id: int) -> WerkzeugResponse:
 
 
 def _update_draft(quiz_id: int, edit: Callable[[Draft], tuple[str, str, tuple[int, ...]]]) -> WerkzeugResponse:
-    """Change the draft unless it is not the one that the person saw."""
-    seen = request.form.get("version", "")
+    """Change the draft unless it was changed after the page was shown."""
+    version = request.form.get("version", "")
 
-    def deed(connection: Connection) -> None:
+    def change(connection: Connection) -> None:
         draft = drafts.find(connection, quiz_id)
         title, description, item_ids = edit(draft)
         values = DraftValues(title, description, None, item_ids)
-        drafts.change(connection, quiz_id, values, int(seen) if _is_id(seen) else 0)
+        drafts.change(connection, quiz_id, values, int(version) if is_id(version) else 0)
 
     try:
-        run_in_transaction(deed)
+        run_in_transaction(change)
     except NotFoundError:
         raise
     except DomainError as error:
@@ -201,23 +199,23 @@ def _update_draft(quiz_id: int, edit: Callable[[Draft], tuple[str, str, tuple[in
 
 def _reorder(item_ids: Sequence[int], action: str, item_id: str, add: Sequence[int]) -> tuple[int, ...]:
     order = list(item_ids)
-    if _is_id(item_id) and int(item_id) in order:
-        place = order.index(int(item_id))
-        item = order.pop(place)
+    if is_id(item_id) and int(item_id) in order:
+        position = order.index(int(item_id))
+        item = order.pop(position)
         if action == "up":
-            order.insert(max(0, place - 1), item)
+            order.insert(max(0, position - 1), item)
         elif action == "down":
-            order.insert(place + 1, item)
+            order.insert(position + 1, item)
         elif action != "remove":
-            order.insert(place, item)
+            order.insert(position, item)
     return tuple(dict.fromkeys([*order, *add]))
 
 
 def _redirect_to_quiz(quiz_id: int, *errors: str) -> WerkzeugResponse:
     for error in errors:
         flash(error, "error")
-    kept: dict[str, Any] = {name: request.form.get(f"keep_{name}") for name in ("search", "category", "difficulty")}
-    return redirect(url_for("studio.quiz", quiz_id=quiz_id, **kept))
+    filters: dict[str, Any] = {name: request.form.get(f"keep_{name}") for name in ("search", "category", "difficulty")}
+    return redirect(url_for("studio.quiz", quiz_id=quiz_id, **filters))
 
 
 def _form_errors(form: FlaskForm) -> list[str]:
@@ -226,7 +224,3 @@ def _form_errors(form: FlaskForm) -> list[str]:
 
 def _as_utc(value: datetime | None) -> datetime | None:
     return None if value is None else value.replace(tzinfo=UTC)
-
-
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= MAX_ID_DIGITS

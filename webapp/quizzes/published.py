@@ -1,4 +1,4 @@
-"""Published versions: what players see. The database's clock says which are open."""
+"""Published versions: what players see. The database's clock decides which are open."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from enum import StrEnum
 from sqlalchemy import ColumnElement, Connection, Integer, and_, bindparam, exists, select
 from sqlalchemy.orm import aliased
 
+from webapp.db.page import Page, page_of
 from webapp.db.timestamps import seconds_ago, utc_now
-from webapp.errors import NotFoundError
+from webapp.errors import NotFoundError, QuizNotOpenError
 from webapp.quizzes.documents import QuizDocument, from_json
 from webapp.quizzes.models import Quiz, QuizVersion
 
 
 class QuizState(StrEnum):
-    """Where the clock stands in a version's window."""
+    """The state of a version's window."""
 
     UPCOMING = "upcoming"
     OPEN = "open"
@@ -40,7 +41,7 @@ class VersionSummary:
 
     @property
     def state(self) -> QuizState:
-        """Where the clock stood in the window when this was read."""
+        """The state of the window when this was read."""
         if self.now < self.opens_at:
             return QuizState.UPCOMING
         return QuizState.OPEN if self.now < self.closes_at else QuizState.CLOSED
@@ -53,18 +54,10 @@ class PublishedVersion(VersionSummary):
     document: QuizDocument
 
     def as_of(self, now: datetime) -> PublishedVersion:
-        """Return the same at another moment; what `dataclasses.replace` does, at a fifth of the time."""
-        later = object.__new__(PublishedVersion)
-        later.__dict__.update(self.__dict__, now=now)
-        return later
-
-
-@dataclass(frozen=True)
-class VersionPage:
-    """A page of lines and, when there are more, the version id to go on after."""
-
-    rows: Sequence[VersionSummary]
-    next_after: int | None
+        """Return a copy with another `now`; like `dataclasses.replace`, in a fifth of its time."""
+        copy = object.__new__(PublishedVersion)
+        copy.__dict__.update(self.__dict__, now=now)
+        return copy
 
 
 @dataclass(frozen=True)
@@ -79,6 +72,25 @@ class Slug:
     """A quiz named by its slug."""
 
     text: str
+
+
+def not_open_error(version: VersionSummary) -> QuizNotOpenError | None:
+    """Return why a version cannot be played at its `now`; None while its window is open."""
+    if version.state is QuizState.UPCOMING:
+        return QuizNotOpenError(f"The quiz opens at {version.opens_at.isoformat()}.")
+    if version.state is QuizState.CLOSED:
+        return QuizNotOpenError(f"{closing_sentence(version.closes_at)}.")
+    return None
+
+
+def too_late_error(closes_at: datetime) -> QuizNotOpenError:
+    """Return the error of an answer that was sent after the window."""
+    return QuizNotOpenError(f"{closing_sentence(closes_at)}; this answer came too late and was not saved.")
+
+
+def closing_sentence(closes_at: datetime) -> str:
+    """Return when a quiz closed, as the beginning of a sentence."""
+    return f"The quiz closed on {closes_at:%-d %b %Y at %H:%M:%S} UTC"
 
 
 _newer_version = aliased(QuizVersion)
@@ -100,14 +112,13 @@ _SUMMARY_COLUMNS = (
 )
 
 
-def list_by_state(connection: Connection, state: QuizState, after: int | None, limit: int) -> VersionPage:
+def list_by_state(connection: Connection, state: QuizState, after: int | None, limit: int) -> Page[VersionSummary]:
     """Return the latest versions that are in this state, the newest first."""
     query = select(*_SUMMARY_COLUMNS).join(Quiz, Quiz.id == QuizVersion.quiz_id).where(_IS_LATEST, _in_state(state))
     if after is not None:
         query = query.where(QuizVersion.id < after)
-    found = connection.execute(query.order_by(QuizVersion.id.desc()).limit(limit + 1)).all()
-    rows = [VersionSummary(*row) for row in found]
-    return VersionPage(rows[:limit], rows[limit - 1].version_id if len(rows) > limit else None)
+    rows = connection.execute(query.order_by(QuizVersion.id.desc()).limit(limit + 1)).all()
+    return page_of([VersionSummary(*row) for row in rows], limit, lambda summary: summary.version_id)
 
 
 def current(connection: Connection, quiz: QuizId | Slug) -> PublishedVersion:
@@ -136,13 +147,13 @@ def list_versions(connection: Connection, quiz_id: int) -> Sequence[VersionSumma
 
 
 GRACE_PARAMETER = "grace"
-"""The parameter of `accepts_answers`: seconds after its end in which a window still lets in what was under way."""
+"""The parameter of `accepts_answers`: seconds after the end of a window in which answers are still accepted."""
 
 
 def accepts_answers(version_id: int | ColumnElement[int]) -> ColumnElement[bool]:
-    """Return a condition for other features' statements: the version takes answers, by the database's clock."""
-    late = seconds_ago(bindparam(GRACE_PARAMETER, type_=Integer()))
-    in_window = and_(QuizVersion.closes_at > late, QuizVersion.opens_at <= utc_now())
+    """Return a condition for other features' statements: the version accepts answers, by the database's clock."""
+    grace_start = seconds_ago(bindparam(GRACE_PARAMETER, type_=Integer()))
+    in_window = and_(QuizVersion.closes_at > grace_start, QuizVersion.opens_at <= utc_now())
     return exists(select(QuizVersion.id).where(QuizVersion.id == version_id, in_window))
 
 

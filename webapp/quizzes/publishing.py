@@ -14,7 +14,7 @@ from webapp.quizzes.models import Quiz, QuizVersion
 from webapp.quizzes.published import PublishedVersion
 
 DEFAULT_WINDOW = timedelta(days=7)
-"""How long a quiz is open when nobody says."""
+"""How long a quiz is open by default."""
 MAX_WINDOW_TIME = datetime(9000, 1, 1, tzinfo=UTC)
 
 
@@ -30,7 +30,7 @@ def publish(
         NotFoundError: when there is no such quiz.
         InvalidInputError: when the draft has no items, or the window lies in the past or is empty.
     """
-    # Two that publish at once get two numbers, one after the other.
+    # The lock has two concurrent publications get different numbers, one after the other.
     locked = connection.execute(select(Quiz.id).where(Quiz.id == quiz_id).with_for_update()).one_or_none()
     if locked is None:
         raise NotFoundError(f"There is no quiz {quiz_id}.")
@@ -39,8 +39,8 @@ def publish(
         raise InvalidInputError("A quiz needs at least one item before it can be published.")
     now = database_now(connection)
     opens_at, closes_at = _resolve_window(now, opens_at, closes_at)
-    found = items.find_many(connection, draft.item_ids)
-    document = documents.freeze(draft.title, draft.description, (found[one] for one in draft.item_ids))
+    by_id = items.find_many(connection, draft.item_ids)
+    document = documents.freeze(draft.title, draft.description, (by_id[item_id] for item_id in draft.item_ids))
     latest = select(func.max(QuizVersion.number)).where(QuizVersion.quiz_id == quiz_id)
     result = connection.execute(
         insert(QuizVersion).values(

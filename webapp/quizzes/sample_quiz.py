@@ -1,4 +1,4 @@
-"""A small quiz of our own writing, so that there is something to play on the first start."""
+"""A small quiz of our own, so that there is one to play after the first start."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SAMPLE_ITEMS: tuple[tuple[Kind, str, tuple[str, ...], tuple[int, ...], str], ...
         "What does “first come, first served” protect you from in a queue?",
         ("Starving", "Rain", "Deadlocks", "Typing errors"),
         (0,),
-        "When newcomers may overtake, somebody can wait for ever while the average looks fine.",
+        "When newcomers may overtake, one request can wait for ever while the average looks fine.",
     ),
     (
         MULTIPLE,
@@ -56,7 +56,7 @@ SAMPLE_ITEMS: tuple[tuple[Kind, str, tuple[str, ...], tuple[int, ...], str], ...
         "How many lanes does an Olympic swimming pool have?",
         ("6", "8", "10", "12"),
         (2,),
-        "Ten are marked; races use the eight in the middle, so that nobody swims beside a wall.",
+        "Ten are marked; races use the eight in the middle, so that no one swims beside a wall.",
     ),
     (
         SINGLE,
@@ -83,7 +83,7 @@ SAMPLE_ITEMS: tuple[tuple[Kind, str, tuple[str, ...], tuple[int, ...], str], ...
 
 
 def add_sample_quiz(connection: Connection) -> None:
-    """Put the items into the bank and publish a quiz made of them."""
+    """Add the items to the bank and publish a quiz made of them."""
     ids = []
     for kind, stem, choices, right, explanation in SAMPLE_ITEMS:
         draft = ItemDraft(

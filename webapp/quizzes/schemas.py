@@ -1,4 +1,4 @@
-"""What quizzes look like over REST."""
+"""Schemas of quizzes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class QuizLines(BaseSchema):
 
 
 class PublicQuestion(BaseSchema):
-    """A question as players see it: without its answer."""
+    """A question as players see it: without its right answer."""
 
     item = fields.Integer(attribute="item_id", required=True)
     kind = fields.String(required=True)
@@ -66,7 +66,7 @@ class PublicQuiz(QuizLine):
 
 
 class DraftIn(BaseSchema):
-    """What an author writes."""
+    """The fields that an author edits."""
 
     title = TextField(required=True, validate=validate.Length(1, MAX_TITLE_LENGTH))
     description = TextField(load_default="", validate=validate.Length(max=MAX_DESCRIPTION_LENGTH))
@@ -80,7 +80,7 @@ class DraftIn(BaseSchema):
 
 
 class DraftOut(BaseSchema):
-    """A draft as it stands."""
+    """A draft in its present state."""
 
     id = fields.Integer(required=True)
     slug = fields.String(required=True)

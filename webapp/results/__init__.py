@@ -1,1 +1,1 @@
-"""What authors learn from the attempts at their quizzes."""
+"""Statistics of the attempts at a quiz, for its authors."""

@@ -1,4 +1,4 @@
-"""From counts to what an author wants to know. Pure."""
+"""Statistics of questions, computed from counts of choices. Pure functions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from webapp.quizzes.documents import QuizDocument
 
 @dataclass(frozen=True)
 class ChoiceResult:
-    """How many chose this."""
+    """A choice, and how many players chose it."""
 
     text: str
     right: bool
@@ -21,7 +21,7 @@ class ChoiceResult:
 
 @dataclass(frozen=True)
 class QuestionResult:
-    """How a question was answered; `share_right` is None when nobody answered it."""
+    """How a question was answered; `share_right` is None when no one answered it."""
 
     item: int
     stem: str
@@ -38,20 +38,20 @@ class QuestionResult:
 def summarize_questions(document: QuizDocument, choice_counts: Iterable[ChoiceCount]) -> tuple[QuestionResult, ...]:
     """Return how each question of the document was answered."""
     grouped: dict[int, list[ChoiceCount]] = {}
-    for tally in choice_counts:
-        grouped.setdefault(tally.item_id, []).append(tally)
+    for choice_count in choice_counts:
+        grouped.setdefault(choice_count.item_id, []).append(choice_count)
     results = []
     for question in document.questions:
-        own = grouped.get(question.item_id, [])
+        group = grouped.get(question.item_id, [])
         counts = [0] * len(question.choices)
-        for tally in own:
-            for position in as_positions(tally.chosen):
-                counts[position] += tally.count
+        for choice_count in group:
+            for position in as_positions(choice_count.chosen):
+                counts[position] += choice_count.count
         choices = tuple(
             ChoiceResult(text, position in question.right, counts[position])
             for position, text in enumerate(question.choices)
         )
-        right = sum(tally.count for tally in own if is_right(question, tally.chosen))
-        answered = sum(tally.count for tally in own)
+        right = sum(choice_count.count for choice_count in group if is_right(question, choice_count.chosen))
+        answered = sum(choice_count.count for choice_count in group)
         results.append(QuestionResult(question.item_id, question.stem, answered, right, choices))
     return tuple(results)

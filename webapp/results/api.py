@@ -16,7 +16,7 @@ blueprint = api_blueprint("results", __name__, "/quizzes", "Results.")
 
 
 class ChoiceOut(BaseSchema):
-    """A choice and how many took it."""
+    """A choice and how many players chose it."""
 
     text = fields.String(required=True)
     right = fields.Boolean(required=True)

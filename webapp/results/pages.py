@@ -16,7 +16,7 @@ blueprint = Blueprint("result_pages", __name__, url_prefix="/studio/quizzes")
 @blueprint.get(f"/<{ID}:quiz_id>/results")
 @require_page(Permission.SEE_RESULTS)
 def results(quiz_id: int) -> str:
-    """Show totals, the board, and how each question was answered."""
+    """Show totals, the leaderboard, and how each question was answered."""
     with read() as connection:
         report = reports.load_report(connection, quiz_id)
     return render_template("results/results.html", report=report, quiz_id=quiz_id)

@@ -18,7 +18,7 @@ from webapp.results.analysis import QuestionResult, summarize_questions
 
 @dataclass(frozen=True)
 class QuizReport:
-    """Totals, the board, and how each question was answered."""
+    """Totals, the leaderboard, and how each question was answered."""
 
     version: PublishedVersion
     totals: AttemptTotals
@@ -27,12 +27,12 @@ class QuizReport:
 
     @cached_property
     def questions(self) -> Sequence[QuestionResult]:
-        """How each question was answered; worked out when asked for, with the connection long back."""
+        """How each question was answered; computed on first use, after the connection was returned."""
         return summarize_questions(self.version.document, self.choice_counts)
 
 
 def load_report(connection: Connection, quiz_id: int) -> QuizReport:
-    """Gather the results of a quiz.
+    """Read the results of a quiz.
 
     Raises:
         NotFoundError: when the quiz was never published.

@@ -1,4 +1,4 @@
-"""Forms that a busy server hands back with everything in them, to be sent again."""
+"""Forms that a busy server returns with all their fields, so that they can be sent again."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class RetainedForm:
-    """A form as it was posted, and what its sender is told."""
+    """A form as it was posted, and the message to its sender."""
 
     message: str
     fields: Sequence[tuple[str, str]]
 
 
 def retryable_form(message: str) -> Callable[[View], View]:
-    """Declare that a form may be posted to this view again without harm; `sentence` tells people that it was kept."""
+    """Declare that posting to this view is repeatable; `message` tells the sender that the form was kept."""
 
     def declare(view: View) -> View:
         view.busy_message = message  # type: ignore[attr-defined]
@@ -34,14 +34,14 @@ def retryable_form(message: str) -> Callable[[View], View]:
 
 
 def get_retained_form() -> RetainedForm | None:
-    """Return what was posted, when it may be repeated and is no larger than our own forms are.
+    """Return the posted form if its view is repeatable and it is no larger than our own forms are.
 
     The CSRF token is left out: the page gets a new one.
     """
-    sentence = getattr(current_app.view_functions.get(request.endpoint or ""), "busy_message", None)
-    if sentence is None or request.method != "POST":
+    message = getattr(current_app.view_functions.get(request.endpoint or ""), "busy_message", None)
+    if message is None or request.method != "POST":
         return None
     fields = [(name, value) for name, value in request.form.items(multi=True) if name != CSRF_FIELD]
     if len(fields) > MAX_FIELDS or sum(len(name) + len(value) for name, value in fields) > MAX_CHARACTERS:
         return None
-    return RetainedForm(sentence, fields)
+    return RetainedForm(message, fields)

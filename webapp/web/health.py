@@ -1,4 +1,4 @@
-"""Is the process alive, and may it take traffic?"""
+"""Liveness and readiness of the process."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ blueprint = Blueprint("health", __name__)
 
 @blueprint.get("/healthz")
 def healthz() -> dict[str, Any]:
-    """Say that the process answers; the database is not asked."""
+    """Answer without a look at the database: the process is alive."""
     return {"status": "alive"}
 
 
 @blueprint.get("/readyz")
 def readyz() -> tuple[dict[str, Any], int]:
-    """Say whether the database answers within a second, on a connection of its own."""
-    if trouble := get_pooling().probe.check():
-        return {"status": "not ready", "reason": trouble}, 503
+    """Check whether the database answers within a second, on a connection of its own."""
+    if reason := get_pooling().probe.check():
+        return {"status": "not ready", "reason": reason}, 503
     return {"status": "ready"}, 200

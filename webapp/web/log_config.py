@@ -28,20 +28,20 @@ _SHARED_PROCESSORS: list[structlog.typing.Processor] = [
 
 
 class AtomicLineHandler(logging.StreamHandler[TextIO]):
-    """Writes each line by one call, which the system keeps whole; so no thread waits for another to write.
+    """Writes each line by one system call, which is atomic on a pipe, so that no thread waits for another.
 
-    The usual handler holds a lock meanwhile, and under load all request threads stand before it.
+    logging's own handler holds a lock while it writes, and under load all request threads queue for it.
     """
 
     def createLock(self) -> None:  # noqa: N802 - logging's name
-        """Have none."""
+        """Set no lock."""
         self.lock = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record."""
+        """Format and write a record."""
         try:
             self.write(self.format(record))
-        except Exception:  # noqa: BLE001 - as every handler does
+        except Exception:  # noqa: BLE001 - as every handler of logging does
             self.handleError(record)
 
     def write(self, line: str) -> None:
@@ -49,20 +49,22 @@ class AtomicLineHandler(logging.StreamHandler[TextIO]):
         try:
             os.write(self.stream.fileno(), f"{line}\n".encode(errors="replace"))
         except UnsupportedOperation:
-            # Not a file: in tests, standard error may be one in memory.
+            # Standard error has no file descriptor: in tests it may be in memory.
             self.stream.write(f"{line}\n")
 
 
 class BatchedWriter:
-    """Lines that are written some at a time: in a push each would cost as much as half of its request."""
+    """Writes log lines in batches: a write for each line would cost as much as half of its request."""
 
     def __init__(self) -> None:
+        """Drop every line until there is a handler."""
         self.handler: AtomicLineHandler | None = None
         self._lines: deque[str] = deque()
         self._thread = PeriodicThread("poolproof-log", self._flush_periodically)
         self._is_flush_scheduled = False
 
     def add(self, line: str) -> None:
+        """Write the line with the next batch: when that is full, or after `FLUSH_DELAY`."""
         self._lines.append(line)
         if len(self._lines) >= MAX_BATCH_LINES:
             self.flush()
@@ -71,15 +73,18 @@ class BatchedWriter:
             self._thread.wake()
 
     def flush(self) -> None:
+        """Write all lines."""
         while self._lines and self.handler is not None:
-            some: list[str] = []
+            batch: list[str] = []
+            # Another thread may take the last line first: then popleft raises, and the batch is what there is.
             with suppress(IndexError):
-                while len(some) < MAX_BATCH_LINES:
-                    some.append(self._lines.popleft())
-            if some:
-                self.handler.write("\n".join(some))
+                while len(batch) < MAX_BATCH_LINES:
+                    batch.append(self._lines.popleft())
+            if batch:
+                self.handler.write("\n".join(batch))
 
     def stop(self) -> None:
+        """End the thread and write all lines."""
         self._thread.stop()
         self.flush()
 
@@ -91,14 +96,14 @@ class BatchedWriter:
 
 
 MAX_BATCH_LINES = 12
-"""Lines; together they are shorter than what a pipe takes in one piece (4096 bytes)."""
+"""Together they are shorter than PIPE_BUF (4096 bytes), up to which a write to a pipe is atomic."""
 FLUSH_DELAY, IDLE_INTERVAL = 0.1, 60.0
 """Seconds."""
 _request_log_writer = BatchedWriter()
 
 
 def flush_request_log() -> None:
-    """Write the lines of requests that were gathered; for the end of a process."""
+    """Write the lines of requests that are waiting; for the end of a process."""
     _request_log_writer.stop()
 
 
@@ -106,19 +111,19 @@ atexit.register(flush_request_log)
 
 
 def log_request(method: str, route: str, status: int, seconds: float, request_id: str) -> None:
-    """Write a request's line; the common one costs no more than its text.
+    """Log a finished request; a JSON line is formatted by hand, at less than the cost of structlog's processors.
 
     `route` is the rule and never the path: an attempt's token is a secret.
     """
     if _request_log_writer.handler is None:
-        facts = {"method": method, "route": route, "status": status, "seconds": round(seconds, 4)}
-        _log.info("request", **facts, request_id=request_id)
+        fields = {"method": method, "route": route, "status": status, "seconds": round(seconds, 4)}
+        _log.info("request", **fields, request_id=request_id)
         return
-    moment = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     _request_log_writer.add(
         f'{{"method": "{method}", "route": "{route}", "status": {status}, "seconds": {seconds:.4f}, '
         f'"event": "request", "request_id": "{request_id}", "level": "info", "logger": "{REQUEST_LOGGER}", '
-        f'"timestamp": "{moment}"}}'
+        f'"timestamp": "{timestamp}"}}'
     )
 
 
@@ -140,14 +145,15 @@ def configure_logging(log_format: Literal["json", "text"]) -> None:
     handler = AtomicLineHandler(sys.stderr)
     handler.setFormatter(formatter)
     root = logging.getLogger()
-    for old in [one for one in root.handlers if isinstance(one.formatter, structlog.stdlib.ProcessorFormatter)]:
-        root.removeHandler(old)
+    for present in list(root.handlers):
+        if isinstance(present.formatter, structlog.stdlib.ProcessorFormatter):
+            root.removeHandler(present)
     root.addHandler(handler)
     _request_log_writer.handler = handler if log_format == "json" else None
     root.setLevel(logging.INFO)
-    # httpx tells whole addresses, which may hold a key.
-    for chatty in ("alembic", "poolproof.core.queue_pool", "httpx"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    # httpx logs whole URLs, which may contain a key.
+    for name in ("alembic", "poolproof.core.queue_pool", "httpx"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*_SHARED_PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its one log line, and teardowns that all run."""
+"""What surrounds every request: its id, its one log line, and teardown functions that all run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from poolproof.integrations.flask_ext import get_pooling, name_request
 log = structlog.get_logger("poolproof.request")
 
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
-"""Others are counted as one: their names are the client's."""
+"""All other methods are counted as `_OTHER`: a client could send any number of names."""
 SESSIONLESS_PREFIXES = ("/api/", "/files/", "/static/")
 REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
@@ -26,16 +26,16 @@ REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{8,64}")
 class PoolproofFlask(Flask):
     """A Flask in which one teardown function that raises does not keep the others from running.
 
-    Flask stops at the first that raises, and the session of an extension registered
-    earlier would never go back to its pool. All views and hooks are plain functions.
+    Flask stops at the first that raises, and the connection of an extension registered
+    earlier would never return to its pool. All views and hooks are plain functions.
     """
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function as it is: none here is async, and Flask asks of every hook at every request."""
+        """Return the function as it is: none is async here, and Flask would check every hook at every request."""
         return func
 
     def do_teardown_appcontext(self, exc: BaseException | None = None) -> None:
-        """Run every teardown function; what they raise is logged, the response goes out."""
+        """Run every teardown function; an exception is logged, and the response is sent all the same."""
         for function in reversed(self.teardown_appcontext_funcs):
             try:
                 function(exc)
@@ -44,7 +44,7 @@ class PoolproofFlask(Flask):
 
 
 class PageSessionInterface(SecureCookieSessionInterface):
-    """Sessions for pages: data and files have none, so they do not vary with cookies."""
+    """Sessions for pages only: REST responses and files have none, so they do not vary with cookies."""
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Save the session of a page."""
@@ -53,7 +53,7 @@ class PageSessionInterface(SecureCookieSessionInterface):
 
 
 def init_app(app: Flask) -> None:
-    """Give every request an id and write one line when it is over."""
+    """Give every request an id, and log one line when it is finished."""
     app.session_interface = PageSessionInterface()
     app.before_request(_start_request)
     app.after_request(_finish_request)
@@ -61,13 +61,13 @@ def init_app(app: Flask) -> None:
 
 def request_id() -> str:
     """Return the id of the current request, as its client sees it in X-Request-ID."""
-    identity: str = g.get("request_id", "-")
-    return identity
+    value: str = g.get("request_id", "-")
+    return value
 
 
 def _start_request() -> None:
-    given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if REQUEST_ID_PATTERN.fullmatch(given) else uuid.uuid4().hex
+    client_id = request.headers.get("X-Request-ID", "")
+    g.request_id = client_id if REQUEST_ID_PATTERN.fullmatch(client_id) else uuid.uuid4().hex
     g.started_at = time.monotonic()
     name_request(g.request_id)
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
@@ -78,7 +78,7 @@ def _finish_request(response: Response) -> Response:
     seconds = time.monotonic() - g.started_at if "started_at" in g else 0.0
     # The rule and never the path: an attempt's token is a secret.
     rule = request.url_rule.rule if request.url_rule else None
-    facts: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "method": request.method,
         "route": rule,
         "status": response.status_code,
@@ -87,5 +87,5 @@ def _finish_request(response: Response) -> Response:
     method = request.method if request.method in KNOWN_METHODS else "_OTHER"
     get_pooling().requests.record_response(method, rule or "unmatched", response.status_code, seconds)
     if request.endpoint not in {"static", "files.file"}:
-        log.info("request", **facts)
+        log.info("request", **fields)
     return response

@@ -1,7 +1,7 @@
-"""Scripts as browsers get them: a script and the modules that it imports, in one file and one request.
+"""Bundles scripts: an entry point and the modules that it imports, in one file and one request.
 
-A module writes `import { name } from "./other.js";`, each on a line of its own, and all
-names at the top of modules that meet in one file differ.
+A module writes `import { name } from "./other.js";`, each on a line of its own, and the top-level
+names of all modules in one bundle differ.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ _EXPORT = re.compile(r"^export (?=class|function|async|const)", re.MULTILINE)
 
 @cache
 def bundle(name: str) -> str:
-    """Return a script after the modules that it imports, each once."""
+    """Return the source of a script, preceded by the modules that it imports, each once."""
     return "\n".join(_EXPORT.sub("", _IMPORT.sub("", _read_source(module))) for module in resolve_modules(name))
 
 
 def resolve_modules(name: str) -> list[str]:
-    """Return the names of a script and of what it imports, in the order in which they must run."""
-    found: list[str] = []
+    """Return the names of a script and of all modules that it imports, in the order in which they must run."""
+    modules: list[str] = []
     for imported in _IMPORT.findall(_read_source(name)):
-        found += [module for module in resolve_modules(imported) if module not in found]
-    return [*found, name]
+        modules += [module for module in resolve_modules(imported) if module not in modules]
+    return [*modules, name]
 
 
 def _read_source(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What templates may use: times for people, addresses that may be followed."""
+"""Jinja filters: times for readers, URLs that are safe to link."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flask import Flask
 
 
 def init_app(app: Flask) -> None:
-    """Make the names below known to all templates."""
+    """Register the filters below."""
     app.jinja_env.filters["format_datetime"] = format_datetime
     app.jinja_env.filters["format_iso_datetime"] = format_iso_datetime
     app.jinja_env.filters["safe_url"] = safe_url
@@ -18,17 +18,17 @@ def init_app(app: Flask) -> None:
 
 
 def format_datetime(value: datetime | None) -> str:
-    """Return a time as people read it, e.g. "20 Nov 2026, 22:30 UTC"."""
+    """Return a time for readers, e.g. "20 Nov 2026, 22:30 UTC"."""
     return "" if value is None else f"{value.astimezone(UTC):%-d %b %Y, %H:%M} UTC"
 
 
 def format_iso_datetime(value: datetime | None) -> str:
-    """Return a time for `<time datetime>`, which script turns into the reader's own zone."""
+    """Return a time for `<time datetime>`, which a script converts to the reader's time zone."""
     return "" if value is None else value.astimezone(UTC).isoformat(timespec="seconds")
 
 
 def safe_url(value: str | None) -> str | None:
-    """Return an address that may be a link: of the web, not javascript: or the like."""
+    """Return the URL if it is http or https; None for javascript: and all other schemes."""
     return value if value is not None and _HTTP_URL.match(value) else None
 
 

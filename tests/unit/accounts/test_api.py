@@ -16,8 +16,8 @@ def test_a_good_password_gives_a_token_that_opens_the_bank(client: FlaskClient, 
 
 def test_a_wrong_password_and_a_wrong_name_are_told_alike(client: FlaskClient, author: dict[str, str]) -> None:
     wrong = client.post("/api/v1/tokens", json={"name": "ada", "password": "not this one"})
-    nobody = client.post("/api/v1/tokens", json={"name": "bob", "password": "not this one"})
-    assert (wrong.status_code, wrong.get_json()["detail"]) == (nobody.status_code, nobody.get_json()["detail"])
+    unknown = client.post("/api/v1/tokens", json={"name": "bob", "password": "not this one"})
+    assert (wrong.status_code, wrong.get_json()["detail"]) == (unknown.status_code, unknown.get_json()["detail"])
     assert wrong.status_code == 401
     assert wrong.headers["WWW-Authenticate"] == "Bearer"
 

@@ -15,9 +15,9 @@ def sign_in(client: FlaskClient, password: str = PASSWORD, address: str = "/sign
 
 
 def test_the_studio_sends_a_stranger_to_sign_in_and_then_on(client: FlaskClient, author: dict[str, str]) -> None:
-    sent = client.get("/studio/quizzes/new")
-    assert sent.status_code == 302
-    answer = client.post(sent.location, data={"name": "ada", "password": PASSWORD})
+    redirect = client.get("/studio/quizzes/new")
+    assert redirect.status_code == 302
+    answer = client.post(redirect.location, data={"name": "ada", "password": PASSWORD})
     assert answer.location == "/studio/quizzes/new"
 
 

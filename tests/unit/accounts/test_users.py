@@ -33,21 +33,21 @@ def test_a_name_that_is_not_plain_is_refused(work: UnitOfWork, name: str) -> Non
 
 
 def test_the_stamp_changes_with_the_password(work: UnitOfWork) -> None:
-    identity = add(work, "ada")
+    user_id = add(work, "ada")
     with work.read() as connection:
-        before = not_none(users.find(connection, identity)).security_stamp
+        before = not_none(users.find(connection, user_id)).security_stamp
     work.run_in_transaction(lambda connection: users.change_password(connection, "ada", "another hash"))
     with work.read() as connection:
-        assert not_none(users.find(connection, identity)).security_stamp != before
+        assert not_none(users.find(connection, user_id)).security_stamp != before
 
 
 def test_nobody_changes_or_removes_who_is_not_there(work: UnitOfWork) -> None:
-    for deed in (
+    for change in (
         lambda connection: users.change_password(connection, "ada", "-"),
         lambda connection: users.remove(connection, "ada"),
     ):
         with pytest.raises(NotFoundError):
-            work.run_in_transaction(deed)
+            work.run_in_transaction(change)
 
 
 def test_an_installation_knows_whether_it_has_anybody(work: UnitOfWork) -> None:
@@ -59,8 +59,8 @@ def test_an_installation_knows_whether_it_has_anybody(work: UnitOfWork) -> None:
 
 
 def test_an_author_edits_and_does_not_operate(work: UnitOfWork) -> None:
-    identity = add(work, "ada")
+    user_id = add(work, "ada")
     with work.read() as connection:
-        ada = not_none(users.find(connection, identity))
+        ada = not_none(users.find(connection, user_id))
     assert ada.has_permission(Permission.EDIT_BANK)
     assert not ada.has_permission(Permission.OPERATE)

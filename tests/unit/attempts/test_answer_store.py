@@ -47,9 +47,9 @@ def all_right(quiz: PublishedVersion) -> dict[int, int]:
     return {question.item_id: 1 << question.right[0] for question in quiz.document.questions}
 
 
-def in_parallel(times: int, deed: Callable[[], Any]) -> list[Any]:
+def in_parallel(times: int, fn: Callable[[], Any]) -> list[Any]:
     with ThreadPoolExecutor(times) as pool:
-        return [future.result() for future in [pool.submit(deed) for _ in range(times)]]
+        return [future.result() for future in [pool.submit(fn) for _ in range(times)]]
 
 
 def rows(work: UnitOfWork, table: type[Attempt | Answer]) -> int:
@@ -183,9 +183,9 @@ def test_answers_that_race_with_the_finish_are_either_scored_or_refused(
             return 1
 
         with ThreadPoolExecutor(3) as pool:
-            sent = [pool.submit(answer, item) for item in others]
+            futures = [pool.submit(answer, item) for item in others]
             result = pool.submit(finish, work, claim, quiz).result()
-            acknowledged = 1 + sum(one.result() for one in sent)
+            acknowledged = 1 + sum(future.result() for future in futures)
         assert result.score == acknowledged == len(stored(work, claim).answers)
 
 

@@ -74,9 +74,9 @@ def test_fifty_finishes_at_once_give_one_result(work: UnitOfWork, writer: Answer
     right = {question.item_id: 1 << question.right[0] for question in quiz.document.questions}
     writer.save(claim, quiz, right)
     with ThreadPoolExecutor(50) as senders:
-        ends = set(senders.map(lambda _: writer.finish(claim, quiz.document).milliseconds, range(50)))
+        outcomes = set(senders.map(lambda _: writer.finish(claim, quiz.document).milliseconds, range(50)))
     again = writer.finish(claim, quiz.document)
-    assert ends == {again.milliseconds}
+    assert outcomes == {again.milliseconds}
     assert again.score == 4
 
 
@@ -109,15 +109,15 @@ def test_one_who_may_not_is_told_and_the_others_are_stored(
         return "stored"
 
     with ThreadPoolExecutor(8) as senders:
-        ends = list(senders.map(send, [finished, twice, *others]))
-    assert ends == [AttemptFinishedError.__name__, AttemptExistsError.__name__, *["stored"] * 6]
+        outcomes = list(senders.map(send, [finished, twice, *others]))
+    assert outcomes == [AttemptFinishedError.__name__, AttemptExistsError.__name__, *["stored"] * 6]
     assert all((claim.attempt_id, items(quiz)[1]) in stored(work) for claim in others)
 
 
 def test_across_the_closing_instant_every_yes_is_stored_and_every_no_is_not(
     work: UnitOfWork, writer: AnswerWriter, quiz: PublishedVersion
 ) -> None:
-    ends: dict[tuple[object, int], bool] = {}
+    outcomes: dict[tuple[object, int], bool] = {}
     closed = threading.Event()
 
     def play(number: int) -> None:
@@ -127,22 +127,22 @@ def test_across_the_closing_instant_every_yes_is_stored_and_every_no_is_not(
             try:
                 writer.save(claim, quiz, {item: 1})
             except QuizNotOpenError:
-                ends[claim.attempt_id, item] = False
+                outcomes[claim.attempt_id, item] = False
                 if closed.is_set():
                     return
             else:
-                ends[claim.attempt_id, item] = True
+                outcomes[claim.attempt_id, item] = True
 
     with ThreadPoolExecutor(6) as players:
-        playing = [players.submit(play, number) for number in range(6)]
-        while len(ends) < 60:
+        futures = [players.submit(play, number) for number in range(6)]
+        while len(outcomes) < 60:
             pass
         work.run_in_transaction(lambda connection: publishing.close(connection, quiz.quiz_id))
         closed.set()
-        for one in playing:
-            one.result(30)
-    assert {key for key, said in ends.items() if said} == set(stored(work))
-    assert False in ends.values()
+        for future in futures:
+            future.result(30)
+    assert {key for key, is_stored in outcomes.items() if is_stored} == set(stored(work))
+    assert False in outcomes.values()
 
 
 def test_long_after_the_window_nobody_asks_the_database(writer: AnswerWriter, quiz: PublishedVersion) -> None:
@@ -184,9 +184,9 @@ def test_a_name_in_any_script_is_stored_as_it_is(
     claim = replace(start(quiz), player_name=name)
     writer.save(claim, quiz, {items(quiz)[0]: 1})
     with work.read() as connection:
-        found = connection.execute(select(Attempt.player_name, Attempt.started_at)).one()
-        assert found.player_name == name
-        assert found.started_at == claim.started_at
+        row = connection.execute(select(Attempt.player_name, Attempt.started_at)).one()
+        assert row.player_name == name
+        assert row.started_at == claim.started_at
         assert answer_store.load_state(connection, claim).answers == {items(quiz)[0]: 1}
 
 
@@ -194,10 +194,10 @@ def test_what_could_not_be_stored_in_time_may_be_sent_again_and_says_so(
     work: UnitOfWork, quiz: PublishedVersion
 ) -> None:
     writer = AnswerWriter(work, timeout=0.1)
-    held = [work.engine.connect() for _ in range(4)]
+    connections = [work.engine.connect() for _ in range(4)]
     with pytest.raises(BusyError, match="Send it again; that is safe"):
         writer.save(start(quiz), quiz, {items(quiz)[0]: 1})
-    for connection in held:
+    for connection in connections:
         connection.close()
     writer.save(start(quiz), quiz, {items(quiz)[0]: 1})
     writer.group_commit.stop()

@@ -19,7 +19,9 @@ def start(client: FlaskClient, quiz: PublishedVersion) -> str:
 
 
 def form(quiz: PublishedVersion, action: str = "finish") -> dict[str, str]:
-    return {"action": action} | {f"item-{one.item_id}": str(one.right[0]) for one in quiz.document.questions}
+    return {"action": action} | {
+        f"item-{question.item_id}": str(question.right[0]) for question in quiz.document.questions
+    }
 
 
 def test_a_form_with_all_answers_finishes_the_quiz(client: FlaskClient, quiz: PublishedVersion) -> None:

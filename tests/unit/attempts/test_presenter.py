@@ -19,19 +19,19 @@ VERSION = PublishedVersion(1, 2, "slug", 1, "Title", 1, NOW - HOUR, NOW + HOUR, 
 CLAIM = tokens.new_claim(1, tokens.new_player_id(), "Grace", NOW)
 
 
-def seen(progress: AttemptState, version: PublishedVersion = VERSION) -> AttemptView:
-    return build_view(CLAIM, AttemptSnapshot(version, progress), 1 if progress.score is not None else None)
+def view_of(state: AttemptState, version: PublishedVersion = VERSION) -> AttemptView:
+    return build_view(CLAIM, AttemptSnapshot(version, state), 1 if state.score is not None else None)
 
 
 def test_before_the_finish_nothing_tells_what_is_right() -> None:
-    (question,) = seen(AttemptState({5: 0b100}, None, None, None)).questions
+    (question,) = view_of(AttemptState({5: 0b100}, None, None, None)).questions
     assert {choice.right for choice in question.choices} == {None}
     assert (question.is_right, question.explanation, question.address) == (None, "", "")
     assert [choice.text for choice in question.choices if choice.chosen] == ["c"]
 
 
 def test_after_the_finish_everything_is_told() -> None:
-    (question,) = seen(AttemptState({5: 0b100}, NOW, 0, 1000)).questions
+    (question,) = view_of(AttemptState({5: 0b100}, NOW, 0, 1000)).questions
     assert [choice.text for choice in question.choices if choice.right] == ["b"]
     assert (question.is_right, question.explanation, question.credit) == (False, "Because.", "Somebody, CC0")
     assert question.address == "https://example.org"
@@ -39,17 +39,17 @@ def test_after_the_finish_everything_is_told() -> None:
 
 def test_where_the_questions_come_from_is_told_after_the_finish() -> None:
     """The source's page may have the answer."""
-    assert seen(AttemptState({}, None, None, None)).origins == ()
-    (origin,) = seen(AttemptState({}, NOW, 0, 1000)).origins
+    assert view_of(AttemptState({}, None, None, None)).origins == ()
+    (origin,) = view_of(AttemptState({}, NOW, 0, 1000)).origins
     assert (origin.source, origin.licence, origin.address) == ("Somebody", "CC0", "https://example.org")
 
 
 def test_every_choice_is_shown_once_in_the_attempts_own_order() -> None:
-    (question,) = seen(AttemptState({}, None, None, None)).questions
+    (question,) = view_of(AttemptState({}, None, None, None)).questions
     assert sorted(choice.position for choice in question.choices) == [0, 1, 2]
     assert all(choice.text == QUESTION.choices[choice.position] for choice in question.choices)
 
 
 def test_before_the_window_no_question_is_shown() -> None:
     upcoming = replace(VERSION, opens_at=NOW + timedelta(minutes=1))
-    assert seen(AttemptState({}, None, None, None), upcoming).questions == ()
+    assert view_of(AttemptState({}, None, None, None), upcoming).questions == ()

@@ -28,11 +28,11 @@ def test_choices_that_do_not_fit_the_question_are_refused(kind: str, choices: li
 
 
 def test_all_right_choices_and_no_other_make_a_multiple_choice_right() -> None:
-    asked = question("multiple", right=(0, 2))
-    assert is_right(asked, 0b0101)
-    assert not is_right(asked, 0b0001)
-    assert not is_right(asked, 0b0111)
-    assert not is_right(asked, None)
+    multiple = question("multiple", right=(0, 2))
+    assert is_right(multiple, 0b0101)
+    assert not is_right(multiple, 0b0001)
+    assert not is_right(multiple, 0b0111)
+    assert not is_right(multiple, None)
 
 
 def test_each_right_answer_is_a_point() -> None:

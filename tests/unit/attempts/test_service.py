@@ -17,9 +17,9 @@ def test_an_attempt_begins_at_the_databases_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("opens", "closes", "words"), [(1, 2, "opens at"), (-2, -1, "closed at"), (-2, 0, "closed at")]
+    ("opens", "closes", "words"), [(1, 2, "opens at"), (-2, -1, "closed on"), (-2, 0, "closed on")]
 )
 def test_outside_of_the_window_nothing_begins(opens: int, closes: int, words: str) -> None:
-    shut = replace(VERSION, opens_at=NOW + timedelta(hours=opens), closes_at=NOW + timedelta(hours=closes))
+    version = replace(VERSION, opens_at=NOW + timedelta(hours=opens), closes_at=NOW + timedelta(hours=closes))
     with pytest.raises(QuizNotOpenError, match=words):
-        begin_attempt(shut, tokens.new_player_id(), "Grace")
+        begin_attempt(version, tokens.new_player_id(), "Grace")

@@ -19,5 +19,5 @@ def test_attempts_see_different_orders_and_every_choice() -> None:
 
 
 def test_true_and_false_stay_where_they_are() -> None:
-    asked = Question(5, "true_false", "So?", ("True", "False"), (0,), "", None, None, None, None)
-    assert {tuple(order_of_choices(seed, asked)) for seed in range(20)} == {(0, 1)}
+    true_or_false = Question(5, "true_false", "So?", ("True", "False"), (0,), "", None, None, None, None)
+    assert {tuple(order_of_choices(seed, true_or_false)) for seed in range(20)} == {(0, 1)}

@@ -20,17 +20,17 @@ def test_a_token_says_what_was_put_into_it(name: str, started_at: datetime) -> N
 
 
 def test_attempts_are_numbered_in_order_of_time() -> None:
-    made = [tokens.new_claim(1, tokens.new_player_id(), "", STARTED).attempt_id for _ in range(100)]
-    assert made == sorted(made)
-    assert {one.version for one in made} == {7}
+    ids = [tokens.new_claim(1, tokens.new_player_id(), "", STARTED).attempt_id for _ in range(100)]
+    assert ids == sorted(ids)
+    assert {attempt_id.version for attempt_id in ids} == {7}
 
 
 def test_a_changed_a_foreign_and_an_old_token_are_refused() -> None:
     token = tokens.issue(tokens.new_claim(7, tokens.new_player_id(), "Grace", STARTED), KEY)
     changed = token[:5] + ("A" if token[5] != "A" else "B") + token[6:]
-    for bad, key, good_for in ((changed, KEY, 60), (token, "another key", 60), (token, KEY, -1), ("", KEY, 60)):
+    for bad, key, ttl in ((changed, KEY, 60), (token, "another key", 60), (token, KEY, -1), ("", KEY, 60)):
         with pytest.raises(NotFoundError):
-            tokens.verify(bad, key, good_for)
+            tokens.verify(bad, key, ttl)
 
 
 def test_a_token_that_was_good_expires_all_the_same() -> None:

@@ -133,6 +133,6 @@ def test_runs_are_listed_in_pages_the_newest_first(work: UnitOfWork) -> None:
     ids = [order(work, f"source {number}").id for number in range(5)]
     with work.read() as connection:
         page = runs.list_runs(connection, None, 3)
-        rest = runs.list_runs(connection, page.next_before, 3)
+        rest = runs.list_runs(connection, page.next_after, 3)
     assert [run.id for run in (*page.rows, *rest.rows)] == ids[::-1]
-    assert rest.next_before is None
+    assert rest.next_after is None

@@ -122,7 +122,7 @@ def test_numbers_come_in_the_format_that_is_asked_for(client: FlaskClient, membe
 
 def test_where_the_console_is_off_there_is_nothing(app: Flask, operator: FlaskClient) -> None:
     before = app.config["CONSOLE_LISTENER"]
-    app.config["CONSOLE_LISTENER"] = "off"
+    app.config["CONSOLE_LISTENER"] = None
     try:
         answers = [operator.get(path).status_code for path in ("/console", "/metrics", "/api/v1/pools")]
     finally:

@@ -12,9 +12,9 @@ QUIZZES = "/api/v1/quizzes"
 
 def test_an_author_drafts_publishes_and_closes(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> None:
     item = work.run_in_transaction(make_item)
-    made = client.post(QUIZZES, headers=author, json={"title": "Numbers", "items": [item.id]})
-    assert (made.status_code, made.headers["ETag"]) == (201, '"1"')
-    address = f"{QUIZZES}/{made.get_json()['id']}"
+    created = client.post(QUIZZES, headers=author, json={"title": "Numbers", "items": [item.id]})
+    assert (created.status_code, created.headers["ETag"]) == (201, '"1"')
+    address = f"{QUIZZES}/{created.get_json()['id']}"
     assert client.get(address).status_code == 404
     assert client.post(f"{address}/publish", headers=author, json={}).status_code == 201
     assert client.get(address).get_json()["state"] == "open"
@@ -23,12 +23,12 @@ def test_an_author_drafts_publishes_and_closes(client: FlaskClient, author: dict
 
 
 def test_the_list_shows_open_quizzes_in_pages_that_link_on(client: FlaskClient, work: UnitOfWork) -> None:
-    made = [make_quiz(work).quiz_id for _ in range(3)]
+    ids = [make_quiz(work).quiz_id for _ in range(3)]
     first = client.get(f"{QUIZZES}?limit=2")
-    assert [quiz["id"] for quiz in first.get_json()["quizzes"]] == [made[2], made[1]]
+    assert [quiz["id"] for quiz in first.get_json()["quizzes"]] == [ids[2], ids[1]]
     address = first.headers["Link"].removeprefix("<").partition('>; rel="next"')[0]
     rest = client.get(address)
-    assert [quiz["id"] for quiz in rest.get_json()["quizzes"]] == [made[0]]
+    assert [quiz["id"] for quiz in rest.get_json()["quizzes"]] == [ids[0]]
     assert "Link" not in rest.headers
 
 

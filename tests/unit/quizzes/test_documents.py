@@ -39,13 +39,13 @@ def test_a_document_that_was_published_before_addresses_were_kept_still_works() 
 
 
 def test_origins_are_told_once_with_the_address_that_all_have() -> None:
-    made = {"source": "Open Trivia DB", "licence": "CC BY-SA 4.0"}
-    given = [
+    source = {"source": "Open Trivia DB", "licence": "CC BY-SA 4.0"}
+    items = [
         item(1),
         item(2, source="Ada", address="https://example.org/2"),
-        item(3, **made, address="https://example.org/3"),
-        item(4, **made, address="https://example.org/4"),
+        item(3, **source, address="https://example.org/3"),
+        item(4, **source, address="https://example.org/4"),
     ]
-    assert collect_origins(given) == [
+    assert collect_origins(items) == [
         Origin("Open Trivia DB", "CC BY-SA 4.0", None, 2), Origin("Ada", None, "https://example.org/2", 1)
     ]  # fmt: skip

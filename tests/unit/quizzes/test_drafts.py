@@ -96,9 +96,9 @@ def test_a_published_quiz_cannot_be_deleted(work: UnitOfWork) -> None:
 
 
 def test_the_list_of_drafts_comes_in_pages_newest_first(work: UnitOfWork) -> None:
-    made = [make_draft(work, questions=0).id for _ in range(3)]
+    ids = [make_draft(work, questions=0).id for _ in range(3)]
     with work.read() as connection:
         first = drafts.list_drafts(connection, None, 2)
         rest = drafts.list_drafts(connection, first.next_after, 2)
-    assert [row.id for row in first.rows] == [made[2], made[1]]
-    assert ([row.id for row in rest.rows], rest.next_after) == ([made[0]], None)
+    assert [row.id for row in first.rows] == [ids[2], ids[1]]
+    assert ([row.id for row in rest.rows], rest.next_after) == ([ids[0]], None)

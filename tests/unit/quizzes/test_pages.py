@@ -23,15 +23,15 @@ def test_the_front_page_lists_what_is_open(client: FlaskClient, work: UnitOfWork
 
 def test_items_are_added_moved_and_removed(studio: FlaskClient, work: UnitOfWork) -> None:
     draft = make_draft(work, questions=2)
-    one, two = draft.item_ids
-    three = work.run_in_transaction(make_item).id
+    first, second = draft.item_ids
+    third = work.run_in_transaction(make_item).id
     address = f"/studio/quizzes/{draft.id}/items"
     for version, change in enumerate(
-        ({"add": f"{three}"}, {"action": f"up {three}"}, {"action": f"down {one}"}, {"action": f"remove {two}"}), 1
+        ({"add": f"{third}"}, {"action": f"up {third}"}, {"action": f"down {first}"}, {"action": f"remove {second}"}), 1
     ):
         assert studio.post(address, data={"version": version, **change}).status_code == 302
     with work.read() as connection:
-        assert drafts.find(connection, draft.id).item_ids == (three, one)
+        assert drafts.find(connection, draft.id).item_ids == (third, first)
 
 
 def test_a_change_of_a_page_that_is_out_of_date_is_told_and_not_made(studio: FlaskClient, work: UnitOfWork) -> None:

@@ -14,11 +14,11 @@ def test_a_process_is_alive_and_ready(client: FlaskClient) -> None:
 
 
 def test_readiness_does_not_wait_behind_the_requests(client: FlaskClient, pooling: PoolingState) -> None:
-    held = [pooling.work.engine.connect() for _ in range(queue_pool(pooling.work.engine).size())]
+    connections = [pooling.work.engine.connect() for _ in range(queue_pool(pooling.work.engine).size())]
     try:
-        began = time.monotonic()
+        started_at = time.monotonic()
         assert client.get("/readyz").status_code == 200
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - started_at < 1
     finally:
-        for connection in held:
+        for connection in connections:
             connection.close()

@@ -20,6 +20,6 @@ def test_a_request_is_one_line_with_its_rule_and_never_its_secret(
 ) -> None:
     client.get("/attempts/a-secret-token", headers={"X-Request-ID": "trace-0043"})
     (record,) = [record for record in caplog.records if record.name == "poolproof.request"]
-    said: Any = record.msg
-    assert (said["route"], said["status"], said["request_id"]) == ("/attempts/<token>", 404, "trace-0043")
+    event: Any = record.msg
+    assert (event["route"], event["status"], event["request_id"]) == ("/attempts/<token>", 404, "trace-0043")
     assert "a-secret-token" not in caplog.text

@@ -128,7 +128,9 @@ class DrillRun:
         self, threads: int, database_url: str = "", **settings: Any
     ) -> AbstractContextManager[PoolUnderTest]:
         """Make the pool under test: ours with these settings, or without protection the stock one."""
-        return create_pool(database_url or self.target.database_url(), threads, is_poolproof=self.is_protected, **settings)
+        return create_pool(
+            database_url or self.target.database_url(), threads, is_poolproof=self.is_protected, **settings
+        )
 
     @contextmanager
     def run_load(self, unit: Unit, threads: int, interval: float, *, simultaneous: bool = False) -> Iterator[PacedLoad]:

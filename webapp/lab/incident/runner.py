@@ -25,7 +25,7 @@ from webapp.lab.services.processes import HOST, free_port
 from webapp.lab.services.scratch_schema import create_scratch_schema
 from webapp.lab.services.service_process import RunningService, ServiceSpec, gunicorn, run_service
 from webapp.quizzes.sample_quiz import SAMPLE_ITEMS
-from webapp.settings import environment_for_child
+from webapp.settings import PROJECT_ROOT, child_environment
 
 NAIVE_APP, POOLPROOF_SERVICE = "Flask-SQLAlchemy, defaults", "Poolproof"
 WORKERS = 2
@@ -123,7 +123,8 @@ def _naive_app_spec(database_url: str, options: IncidentOptions) -> ServiceSpec:
     argument = "" if options.pool_timeout is None else str(options.pool_timeout)
     application = f"webapp.lab.incident.naive_app:create_app({argument})"
     command = gunicorn(application, WORKERS, options.threads, "--worker-connections", "20000")
-    return ServiceSpec(NAIVE_APP, command, environment_for_child(DATABASE_URL=database_url))
+    environment = child_environment({"DATABASE_URL": database_url}, import_from=PROJECT_ROOT)
+    return ServiceSpec(NAIVE_APP, command, environment)
 
 
 def _poolproof_spec(database_url: str, folder: Path, port: int) -> ServiceSpec:
@@ -135,7 +136,8 @@ def _poolproof_spec(database_url: str, folder: Path, port: int) -> ServiceSpec:
         "POOLPROOF_COLLECTOR_PROCESSES": "0",
         "POOLPROOF_OTLP_ENDPOINT": "",
     }
-    return ServiceSpec(POOLPROOF_SERVICE, [sys.executable, "-m", "webapp", "serve"], environment_for_child(**variables))
+    environment = child_environment(variables, import_from=PROJECT_ROOT)
+    return ServiceSpec(POOLPROOF_SERVICE, [sys.executable, "-m", "webapp", "serve"], environment)
 
 
 def _push_plan(service: RunningService, items: Sequence[tuple[int, int]], options: IncidentOptions) -> PushPlan:

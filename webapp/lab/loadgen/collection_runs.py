@@ -15,7 +15,8 @@ from webapp.collector.run_executor import RunExecutor
 from webapp.collector.runs import Run
 from webapp.collector.sources.base import Source, SourceLimits
 from webapp.collector.sources.open_trivia import OpenTriviaSource
-from webapp.db.timestamps import UtcDateTime, utc_now
+from webapp.db.timestamps import utc_now
+from webapp.db.types import UtcDateTime
 from webapp.lab.services.fake_opentdb import FakeOpenTdb
 
 SET_HEARTBEAT = text("UPDATE collection_run SET heartbeat_at = :then WHERE id = :run").bindparams(

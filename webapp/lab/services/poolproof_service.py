@@ -13,7 +13,7 @@ from pathlib import Path
 
 from webapp.lab.services.processes import HOST, children, free_port, start, stop, tail
 from webapp.lab.services.service_process import PROCESS_KIND, STOP_TIMEOUT, NotServingError, wait_until_ready
-from webapp.settings import OFF, PROJECT_ROOT, environment_without_settings
+from webapp.settings import OFF, PROJECT_ROOT, child_environment
 
 POOLPROOF_COMMAND = (sys.executable, "-m", "webapp")
 AUTHORS_PASSWORD = "the first author's password"  # noqa: S105 - of databases for tests
@@ -124,7 +124,7 @@ def make_environment(database_url: str, instance: Path, **more: str) -> dict[str
     No collector is started unless `more` asks for one: a process less where no caller looks at collections.
     """
     own = {"DATABASE_URL": database_url, "POOLPROOF_INSTANCE": str(instance), "POOLPROOF_COLLECTOR_PROCESSES": "0"}
-    return environment_without_settings(**{**own, **more})
+    return child_environment({**own, **more}, inherit_settings=False)
 
 
 def run_poolproof(environment: Mapping[str, str], *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

@@ -23,7 +23,7 @@ from webapp.lab.sizing.load_generator import VisitLoad, VisitProcesses
 from webapp.lab.sizing.measurements import LoadProfile, RunResult, Setting, summarize_run
 from webapp.lab.sizing.no_group_commit import WSGI
 from webapp.lab.sizing.workload_bench import create_sampler_work, sleep_until
-from webapp.settings import PROJECT_ROOT, environment_for_child
+from webapp.settings import PROJECT_ROOT, child_environment
 
 REQUEST_TIMEOUT = 10.0
 START_DELAY = 0.3
@@ -122,7 +122,8 @@ class ServiceBench:
             "POOL_MIN_IDLE": "1",
             "POOL_BOOT_CHECK": "off",
         }
-        recipe = ServiceSpec("The service", [sys.executable, *command], environment_for_child(**variables))
+        environment = child_environment(variables, import_from=PROJECT_ROOT)
+        recipe = ServiceSpec("The service", [sys.executable, *command], environment)
         with run_service(recipe, Path(self._folder.name), port) as service:
             yield service
 

@@ -1,1 +1,1 @@
-"""Routes that are answered before Flask, for the requests of a push."""
+"""Routes of a push that are answered by a WSGI middleware before Flask."""

@@ -6,13 +6,14 @@ from flask import request
 from werkzeug.http import parse_etags
 
 from webapp.errors import VersionMismatchError, VersionRequiredError
+from webapp.web.validators import is_decimal
 
 MAX_VERSION_DIGITS = 9
-"""Digits; a longer number is not ours."""
+"""No version of ours has more."""
 
 
 def etag(version: int) -> dict[str, str]:
-    """Return the ETag header of a thing at this version."""
+    """Return the ETag header of a resource at this version."""
     return {"ETag": f'"{version}"'}
 
 
@@ -29,6 +30,6 @@ def expected_version() -> int:
         raise VersionRequiredError("Send If-Match with the ETag of the version that you read.")
     # werkzeug reads an empty tag as None.
     version = versions.pop() or ""
-    if versions or not version.isascii() or not version.isdecimal() or len(version) > MAX_VERSION_DIGITS:
+    if versions or not is_decimal(version, MAX_VERSION_DIGITS):
         raise VersionMismatchError("If-Match does not name the present version; read it again.")
     return int(version)

@@ -1,4 +1,4 @@
-"""POSTs that may be sent again: the same Idempotency-Key makes one thing, however often it comes.
+"""POSTs that may be repeated: requests with the same Idempotency-Key create one resource.
 
 Source: J. Jena and S. Dalal, The Idempotency-Key HTTP Header Field, draft-ietf-httpapi-idempotency-key-header.
 """
@@ -32,11 +32,11 @@ _KEY_PATTERN = re.compile(
 
 
 class HasId(Protocol):
-    """A thing with an id."""
+    """A resource with an id."""
 
     @property
     def id(self) -> int:
-        """The row's."""
+        """The id of its row."""
         ...
 
 
@@ -46,66 +46,66 @@ Created = TypeVar("Created", bound=HasId)
 def create_once(
     user_id: int, create: Callable[[Connection], Created], load: Callable[[Connection, int], Created]
 ) -> Created:
-    """Make a thing in a transaction; a repeat under the same key gets what was made, as it is now.
+    """Create a resource in a transaction; a repeat under the same key returns the resource as it is now.
 
-    The key is kept in the same transaction, so that both are there or neither, and so that the transaction may be
-    repeated by ourselves when its connection is lost. Of two that come at once the second waits for the first. Without
-    a key each request makes a thing.
+    The key is stored in the same transaction, so that both are stored or neither, and so that the transaction may be
+    repeated when its connection is lost. Of two concurrent requests the second waits for the first. Without a key
+    each request creates a resource.
 
     Args:
-        asker: Id of the user who asks.
-        make: Makes the thing.
-        find: Returns what was made, by its id.
+        user_id: The user who sends the request.
+        create: Creates the resource.
+        load: Returns the resource with this id.
 
     Raises:
-        InvalidInputError: when the key is no key.
-        KeyReusedError: when another request has come with this key.
+        InvalidInputError: when the key is not well-formed.
+        KeyReusedError: when another request was sent with this key.
     """
     key = _read_key()
     if key is None:
         return run_in_transaction(create)
     digest = sha256(f"{user_id} {request.endpoint} {key}".encode()).digest()
-    body = sha256(request.get_data()).digest()
+    body_digest = sha256(request.get_data()).digest()
 
-    def once(connection: Connection) -> Created:
+    def create_or_load(connection: Connection) -> Created:
         try:
-            connection.execute(insert(IdempotencyKey).values(digest=digest, body=body, used_at=utc_now()))
+            connection.execute(insert(IdempotencyKey).values(digest=digest, body=body_digest, used_at=utc_now()))
         except IntegrityError:
-            return load(connection, _find_created_id(connection, digest, body))
-        made = create(connection)
-        connection.execute(update(IdempotencyKey).where(IdempotencyKey.digest == digest).values(made=made.id))
+            return load(connection, _find_created_id(connection, digest, body_digest))
+        created = create(connection)
+        connection.execute(update(IdempotencyKey).where(IdempotencyKey.digest == digest).values(made=created.id))
         _purge_expired(connection)
-        return made
+        return created
 
-    return run_in_transaction(once, idempotent=True)
+    return run_in_transaction(create_or_load, idempotent=True)
 
 
 def _read_key() -> str | None:
-    given = request.headers.get(HEADER)
-    if given is None:
+    value = request.headers.get(HEADER)
+    if value is None:
         return None
-    found = _KEY_PATTERN.fullmatch(given.strip())
-    if found is None:
+    match = _KEY_PATTERN.fullmatch(value.strip())
+    if match is None:
         raise InvalidInputError(
             f"{HEADER} has to be 1 to {MAX_KEY_LENGTH} visible ASCII characters without quotes or backslashes, "
             "for instance a UUID; send another one.",
         )
-    return found[1] or found[2]
+    return match[1] or match[2]
 
 
 def _find_created_id(connection: Connection, digest: bytes, body_digest: bytes) -> int:
     # A locking read sees what was committed while the insert waited.
-    found = connection.execute(
+    row = connection.execute(
         select(IdempotencyKey.body, IdempotencyKey.made).where(IdempotencyKey.digest == digest).with_for_update()
     ).one()
-    if found.body != body_digest:
+    if row.body != body_digest:
         raise KeyReusedError(f"This {HEADER} has come with another request; make a new key for each new request.")
-    made: int = found.made
-    return made
+    created_id: int = row.made
+    return created_id
 
 
 def _purge_expired(connection: Connection) -> None:
-    is_old = IdempotencyKey.used_at < seconds_ago(RETENTION)
-    old = select(IdempotencyKey.digest).where(is_old).order_by(IdempotencyKey.used_at).limit(PURGE_BATCH_SIZE)
-    if digests := connection.execute(old).scalars().all():
+    is_expired = IdempotencyKey.used_at < seconds_ago(RETENTION)
+    oldest = select(IdempotencyKey.digest).where(is_expired).order_by(IdempotencyKey.used_at).limit(PURGE_BATCH_SIZE)
+    if digests := connection.execute(oldest).scalars().all():
         connection.execute(delete(IdempotencyKey).where(IdempotencyKey.digest.in_(digests)))

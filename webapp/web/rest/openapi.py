@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
@@ -17,15 +18,16 @@ from marshmallow import ValidationError, fields
 from werkzeug.exceptions import UnsupportedMediaType
 from werkzeug.routing import IntegerConverter
 
+from webapp.web.rest.idempotency import HEADER as IDEMPOTENCY_HEADER
+from webapp.web.rest.idempotency import MAX_KEY_LENGTH
 from webapp.web.rest.pagination import MAX_ID
 from webapp.web.uploads import is_upload_request
-from webapp.web.validators import is_storable
+from webapp.web.validators import is_id, is_storable
 
 PREFIX = "/api/v1"
-MAX_NUMBER_DIGITS = 20
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 ID = "id"
-"""URL converter of an id; see `IdConverter`."""
+"""Name of the URL converter for ids; see `IdConverter`."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -46,8 +48,8 @@ API_CONFIG = {
 }
 
 # How operations declare their headers.
-ETAG = {"ETag": {"description": "Version of the thing, for If-Match", "schema": {"type": "string"}}}
-LOCATION = {"Location": {"description": "Address of the new thing", "schema": {"type": "string"}}}
+ETAG = {"ETag": {"description": "Version of the resource, for If-Match", "schema": {"type": "string"}}}
+LOCATION = {"Location": {"description": "Address of the new resource", "schema": {"type": "string"}}}
 LINK = {"Link": {"description": 'The next page, rel="next" (RFC 8288)', "schema": {"type": "string"}}}
 IF_MATCH = {
     "in": "header",
@@ -65,28 +67,28 @@ IF_NONE_MATCH = {
 
 IDEMPOTENCY_KEY = {
     "in": "header",
-    "name": "Idempotency-Key",
+    "name": IDEMPOTENCY_HEADER,
     "description": "Of your choice, for instance a UUID: sent again within a day, the same request makes nothing new",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!#-\\[\\]-~]+$"},
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": "^[!#-\\[\\]-~]+$"},
 }
 
 SWAGGER_FILES = Path(flask_openapi3_swagger.__file__).parent / "templates" / "swagger"
 
 
 class IdConverter(IntegerConverter):
-    """An id in an address.
+    """An id in a URL.
 
-    A number wider than the column becomes the largest id, which nothing has: the answer is
-    404. Refused by the router instead it would be 405, for the other methods' sake.
+    A number that is no id becomes the largest id, which no row has, so that the response is 404. If the router
+    refused it, the response would be 405 wherever another method has a route of the same form.
     """
 
     def to_python(self, value: str) -> int:
         """Return the id."""
-        return min(int(value[:MAX_NUMBER_DIGITS]), MAX_ID)
+        return int(value) if is_id(value) else MAX_ID
 
 
 class TextField(fields.String):
-    """A string that every database can hold: no control characters, no half characters."""
+    """A string that every database can hold: no control characters, no surrogates."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs)
@@ -96,11 +98,11 @@ class TextField(fields.String):
 
 
 class BaseSchema(MarshmallowSchema):
-    """A schema of ours.
+    """The base of all schemas: a deep copy of a schema is the schema itself.
 
     flask-smorest copies what a view declares, schemas included, at each of the view's decorators and twice more at
-    registration. A schema does not change once it is made, so the copies are one object: with copies of their own a
-    third of the start of a worker went into them.
+    registration. A schema never changes once it is made, so it need not be copied; copying took a third of the start
+    of a worker.
     """
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -130,7 +132,7 @@ PROBLEM_SCHEMA = Problem()
 
 
 class PoolproofApi(Api):
-    """flask-smorest without its error format: `web.problems` answers all errors alike."""
+    """flask-smorest without its error handlers: `web.rest.problems` answers all errors alike."""
 
     ERROR_SCHEMA = Problem
     DEFAULT_ERROR_RESPONSE_NAME = None
@@ -140,17 +142,17 @@ class PoolproofApi(Api):
 
 
 def api_blueprint(name: str, import_name: str, path: str = "", description: str = "") -> Blueprint:
-    """Return a blueprint under /api/v1 that takes JSON bodies and nothing else, but for views that take a file."""
+    """Return a blueprint under /api/v1 whose views accept JSON bodies only, except those that accept uploads."""
     blueprint = Blueprint(name, import_name, url_prefix=PREFIX + path, description=description)
     blueprint.before_request(_require_json)
     return blueprint
 
 
 def problem_responses(blueprint: Blueprint, *statuses: int) -> Callable[[View], View]:
-    """Declare the problems an operation may answer with; every one may answer 503.
+    """Declare the problems that an operation may answer with; every operation may answer 503.
 
-    What the view may answer is noted where flask-smorest's own decorators note it. One of those for each status would
-    wrap the view as many times, and every request would go through all of them.
+    One of flask-smorest's own decorators for each status would wrap the view as many times, and every request would
+    pass through all of the wrappers.
     """
     documented = {
         status: [
@@ -160,17 +162,30 @@ def problem_responses(blueprint: Blueprint, *statuses: int) -> Callable[[View], 
     }
 
     def declare(view: View) -> View:
-        declared = getattr(view, "_apidoc", {})
-        response = declared.get("response", {})
-        responses = {**response.get("responses", {}), **documented}
-        view._apidoc = {**declared, "response": {**response, "responses": responses}}  # type: ignore[attr-defined]  # noqa: SLF001
-        return view
+        return _update_documentation(view, {"response": {"responses": documented}})
 
     return declare
 
 
+def document_bearer_security(view: View) -> View:
+    """Declare that an operation needs a bearer token."""
+    return _update_documentation(view, {"manual_doc": {"security": [{"bearer": []}]}})
+
+
+def _update_documentation(view: View, changes: Mapping[str, Any]) -> View:
+    """Merge changes into the attribute in which flask-smorest's own decorators keep a view's documentation."""
+    view._apidoc = _merge(deepcopy(getattr(view, "_apidoc", {})), changes)  # type: ignore[attr-defined]  # noqa: SLF001
+    return view
+
+
+def _merge(target: dict[Any, Any], changes: Mapping[Any, Any]) -> dict[Any, Any]:
+    for name, value in changes.items():
+        target[name] = _merge(target.get(name, {}), value) if isinstance(value, Mapping) else value
+    return target
+
+
 def create_api(app: Flask) -> Api:
-    """Bind the Api to the app, with its document at /api/v1/openapi.json and its page at /docs."""
+    """Bind the Api to the app, with its document at /api/v1/openapi.json; Swagger UI is at /docs."""
     app.config.update(API_CONFIG)
     app.url_map.converters[ID] = IdConverter
     api = PoolproofApi(app)

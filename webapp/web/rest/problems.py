@@ -1,4 +1,4 @@
-"""Errors as people and programs want them: RFC 9457 problem+json under /api, pages elsewhere.
+"""Error responses: RFC 9457 problem+json under /api, pages elsewhere.
 
 Registered problem types: IANA "HTTP Problem Types"; `temporary-reduced-capacity` is one of them.
 """
@@ -33,12 +33,12 @@ blueprint = Blueprint("problems", __name__)
 
 @blueprint.get("/problems")
 def explained() -> str:
-    """Explain every problem type that is our own; the types' addresses lead here."""
+    """Explain every problem type of our own; the URIs of these types lead here."""
     return render_template("web/problems.html", kinds=list_error_types())
 
 
 def init_app(app: Flask) -> None:
-    """Turn everything that can be raised into a problem or a page."""
+    """Answer every exception with a problem or a page."""
     app.register_error_handler(DomainError, _domain_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(PoolTimeoutError, _pool_timeout_error)
@@ -46,12 +46,12 @@ def init_app(app: Flask) -> None:
 
 
 def problem_type_uri(kind: str) -> str:
-    """Return the problem type's address: registered with IANA, or explained on our own page."""
+    """Return the problem type's URI: registered with IANA, or explained on our own page."""
     return IANA_TYPE_PREFIX + kind if kind in IANA_REGISTERED_KINDS else f"/problems#{kind}"
 
 
 def _domain_error(error: DomainError) -> WerkzeugResponse:
-    # A whole number of seconds, different for each, so that they do not all come back at once.
+    # A whole number of seconds, random, so that clients do not all return at once.
     wait = random.randint(1, 4) if error.status == BusyError.status else getattr(error, "retry_after", None)  # noqa: S311
     response = _error_response(
         error.status, problem_type_uri(error.kind), error.title, error.detail, error.extra, retry_after=wait
@@ -117,13 +117,15 @@ def _error_response(
 def _error_page(status: int, title: str, detail: str, retry_after: int | None) -> WerkzeugResponse:
     if retry_after is None:
         return Response(render_template("web/problem.html", status=status, title=title, detail=detail), status)
-    kept = form_retry.get_retained_form()
-    if kept is not None:
-        detail = kept.message
+    retained_form = form_retry.get_retained_form()
+    if retained_form is not None:
+        detail = retained_form.message
     elif request.method in {"GET", "HEAD"}:
         detail = "This page cannot be shown just now. Try again in a moment."
-    shown = {"status": status, "title": title, "detail": detail, "retry_after": retry_after, "retained_form": kept}
-    return Response(render_template("web/busy.html", **shown), status)
+    page = render_template(
+        "web/busy.html", status=status, title=title, detail=detail, retry_after=retry_after, retained_form=retained_form
+    )
+    return Response(page, status)
 
 
 def _problem_json(status: int, type_uri: str, title: str, detail: str, extra: dict[str, Any]) -> WerkzeugResponse:

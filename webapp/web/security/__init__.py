@@ -1,1 +1,1 @@
-"""Headers and checks that keep strangers and other sites out."""
+"""Security headers, and the checks of a request's origin and listener."""

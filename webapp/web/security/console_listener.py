@@ -1,6 +1,6 @@
-"""By which address did a request come in? What is for operators is shown on the console's address only.
+"""The listener that a request came in by: operators' pages are served on the console's address only.
 
-Asked of the socket, not of any header: those are the client's, or a proxy's.
+The socket decides and no header: headers are set by the client, or by a proxy.
 """
 
 from __future__ import annotations
@@ -9,30 +9,29 @@ from flask import current_app, request
 
 from webapp.errors import NotFoundError
 
-OFF = "off"
 WILDCARD_HOSTS = {"", "0.0.0.0", "::", "[::]", "*"}  # noqa: S104 - recognised, not bound
 
 
 def require_console_listener() -> None:
-    """Let nobody in who came by the public address; a blueprint's first `before_request`.
+    """Refuse requests on the public address; a blueprint's first `before_request`.
 
     Raises:
-        NotFoundError: as if there were nothing.
+        NotFoundError: as for a page that does not exist.
     """
     if not is_console_listener():
         raise NotFoundError("There is no such page.")
 
 
 def is_console_listener() -> bool:
-    """Say whether the current request came in where operators may look."""
-    door = current_app.config["CONSOLE_LISTENER"]
-    if door == OFF:
+    """Say whether the current request came in by the console's listener."""
+    address = current_app.config["CONSOLE_LISTENER"]
+    if address is None:
         return False
     socket = request.environ.get("gunicorn.socket")
     if socket is None:
-        # Another server: it cannot be told, so it is not shown. Tests have no socket at all.
+        # Another server than Gunicorn, which cannot be asked, so the console is hidden. Tests have no socket at all.
         return current_app.testing
-    return matches_address(socket.getsockname(), door)
+    return matches_address(socket.getsockname(), address)
 
 
 def matches_address(sockname: object, address: str) -> bool:

@@ -1,4 +1,4 @@
-"""Forms of players, kept from other sites without a token of their own: a page that all share can be kept."""
+"""Protection of players' forms from other sites without a CSRF token, so that all players can share a cached page."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
 def require_same_origin() -> None:
-    """Refuse what another site's page makes a browser send; for `before_request`.
+    """Refuse requests that another site's page makes a browser send; for `before_request`.
 
-    Browsers say where a request comes from, in Sec-Fetch-Site (W3C Fetch Metadata) or in
-    Origin; no page can change that. What says neither is no browser, and carries nobody's
-    cookies but its own. (So does Go's net/http.CrossOriginProtection.)
+    Browsers send the origin of a request in Sec-Fetch-Site (W3C Fetch Metadata) or in Origin, and no page can change
+    them. A client that sends neither is no browser, and has no cookies but its own. Go's
+    net/http.CrossOriginProtection works in the same way.
 
     Raises:
-        ForbiddenError: when it does not come from a page of ours.
+        ForbiddenError: when the request does not come from a page of ours.
     """
     if request.method in SAFE_METHODS:
         return
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site is None:
-        ours = origin is None or urlsplit(origin).netloc == request.host
+        is_same_origin = origin is None or urlsplit(origin).netloc == request.host
     else:
-        ours = site in {"same-origin", "none"}
-    if not ours:
+        is_same_origin = site in {"same-origin", "none"}
+    if not is_same_origin:
         raise ForbiddenError("This form was sent by a page of another site. Open the quiz here and try again.")

@@ -1,4 +1,4 @@
-"""Headers that keep a browser from doing more than we mean."""
+"""Security headers of all responses."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-# Swagger UI writes style attributes; scripts stay ours there too.
+# Swagger UI sets style attributes; scripts are restricted to our own there, too.
 DOCS_CONTENT_SECURITY_POLICY = CONTENT_SECURITY_POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
-
 
 NOSNIFF = ("X-Content-Type-Options", "nosniff")
 NO_STORE = ("Cache-Control", "no-store")
 HSTS = ("Strict-Transport-Security", "max-age=31536000")
 API_HEADERS = (("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"), NOSNIFF)
-"""What OWASP's REST cheat sheet asks of answers that are no pages."""
+"""What OWASP's REST security cheat sheet asks of responses that are not pages."""
 PAGE_HEADERS = (
     ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
     NOSNIFF,
@@ -28,7 +27,7 @@ PAGE_HEADERS = (
 
 
 def init_app(app: Flask) -> None:
-    """Put the headers on every response."""
+    """Set the headers on every response."""
     app.after_request(_set_headers)
 
 

@@ -1,1 +1,1 @@
-"""The Gunicorn worker and what it serves connections with."""
+"""The Gunicorn worker, its connections, threads and deferred responses, and the supervisor of collectors."""

@@ -1,6 +1,6 @@
-"""Clients may be slow, not silent: half a request holds a request thread for some seconds, not for ever.
+"""A time-out for reading requests: half a request occupies a request thread for some seconds, not for ever.
 
-Gunicorn's gthread reads a request with no time-out, so that a few clients that stop in the midst of one hold every
+Gunicorn's gthread reads a request without a time-out, so a few clients that stop in the middle of one occupy every
 thread. Loaded by Gunicorn's master; imports nothing of ours.
 """
 
@@ -15,17 +15,17 @@ from gunicorn.workers.gthread import TConn
 READ_TIMEOUT = 5.0
 """Seconds that a client may keep a request thread waiting for the rest of its request."""
 MIN_BYTES_PER_SECOND = 2000.0
-"""Bytes that win it one second more: a large upload over a bad line is welcome."""
+"""Every so many bytes extend the time-out by a second, so that a large upload over a slow line succeeds."""
 
 
 class TimedConnection(TConn):  # type: ignore[misc]
-    """Gunicorn's connection, which gives its client up in time."""
+    """Gunicorn's connection with a time-out for reading a request."""
 
     def init(self) -> None:
-        """Get ready to read a request."""
+        """Prepare for reading a request."""
         super().init()
         if not self.is_http2:
-            # A client that is kept is handed to a thread when it has said something; a new one at once.
+            # A kept-alive connection reaches a thread when it is readable; a new one does so at once.
             has_data = isinstance(self.parser.unreader, _TimedReader)
             if not has_data:
                 self.parser.unreader = _TimedReader(self.sock)
@@ -33,34 +33,34 @@ class TimedConnection(TConn):  # type: ignore[misc]
 
     @property
     def timed_out(self) -> bool:
-        """Whether a request never came to its end: what comes after is not the beginning of another."""
+        """Whether a request was not read to its end, so that later bytes are not the beginning of another."""
         unreader = self.parser.unreader if self.parser else None
         return isinstance(unreader, _TimedReader) and unreader.timed_out
 
 
 class _TimedReader(SocketUnreader):  # type: ignore[misc]
-    """Reads what comes; who is too slow has hung up, as far as Gunicorn is told."""
+    """Reads from the socket; after the time-out it reports the end of the stream to Gunicorn."""
 
     def __init__(self, sock: Any) -> None:
         super().__init__(sock)
         self.begin_request(has_data=False)
 
     def begin_request(self, *, has_data: bool) -> None:
-        """Have a new request begin now; `has_data` when there is something to read already."""
+        """Start the time-out of a new request; `has_data` when the socket is readable already."""
         self._deadline = time.monotonic() + READ_TIMEOUT
         self._has_data = has_data
         self.timed_out = False
 
     def chunk(self, size_hint: int | None = None) -> bytes:
         if self._has_data:
-            # The usual case, and a time-out would cost it three system calls, each a turn at the interpreter.
+            # The usual case. Setting a time-out would take three system calls, each of which releases the interpreter.
             self._has_data = False
         else:
             self.sock.settimeout(max(self._deadline - time.monotonic(), 0.001))
         try:
-            come: bytes = super().chunk(size_hint)
+            data: bytes = super().chunk(size_hint)
         except TimeoutError:
             self.timed_out = True
             return b""
-        self._deadline += len(come) / MIN_BYTES_PER_SECOND
-        return come
+        self._deadline += len(data) / MIN_BYTES_PER_SECOND
+        return data

@@ -1,13 +1,9 @@
-"""Answers that are sent later, by whoever makes them ready: no request thread waits for a commit.
+"""Gunicorn's gthread worker with deferred responses, and with short requests handled by the main loop itself.
 
-WSGI has a thread wait until its answer is there. Under load that is what costs: each waiting thread
-is put to sleep and woken, and all that are woken at once fight for the interpreter. A gthread worker can do
-without: its connections belong to its main loop, and a thread only visits them. So a request whose
-answer depends on a commit lets its thread go; who has committed sends the answer, and hands the connection back to the
-main loop as the thread would have done. And where all of such a request has come, no thread visits it at
-all: the main loop reads it in passing, since nothing about it can wait.
+Where all bytes of a short request have arrived, no thread handles it: the main loop reads it inline, since nothing
+about it can block. Responses that depend on a commit are deferred; see `deferred`.
 
-This module is loaded by Gunicorn's master and imports nothing of ours but the threads and the clients' connections.
+This module is loaded by Gunicorn's master and imports nothing of ours but the other modules of its package.
 """
 
 from __future__ import annotations
@@ -18,70 +14,28 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from email.utils import formatdate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
 from webapp.web.server.connection import TimedConnection
+from webapp.web.server.deferred import DEFERRED_RESPONSE_KEY, INLINE_KEY, DeferredResponse, ResponseDeferredError
 from webapp.web.server.thread_pool import RequestThreadPool
 
-Environ = dict[str, Any]
-StartResponse = Callable[..., Any]
-WsgiApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-DEFERRED_RESPONSE_KEY = "poolproof.deferred_response"
-"""Where a request's environ has its `Later`; under other servers and in tests it has none."""
-
-INLINE_KEY = "poolproof.inline"
-"""In a request's environ when Gunicorn's main loop itself calls: nothing may wait there."""
 MAX_INLINE_REQUEST_BYTES = 4096
-"""Bytes."""
 MAX_INLINE_EVENTS = 40
-"""Events of one look at the connections."""
+"""Ready connections in one iteration of the main loop above which it handles no request itself."""
 WRITE_TIMEOUT = 20.0
-"""Seconds that a client may leave a piece of an answer unread."""
-
-
-class ResponseDeferredError(BaseException):
-    """A request's thread goes on without an answer; for Gunicorn's frames, which none of them catches."""
-
-
-class DeferredResponse:
-    """The right to answer one request later. Iterable in name only: it is returned as the body to say so."""
-
-    def __init__(
-        self, worker: PoolproofWorker, environ: Environ, start_response: StartResponse, connection: Any
-    ) -> None:
-        """Promise nothing yet."""
-        self._worker = worker
-        self._environ = environ
-        self._start_response = start_response
-        self._connection = connection
-
-    def __iter__(self) -> Any:
-        """Never be read: the worker looks for this very object first."""
-        raise TypeError("the answer comes later")
-
-    def complete(self, application: WsgiApplication) -> None:
-        """Answer now, in this request thread; or, if `respond` returns this again, later still."""
-        is_kept = self._worker.send_response(self._environ, self._start_response, self._connection, application)
-        if is_kept is not None:
-            self._worker.release(self._connection, is_kept)
-
-    def complete_raw(self, status: str, headers: bytes, body: bytes) -> None:
-        """Answer now with what is ready to be sent, in one piece; `headers` are lines, each with its end."""
-        is_kept = self._worker.send_raw_response(self._start_response, self._connection, status, headers, body)
-        self._worker.release(self._connection, is_kept)
-
-    def complete_in_thread(self, application: WsgiApplication) -> None:
-        """Answer in a request thread: what takes its time, or a connection."""
-        self._worker.tpool.submit(self.complete, application)
+"""Seconds for which a client may leave a part of a response unread."""
 
 
 class _CompletedFuture:
-    """How a visit ended, as Gunicorn's main loop asks a future."""
+    """The result of a handled request in the form in which Gunicorn's main loop expects it."""
 
     __slots__ = ("_result",)
 
@@ -96,10 +50,10 @@ class _CompletedFuture:
 
 
 class PoolproofWorker(ThreadWorker):  # type: ignore[misc]
-    """Gunicorn's gthread, whose requests may be answered later."""
+    """Gunicorn's gthread worker, whose responses may be deferred."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        """Make a worker; Gunicorn's arguments."""
+        """Make a worker with Gunicorn's arguments."""
         super().__init__(*arguments, **options)
         self._local = threading.local()
         self._inline_prefix = b""
@@ -110,41 +64,41 @@ class PoolproofWorker(ThreadWorker):  # type: ignore[misc]
         self._console_threads = RequestThreadPool(1, "console")
 
     def load_wsgi(self) -> None:
-        """Load the application and offer it to answer later."""
+        """Load the application and wrap it, so that it may defer responses."""
         super().load_wsgi()
         application: Any = getattr(self, "wsgi")  # noqa: B009 - Gunicorn has no types
         config: dict[str, Any] = getattr(application, "config", {})
         self._inline_prefix = config.get("INLINE_REQUEST_PREFIX", b"")
         self._console_port = config.get("CONSOLE_PORT", "")
 
-        def offering(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-            later = DeferredResponse(self, environ, start_response, self._local.connection)
-            environ[DEFERRED_RESPONSE_KEY] = later
-            if self._local.is_passing:
+        def call_application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+            deferred = DeferredResponse(self, environ, start_response, self._local.connection)
+            environ[DEFERRED_RESPONSE_KEY] = deferred
+            if self._local.is_inline:
                 environ[INLINE_KEY] = True
             body: Iterable[bytes] = application(environ, start_response)
-            if body is later:
+            if body is deferred:
                 raise ResponseDeferredError
-            # The thread writes it: a client that does not read may not keep it for ever.
+            # This thread writes the body: a client that does not read must not block it for ever.
             self._local.connection.sock.settimeout(WRITE_TIMEOUT)
             return body
 
-        self.wsgi = offering
+        self.wsgi = call_application
 
     def _keepalive_after(self, connection: TimedConnection, keepalive: bool) -> bool:  # noqa: FBT001 - Gunicorn's
         return bool(super()._keepalive_after(connection, keepalive)) and not connection.timed_out
 
     def _handle_in_thread(self, connection: Any) -> None:
-        self._local.is_passing = False
+        self._local.is_inline = False
         self._handle_connection(connection)
 
     def handle_request(self, request: Any, connection: Any) -> Any:
-        """Handle a request; remember whose it is."""
+        """Handle a request; its connection is remembered for a deferred response."""
         self._local.connection = connection
         return super().handle_request(request, connection)
 
     def accept(self, listener: Any) -> None:
-        """Let a client in, as Gunicorn does, on a connection of our kind."""
+        """Accept a client as Gunicorn does, but as a `TimedConnection`."""
         try:
             client, address = listener.accept()
         except OSError as error:
@@ -159,7 +113,7 @@ class PoolproofWorker(ThreadWorker):  # type: ignore[misc]
         return RequestThreadPool(self.cfg.threads)
 
     def enqueue_req(self, connection: Any) -> None:
-        """Have a thread visit the connection; operators have one of their own, for when all others are stuck."""
+        """Have a thread handle the connection; the console has one of its own, for when all others are stuck."""
         threads = self._console_threads if str(connection.server[1]) == self._console_port else self.tpool
         threads.submit(self._handle_in_thread, connection)
 
@@ -171,23 +125,23 @@ class PoolproofWorker(ThreadWorker):  # type: ignore[misc]
         self.release(connection, result)
 
     def release(self, connection: Any, result: Any) -> None:
-        """Let the main loop have a connection again; `result` is what `handle` returns of it."""
+        """Give a connection back to the main loop; `result` is what `handle` has returned for it."""
         self._released.append((connection, _CompletedFuture(result)))
         if not self._is_release_scheduled:
             self._is_release_scheduled = True
             self.method_queue.defer(self._process_released)
 
     def _process_released(self) -> None:
-        # Told first: what is handed back from now on is told of again.
+        # Cleared first: a connection that is released from here on schedules another call.
         self._is_release_scheduled = False
         while self._released:
             self.finish_request(*self._released.popleft())
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """Wait for what comes and see to it; in a rush, all requests are for the threads."""
+        """Wait for ready connections and handle them; when many are ready at once, threads handle all requests."""
         try:
             events = self.poller.select(timeout)
-            # Otherwise those who come for the first time would wait until everybody else is served.
+            # Otherwise new connections would wait until all inline requests are served.
             self._is_overloaded = len(events) > MAX_INLINE_EVENTS
             for key, _ in events:
                 key.data(key.fileobj)
@@ -195,26 +149,26 @@ class PoolproofWorker(ThreadWorker):  # type: ignore[misc]
             return
 
     def on_client_socket_readable(self, connection: Any, client: socket.socket) -> None:
-        """Have a thread visit a connection from which something has come, unless the main loop can do it in passing."""
+        """Have a thread handle a connection that is readable, unless the main loop can handle it inline."""
         if not self._can_handle_inline(connection, client):
             super().on_client_socket_readable(connection, client)
             return
         self.poller.unregister(client)
         self.keepalived_conns.remove(connection)
-        self._local.is_passing = True
+        self._local.is_inline = True
         try:
             self._handle_connection(connection)
         finally:
-            self._local.is_passing = False
+            self._local.is_inline = False
 
     def handle_error(self, request: Any, client: socket.socket, address: Any, error: BaseException) -> None:
-        """Tell a client what is wrong with its request; the main loop does not wait for it to read that."""
-        if self._local.is_passing:
+        """Tell a client what is wrong with its request; the main loop does not block until the client reads it."""
+        if self._local.is_inline:
             client.setblocking(False)
         super().handle_error(request, client, address, error)
 
     def _can_handle_inline(self, connection: Any, client: socket.socket) -> bool:
-        """Say whether all of a request that is done in passing has come: to read it waits for nothing."""
+        """Say whether the whole of a request that may be handled inline has arrived, so that reading cannot block."""
         if (
             self._is_overloaded
             or not self._inline_prefix
@@ -223,16 +177,16 @@ class PoolproofWorker(ThreadWorker):  # type: ignore[misc]
         ):
             return False
         try:
-            come = client.recv(MAX_INLINE_REQUEST_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            data = client.recv(MAX_INLINE_REQUEST_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except OSError:
             return False
-        return come.startswith(self._inline_prefix) and _is_complete_request(come)
+        return data.startswith(self._inline_prefix) and _is_complete_request(data)
 
     def send_response(
-        self, environ: Environ, start_response: StartResponse, connection: Any, application: WsgiApplication
+        self, environ: WSGIEnvironment, start_response: StartResponse, connection: Any, application: WSGIApplication
     ) -> bool | None:
-        """Send an answer; return whether the connection can be used again, or None if the answer comes later still."""
-        response = start_response.__self__  # type: ignore[attr-defined] # Gunicorn's own, that does the writing
+        """Send a response; return whether the connection can be reused, or None if the response is still deferred."""
+        response = start_response.__self__  # type: ignore[attr-defined] # a bound method of Gunicorn's response
         body: Iterable[bytes] = ()
         try:
             body = application(environ, start_response)
@@ -246,7 +200,7 @@ class PoolproofWorker(ThreadWorker):  # type: ignore[misc]
         except OSError:
             return False
         except Exception:
-            self.log.exception("An answer could not be sent")
+            self.log.exception("A response could not be sent")
             return False
         finally:
             if close := getattr(body, "close", None):
@@ -255,18 +209,16 @@ class PoolproofWorker(ThreadWorker):  # type: ignore[misc]
     def send_raw_response(
         self, start_response: StartResponse, connection: Any, status: str, headers: bytes, body: bytes
     ) -> bool:
-        """Send at once what Gunicorn's response would send in parts; return whether the connection is still good."""
-        response = start_response.__self__  # type: ignore[attr-defined] # Gunicorn's own
+        """Send in one call what Gunicorn would send in parts; return whether the connection can be reused."""
+        response = start_response.__self__  # type: ignore[attr-defined] # a bound method of Gunicorn's response
         closes = response.must_close or response.req.should_close()
-        last = "close" if closes else "keep-alive"
-        first = f"HTTP/1.1 {status}\r\nServer: gunicorn\r\nDate: {_http_date()}\r\nConnection: {last}\r\n".encode(
-            "latin-1"
-        )
-        answer = b"".join((first, headers, b"\r\n", body))
+        persistence = "close" if closes else "keep-alive"
+        first_lines = f"HTTP/1.1 {status}\r\nServer: gunicorn\r\nDate: {_http_date()}\r\nConnection: {persistence}\r\n"
+        message = b"".join((first_lines.encode("latin-1"), headers, b"\r\n", body))
         try:
             connection.sock.setblocking(False)
-            # A client that does not read what it asked for is hung up on; nobody waits for it.
-            is_sent = connection.sock.send(answer) == len(answer)
+            # A client whose receive window is full is disconnected; no thread waits for it.
+            is_sent = connection.sock.send(message) == len(message)
             return is_sent and not closes and self._keepalive_after(connection, keepalive=True)
         except OSError:
             return False

@@ -1,4 +1,7 @@
-"""The request threads of a Gunicorn worker. Loaded by Gunicorn's master; imports nothing of ours."""
+"""The request threads of a Gunicorn worker. Loaded by Gunicorn's master; imports nothing of ours.
+
+Written by hand in place of `concurrent.futures`, which makes a future with a lock and a condition for every request.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,10 @@ log = logging.getLogger(__name__)
 
 
 class RequestThreadPool:
-    """So many threads that take deeds from one queue: what Gunicorn needs of an executor, without a future for each."""
+    """A fixed number of threads that run tasks from one queue, with the methods of an executor that Gunicorn calls."""
 
     def __init__(self, max_threads: int, name: str = "request") -> None:
-        """Start them as they are needed."""
+        """Start no thread yet: one is started with each task until there are `max_threads`."""
         self._max_threads = max_threads
         self._name = name
         self._tasks: SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]] | None] = SimpleQueue()
@@ -24,15 +27,15 @@ class RequestThreadPool:
         self._last_taken_at = time.monotonic()
 
     def queued(self) -> int:
-        """How many deeds wait for a thread."""
+        """Return how many tasks wait for a thread."""
         return self._tasks.qsize()
 
     def stuck_for(self) -> float:
-        """For how many seconds no thread has taken a deed although some wait; 0.0 while none does."""
+        """Return for how many seconds no thread has taken a task although some wait; 0.0 while none waits."""
         return time.monotonic() - self._last_taken_at if self.queued() else 0.0
 
     def submit(self, task: Callable[..., None], *arguments: Any) -> None:
-        """Have a thread do `deed`."""
+        """Have a thread run `task`."""
         self._tasks.put((task, arguments))
         if len(self._threads) < self._max_threads:
             number = len(self._threads)
@@ -41,7 +44,7 @@ class RequestThreadPool:
             thread.start()
 
     def shutdown(self, *, wait: bool) -> None:
-        """Let the threads end when the queue is empty."""
+        """End the threads once they have run the tasks that are queued."""
         for _ in self._threads:
             self._tasks.put(None)
         if wait:
@@ -49,9 +52,10 @@ class RequestThreadPool:
                 thread.join()
 
     def _run(self) -> None:
-        while (deed := self._tasks.get()) is not None:
+        while (item := self._tasks.get()) is not None:
             self._last_taken_at = time.monotonic()
+            task, arguments = item
             try:
-                deed[0](*deed[1])
+                task(*arguments)
             except Exception:
-                log.exception("A request thread met with an error and goes on")
+                log.exception("A task failed in a request thread, which continues")

@@ -7,13 +7,13 @@ from webapp.errors import DomainError, VersionMismatchError, VersionRequiredErro
 from webapp.web.rest.conditional import etag, expected_version
 
 
-def sent(value: str | None) -> int:
+def version_from_header(value: str | None) -> int:
     with Flask("small").test_request_context(headers={"If-Match": value} if value else {}):
         return expected_version()
 
 
 def test_the_tag_that_we_gave_names_its_version() -> None:
-    assert sent(etag(7)["ETag"]) == 7
+    assert version_from_header(etag(7)["ETag"]) == 7
 
 
 @pytest.mark.parametrize(
@@ -29,4 +29,4 @@ def test_the_tag_that_we_gave_names_its_version() -> None:
 )
 def test_any_other_tag_is_refused(value: str | None, refusal: type[DomainError]) -> None:
     with pytest.raises(refusal):
-        sent(value)
+        version_from_header(value)

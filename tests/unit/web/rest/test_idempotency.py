@@ -47,9 +47,9 @@ def test_without_a_key_every_request_makes_something(
 
 
 def test_a_repeat_gets_what_was_made_as_it_is_now(client: FlaskClient, author: dict[str, str]) -> None:
-    made = draft(client, author | KEY)
+    created = draft(client, author | KEY)
     changed = client.put(
-        f"/api/v1/quizzes/{made.get_json()['id']}/draft",
+        f"/api/v1/quizzes/{created.get_json()['id']}/draft",
         headers=author | {"If-Match": '"1"'},
         json={"title": "Renamed"},
     )

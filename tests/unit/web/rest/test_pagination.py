@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from webapp.db.page import encode_cursor
 from webapp.errors import InvalidInputError
-from webapp.web.rest.pagination import MAX_ID, decode_cursor, encode_cursor
+from webapp.web.rest.pagination import MAX_ID, decode_cursor
 
 
 @given(st.integers(0, MAX_ID))

@@ -60,11 +60,11 @@ def test_a_full_pool_is_503_with_the_registered_type_and_a_whole_number_of_secon
 ) -> None:
     pool = queue_pool(pooling.work.engine)
     monkeypatch.setattr(pool, "_timeout", 0.1)
-    held = [pooling.work.engine.connect() for _ in range(pool.size())]
+    connections = [pooling.work.engine.connect() for _ in range(pool.size())]
     try:
         answer, page = client.get("/api/v1/quizzes"), client.get("/")
     finally:
-        for connection in held:
+        for connection in connections:
             connection.close()
     assert answer.status_code == page.status_code == 503
     assert answer.get_json()["type"] == "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"

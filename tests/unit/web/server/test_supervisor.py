@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def keeper(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def supervising(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-c", SUPERVISOR, supervisor.__file__, "2", sys.executable, "-c", CHILD, str(folder)]
     with subprocess.Popen(command) as process:
         wait_until(lambda: len(living(folder)) == 2)
@@ -60,28 +60,28 @@ def keeper(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         os.kill(pid, signal.SIGKILL)
 
 
-def test_one_that_is_killed_is_started_again(folder: Path, keeper: subprocess.Popen[bytes]) -> None:
+def test_one_that_is_killed_is_started_again(folder: Path, supervising: subprocess.Popen[bytes]) -> None:
     first, second = living(folder)
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: first not in living(folder) and len(living(folder)) == 2)
     assert second in living(folder)
 
 
-def test_told_to_end_it_ends_them_in_order(folder: Path, keeper: subprocess.Popen[bytes]) -> None:
-    keeper.terminate()
-    assert keeper.wait(30) == 0
+def test_told_to_end_it_ends_them_in_order(folder: Path, supervising: subprocess.Popen[bytes]) -> None:
+    supervising.terminate()
+    assert supervising.wait(30) == 0
     assert living(folder) == set()
 
 
-def test_a_reload_begins_them_anew(folder: Path, keeper: subprocess.Popen[bytes]) -> None:
+def test_a_reload_begins_them_anew(folder: Path, supervising: subprocess.Popen[bytes]) -> None:
     before = living(folder)
-    keeper.send_signal(signal.SIGHUP)
+    supervising.send_signal(signal.SIGHUP)
     wait_until(lambda: not before & living(folder) and len(living(folder)) == 2)
 
 
 def test_they_are_gone_when_the_server_is(folder: Path) -> None:
-    keeping = [sys.executable, supervisor.__file__, "1", sys.executable, "-c", CHILD, str(folder)]
-    server = f"import subprocess, time; subprocess.Popen({keeping!r}); time.sleep(600)"
+    command = [sys.executable, supervisor.__file__, "1", sys.executable, "-c", CHILD, str(folder)]
+    server = f"import subprocess, time; subprocess.Popen({command!r}); time.sleep(600)"
     with subprocess.Popen([sys.executable, "-c", server]) as process:
         wait_until(lambda: len(living(folder)) == 1)
         process.kill()

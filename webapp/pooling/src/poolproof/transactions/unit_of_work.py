@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -16,6 +16,9 @@ from poolproof.drivers.mysql import errors as mysql_errors
 from poolproof.execution_options import AUTOCOMMIT, READ_ONLY
 
 Result = TypeVar("Result")
+
+ConnectionFactory = Callable[[], AbstractContextManager[Connection]]
+"""Borrows a connection for the length of a block, as `UnitOfWork.read` does."""
 
 MAX_ATTEMPTS = 5
 INITIAL_BACKOFF = 0.005

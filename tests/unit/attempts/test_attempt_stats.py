@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from poolproof.transactions.unit_of_work import UnitOfWork
+from tests.unit.attempts.results import store_results
+from webapp.attempts import answer_store, attempt_stats, tokens
+from webapp.attempts.attempt_stats import AttemptTotals, ChoiceCount
+from webapp.lab.factories import make_quiz
+from webapp.quizzes.published import PublishedVersion
+
+
+def test_totals_are_of_finished_attempts_and_count_those_begun(work: UnitOfWork) -> None:
+    quiz = make_quiz(work)
+    with work.read() as connection:
+        assert attempt_stats.count_attempts(connection, quiz.version_id) == AttemptTotals(0, 0, None, None)
+    store_results(work, quiz, ("a", 2, 300), ("b", 1, 100), ("c", None, None))
+    with work.read() as connection:
+        assert attempt_stats.count_attempts(connection, quiz.version_id) == AttemptTotals(3, 2, 1.5, 200.0)
+
+
+def play(work: UnitOfWork, quiz: PublishedVersion, chosen: int, *, finish: bool) -> None:
+    claim = tokens.new_claim(quiz.version_id, tokens.new_player_id(), "Ada", quiz.now)
+    item = quiz.document.questions[0].item_id
+    work.run_in_transaction(lambda connection: answer_store.save(connection, claim, {item: chosen}))
+    if finish:
+        work.run_in_transaction(lambda connection: answer_store.finish(connection, claim, quiz.document) and None)
+
+
+def test_choices_are_counted_in_finished_attempts(work: UnitOfWork) -> None:
+    quiz = make_quiz(work)
+    for chosen, finish in ((1, True), (1, True), (2, True), (2, False)):
+        play(work, quiz, chosen, finish=finish)
+    with work.read() as connection:
+        counts = attempt_stats.count_choices(connection, quiz.version_id)
+    item = quiz.document.questions[0].item_id
+    assert sorted(counts, key=lambda count: count.chosen) == [ChoiceCount(item, 1, 2), ChoiceCount(item, 2, 1)]

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from poolproof.transactions.unit_of_work import UnitOfWork
+from webapp.attempts.page_cache import is_cacheable
+from webapp.lab.factories import make_quiz
+from webapp.quizzes import publishing
+from webapp.quizzes.published import PublishedVersion
+
+
+@pytest.fixture
+def quiz(work: UnitOfWork) -> PublishedVersion:
+    return make_quiz(work)
+
+
+def open_quiz(client: FlaskClient, quiz: PublishedVersion, headers: dict[str, str]) -> TestResponse:
+    return client.get(f"/quizzes/{quiz.slug}", headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("cookies", "same_for_all"), [("", True), ("player=x", True), ("attempt=x", False), ("player=x; session=y", False)]
+)
+def test_only_cookies_that_change_nothing_are_ignored(cookies: str, *, same_for_all: bool) -> None:
+    assert is_cacheable(cookies) is same_for_all
+
+
+def test_a_page_is_rendered_once_and_then_kept(
+    app: Flask, client: FlaskClient, quiz: PublishedVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = open_quiz(client, quiz, {})
+    monkeypatch.setattr(app.wsgi_app, "_fallback", None)
+    again = open_quiz(client, quiz, {})
+    assert (again.status_code, again.text, again.headers["ETag"]) == (200, first.text, first.headers["ETag"])
+    unchanged = open_quiz(client, quiz, {"If-None-Match": again.headers["ETag"]})
+    assert (unchanged.status_code, unchanged.text) == (304, "")
+
+
+def test_a_kept_page_changes_with_the_window(client: FlaskClient, quiz: PublishedVersion, work: UnitOfWork) -> None:
+    assert "Start" in open_quiz(client, quiz, {}).text
+    assert "Start" in open_quiz(client, quiz, {}).text
+    work.run_in_transaction(lambda connection: publishing.close(connection, quiz.quiz_id))
+    closed = open_quiz(client, quiz, {})
+    assert "closed since" in closed.text
+    assert "<button" not in closed.text
+
+
+def test_who_has_begun_sees_his_own_page_and_nobody_else_does(
+    client: FlaskClient, quiz: PublishedVersion, app: Flask
+) -> None:
+    assert "Go on where you were" not in open_quiz(client, quiz, {}).text
+    client.post(f"/quizzes/{quiz.slug}/start", data={"name": "Ada"})
+    own = open_quiz(client, quiz, {})
+    assert "Go on where you were" in own.text
+    assert "ETag" not in own.headers
+    assert "Go on where you were" not in open_quiz(app.test_client(), quiz, {}).text

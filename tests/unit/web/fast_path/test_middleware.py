@@ -1,0 +1,102 @@
+"""The middleware alone, with routes and an application of the tests' own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+import pytest
+from werkzeug.test import Client, EnvironBuilder
+
+from poolproof.core.stats import RequestStatistics
+from webapp.web.fast_path.middleware import FastPathMiddleware
+from webapp.web.fast_path.routes import FastRoute, PendingResponse, RawResponse, ResponseCallback
+from webapp.web.server.deferred import DEFERRED_RESPONSE_KEY, INLINE_KEY
+
+RESPONSE = RawResponse("200 OK", (("Content-Type", "text/plain"),), b"fast")
+
+
+def flask(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    error = environ.get("poolproof.fast_path_error")
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [repr(error).encode() if error is not None else b"slow"]
+
+
+def middleware(handler: Callable[..., RawResponse | PendingResponse | None]) -> FastPathMiddleware:
+    return FastPathMiddleware(flask, [FastRoute("GET", "/things/<name>", handler)], RequestStatistics())
+
+
+def fail(*_: object) -> RawResponse:
+    raise ValueError("no")
+
+
+@pytest.mark.parametrize(
+    ("handler", "path", "body"),
+    [
+        (lambda environ, name: RESPONSE, "/things/a", "fast"),
+        (lambda environ, name: None, "/things/a", "slow"),
+        (lambda environ, name: RESPONSE, "/others/a", "slow"),
+        (lambda environ, name: RESPONSE, "/things/a/b", "slow"),
+        (fail, "/things/a", "ValueError('no')"),
+        (lambda environ, name: PendingResponse(fail, lambda callback: None), "/things/a", "ValueError('no')"),
+        (lambda environ, name: PendingResponse(lambda: RESPONSE, lambda callback: None), "/things/a", "fast"),
+    ],
+)
+def test_what_is_plain_and_succeeds_is_fast(handler: Callable[..., Any], path: str, body: str) -> None:
+    assert Client(middleware(handler)).get(path).text == body
+
+
+@pytest.mark.parametrize("name", ["If-Match", "Transfer-Encoding", "X-Request-Timeout"])
+def test_an_unusual_header_goes_to_flask(name: str) -> None:
+    app = middleware(lambda environ, name: RESPONSE)
+    assert Client(app).get("/things/a", headers={name: "1"}).text == "slow"
+
+
+class Deferred:
+    """Records how a response is completed."""
+
+    def __init__(self) -> None:
+        self.raw: list[tuple[str, bytes, bytes]] = []
+        self.applications: list[Any] = []
+
+    def complete_raw(self, status: str, headers: bytes, body: bytes) -> None:
+        self.raw.append((status, headers, body))
+
+    def complete_in_thread(self, application: Any) -> None:
+        self.applications.append(application)
+
+
+def call(app: FastPathMiddleware, deferred: Deferred, **environ: Any) -> Any:
+    base = EnvironBuilder("/things/a", environ_overrides={DEFERRED_RESPONSE_KEY: deferred, **environ})
+    return app(base.get_environ(), lambda *_: lambda _: None)
+
+
+@pytest.mark.parametrize(("in_thread", "error"), [(False, None), (True, None), (False, ValueError("no"))])
+def test_a_pending_response_is_sent_by_the_thread_that_calls_back_unless_it_takes_long_or_failed(
+    error: Exception | None, *, in_thread: bool
+) -> None:
+    callbacks: list[ResponseCallback] = []
+    pending = PendingResponse(lambda: RESPONSE, callbacks.append, in_thread=in_thread)
+    deferred = Deferred()
+    assert call(middleware(lambda environ, name: pending), deferred) is deferred
+    callbacks[0](lambda: RESPONSE, error)
+    if in_thread or error is not None:
+        assert (len(deferred.applications), deferred.raw) == (1, [])
+    else:
+        assert [(status, body) for status, _, body in deferred.raw] == [("200 OK", b"fast")]
+
+
+def test_a_refusal_to_defer_goes_to_flask() -> None:
+    def refuse(callback: ResponseCallback) -> None:
+        raise ValueError("no")
+
+    pending = PendingResponse(lambda: RESPONSE, refuse)
+    assert call(middleware(lambda environ, name: pending), Deferred()) == [b"ValueError('no')"]
+
+
+def test_inline_nothing_but_the_handler_runs() -> None:
+    deferred = Deferred()
+    app = middleware(lambda environ, name, inline: None)
+    assert call(app, deferred, **{INLINE_KEY: True}) is deferred
+    assert deferred.applications == [app]

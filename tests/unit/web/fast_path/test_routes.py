@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import pytest
+
+from webapp.web.fast_path.routes import FastRoute
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters"),
+    [
+        ("/api/v1/attempts/abc/answers/7", ["abc", "7"]),
+        ("/api/v1/attempts//answers/", ["", ""]),
+        ("/api/v1/attempts/abc/finish/7", None),
+        ("/api/v2/attempts/abc/answers/7", None),
+    ],
+)
+def test_a_route_matches_its_fixed_segments_and_returns_the_others(path: str, parameters: list[str] | None) -> None:
+    route = FastRoute("PUT", "/api/v1/attempts/<token>/answers/<id:item_id>", lambda: None)
+    assert route.match(path.split("/")) == parameters

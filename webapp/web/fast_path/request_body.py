@@ -1,0 +1,25 @@
+"""The body of a request on the fast path: small JSON, read in a way that Flask can read it again."""
+
+from __future__ import annotations
+
+import io
+from wsgiref.types import WSGIEnvironment
+
+from webapp.web.fast_path.routes import JSON_MEDIA_TYPE
+from webapp.web.validators import is_decimal
+
+MAX_BODY_BYTES = 1000
+"""What a player sends is far smaller."""
+MAX_LENGTH_DIGITS = 4
+
+
+def read_json_body(environ: WSGIEnvironment) -> bytes | None:
+    """Return a small JSON body; None when it is something else, which Flask then reads or refuses."""
+    if environ.get("CONTENT_TYPE") != JSON_MEDIA_TYPE:
+        return None
+    length = environ.get("CONTENT_LENGTH", "")
+    if not is_decimal(length, MAX_LENGTH_DIGITS) or int(length) > MAX_BODY_BYTES:
+        return None
+    body: bytes = environ["wsgi.input"].read(int(length))
+    environ["wsgi.input"] = io.BytesIO(body)
+    return body
