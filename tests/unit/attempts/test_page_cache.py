@@ -51,9 +51,9 @@ def test_a_kept_page_changes_with_the_window(client: FlaskClient, quiz: Publishe
 def test_who_has_begun_sees_his_own_page_and_nobody_else_does(
     client: FlaskClient, quiz: PublishedVersion, app: Flask
 ) -> None:
-    assert "Go on where you were" not in open_quiz(client, quiz, {}).text
+    assert "Continue where you were" not in open_quiz(client, quiz, {}).text
     client.post(f"/quizzes/{quiz.slug}/start", data={"name": "Ada"})
     own = open_quiz(client, quiz, {})
-    assert "Go on where you were" in own.text
+    assert "Continue where you were" in own.text
     assert "ETag" not in own.headers
-    assert "Go on where you were" not in open_quiz(app.test_client(), quiz, {}).text
+    assert "Continue where you were" not in open_quiz(app.test_client(), quiz, {}).text
