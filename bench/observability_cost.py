@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 from sqlalchemy import create_engine
 
 from bench import steady_answers
@@ -48,7 +48,7 @@ def looked_at(service: PoolproofService) -> Iterator[None]:
         def look() -> None:
             while not done.wait(1.0):
                 operator.get("/console?part=live").raise_for_status()
-                httpx.get(f"{service.console}/metrics").raise_for_status()
+                httpx2.get(f"{service.console}/metrics").raise_for_status()
 
         thread = threading.Thread(target=look)
         thread.start()
@@ -76,7 +76,7 @@ def measure(server: DatabaseServer, folder: Path, seconds: float, *, is_watched:
         engine.dispose()
         port = service.port
         start = f"{service.address}/api/v1/quizzes/{version.quiz_id}/attempts"
-        tokens = [httpx.post(start, json={"name": "Steady"}).json()["token"] for _ in range(CONNECTIONS)]
+        tokens = [httpx2.post(start, json={"name": "Steady"}).json()["token"] for _ in range(CONNECTIONS)]
         items = [one.item_id for one in version.document.questions]
         addresses = [f"/api/v1/attempts/{token}" for token in tokens]
         before = processor_seconds(service)

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 from sqlalchemy import create_engine
 
 from bench import raw_ceiling, steady_answers
@@ -137,7 +137,7 @@ def _quiz(service: Running, server: DatabaseServer) -> tuple[str, int, Sequence[
 
 def _start(service: Running, quiz_id: int) -> str:
     address = f"http://127.0.0.1:{service.port}/api/v1/quizzes/{quiz_id}/attempts"
-    return f"/api/v1/attempts/{httpx.post(address, json={'name': 'Steady'}).raise_for_status().json()['token']}"
+    return f"/api/v1/attempts/{httpx2.post(address, json={'name': 'Steady'}).raise_for_status().json()['token']}"
 
 
 @dataclass(frozen=True)

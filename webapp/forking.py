@@ -16,7 +16,7 @@ from importlib import import_module
 LIBRARIES = (
     "defusedxml.sax",
     "flask_login",
-    "flask_openapi3_swagger",
+    "flask_swagger_ui",
     "flask_smorest",
     "flask_sqlalchemy",
     "flask_wtf.file",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-import httpx
+import httpx2
 from playwright.sync_api import Locator, Page, Route, expect
 
 from webapp.lab.services.database_server import DatabaseServer
@@ -56,13 +56,13 @@ def close_quiz(service: PoolproofService, quiz: Quiz) -> None:
         _created(author, f"quizzes/{quiz.id}/close", {})
 
 
-def _author(service: PoolproofService) -> httpx.Client:
+def _author(service: PoolproofService) -> httpx2.Client:
     api = f"{service.address}/api/v1/"
-    token = httpx.post(f"{api}tokens", json={"name": "author", "password": service.password}).json()["token"]
-    return httpx.Client(base_url=api, headers={"Authorization": f"Bearer {token}"})
+    token = httpx2.post(f"{api}tokens", json={"name": "author", "password": service.password}).json()["token"]
+    return httpx2.Client(base_url=api, headers={"Authorization": f"Bearer {token}"})
 
 
-def _created(author: httpx.Client, path: str, body: dict[str, object]) -> dict[str, int]:
+def _created(author: httpx2.Client, path: str, body: dict[str, object]) -> dict[str, int]:
     answer = author.post(path, json=body)
     assert answer.is_success, answer.text
     created: dict[str, int] = answer.json() if answer.content else {}

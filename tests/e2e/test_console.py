@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pymysql
 import pytest
 from playwright.sync_api import Browser, Page, Request, Route, expect
@@ -45,7 +45,7 @@ def a_request_that_lingers(service: PoolproofService, connect: Callable[[], pymy
     """One request that waits for a table that another connection has locked."""
     with closing(connect()) as other, other.cursor() as cursor:
         cursor.execute("LOCK TABLES quiz_version WRITE")
-        request = threading.Thread(target=lambda: httpx.get(f"{service.address}/", timeout=30))
+        request = threading.Thread(target=lambda: httpx2.get(f"{service.address}/", timeout=30))
         request.start()
         yield
         cursor.execute("UNLOCK TABLES")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import httpx
+import httpx2
 import pytest
 
 from tests.integration.fleet import eventually
@@ -71,6 +71,6 @@ def is_whole(service: PoolproofService) -> bool:
     """Say whether all workers are there, and one of them reaches the database."""
     try:
         all_are_there = len(service.workers()) == int(service.environment["POOLPROOF_WORKERS"])
-        return all_are_there and httpx.get(f"{service.address}/readyz").status_code == 200
-    except httpx.TransportError:
+        return all_are_there and httpx2.get(f"{service.address}/readyz").status_code == 200
+    except httpx2.TransportError:
         return False

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from poolproof.settings import PoolSettings
@@ -53,10 +53,10 @@ def our_connections(server: DatabaseServer) -> set[int]:
     return {int(number) for (number,) in rows}
 
 
-def play(client: httpx.Client, statuses: Counter[int]) -> None:
+def play(client: httpx2.Client, statuses: Counter[int]) -> None:
     """One player: the list, a quiz, an attempt with one answer, the finish, the board."""
 
-    def send(method: str, address: str, **arguments: object) -> httpx.Response:
+    def send(method: str, address: str, **arguments: object) -> httpx2.Response:
         response = client.request(method, address, **arguments)  # type: ignore[arg-type]
         statuses[response.status_code] += 1
         return response
@@ -77,7 +77,7 @@ def test_sixteen_clients_at_once_see_no_error_and_never_exceed_the_pool(
     done = threading.Event()
 
     def storm() -> None:
-        with httpx.Client(base_url=service.address, timeout=30) as client:
+        with httpx2.Client(base_url=service.address, timeout=30) as client:
             while not done.is_set():
                 play(client, statuses)
 
@@ -115,7 +115,7 @@ def test_a_restart_and_idle_connections_that_the_server_closes_cost_no_request(
     addresses = ["/", "/api/v1/quizzes", "/readyz"]
 
     def ask() -> set[int]:
-        return {httpx.get(service.address + address, timeout=30).status_code for address in addresses * 4}
+        return {httpx2.get(service.address + address, timeout=30).status_code for address in addresses * 4}
 
     before = ask()
     server.restart(*OPTIONS)
@@ -134,18 +134,18 @@ def test_a_restart_and_idle_connections_that_the_server_closes_cost_no_request(
 def test_while_the_server_is_gone_requests_get_503_soon_and_afterwards_200(
     server: DatabaseServer, service: PoolproofService
 ) -> None:
-    quiz = httpx.get(f"{service.address}/api/v1/quizzes").json()["quizzes"][0]["id"]
-    attempt = httpx.post(f"{service.address}/api/v1/quizzes/{quiz}/attempts", json={}).headers["Location"]
-    item = httpx.get(f"{service.address}/api/v1/quizzes/{quiz}").json()["questions"][0]["item"]
-    answered = httpx.put(f"{service.address}{attempt}/answers/{item}", json={"choices": [0]})
+    quiz = httpx2.get(f"{service.address}/api/v1/quizzes").json()["quizzes"][0]["id"]
+    attempt = httpx2.post(f"{service.address}/api/v1/quizzes/{quiz}/attempts", json={}).headers["Location"]
+    item = httpx2.get(f"{service.address}/api/v1/quizzes/{quiz}").json()["questions"][0]["item"]
+    answered = httpx2.put(f"{service.address}{attempt}/answers/{item}", json={"choices": [0]})
     assert answered.status_code == 200
     server.kill()
     began = time.monotonic()
-    away = [httpx.get(service.address + address, timeout=30) for address in (attempt, "/readyz")]
+    away = [httpx2.get(service.address + address, timeout=30) for address in (attempt, "/readyz")]
     took = time.monotonic() - began
     server.start(*OPTIONS)
-    back = [httpx.get(service.address + address, timeout=30) for address in (attempt, "/readyz")]
-    alive = httpx.get(f"{service.address}/healthz")
+    back = [httpx2.get(service.address + address, timeout=30) for address in (attempt, "/readyz")]
+    alive = httpx2.get(f"{service.address}/healthz")
     assert [answer.status_code for answer in away] == [503, 503]
     assert away[0].headers["Retry-After"].isdecimal()
     assert took < 10
@@ -154,11 +154,11 @@ def test_while_the_server_is_gone_requests_get_503_soon_and_afterwards_200(
 
 
 def test_a_frozen_server_makes_readiness_say_no_soon(server: DatabaseServer, service: PoolproofService) -> None:
-    assert httpx.get(f"{service.address}/readyz").status_code == 200
+    assert httpx2.get(f"{service.address}/readyz").status_code == 200
     server.pause()
     try:
         began = time.monotonic()
-        answer = httpx.get(f"{service.address}/readyz", timeout=30)
+        answer = httpx2.get(f"{service.address}/readyz", timeout=30)
         took = time.monotonic() - began
     finally:
         server.resume()
@@ -168,19 +168,19 @@ def test_a_frozen_server_makes_readiness_say_no_soon(server: DatabaseServer, ser
 
 
 def test_a_fleet_that_does_not_fit_starts_when_only_a_warning_is_wanted(service: PoolproofService) -> None:
-    assert httpx.get(f"{service.address}/readyz").status_code == 200
+    assert httpx2.get(f"{service.address}/readyz").status_code == 200
     assert "FAIL  max_connections" in service.log.read_text()
 
 
 def test_an_account_with_caching_sha2_password_works(mysql: DatabaseServer, service: PoolproofService) -> None:
     assert mysql.execute("SELECT plugin FROM mysql.user WHERE user = 'sha2'") == [("caching_sha2_password",)]
-    assert httpx.get(f"{service.address}/readyz").status_code == 200
+    assert httpx2.get(f"{service.address}/readyz").status_code == 200
 
 
 def test_workers_close_their_connections_when_they_stop(server: DatabaseServer, service: PoolproofService) -> None:
     (before,) = server.execute("SHOW GLOBAL STATUS LIKE 'Aborted_clients'")
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: httpx.get(f"{service.address}/readyz", timeout=30), range(40)))
+        list(pool.map(lambda _: httpx2.get(f"{service.address}/readyz", timeout=30), range(40)))
     assert our_connections(server)
     service.stop()
     eventually(lambda: not our_connections(server))
@@ -239,8 +239,8 @@ def test_an_account_that_requires_tls_works_and_is_encrypted(mysql: DatabaseServ
     url = mysql.url("poolproof", "tls", "a%20secret")
     authority = {"POOL_TLS": "required", "POOL_TLS_CA": str(mysql.tls_ca)}
     with run_poolproof_service(url, tmp_path / "checked", **SMALL, **authority) as service:
-        assert httpx.get(f"{service.address}/api/v1/quizzes").status_code == 200
-        assert httpx.get(f"{service.address}/readyz").status_code == 200
+        assert httpx2.get(f"{service.address}/api/v1/quizzes").status_code == 200
+        assert httpx2.get(f"{service.address}/readyz").status_code == 200
     unchecked = run_poolproof(make_environment(url, tmp_path / "unchecked", POOL_TLS="required", **SMALL), "doctor")
     assert unchecked.returncode == 0, unchecked.stdout + unchecked.stderr
     refused = serve(url, tmp_path / "off", POOL_TLS="off")

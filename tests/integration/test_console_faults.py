@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-import httpx
+import httpx2
 import pymysql
 import pytest
 
@@ -94,7 +94,7 @@ def test_a_wrong_hold_is_shown_and_ended_from_the_page_while_it_lasts(running: F
         return [one for one in running.fetch_data()["holders"] if kind in one["violations"]]
 
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(httpx.get, f"{running.address}/wrong/{view}?seconds={HELD}", timeout=30)
+        asked = pool.submit(httpx2.get, f"{running.address}/wrong/{view}?seconds={HELD}", timeout=30)
         began = time.monotonic()
         eventually(lambda: bool(shown()))
         (hold,) = shown()
@@ -113,7 +113,7 @@ def test_a_wrong_hold_is_shown_and_ended_from_the_page_while_it_lasts(running: F
 @pytest.mark.parametrize(("view", "kind"), [("leaks", "leaked"), ("orphans", "orphaned")])
 def test_a_hold_that_nobody_has_any_more_is_an_event_with_its_line(running: Fleet, view: str, kind: str) -> None:
     began = time.time()
-    httpx.get(f"{running.address}/wrong/{view}", timeout=20).raise_for_status()
+    httpx2.get(f"{running.address}/wrong/{view}", timeout=20).raise_for_status()
 
     def told() -> list[dict[str, Any]]:
         return [one for one in running.fetch_data()["events"] if one["kind"] == kind and one["at"] > began]
@@ -127,7 +127,7 @@ def test_the_page_answers_at_once_while_every_request_thread_holds_a_connection(
     running: Fleet, server: DatabaseServer
 ) -> None:
     def linger() -> None:
-        httpx.get(f"{running.address}/wrong/lingers?seconds={HELD}", timeout=60)
+        httpx2.get(f"{running.address}/wrong/lingers?seconds={HELD}", timeout=60)
 
     # Three times as many as there are threads: no worker gets too few of them.
     asking = [threading.Thread(target=linger) for _ in range(WORKERS * THREADS * 3)]
@@ -194,7 +194,7 @@ def test_the_background_lane_can_be_paused_and_goes_on(running: Fleet) -> None:
 def test_a_public_address_never_shows_the_console_or_its_numbers(running: Fleet) -> None:
     cookies, console = dict(running.client.cookies), running.console.removeprefix("http://")
     public = [
-        httpx.get(f"{running.address}{path}", cookies=cookies, headers=headers).status_code
+        httpx2.get(f"{running.address}{path}", cookies=cookies, headers=headers).status_code
         for path in ("/console", "/console/data.json", "/console/audit", "/metrics", "/api/v1/pools")
         for headers in ({}, {"Host": console}, {"X-Forwarded-Host": console})
     ]
@@ -231,9 +231,9 @@ def requests(running: Fleet) -> float:
     """The counter of requests, as Prometheus would read it; from whichever worker answers."""
     for _ in range(5):
         try:
-            lines = httpx.get(f"{running.console}/metrics", timeout=10).text.splitlines()
+            lines = httpx2.get(f"{running.console}/metrics", timeout=10).text.splitlines()
             return float(next(line for line in lines if line.startswith("poolproof_requests_total")).split()[1])
-        except httpx.TransportError:
+        except httpx2.TransportError:
             # The worker that would have answered was just killed.
             time.sleep(0.05)
     raise AssertionError("no worker answers")

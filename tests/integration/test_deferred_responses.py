@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 import pytest
 
 from tests.integration.fleet import eventually
@@ -39,8 +39,8 @@ class Attempt:
     address: str
     item: int
 
-    def answer(self, choice: int) -> httpx.Response:
-        return httpx.put(f"{self.address}/answers/{self.item}", json={"choices": [choice]}, timeout=30)
+    def answer(self, choice: int) -> httpx2.Response:
+        return httpx2.put(f"{self.address}/answers/{self.item}", json={"choices": [choice]}, timeout=30)
 
     def request(self, choice: int, version: str = "1.1", more: str = "") -> bytes:
         """The same as bytes."""
@@ -69,7 +69,7 @@ def attempts(service: PoolproofService) -> list[Attempt]:
 
 
 def attempts_at(service: PoolproofService) -> list[Attempt]:
-    with httpx.Client(base_url=service.address) as client:
+    with httpx2.Client(base_url=service.address) as client:
         quiz = client.get("/api/v1/quizzes").json()["quizzes"][0]["id"]
         item = client.get(f"/api/v1/quizzes/{quiz}").json()["questions"][0]["item"]
         made = [client.post(f"/api/v1/quizzes/{quiz}/attempts", json={}).json()["token"] for _ in range(8)]
@@ -115,7 +115,7 @@ def test_while_eight_answers_wait_for_their_commit_the_only_thread_serves_others
         for attempt, connection in zip(attempts, waiting, strict=True):
             connection.sendall(attempt.request(1, more="Connection: close\r\n"))
         # The thread takes requests in the order of their connections: it has let go of all eight when it answers this.
-        assert httpx.get(f"{patient.address}/healthz", timeout=30).status_code == 200
+        assert httpx2.get(f"{patient.address}/healthz", timeout=30).status_code == 200
         assert select.select(waiting, [], [], 0)[0] == [], "they do wait"
         cursor.execute("UNLOCK TABLES")
         answers = [received(connection) for connection in waiting]
@@ -140,7 +140,7 @@ def test_an_answer_whose_commit_takes_too_long_is_told_in_time_to_come_again(
 
 
 def test_a_refusal_comes_later_too_and_is_a_problem(attempts: list[Attempt]) -> None:
-    assert httpx.post(f"{attempts[0].address}/finish").status_code == 200
+    assert httpx2.post(f"{attempts[0].address}/finish").status_code == 200
     late = attempts[0].answer(1)
     assert (late.status_code, late.json()["type"]) == (409, "/problems#attempt-finished")
 
@@ -260,7 +260,7 @@ def test_a_worker_that_is_told_to_stop_answers_what_comes_on_its_connections_and
 
     def play(attempt: Attempt) -> set[int]:
         statuses, closes = set(), False
-        with httpx.Client(timeout=30) as client:
+        with httpx2.Client(timeout=30) as client:
             while not closes:
                 answer = client.put(f"{attempt.address}/answers/{attempt.item}", json={"choices": [0]})
                 statuses.add(answer.status_code)

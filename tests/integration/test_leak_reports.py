@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.integration.fleet import eventually
@@ -49,10 +49,10 @@ def test_an_injected_fault_is_named_with_who_where_and_what_to_do(
     port, log = running
     address = f"http://127.0.0.1:{port}/wrong"
     before = len(named(log))
-    assert httpx.get(f"{address}/{view}", timeout=60).status_code == 200
+    assert httpx2.get(f"{address}/{view}", timeout=60).status_code == 200
     eventually(lambda: len(named(log)) > before, log)
     # When it is back, nothing more can be said of it.
-    eventually(lambda: httpx.get(f"{address}/out", timeout=60).json()["out"] == 0, log)
+    eventually(lambda: httpx2.get(f"{address}/out", timeout=60).json()["out"] == 0, log)
     (sentence,) = named(log)[before:]
     assert sentence.startswith(f"A connection of the interactive lane is {kind}: ")
     assert "tests/integration/misbehaving.py:" in sentence

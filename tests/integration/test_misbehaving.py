@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.integration.fleet import eventually
@@ -48,7 +48,7 @@ def connections_out(port: int) -> dict[int, int]:
     said: dict[int, int] = {}
 
     def all_have_said() -> bool:
-        answer = httpx.get(f"http://127.0.0.1:{port}/wrong/out", timeout=30).json()
+        answer = httpx2.get(f"http://127.0.0.1:{port}/wrong/out", timeout=30).json()
         said[answer["worker"]] = answer["out"]
         return len(said) == WORKERS
 
@@ -62,7 +62,7 @@ def test_views_streams_clients_and_teardowns_that_misbehave_leave_nothing_out(po
             hang_up(port)
             return 0
         kind = ("raises", "forgets", "session")[number % 3]
-        return httpx.get(f"http://127.0.0.1:{port}/wrong/{kind}", timeout=30).status_code
+        return httpx2.get(f"http://127.0.0.1:{port}/wrong/{kind}", timeout=30).status_code
 
     with ThreadPoolExecutor(8) as pool:
         statuses = set(pool.map(misbehave, range(48)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
+import httpx2
 
 from tests.integration.conftest import OPTIONS, WORKERS
 from webapp.lab.services.database_server import DatabaseServer
@@ -17,11 +17,11 @@ VISITORS, VISITS = 8, 200
 
 def open_and_look(service: PoolproofService, visits: int = VISITS) -> set[int]:
     """Open the quiz, start, and look at the board, again and again, by many at once; return the statuses."""
-    listed = httpx.get(f"{service.address}/api/v1/quizzes").json()["quizzes"][0]
+    listed = httpx2.get(f"{service.address}/api/v1/quizzes").json()["quizzes"][0]
     quiz, slug = listed["id"], listed["slug"]
 
     def visit(_: int) -> set[int]:
-        with httpx.Client(base_url=service.address, timeout=30) as client:
+        with httpx2.Client(base_url=service.address, timeout=30) as client:
             return {
                 answer.status_code
                 for _ in range(visits // VISITORS)
@@ -59,7 +59,7 @@ def test_opening_starting_and_the_board_cost_two_statements_for_each_worker_and_
 
 
 def test_all_of_it_works_while_the_database_is_stopped(server: DatabaseServer, service: PoolproofService) -> None:
-    listed = httpx.get(f"{service.address}/api/v1/quizzes").json()["quizzes"][0]
+    listed = httpx2.get(f"{service.address}/api/v1/quizzes").json()["quizzes"][0]
     addresses = [
         f"/quizzes/{listed['slug']}",
         f"/api/v1/quizzes/{listed['id']}",
@@ -68,11 +68,11 @@ def test_all_of_it_works_while_the_database_is_stopped(server: DatabaseServer, s
     ]
     # Each worker must have been asked once: more at a time than one worker has threads.
     with ThreadPoolExecutor(VISITORS) as visitors:
-        list(visitors.map(lambda address: httpx.get(service.address + address, timeout=30), addresses * 10))
+        list(visitors.map(lambda address: httpx2.get(service.address + address, timeout=30), addresses * 10))
     server.stop()
     try:
-        statuses = {httpx.get(service.address + address, timeout=30).status_code for address in addresses * 5}
-        start = httpx.post(f"{service.address}/api/v1/quizzes/{listed['id']}/attempts", json={"name": "Ada"})
+        statuses = {httpx2.get(service.address + address, timeout=30).status_code for address in addresses * 5}
+        start = httpx2.post(f"{service.address}/api/v1/quizzes/{listed['id']}/attempts", json={"name": "Ada"})
     finally:
         server.start(*OPTIONS)
     assert statuses == {200}

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
+import httpx2
 import pytest
 
 from tests.integration.conftest import OPTIONS
@@ -49,11 +49,11 @@ def reload(server: DatabaseServer, service: PoolproofService) -> None:
 def an_answer_of_one_more_player(service: PoolproofService) -> Callable[[], bool]:
     """Return what sends it, and says whether it met the fault, as the answers of the push beside it do."""
     api = f"{service.address}/api/v1"
-    quiz = httpx.get(f"{api}/quizzes").json()["quizzes"][0]["id"]
-    item = httpx.get(f"{api}/quizzes/{quiz}").json()["questions"][0]["item"]
-    token = httpx.post(f"{api}/quizzes/{quiz}/attempts", json={}).json()["token"]
+    quiz = httpx2.get(f"{api}/quizzes").json()["quizzes"][0]["id"]
+    item = httpx2.get(f"{api}/quizzes/{quiz}").json()["questions"][0]["item"]
+    token = httpx2.post(f"{api}/quizzes/{quiz}/attempts", json={}).json()["token"]
     answer = f"{api}/attempts/{token}/answers/{item}"
-    return lambda: httpx.put(answer, json={"choices": [0]}, timeout=30).status_code == 503
+    return lambda: httpx2.put(answer, json={"choices": [0]}, timeout=30).status_code == 503
 
 
 @pytest.mark.parametrize("users", [40, pytest.param(500, marks=pytest.mark.soak)])

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from tests.support import PROJECT
 from webapp.lab.services.poolproof_service import run_poolproof_service
@@ -33,18 +33,18 @@ def test_a_reload_under_load_serves_the_new_code_and_fails_no_request(tmp_path: 
 
         def visit() -> None:
             # A connection of its own for each request: a kept one may be closed between two, which is no failure.
-            with httpx.Client(base_url=service.address, timeout=PATIENCE, headers={"Connection": "close"}) as visitor:
+            with httpx2.Client(base_url=service.address, timeout=PATIENCE, headers={"Connection": "close"}) as visitor:
                 while not done.is_set():
                     statuses[visitor.get("/api/v1/quizzes").status_code] += 1
 
         visitors = [threading.Thread(target=visit) for _ in range(4)]
         for visitor in visitors:
             visitor.start()
-        before = httpx.get(f"{service.address}/problems", timeout=PATIENCE).text
+        before = httpx2.get(f"{service.address}/problems", timeout=PATIENCE).text
         errors.write_text(errors.read_text().replace("That name is taken.", "Somebody has that name."))
         service.process.send_signal(signal.SIGHUP)
         deadline = time.monotonic() + PATIENCE
-        while "Somebody has" not in (after := httpx.get(f"{service.address}/problems", timeout=PATIENCE).text):
+        while "Somebody has" not in (after := httpx2.get(f"{service.address}/problems", timeout=PATIENCE).text):
             assert time.monotonic() < deadline, "the old code is still served"
             time.sleep(0.1)
         done.set()

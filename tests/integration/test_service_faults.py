@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 
-import httpx
+import httpx2
 import pymysql
 import pytest
 from pymysql.constants import ER
@@ -60,7 +60,7 @@ def fill(server: DatabaseServer, others: ExitStack) -> int:
 
 def interactive_connections(service: PoolproofService) -> int:
     """Return how many connections for requests all workers have open, used or idle, as /metrics counts them."""
-    metrics = httpx.get(f"{service.console}/metrics", timeout=10).text
+    metrics = httpx2.get(f"{service.console}/metrics", timeout=10).text
     counts = re.findall(r'^db_client_connection_count{.*pool_name="interactive".*} (\S+)$', metrics, re.MULTILINE)
     return int(sum(map(float, counts)))
 
@@ -231,4 +231,4 @@ def test_a_readable_answer_comes_at_once_after_any_of_this(
         server.pause()
         server.resume()
         running.wait_for_successes(20)
-        assert httpx.get(f"{service.address}{address}").status_code == 200
+        assert httpx2.get(f"{service.address}{address}").status_code == 200

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-import httpx
+import httpx2
 import pymysql
 import pytest
 from sqlalchemy import MetaData, create_engine, func, select
@@ -45,8 +45,8 @@ def test_a_service_on_a_prepared_schema_has_nothing_to_do_and_finds_what_a_first
     with run_poolproof_service(prepared, tmp_path / "second", POOLPROOF_WORKERS="1") as service:
         assert "Welcome" not in service.log.read_text()
         who = {"name": "author", "password": service.password}
-        assert httpx.post(f"{service.address}/api/v1/tokens", json=who).status_code == 201
-        (quiz,) = httpx.get(f"{service.address}/api/v1/quizzes").json()["quizzes"]
+        assert httpx2.post(f"{service.address}/api/v1/tokens", json=who).status_code == 201
+        (quiz,) = httpx2.get(f"{service.address}/api/v1/quizzes").json()["quizzes"]
         assert quiz["title"] == "Warm-up"
     # Minutes are counted as they pass.
     ignored = {"worker_minute": 0}

@@ -32,11 +32,11 @@ def packages(modules: set[str]) -> set[str]:
     ("statement", "absent"),
     [
         ("import webapp", {"flask", "sqlalchemy", "pydantic"}),
-        ("import webapp.cli", {"sqlalchemy", "pydantic", "alembic", "gunicorn", "httpx"}),
-        ("import webapp.serve", {"alembic", "gunicorn", "httpx", "argon2", "flask_smorest"}),
-        ("import webapp.app", {"alembic", "argon2", "flask_smorest", "httpx", "stamina", "gunicorn", "numpy"}),
-        ("import webapp.routes", {"alembic", "argon2", "httpx", "stamina", "numpy", "opentelemetry"}),
-        ("import webapp.database_setup", {"alembic", "flask_smorest", "httpx"}),
+        ("import webapp.cli", {"sqlalchemy", "pydantic", "alembic", "gunicorn", "httpx2"}),
+        ("import webapp.serve", {"alembic", "gunicorn", "httpx2", "argon2", "flask_smorest"}),
+        ("import webapp.app", {"alembic", "argon2", "flask_smorest", "httpx2", "stamina", "gunicorn", "numpy"}),
+        ("import webapp.routes", {"alembic", "argon2", "httpx2", "stamina", "numpy", "opentelemetry"}),
+        ("import webapp.database_setup", {"alembic", "flask_smorest", "httpx2"}),
     ],
 )
 def test_nothing_is_imported_that_is_not_used(statement: str, absent: set[str]) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import TypeVar
 
-import httpx
+import httpx2
 import stamina
 from sqlalchemy import Connection
 
@@ -54,19 +54,19 @@ class RunStoppedError(Exception):
     """The run ends; nothing more is fetched."""
 
 
-def create_client(contact: str | None) -> httpx.Client:
+def create_client(contact: str | None) -> httpx2.Client:
     """Return a client that says who is calling; `contact` is an address at which a person answers."""
     reached = f"; {contact}" if contact else ""
     agent = f"Poolproof/{version('poolproof')} (question collector{reached})"
-    timeout = httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT)
-    return httpx.Client(timeout=timeout, headers={"User-Agent": agent}, follow_redirects=False)
+    timeout = httpx2.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT)
+    return httpx2.Client(timeout=timeout, headers={"User-Agent": agent}, follow_redirects=False)
 
 
 class HttpFetcher:
     """The `Fetch` of one run: any of its threads may call."""
 
     def __init__(
-        self, work: UnitOfWork, source: str, limits: SourceLimits, http: httpx.Client, is_stopping: Callable[[], bool]
+        self, work: UnitOfWork, source: str, limits: SourceLimits, http: httpx2.Client, is_stopping: Callable[[], bool]
     ) -> None:
         """Reserve calls with `work`'s connections, which are given back before the call is made."""
         self._work = work
@@ -194,9 +194,9 @@ class HttpFetcher:
                         raise FetchError(f"{_without_query(address)} sends too slowly", transient=True)
                 names = {name.lower(): value for name, value in answer.headers.items()}
                 return SourceResponse(answer.status_code, names, bytes(body))
-        except httpx.InvalidURL as error:
+        except httpx2.InvalidURL as error:
             raise FetchError(f"{_without_query(address)} is no address: {error}") from error
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             raise FetchError(f"{_without_query(address)} did not answer ({what})", transient=True) from error
 

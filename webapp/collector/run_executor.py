@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
-import httpx
+import httpx2
 from sqlalchemy import Connection
 
 from poolproof.runtime.periodic_thread import PeriodicThread
@@ -55,7 +55,7 @@ class RunExecutor:
     def __init__(
         self,
         work: UnitOfWork,
-        http: httpx.Client,
+        http: httpx2.Client,
         source: Source,
         run: Run,
         on_progress: ProgressCallback | None = None,

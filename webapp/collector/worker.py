@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Callable
 
-import httpx
+import httpx2
 from sqlalchemy.exc import SQLAlchemyError
 
 from poolproof.transactions.unit_of_work import UnitOfWork
@@ -34,7 +34,7 @@ def worker_name() -> str:
 class CollectionWorker:
     """Takes up runs until it is told to stop."""
 
-    def __init__(self, work: UnitOfWork, http: httpx.Client, sources: SourceRegistry, throttle: LoadThrottle) -> None:
+    def __init__(self, work: UnitOfWork, http: httpx2.Client, sources: SourceRegistry, throttle: LoadThrottle) -> None:
         """Carry out runs of `sources` with connections of `work`."""
         self._work = work
         self._http = http

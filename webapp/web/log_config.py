@@ -151,8 +151,8 @@ def configure_logging(log_format: Literal["json", "text"]) -> None:
     root.addHandler(handler)
     _request_log_writer.handler = handler if log_format == "json" else None
     root.setLevel(logging.INFO)
-    # httpx logs whole URLs, which may contain a key.
-    for name in ("alembic", "poolproof.core.queue_pool", "httpx"):
+    # httpx2 logs whole URLs, which may contain a key.
+    for name in ("alembic", "poolproof.core.queue_pool", "httpx2"):
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*_SHARED_PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

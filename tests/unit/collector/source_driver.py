@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
-import httpx
+import httpx2
 from hypothesis import strategies as st
 
 from webapp.bank.deduplication import dedupe_key
@@ -47,7 +47,7 @@ class HttpFetch:
         self._timeout = timeout
         # A context without certificates is made at once.
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._client = httpx.Client(trust_env=False, verify=tls)
+        self._client = httpx2.Client(trust_env=False, verify=tls)
         self._turn = threading.Lock()
         self._next = 0.0
 
@@ -71,7 +71,7 @@ class HttpFetch:
                 response = self._client.get(
                     address, params=parameters or None, headers=headers, timeout=self._timeout()
                 )
-            except httpx.TransportError as error:
+            except httpx2.TransportError as error:
                 if left == 0:
                     raise FetchError(repr(error), transient=True) from error
                 continue

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import yaml
 
@@ -36,7 +36,7 @@ def service(
     url, folder = prepared_schema("sqlite", "promtool"), tmp_path_factory.mktemp("promtool")
     with run_poolproof_service(url, folder, POOLPROOF_WORKERS="1") as service:
         for path in ("/", "/readyz", "/no-such-page", "/api/v1/quizzes"):
-            httpx.get(service.address + path)
+            httpx2.get(service.address + path)
         yield service
 
 
@@ -46,14 +46,14 @@ def run(command: tuple[str, ...], *arguments: str, stdin: str = "") -> tuple[int
 
 
 def test_promtool_finds_nothing_to_say_about_the_metrics(service: PoolproofService, promtool: tuple[str, ...]) -> None:
-    metrics = httpx.get(f"{service.console}/metrics")
+    metrics = httpx2.get(f"{service.console}/metrics")
     assert metrics.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert 'db_client_connection_max{db_client_connection_pool_name="interactive"}' in metrics.text
     assert run(promtool, "check", "metrics", stdin=metrics.text) == (0, "")
 
 
 def test_who_asks_for_openmetrics_gets_it_to_its_end(service: PoolproofService) -> None:
-    metrics = httpx.get(f"{service.console}/metrics", headers={"Accept": "application/openmetrics-text"})
+    metrics = httpx2.get(f"{service.console}/metrics", headers={"Accept": "application/openmetrics-text"})
     assert metrics.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
     assert metrics.text.endswith("\n# EOF\n")
     types = dict(re.findall(r"^# TYPE (\S+) (\S+)$", metrics.text, re.MULTILINE))
@@ -65,7 +65,7 @@ def test_who_asks_for_openmetrics_gets_it_to_its_end(service: PoolproofService) 
 
 
 def test_the_public_address_has_no_metrics(service: PoolproofService) -> None:
-    assert httpx.get(f"{service.address}/metrics").status_code == 404
+    assert httpx2.get(f"{service.address}/metrics").status_code == 404
 
 
 def test_promtool_takes_the_alerts(promtool: tuple[str, ...]) -> None:

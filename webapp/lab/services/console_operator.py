@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2
 
 from webapp.lab.services.poolproof_service import PoolproofService, run_poolproof
 from webapp.lab.services.processes import tail
@@ -29,13 +29,13 @@ class Operator:
     """An operator of a service; `operator` is the client with the session."""
 
     service: PoolproofService
-    client: httpx.Client
+    client: httpx2.Client
 
     def fetch_data(self) -> dict[str, Any]:
         """Return what the console shows."""
         try:
             answer = self.client.get("/console/data.json")
-        except httpx.TransportError:
+        except httpx2.TransportError:
             # The worker at the other end of the kept connection was killed; a browser asks again, too.
             answer = self.client.get("/console/data.json")
         shown: dict[str, Any] = answer.raise_for_status().json()
@@ -72,18 +72,18 @@ def signed_in(service: PoolproofService) -> Iterator[Operator]:
     Raises:
         NotSignedInError: when the service does not let the operator in.
     """
-    with httpx.Client(base_url=service.console, timeout=20) as operator:
+    with httpx2.Client(base_url=service.console, timeout=20) as operator:
         _sign_in(service, operator)
         yield Operator(service, operator)
 
 
-def _sign_in(service: PoolproofService, client: httpx.Client) -> None:
+def _sign_in(service: PoolproofService, client: httpx2.Client) -> None:
     deadline = time.monotonic() + SIGN_IN_TIMEOUT
     while True:
         try:
             page = client.get("/sign-in").text
             break
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             if time.monotonic() > deadline:
                 raise NotSignedInError(f"The console does not answer. Its log ends:\n{tail(service.log)}") from error
             time.sleep(POLL_INTERVAL)

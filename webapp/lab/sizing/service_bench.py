@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from poolproof.settings import PoolSettings
 from webapp.lab.loadgen.player import PushPlan
@@ -128,9 +128,9 @@ class ServiceBench:
             yield service
 
 
-def _get(port: int, path: str) -> httpx.Response:
+def _get(port: int, path: str) -> httpx2.Response:
     """Ask the service, in this thread and without a loop of events: the caller may have one that runs."""
-    return httpx.get(f"http://{HOST}:{port}{path}", timeout=REQUEST_TIMEOUT, trust_env=False)
+    return httpx2.get(f"http://{HOST}:{port}{path}", timeout=REQUEST_TIMEOUT, trust_env=False)
 
 
 def _read_use_time(port: int) -> float:

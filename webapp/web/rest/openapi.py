@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import flask_openapi3_swagger
+import flask_swagger_ui
 from flask import Blueprint as FlaskBlueprint
 from flask import Flask, Response, render_template, request, send_from_directory
 from flask_smorest import Api, Blueprint
@@ -72,7 +72,7 @@ IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": "^[!#-\\[\\]-~]+$"},
 }
 
-SWAGGER_FILES = Path(flask_openapi3_swagger.__file__).parent / "templates" / "swagger"
+SWAGGER_FILES = Path(flask_swagger_ui.__file__).parent / "dist"
 
 
 class IdConverter(IntegerConverter):

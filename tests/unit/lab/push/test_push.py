@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from subprocess import CompletedProcess
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import create_engine, text
 
@@ -85,7 +85,7 @@ def read_back(service: PoolproofService, visits: list[Visit]) -> VerificationRes
 
 def answered(service: PoolproofService, number: int) -> Visit:
     """A visit with one acknowledged answer, the first choice of the first question."""
-    with httpx.Client(base_url=f"{service.address}/api/v1") as client:
+    with httpx2.Client(base_url=f"{service.address}/api/v1") as client:
         quiz = client.get("/quizzes").json()["quizzes"][0]["id"]
         item = client.get(f"/quizzes/{quiz}").json()["questions"][0]["item"]
         token = client.post(f"/quizzes/{quiz}/attempts", json={"name": "Ada"}).json()["token"]

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
-import httpx
+import httpx2
 import pytest
 
 from webapp.lab.services.fake_opentdb import (
@@ -24,11 +24,11 @@ BOOKS = [one for one in BANK if one.category == 10]
 
 
 def token_of(server: FakeOpenTdb) -> str:
-    return str(httpx.get(f"{server.address}/api_token.php?command=request").json()["token"])
+    return str(httpx2.get(f"{server.address}/api_token.php?command=request").json()["token"])
 
 
 def ask(server: FakeOpenTdb, **query: Any) -> Any:
-    return httpx.get(f"{server.address}/api.php", params=query, timeout=2).json()
+    return httpx2.get(f"{server.address}/api.php", params=query, timeout=2).json()
 
 
 def test_a_bank_of_any_size_has_a_few_records_twice() -> None:
@@ -87,7 +87,7 @@ def test_a_token_with_a_short_tail_gives_nothing_of_it(code: int) -> None:
         assert ask(server, amount=6, category=10, token=token) == {"response_code": code, "results": []}
         rest = ask(server, amount=5, category=10, token=token)["results"]
         assert ask(server, amount=1, category=10, token=token)["response_code"] == 4
-        reset = httpx.get(f"{server.address}/api_token.php", params={"command": "reset", "token": token})
+        reset = httpx2.get(f"{server.address}/api_token.php", params={"command": "reset", "token": token})
         assert reset.json() == {"response_code": 0, "token": token}
         assert ask(server, amount=20, category=10, token=token)["response_code"] == 0
     assert {html.unescape(one["question"]) for one in first + rest} == {one.question for one in BOOKS}
@@ -108,7 +108,7 @@ def test_a_token_that_is_unknown_or_was_not_used_for_long_is_code_3() -> None:
 def test_a_call_that_comes_too_early_is_code_5_for_all_clients_together(status: int) -> None:
     with FakeOpenTdb(BANK, ContractOptions(spacing=30, limited_status=status)) as server:
         with ThreadPoolExecutor(4) as pool:
-            replies = list(pool.map(lambda _: httpx.get(f"{server.address}/api.php?amount=1"), range(4)))
+            replies = list(pool.map(lambda _: httpx2.get(f"{server.address}/api.php?amount=1"), range(4)))
         assert sorted(reply.json()["response_code"] for reply in replies) == [0, 5, 5, 5]
         assert sorted({reply.status_code for reply in replies}) == sorted({200, status})
         assert "retry-after" not in replies[-1].headers
@@ -124,7 +124,7 @@ def test_calls_for_tokens_may_be_free_of_the_limit() -> None:
 @pytest.mark.parametrize(("off", "count"), [(0, 20), (3, 23), (-3, 17)])
 def test_the_count_may_be_wrong(off: int, count: int) -> None:
     with FakeOpenTdb(BANK, ContractOptions(count_error=off)) as server:
-        body = httpx.get(f"{server.address}/api_count.php?category=10").json()
+        body = httpx2.get(f"{server.address}/api_count.php?category=10").json()
     assert body["category_id"] == 10
     assert body["category_question_count"]["total_question_count"] == count
 
@@ -133,8 +133,8 @@ def test_the_count_may_be_wrong(off: int, count: int) -> None:
 def test_a_token_counts_what_was_returned_even_when_the_answer_was_lost(fault: Fault) -> None:
     with FakeOpenTdb(BANK, faults={1: fault}) as server:
         token = token_of(server)
-        with pytest.raises((httpx.HTTPError, ValueError)):
-            httpx.get(f"{server.address}/api.php?amount=20&category=10&token={token}", timeout=0.2).json()
+        with pytest.raises((httpx2.HTTPError, ValueError)):
+            httpx2.get(f"{server.address}/api.php?amount=20&category=10&token={token}", timeout=0.2).json()
         assert ask(server, amount=1, category=10, token=token)["response_code"] == 4
         assert [call.fault for call in server.calls] == [None, fault, None]
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from flask import Flask, render_template_string
 from flask.testing import FlaskClient
@@ -58,7 +58,7 @@ def app(tmp_path: Path, neighbour: str) -> Iterator[Flask]:
         "sleep": lambda: time.sleep(0),
         "render": lambda: render_template_string("{{ 1 }}"),
         "urllib": lambda: urllib.request.urlopen(neighbour).close(),  # noqa: S310 - our own
-        "httpx": lambda: httpx.get(neighbour),
+        "httpx2": lambda: httpx2.get(neighbour),
         "compute": lambda: sum(range(1000)),
     }
 
@@ -88,7 +88,7 @@ def visitor(app: Flask) -> FlaskClient:
 
 @pytest.mark.parametrize(
     ("deed", "what"),
-    [("sleep", "sleeping"), ("render", "rendering"), ("urllib", "calling out"), ("httpx", "calling out")],
+    [("sleep", "sleeping"), ("render", "rendering"), ("urllib", "calling out"), ("httpx2", "calling out")],
 )
 def test_in_a_test_it_is_an_error_that_names_both_lines(app: Flask, visitor: FlaskClient, deed: str, what: str) -> None:
     app.testing = True
@@ -98,7 +98,7 @@ def test_in_a_test_it_is_an_error_that_names_both_lines(app: Flask, visitor: Fla
         visitor.get(f"/holding/{deed}")
 
 
-@pytest.mark.parametrize("deed", ["sleep", "render", "urllib", "httpx"])
+@pytest.mark.parametrize("deed", ["sleep", "render", "urllib", "httpx2"])
 def test_in_production_it_is_counted_and_logged_once(
     visitor: FlaskClient, deed: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -111,7 +111,7 @@ def test_in_production_it_is_counted_and_logged_once(
     )
 
 
-@pytest.mark.parametrize("deed", ["sleep", "render", "urllib", "httpx"])
+@pytest.mark.parametrize("deed", ["sleep", "render", "urllib", "httpx2"])
 def test_after_the_connection_is_back_everything_is_allowed(app: Flask, visitor: FlaskClient, deed: str) -> None:
     app.testing = True
     assert visitor.get(f"/afterwards/{deed}").text == "done"
