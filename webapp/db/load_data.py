@@ -1,4 +1,4 @@
-"""LOAD DATA LOCAL with rows that are made here; whatever a server asks for, it gets no file (see `driver.Answer`)."""
+"""LOAD DATA LOCAL with content from memory; a server never gets a file (see `LocalInfileResult`)."""
 
 from __future__ import annotations
 
@@ -25,4 +25,4 @@ def load_data(connection: Connection, statement: str, content: bytes) -> tuple[i
         rows = connection.exec_driver_sql(statement).rowcount
     finally:
         raw.local_infile_content = None
-    return rows, raw._result.warning_count  # noqa: SLF001
+    return rows, raw.last_warning_count

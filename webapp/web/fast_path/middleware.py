@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -20,6 +19,7 @@ from typing import Any
 from flask import Flask, request
 
 from poolproof.core.stats import RequestStatistics
+from poolproof.runtime import fork
 from webapp.web import log_config
 from webapp.web.request_context import REQUEST_ID_PATTERN
 from webapp.web.security import security_headers
@@ -216,8 +216,8 @@ _request_id_prefix = [secrets.token_hex(6)]
 _request_counter = itertools.count(1)
 
 
-def _reset_after_fork() -> None:
+def _renew_request_id_prefix() -> None:
     _request_id_prefix[0] = secrets.token_hex(6)
 
 
-os.register_at_fork(after_in_child=_reset_after_fork)
+fork.register(_renew_request_id_prefix, fork.Phase.APPLICATION)
