@@ -31,8 +31,8 @@ class Process:
 
     def __init__(self, folder: Path, name: str = "worker") -> None:
         self._running = subprocess.Popen(
-            [sys.executable, "-m", "tests.unit.poolproof.fleet.member", str(folder), name], cwd=PROJECT, text=True, bufsize=1,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-m", "tests.unit.poolproof.fleet.member", str(folder), name],
+            cwd=PROJECT, text=True, bufsize=1, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
         self.pid = self._running.pid
         self.key = self._answer()

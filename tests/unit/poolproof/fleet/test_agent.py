@@ -175,7 +175,7 @@ def test_a_full_disk_stops_neither_the_beats_nor_the_end(folder: FleetDirectory,
     CommandQueue(folder.path).send(member(folder, one.pid).key, "fill the disk")
     assert one.stderr is not None
     said = ""
-    while "cannot tell the others of its pools" not in said:
+    while "cannot publish its state for the others" not in said:
         line = one.stderr.readline()
         assert line, said
         said += line
@@ -184,8 +184,8 @@ def test_a_full_disk_stops_neither_the_beats_nor_the_end(folder: FleetDirectory,
     one.terminate()
     said += one.stderr.read()
     assert one.wait(ENDS_WITHIN) == 0
-    assert said.count("cannot tell the others of its pools") == 1, said
-    assert "could not say goodbye" in said
+    assert said.count("cannot publish its state for the others") == 1, said
+    assert "could not unregister" in said
     assert folder.snapshot().counters["beats"] > 0
 
 
@@ -207,7 +207,7 @@ def test_a_folder_that_cannot_be_written_is_a_warning_and_no_error(
     before = threading.active_count()
     one = FleetAgent(FleetDirectory(tmp_path / "file" / "fleet"), lambda: ({}, {"lanes": {}}), str, lambda orders: None)
     one.start("worker", 1)
-    assert "cannot tell the others of its pools" in caplog.text
+    assert "cannot publish its state for the others" in caplog.text
     assert one.key == ""
     assert threading.active_count() == before
     one.stop()

@@ -106,7 +106,7 @@ def test_in_production_it_is_counted_and_logged_once(
     for _ in range(3):
         assert visitor.get(f"/holding/{deed}").text == "done"
     assert min(blocking_guard.counts.values()) == 3
-    assert len([record for record in caplog.records if "nobody else can use it" in record.getMessage()]) == len(
+    assert len([record for record in caplog.records if "no other request can use it" in record.getMessage()]) == len(
         blocking_guard.counts
     )
 

@@ -33,7 +33,7 @@ class UnitOfWork:
         """Check out a connection for reading; a statement that writes is refused.
 
         Each statement is one round trip and nothing else. Each sees what was committed before it began, as it would in
-        a transaction too (read committed). When the connection breaks, the statement is executed once more on a new one.
+        a transaction too (read committed). When the connection breaks, the statement is executed again on a new one.
         """
         with self.engine.connect() as connection:
             connection.execution_options(**{READ_ONLY: True})
