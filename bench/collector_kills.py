@@ -42,8 +42,8 @@ def main() -> None:
         work, kills = app.extensions["pooling"].work, 0
         combinations = [
             ContractOptions(
-                short_tail=tail, limited_status=status, limit_all_calls=limits, count_refused_calls=refused,
-                count_error=off, empty_categories=lists,
+                short_tail=tail, limited_status=status, limit_all_calls=limits, count_refused_calls=refused, count_error=off,
+                empty_categories=lists,
             )
             for tail, status, limits, refused, off, lists in product(
                 (1, 4), (429, 200), (True, False), (True, False), (0, 3, -3), (0, 2)

@@ -3,7 +3,7 @@
 Threads borrow, return, forget, invalidate, detach, some with a deadline; connects, closes and
 rollbacks fail and listeners raise at random; waits are interrupted; the pool is resized, kept house
 in and disposed of meanwhile. Exits 1 when a promise is broken: more connections open than allowed,
-one at two threads, one lent that is closed or declared dead, somebody waiting while a place is
+one at two threads, one lent that is closed or declared dead, a thread waiting while a slot is
 free, a place that is lost.
 """
 # ruff: noqa: SLF001 - it is the inside of the pool that has to be in order at every moment
@@ -83,7 +83,7 @@ class Connection(sqlite3.Connection):
     tally: Tally
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
-        """Nobody uses it yet."""
+        """Begin unused."""
         super().__init__(*arguments, **named)
         self.busy = threading.Lock()
         self.is_unfit = False
@@ -104,7 +104,7 @@ class Connection(sqlite3.Connection):
 
     def _end(self, *steps: Callable[[], None]) -> None:
         if self.busy.locked():
-            self.stress.broken.append("a connection was rolled back or closed while somebody used it")
+            self.stress.broken.append("a connection was rolled back or closed while a thread used it")
         for step in steps:
             step()
         if self.stress.happens(DRIVER_FAILS):
@@ -177,13 +177,13 @@ class Stress:
 
         return listen
 
-    def for_ever(self, deed: Callable[[], None]) -> None:
-        """Be one thread."""
+    def for_ever(self, task: Callable[[], None]) -> None:
+        """Run a task again and again, as one thread."""
         while not self.done.is_set():
             try:
-                contextvars.copy_context().run(deed)
+                contextvars.copy_context().run(task)
             except BaseException as error:  # noqa: BLE001 - a thread must not end without a word
-                self.broken.append(f"{deed.__name__}: {error!r}")
+                self.broken.append(f"{task.__name__}: {error!r}")
                 return
 
     def borrow(self) -> None:
@@ -191,7 +191,7 @@ class Stress:
         time.sleep(self.pause)
         if self.happens(HAS_DEADLINE):
             deadlines.set_deadline(self.chance.uniform(0.0, 0.3))
-        began = time.monotonic()
+        started_at = time.monotonic()
         try:
             connection = self.engine.raw_connection()
         except (ChanceError, sqlite3.OperationalError, InvalidRequestError, PoolTimeoutError) as error:
@@ -202,17 +202,17 @@ class Stress:
         else:
             self.count("borrowed")
             self._use(connection, connection.dbapi_connection)
-        if (took := time.monotonic() - began) > LONGEST_WAIT:
-            self.broken.append(f"somebody needed {took:.1f} s to borrow and return: {self.pool.status()}")
+        if (took := time.monotonic() - started_at) > LONGEST_WAIT:
+            self.broken.append(f"a thread needed {took:.1f} s to borrow and return: {self.pool.status()}")
 
-    def _use(self, connection: PoolProxiedConnection, taken: Any) -> None:
-        if taken.is_unfit:
+    def _use(self, connection: PoolProxiedConnection, dbapi_connection: Any) -> None:
+        if dbapi_connection.is_unfit:
             self.broken.append("a connection was lent that was closed or declared dead")
-        if not taken.busy.acquire(blocking=False):
+        if not dbapi_connection.busy.acquire(blocking=False):
             self.broken.append("one connection was lent to two threads")
             return
         time.sleep(self.chance.choice((0, 0, 0.0005, 0.002)))
-        taken.busy.release()
+        dbapi_connection.busy.release()
         shares = (FORGOTTEN, INVALIDATED, DETACHED, 1 - FORGOTTEN - INVALIDATED - DETACHED)
         (what,) = self.chance.choices(("forgotten", "invalidated", "detached", "returned"), shares)
         self.count(what)
@@ -223,17 +223,17 @@ class Stress:
                 cycle.append(cycle)
                 return
             if what == "invalidated":
-                taken.is_unfit = True
+                dbapi_connection.is_unfit = True
                 connection.invalidate(soft=self.chance.choice((True, False)))
             elif what == "detached":
-                # It belongs to whoever takes it: it is no longer one of the pool's.
-                taken.tally.open.discard(id(taken))
+                # It belongs to the thread that detached it: it is no longer one of the pool's.
+                dbapi_connection.tally.open.discard(id(dbapi_connection))
                 connection.detach()
             if connection.is_valid:
                 connection.close()
 
     def disturb(self) -> None:
-        """Resize, dispose, change the load, and look whether the pool obeys."""
+        """Resize, dispose, change the load, and check that the pool keeps its bounds."""
         time.sleep(self.chance.uniform(0.001, 0.05))
         what = self.chance.choices(("resized", "settled", "disposed", "changed load"), (10, 3, 1, 2))[0]
         self.count(what)
@@ -265,19 +265,19 @@ class Stress:
         gc.collect()
         pool, what = self.pool, self.chance.choice((MaintenanceAction.PING, MaintenanceAction.RETIRE))
 
-        def what_for(record: ConnectionPoolEntry, idle: int) -> MaintenanceAction:
+        def action_for(record: ConnectionPoolEntry, idle: int) -> MaintenanceAction:
             return what
 
-        if (taken := pool.borrow_idle(what_for)) is not None:
+        if (due := pool.borrow_idle(action_for)) is not None:
             self.count(f"kept house: {what}")
             if what is MaintenanceAction.PING:
-                pool.return_idle(taken[0])
+                pool.return_idle(due[0])
             else:
-                pool.evict(taken[0], what)
+                pool.evict(due[0], what)
         self._look(pool)
 
     def _look(self, pool: FairQueuePool) -> None:
-        """Look whether everything is in its place, which it has to be whenever nobody holds the lock."""
+        """Check the state of the pool, which has to be consistent whenever no thread holds the lock."""
         with pool._lock:
             slots = pool._slots
             starve = pool.waiting() and (slots.idle or slots.has_free())
@@ -285,7 +285,7 @@ class Stress:
         # As everybody does who lets go of the lock.
         pool._after_lock()
         if starve or is_wrong:
-            self.broken.append(f"{'somebody waits, a place is free' if starve else 'miscounted'}: {pool.status()}")
+            self.broken.append(f"{'a thread waits, a slot is free' if starve else 'miscounted'}: {pool.status()}")
 
     def interrupt(self) -> None:
         """Interrupt the main thread."""
@@ -305,7 +305,7 @@ class Stress:
         self.is_calm = True
         gc.collect()
         if self.pool._slots.returned:
-            self.broken.append("something came back and nobody has put it in its place")
+            self.broken.append("a returned connection was not handed on")
         self.look_at_the_disposed(longer_ago_than=-1)
         pool, known = self.pool, self.tallies[self.pool].open
         if pool.checkedout() or pool.waiting() or sum(in_use(pool)) != len(pool._slots.idle):
@@ -326,7 +326,7 @@ class Stress:
 
 
 def in_use(pool: FairQueuePool) -> tuple[int, int]:
-    """Return how many places are taken, and how many connections are given up but not closed yet."""
+    """Return how many slots are in use, and how many connections are given up but not closed yet."""
     with pool._lock:
         counted = pool._slots.total, pool._slots.closing
     pool._after_lock()
@@ -367,21 +367,23 @@ def run(seconds: float, seed: int, borrowings: float = math.inf) -> Stress:
     It ends earlier when there were so many borrowings, and everything that goes wrong has gone wrong.
     """
     stress, borrowed = Stress(seed), 0
-    deeds = [stress.borrow] * (THREADS - 1) + [stress.disturb, stress.keep_house, stress.interrupt]
-    threads = [threading.Thread(target=stress.for_ever, args=(deed,), daemon=True) for deed in deeds]
+    tasks = [stress.borrow] * (THREADS - 1) + [stress.disturb, stress.keep_house, stress.interrupt]
+    threads = [threading.Thread(target=stress.for_ever, args=(task,), daemon=True) for task in tasks]
     with hard_times():
         for thread in threads:
             thread.start()
-        began = said = time.monotonic()
-        while time.monotonic() - began < seconds and not stress.broken and not is_enough(stress.counts, borrowings):
+        started_at = reported_at = time.monotonic()
+        while (
+            time.monotonic() - started_at < seconds and not stress.broken and not is_enough(stress.counts, borrowings)
+        ):
             contextvars.copy_context().run(stress.borrow)
             stress.look_at_the_disposed(longer_ago_than=SETTLES_WITHIN)
-            if time.monotonic() - said > REPORT_EVERY:
-                said, counts = time.monotonic(), stress.counts
+            if time.monotonic() - reported_at > REPORT_EVERY:
+                reported_at, counts = time.monotonic(), stress.counts
                 if counts["borrowed"] == borrowed:
-                    stress.broken.append(f"nobody got anything for {REPORT_EVERY} s: {stress.pool.status()}")
+                    stress.broken.append(f"no thread got a connection for {REPORT_EVERY} s: {stress.pool.status()}")
                 borrowed = counts["borrowed"]
-                print(f"{said - began:4.0f} s  most open: {stress.most}  {dict(counts)}", flush=True)
+                print(f"{reported_at - started_at:4.0f} s  most open: {stress.most}  {dict(counts)}", flush=True)
         stress.done.set()
         for thread in threads:
             thread.join(30)
@@ -398,16 +400,16 @@ def main() -> None:
     arguments.add_argument("--minutes", type=float, default=3.0)
     arguments.add_argument("--seed", type=int, default=random.randrange(10**9))
     arguments.add_argument("--borrowings", type=int, default=math.inf, help="end when there were so many")
-    given = arguments.parse_args()
-    print(f"seed {given.seed}")
+    options = arguments.parse_args()
+    print(f"seed {options.seed}")
     # SQLAlchemy logs what listeners raise: here that is the plan.
     logging.disable(logging.CRITICAL)
     sys.unraisablehook = lambda problem: None  # noqa: ARG005
-    stress = run(given.minutes * 60, given.seed, given.borrowings)
+    stress = run(options.minutes * 60, options.seed, options.borrowings)
     print(f"most open: {stress.most}")
     print(json.dumps(stress.counts))
     if stress.broken:
-        sys.exit(f"broken, with seed {given.seed}: " + "; ".join(stress.broken[:5]))
+        sys.exit(f"broken, with seed {options.seed}: " + "; ".join(stress.broken[:5]))
     print("every promise held")
 
 

@@ -106,7 +106,7 @@ def test_a_wrong_hold_is_shown_and_ended_from_the_page_while_it_lasts(running: F
     assert f"GET wrong.{view} (request " in hold["name"]
     assert "tests/integration/misbehaving.py:" in hold["place"]
     assert said.startswith(f"Ended connection {hold['id']} of GET wrong.{view}")
-    # A statement ends with an error for whoever waits for it, and is not tried again behind the operator's back.
+    # A statement ends with an error for the request that waits for it, and is not repeated.
     assert status == 503 if view == "lingers" else status in {200, 500}
 
 

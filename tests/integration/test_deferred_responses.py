@@ -81,7 +81,7 @@ def attempts_at(service: PoolproofService) -> list[Attempt]:
 
 
 def look_for_changes(attempts: list[Attempt]) -> None:
-    """Have the worker look whether quizzes have changed, so that nobody else does so in the next moment."""
+    """Have the worker look whether quizzes have changed, so that no request does so in the next moment."""
     time.sleep(CATALOG_TTL)
     assert attempts[-1].answer(0).status_code == 200
 

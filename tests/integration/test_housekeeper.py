@@ -1,4 +1,4 @@
-"""What happens to connections while nobody uses them, and to reads when one breaks under them."""
+"""What happens to connections while they are idle, and to reads whose connection breaks."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_idle_connections_outlive_the_servers_wait_timeout(server: DatabaseServe
         for record in pool_of(engine)._slots.idle:
             # Their age would renew them first.
             record._expires_at = math.inf  # type: ignore[attr-defined]
-        # It is as old as they are, and nobody asks it anything.
+        # It is as old as they are, and is not pinged.
         wait_until(lambda: another.thread_id() not in connected(server))
         after = identities(engine)
         another.close()

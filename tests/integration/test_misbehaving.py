@@ -67,5 +67,5 @@ def test_views_streams_clients_and_teardowns_that_misbehave_leave_nothing_out(po
     with ThreadPoolExecutor(8) as pool:
         statuses = set(pool.map(misbehave, range(48)))
     assert statuses == {0, 200, 500}
-    # A stream ends when its worker finds that nobody reads it any more.
+    # A stream ends when its worker finds that its client does not read any more.
     eventually(lambda: not any(connections_out(port).values()))

@@ -47,7 +47,7 @@ def kill(server: DatabaseServer, number: int) -> None:
 
 
 def fill(server: DatabaseServer, others: ExitStack) -> int:
-    """Connect until the server lets nobody in any more; return how often that went well."""
+    """Connect until the server refuses; return how many connections it accepted."""
     count = 0
     while True:
         try:
@@ -119,7 +119,7 @@ def test_a_server_that_freezes_fails_requests_with_503_while_it_is_frozen_and_no
     with storm(service.address, CLIENTS) as running:
         began = time.monotonic()
         server.pause()
-        # Told while it is frozen, not when it goes on: nobody waits longer than the service lets them.
+        # Told while it is frozen, not when it goes on: no client waits longer than the service lets it.
         until_some_fail(running)
         server.resume()
         back = time.monotonic()
@@ -194,7 +194,7 @@ def test_a_killed_worker_costs_only_the_requests_that_it_was_serving(
             running.wait_for_successes(50)
             eventually(lambda: not victims & set(service.workers()) and len(service.workers()) == WORKERS)
     lost = running.failed()
-    # Their sockets are gone with the process: each client sees it at once and may repeat. Nobody gets an error status.
+    # Their sockets are gone with the process: each client sees it at once and may repeat. None gets an error status.
     assert {one.result for one in lost} <= {"ConnectionResetError", "RemoteDisconnected", "IncompleteRead"}
     # At most its two threads' requests, and those of the six clients that it had accepted and not yet begun.
     assert len(lost) <= ROUNDS * CLIENTS

@@ -89,8 +89,8 @@ def test_a_connection_that_was_taken_out_comes_back_at_its_place_in_the_order_of
     for used_at, record in enumerate(records, start=1):
         record.info[LAST_USED_AT] = float(used_at)
     slots.idle.extend(records)
-    taken = slots.borrow_idle(lambda record, idle: f"one of {idle}" if record is records[1] else None)
-    assert taken == (records[1], "one of 3")
+    borrowed = slots.borrow_idle(lambda record, idle: f"one of {idle}" if record is records[1] else None)
+    assert borrowed == (records[1], "one of 3")
     assert list(slots.idle) == [records[0], records[2]]
     assert slots.return_idle(records[1])
     assert list(slots.idle) == records

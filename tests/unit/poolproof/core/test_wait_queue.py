@@ -91,11 +91,11 @@ def test_a_grant_wakes_the_thread_that_waits() -> None:
 
 
 def test_a_wait_without_a_grant_ends_in_time_and_looks_around_meanwhile() -> None:
-    looks: list[None] = []
+    checks: list[None] = []
     waiter = Waiter()
-    waiter.wait(0.05, 0.01, lambda: looks.append(None), lambda: -math.inf)
+    waiter.wait(0.05, 0.01, lambda: checks.append(None), lambda: -math.inf)
     assert not waiter.granted
-    assert looks
+    assert checks
 
 
 def test_a_wait_is_named_by_its_request_or_by_its_thread() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -144,13 +144,10 @@ def test_standing_orders_given_at_the_same_time_by_processes_and_threads_all_sta
             commands.set_overrides(A_MASTER, **{f"from thread {number}": turn})
 
     with several(folder, 2) as processes:
-        threads = [threading.Thread(target=set_from_thread, args=(number,)) for number in range(2)]
-        for number, process in enumerate(processes):
-            set_from_process(process, number)
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(2) as threads:
+            for number, process in enumerate(processes):
+                set_from_process(process, number)
+            list(threads.map(set_from_thread, range(2)))
         for process in processes:
             assert [process._answer() for _ in range(20)] == [None] * 20
         expected = {f"from {kind} {number}": 19 for kind in ("process", "thread") for number in range(2)}
