@@ -88,10 +88,10 @@ def connects(engine: Engine) -> list[object]:
 
 
 def refuse(engine: Engine) -> OperationalError:
-    began = time.monotonic()
+    started_at = time.monotonic()
     with pytest.raises(OperationalError) as refusal:
         engine.connect()
-    assert time.monotonic() - began < SOON
+    assert time.monotonic() - started_at < SOON
     return refusal.value
 
 
@@ -127,7 +127,7 @@ def test_connections_that_are_open_go_on_serving_and_those_who_wait_for_them_are
             wait_until(lambda: engine.pool.waiting() == 8)  # type: ignore[attr-defined]
             for connection in held:
                 connection.close()
-            assert {one.result(10) for one in waiting} <= ours
+            assert {future.result(10) for future in waiting} <= ours
             assert set(workers.map(use, range(200))) <= ours
         assert begun == []
     assert identities(engine) == ours
@@ -141,7 +141,7 @@ def test_when_not_all_can_be_opened_each_borrower_gets_an_open_one_or_the_server
     longest: list[float] = []
 
     def use(_: int) -> None:
-        began = time.monotonic()
+        started_at = time.monotonic()
         try:
             with engine.connect() as connection:
                 identity(connection)
@@ -149,7 +149,7 @@ def test_when_not_all_can_be_opened_each_borrower_gets_an_open_one_or_the_server
             ends.append("full" if mysql_errors.is_too_many_connections(error) else repr(error))
         else:
             ends.append("served")
-        longest.append(time.monotonic() - began)
+        longest.append(time.monotonic() - started_at)
 
     with full(server, open_in_pool=SIZE - 1), ThreadPoolExecutor(8) as workers:
         list(workers.map(use, range(400)))
@@ -257,8 +257,8 @@ def test_when_the_others_leave_under_load_everything_serves_again_without_a_rest
             time.sleep(1)
         finally:
             done.set()
-        for one in running:
-            one.result(10)
+        for future in running:
+            future.result(10)
     assert {end for _, end in ends} <= {"served", "full"}
     afterwards = Counter(end for at, end in ends if at > left_at)
     assert afterwards["served"] > 20

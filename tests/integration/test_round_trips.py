@@ -42,13 +42,13 @@ def statements(server: DatabaseServer) -> Iterator[Callable[[Callable[[], object
     asking = create_engine(server.url("poolproof"), isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True)
     with asking.connect() as connection:
 
-        def asked() -> int:
+        def statement_count() -> int:
             return int(connection.execute(text("SHOW GLOBAL STATUS LIKE 'Questions'")).one()[1])
 
-        def count(deed: Callable[[], object]) -> int:
-            before = asked()
-            deed()
-            return asked() - before - 1
+        def count(operation: Callable[[], object]) -> int:
+            before = statement_count()
+            operation()
+            return statement_count() - before - 1
 
         # What came before this has been counted when the server has nothing more to say.
         while count(lambda: time.sleep(0.05)):
