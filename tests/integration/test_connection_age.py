@@ -23,7 +23,8 @@ SIZE = 3
 
 
 def new_engine(url: str, **values: Any) -> Engine:
-    settings = PoolSettings(ping_idle_after=0.1, timeout=5, **values)
+    options: dict[str, Any] = {"ping_idle_after": 0.1, "timeout": 5, **values}
+    settings = PoolSettings(**options)
     engine = create_engine(url, **engine_options(settings, make_url(url), threads=SIZE))
     configure_engine(engine, settings)
     return engine
