@@ -6,9 +6,11 @@ import logging
 import os
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+import webapp
 from poolproof.core.stats import PoolStatistics, RequestStatistics
 from poolproof.runtime import fork
 from poolproof.runtime.fork import Phase
@@ -36,6 +38,11 @@ def test_phases_run_in_order_whatever_was_registered_first() -> None:
     fork.register(lambda: order.append("locks"), Phase.LOCKS)
     fork.repair_child()
     assert order == ["locks", "threads", "connections", "application"]
+
+
+def test_no_other_module_registers_a_repair_with_the_interpreter() -> None:
+    modules = [path for path in (Path(webapp.__path__[0])).rglob("*.py") if "register_at_fork" in path.read_text()]
+    assert [path.name for path in modules] == ["fork.py"]
 
 
 def test_an_object_that_is_gone_is_not_repaired() -> None:

@@ -174,7 +174,7 @@ def _contradictions(settings: PoolSettings) -> Iterator[str]:
     if settings.size is not None and settings.min_idle > settings.size:
         yield (
             f"POOL_MIN_IDLE is {settings.min_idle} but a pool has only POOL_SIZE = {settings.size} connections: "
-            "so many can never lie idle. Set POOL_MIN_IDLE to that or less."
+            "so many can never be idle. Set POOL_MIN_IDLE to that or less."
         )
     if settings.timeout > settings.request_deadline:
         yield (

@@ -111,7 +111,7 @@ def read_server_info(connection: Connection) -> ServerInfo:
     """Read the limits and counters of the server behind `connection`; three statements."""
     if connection.dialect.name == "sqlite":
         return ServerInfo("sqlite", connection.execute(text("SELECT sqlite_version()")).scalar_one())
-    # The session's max_user_connections is what holds for this account, whoever has set it.
+    # The session's max_user_connections is the one that applies to this account, wherever it was set.
     limits = connection.execute(
         text(
             "SELECT VERSION(), @@wait_timeout, @@max_connections, @@session.max_user_connections, @@global.read_only,"

@@ -128,11 +128,11 @@ class StatisticsSnapshot:
 
     checkouts: int
     wait_time: Histogram
-    """How long each borrower waited for its connection; those who did not wait are in the lowest bucket."""
+    """How long each checkout waited for its connection; those without a wait are in the lowest bucket."""
     use_time: Histogram
     """How long connections were out."""
     create_time: Histogram
-    """How long it took to open one and make its session ours."""
+    """How long it took to open one and set up its session."""
     timeouts: int
     shed: int
     refused: int

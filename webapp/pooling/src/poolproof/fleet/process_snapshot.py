@@ -24,7 +24,7 @@ MAX_WAITERS = 50
 
 
 def lane_states(lanes: Lanes) -> dict[str, JsonObject]:
-    """Return the state of every lane whose pool is ours."""
+    """Return the state of every lane whose pool is a FairQueuePool."""
     return {lane.name: _lane_state(lane, pool) for lane, pool in fair_pools(lanes)}
 
 

@@ -17,7 +17,7 @@ WINDOW_DOUBLING_INTERVAL = 60.0
 def recycle_after(configured: int | None, wait_timeout: int) -> int:
     """Return the age in seconds at which connections are renewed.
 
-    The server closes a connection that was idle for `wait_timeout` seconds; ours are
+    The server closes a connection that was idle for `wait_timeout` seconds; those of a pool are
     renewed at 80 % of that at the latest, so that no request gets a closed one.
 
     Raises:

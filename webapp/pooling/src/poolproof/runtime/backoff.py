@@ -1,4 +1,4 @@
-"""Pauses between attempts: doubled each time, with jitter, so that those who failed together do not come back together.
+"""Pauses between attempts: doubled each time, with jitter, so that callers that failed together do not retry together.
 
 `webapp/web/server/supervisor.py` has a doubling of its own: it runs as a program by its path and imports nothing of
 ours, so that the process that supervises stays small.
