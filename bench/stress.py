@@ -42,17 +42,17 @@ from poolproof.core.wait_queue import Waiter
 from poolproof.health.connection_age import MaintenanceAction
 
 SIZES, OVERFLOWS = (1, 2, 3, 5, 8), (0, 0, 1, 2)
-LARGEST = max(SIZES) + max(OVERFLOWS)
-THREADS, MOST_WAITING = 24, 18
-REPORT_EVERY = 10.0
+MAX_SIZE = max(SIZES) + max(OVERFLOWS)
+THREADS, MAX_WAITING = 24, 18
+REPORT_INTERVAL = 10.0
 CONNECT_FAILS, DRIVER_FAILS, LISTENER_RAISES, HAS_DEADLINE = 0.05, 0.01, 0.01, 0.2
 FORGOTTEN, INVALIDATED, DETACHED = 0.03, 0.03, 0.02
 """Shares of all connects, closes and rollbacks, listener calls, borrowings, and uses."""
 PAUSES = (0.0, 0.001, 0.02)
 """Seconds between two borrowings: a rush, enough to do, a lull."""
-LONGEST_WAIT = 5.0
+MAX_WAIT = 5.0
 """Seconds: ten times the pool's time-out, for a machine that is busy."""
-SETTLES_WITHIN = 10.0
+SETTLE_TIMEOUT = 10.0
 """Seconds after which a pool that shrank or was disposed of has closed what is too much."""
 
 
@@ -72,7 +72,7 @@ class Tally:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self.bound: float = LARGEST
+        self.bound: float = MAX_SIZE
         self.open: set[int] = set()
 
 
@@ -127,7 +127,7 @@ class Stress:
         self.statistics = PoolStatistics()
         self.engine = create_engine(
             "sqlite://", creator=self._connect, poolclass=FairQueuePool, pool_size=max(SIZES),
-            max_overflow=max(OVERFLOWS), pool_timeout=0.5, max_waiting=MOST_WAITING, shedding=CoDel(0.01, 0.1),
+            max_overflow=max(OVERFLOWS), pool_timeout=0.5, max_waiting=MAX_WAITING, shedding=CoDel(0.01, 0.1),
             statistics=self.statistics,
         )  # fmt: skip
         self.tallies[self.pool] = Tally()
@@ -177,7 +177,7 @@ class Stress:
 
         return listen
 
-    def for_ever(self, task: Callable[[], None]) -> None:
+    def run_repeatedly(self, task: Callable[[], None]) -> None:
         """Run a task again and again, as one thread."""
         while not self.done.is_set():
             try:
@@ -202,7 +202,7 @@ class Stress:
         else:
             self.count("borrowed")
             self._use(connection, connection.dbapi_connection)
-        if (took := time.monotonic() - started_at) > LONGEST_WAIT:
+        if (took := time.monotonic() - started_at) > MAX_WAIT:
             self.broken.append(f"a thread needed {took:.1f} s to borrow and return: {self.pool.status()}")
 
     def _use(self, connection: PoolProxiedConnection, dbapi_connection: Any) -> None:
@@ -239,7 +239,7 @@ class Stress:
         self.count(what)
         pool = self.pool
         if what == "resized":
-            self.tallies[pool].bound = LARGEST
+            self.tallies[pool].bound = MAX_SIZE
             pool.resize(self.chance.choice(SIZES), self.chance.choice(OVERFLOWS))
         elif what == "settled":
             self._settle(pool)
@@ -252,14 +252,14 @@ class Stress:
 
     def _settle(self, pool: FairQueuePool) -> None:
         """Wait until the pool has closed what is too much; from then on its present limit binds."""
-        limit, end = pool.limit(), time.monotonic() + SETTLES_WITHIN
+        limit, end = pool.limit(), time.monotonic() + SETTLE_TIMEOUT
         while sum(in_use(pool)) > limit and time.monotonic() < end:
             time.sleep(0.001)
         if sum(in_use(pool)) > limit:
             self.broken.append(f"it does not shrink to {limit}: {pool.status()}")
         self.tallies[pool].bound = limit
 
-    def keep_house(self) -> None:
+    def maintain(self) -> None:
         """Collect garbage, and take an idle connection out as the housekeeper does."""
         time.sleep(self.chance.uniform(0.001, 0.02))
         gc.collect()
@@ -274,15 +274,15 @@ class Stress:
                 pool.return_idle(due[0])
             else:
                 pool.evict(due[0], what)
-        self._look(pool)
+        self._check_state(pool)
 
-    def _look(self, pool: FairQueuePool) -> None:
+    def _check_state(self, pool: FairQueuePool) -> None:
         """Check the state of the pool, which has to be consistent whenever no thread holds the lock."""
         with pool._lock:
             slots = pool._slots
             starve = pool.waiting() and (slots.idle or slots.has_free())
             is_wrong = slots.closing < 0 or slots.total < len(slots.idle)
-        # As everybody does who lets go of the lock.
+        # As every thread does that has released the lock.
         pool._after_lock()
         if starve or is_wrong:
             self.broken.append(f"{'a thread waits, a slot is free' if starve else 'miscounted'}: {pool.status()}")
@@ -292,34 +292,34 @@ class Stress:
         time.sleep(self.chance.uniform(0.001, 0.05))
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
 
-    def look_at_the_disposed(self, longer_ago_than: float) -> None:
-        """Look whether the pools that were disposed of have let go of all their connections."""
+    def check_disposed_pools(self, min_age: float) -> None:
+        """Check that pools disposed of `min_age` seconds ago have closed all their connections."""
         for at, pool in self.disposed.copy():
-            if time.monotonic() - at > longer_ago_than:
+            if time.monotonic() - at > min_age:
                 self.disposed.remove((at, pool))
                 if sum(in_use(pool)) or self.tallies[pool].open:
                     self.broken.append(f"a disposed pool keeps {len(self.tallies[pool].open)} open: {pool.status()}")
 
-    def judge_the_end(self) -> None:
-        """Everybody has stopped: nothing may be out, no place lost, every place of use."""
+    def check_final_state(self) -> None:
+        """Check, when all threads have stopped, that nothing is out, no slot is lost, and every slot can be used."""
         self.is_calm = True
         gc.collect()
         if self.pool._slots.returned:
             self.broken.append("a returned connection was not handed on")
-        self.look_at_the_disposed(longer_ago_than=-1)
+        self.check_disposed_pools(min_age=-1)
         pool, known = self.pool, self.tallies[self.pool].open
         if pool.checkedout() or pool.waiting() or sum(in_use(pool)) != len(pool._slots.idle):
             self.broken.append(f"something is still out: {pool.status()}")
-        # A place whose connection was invalidated has none.
+        # A slot whose connection was invalidated has none.
         if len(known) != sum(record.dbapi_connection is not None for record in pool._slots.idle):
             self.broken.append(f"{len(known)} are open, the pool knows {pool.checkedin()}")
-        self.tallies[pool].bound = LARGEST
-        pool.resize(LARGEST, 0)
-        held = [self.engine.raw_connection() for _ in range(LARGEST)]
-        for connection in held:
+        self.tallies[pool].bound = MAX_SIZE
+        pool.resize(MAX_SIZE, 0)
+        connections = [self.engine.raw_connection() for _ in range(MAX_SIZE)]
+        for connection in connections:
             connection.close()
-        if (pool.checkedout(), pool.checkedin(), len(known)) != (0, LARGEST, LARGEST):
-            self.broken.append(f"not every place serves again, {len(known)} are open: {pool.status()}")
+        if (pool.checkedout(), pool.checkedin(), len(known)) != (0, MAX_SIZE, MAX_SIZE):
+            self.broken.append(f"not every slot can be used again, {len(known)} are open: {pool.status()}")
         if self.statistics.snapshot().use_time.count + self.counts["detached"] < self.counts["borrowed"]:
             self.broken.append("the statistics have lost uses")
         self.engine.dispose()
@@ -334,8 +334,8 @@ def in_use(pool: FairQueuePool) -> tuple[int, int]:
 
 
 @contextmanager
-def hard_times() -> Iterator[None]:
-    """Switch threads and collect garbage often; let a signal interrupt the main thread while it waits in line."""
+def stressful_conditions() -> Iterator[None]:
+    """Switch threads and collect garbage often; let a signal interrupt the main thread while it waits in the queue."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         if frame is not None and frame.f_code is Waiter.wait.__code__:
@@ -367,9 +367,9 @@ def run(seconds: float, seed: int, borrowings: float = math.inf) -> Stress:
     It ends earlier when there were so many borrowings, and everything that goes wrong has gone wrong.
     """
     stress, borrowed = Stress(seed), 0
-    tasks = [stress.borrow] * (THREADS - 1) + [stress.disturb, stress.keep_house, stress.interrupt]
-    threads = [threading.Thread(target=stress.for_ever, args=(task,), daemon=True) for task in tasks]
-    with hard_times():
+    tasks = [stress.borrow] * (THREADS - 1) + [stress.disturb, stress.maintain, stress.interrupt]
+    threads = [threading.Thread(target=stress.run_repeatedly, args=(task,), daemon=True) for task in tasks]
+    with stressful_conditions():
         for thread in threads:
             thread.start()
         started_at = reported_at = time.monotonic()
@@ -377,11 +377,11 @@ def run(seconds: float, seed: int, borrowings: float = math.inf) -> Stress:
             time.monotonic() - started_at < seconds and not stress.broken and not is_enough(stress.counts, borrowings)
         ):
             contextvars.copy_context().run(stress.borrow)
-            stress.look_at_the_disposed(longer_ago_than=SETTLES_WITHIN)
-            if time.monotonic() - reported_at > REPORT_EVERY:
+            stress.check_disposed_pools(min_age=SETTLE_TIMEOUT)
+            if time.monotonic() - reported_at > REPORT_INTERVAL:
                 reported_at, counts = time.monotonic(), stress.counts
                 if counts["borrowed"] == borrowed:
-                    stress.broken.append(f"no thread got a connection for {REPORT_EVERY} s: {stress.pool.status()}")
+                    stress.broken.append(f"no thread got a connection for {REPORT_INTERVAL} s: {stress.pool.status()}")
                 borrowed = counts["borrowed"]
                 print(f"{reported_at - started_at:4.0f} s  most open: {stress.most}  {dict(counts)}", flush=True)
         stress.done.set()
@@ -390,7 +390,7 @@ def run(seconds: float, seed: int, borrowings: float = math.inf) -> Stress:
             if thread.is_alive():
                 stress.broken.append(f"{thread.name} does not end: {stress.pool.status()}")
     if not stress.broken:
-        stress.judge_the_end()
+        stress.check_final_state()
     return stress
 
 

@@ -19,7 +19,7 @@ from poolproof.core.queue_pool import FairQueuePool
 from tests.integration.test_connection_age import SIZE, identities, identity, new_engine
 from webapp.lab.services.database_server import DatabaseServer
 
-CHILD_ENDS_WITHIN = 30
+CHILD_TIMEOUT = 30
 """Seconds; a child that hangs is ended by its alarm."""
 
 
@@ -39,7 +39,7 @@ def in_a_child(operation: Callable[[], object]) -> object:
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if not child:
-        signal.alarm(CHILD_ENDS_WITHIN)
+        signal.alarm(CHILD_TIMEOUT)
         try:
             output = json.dumps(operation())
         except BaseException as error:  # noqa: BLE001 - the child must end here, whatever happens
@@ -120,7 +120,7 @@ def test_the_childs_watch_does_not_take_back_what_a_thread_of_the_parent_holds(s
         with engine.connect() as connection:
             numbers = [identity(connection)]
             is_held.set()
-            may_go.wait(CHILD_ENDS_WITHIN)
+            may_go.wait(CHILD_TIMEOUT)
             # Idle all the time: to the child its holder, which did not come along, looks like one that has ended.
             return [*numbers, identity(connection)]
 
@@ -168,7 +168,7 @@ def test_a_lock_that_another_thread_held_at_the_fork_does_not_stop_the_child(eng
     def hold() -> None:
         with lock:
             is_held.set()
-            may_go.wait(CHILD_ENDS_WITHIN)
+            may_go.wait(CHILD_TIMEOUT)
 
     def use_it() -> list[int]:
         assert pool.statistics is not None

@@ -29,7 +29,7 @@ END_TIMEOUT = 5.0
 """Seconds that what has been told to end may take."""
 POLL_INTERVAL = 0.05
 LISTENING = "0A"
-MOST_SHOWN = 120
+MAX_SHOWN = 120
 """Characters of a command."""
 
 
@@ -84,7 +84,7 @@ class Leftovers:
                 if is_ours and state != "Z" and int(folder.name) != os.getpid():
                     command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                     if HELPER not in command:
-                        processes[int(folder.name)] = command[:MOST_SHOWN].strip()
+                        processes[int(folder.name)] = command[:MAX_SHOWN].strip()
         return processes
 
     def _files(self) -> Iterator[str]:

@@ -25,7 +25,7 @@ from tests.unit.poolproof.waiting import Attentive
 
 TIMEOUT = 100.0
 """Seconds on the clock of the test."""
-ENDS_WITHIN = 30
+END_TIMEOUT = 30
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_who_waits_while_it_is_paused_waits_beyond_his_time_out_and_is_served_af
         assert pool.checkedout() == 0, "it has lent nothing"
         pool.resume()
         for future in waiting:
-            future.result(timeout=ENDS_WITHIN).close()
+            future.result(timeout=END_TIMEOUT).close()
 
 
 def test_who_waited_before_the_pause_is_served_after_it_in_his_turn(
@@ -116,7 +116,7 @@ def test_who_waited_before_the_pause_is_served_after_it_in_his_turn(
         assert pool.checkedout() == 0, "a paused pool that is resized stays paused"
         pool.resume()
         for number, borrower in enumerate(waiting):
-            connection = borrower.result(timeout=ENDS_WITHIN)
+            connection = borrower.result(timeout=END_TIMEOUT)
             assert [other.done() for other in waiting] == [other <= number for other in range(4)]
             connection.close()
 
@@ -129,13 +129,13 @@ def test_after_the_pause_a_wait_has_its_time_out_again(
         *served, waits = in_line(threads, pool, 3)
         clock.advance(2 * TIMEOUT)
         pool.resume()
-        connections = [future.result(timeout=ENDS_WITHIN) for future in served]
+        connections = [future.result(timeout=END_TIMEOUT) for future in served]
         clock.advance(TIMEOUT / 2)
         shedding.wait_for_checks(3)
         assert not waits.done()
         clock.advance(TIMEOUT / 2)
         with pytest.raises(PoolTimeoutError):
-            waits.result(timeout=ENDS_WITHIN)
+            waits.result(timeout=END_TIMEOUT)
         for connection in connections:
             connection.close()
 
@@ -153,12 +153,12 @@ def test_the_time_out_counts_from_the_end_of_the_pause_whenever_that_is(
             shedding.wait_for_checks(10)
         pool.resume()
         # Two threads hold the slots for half of a time-out; the third one has to wait for them.
-        connections = [future.result(timeout=ENDS_WITHIN) for future in served]
+        connections = [future.result(timeout=END_TIMEOUT) for future in served]
         clock.advance(TIMEOUT / 2)
         shedding.wait_for_checks(3)
         for connection in connections:
             connection.close()
-        waits.result(timeout=ENDS_WITHIN).close()
+        waits.result(timeout=END_TIMEOUT).close()
 
 
 def test_pausing_twice_is_pausing_once(pool: FairQueuePool) -> None:
@@ -198,7 +198,7 @@ def test_pausing_and_going_on_under_load_loses_no_place(pool: FairQueuePool) -> 
             pool.resume()
             time.sleep(0.002)
         is_over.set()
-        assert all(future.result(timeout=ENDS_WITHIN) for future in counts)
+        assert all(future.result(timeout=END_TIMEOUT) for future in counts)
     assert (pool.waiting(), pool.checkedout()) == (0, 0)
     held = [pool.connect(), pool.connect()]
     for connection in held:
@@ -236,5 +236,5 @@ def test_a_paused_background_lane_stops_an_import_and_no_request(lanes: Lanes) -
     assert not done.is_set()
     assert lanes.background.is_suspended()
     pool.resume()
-    assert done.wait(ENDS_WITHIN)
+    assert done.wait(END_TIMEOUT)
     thread.join()

@@ -23,7 +23,7 @@ from poolproof.fleet.registry import FleetDirectory, Registration
 from tests.support.narrowing import not_none
 
 PROJECT = Path(__file__).resolve().parents[4]
-ENDS_WITHIN = 30
+END_TIMEOUT = 30
 
 
 class Process:
@@ -50,20 +50,20 @@ class Process:
     def end_of(self, task: str, *arguments: Any) -> int:
         """Let it do a task that ends it; return its exit status."""
         self.begin(task, *arguments)
-        return self._running.wait(ENDS_WITHIN)
+        return self._running.wait(END_TIMEOUT)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal; after SIGKILL it is gone when this returns, after SIGSTOP it stands still."""
         os.kill(self.pid, number)
         if number == signal.SIGKILL:
-            self._running.wait(ENDS_WITHIN)
+            self._running.wait(END_TIMEOUT)
         while number == signal.SIGSTOP and _state(self.pid) != "T":
             time.sleep(0.001)
 
     def close(self) -> None:
         """End it, however it is."""
         self._running.kill()
-        self._running.wait(ENDS_WITHIN)
+        self._running.wait(END_TIMEOUT)
         not_none(self._running.stdin).close()
         not_none(self._running.stdout).close()
 

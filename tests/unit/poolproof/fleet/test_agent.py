@@ -25,8 +25,8 @@ from tests.support.waiting import wait_until
 from tests.unit.poolproof.fleet.agent_process import INTERVAL
 from tests.unit.poolproof.fleet.member import PROJECT
 
-ENDS_WITHIN = 30
-WITHIN_SOME_BEATS = 30
+END_TIMEOUT = 30
+RESULT_TIMEOUT = 30
 SOME = 10
 """Beats."""
 
@@ -53,7 +53,7 @@ def start(folder: FleetDirectory) -> Iterator[Callable[[], subprocess.Popen[str]
     yield start
     for process in running:
         process.kill()
-        process.communicate(timeout=ENDS_WITHIN)
+        process.communicate(timeout=END_TIMEOUT)
 
 
 Start = Callable[[], subprocess.Popen[str]]
@@ -83,7 +83,7 @@ def test_a_process_says_some_times_a_second_what_it_does(folder: FleetDirectory,
     assert (first.identity["name"], first.identity["number"]) == ("worker", 3)
     assert first.identity["master"] == process_identity(os.getpid())
     wait_for_beats(folder, process.pid)
-    assert member(folder, process.pid).silent_for < ENDS_WITHIN
+    assert member(folder, process.pid).silent_for < END_TIMEOUT
     wait_until(lambda: len(now(folder, process.pid, "strip")["rows"]) >= 1)
 
 
@@ -92,7 +92,7 @@ def test_a_process_that_ends_in_order_says_goodbye_with_its_last_counts(folder: 
     wait_until(lambda: now(folder, process.pid, "lanes") is not None)
     before = member(folder, process.pid).counters["beats"]
     process.terminate()
-    assert process.wait(ENDS_WITHIN) == 0
+    assert process.wait(END_TIMEOUT) == 0
     assert folder.snapshot().members == []
     assert folder.crashed() == []
     assert folder.snapshot().counters["beats"] > before
@@ -104,7 +104,7 @@ def test_an_order_is_done_within_some_beats_and_its_outcome_comes_back(folder: F
     wait_until(lambda: len(folder.snapshot().members) == 2)
     commands = CommandQueue(folder.path)
     name = commands.send(member(folder, process.pid).key, "note", sentence="An operator was here.")
-    assert commands.wait_result(name, WITHIN_SOME_BEATS) == "done"
+    assert commands.wait_result(name, RESULT_TIMEOUT) == "done"
 
     def recorded() -> list[dict[str, Any]]:
         return [event for event in event_log.recent(folder.path, 10) if event["kind"] not in {"start", "end"}]
@@ -114,7 +114,7 @@ def test_an_order_is_done_within_some_beats_and_its_outcome_comes_back(folder: F
         ("An operator was here.", f"Worker 3 (process {process.pid})")
     ]
     assert (
-        commands.wait_result(commands.send(member(folder, process.pid).key, "what"), WITHIN_SOME_BEATS)
+        commands.wait_result(commands.send(member(folder, process.pid).key, "what"), RESULT_TIMEOUT)
         == "Not done: unknown."
     )
 
@@ -162,12 +162,10 @@ def test_a_child_of_fork_neither_leads_nor_keeps_others_from_leading(folder: Fle
     process = start()
     wait_until(lambda: bool(now(folder, process.pid, "leader_ticks")))
     commands = CommandQueue(folder.path)
-    child = int(
-        not_none(commands.wait_result(commands.send(member(folder, process.pid).key, "fork"), WITHIN_SOME_BEATS))
-    )
+    child = int(not_none(commands.wait_result(commands.send(member(folder, process.pid).key, "fork"), RESULT_TIMEOUT)))
     try:
         process.kill()
-        process.wait(ENDS_WITHIN)
+        process.wait(END_TIMEOUT)
         other = start()
         wait_until(lambda: bool(now(folder, other.pid, "leader_ticks")))
         assert len(folder.snapshot().members) == 1
@@ -189,7 +187,7 @@ def test_a_full_disk_stops_neither_the_beats_nor_the_end(folder: FleetDirectory,
     wait_until(lambda: member(folder, process.pid).silent_for > silent_for + SOME * INTERVAL)
     process.terminate()
     output += process.stderr.read()
-    assert process.wait(ENDS_WITHIN) == 0
+    assert process.wait(END_TIMEOUT) == 0
     assert output.count("cannot publish its state for the others") == 1, output
     assert "could not unregister" in output
     assert folder.snapshot().counters["beats"] > 0
@@ -199,10 +197,10 @@ def test_a_process_that_cannot_be_described_does_not_end_for_that(folder: FleetD
     process = start()
     wait_until(lambda: now(folder, process.pid, "lanes") is not None)
     commands = CommandQueue(folder.path)
-    assert commands.wait_result(commands.send(member(folder, process.pid).key, "break"), WITHIN_SOME_BEATS) == "done"
+    assert commands.wait_result(commands.send(member(folder, process.pid).key, "break"), RESULT_TIMEOUT) == "done"
     wait_until(lambda: member(folder, process.pid).silent_for > SOME * INTERVAL)
     process.terminate()
-    assert process.wait(ENDS_WITHIN) == 0, "its connections have to be closed, whatever the fleet is about"
+    assert process.wait(END_TIMEOUT) == 0, "its connections have to be closed, whatever the fleet is about"
     assert folder.crashed() == []
 
 
