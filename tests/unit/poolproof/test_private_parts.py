@@ -22,6 +22,7 @@ from sqlalchemy.pool.base import _ConnectionFairy, _ConnectionRecord
 
 import poolproof
 from poolproof.core import connection_record
+from poolproof.core.queue_pool import FairQueuePool
 from poolproof.drivers.mysql import connection as mysql_connection
 
 LISTED_MODULES = ("core/connection_record.py", "drivers/mysql/connection.py")
@@ -110,6 +111,13 @@ def test_recreate_copies_what_the_pool_keeps_of_its_arguments() -> None:
     pool: Any = QueuePool(connect, pre_ping=True, logging_name="named", reset_on_return="commit", recycle=7)
     assert (pool._pre_ping, pool._orig_logging_name, pool._reset_on_return.name) == (True, "named", "reset_commit")
     assert (pool.recreate()._recycle, pool._dialect.is_async) == (7, False)
+
+
+def test_all_arguments_survive_recreate() -> None:
+    options: dict[str, Any] = {"max_waiting": 7, "use_lifo": False, "timeout": 1.5, "recycle": 99}
+    pool = FairQueuePool(connect, pool_size=3, max_overflow=2, **options).recreate()
+    assert (pool.size(), pool._max_overflow, pool._wait_queue.max_waiting, pool._use_lifo) == (3, 2, 7, False)
+    assert (pool.timeout(), pool._recycle) == (1.5, 99)
 
 
 @pytest.mark.parametrize("name", ["_do_get", "_do_return_conn", "_create_connection", "_invalidate"])

@@ -170,12 +170,6 @@ def test_connections_do_not_expire_together(make: Make) -> None:
     assert len(expiries) == 20
 
 
-def test_all_arguments_survive_recreate(fair: Callable[..., FairQueuePool]) -> None:
-    pool = fair(pool_size=3, max_overflow=2, max_waiting=7, use_lifo=False, timeout=1.5, recycle=99).recreate()
-    assert (pool.size(), pool._max_overflow, pool._wait_queue.max_waiting, pool._use_lifo) == (3, 2, 7, False)
-    assert (pool.timeout(), pool._recycle) == (1.5, 99)
-
-
 def test_when_enough_wait_the_next_is_refused_at_once(fair: Callable[..., FairQueuePool]) -> None:
     pool = fair(max_waiting=1, timeout=NEVER)
     held = pool.connect()
@@ -300,23 +294,3 @@ def test_a_slot_is_free_only_when_its_connection_is_closed(fair: Callable[..., F
         returned.result(10)
         for connection in (first, second.result(10)):
             connection.close()
-
-
-def test_a_close_listener_that_raises_leaves_no_connection_open(fair: Callable[..., FairQueuePool]) -> None:
-    closed: list[int] = []
-
-    class Closing(sqlite3.Connection):
-        def close(self) -> None:
-            closed.append(1)
-            super().close()
-
-    pool = fair(lambda: sqlite3.connect(":memory:", check_same_thread=False, factory=Closing))
-
-    def refuse(*arguments: object) -> None:
-        raise RuntimeError("a listener")
-
-    pool.connect().close()
-    event.listen(pool, "close", refuse)
-    pool.dispose()
-    event.remove(pool, "close", refuse)
-    assert closed == [1]

@@ -17,7 +17,6 @@ import pytest
 from poolproof.core import stats
 from poolproof.core.stats import Histogram
 from poolproof.fleet.registry import FleetDirectory, add_trees
-from poolproof.runtime.files import try_lock
 from tests.support.narrowing import not_none
 from tests.support.waiting import wait_until
 from tests.unit.poolproof.fleet.member import PROJECT, Process, several
@@ -242,20 +241,6 @@ def test_a_folder_that_cannot_be_made_is_an_error_for_who_joins_and_none_for_who
     with pytest.raises(OSError, match="file"):
         folder.register({})
     assert not folder.snapshot().members
-
-
-def test_only_one_process_has_a_lock_and_its_death_frees_it(tmp_path: Path) -> None:
-    lock = tmp_path / "leader"
-    program = "import sys, time; from pathlib import Path; from poolproof.runtime.files import try_lock\n"
-    program += "file = try_lock(Path(sys.argv[1])); print(file is not None, flush=True); time.sleep(20)"
-    command = [sys.executable, "-c", program, str(lock)]
-    with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as other:
-        assert not_none(other.stdout).readline() == b"True\n"
-        assert try_lock(lock) is None
-        other.kill()
-    lock_file = try_lock(lock)
-    assert lock_file is not None
-    lock_file.close()
 
 
 def test_what_a_burial_was_killed_in_the_middle_of_is_counted_once(folder: FleetDirectory) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from poolproof.runtime.files import is_locked, locked, open_locked, read_json, try_lock, write_json
+from tests.support.narrowing import not_none
 
 
 def test_what_was_written_is_read_and_no_draft_is_left(tmp_path: Path) -> None:
@@ -48,24 +49,22 @@ def test_a_lock_that_another_has_is_waited_for_only_so_long(tmp_path: Path) -> N
         assert again
 
 
-def test_a_lock_ends_with_the_process_that_has_it(tmp_path: Path) -> None:
-    path = tmp_path / "lock"
-    program = (
-        "import pathlib, sys; from poolproof.runtime.files import open_locked\n"
-        "file = open_locked(pathlib.Path(sys.argv[1])); print('locked', flush=True); input()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", program, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "locked\n"
-        assert is_locked(path)
-        process.kill()
-    assert not is_locked(path)
-
-
 def test_a_file_that_is_locked_when_it_is_made_is_open_for_writing(tmp_path: Path) -> None:
     with open_locked(tmp_path / "own") as file:
         file.write(b"content")
         assert is_locked(tmp_path / "own")
     assert not is_locked(tmp_path / "missing")
+
+
+def test_only_one_process_has_a_lock_and_its_death_frees_it(tmp_path: Path) -> None:
+    lock = tmp_path / "leader"
+    program = "import sys, time; from pathlib import Path; from poolproof.runtime.files import try_lock\n"
+    program += "file = try_lock(Path(sys.argv[1])); print(file is not None, flush=True); time.sleep(20)"
+    command = [sys.executable, "-c", program, str(lock)]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as other:
+        assert not_none(other.stdout).readline() == b"True\n"
+        assert try_lock(lock) is None
+        other.kill()
+    lock_file = try_lock(lock)
+    assert lock_file is not None
+    lock_file.close()
