@@ -1,4 +1,4 @@
-"""A request that holds a connection while it does something else is told where."""
+"""A request that holds a connection while it does something else gets an error that names the line."""
 
 from __future__ import annotations
 

@@ -235,7 +235,7 @@ def test_who_asked_to_be_told_is_told_once_and_in_time(make: Make) -> None:
     begun.wait(10)
     group.submit_async(2, lambda result, error: outcomes.append((result, type(error))))
     wait_until(lambda: len(outcomes) == 2)
-    assert not go_on.is_set(), "they are told while the commit still hangs"
+    assert not go_on.is_set(), "they are called while the commit still hangs"
     go_on.set()
     group.stop()
     assert outcomes == [(None, PoolTimeoutError), (None, PoolTimeoutError)]

@@ -132,7 +132,8 @@ class MonotonicRecord(_ConnectionRecord):
             counters.use_time_buckets[frexp(seconds + 1e-9)[1] + BUCKET_OFFSET] += 1
             counters.use_time_total += seconds
         try:
-            self._run_finalizers(connection)
+            if self.finalize_callback:
+                self._run_finalizers(connection)
             if pool.dispatch.checkin:
                 pool.dispatch.checkin(connection, self)
         except BaseException:
