@@ -57,14 +57,14 @@ def new_pool(pool_class: type[QueuePool], size: int, timeout: float = 60.0, **kw
 
 
 def uncontended(pool: QueuePool) -> float:
-    """Seconds of one checkout and return when nobody else wants anything."""
+    """Seconds of one checkout and return when no other thread wants a connection."""
     pool.connect().close()
-    began = time.perf_counter()
+    started_at = time.perf_counter()
     for _ in range(CYCLES):
         pool.connect().close()
-    took = time.perf_counter() - began
+    seconds = time.perf_counter() - started_at
     pool.dispose()
-    return took / CYCLES
+    return seconds / CYCLES
 
 
 def contended(pool_class: type[QueuePool], think: float = 0.0) -> Contended:
@@ -81,9 +81,9 @@ def contended(pool_class: type[QueuePool], think: float = 0.0) -> Contended:
     def work(own: list[float]) -> None:
         start.wait()
         end = time.perf_counter() + SECONDS
-        while (asked := time.perf_counter()) < end:
+        while (asked_at := time.perf_counter()) < end:
             connection = pool.connect()
-            own.append(time.perf_counter() - asked)
+            own.append(time.perf_counter() - asked_at)
             time.sleep(HOLD)
             connection.close()
             if think:
@@ -99,7 +99,7 @@ def contended(pool_class: type[QueuePool], think: float = 0.0) -> Contended:
 
 
 def wait_after_failed_connect(pool_class: type[QueuePool]) -> float:
-    """Seconds from a failed connect until the one who waits for its slot has a connection; the time-out is 3 s."""
+    """Seconds from a failed connect until the thread that waits for its slot has a connection; the time-out is 3 s."""
     failing, failed = threading.Event(), threading.Event()
 
     def creator() -> Any:
@@ -115,13 +115,13 @@ def wait_after_failed_connect(pool_class: type[QueuePool]) -> float:
         failing.wait()
         second = workers.submit(pool.connect)
         time.sleep(0.3)
-        began = time.perf_counter()
+        started_at = time.perf_counter()
         failed.set()
         first.exception()
         second.exception()
-        took = time.perf_counter() - began
+        seconds = time.perf_counter() - started_at
     pool.dispose()
-    return took
+    return seconds
 
 
 def goodput(pool: QueuePool, load: float) -> float:
@@ -129,7 +129,7 @@ def goodput(pool: QueuePool, load: float) -> float:
 
     Four connections held for 10 ms serve 400 requests a second; `load` times as many come for
     `OPEN_LOOP` seconds, at even moments. An answer is useful within a second of the moment its
-    request was meant to come: then its client has gone.
+    request was meant to come: then its client has given up.
     """
     useful: list[bool] = []
     count = int(load * CONNECTIONS / OPEN_HOLD * OPEN_LOOP)
@@ -174,9 +174,9 @@ def interactive_p99(interactive: QueuePool, background: QueuePool) -> float:
     def serve() -> list[float]:
         waits = []
         for _ in range(REQUESTS):
-            asked = time.perf_counter()
+            asked_at = time.perf_counter()
             connection = interactive.connect()
-            waits.append(time.perf_counter() - asked)
+            waits.append(time.perf_counter() - asked_at)
             time.sleep(HOLD)
             connection.close()
             time.sleep(HOLD)
@@ -186,7 +186,8 @@ def interactive_p99(interactive: QueuePool, background: QueuePool) -> float:
     for thread in importers:
         thread.start()
     with ThreadPoolExecutor(CONNECTIONS) as workers:
-        waits = sorted(wait for one in [workers.submit(serve) for _ in range(CONNECTIONS)] for wait in one.result())
+        served = [workers.submit(serve) for _ in range(CONNECTIONS)]
+        waits = sorted(wait for future in served for wait in future.result())
     done.set()
     for thread in importers:
         thread.join()
@@ -206,7 +207,7 @@ def lanes_by_turns() -> float:
 
 
 def uncontended_by_turns() -> dict[str, float]:
-    """Median ratios to stock of one cycle: ours bare, with statistics, and with the watch over an engine too."""
+    """Median ratios to stock of one cycle: ours bare, with statistics, and with an engine's leak detector as well."""
     kinds: dict[str, Callable[[], QueuePool]] = {
         "bare": lambda: new_pool(FairQueuePool, 1),
         "statistics": lambda: new_pool(FairQueuePool, 1, statistics=PoolStatistics()),
@@ -241,10 +242,10 @@ def main() -> None:
     row("Jain index of grants, ours", min(ours.jain for _, ours in pairs), 0.99, at_most=False, unit="")
     row("fewest grants of a thread, ours", min(ours.fewest for _, ours in pairs), 1, at_most=False, unit="")
     row("served after a failed connect, ours", wait_after_failed_connect(FairQueuePool), 0.05, at_most=True, unit="s")
-    stock = [one for one, _ in pairs]
+    stock = [result for result, _ in pairs]
     print(
-        f"       stock beside it: Jain {min(one.jain for one in stock):.3f}, fewest grants "
-        f"{min(one.fewest for one in stock)}, after a failed connect {wait_after_failed_connect(QueuePool):.3f} s"
+        f"       stock beside it: Jain {min(result.jain for result in stock):.3f}, fewest grants "
+        f"{min(result.fewest for result in stock)}, after a failed connect {wait_after_failed_connect(QueuePool):.3f} s"
     )
     gentle = statistics.median(ours.p99_wait / stock.p99_wait for stock, ours in paused)
     print(f"       with pauses of {THINK * 1000:.0f} ms between uses: p99 wait, ours / stock {gentle:.3f} ×")

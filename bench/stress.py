@@ -3,7 +3,7 @@
 Threads borrow, return, forget, invalidate, detach, some with a deadline; connects, closes and
 rollbacks fail and listeners raise at random; waits are interrupted; the pool is resized, kept house
 in and disposed of meanwhile. Exits 1 when a promise is broken: more connections open than allowed,
-one at two threads, one lent that is closed or declared dead, somebody waiting while a place is
+one at two threads, one lent that is closed or declared dead, a thread waiting while a slot is
 free, a place that is lost.
 """
 # ruff: noqa: SLF001 - it is the inside of the pool that has to be in order at every moment
@@ -42,17 +42,17 @@ from poolproof.core.wait_queue import Waiter
 from poolproof.health.connection_age import MaintenanceAction
 
 SIZES, OVERFLOWS = (1, 2, 3, 5, 8), (0, 0, 1, 2)
-LARGEST = max(SIZES) + max(OVERFLOWS)
-THREADS, MOST_WAITING = 24, 18
-REPORT_EVERY = 10.0
+MAX_SIZE = max(SIZES) + max(OVERFLOWS)
+THREADS, MAX_WAITING = 24, 18
+REPORT_INTERVAL = 10.0
 CONNECT_FAILS, DRIVER_FAILS, LISTENER_RAISES, HAS_DEADLINE = 0.05, 0.01, 0.01, 0.2
 FORGOTTEN, INVALIDATED, DETACHED = 0.03, 0.03, 0.02
 """Shares of all connects, closes and rollbacks, listener calls, borrowings, and uses."""
 PAUSES = (0.0, 0.001, 0.02)
 """Seconds between two borrowings: a rush, enough to do, a lull."""
-LONGEST_WAIT = 5.0
+MAX_WAIT = 5.0
 """Seconds: ten times the pool's time-out, for a machine that is busy."""
-SETTLES_WITHIN = 10.0
+SETTLE_TIMEOUT = 10.0
 """Seconds after which a pool that shrank or was disposed of has closed what is too much."""
 
 
@@ -72,7 +72,7 @@ class Tally:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self.bound: float = LARGEST
+        self.bound: float = MAX_SIZE
         self.open: set[int] = set()
 
 
@@ -83,7 +83,7 @@ class Connection(sqlite3.Connection):
     tally: Tally
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
-        """Nobody uses it yet."""
+        """Begin unused."""
         super().__init__(*arguments, **named)
         self.busy = threading.Lock()
         self.is_unfit = False
@@ -104,7 +104,7 @@ class Connection(sqlite3.Connection):
 
     def _end(self, *steps: Callable[[], None]) -> None:
         if self.busy.locked():
-            self.stress.broken.append("a connection was rolled back or closed while somebody used it")
+            self.stress.broken.append("a connection was rolled back or closed while a thread used it")
         for step in steps:
             step()
         if self.stress.happens(DRIVER_FAILS):
@@ -127,7 +127,7 @@ class Stress:
         self.statistics = PoolStatistics()
         self.engine = create_engine(
             "sqlite://", creator=self._connect, poolclass=FairQueuePool, pool_size=max(SIZES),
-            max_overflow=max(OVERFLOWS), pool_timeout=0.5, max_waiting=MOST_WAITING, shedding=CoDel(0.01, 0.1),
+            max_overflow=max(OVERFLOWS), pool_timeout=0.5, max_waiting=MAX_WAITING, shedding=CoDel(0.01, 0.1),
             statistics=self.statistics,
         )  # fmt: skip
         self.tallies[self.pool] = Tally()
@@ -177,13 +177,13 @@ class Stress:
 
         return listen
 
-    def for_ever(self, deed: Callable[[], None]) -> None:
-        """Be one thread."""
+    def run_repeatedly(self, task: Callable[[], None]) -> None:
+        """Run a task again and again, as one thread."""
         while not self.done.is_set():
             try:
-                contextvars.copy_context().run(deed)
+                contextvars.copy_context().run(task)
             except BaseException as error:  # noqa: BLE001 - a thread must not end without a word
-                self.broken.append(f"{deed.__name__}: {error!r}")
+                self.broken.append(f"{task.__name__}: {error!r}")
                 return
 
     def borrow(self) -> None:
@@ -191,7 +191,7 @@ class Stress:
         time.sleep(self.pause)
         if self.happens(HAS_DEADLINE):
             deadlines.set_deadline(self.chance.uniform(0.0, 0.3))
-        began = time.monotonic()
+        started_at = time.monotonic()
         try:
             connection = self.engine.raw_connection()
         except (ChanceError, sqlite3.OperationalError, InvalidRequestError, PoolTimeoutError) as error:
@@ -202,17 +202,17 @@ class Stress:
         else:
             self.count("borrowed")
             self._use(connection, connection.dbapi_connection)
-        if (took := time.monotonic() - began) > LONGEST_WAIT:
-            self.broken.append(f"somebody needed {took:.1f} s to borrow and return: {self.pool.status()}")
+        if (took := time.monotonic() - started_at) > MAX_WAIT:
+            self.broken.append(f"a thread needed {took:.1f} s to borrow and return: {self.pool.status()}")
 
-    def _use(self, connection: PoolProxiedConnection, taken: Any) -> None:
-        if taken.is_unfit:
+    def _use(self, connection: PoolProxiedConnection, dbapi_connection: Any) -> None:
+        if dbapi_connection.is_unfit:
             self.broken.append("a connection was lent that was closed or declared dead")
-        if not taken.busy.acquire(blocking=False):
+        if not dbapi_connection.busy.acquire(blocking=False):
             self.broken.append("one connection was lent to two threads")
             return
         time.sleep(self.chance.choice((0, 0, 0.0005, 0.002)))
-        taken.busy.release()
+        dbapi_connection.busy.release()
         shares = (FORGOTTEN, INVALIDATED, DETACHED, 1 - FORGOTTEN - INVALIDATED - DETACHED)
         (what,) = self.chance.choices(("forgotten", "invalidated", "detached", "returned"), shares)
         self.count(what)
@@ -223,23 +223,23 @@ class Stress:
                 cycle.append(cycle)
                 return
             if what == "invalidated":
-                taken.is_unfit = True
+                dbapi_connection.is_unfit = True
                 connection.invalidate(soft=self.chance.choice((True, False)))
             elif what == "detached":
-                # It belongs to whoever takes it: it is no longer one of the pool's.
-                taken.tally.open.discard(id(taken))
+                # It belongs to the thread that detached it: it is no longer one of the pool's.
+                dbapi_connection.tally.open.discard(id(dbapi_connection))
                 connection.detach()
             if connection.is_valid:
                 connection.close()
 
     def disturb(self) -> None:
-        """Resize, dispose, change the load, and look whether the pool obeys."""
+        """Resize, dispose, change the load, and check that the pool keeps its bounds."""
         time.sleep(self.chance.uniform(0.001, 0.05))
         what = self.chance.choices(("resized", "settled", "disposed", "changed load"), (10, 3, 1, 2))[0]
         self.count(what)
         pool = self.pool
         if what == "resized":
-            self.tallies[pool].bound = LARGEST
+            self.tallies[pool].bound = MAX_SIZE
             pool.resize(self.chance.choice(SIZES), self.chance.choice(OVERFLOWS))
         elif what == "settled":
             self._settle(pool)
@@ -252,81 +252,81 @@ class Stress:
 
     def _settle(self, pool: FairQueuePool) -> None:
         """Wait until the pool has closed what is too much; from then on its present limit binds."""
-        limit, end = pool.limit(), time.monotonic() + SETTLES_WITHIN
+        limit, end = pool.limit(), time.monotonic() + SETTLE_TIMEOUT
         while sum(in_use(pool)) > limit and time.monotonic() < end:
             time.sleep(0.001)
         if sum(in_use(pool)) > limit:
             self.broken.append(f"it does not shrink to {limit}: {pool.status()}")
         self.tallies[pool].bound = limit
 
-    def keep_house(self) -> None:
+    def maintain(self) -> None:
         """Collect garbage, and take an idle connection out as the housekeeper does."""
         time.sleep(self.chance.uniform(0.001, 0.02))
         gc.collect()
         pool, what = self.pool, self.chance.choice((MaintenanceAction.PING, MaintenanceAction.RETIRE))
 
-        def what_for(record: ConnectionPoolEntry, idle: int) -> MaintenanceAction:
+        def action_for(record: ConnectionPoolEntry, idle: int) -> MaintenanceAction:
             return what
 
-        if (taken := pool.borrow_idle(what_for)) is not None:
+        if (due := pool.borrow_idle(action_for)) is not None:
             self.count(f"kept house: {what}")
             if what is MaintenanceAction.PING:
-                pool.return_idle(taken[0])
+                pool.return_idle(due[0])
             else:
-                pool.evict(taken[0], what)
-        self._look(pool)
+                pool.evict(due[0], what)
+        self._check_state(pool)
 
-    def _look(self, pool: FairQueuePool) -> None:
-        """Look whether everything is in its place, which it has to be whenever nobody holds the lock."""
+    def _check_state(self, pool: FairQueuePool) -> None:
+        """Check the state of the pool, which has to be consistent whenever no thread holds the lock."""
         with pool._lock:
             slots = pool._slots
             starve = pool.waiting() and (slots.idle or slots.has_free())
             is_wrong = slots.closing < 0 or slots.total < len(slots.idle)
-        # As everybody does who lets go of the lock.
+        # As every thread does that has released the lock.
         pool._after_lock()
         if starve or is_wrong:
-            self.broken.append(f"{'somebody waits, a place is free' if starve else 'miscounted'}: {pool.status()}")
+            self.broken.append(f"{'a thread waits, a slot is free' if starve else 'miscounted'}: {pool.status()}")
 
     def interrupt(self) -> None:
         """Interrupt the main thread."""
         time.sleep(self.chance.uniform(0.001, 0.05))
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
 
-    def look_at_the_disposed(self, longer_ago_than: float) -> None:
-        """Look whether the pools that were disposed of have let go of all their connections."""
+    def check_disposed_pools(self, min_age: float) -> None:
+        """Check that pools disposed of `min_age` seconds ago have closed all their connections."""
         for at, pool in self.disposed.copy():
-            if time.monotonic() - at > longer_ago_than:
+            if time.monotonic() - at > min_age:
                 self.disposed.remove((at, pool))
                 if sum(in_use(pool)) or self.tallies[pool].open:
                     self.broken.append(f"a disposed pool keeps {len(self.tallies[pool].open)} open: {pool.status()}")
 
-    def judge_the_end(self) -> None:
-        """Everybody has stopped: nothing may be out, no place lost, every place of use."""
+    def check_final_state(self) -> None:
+        """Check, when all threads have stopped, that nothing is out, no slot is lost, and every slot can be used."""
         self.is_calm = True
         gc.collect()
         if self.pool._slots.returned:
-            self.broken.append("something came back and nobody has put it in its place")
-        self.look_at_the_disposed(longer_ago_than=-1)
+            self.broken.append("a returned connection was not handed on")
+        self.check_disposed_pools(min_age=-1)
         pool, known = self.pool, self.tallies[self.pool].open
         if pool.checkedout() or pool.waiting() or sum(in_use(pool)) != len(pool._slots.idle):
             self.broken.append(f"something is still out: {pool.status()}")
-        # A place whose connection was invalidated has none.
+        # A slot whose connection was invalidated has none.
         if len(known) != sum(record.dbapi_connection is not None for record in pool._slots.idle):
             self.broken.append(f"{len(known)} are open, the pool knows {pool.checkedin()}")
-        self.tallies[pool].bound = LARGEST
-        pool.resize(LARGEST, 0)
-        held = [self.engine.raw_connection() for _ in range(LARGEST)]
-        for connection in held:
+        self.tallies[pool].bound = MAX_SIZE
+        pool.resize(MAX_SIZE, 0)
+        connections = [self.engine.raw_connection() for _ in range(MAX_SIZE)]
+        for connection in connections:
             connection.close()
-        if (pool.checkedout(), pool.checkedin(), len(known)) != (0, LARGEST, LARGEST):
-            self.broken.append(f"not every place serves again, {len(known)} are open: {pool.status()}")
+        if (pool.checkedout(), pool.checkedin(), len(known)) != (0, MAX_SIZE, MAX_SIZE):
+            self.broken.append(f"not every slot can be used again, {len(known)} are open: {pool.status()}")
         if self.statistics.snapshot().use_time.count + self.counts["detached"] < self.counts["borrowed"]:
             self.broken.append("the statistics have lost uses")
         self.engine.dispose()
 
 
 def in_use(pool: FairQueuePool) -> tuple[int, int]:
-    """Return how many places are taken, and how many connections are given up but not closed yet."""
+    """Return how many slots are in use, and how many connections are given up but not closed yet."""
     with pool._lock:
         counted = pool._slots.total, pool._slots.closing
     pool._after_lock()
@@ -334,8 +334,8 @@ def in_use(pool: FairQueuePool) -> tuple[int, int]:
 
 
 @contextmanager
-def hard_times() -> Iterator[None]:
-    """Switch threads and collect garbage often; let a signal interrupt the main thread while it waits in line."""
+def stressful_conditions() -> Iterator[None]:
+    """Switch threads and collect garbage often; let a signal interrupt the main thread while it waits in the queue."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         if frame is not None and frame.f_code is Waiter.wait.__code__:
@@ -367,28 +367,30 @@ def run(seconds: float, seed: int, borrowings: float = math.inf) -> Stress:
     It ends earlier when there were so many borrowings, and everything that goes wrong has gone wrong.
     """
     stress, borrowed = Stress(seed), 0
-    deeds = [stress.borrow] * (THREADS - 1) + [stress.disturb, stress.keep_house, stress.interrupt]
-    threads = [threading.Thread(target=stress.for_ever, args=(deed,), daemon=True) for deed in deeds]
-    with hard_times():
+    tasks = [stress.borrow] * (THREADS - 1) + [stress.disturb, stress.maintain, stress.interrupt]
+    threads = [threading.Thread(target=stress.run_repeatedly, args=(task,), daemon=True) for task in tasks]
+    with stressful_conditions():
         for thread in threads:
             thread.start()
-        began = said = time.monotonic()
-        while time.monotonic() - began < seconds and not stress.broken and not is_enough(stress.counts, borrowings):
+        started_at = reported_at = time.monotonic()
+        while (
+            time.monotonic() - started_at < seconds and not stress.broken and not is_enough(stress.counts, borrowings)
+        ):
             contextvars.copy_context().run(stress.borrow)
-            stress.look_at_the_disposed(longer_ago_than=SETTLES_WITHIN)
-            if time.monotonic() - said > REPORT_EVERY:
-                said, counts = time.monotonic(), stress.counts
+            stress.check_disposed_pools(min_age=SETTLE_TIMEOUT)
+            if time.monotonic() - reported_at > REPORT_INTERVAL:
+                reported_at, counts = time.monotonic(), stress.counts
                 if counts["borrowed"] == borrowed:
-                    stress.broken.append(f"nobody got anything for {REPORT_EVERY} s: {stress.pool.status()}")
+                    stress.broken.append(f"no thread got a connection for {REPORT_INTERVAL} s: {stress.pool.status()}")
                 borrowed = counts["borrowed"]
-                print(f"{said - began:4.0f} s  most open: {stress.most}  {dict(counts)}", flush=True)
+                print(f"{reported_at - started_at:4.0f} s  most open: {stress.most}  {dict(counts)}", flush=True)
         stress.done.set()
         for thread in threads:
             thread.join(30)
             if thread.is_alive():
                 stress.broken.append(f"{thread.name} does not end: {stress.pool.status()}")
     if not stress.broken:
-        stress.judge_the_end()
+        stress.check_final_state()
     return stress
 
 
@@ -398,16 +400,16 @@ def main() -> None:
     arguments.add_argument("--minutes", type=float, default=3.0)
     arguments.add_argument("--seed", type=int, default=random.randrange(10**9))
     arguments.add_argument("--borrowings", type=int, default=math.inf, help="end when there were so many")
-    given = arguments.parse_args()
-    print(f"seed {given.seed}")
+    options = arguments.parse_args()
+    print(f"seed {options.seed}")
     # SQLAlchemy logs what listeners raise: here that is the plan.
     logging.disable(logging.CRITICAL)
     sys.unraisablehook = lambda problem: None  # noqa: ARG005
-    stress = run(given.minutes * 60, given.seed, given.borrowings)
+    stress = run(options.minutes * 60, options.seed, options.borrowings)
     print(f"most open: {stress.most}")
     print(json.dumps(stress.counts))
     if stress.broken:
-        sys.exit(f"broken, with seed {given.seed}: " + "; ".join(stress.broken[:5]))
+        sys.exit(f"broken, with seed {options.seed}: " + "; ".join(stress.broken[:5]))
     print("every promise held")
 
 

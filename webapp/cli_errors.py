@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from sqlalchemy.exc import OperationalError
 
-from poolproof.drivers.mysql import errors as mysql_errors
+from poolproof.drivers.mysql.errors import UNAVAILABLE_CAUSES, transient_cause
 from poolproof.errors import PoolConfigurationError
 from webapp.errors import DomainError
 from webapp.schema import UnknownRevisionError
@@ -26,7 +26,9 @@ def describe_error(error: Exception) -> str | None:
     if isinstance(error, DomainError):
         return error.detail
     if isinstance(error, OperationalError):
-        what = "The database cannot be reached" if mysql_errors.is_unavailable(error) else "The database refused"
+        # A full server and a deadlock are transient, too, but the server did answer: its own sentence says more.
+        is_unreachable = transient_cause(error) in UNAVAILABLE_CAUSES
+        what = "The database cannot be reached" if is_unreachable else "The database refused"
         return f"{what}: {error.orig.args[-1] if error.orig else error}"
     if isinstance(error, SettingsError | PoolConfigurationError | UnknownRevisionError):
         return str(error)

@@ -68,8 +68,8 @@ def fleet(
 
 def eventually(what: Callable[[], bool], log: Path | None = None, within: float = 60.0) -> float:
     """Wait until something holds; return how long that took."""
-    began = time.monotonic()
+    started_at = time.monotonic()
     while not what():
-        assert time.monotonic() < began + within, log.read_text()[-3000:] if log else what
+        assert time.monotonic() < started_at + within, log.read_text()[-3000:] if log else what
         time.sleep(0.05)
-    return time.monotonic() - began
+    return time.monotonic() - started_at

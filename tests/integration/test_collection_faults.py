@@ -91,7 +91,7 @@ def test_a_dead_workers_run_is_taken_over_and_its_calls_block_nobody(work: UnitO
             time.sleep(0.01)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        assert claim_run(work) is None, "nobody knows yet that it is dead"
+        assert claim_run(work) is None, "its end is not known yet"
         expire_heartbeat(work, run)
         run = execute_run(work, make_source(server), run)
     assert run.status == Status.FINISHED

@@ -23,7 +23,8 @@ SIZE = 3
 
 
 def new_engine(url: str, **values: Any) -> Engine:
-    settings = PoolSettings(**{"ping_idle_after": 0.1, "timeout": 5, **values})
+    options: dict[str, Any] = {"ping_idle_after": 0.1, "timeout": 5, **values}
+    settings = PoolSettings(**options)
     engine = create_engine(url, **engine_options(settings, make_url(url), threads=SIZE))
     configure_engine(engine, settings)
     return engine
@@ -112,10 +113,10 @@ def test_a_frozen_server_is_given_up_soon(server: DatabaseServer, engine: Engine
     time.sleep(0.2)
     server.pause()
     try:
-        began = time.monotonic()
+        started_at = time.monotonic()
         with pytest.raises(OperationalError) as refusal:
             engine.connect()
-        took = time.monotonic() - began
+        took = time.monotonic() - started_at
     finally:
         server.resume()
     assert mysql_errors.is_unavailable(refusal.value)
@@ -127,10 +128,10 @@ def test_a_frozen_server_is_given_up_soon(server: DatabaseServer, engine: Engine
 def test_a_peer_that_accepts_and_stays_mute_costs_a_second() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         engine = new_engine(f"mysql+pymysql://root@127.0.0.1:{mute.getsockname()[1]}/nothing")
-        began = time.monotonic()
+        started_at = time.monotonic()
         with pytest.raises(OperationalError) as refusal:
             engine.connect()
-        took = time.monotonic() - began
+        took = time.monotonic() - started_at
     engine.dispose()
     assert mysql_errors.is_unavailable(refusal.value)
     assert took < 2

@@ -92,8 +92,8 @@ def test_sixteen_clients_at_once_see_no_error_and_never_exceed_the_pool(
             eventually(all_have_played)
         finally:
             done.set()
-        for one in running:
-            one.result()
+        for future in running:
+            future.result()
     assert set(statuses) == {200, 201}
     # The request threads' lane, and the console's one connection that /readyz uses.
     assert 1 < most <= THREADS + 1
@@ -102,9 +102,9 @@ def test_sixteen_clients_at_once_see_no_error_and_never_exceed_the_pool(
 def test_ordinary_play_under_load_is_never_named(service: PoolproofService) -> None:
     before = len(named(service.log))
     with storm(service.address) as running:
-        began = time.monotonic()
-        # By then the watch has looked again after the time that a hold may last.
-        eventually(lambda: time.monotonic() > began + 1.5 * DEFAULTS.leak_threshold)
+        started_at = time.monotonic()
+        # By then the leak detector has examined the checkouts again after the time that one may last.
+        eventually(lambda: time.monotonic() > started_at + 1.5 * DEFAULTS.leak_threshold)
         running.wait_for_successes(100)
     assert named(service.log)[before:] == []
 
@@ -140,9 +140,9 @@ def test_while_the_server_is_gone_requests_get_503_soon_and_afterwards_200(
     answered = httpx2.put(f"{service.address}{attempt}/answers/{item}", json={"choices": [0]})
     assert answered.status_code == 200
     server.kill()
-    began = time.monotonic()
+    started_at = time.monotonic()
     away = [httpx2.get(service.address + address, timeout=30) for address in (attempt, "/readyz")]
-    took = time.monotonic() - began
+    took = time.monotonic() - started_at
     server.start(*OPTIONS)
     back = [httpx2.get(service.address + address, timeout=30) for address in (attempt, "/readyz")]
     alive = httpx2.get(f"{service.address}/healthz")
@@ -157,9 +157,9 @@ def test_a_frozen_server_makes_readiness_say_no_soon(server: DatabaseServer, ser
     assert httpx2.get(f"{service.address}/readyz").status_code == 200
     server.pause()
     try:
-        began = time.monotonic()
+        started_at = time.monotonic()
         answer = httpx2.get(f"{service.address}/readyz", timeout=30)
-        took = time.monotonic() - began
+        took = time.monotonic() - started_at
     finally:
         server.resume()
     assert answer.status_code == 503

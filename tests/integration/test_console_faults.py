@@ -94,32 +94,32 @@ def test_a_wrong_hold_is_shown_and_ended_from_the_page_while_it_lasts(running: F
         return [one for one in running.fetch_data()["holders"] if kind in one["violations"]]
 
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(httpx2.get, f"{running.address}/wrong/{view}?seconds={HELD}", timeout=30)
-        began = time.monotonic()
+        request = pool.submit(httpx2.get, f"{running.address}/wrong/{view}?seconds={HELD}", timeout=30)
+        started_at = time.monotonic()
         eventually(lambda: bool(shown()))
-        (hold,) = shown()
-        said = running.perform("end", process=hold["process"], connection=str(hold["id"]))
+        (holder,) = shown()
+        outcome = running.perform("end", process=holder["process"], connection=str(holder["id"]))
         eventually(lambda: not shown())
-        status = asked.result().status_code
-        took = time.monotonic() - began
+        status = request.result().status_code
+        took = time.monotonic() - started_at
     assert took < HELD
-    assert f"GET wrong.{view} (request " in hold["name"]
-    assert "tests/integration/misbehaving.py:" in hold["place"]
-    assert said.startswith(f"Ended connection {hold['id']} of GET wrong.{view}")
-    # A statement ends with an error for whoever waits for it, and is not tried again behind the operator's back.
+    assert f"GET wrong.{view} (request " in holder["name"]
+    assert "tests/integration/misbehaving.py:" in holder["place"]
+    assert outcome.startswith(f"Ended connection {holder['id']} of GET wrong.{view}")
+    # A statement ends with an error for the request that waits for it, and is not repeated.
     assert status == 503 if view == "lingers" else status in {200, 500}
 
 
 @pytest.mark.parametrize(("view", "kind"), [("leaks", "leaked"), ("orphans", "orphaned")])
 def test_a_hold_that_nobody_has_any_more_is_an_event_with_its_line(running: Fleet, view: str, kind: str) -> None:
-    began = time.time()
+    started_at = time.time()
     httpx2.get(f"{running.address}/wrong/{view}", timeout=20).raise_for_status()
 
-    def told() -> list[dict[str, Any]]:
-        return [one for one in running.fetch_data()["events"] if one["kind"] == kind and one["at"] > began]
+    def events() -> list[dict[str, Any]]:
+        return [one for one in running.fetch_data()["events"] if one["kind"] == kind and one["at"] > started_at]
 
-    eventually(lambda: bool(told()))
-    assert "tests/integration/misbehaving.py:" in told()[0]["place"]
+    eventually(lambda: bool(events()))
+    assert "tests/integration/misbehaving.py:" in events()[0]["place"]
     assert any(kind in diagnosis["text"] for diagnosis in running.fetch_data()["diagnoses"])
 
 
@@ -160,9 +160,9 @@ def are_over(server: DatabaseServer, asking: list[threading.Thread]) -> bool:
 def test_a_drained_worker_ends_in_order_and_another_takes_its_place(running: Fleet) -> None:
     before = running.workers()
     victim = min(before)
-    said = running.perform("drain", process=before[victim]["key"])
+    outcome = running.perform("drain", process=before[victim]["key"])
     eventually(lambda: victim not in running.workers() and all_are_there(running), log=running.log)
-    assert "finishes its requests and ends" in said
+    assert "finishes its requests and ends" in outcome
     assert f"(process {victim})" in running.client.get("/console/audit").text
     sentences = [event["sentence"] for event in running.fetch_data()["events"]]
     assert any(f"(process {victim}) has ended in order." in sentence for sentence in sentences)
@@ -250,6 +250,6 @@ def paused(running: Fleet) -> set[bool]:
 
 
 def seconds_for_the_page(running: Fleet) -> float:
-    began = time.monotonic()
+    started_at = time.monotonic()
     assert running.client.get("/console").status_code == 200
-    return time.monotonic() - began
+    return time.monotonic() - started_at

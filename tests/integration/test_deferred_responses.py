@@ -81,7 +81,7 @@ def attempts_at(service: PoolproofService) -> list[Attempt]:
 
 
 def look_for_changes(attempts: list[Attempt]) -> None:
-    """Have the worker look whether quizzes have changed, so that nobody else does so in the next moment."""
+    """Have the worker look whether quizzes have changed, so that no request does so in the next moment."""
     time.sleep(CATALOG_TTL)
     assert attempts[-1].answer(0).status_code == 200
 
@@ -128,9 +128,9 @@ def test_an_answer_whose_commit_takes_too_long_is_told_in_time_to_come_again(
     look_for_changes(attempts)
     server.pause()
     try:
-        began = time.monotonic()
+        started_at = time.monotonic()
         answer = attempts[0].answer(1)
-        took = time.monotonic() - began
+        took = time.monotonic() - started_at
     finally:
         server.resume()
     assert answer.status_code == 503
@@ -272,5 +272,5 @@ def test_a_worker_that_is_told_to_stop_answers_what_comes_on_its_connections_and
         playing = [players.submit(play, attempt) for attempt in attempts[:4]]
         eventually(lambda: min(answered.values(), default=0) > 5 and len(answered) == len(playing))
         service.stop()
-        found = [one.result() for one in playing]
+        found = [future.result() for future in playing]
     assert found == [{200}] * 4, "no answer was cut off"

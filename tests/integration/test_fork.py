@@ -19,7 +19,7 @@ from poolproof.core.queue_pool import FairQueuePool
 from tests.integration.test_connection_age import SIZE, identities, identity, new_engine
 from webapp.lab.services.database_server import DatabaseServer
 
-CHILD_ENDS_WITHIN = 30
+CHILD_TIMEOUT = 30
 """Seconds; a child that hangs is ended by its alarm."""
 
 
@@ -31,7 +31,7 @@ def engine(server: DatabaseServer) -> Iterator[Engine]:
     engine.dispose()
 
 
-def in_a_child(deed: Callable[[], object]) -> object:
+def in_a_child(operation: Callable[[], object]) -> object:
     """Fork, do it there, and return what it returned."""
     reading, writing = os.pipe()
     with warnings.catch_warnings():
@@ -39,19 +39,19 @@ def in_a_child(deed: Callable[[], object]) -> object:
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if not child:
-        signal.alarm(CHILD_ENDS_WITHIN)
+        signal.alarm(CHILD_TIMEOUT)
         try:
-            said = json.dumps(deed())
+            output = json.dumps(operation())
         except BaseException as error:  # noqa: BLE001 - the child must end here, whatever happens
-            said = json.dumps(repr(error))
-        os.write(writing, said.encode())
+            output = json.dumps(repr(error))
+        os.write(writing, output.encode())
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
-        said = pipe.read().decode()
+        output = pipe.read().decode()
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
-    return json.loads(said)
+    return json.loads(output)
 
 
 def alive(server: DatabaseServer) -> set[int]:
@@ -59,19 +59,19 @@ def alive(server: DatabaseServer) -> set[int]:
 
 
 def test_a_fork_before_the_first_connect_gives_each_its_own(engine: Engine) -> None:
-    childs = in_a_child(lambda: sorted(identities(engine)))
-    assert isinstance(childs, list)
-    assert len(childs) == SIZE
-    assert not identities(engine) & set(childs)
+    child_ids = in_a_child(lambda: sorted(identities(engine)))
+    assert isinstance(child_ids, list)
+    assert len(child_ids) == SIZE
+    assert not identities(engine) & set(child_ids)
 
 
 def test_a_fork_after_the_first_connect_leaves_the_parents_connections_to_the_parent(
     server: DatabaseServer, engine: Engine
 ) -> None:
     before = identities(engine)
-    childs = in_a_child(lambda: sorted(identities(engine)))
-    assert isinstance(childs, list)
-    assert not before & set(childs)
+    child_ids = in_a_child(lambda: sorted(identities(engine)))
+    assert isinstance(child_ids, list)
+    assert not before & set(child_ids)
     assert before <= alive(server), "the child said goodbye in the parent's name"
     assert identities(engine) == before
 
@@ -80,10 +80,10 @@ def test_a_connection_that_was_out_at_the_fork_stays_the_parents(server: Databas
     with engine.connect() as connection:
         number = identity(connection)
         connection.execute(text("SET @parents = 1"))
-        childs = in_a_child(lambda: sorted(identities(engine)))
-        assert isinstance(childs, list)
-        assert len(childs) == SIZE, "the child has all of its places"
-        assert number not in childs
+        child_ids = in_a_child(lambda: sorted(identities(engine)))
+        assert isinstance(child_ids, list)
+        assert len(child_ids) == SIZE, "the child has all of its places"
+        assert number not in child_ids
         assert connection.execute(text("SELECT @parents")).scalar_one() == 1
 
 
@@ -95,10 +95,10 @@ def test_a_child_that_ends_in_order_says_goodbye_only_for_itself(server: Databas
         engine.dispose()
         return own
 
-    childs = in_a_child(end_in_order)
-    assert isinstance(childs, list)
+    child_ids = in_a_child(end_in_order)
+    assert isinstance(child_ids, list)
     assert before <= alive(server)
-    assert not set(childs) & alive(server)
+    assert not set(child_ids) & alive(server)
 
 
 def test_what_was_out_at_the_fork_is_not_out_in_the_child(engine: Engine) -> None:
@@ -120,7 +120,7 @@ def test_the_childs_watch_does_not_take_back_what_a_thread_of_the_parent_holds(s
         with engine.connect() as connection:
             numbers = [identity(connection)]
             is_held.set()
-            may_go.wait(CHILD_ENDS_WITHIN)
+            may_go.wait(CHILD_TIMEOUT)
             # Idle all the time: to the child its holder, which did not come along, looks like one that has ended.
             return [*numbers, identity(connection)]
 
@@ -149,11 +149,11 @@ def test_a_child_forked_while_somebody_waited_has_nobody_waiting(engine: Engine)
         waiter = workers.submit(engine.connect)
         while not pool.waiting():
             threading.Event().wait(0.01)
-        childs = in_a_child(lambda: [engine.pool.waiting(), len(identities(engine))])  # type: ignore[attr-defined]
+        child_ids = in_a_child(lambda: [engine.pool.waiting(), len(identities(engine))])  # type: ignore[attr-defined]
         for connection in held:
             connection.close()
         waiter.result(10).close()
-    assert childs == [0, SIZE]
+    assert child_ids == [0, SIZE]
 
 
 @pytest.mark.parametrize("whose", ["pool", "statistics"])
@@ -168,7 +168,7 @@ def test_a_lock_that_another_thread_held_at_the_fork_does_not_stop_the_child(eng
     def hold() -> None:
         with lock:
             is_held.set()
-            may_go.wait(CHILD_ENDS_WITHIN)
+            may_go.wait(CHILD_TIMEOUT)
 
     def use_it() -> list[int]:
         assert pool.statistics is not None
@@ -178,12 +178,12 @@ def test_a_lock_that_another_thread_held_at_the_fork_does_not_stop_the_child(eng
         holder = workers.submit(hold)
         is_held.wait()
         try:
-            childs = in_a_child(use_it)
+            child_ids = in_a_child(use_it)
         finally:
             may_go.set()
         holder.result()
-    assert isinstance(childs, list)
-    assert childs[0] == SIZE
+    assert isinstance(child_ids, list)
+    assert child_ids[0] == SIZE
 
 
 def test_children_forked_under_load_all_have_connections_of_their_own_and_fail_nobodys_work(engine: Engine) -> None:
@@ -202,12 +202,12 @@ def test_children_forked_under_load_all_have_connections_of_their_own_and_fail_n
     with ThreadPoolExecutor(2 * SIZE) as workers:
         running = [workers.submit(use_for_ever) for _ in range(2 * SIZE)]
         try:
-            childs = [in_a_child(lambda: sorted(identities(engine))) for _ in range(15)]
+            child_ids = [in_a_child(lambda: sorted(identities(engine))) for _ in range(15)]
         finally:
             done.set()
-        parents = set().union(*(one.result(10) for one in running))
+        parents = set().union(*(future.result(10) for future in running))
     assert len(parents) == SIZE, "the parent had to renew a connection"
-    for one in childs:
+    for one in child_ids:
         assert isinstance(one, list), one
         assert len(one) == SIZE
         assert not set(one) & parents

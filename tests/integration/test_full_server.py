@@ -1,4 +1,4 @@
-"""A server whose connections somebody else has taken: who is told so, who is served, and what happens afterwards."""
+"""A server whose connections other clients have taken: which requests are refused, which served, and what follows."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def connect_as_other(server: DatabaseServer) -> pymysql.Connection[Any]:
 
 @contextmanager
 def full(server: DatabaseServer, open_in_pool: int) -> Iterator[None]:
-    """Somebody else holds all connections but those that the pool has open."""
+    """Another client holds all connections but those that the pool has open."""
     others: list[pymysql.Connection[Any]] = []
     try:
         # The server lets go of a connection a moment after its client: those that fit must all come to fit.
@@ -88,10 +88,10 @@ def connects(engine: Engine) -> list[object]:
 
 
 def refuse(engine: Engine) -> OperationalError:
-    began = time.monotonic()
+    started_at = time.monotonic()
     with pytest.raises(OperationalError) as refusal:
         engine.connect()
-    assert time.monotonic() - began < SOON
+    assert time.monotonic() - started_at < SOON
     return refusal.value
 
 
@@ -103,7 +103,7 @@ def test_a_borrower_for_whom_the_server_has_no_connection_is_told_so_soon(
         for _ in range(5):
             error = refuse(engine)
             assert mysql_errors.is_too_many_connections(error)
-            # It is full, not gone: whoever asks again later may be lucky, the others keep what they have.
+            # It is full, not gone: a later attempt may succeed, the others keep what they have.
             assert not mysql_errors.is_unavailable(error)
         assert engine.pool.checkedout() == 1  # type: ignore[attr-defined]
         assert identity(connection)
@@ -127,7 +127,7 @@ def test_connections_that_are_open_go_on_serving_and_those_who_wait_for_them_are
             wait_until(lambda: engine.pool.waiting() == 8)  # type: ignore[attr-defined]
             for connection in held:
                 connection.close()
-            assert {one.result(10) for one in waiting} <= ours
+            assert {future.result(10) for future in waiting} <= ours
             assert set(workers.map(use, range(200))) <= ours
         assert begun == []
     assert identities(engine) == ours
@@ -141,7 +141,7 @@ def test_when_not_all_can_be_opened_each_borrower_gets_an_open_one_or_the_server
     longest: list[float] = []
 
     def use(_: int) -> None:
-        began = time.monotonic()
+        started_at = time.monotonic()
         try:
             with engine.connect() as connection:
                 identity(connection)
@@ -149,13 +149,13 @@ def test_when_not_all_can_be_opened_each_borrower_gets_an_open_one_or_the_server
             ends.append("full" if mysql_errors.is_too_many_connections(error) else repr(error))
         else:
             ends.append("served")
-        longest.append(time.monotonic() - began)
+        longest.append(time.monotonic() - started_at)
 
     with full(server, open_in_pool=SIZE - 1), ThreadPoolExecutor(8) as workers:
         list(workers.map(use, range(400)))
         assert engine.pool.checkedin() == SIZE - 1  # type: ignore[attr-defined]
     counted = Counter(ends)
-    # Nobody waited in vain for the place that cannot be filled, and nobody fails for any other reason.
+    # No thread waited in vain for the slot that cannot be filled, and none fails for any other reason.
     assert counted.keys() == {"full", "served"}
     assert max(longest) < SOON
     assert len(identities(engine)) == SIZE
@@ -167,7 +167,7 @@ def test_a_place_lost_to_others_is_refused_to_each_who_gets_it_and_fills_again_w
     ours = identities(engine)
     with full(server, open_in_pool=SIZE):
         as_root(server, f"KILL {min(ours)}")
-        # Somebody was faster than we: root's own connection was closed again, the killed one's place is taken.
+        # Another client was faster: root's own connection was closed again, and the killed one's place is taken.
         wait_until(lambda: server_counts(server, "ordinary") == allowed(server) - 1)
         thief = steal(server)
         time.sleep(0.2)
@@ -257,8 +257,8 @@ def test_when_the_others_leave_under_load_everything_serves_again_without_a_rest
             time.sleep(1)
         finally:
             done.set()
-        for one in running:
-            one.result(10)
+        for future in running:
+            future.result(10)
     assert {end for _, end in ends} <= {"served", "full"}
     afterwards = Counter(end for at, end in ends if at > left_at)
     assert afterwards["served"] > 20
@@ -269,7 +269,7 @@ def test_when_the_others_leave_under_load_everything_serves_again_without_a_rest
 
 @contextmanager
 def crowd(server: DatabaseServer) -> Iterator[None]:
-    """Somebody else takes all that the server has left, whoever else connects meanwhile."""
+    """Another client takes all that the server has left, while others connect as well."""
     others: list[pymysql.Connection[Any]] = []
     try:
         with suppress(pymysql.err.OperationalError):

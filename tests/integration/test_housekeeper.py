@@ -1,4 +1,4 @@
-"""What happens to connections while nobody uses them, and to reads when one breaks under them."""
+"""What happens to connections while they are idle, and to reads whose connection breaks."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_idle_connections_outlive_the_servers_wait_timeout(server: DatabaseServe
         for record in pool_of(engine)._slots.idle:
             # Their age would renew them first.
             record._expires_at = math.inf  # type: ignore[attr-defined]
-        # It is as old as they are, and nobody asks it anything.
+        # It is as old as they are, and is not pinged.
         wait_until(lambda: another.thread_id() not in connected(server))
         after = identities(engine)
         another.close()
@@ -179,17 +179,17 @@ def test_an_idempotent_transaction_survives_a_lost_connection_and_no_other_does(
     server.execute("CREATE TABLE survivors (number INT PRIMARY KEY)", database="poolproof")
     engine, tries = make(), []
 
-    def deed(connection: object) -> None:
+    def operation(connection: object) -> None:
         tries.append(1)
         connection.execute(text("INSERT INTO survivors VALUES (1) ON DUPLICATE KEY UPDATE number = 1"))  # type: ignore[attr-defined]
         if len(tries) == 1:
             server.execute(f"KILL {identity(connection)}")  # type: ignore[arg-type]
 
     with pytest.raises(DBAPIError):
-        UnitOfWork(engine).run_in_transaction(deed)
+        UnitOfWork(engine).run_in_transaction(operation)
     assert server.execute("SELECT * FROM survivors", database="poolproof") == []
     tries.clear()
-    UnitOfWork(engine).run_in_transaction(deed, idempotent=True)
+    UnitOfWork(engine).run_in_transaction(operation, idempotent=True)
     assert len(tries) == 2
     assert server.execute("SELECT * FROM survivors", database="poolproof") == [(1,)]
 
@@ -204,7 +204,7 @@ def test_a_cut_off_of_a_trusted_connection_makes_the_pool_more_careful(
     with engine.connect() as connection, pytest.raises(DBAPIError):
         connection.execute(text("SELECT 1"))
     time.sleep(0.05)
-    # The others are asked now before they are used.
+    # The others are pinged now before they are used.
     assert victim not in identities(engine)
 
 
@@ -212,10 +212,10 @@ def test_what_the_keeper_has_taken_counts_as_in_use(make: Callable[..., Engine])
     engine = make()
     identities(engine)
     pool = pool_of(engine)
-    taken = pool.borrow_idle(lambda record, idle: MaintenanceAction.PING)
-    assert taken is not None
+    borrowed = pool.borrow_idle(lambda record, idle: MaintenanceAction.PING)
+    assert borrowed is not None
     assert (pool.checkedout(), pool.checkedin()) == (1, SIZE - 1)
-    pool.return_idle(taken[0])
+    pool.return_idle(borrowed[0])
     assert (pool.checkedout(), pool.checkedin()) == (0, SIZE)
 
 
@@ -223,8 +223,8 @@ def test_whoever_waits_gets_what_the_keeper_gives_back(make: Callable[..., Engin
     engine = make()
     identities(engine)
     pool = pool_of(engine)
-    taken = pool.borrow_idle(lambda record, idle: MaintenanceAction.PING)
-    assert taken is not None
+    borrowed = pool.borrow_idle(lambda record, idle: MaintenanceAction.PING)
+    assert borrowed is not None
     held = [engine.connect() for _ in range(SIZE - 1)]
     served = threading.Event()
 
@@ -235,15 +235,15 @@ def test_whoever_waits_gets_what_the_keeper_gives_back(make: Callable[..., Engin
     waiter = threading.Thread(target=wait)
     waiter.start()
     wait_until(lambda: pool.waiting() == 1)
-    pool.return_idle(taken[0])
+    pool.return_idle(borrowed[0])
     assert served.wait(5)
     waiter.join()
     for connection in held:
         connection.close()
 
 
-def in_a_context_of_its_own(deed: Callable[[], None]) -> None:
-    contextvars.copy_context().run(deed)
+def in_a_context_of_its_own(operation: Callable[[], None]) -> None:
+    contextvars.copy_context().run(operation)
 
 
 @pytest.mark.parametrize("step", [86_400.0, -86_400.0])
@@ -258,10 +258,10 @@ def test_a_step_of_the_wall_clock_changes_nothing(
     time.sleep(0.5)
     assert identities(engine) == before
     held = [engine.connect() for _ in range(SIZE)]
-    began = time.monotonic()
+    started_at = time.monotonic()
     with pytest.raises(PoolTimeoutError):
         engine.connect()
-    assert 0.25 < time.monotonic() - began < 3
+    assert 0.25 < time.monotonic() - started_at < 3
     for connection in held:
         connection.close()
 

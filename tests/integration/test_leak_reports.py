@@ -20,14 +20,14 @@ PATIENCE = {"POOL_LEAK_THRESHOLD": "0.5"}
 def running(
     server_flavour: Flavour, prepared_schema: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[int, Path]]:
-    """One worker whose watch is impatient: its port and its log."""
+    """One worker whose leak detector reports soon: its port and its log."""
     url = prepared_schema(server_flavour, "poolproof_named")
     with misbehaving(url, tmp_path_factory.mktemp("named"), workers=1, **PATIENCE) as running:
         yield running
 
 
 def named(log: Path) -> list[str]:
-    """What the watch has said, in the service's log."""
+    """What the leak detector has reported, in the service's log."""
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     return [line["event"] for line in lines if line["logger"] == "poolproof.leaks.leak_detector"]
 

@@ -113,7 +113,7 @@ def test_a_reset_listener_that_raises_costs_the_connection_and_fails_no_unit(eng
         ends = work_hard(engine, invalidated=0)
     assert len(raised) > 5
     assert ends == {WELL: UNITS}
-    # Nobody knows in what state it was left.
+    # Its state is unknown.
     assert not before & identities(engine)
 
 

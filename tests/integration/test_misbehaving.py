@@ -45,15 +45,15 @@ def hang_up(port: int) -> None:
 
 def connections_out(port: int) -> dict[int, int]:
     """Ask until every worker has said how many of its connections are out."""
-    said: dict[int, int] = {}
+    out_by_worker: dict[int, int] = {}
 
     def all_have_said() -> bool:
         answer = httpx2.get(f"http://127.0.0.1:{port}/wrong/out", timeout=30).json()
-        said[answer["worker"]] = answer["out"]
-        return len(said) == WORKERS
+        out_by_worker[answer["worker"]] = answer["out"]
+        return len(out_by_worker) == WORKERS
 
     eventually(all_have_said)
-    return said
+    return out_by_worker
 
 
 def test_views_streams_clients_and_teardowns_that_misbehave_leave_nothing_out(port: int) -> None:
@@ -67,5 +67,5 @@ def test_views_streams_clients_and_teardowns_that_misbehave_leave_nothing_out(po
     with ThreadPoolExecutor(8) as pool:
         statuses = set(pool.map(misbehave, range(48)))
     assert statuses == {0, 200, 500}
-    # A stream ends when its worker finds that nobody reads it any more.
+    # A stream ends when its worker finds that its client does not read any more.
     eventually(lambda: not any(connections_out(port).values()))

@@ -47,15 +47,15 @@ def test_opening_starting_and_the_board_cost_two_statements_for_each_worker_and_
             return int(cursor.fetchone()[1])
 
         open_and_look(service, 2 * VISITORS)
-        before, began = questions(), time.monotonic()
+        before, started_at = questions(), time.monotonic()
         statuses = open_and_look(service)
-        seconds = time.monotonic() - began
-        asked = questions() - before
+        seconds = time.monotonic() - started_at
+        statements = questions() - before
     assert statuses == {200, 201}
     # The mark and the board; the list at the start; and a ping or two of the keepers.
     looks = WORKERS * (seconds / published_cache.CATALOG_TTL + 2) * 2
-    assert asked < looks + 10
-    assert asked < VISITS
+    assert statements < looks + 10
+    assert statements < VISITS
 
 
 def test_all_of_it_works_while_the_database_is_stopped(server: DatabaseServer, service: PoolproofService) -> None:

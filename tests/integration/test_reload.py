@@ -1,4 +1,4 @@
-"""A reload (HUP) serves new code, and costs nobody a request."""
+"""A reload (HUP) serves new code, and no request fails for it."""
 
 from __future__ import annotations
 

@@ -42,13 +42,13 @@ def statements(server: DatabaseServer) -> Iterator[Callable[[Callable[[], object
     asking = create_engine(server.url("poolproof"), isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True)
     with asking.connect() as connection:
 
-        def asked() -> int:
+        def statement_count() -> int:
             return int(connection.execute(text("SHOW GLOBAL STATUS LIKE 'Questions'")).one()[1])
 
-        def count(deed: Callable[[], object]) -> int:
-            before = asked()
-            deed()
-            return asked() - before - 1
+        def count(operation: Callable[[], object]) -> int:
+            before = statement_count()
+            operation()
+            return statement_count() - before - 1
 
         # What came before this has been counted when the server has nothing more to say.
         while count(lambda: time.sleep(0.05)):
@@ -118,22 +118,22 @@ def test_no_transaction_and_no_lock_outlives_whatever_was_done(server: DatabaseS
     choose = random.Random(20261121)
     numbers = iter(range(100, 10_000))
 
+    def write_in_savepoint(connection: Connection) -> None:
+        with connection.begin_nested():
+            connection.execute(WRITE, {"number": next(numbers)})
+
+    operations: list[Callable[[Connection], object]] = [
+        lambda connection: connection.execute(READ),
+        lambda connection: connection.execute(WRITE, {"number": next(numbers)}),
+        lambda connection: connection.execute(text("SELECT * FROM counted FOR UPDATE")),
+        lambda connection: connection.exec_driver_sql("START TRANSACTION"),
+        lambda connection: connection.execute(WRITE, {"number": 1}),
+        write_in_savepoint,
+    ]
+
     def anything(connection: Connection) -> None:
         for _ in range(choose.randrange(4)):
-            deed = choose.randrange(6)
-            if deed == 0:
-                connection.execute(READ)
-            elif deed == 1:
-                connection.execute(WRITE, {"number": next(numbers)})
-            elif deed == 2:
-                connection.execute(text("SELECT * FROM counted FOR UPDATE"))
-            elif deed == 3:
-                connection.exec_driver_sql("START TRANSACTION")
-            elif deed == 4:
-                connection.execute(WRITE, {"number": 1})
-            else:
-                with connection.begin_nested():
-                    connection.execute(WRITE, {"number": next(numbers)})
+            choose.choice(operations)(connection)
 
     units: list[Callable[[], AbstractContextManager[Connection]]]
     units = [work.transaction, work.engine.connect, work.engine.begin, work.read]
@@ -148,7 +148,7 @@ def test_no_transaction_and_no_lock_outlives_whatever_was_done(server: DatabaseS
             finished += 1
         assert open_transactions(server) == 0
     assert 30 < finished < 150
-    # Nobody holds a lock: another connection changes every row at once.
+    # No lock is held: another connection changes every row at once.
     server.execute("SET SESSION innodb_lock_wait_timeout = 1")
     server.execute("UPDATE counted SET number = number + 100000", database="poolproof")
     assert work.engine.pool.checkedout() == 0  # type: ignore[attr-defined]

@@ -47,7 +47,7 @@ def kill(server: DatabaseServer, number: int) -> None:
 
 
 def fill(server: DatabaseServer, others: ExitStack) -> int:
-    """Connect until the server lets nobody in any more; return how often that went well."""
+    """Connect until the server refuses; return how many connections it accepted."""
     count = 0
     while True:
         try:
@@ -88,45 +88,49 @@ def test_a_restart_fails_requests_with_503_only_while_there_is_no_server(
     server: DatabaseServer, service: PoolproofService
 ) -> None:
     with storm(service.address, CLIENTS) as running:
-        began = time.monotonic()
+        started_at = time.monotonic()
         server.stop()
         server.start(*OPTIONS)
         back = time.monotonic()
         running.wait_for_successes(100)
     assert running.counts().keys() <= {200, 201, 503}
     failed = running.failed()
-    assert all(began <= one.ended_at <= back + RECOVERY for one in failed)
-    assert all(one.seconds < DEADLINE and (one.retry_after or "").isdecimal() for one in failed)
+    assert all(started_at <= failure.ended_at <= back + RECOVERY for failure in failed)
+    assert all(failure.seconds < DEADLINE and (failure.retry_after or "").isdecimal() for failure in failed)
 
 
 def test_a_crash_fails_requests_with_503_only_while_there_is_no_server(
     server: DatabaseServer, service: PoolproofService
 ) -> None:
     with storm(service.address, CLIENTS) as running:
-        began = time.monotonic()
+        started_at = time.monotonic()
         server.kill()
         until_some_fail(running)
         server.start(*OPTIONS)
         back = time.monotonic()
         running.wait_for_successes(100)
     assert running.counts().keys() <= {200, 201, 503}
-    assert all(began <= one.ended_at <= back + RECOVERY and one.seconds < DEADLINE for one in running.failed())
+    assert all(
+        started_at <= failure.ended_at <= back + RECOVERY and failure.seconds < DEADLINE for failure in running.failed()
+    )
 
 
 def test_a_server_that_freezes_fails_requests_with_503_while_it_is_frozen_and_no_other_way(
     server: DatabaseServer, service: PoolproofService
 ) -> None:
     with storm(service.address, CLIENTS) as running:
-        began = time.monotonic()
+        started_at = time.monotonic()
         server.pause()
-        # Told while it is frozen, not when it goes on: nobody waits longer than the service lets them.
+        # Told while it is frozen, not when it goes on: no client waits longer than the service lets it.
         until_some_fail(running)
         server.resume()
         back = time.monotonic()
         running.wait_for_successes(100)
     assert running.counts().keys() <= {200, 201, 503}
     # With all threads of a worker in the midst of a read, the first to be told is the one whose read times out.
-    assert all(began <= one.ended_at <= back + RECOVERY and one.seconds < DEADLINE for one in running.failed())
+    assert all(
+        started_at <= failure.ended_at <= back + RECOVERY and failure.seconds < DEADLINE for failure in running.failed()
+    )
 
 
 def test_a_server_that_turns_read_only_still_serves_reads_and_takes_answers_again_afterwards(
@@ -144,7 +148,7 @@ def test_a_server_that_turns_read_only_still_serves_reads_and_takes_answers_agai
         running.wait_for_successes(100)
     assert running.counts(READS).keys() == {200}
     assert running.counts(ANSWERS).keys() == {200, 503}
-    assert all(one.ended_at <= writable + RECOVERY for one in running.failed())
+    assert all(failure.ended_at <= writable + RECOVERY for failure in running.failed())
 
 
 def test_connections_that_are_open_serve_on_when_others_have_taken_all_the_rest(
@@ -158,12 +162,12 @@ def test_connections_that_are_open_serve_on_when_others_have_taken_all_the_rest(
     assert running.counts().keys() <= {200, 201}
 
 
-def reload_all(service: PoolproofService, look: Callable[[], None]) -> None:
+def reload_all(service: PoolproofService, check: Callable[[], None]) -> None:
     """Reload, and look again and again until every worker is a new one."""
     old = set(service.workers())
 
     def are_new() -> bool:
-        look()
+        check()
         now = set(service.workers())
         return not old & now and len(now) == WORKERS
 
@@ -194,8 +198,8 @@ def test_a_killed_worker_costs_only_the_requests_that_it_was_serving(
             running.wait_for_successes(50)
             eventually(lambda: not victims & set(service.workers()) and len(service.workers()) == WORKERS)
     lost = running.failed()
-    # Their sockets are gone with the process: each client sees it at once and may repeat. Nobody gets an error status.
-    assert {one.result for one in lost} <= {"ConnectionResetError", "RemoteDisconnected", "IncompleteRead"}
+    # Their sockets are gone with the process: each client sees it at once and may repeat. None gets an error status.
+    assert {failure.result for failure in lost} <= {"ConnectionResetError", "RemoteDisconnected", "IncompleteRead"}
     # At most its two threads' requests, and those of the six clients that it had accepted and not yet begun.
     assert len(lost) <= ROUNDS * CLIENTS
     assert refused(server) == before

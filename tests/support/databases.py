@@ -42,8 +42,8 @@ class Databases:
         """Return the address of a fresh schema with nothing in it."""
         if flavour == "sqlite":
             return f"sqlite:///{self._fresh_file(schema)}"
-        if given := os.environ.get(GIVEN):
-            return _empty_schema(given, schema + os.environ.get("PYTEST_XDIST_WORKER", ""))
+        if base_url := os.environ.get(GIVEN):
+            return _empty_schema(base_url, schema + os.environ.get("PYTEST_XDIST_WORKER", ""))
         server = self._server(flavour)
         server.execute(f"DROP DATABASE IF EXISTS `{schema}`")
         server.create_database(schema)
@@ -81,7 +81,7 @@ class Databases:
 
     def stop(self) -> None:
         """Stop all servers."""
-        servers = [*self._running.values(), *(one.server for one in self._breakable.values())]
+        servers = [*self._running.values(), *(breakable.server for breakable in self._breakable.values())]
         self._running, self._breakable = {}, {}
         for server in servers:
             server.stop()

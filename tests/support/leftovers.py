@@ -29,7 +29,7 @@ END_TIMEOUT = 5.0
 """Seconds that what has been told to end may take."""
 POLL_INTERVAL = 0.05
 LISTENING = "0A"
-MOST_SHOWN = 120
+MAX_SHOWN = 120
 """Characters of a command."""
 
 
@@ -50,12 +50,12 @@ class Leftovers:
     def look(self, *, patiently: bool = True) -> list[str]:
         """Return what was left behind, in words; it also ends left processes."""
         deadline = time.monotonic() + (END_TIMEOUT if patiently else 0.0)
-        while (found := self._running()) and time.monotonic() < deadline:
+        while (processes := self._running()) and time.monotonic() < deadline:
             time.sleep(POLL_INTERVAL)
         for pid in self._processes():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        return [*found, *self._files()]
+        return [*processes, *self._files()]
 
     def forget(self) -> None:
         """Remove the folder for temporary files."""
@@ -64,18 +64,18 @@ class Leftovers:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
     def _running(self) -> list[str]:
-        threads = [one for one in threading.enumerate() if one not in self._threads and one.is_alive()]
-        ports = [one for one in _listening() if one not in self._ports]
+        threads = [thread for thread in threading.enumerate() if thread not in self._threads and thread.is_alive()]
+        ports = [port for port in _listening() if port not in self._ports]
         return [
             *(f"process {pid}: {command}" for pid, command in self._processes().items()),
-            *(f"thread {one.name}" for one in threads),
-            *(f"listening port {one}" for one in ports),
+            *(f"thread {thread.name}" for thread in threads),
+            *(f"listening port {port}" for port in ports),
         ]
 
     def _processes(self) -> dict[int, str]:
         """Return this process's children and their orphans, with their commands."""
         mark = f"{MARK}={self._mark}".encode()
-        found = {}
+        processes = {}
         for folder in Path("/proc").glob("[0-9]*"):
             # A process may end while it is looked at, and another account's says nothing.
             with suppress(OSError):
@@ -84,8 +84,8 @@ class Leftovers:
                 if is_ours and state != "Z" and int(folder.name) != os.getpid():
                     command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                     if HELPER not in command:
-                        found[int(folder.name)] = command[:MOST_SHOWN].strip()
-        return found
+                        processes[int(folder.name)] = command[:MAX_SHOWN].strip()
+        return processes
 
     def _files(self) -> Iterator[str]:
         if self._temporary is not None:

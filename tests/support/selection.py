@@ -23,10 +23,10 @@ def order(items: list[pytest.Item]) -> None:
 
 def only_with_database(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect what runs alike on every database: tests that use none, and those of pages in a browser."""
-    kept = [
+    selected = [
         item
         for item in items
         if DATABASES_FIXTURE in getattr(item, "fixturenames", ()) and item.get_closest_marker("journey") is None
     ]
-    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
-    items[:] = kept
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(selected)])
+    items[:] = selected

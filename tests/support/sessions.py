@@ -22,6 +22,6 @@ def token_of(client: FlaskClient, work: UnitOfWork, name: str) -> str:
 
 def _known(work: UnitOfWork, name: str) -> users.UserRecord:
     with work.read() as connection:
-        found = users.find_credentials(connection, name)
-    assert found is not None, name
-    return found.user
+        credentials = users.find_credentials(connection, name)
+    assert credentials is not None, name
+    return credentials.user

@@ -1,4 +1,4 @@
-"""What a run says in the end: on which databases tests passed, the slowest tests, how many programs were started.
+"""What a run reports at its end: on which databases tests passed, the slowest tests, how many programs were started.
 
 With pytest-xdist the workers report tests one by one, and hand over what only they know when they end.
 """
@@ -31,7 +31,8 @@ class Summary:
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
         report = yield
         chosen = item.callspec.params.get("database") if hasattr(item, "callspec") else None
-        report.databases = [name for name in FLAVOURS if name in item.keywords or name == chosen]
+        # By the parameter, not by keywords: those contain the names of folders, and one is called mysql.
+        report.databases = [chosen] if chosen in FLAVOURS else []
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -40,7 +41,7 @@ class Summary:
             self.passed.update(getattr(report, "databases", ()))
 
     def count_starts(self) -> None:
-        """Take what this process has started, if it has loaded what starts programs."""
+        """Count the programs that this process has started, if it has loaded the module that starts them."""
         if processes := sys.modules.get("webapp.lab.services.processes"):
             self.starts.update(processes.start_counts)
 
@@ -49,7 +50,7 @@ class Summary:
         return {"starts": dict(self.starts), "versions": self.versions}
 
     def add(self, handed_over: dict[str, Any]) -> None:
-        """Take what a worker knew."""
+        """Add what a worker has handed over."""
         self.starts.update(handed_over["starts"])
         self.versions.update(handed_over["versions"])
 

@@ -1,17 +1,17 @@
-"""Going on when the database comes back."""
+"""Repeats what a collection does while the database does not serve."""
 
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from poolproof.drivers.mysql import errors as mysql_errors
+from poolproof.drivers.mysql.errors import is_transient
 from poolproof.errors import PoolTimeoutError
+from poolproof.runtime.backoff import Backoff
 from webapp.errors import BusyError
 
 Result = TypeVar("Result")
@@ -30,23 +30,17 @@ def retry_on_db_errors(operation: Callable[[], Result], is_stopping: Callable[[]
     Raises:
         SQLAlchemyError, BusyError: what it met last, after ten minutes or when there is no time left.
     """
-    gives_up_at, pause = time.monotonic() + OUTAGE_TIMEOUT, INITIAL_BACKOFF
+    gives_up_at, backoff = time.monotonic() + OUTAGE_TIMEOUT, Backoff(INITIAL_BACKOFF, MAX_BACKOFF)
     while True:
         try:
             return operation()
         except (SQLAlchemyError, BusyError) as error:
-            if not _is_transient(error) or time.monotonic() > gives_up_at or is_stopping():
+            if not _is_retryable(error) or time.monotonic() > gives_up_at or is_stopping():
                 raise
             log.warning("The database does not serve just now, the collection waits for it: %s", error)
-        time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
-        pause = min(2 * pause, MAX_BACKOFF)
+        backoff.sleep()
 
 
-def _is_transient(error: Exception) -> bool:
-    return (
-        isinstance(error, BusyError | PoolTimeoutError)
-        or mysql_errors.is_unavailable(error)
-        or mysql_errors.is_connection_lost(error)
-        or mysql_errors.is_contention(error)
-        or mysql_errors.is_too_many_connections(error)
-    )
+def _is_retryable(error: Exception) -> bool:
+    # Every transient cause: no one waits for a collection, so it outlasts what a request reports at once.
+    return isinstance(error, BusyError | PoolTimeoutError) or is_transient(error)

@@ -26,4 +26,4 @@ def load_data(connection: Connection, statement: str, content: bytes) -> tuple[i
         rows = connection.exec_driver_sql(statement).rowcount
     finally:
         raw.local_infile_content = None
-    return rows, raw._result.warning_count  # noqa: SLF001
+    return rows, raw.last_warning_count

@@ -97,12 +97,12 @@ def test_the_pool_learns_when_to_renew_from_the_server(pooling: PoolingState) ->
 def test_a_child_process_does_not_say_goodbye_on_its_parents_connections(pooling: PoolingState) -> None:
     with pooling.work.read() as connection:
         connection.execute(text("SELECT 1"))
-    kept = queue_pool(pooling.work.engine).checkedin()
+    idle = queue_pool(pooling.work.engine).checkedin()
     child = os.fork()
     if child == 0:
         # Ends without cleaning up, as a crashed worker would; its pool must be empty by now.
         os._exit(0 if queue_pool(pooling.work.engine).checkedin() == 0 else 1)
     assert os.waitpid(child, 0)[1] == 0
-    assert kept > 0
+    assert idle > 0
     with pooling.work.read() as connection:
         assert connection.execute(text("SELECT 1")).scalar_one() == 1

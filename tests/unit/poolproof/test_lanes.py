@@ -72,16 +72,16 @@ def test_the_console_has_its_connection_when_all_others_are_taken(lanes: Lanes) 
     held = [lane.engine.connect() for lane in [lanes.interactive] * 3 + [lanes.background] * 2]
     with lanes.console.engine.connect() as connection:
         assert connection.execute(text("SELECT 1")).scalar_one() == 1
-    for one in held:
-        one.close()
+    for connection in held:
+        connection.close()
 
 
 def test_the_console_is_told_soon_when_its_one_connection_is_taken(lanes: Lanes) -> None:
     with lanes.console.engine.connect():
-        began = time.monotonic()
+        started_at = time.monotonic()
         with pytest.raises(SQLAlchemyTimeoutError):
             lanes.console.engine.connect()
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - started_at < 2
 
 
 def test_a_database_in_memory_has_one_lane_for_all() -> None:

@@ -21,18 +21,18 @@ def waiting(pool: QueuePool) -> int:
 
 
 class Attentive(CoDel):
-    """Turns nobody away by itself, and has waiters look at the clock all the time; counts how often."""
+    """Rejects no waiter by itself, and has waiters look at the clock all the time; counts how often."""
 
-    looks = 0
+    checks = 0
 
     def __init__(self) -> None:
         super().__init__(target=math.inf, interval=0.005)
 
     def on_stall(self, oldest_wait: float, now: float) -> bool:
-        self.looks += 1
+        self.checks += 1
         return super().on_stall(oldest_wait, now)
 
-    def wait_for_looks(self, count: int) -> None:
+    def wait_for_checks(self, count: int) -> None:
         """Wait until waiters have looked so often from now on."""
-        seen = self.looks + count
-        wait_until(lambda: self.looks >= seen)
+        target = self.checks + count
+        wait_until(lambda: self.checks >= target)

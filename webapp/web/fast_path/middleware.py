@@ -8,7 +8,6 @@ answers with anything that Flask would not answer in the same words.
 from __future__ import annotations
 
 import itertools
-import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +17,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from flask import Flask, request
 
 from poolproof.core.stats import RequestStatistics
+from poolproof.runtime import fork
 from webapp.web import log_config
 from webapp.web.fast_path.routes import FastRoute, PendingResponse, RawResponse
 from webapp.web.request_context import REQUEST_ID_PATTERN
@@ -168,8 +168,8 @@ _request_id_prefix = [secrets.token_hex(6)]
 _request_counter = itertools.count(1)
 
 
-def _reset_after_fork() -> None:
+def _renew_request_id_prefix() -> None:
     _request_id_prefix[0] = secrets.token_hex(6)
 
 
-os.register_at_fork(after_in_child=_reset_after_fork)
+fork.register(_renew_request_id_prefix, fork.Phase.APPLICATION)

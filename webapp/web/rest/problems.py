@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from poolproof.drivers.mysql import errors as mysql_errors
+from poolproof.drivers.mysql.errors import is_transient
 from webapp.errors import BusyError, DomainError, QuotaExceededError, list_error_types
 from webapp.web import form_retry
 from webapp.web.request_context import request_id
@@ -81,11 +81,7 @@ def _pool_timeout_error(error: PoolTimeoutError) -> WerkzeugResponse:
 
 
 def _database_error(error: DBAPIError) -> WerkzeugResponse:
-    if (
-        mysql_errors.is_too_many_connections(error)
-        or mysql_errors.is_unavailable(error)
-        or mysql_errors.is_contention(error)
-    ):
+    if is_transient(error):
         log.warning("The database did not serve the request: %s", error.orig)
         return _domain_error(BusyError("The database cannot be reached just now. Please repeat the request."))
     log.error("The database refused a statement", exc_info=error)

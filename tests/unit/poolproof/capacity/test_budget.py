@@ -22,11 +22,11 @@ def settings(**values: Any) -> PoolSettings:
 
 
 def finding(check: str, fleet: FleetSize = FLEET, server: ServerInfo = SERVER, **pool: Any) -> Finding:
-    return next(one for one in run_checks(fleet, settings(**pool), server) if one.check == check)
+    return next(entry for entry in run_checks(fleet, settings(**pool), server) if entry.check == check)
 
 
 def test_the_defaults_on_an_ordinary_server_are_all_well() -> None:
-    assert {one.level for one in run_checks(FLEET, settings(), SERVER)} == {Level.OK}
+    assert {entry.level for entry in run_checks(FLEET, settings(), SERVER)} == {Level.OK}
 
 
 def test_the_budget_is_shown_with_its_arithmetic() -> None:
@@ -88,11 +88,11 @@ def test_the_remedy_that_is_named_is_enough() -> None:
 def test_each_bad_configuration_has_a_finding_of_its_own(
     check: str, level: Level, words: str, server: dict[str, Any], pool: dict[str, Any]
 ) -> None:
-    found = finding(check, server=replace(SERVER, **server), **pool)
-    assert found.level is level
-    assert words in found.sentence
-    others = [one for one in run_checks(FLEET, settings(**pool), replace(SERVER, **server)) if one.check != check]
-    assert {one.level for one in others} == {Level.OK}
+    result = finding(check, server=replace(SERVER, **server), **pool)
+    assert result.level is level
+    assert words in result.sentence
+    others = [entry for entry in run_checks(FLEET, settings(**pool), replace(SERVER, **server)) if entry.check != check]
+    assert {entry.level for entry in others} == {Level.OK}
 
 
 def test_fewer_connections_than_threads_are_well_while_shedding_is_on() -> None:
@@ -101,4 +101,4 @@ def test_fewer_connections_than_threads_are_well_while_shedding_is_on() -> None:
 
 def test_sqlite_has_no_limit_of_connections() -> None:
     findings = run_checks(FLEET, settings(), ServerInfo("sqlite", "3.40"))
-    assert {one.level for one in findings} == {Level.OK}
+    assert {entry.level for entry in findings} == {Level.OK}

@@ -1,4 +1,4 @@
-"""Somebody sets the clock: ages, invalidations and waits do not care. (SQLAlchemy's own pool is expected to.)
+"""The wall clock is set: ages, invalidations and waits are not affected. (SQLAlchemy's own pool is expected to.)
 
 That a step renews nothing is in test_pool; that nothing happens on a real server, in faults/test_keeper.
 """
@@ -66,9 +66,9 @@ def make() -> Iterator[Callable[..., Any]]:
 
 def lent(pool: QueuePool) -> object:
     connection = pool.connect()
-    taken = connection.dbapi_connection
+    dbapi_connection = connection.dbapi_connection
     connection.close()
-    return taken
+    return dbapi_connection
 
 
 @pytest.mark.parametrize("pool_class", [FairQueuePool, STOCK])
@@ -133,8 +133,8 @@ def test_a_wait_ends_in_time_although_the_clock_is_set_back_meanwhile(
     soon = LONG
     if pool_class is QueuePool:
         # It looks twice at the clock, which is set back in between: it waits for five hours, and is not waited for.
-        looks, soon = itertools.count(), 2 * BRIEFLY
-        monkeypatch.setattr("sqlalchemy.util.queue._time", lambda: time.time() - next(looks) * HOURS)
+        calls, soon = itertools.count(), 2 * BRIEFLY
+        monkeypatch.setattr("sqlalchemy.util.queue._time", lambda: time.time() - next(calls) * HOURS)
     pool = make(pool_class, timeout=BRIEFLY)
     held = pool.connect()
     with ThreadPoolExecutor(1) as workers:
@@ -183,12 +183,12 @@ def test_a_deadline_ends_a_wait_in_time_whatever_the_clock_says(
     held = pool.connect()
 
     def ask() -> float:
-        began = time.monotonic()
+        started_at = time.monotonic()
         deadlines.set_deadline(BRIEFLY)
         step(seconds)
         with pytest.raises(SQLAlchemyTimeoutError):
             pool.connect()
-        return time.monotonic() - began
+        return time.monotonic() - started_at
 
     # A thread of its own has a context of its own: the deadline ends with it.
     with ThreadPoolExecutor(1) as workers:

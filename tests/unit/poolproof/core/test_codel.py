@@ -20,7 +20,7 @@ TIMEOUT = 30.0
 
 
 def serve(codel: CoDel, *, every: float, waited: float, begin: float, seconds: float) -> list[bool]:
-    """Serve somebody who has waited `waited` again and again; say each time whether he was turned away."""
+    """Serve waiters that have waited for `waited` seconds, one after the other; say of each whether it was rejected."""
     return [codel.should_shed(waited, begin + number * every) for number in range(int(seconds / every))]
 
 
@@ -74,11 +74,11 @@ def small_pool(**kw: Any) -> FairQueuePool:
 def test_waiters_of_a_pool_whose_connection_never_comes_back_are_turned_away_by_themselves() -> None:
     pool = small_pool(shedding=CoDel(0.05, 0.3))
     held = pool.connect()
-    began = time.monotonic()
+    started_at = time.monotonic()
     with ThreadPoolExecutor(5) as workers:
         waiting = [workers.submit(pool.connect) for _ in range(5)]
-        errors = [one.exception() for one in waiting]
-    assert time.monotonic() - began < TIMEOUT
+        errors = [future.exception() for future in waiting]
+    assert time.monotonic() - started_at < TIMEOUT
     assert {type(error) for error in errors} == {PoolShedError}
     assert "rejected after" in str(errors[0])
     held.close()
@@ -95,13 +95,13 @@ def median_wait(shedding: CoDel | None, servings: int = 80, first: int = 40) -> 
 
     def ask() -> None:
         while len(waits) < servings:
-            asked = time.monotonic()
+            asked_at = time.monotonic()
             try:
                 connection = pool.connect()
             except PoolShedError as error:
                 refused.append(error)
                 continue
-            waits.append(time.monotonic() - asked)
+            waits.append(time.monotonic() - asked_at)
             time.sleep(0.005)
             connection.close()
 
@@ -125,12 +125,12 @@ def test_nobody_waits_longer_than_what_is_left_of_the_deadline() -> None:
     held = pool.connect()
 
     def ask() -> float:
-        began = time.monotonic()
+        started_at = time.monotonic()
         deadlines.set_deadline(0.2)
         deadlines.set_deadline(5)
         with pytest.raises(PoolTimeoutError):
             pool.connect()
-        return time.monotonic() - began
+        return time.monotonic() - started_at
 
     assert 0.2 <= copy_context().run(ask) < 5
     assert deadlines.remaining() is None

@@ -36,7 +36,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     engine.dispose()
 
 
-def seen(engine: Engine) -> list[str]:
+def record_events(engine: Engine) -> list[str]:
     events: list[str] = []
     for name in ("connect", "first_connect", "checkout", "checkin", "reset", "invalidate", "detach", "close"):
         event.listen(engine, name, lambda *_, name=name: events.append(name))
@@ -44,7 +44,7 @@ def seen(engine: Engine) -> list[str]:
 
 
 def test_events_come_in_their_order(engine: Engine) -> None:
-    events = seen(engine)
+    events = record_events(engine)
     for _ in range(2):
         with engine.connect() as connection:
             connection.execute(text("SELECT 1"))
@@ -110,7 +110,7 @@ def test_a_forgotten_connection_comes_back_by_garbage_collection(engine: Engine)
 def test_dispose_closes_what_is_idle_and_a_new_pool_takes_over(engine: Engine) -> None:
     with engine.connect() as connection:
         connection.execute(text("SELECT 1"))
-    events, old = seen(engine), engine.pool
+    events, old = record_events(engine), engine.pool
     engine.dispose()
     assert events == ["close"]
     assert engine.pool is not old
@@ -194,22 +194,22 @@ class Storm:
 
     def use_one(self, choose: random.Random) -> None:
         connection = self.pool.connect()
-        deed = choose.random()
-        if deed < 0.05:
+        chance = choose.random()
+        if chance < 0.05:
             connection.invalidate()
-        elif deed < 0.1:
+        elif chance < 0.1:
             # Left to the garbage collector, in a cycle so that it comes back at some other moment.
             cycle: list[Any] = [connection]
             cycle.append(cycle)
         else:
-            if deed < 0.12:
+            if chance < 0.12:
                 self.pool.resize(choose.choice([3, 4]))
-            elif deed < 0.3:
+            elif chance < 0.3:
                 time.sleep(0.0005)
             connection.close()
 
     def collect(self) -> None:
-        # When all threads wait nobody allocates, and the collector would never run by itself.
+        # When all threads wait none allocates, and the collector would never run by itself.
         while not self.is_over.wait(0.01):
             gc.collect()
 

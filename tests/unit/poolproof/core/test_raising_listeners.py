@@ -1,4 +1,4 @@
-"""A listener that raises while a connection comes back: its former holder has no more say in it."""
+"""A listener that raises while a connection is returned or closed: its former holder cannot use it, none stays open."""
 
 from __future__ import annotations
 
@@ -64,3 +64,23 @@ def test_the_end_of_a_former_holder_gives_nothing_back_a_second_time(pool: FairQ
     with pytest.raises(SQLAlchemyTimeoutError):
         pool.connect()
     second.close()
+
+
+def test_a_close_listener_that_raises_leaves_no_connection_open() -> None:
+    closed: list[int] = []
+
+    class Closing(sqlite3.Connection):
+        def close(self) -> None:
+            closed.append(1)
+            super().close()
+
+    pool = FairQueuePool(lambda: sqlite3.connect(":memory:", check_same_thread=False, factory=Closing))
+
+    def refuse(*arguments: object) -> None:
+        raise RuntimeError("a listener")
+
+    pool.connect().close()
+    event.listen(pool, "close", refuse)
+    pool.dispose()
+    event.remove(pool, "close", refuse)
+    assert closed == [1]

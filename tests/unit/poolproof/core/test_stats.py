@@ -54,10 +54,15 @@ def test_each_use_of_a_connection_is_counted_and_timed(clock: SettableClock) -> 
     for _ in range(3):
         with pool.connect():
             clock.advance(0.01)
-    seen = counted(pool).snapshot()
-    assert (seen.checkouts, seen.use_time.count, seen.wait_time.count, seen.create_time.count) == (3, 3, 3, 1)
-    assert seen.use_time.total == pytest.approx(0.03)
-    assert seen.wait_time.total == 0, "nobody had to wait"
+    snapshot = counted(pool).snapshot()
+    assert (snapshot.checkouts, snapshot.use_time.count, snapshot.wait_time.count, snapshot.create_time.count) == (
+        3,
+        3,
+        3,
+        1,
+    )
+    assert snapshot.use_time.total == pytest.approx(0.03)
+    assert snapshot.wait_time.total == 0, "none had to wait"
     pool.dispose()
 
 
@@ -75,10 +80,10 @@ def test_waits_are_timed_and_those_who_get_nothing_are_counted_by_reason(clock: 
         clock.advance(0.02)
         held.close()
         served.result()
-    seen = counted(pool).snapshot()
-    assert (seen.timeouts, seen.refused, seen.shed) == (1, 1, 0)
-    assert seen.wait_time.count == 2
-    assert seen.wait_time.quantile(1) >= 0.02
+    snapshot = counted(pool).snapshot()
+    assert (snapshot.timeouts, snapshot.refused, snapshot.shed) == (1, 1, 0)
+    assert snapshot.wait_time.count == 2
+    assert snapshot.wait_time.quantile(1) >= 0.02
     pool.dispose()
 
 
@@ -105,8 +110,8 @@ def test_counters_go_on_when_the_pool_is_made_anew() -> None:
     again = pool.recreate()
     again.connect().close()
     again.dispose()
-    seen = counted(again).snapshot()
-    assert (seen.checkouts, seen.use_time.count, seen.create_time.count) == (2, 2, 2)
+    snapshot = counted(again).snapshot()
+    assert (snapshot.checkouts, snapshot.use_time.count, snapshot.create_time.count) == (2, 2, 2)
 
 
 def test_a_failed_connect_takes_no_ledger_with_it() -> None:
@@ -131,6 +136,6 @@ def test_nothing_is_lost_when_many_threads_count_at_once() -> None:
 
     with ThreadPoolExecutor(threads) as workers:
         list(workers.map(work, range(threads)))
-    seen = counted(pool).snapshot()
-    assert (seen.checkouts, seen.use_time.count, seen.wait_time.count) == (threads * cycles,) * 3
+    snapshot = counted(pool).snapshot()
+    assert (snapshot.checkouts, snapshot.use_time.count, snapshot.wait_time.count) == (threads * cycles,) * 3
     pool.dispose()

@@ -1,4 +1,4 @@
-"""A lane that is paused lends nothing; nobody who waits is turned away for that."""
+"""A suspended pool lends nothing, and no waiter is rejected for that."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.unit.poolproof.waiting import Attentive
 
 TIMEOUT = 100.0
 """Seconds on the clock of the test."""
-ENDS_WITHIN = 30
+END_TIMEOUT = 30
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ def pool(clock: SettableClock, shedding: Attentive) -> Iterator[FairQueuePool]:
 
 def test_a_paused_pool_closes_its_idle_connections_at_once(pool: FairQueuePool) -> None:
     held = [pool.connect(), pool.connect()]
-    for one in held:
-        one.close()
+    for connection in held:
+        connection.close()
     assert pool.checkedin() == 2
     pool.suspend()
     assert (pool.checkedin(), pool.checkedout()) == (0, 0)
@@ -57,7 +57,7 @@ def test_a_paused_pool_closes_its_idle_connections_at_once(pool: FairQueuePool) 
 def test_a_connection_that_was_out_is_closed_when_it_comes_back(pool: FairQueuePool) -> None:
     held = pool.connect()
     pool.suspend()
-    assert pool.checkedout() == 1, "whoever has one may end what he does"
+    assert pool.checkedout() == 1, "a thread that has one may finish"
     assert held.cursor().execute("SELECT 1").fetchone() == (1,)
     held.close()
     assert (pool.checkedin(), pool.checkedout()) == (0, 0)
@@ -91,12 +91,12 @@ def test_who_waits_while_it_is_paused_waits_beyond_his_time_out_and_is_served_af
         waiting = in_line(threads, pool, 3)
         for _ in range(4):
             clock.advance(TIMEOUT)
-            shedding.wait_for_looks(10)
+            shedding.wait_for_checks(10)
         assert pool.waiting() == 3
         assert pool.checkedout() == 0, "it has lent nothing"
         pool.resume()
-        for one in waiting:
-            one.result(timeout=ENDS_WITHIN).close()
+        for future in waiting:
+            future.result(timeout=END_TIMEOUT).close()
 
 
 def test_who_waited_before_the_pause_is_served_after_it_in_his_turn(
@@ -106,17 +106,17 @@ def test_who_waited_before_the_pause_is_served_after_it_in_his_turn(
     with borrowers(pool) as threads:
         waiting = in_line(threads, pool, 4)
         pool.suspend()
-        for one in held:
-            one.close()
+        for connection in held:
+            connection.close()
         for _ in range(3):
             clock.advance(TIMEOUT)
-            shedding.wait_for_looks(10)
+            shedding.wait_for_checks(10)
         assert pool.checkedout() == 0
         pool.resize(1)
         assert pool.checkedout() == 0, "a paused pool that is resized stays paused"
         pool.resume()
         for number, borrower in enumerate(waiting):
-            connection = borrower.result(timeout=ENDS_WITHIN)
+            connection = borrower.result(timeout=END_TIMEOUT)
             assert [other.done() for other in waiting] == [other <= number for other in range(4)]
             connection.close()
 
@@ -129,15 +129,15 @@ def test_after_the_pause_a_wait_has_its_time_out_again(
         *served, waits = in_line(threads, pool, 3)
         clock.advance(2 * TIMEOUT)
         pool.resume()
-        connections = [one.result(timeout=ENDS_WITHIN) for one in served]
+        connections = [future.result(timeout=END_TIMEOUT) for future in served]
         clock.advance(TIMEOUT / 2)
-        shedding.wait_for_looks(3)
+        shedding.wait_for_checks(3)
         assert not waits.done()
         clock.advance(TIMEOUT / 2)
         with pytest.raises(PoolTimeoutError):
-            waits.result(timeout=ENDS_WITHIN)
-        for one in connections:
-            one.close()
+            waits.result(timeout=END_TIMEOUT)
+        for connection in connections:
+            connection.close()
 
 
 @pytest.mark.parametrize("moment", [0.9, 0.99, 1.0, 1.01, 1.1])
@@ -150,15 +150,15 @@ def test_the_time_out_counts_from_the_end_of_the_pause_whenever_that_is(
         *served, waits = in_line(threads, pool, 3)
         clock.advance(TIMEOUT * moment)
         if is_noticed:
-            shedding.wait_for_looks(10)
+            shedding.wait_for_checks(10)
         pool.resume()
-        # The places are taken by two who keep them for half of a time-out; the third must wait for these.
-        connections = [one.result(timeout=ENDS_WITHIN) for one in served]
+        # Two threads hold the slots for half of a time-out; the third one has to wait for them.
+        connections = [future.result(timeout=END_TIMEOUT) for future in served]
         clock.advance(TIMEOUT / 2)
-        shedding.wait_for_looks(3)
-        for one in connections:
-            one.close()
-        waits.result(timeout=ENDS_WITHIN).close()
+        shedding.wait_for_checks(3)
+        for connection in connections:
+            connection.close()
+        waits.result(timeout=END_TIMEOUT).close()
 
 
 def test_pausing_twice_is_pausing_once(pool: FairQueuePool) -> None:
@@ -168,8 +168,8 @@ def test_pausing_twice_is_pausing_once(pool: FairQueuePool) -> None:
         pool.resume()
     held = [pool.connect(), pool.connect()]
     assert pool.checkedout() == 2
-    for one in held:
-        one.close()
+    for connection in held:
+        connection.close()
     assert pool.checkedin() == 2
 
 
@@ -198,11 +198,11 @@ def test_pausing_and_going_on_under_load_loses_no_place(pool: FairQueuePool) -> 
             pool.resume()
             time.sleep(0.002)
         is_over.set()
-        assert all(one.result(timeout=ENDS_WITHIN) for one in counts)
+        assert all(future.result(timeout=END_TIMEOUT) for future in counts)
     assert (pool.waiting(), pool.checkedout()) == (0, 0)
     held = [pool.connect(), pool.connect()]
-    for one in held:
-        one.close()
+    for connection in held:
+        connection.close()
 
 
 @pytest.fixture
@@ -236,5 +236,5 @@ def test_a_paused_background_lane_stops_an_import_and_no_request(lanes: Lanes) -
     assert not done.is_set()
     assert lanes.background.is_suspended()
     pool.resume()
-    assert done.wait(ENDS_WITHIN)
+    assert done.wait(END_TIMEOUT)
     thread.join()

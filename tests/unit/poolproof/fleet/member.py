@@ -1,4 +1,4 @@
-"""A process of a fleet, for tests: it does what it reads from its standard input, line by line.
+"""A process of a fleet, for tests: it does the tasks that it reads from its standard input, line by line.
 
 python -m tests.unit.poolproof.fleet.member FOLDER
 """
@@ -23,7 +23,7 @@ from poolproof.fleet.registry import FleetDirectory, Registration
 from tests.support.narrowing import not_none
 
 PROJECT = Path(__file__).resolve().parents[4]
-ENDS_WITHIN = 30
+END_TIMEOUT = 30
 
 
 class Process:
@@ -31,39 +31,39 @@ class Process:
 
     def __init__(self, folder: Path, name: str = "worker") -> None:
         self._running = subprocess.Popen(
-            [sys.executable, "-m", "tests.unit.poolproof.fleet.member", str(folder), name], cwd=PROJECT, text=True, bufsize=1,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-m", "tests.unit.poolproof.fleet.member", str(folder), name],
+            cwd=PROJECT, text=True, bufsize=1, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
         self.pid = self._running.pid
         self.key = self._answer()
 
-    def do(self, deed: str, *arguments: Any) -> Any:
-        """Let it do something; return what came of it."""
-        self.begin(deed, *arguments)
+    def do(self, task: str, *arguments: Any) -> Any:
+        """Let it do a task; return the result."""
+        self.begin(task, *arguments)
         return self._answer()
 
-    def begin(self, deed: str, *arguments: Any) -> None:
-        """Let it do something, and do not wait."""
-        not_none(self._running.stdin).write(json.dumps([deed, *arguments]) + "\n")
+    def begin(self, task: str, *arguments: Any) -> None:
+        """Let it do a task, and do not wait."""
+        not_none(self._running.stdin).write(json.dumps([task, *arguments]) + "\n")
         not_none(self._running.stdin).flush()
 
-    def end_of(self, deed: str, *arguments: Any) -> int:
-        """Let it do what ends it; return how it ended."""
-        self.begin(deed, *arguments)
-        return self._running.wait(ENDS_WITHIN)
+    def end_of(self, task: str, *arguments: Any) -> int:
+        """Let it do a task that ends it; return its exit status."""
+        self.begin(task, *arguments)
+        return self._running.wait(END_TIMEOUT)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal; after SIGKILL it is gone when this returns, after SIGSTOP it stands still."""
         os.kill(self.pid, number)
         if number == signal.SIGKILL:
-            self._running.wait(ENDS_WITHIN)
+            self._running.wait(END_TIMEOUT)
         while number == signal.SIGSTOP and _state(self.pid) != "T":
             time.sleep(0.001)
 
     def close(self) -> None:
         """End it, however it is."""
         self._running.kill()
-        self._running.wait(ENDS_WITHIN)
+        self._running.wait(END_TIMEOUT)
         not_none(self._running.stdin).close()
         not_none(self._running.stdout).close()
 
@@ -75,14 +75,14 @@ class Process:
 
 @contextlib.contextmanager
 def several(folder: Path, count: int) -> Iterator[list[Process]]:
-    """Members that are gone at the end."""
+    """Yield members; they are killed at the end."""
     processes: list[Process] = []
     try:
         processes.extend(Process(folder) for _ in range(count))
         yield processes
     finally:
-        for one in processes:
-            one.close()
+        for process in processes:
+            process.close()
 
 
 def _state(pid: int) -> str:
@@ -90,34 +90,34 @@ def _state(pid: int) -> str:
 
 
 class Member:
-    """What the process itself does; each method is a deed."""
+    """What the process itself does; each method is a task by its name."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder = FleetDirectory(folder)
-        self.seat: Registration = self.folder.register({"name": name, "number": 1, "master": "a master"})
-        self.orders = CommandQueue(folder)
+        self.registration: Registration = self.folder.register({"name": name, "number": 1, "master": "a master"})
+        self.commands = CommandQueue(folder)
 
     def say(self, counted: Any, now: Any) -> None:
-        self.seat.publish(counted, now)
+        self.registration.publish(counted, now)
 
     def leave(self, counted: Any) -> None:
-        self.seat.unregister(counted)
+        self.registration.unregister(counted)
 
     def exit(self) -> None:
         sys.exit()
 
-    def count_for_ever(self, length: int) -> None:
-        """Say more and more; each time so much that the disk takes it in several pieces."""
+    def publish_for_ever(self, length: int) -> None:
+        """Publish a growing count; each time so much that it is written in several pieces."""
         print("null", flush=True)  # noqa: T201 - the answer: it has begun
         count = 0
         while True:
             count += 1
-            self.seat.publish({"count": count}, {"much": "x" * length})
+            self.registration.publish({"count": count}, {"much": "x" * length})
 
-    def look_often(self, looks: int, until: str = "") -> list[float]:
-        """Look so often, and until there is a file of this name; return the sums that were seen."""
+    def read_sums(self, count: int, until: str = "") -> list[float]:
+        """Read the fleet `count` times, and until a file of this name exists; return the sums."""
         sums: list[float] = []
-        while len(sums) < looks or (until and not Path(until).exists()):
+        while len(sums) < count or (until and not Path(until).exists()):
             sums.append(self.folder.snapshot().counters.get("count", 0))
             # The others need the processor, too.
             time.sleep(0.0005)
@@ -132,30 +132,30 @@ class Member:
             os._exit(0)
         return child
 
-    def hold_the_common_lock(self) -> None:
+    def take_shared_lock(self) -> None:
         # Left open for good, as by a process that is frozen in the middle of it.
-        self.held = (self.folder.path / "lock").open("a")
-        fcntl.flock(self.held, fcntl.LOCK_EX)
+        self.lock_file = (self.folder.path / "lock").open("a")
+        fcntl.flock(self.lock_file, fcntl.LOCK_EX)
 
-    def obey(self) -> list[Any]:
-        """Carry out what is asked; return the orders that came."""
-        came: list[Any] = []
+    def execute_pending(self) -> list[Any]:
+        """Execute the commands to this process; return them."""
+        received: list[Any] = []
 
-        def obey(order: Any) -> str:
-            came.append(order)
-            if order["deed"] == "impossible":
+        def execute(command: Any) -> str:
+            received.append(command)
+            if command["deed"] == "impossible":
                 raise CommandError("it cannot be done.")
-            if order["deed"] == "broken":
-                raise KeyError("nobody has thought of this")
+            if command["deed"] == "broken":
+                raise KeyError("not foreseen")
             return f"done by {os.getpid()}"
 
-        self.orders.execute_pending(self.seat.key, obey)
-        return came
+        self.commands.execute_pending(self.registration.key, execute)
+        return received
 
-    def stand(self, name: str, value: Any) -> None:
-        self.orders.set_overrides("a master", **{name: value})
+    def set_override(self, name: str, value: Any) -> None:
+        self.commands.set_overrides("a master", **{name: value})
 
-    def write_diary(self, count: int, length: int) -> None:
+    def append_events(self, count: int, length: int) -> None:
         for number in range(count):
             event_log.append(
                 self.folder.path,
@@ -164,12 +164,12 @@ class Member:
 
 
 def main() -> None:
-    """Do what is asked until the end of the input."""
+    """Do the tasks until the end of the input."""
     member = Member(Path(sys.argv[1]), sys.argv[2])
-    print(json.dumps(member.seat.key), flush=True)  # noqa: T201
+    print(json.dumps(member.registration.key), flush=True)  # noqa: T201
     for line in sys.stdin:
-        deed, *arguments = json.loads(line)
-        print(json.dumps(getattr(member, deed)(*arguments)), flush=True)  # noqa: T201
+        task, *arguments = json.loads(line)
+        print(json.dumps(getattr(member, task)(*arguments)), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What an operator asks of a running process, done on real connections."""
+"""An operator's commands to a running process, executed on real connections."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def lanes(pooling: PoolingState) -> Iterator[Lanes]:
     close(lanes)
 
 
-def held(lanes: Lanes) -> int:
-    (hold,) = lanes.interactive.leak_detector.checkouts.live()
-    return process_snapshot.connection_id(hold)
+def held_connection_id(lanes: Lanes) -> int:
+    (checkout,) = lanes.interactive.leak_detector.checkouts.live()
+    return process_snapshot.connection_id(checkout)
 
 
 def test_ending_an_idle_hold_frees_its_place_at_once_and_its_holder_gets_an_error(lanes: Lanes) -> None:
-    steering, go_on = CommandHandler(lanes), threading.Event()
+    handler, go_on = CommandHandler(lanes), threading.Event()
 
     def hold() -> None:
         with UnitOfWork(lanes.interactive.engine).transaction() as connection:
@@ -78,16 +78,16 @@ def test_ending_an_idle_hold_frees_its_place_at_once_and_its_holder_gets_an_erro
         wait_until(lambda: lanes.interactive.leak_detector.checkouts.live()[0].idle_seconds(time.monotonic()) > 0.05)
         waiter = threads.submit(wait)
         wait_until(lambda: lanes.interactive.engine.pool.waiting() == 1)  # type: ignore[attr-defined]
-        said = steering.execute({"deed": "end", "connection": held(lanes)})
+        outcome = handler.execute({"deed": "end", "connection": held_connection_id(lanes)})
         assert waiter.result(timeout=30) == 1, "while the holder still sleeps"
         go_on.set()
         assert holder.exception(timeout=30) is not None
-    assert said.startswith("Ended connection ")
-    assert "test_command_handler.py" in said
+    assert outcome.startswith("Ended connection ")
+    assert "test_command_handler.py" in outcome
 
 
 def test_a_transaction_that_was_ended_has_changed_nothing(lanes: Lanes) -> None:
-    steering, work = CommandHandler(lanes), UnitOfWork(lanes.interactive.engine)
+    handler, work = CommandHandler(lanes), UnitOfWork(lanes.interactive.engine)
     with work.transaction() as connection:
         connection.execute(text("DROP TABLE IF EXISTS steered"))
         connection.execute(text("CREATE TABLE steered (number INTEGER)"))
@@ -95,7 +95,7 @@ def test_a_transaction_that_was_ended_has_changed_nothing(lanes: Lanes) -> None:
     def write() -> None:
         with work.transaction() as connection:
             connection.execute(text("INSERT INTO steered VALUES (1)"))
-            steering.execute({"deed": "end", "connection": held(lanes)})
+            handler.execute({"deed": "end", "connection": held_connection_id(lanes)})
 
     with pytest.raises(Exception, match=r".+"):
         write()
@@ -109,7 +109,7 @@ def test_a_long_statement_on_a_server_is_ended_there_and_not_tried_again(
     server_flavour: str, new_schema: Callable[[str, str], str]
 ) -> None:
     lanes = open_on(new_schema(server_flavour, "steering"))
-    steering, began = CommandHandler(lanes), time.monotonic()
+    handler, started_at = CommandHandler(lanes), time.monotonic()
 
     def sleep() -> None:
         with UnitOfWork(lanes.interactive.engine).read() as connection:
@@ -121,26 +121,26 @@ def test_a_long_statement_on_a_server_is_ended_there_and_not_tried_again(
 
     def runs_there() -> int:
         with lanes.background.engine.connect() as connection:
-            asked = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'"
-            return int(connection.execute(text(asked)).scalar_one())
+            query = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'"
+            return int(connection.execute(text(query)).scalar_one())
 
     with ThreadPoolExecutor(2) as threads:
         sleeper = threads.submit(sleep)
         wait_until(lambda: runs_there() == 1)
         waiter = threads.submit(wait)
         wait_until(lambda: lanes.interactive.engine.pool.waiting() == 1)  # type: ignore[attr-defined]
-        steering.execute({"deed": "end", "connection": held(lanes)})
+        handler.execute({"deed": "end", "connection": held_connection_id(lanes)})
         assert sleeper.exception(timeout=30) is not None
         assert waiter.result(timeout=30) == 1
         assert runs_there() == 0
-    assert time.monotonic() - began < 50
+    assert time.monotonic() - started_at < 50
     assert lanes.interactive.engine.pool.statistics.snapshot().closed == {"lost": 1}  # type: ignore[attr-defined]
     close(lanes)
 
 
 def test_a_long_statement_on_sqlite_is_interrupted(tmp_path: Path) -> None:
     lanes = open_on(f"sqlite:///{tmp_path / 'steering.sqlite'}")
-    steering = CommandHandler(lanes)
+    handler = CommandHandler(lanes)
 
     def count() -> None:
         with UnitOfWork(lanes.interactive.engine).read() as connection:
@@ -151,102 +151,102 @@ def test_a_long_statement_on_sqlite_is_interrupted(tmp_path: Path) -> None:
         wait_until(lambda: len(lanes.interactive.leak_detector.checkouts.live()) == 1)
         wait_until(lambda: "RECURSIVE" in lanes.interactive.leak_detector.checkouts.live()[0].statement)
         time.sleep(0.1)
-        steering.execute({"deed": "end", "connection": held(lanes)})
+        handler.execute({"deed": "end", "connection": held_connection_id(lanes)})
         assert "interrupted" in str(counter.exception(timeout=30))
     close(lanes)
 
 
 def test_a_connection_that_is_back_gives_a_refusal(lanes: Lanes) -> None:
-    steering = CommandHandler(lanes)
+    handler = CommandHandler(lanes)
     with lanes.interactive.engine.connect() as connection:
         connection.execute(ONE)
-        number = held(lanes)
+        number = held_connection_id(lanes)
     with pytest.raises(CommandError, match="is back in its pool already"):
-        steering.execute({"deed": "end", "connection": number})
+        handler.execute({"deed": "end", "connection": number})
 
 
 def test_what_is_not_known_is_refused(lanes: Lanes) -> None:
-    for order in ({"deed": "explode"}, {}):
+    for command in ({"deed": "explode"}, {}):
         with pytest.raises(CommandError, match="does not know how to"):
-            CommandHandler(lanes).execute(order)
+            CommandHandler(lanes).execute(command)
 
 
 def test_an_end_is_an_event_with_its_place(lanes: Lanes) -> None:
     event_log.drain()
     with lanes.interactive.engine.connect() as connection:
         connection.execute(ONE)
-        CommandHandler(lanes).execute({"deed": "end", "connection": held(lanes)})
+        CommandHandler(lanes).execute({"deed": "end", "connection": held_connection_id(lanes)})
         connection.invalidate()
-    (event,) = [one for one in event_log.drain() if one["kind"] == "ended"]
+    (event,) = [event for event in event_log.drain() if event["kind"] == "ended"]
     assert "An operator has ended connection" in event["sentence"]
     assert "test_command_handler.py" in event["place"]
 
 
 def test_draining_asks_this_process_to_end_as_gunicorn_would(lanes: Lanes) -> None:
-    asked: list[int] = []
+    received: list[int] = []
 
-    def note(number: int, frame: FrameType | None) -> None:
-        asked.append(number)
+    def record(number: int, frame: FrameType | None) -> None:
+        received.append(number)
 
-    before = signal.signal(signal.SIGTERM, note)
+    before = signal.signal(signal.SIGTERM, record)
     try:
         assert "finishes its requests" in CommandHandler(lanes).execute({"deed": "drain"})
-        wait_until(lambda: asked == [signal.SIGTERM])
+        wait_until(lambda: received == [signal.SIGTERM])
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
 def test_a_standing_order_resizes_a_lane_until_it_is_taken_back(lanes: Lanes, tmp_path: Path) -> None:
-    steering, orders = CommandHandler(lanes), CommandQueue(tmp_path)
-    orders.set_overrides("master", sizes={"interactive": 3})
+    handler, commands = CommandHandler(lanes), CommandQueue(tmp_path)
+    commands.set_overrides("master", sizes={"interactive": 3})
     for _ in range(2):
-        steering.apply_overrides(orders.overrides("master"))
+        handler.apply_overrides(commands.overrides("master"))
         assert {lane.name: pool.size() for lane, pool in fair_pools(lanes)} == {
             "interactive": 3,
             "background": 1,
             "console": 1,
         }
     connections = [lanes.interactive.engine.connect() for _ in range(3)]
-    for one in connections:
-        one.close()
-    orders.set_overrides("master", sizes=None)
-    steering.apply_overrides(orders.overrides("master"))
+    for connection in connections:
+        connection.close()
+    commands.set_overrides("master", sizes=None)
+    handler.apply_overrides(commands.overrides("master"))
     pool = lanes.interactive.engine.pool
     assert isinstance(pool, FairQueuePool)
     assert (pool.size(), pool.checkedin()) == (1, 1)
 
 
 def test_a_lane_that_grows_serves_who_waits_already(lanes: Lanes) -> None:
-    steering = CommandHandler(lanes)
+    handler = CommandHandler(lanes)
     with lanes.interactive.engine.connect(), ThreadPoolExecutor(1) as threads:
         waiter = threads.submit(lambda: lanes.interactive.engine.connect().close())
         wait_until(lambda: lanes.interactive.engine.pool.waiting() == 1)  # type: ignore[attr-defined]
-        steering.apply_overrides({"sizes": {"interactive": 2}})
+        handler.apply_overrides({"sizes": {"interactive": 2}})
         waiter.result(timeout=30)
 
 
 def test_a_standing_order_pauses_a_lane_until_it_is_taken_back_each_told_once(lanes: Lanes) -> None:
-    steering = CommandHandler(lanes)
+    handler = CommandHandler(lanes)
     lanes.background.engine.connect().close()
     event_log.drain()
     for _ in range(3):
-        steering.apply_overrides({"paused": ["background"]})
+        handler.apply_overrides({"paused": ["background"]})
     assert lanes.background.is_suspended()
     assert not lanes.interactive.is_suspended()
     assert lanes.background.engine.pool.checkedin() == 0  # type: ignore[attr-defined]
     for _ in range(3):
-        steering.apply_overrides({})
+        handler.apply_overrides({})
     assert not lanes.background.is_suspended()
-    told = [one["sentence"] for one in event_log.drain() if one["kind"] == "pause"]
-    assert told == ["The background lane is paused.", "The background lane goes on."]
+    sentences = [event["sentence"] for event in event_log.drain() if event["kind"] == "pause"]
+    assert sentences == ["The background lane is paused.", "The background lane goes on."]
 
 
 def test_a_lane_may_be_paused_and_resized_at_once(lanes: Lanes) -> None:
-    steering = CommandHandler(lanes)
-    steering.apply_overrides({"paused": ["background"], "sizes": {"background": 2}})
+    handler = CommandHandler(lanes)
+    handler.apply_overrides({"paused": ["background"], "sizes": {"background": 2}})
     assert lanes.background.is_suspended()
-    steering.apply_overrides({"sizes": {"background": 2}})
-    held = [lanes.background.engine.connect() for _ in range(2)]
-    for one in held:
-        one.close()
+    handler.apply_overrides({"sizes": {"background": 2}})
+    connections = [lanes.background.engine.connect() for _ in range(2)]
+    for connection in connections:
+        connection.close()
     assert lanes.background.engine.pool.size() == 2  # type: ignore[attr-defined]

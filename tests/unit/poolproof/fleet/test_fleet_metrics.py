@@ -1,4 +1,4 @@
-"""The numbers of real processes as one text: of those that live, and of those that are gone."""
+"""The metrics of real processes as one text: of those alive, and of those that have exited."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ POOL = 'db_client_connection_pool_name="interactive"'
 
 
 def counted(borrows: int, seconds: float, entries: list[int]) -> dict[str, Any]:
-    """What a process says that has lent so many connections for so long, and written batches of these sizes."""
+    """Return the counters of a process with so many checkouts of this length, and batches of these sizes."""
     statistics, requests = PoolStatistics(), RequestStatistics()
-    ledger = statistics.acquire_counters()
+    slot = statistics.acquire_counters()
     for _ in range(borrows):
-        ledger.checkouts += 1
-        ledger.use_time_buckets[30] += 1
-        ledger.use_time_total += seconds
+        slot.checkouts += 1
+        slot.use_time_buckets[30] += 1
+        slot.use_time_total += seconds
         requests.record_request(2)
         requests.record_response("GET", "/quizzes/<slug>", 200, seconds)
     requests.record_response("POST", "/a rule/with blanks", 503, seconds)
@@ -51,10 +51,10 @@ def now(used: int, oldest: float = 0.0, most: int | None = 4) -> dict[str, Any]:
 
 def samples(folder: FleetDirectory) -> dict[tuple[str, str], float]:
     text = render_text(fleet_families(folder.snapshot(), min_idle=1))
-    found = [LINE.fullmatch(line) for line in text.splitlines() if not line.startswith("#")]
-    assert all(found), text
-    values = {(one[1], one[2] or ""): float(one[3]) for one in found if one}
-    assert len(values) == len(found), "no sample stands there twice"
+    matches = [LINE.fullmatch(line) for line in text.splitlines() if not line.startswith("#")]
+    assert all(matches), text
+    values = {(match[1], match[2] or ""): float(match[3]) for match in matches if match}
+    assert len(values) == len(matches), "no sample stands there twice"
     return values
 
 
@@ -64,8 +64,8 @@ def folder(tmp_path: Path) -> FleetDirectory:
 
 
 def test_gauges_are_summed_over_those_that_live_and_counters_over_all(folder: FleetDirectory) -> None:
-    with several(folder.path, 3) as (one, other, dead):
-        one.do("say", counted(3, 0.5, [1]), now(2, oldest=0.25))
+    with several(folder.path, 3) as (process, other, dead):
+        process.do("say", counted(3, 0.5, [1]), now(2, oldest=0.25))
         other.do("say", counted(4, 0.5, [1]), now(1, oldest=1.5))
         dead.do("say", counted(5, 0.5, [1]), now(4, oldest=9))
         dead.signal(signal.SIGKILL)
@@ -90,8 +90,8 @@ def test_gauges_are_summed_over_those_that_live_and_counters_over_all(folder: Fl
 
 
 def test_counters_stay_when_nobody_lives_any_more(folder: FleetDirectory) -> None:
-    with several(folder.path, 1) as (one,):
-        one.do("say", counted(3, 0.5, [1]), now(2))
+    with several(folder.path, 1) as (process,):
+        process.do("say", counted(3, 0.5, [1]), now(2))
     values = samples(folder)
     assert values["poolproof_requests_total", ""] == 3
     assert values["poolproof_processes", 'kind="worker"'] == 0
@@ -106,8 +106,8 @@ def test_a_fleet_that_has_said_nothing_yet_has_metrics_too(folder: FleetDirector
 
 def test_requests_are_told_by_route_and_status(folder: FleetDirectory) -> None:
     with several(folder.path, 2) as processes:
-        for one in processes:
-            one.do("say", counted(2, 0.25, [1]), now(0))
+        for process in processes:
+            process.do("say", counted(2, 0.25, [1]), now(0))
         values = samples(folder)
     name = "http_server_request_duration_seconds"
     fine = 'http_request_method="GET",http_response_status_code="200",http_route="/quizzes/<slug>"'
@@ -122,8 +122,8 @@ def test_requests_are_told_by_route_and_status(folder: FleetDirectory) -> None:
 def test_the_sizes_of_batches_are_cumulative_and_end_with_their_count(folder: FleetDirectory) -> None:
     entries = [1, 1, 2, 3, 4, 5, 64, 500]
     with several(folder.path, 2) as processes:
-        for one in processes:
-            one.do("say", counted(1, 0.1, entries), now(0))
+        for process in processes:
+            process.do("say", counted(1, 0.1, entries), now(0))
         values = samples(folder)
     name, writer = "poolproof_group_commit_entries", 'writer="writer"'
     edges = [2**power for power in range(10)]
@@ -134,29 +134,29 @@ def test_the_sizes_of_batches_are_cumulative_and_end_with_their_count(folder: Fl
 
 
 def test_a_pool_without_bounds_in_one_process_has_none_in_sum(folder: FleetDirectory) -> None:
-    with several(folder.path, 2) as (one, other):
-        one.do("say", counted(1, 0.1, [1]), now(0, most=None))
+    with several(folder.path, 2) as (process, other):
+        process.do("say", counted(1, 0.1, [1]), now(0, most=None))
         other.do("say", counted(1, 0.1, [1]), now(0))
         assert samples(folder)["db_client_connection_max", POOL] == float("inf")
 
 
 def test_every_family_has_its_name_once(folder: FleetDirectory) -> None:
-    with several(folder.path, 1) as (one,):
-        one.do("say", counted(1, 0.1, [1]), now(0))
+    with several(folder.path, 1) as (process,):
+        process.do("say", counted(1, 0.1, [1]), now(0))
         names = [family.name for family in fleet_families(folder.snapshot(), min_idle=1)]
     assert len(names) == len(set(names))
 
 
 def test_what_a_real_process_says_of_itself_is_read_as_metrics(pooling: PoolingState) -> None:
-    publisher = pooling.fleet_agent
-    assert publisher is not None
+    agent = pooling.fleet_agent
+    assert agent is not None
     with pooling.work.read():
-        counts, state = publisher._describe()
-    seat = publisher.folder.register({"name": "worker", "number": 1})
+        counts, state = agent._describe()
+    registration = agent.folder.register({"name": "worker", "number": 1})
     try:
-        seat.publish(counts, state)
-        values = samples(publisher.folder)
+        registration.publish(counts, state)
+        values = samples(agent.folder)
     finally:
-        seat.unregister({})
+        registration.unregister({})
     assert values["db_client_connection_count", f'{POOL},db_client_connection_state="used"'] == 1
     assert values["db_client_connection_use_time_seconds_count", POOL] >= 1

@@ -17,7 +17,6 @@ import pytest
 from poolproof.core import stats
 from poolproof.core.stats import Histogram
 from poolproof.fleet.registry import FleetDirectory, add_trees
-from poolproof.runtime.files import try_lock
 from tests.support.narrowing import not_none
 from tests.support.waiting import wait_until
 from tests.unit.poolproof.fleet.member import PROJECT, Process, several
@@ -35,38 +34,38 @@ def test_where_nobody_has_met_yet_nobody_is_seen(folder: FleetDirectory) -> None
 
 
 def test_a_living_process_is_seen_by_others_with_what_it_says(folder: FleetDirectory) -> None:
-    with several(folder.path, 1) as (one,):
-        one.do("say", {"count": 3}, {"doing": "this"})
+    with several(folder.path, 1) as (process,):
+        process.do("say", {"count": 3}, {"doing": "this"})
         (seen,) = folder.snapshot().members
-        assert (seen.key, seen.identity["pid"], seen.identity["name"]) == (one.key, one.pid, "worker")
+        assert (seen.key, seen.identity["pid"], seen.identity["name"]) == (process.key, process.pid, "worker")
         assert (seen.counters, seen.status) == ({"count": 3}, {"doing": "this"})
         assert seen.silent_for < 10
 
 
 def test_processes_see_each_other_and_the_oldest_is_the_first(folder: FleetDirectory) -> None:
     with several(folder.path, 3) as processes:
-        for number, one in enumerate(processes):
-            one.do("say", {"count": 10**number}, {})
-        assert [one.key for one in folder.snapshot().members] == [one.key for one in processes]
+        for number, process in enumerate(processes):
+            process.do("say", {"count": 10**number}, {})
+        assert [process.key for process in folder.snapshot().members] == [process.key for process in processes]
         assert folder.snapshot().counters == {"count": 111}
-        assert max(processes[2].do("look_often", 20)) == 111
+        assert max(processes[2].do("read_sums", 20)) == 111
 
 
 def test_a_killed_process_vanishes_at_once(folder: FleetDirectory) -> None:
-    with several(folder.path, 2) as (one, other):
-        one.signal(signal.SIGKILL)
+    with several(folder.path, 2) as (process, other):
+        process.signal(signal.SIGKILL)
         assert [member.key for member in folder.snapshot().members] == [other.key]
 
 
-@pytest.mark.parametrize("looks", [1, 5])
-def test_what_a_killed_process_has_counted_stays_in_the_sum_once(folder: FleetDirectory, looks: int) -> None:
-    with several(folder.path, 3) as (one, other, third):
-        one.do("say", {"count": 5, "by": {"a": [1, 2]}}, {})
+@pytest.mark.parametrize("reads", [1, 5])
+def test_what_a_killed_process_has_counted_stays_in_the_sum_once(folder: FleetDirectory, reads: int) -> None:
+    with several(folder.path, 3) as (process, other, third):
+        process.do("say", {"count": 5, "by": {"a": [1, 2]}}, {})
         other.do("say", {"count": 7, "by": {"a": [1], "b": [4]}}, {})
-        one.signal(signal.SIGKILL)
-        for _ in range(looks):
+        process.signal(signal.SIGKILL)
+        for _ in range(reads):
             assert folder.snapshot().counters == {"count": 12, "by": {"a": [2, 2], "b": [4]}}
-            assert set(third.do("look_often", 20)) == {12}
+            assert set(third.do("read_sums", 20)) == {12}
         other.signal(signal.SIGKILL)
         assert folder.snapshot().counters["count"] == 12
     assert folder.snapshot().counters["count"] == 12
@@ -75,14 +74,14 @@ def test_what_a_killed_process_has_counted_stays_in_the_sum_once(folder: FleetDi
 def test_a_fleet_that_starts_anew_goes_on_counting(folder: FleetDirectory) -> None:
     for expected in (4, 8, 12):
         with several(folder.path, 2) as processes:
-            for one in processes:
-                one.do("say", {"count": 2}, {})
+            for process in processes:
+                process.do("say", {"count": 2}, {})
             assert folder.snapshot().counters == {"count": expected}
 
 
 def test_a_goodbye_is_no_unexpected_death_and_what_was_counted_stays(folder: FleetDirectory) -> None:
-    with several(folder.path, 1) as (one,):
-        one.do("leave", {"count": 9})
+    with several(folder.path, 1) as (process,):
+        process.do("leave", {"count": 9})
         assert folder.snapshot().members == []
         assert folder.snapshot().counters == {"count": 9}
     assert folder.crashed() == []
@@ -100,16 +99,16 @@ def test_a_kill_and_an_end_without_a_goodbye_are_unexpected_deaths_told_once(fol
 
 
 def test_a_frozen_process_is_still_a_member_and_its_silence_grows(folder: FleetDirectory) -> None:
-    with several(folder.path, 1) as (one,):
-        one.do("say", {"count": 1}, {})
-        one.signal(signal.SIGSTOP)
+    with several(folder.path, 1) as (process,):
+        process.do("say", {"count": 1}, {})
+        process.signal(signal.SIGSTOP)
         first = folder.snapshot().members[0].silent_for
         wait_until(lambda: folder.snapshot().members[0].silent_for >= first + 0.25)
         assert folder.crashed() == []
-        one.signal(signal.SIGCONT)
-        began = time.monotonic()
-        one.do("say", {"count": 2}, {})
-        assert folder.snapshot().members[0].silent_for <= time.monotonic() - began
+        process.signal(signal.SIGCONT)
+        started_at = time.monotonic()
+        process.do("say", {"count": 2}, {})
+        assert folder.snapshot().members[0].silent_for <= time.monotonic() - started_at
         assert folder.snapshot().counters == {"count": 2}
 
 
@@ -132,36 +131,36 @@ def test_sums_never_go_backwards_whoever_looks_and_buries_at_the_same_time(
     folder: FleetDirectory, tmp_path: Path, rounds: int
 ) -> None:
     is_over = tmp_path / "over"
-    with several(folder.path, 3) as watchers:
-        for one in watchers:
-            one.begin("look_often", 20, str(is_over))
+    with several(folder.path, 3) as readers:
+        for process in readers:
+            process.begin("read_sums", 20, str(is_over))
         sums = []
         for _ in range(rounds):
             with several(folder.path, 3) as processes:
-                for one in processes:
-                    one.do("say", {"count": 10}, {})
+                for process in processes:
+                    process.do("say", {"count": 10}, {})
                     sums.append(folder.snapshot().counters.get("count", 0))
                 processes[0].do("leave", {"count": 11})
             sums.append(folder.snapshot().counters["count"])
         is_over.touch()
         assert sums == sorted(sums)
-        for one in watchers:
-            seen = one._answer()
+        for process in readers:
+            seen = process._answer()
             assert seen == sorted(seen)
     assert folder.snapshot().counters["count"] == sums[-1] == 31 * rounds
 
 
 def test_sums_do_not_go_backwards_while_somebody_is_frozen_with_the_common_lock(folder: FleetDirectory) -> None:
-    with several(folder.path, 3) as (frozen, one, watcher):
-        one.do("say", {"count": 4}, {})
-        frozen.do("hold_the_common_lock")
+    with several(folder.path, 3) as (frozen, process, reader):
+        process.do("say", {"count": 4}, {})
+        frozen.do("take_shared_lock")
         frozen.signal(signal.SIGSTOP)
-        one.signal(signal.SIGKILL)
-        # Who looks does not wait until the frozen one goes on.
+        process.signal(signal.SIGKILL)
+        # A reader does not wait until the frozen process goes on.
         assert folder.snapshot().counters == {"count": 4}
-        assert set(watcher.do("look_often", 3)) == {4}
+        assert set(reader.do("read_sums", 3)) == {4}
         frozen.signal(signal.SIGCONT)
-        assert set(watcher.do("look_often", 2)) == {4}
+        assert set(reader.do("read_sums", 2)) == {4}
     assert folder.snapshot().counters == {"count": 4}
 
 
@@ -171,23 +170,23 @@ def test_a_process_killed_in_the_middle_of_a_word_loses_nothing_that_was_seen(
 ) -> None:
     total = 0
     for attempt in range(attempts):
-        one = Process(folder.path)
-        one.do("count_for_ever", 400_000)
+        process = Process(folder.path)
+        process.do("publish_for_ever", 400_000)
         wait_until(lambda total=total: folder.snapshot().counters.get("count", 0) > total + 3)  # type: ignore[misc]
         # At another moment of its writing each time.
         time.sleep(0.0007 * (attempt % 12))
         before = folder.snapshot().counters["count"]
-        one.signal(signal.SIGKILL)
+        process.signal(signal.SIGKILL)
         after = folder.snapshot().counters["count"]
         assert after >= before >= total
         total = after
-        one.close()
+        process.close()
     assert len(folder.crashed()) == min(attempts, 20)
 
 
 def test_who_is_read_in_the_middle_of_a_word_is_seen_with_the_word_before(folder: FleetDirectory) -> None:
-    with several(folder.path, 1) as (one,):
-        one.do("count_for_ever", 400_000)
+    with several(folder.path, 1) as (process,):
+        process.do("publish_for_ever", 400_000)
         wait_until(lambda: folder.snapshot().counters.get("count", 0) > 3)
         counts = []
         for _ in range(100):
@@ -202,37 +201,37 @@ FOREIGN = [b"", b"\0" * 50, b"{}", b"00000000 00000000\n", b"zz", b"deadbeef 000
 
 @pytest.mark.parametrize("content", FOREIGN)
 def test_a_torn_or_foreign_file_harms_nobody(folder: FleetDirectory, content: bytes) -> None:
-    with several(folder.path, 1) as (one,):
-        one.do("say", {"count": 2}, {})
+    with several(folder.path, 1) as (process,):
+        process.do("say", {"count": 2}, {})
         for name in ("torn.state", "1-abc.state", "1-abc.new", "notes.txt"):
             (folder.path / name).write_bytes(content)
         (folder.path / "a folder.state").mkdir()
         seen = folder.snapshot()
-        assert [member.key for member in seen.members] == [one.key]
+        assert [member.key for member in seen.members] == [process.key]
         assert seen.counters == {"count": 2}
-        assert one.do("look_often", 20)[-1] == 2
+        assert process.do("read_sums", 20)[-1] == 2
 
 
 @pytest.mark.parametrize(
     "content", ["", "[]", "null", "3", '{"format":1}', '{"format":0}', "{", '{"format":1,"keys":5}']
 )
 def test_a_torn_or_foreign_sum_of_the_gone_begins_anew(folder: FleetDirectory, content: str) -> None:
-    with several(folder.path, 2) as (one, other):
+    with several(folder.path, 2) as (process, other):
         other.do("say", {"count": 2}, {})
         (folder.path / "gone.json").write_text(content)
-        one.signal(signal.SIGKILL)
+        process.signal(signal.SIGKILL)
         assert folder.snapshot().counters == {"count": 2}
-        assert [death["pid"] for death in folder.crashed()] == [one.pid]
+        assert [death["pid"] for death in folder.crashed()] == [process.pid]
 
 
 def test_who_may_read_and_not_write_still_sees_all(folder: FleetDirectory) -> None:
     if os.geteuid() == 0:
         pytest.skip("root may write everywhere")
-    with several(folder.path, 2) as (one, other):
-        one.do("say", {"count": 1}, {})
+    with several(folder.path, 2) as (process, other):
+        process.do("say", {"count": 1}, {})
         folder.path.chmod(0o500)
         other.signal(signal.SIGKILL)
-        assert [member.key for member in folder.snapshot().members] == [one.key]
+        assert [member.key for member in folder.snapshot().members] == [process.key]
         folder.path.chmod(0o700)
 
 
@@ -244,30 +243,16 @@ def test_a_folder_that_cannot_be_made_is_an_error_for_who_joins_and_none_for_who
     assert not folder.snapshot().members
 
 
-def test_only_one_process_has_a_lock_and_its_death_frees_it(tmp_path: Path) -> None:
-    lock = tmp_path / "leader"
-    program = "import sys, time; from pathlib import Path; from poolproof.runtime.files import try_lock\n"
-    program += "held = try_lock(Path(sys.argv[1])); print(held is not None, flush=True); time.sleep(20)"
-    command = [sys.executable, "-c", program, str(lock)]
-    with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as other:
-        assert not_none(other.stdout).readline() == b"True\n"
-        assert try_lock(lock) is None
-        other.kill()
-    held = try_lock(lock)
-    assert held is not None
-    held.close()
-
-
 def test_what_a_burial_was_killed_in_the_middle_of_is_counted_once(folder: FleetDirectory) -> None:
-    with several(folder.path, 2) as (one, _):
-        one.do("say", {"count": 5}, {})
-        state = folder.path / f"{one.key}.state"
-        kept = state.read_bytes()
-        one.signal(signal.SIGKILL)
+    with several(folder.path, 2) as (process, _):
+        process.do("say", {"count": 5}, {})
+        state = folder.path / f"{process.key}.state"
+        content = state.read_bytes()
+        process.signal(signal.SIGKILL)
         assert folder.snapshot().counters == {"count": 5}
         assert not state.exists()
-        # As if whoever buried it had been killed before he could remove the file.
-        state.write_bytes(kept)
+        # As if the process that added it up had been killed before it could remove the file.
+        state.write_bytes(content)
         assert folder.snapshot().counters == {"count": 5}
         assert len(folder.snapshot().members) == 1
 
@@ -275,10 +260,10 @@ def test_what_a_burial_was_killed_in_the_middle_of_is_counted_once(folder: Fleet
 def test_a_full_disk_is_an_error_for_who_speaks_and_harms_nobody_else(folder: FleetDirectory) -> None:
     program = (
         "import resource, sys, time; from pathlib import Path; from poolproof.fleet.registry import FleetDirectory\n"
-        "seat = FleetDirectory(Path(sys.argv[1])).register({'name': 'small'})\n"
-        "seat.publish({'count': 1}, {})\n"
+        "registration = FleetDirectory(Path(sys.argv[1])).register({'name': 'small'})\n"
+        "registration.publish({'count': 1}, {})\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))\n"
-        "try: seat.publish({'count': 2}, {'much': 'x' * 10000})\n"
+        "try: registration.publish({'count': 2}, {'much': 'x' * 10000})\n"
         "except OSError: print('full', flush=True)\n"
         "time.sleep(20)"
     )

@@ -37,10 +37,10 @@ def test_the_shortest_wait_timeout_still_gives_a_second() -> None:
 
 
 @pytest.mark.parametrize(
-    ("idle", "window", "asked"), [(None, 0.5, False), (0.4, 0.5, False), (0.5, 0.5, True), (0.0, 0.0, True)]
+    ("idle", "window", "is_pinged"), [(None, 0.5, False), (0.4, 0.5, False), (0.5, 0.5, True), (0.0, 0.0, True)]
 )
-def test_only_a_connection_that_lay_idle_is_asked(idle: float | None, window: float, asked: bool) -> None:
-    assert PingWindow(window).needs_ping(idle, now=1000.0) is asked
+def test_only_a_connection_that_lay_idle_is_asked(idle: float | None, window: float, is_pinged: bool) -> None:
+    assert PingWindow(window).needs_ping(idle, now=1000.0) is is_pinged
 
 
 def test_the_window_stays_below_half_of_wait_timeout() -> None:
@@ -56,7 +56,7 @@ def test_a_cut_off_shrinks_the_window_and_quiet_minutes_widen_it_again() -> None
     window.record_cutoff(idle=20, now=1000)
     assert window.seconds(1000) == 10
     window.record_cutoff(idle=15, now=1001)
-    assert window.seconds(1001) == 10, "that one had been asked"
+    assert window.seconds(1001) == 10, "that one had been pinged"
     assert window.seconds(1000 + WINDOW_DOUBLING_INTERVAL) == 20
     assert window.seconds(1000 + 2 * WINDOW_DOUBLING_INTERVAL) == 30
     assert window.seconds(1e9) == 30
@@ -84,7 +84,7 @@ def test_a_window_that_shrank_to_nothing_opens_again() -> None:
 def test_what_is_due_for_an_idle_connection(
     unused: float, unseen: float, is_expired: bool, is_spare: bool, due: MaintenanceAction
 ) -> None:
-    said = due_action(
+    action = due_action(
         unused_for=unused,
         unverified_for=unseen,
         is_expired=is_expired,
@@ -92,4 +92,4 @@ def test_what_is_due_for_an_idle_connection(
         max_idle=300,
         keepalive_interval=15,
     )
-    assert said is due
+    assert action is due

@@ -25,7 +25,7 @@ ONE = text("SELECT 1")
 
 
 class Small:
-    """Somebody else's app: Flask-SQLAlchemy sessions, views that misbehave."""
+    """Another author's app: Flask-SQLAlchemy sessions, views that misbehave."""
 
     def __init__(self, flask_class: type[Flask], folder: Path) -> None:
         self.app = flask_class("small")

@@ -1,4 +1,4 @@
-"""A request that holds a connection while it does something else is told where."""
+"""A request that holds a connection while it does something else gets an error that names the line."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def app(tmp_path: Path, neighbour: str) -> Iterator[Flask]:
     url = make_url(f"sqlite:///{tmp_path / 'guarded.sqlite'}")
     engine = create_engine(url, **engine_options(settings, url, threads=2))
     flask_ext.init_app(app, engine, settings)
-    deeds: dict[str, Callable[[], object]] = {
+    activities: dict[str, Callable[[], object]] = {
         "sleep": lambda: time.sleep(0),
         "render": lambda: render_template_string("{{ 1 }}"),
         "urllib": lambda: urllib.request.urlopen(neighbour).close(),  # noqa: S310 - our own
@@ -62,18 +62,18 @@ def app(tmp_path: Path, neighbour: str) -> Iterator[Flask]:
         "compute": lambda: sum(range(1000)),
     }
 
-    @app.get("/holding/<deed>")
-    def holding(deed: str) -> str:
+    @app.get("/holding/<activity>")
+    def holding(activity: str) -> str:
         with read() as connection:
             connection.execute(ONE)
-            deeds[deed]()
+            activities[activity]()
         return "done"
 
-    @app.get("/afterwards/<deed>")
-    def afterwards(deed: str) -> str:
+    @app.get("/afterwards/<activity>")
+    def afterwards(activity: str) -> str:
         with read() as connection:
             connection.execute(ONE)
-        deeds[deed]()
+        activities[activity]()
         return "done"
 
     yield app
@@ -87,34 +87,36 @@ def visitor(app: Flask) -> FlaskClient:
 
 
 @pytest.mark.parametrize(
-    ("deed", "what"),
+    ("activity", "what"),
     [("sleep", "sleeping"), ("render", "rendering"), ("urllib", "calling out"), ("httpx2", "calling out")],
 )
-def test_in_a_test_it_is_an_error_that_names_both_lines(app: Flask, visitor: FlaskClient, deed: str, what: str) -> None:
+def test_in_a_test_it_is_an_error_that_names_both_lines(
+    app: Flask, visitor: FlaskClient, activity: str, what: str
+) -> None:
     app.testing = True
     with pytest.raises(
         PoolUsageError, match=rf"{what}.* at .*:\d+ in .* borrowed at .*test_blocking_guard.py:\d+ in holding"
     ):
-        visitor.get(f"/holding/{deed}")
+        visitor.get(f"/holding/{activity}")
 
 
-@pytest.mark.parametrize("deed", ["sleep", "render", "urllib", "httpx2"])
+@pytest.mark.parametrize("activity", ["sleep", "render", "urllib", "httpx2"])
 def test_in_production_it_is_counted_and_logged_once(
-    visitor: FlaskClient, deed: str, caplog: pytest.LogCaptureFixture
+    visitor: FlaskClient, activity: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     blocking_guard.counts.clear()
     for _ in range(3):
-        assert visitor.get(f"/holding/{deed}").text == "done"
+        assert visitor.get(f"/holding/{activity}").text == "done"
     assert min(blocking_guard.counts.values()) == 3
-    assert len([record for record in caplog.records if "nobody else can use it" in record.getMessage()]) == len(
+    assert len([record for record in caplog.records if "no other request can use it" in record.getMessage()]) == len(
         blocking_guard.counts
     )
 
 
-@pytest.mark.parametrize("deed", ["sleep", "render", "urllib", "httpx2"])
-def test_after_the_connection_is_back_everything_is_allowed(app: Flask, visitor: FlaskClient, deed: str) -> None:
+@pytest.mark.parametrize("activity", ["sleep", "render", "urllib", "httpx2"])
+def test_after_the_connection_is_back_everything_is_allowed(app: Flask, visitor: FlaskClient, activity: str) -> None:
     app.testing = True
-    assert visitor.get(f"/afterwards/{deed}").text == "done"
+    assert visitor.get(f"/afterwards/{activity}").text == "done"
 
 
 def test_computing_is_allowed_at_any_time(app: Flask, visitor: FlaskClient) -> None:

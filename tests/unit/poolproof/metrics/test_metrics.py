@@ -46,13 +46,13 @@ def text_of(pool: FairQueuePool) -> str:
 
 
 def value(text: str, name: str, *labels: str) -> float:
-    found = [
+    values = [
         float(number)
         for metric, inside, number in LINE.findall(text)
         if metric == name and set(inside.split(",")) == {LABEL, *labels}
     ]
-    assert len(found) == 1, (name, labels, found)
-    return found[0]
+    assert len(values) == 1, (name, labels, values)
+    return values[0]
 
 
 def test_all_nine_metrics_of_opentelemetry_are_there_with_their_types(pool: FairQueuePool) -> None:

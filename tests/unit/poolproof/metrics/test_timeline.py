@@ -10,7 +10,7 @@ from poolproof.runtime.files import JsonObject
 
 
 class Counting:
-    """A process whose lanes do so much each time the strip looks, on a clock of its own."""
+    """A process whose lanes do so much each time the timeline records, on a clock of its own."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
@@ -119,15 +119,15 @@ def test_a_process_that_was_frozen_has_one_row_and_one_minute_for_that_time(proc
 
 
 def test_a_process_without_lanes_has_rows_too() -> None:
-    one = RecentTimeline()
-    one.record({}, {})
-    assert one.to_dict()["rows"] == []
+    timeline = RecentTimeline()
+    timeline.record({}, {})
+    assert timeline.to_dict()["rows"] == []
 
 
 def test_what_is_still_out_is_busy_too(process: Counting) -> None:
     process.live(10, per_beat=0)
     for beat in range(1, 51):
-        # Two connections, taken when this began and still out.
+        # Two connections, checked out when this began and still out.
         process.live(0.4, per_beat=0, used=2, held=2 * 0.4 * beat)
     spent = process.strip.to_dict()["spent"]
     assert spent["borrows"] == 0

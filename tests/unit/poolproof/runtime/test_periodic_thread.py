@@ -23,11 +23,11 @@ def test_the_deed_is_done_again_after_its_rest_and_at_once_when_woken() -> None:
     done: list[int] = []
     rests = iter([0.0, 0.0, 60.0])
 
-    def deed() -> float:
+    def task() -> float:
         done.append(1)
         return next(rests, 60.0)
 
-    thread = PeriodicThread("again", deed)
+    thread = PeriodicThread("again", task)
     thread.ensure_running()
     wait_until(lambda: len(done) == 3)
     thread.wake()
@@ -38,13 +38,13 @@ def test_the_deed_is_done_again_after_its_rest_and_at_once_when_woken() -> None:
 def test_a_deed_that_raises_does_not_end_the_thread() -> None:
     by: list[threading.Thread] = []
 
-    def deed() -> float:
+    def task() -> float:
         by.append(threading.current_thread())
         if len(by) == 1:
             raise RuntimeError("once")
         return 60.0
 
-    thread = PeriodicThread("robust", deed)
+    thread = PeriodicThread("robust", task)
     thread.ensure_running()
     wait_until(lambda: len(by) == 1)
     thread.wake()

@@ -51,8 +51,8 @@ def make(numbers: UnitOfWork) -> Iterator[Make]:
         return made[-1]
 
     yield make
-    for one in made:
-        one.stop()
+    for group in made:
+        group.stop()
 
 
 def stored(work: UnitOfWork) -> set[int]:
@@ -88,7 +88,7 @@ def test_those_who_come_during_a_commit_share_the_next(make: Make, numbers: Unit
         others = [callers.submit(group.submit, number) for number in range(1, 6)]
         wait_until(lambda: group.waiting() == 5)
         go_on.set()
-        assert [one.result() for one in (first, *others)] == list(range(6))
+        assert [future.result() for future in (first, *others)] == list(range(6))
     assert batches == [1, 5]
     assert group.batch_sizes == {1: 1, 5: 1}
     assert group.commit_time.count == 2
@@ -133,12 +133,12 @@ def test_a_lost_connection_is_tried_again(make: Make) -> None:
 
 def test_while_there_is_no_server_callers_are_told_soon(make: Make) -> None:
     def write(values: Sequence[int]) -> Sequence[int]:
-        raise PoolTimeoutError("nobody there")
+        raise PoolTimeoutError("no server")
 
-    began = time.monotonic()
-    with pytest.raises(PoolTimeoutError, match="nobody there"):
+    started_at = time.monotonic()
+    with pytest.raises(PoolTimeoutError, match="no server"):
         make(write, patience=60.0).submit(1)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - started_at < 30
 
 
 def test_a_caller_whose_patience_ends_is_told_and_his_value_withdrawn(make: Make) -> None:
@@ -210,15 +210,15 @@ def test_a_child_of_fork_has_a_writer_of_its_own(make: Make, numbers: UnitOfWork
 
 def test_who_asked_to_be_told_is_told_after_the_commit(make: Make, numbers: UnitOfWork) -> None:
     group = make()
-    told: list[tuple[int | None, BaseException | None, bool]] = []
+    outcomes: list[tuple[int | None, BaseException | None, bool]] = []
     for number in (1, 2):
 
         def tell(result: int | None, error: BaseException | None, number: int = number) -> None:
-            told.append((result, error, number in stored(numbers)))
+            outcomes.append((result, error, number in stored(numbers)))
 
         group.submit_async(number, tell)
-    wait_until(lambda: len(told) == 2)
-    assert told == [(10, None, True), (20, None, True)]
+    wait_until(lambda: len(outcomes) == 2)
+    assert outcomes == [(10, None, True), (20, None, True)]
 
 
 def test_who_asked_to_be_told_is_told_once_and_in_time(make: Make) -> None:
@@ -230,27 +230,27 @@ def test_who_asked_to_be_told_is_told_once_and_in_time(make: Make) -> None:
         return values
 
     group = make(write, patience=0.2)
-    told: list[tuple[int | None, type[BaseException | None]]] = []
-    group.submit_async(1, lambda result, error: told.append((result, type(error))))
+    outcomes: list[tuple[int | None, type[BaseException | None]]] = []
+    group.submit_async(1, lambda result, error: outcomes.append((result, type(error))))
     begun.wait(10)
-    group.submit_async(2, lambda result, error: told.append((result, type(error))))
-    wait_until(lambda: len(told) == 2)
-    assert not go_on.is_set(), "they are told while the commit still hangs"
+    group.submit_async(2, lambda result, error: outcomes.append((result, type(error))))
+    wait_until(lambda: len(outcomes) == 2)
+    assert not go_on.is_set(), "they are called while the commit still hangs"
     go_on.set()
     group.stop()
-    assert told == [(None, PoolTimeoutError), (None, PoolTimeoutError)]
+    assert outcomes == [(None, PoolTimeoutError), (None, PoolTimeoutError)]
 
 
 def test_one_who_cannot_be_told_does_not_keep_the_others_from_hearing(
     make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     group = make()
-    told: list[int | None] = []
+    outcomes: list[int | None] = []
 
     def stumble(result: int | None, error: BaseException | None) -> None:
         raise OSError("gone")
 
     group.submit_async(1, stumble)
-    group.submit_async(2, lambda result, error: told.append(result))
-    wait_until(lambda: told == [20])
+    group.submit_async(2, lambda result, error: outcomes.append(result))
+    wait_until(lambda: outcomes == [20])
     assert "could not be told" in caplog.text

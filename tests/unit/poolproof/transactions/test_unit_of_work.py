@@ -35,12 +35,12 @@ def test_a_transaction_is_kept(work: UnitOfWork) -> None:
 
 
 def test_a_transaction_that_raises_leaves_nothing(work: UnitOfWork) -> None:
-    def deed(connection: Connection) -> None:
+    def operation(connection: Connection) -> None:
         add_user(connection, "ada")
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        work.run_in_transaction(deed)
+        work.run_in_transaction(operation)
     assert names(work) == []
 
 
@@ -64,14 +64,14 @@ def test_two_that_lock_the_same_rows_in_opposite_order_both_succeed(work: UnitOf
     tries: list[str] = []
 
     def rename(first: str, second: str, role: str) -> None:
-        def deed(connection: Connection) -> None:
+        def operation(connection: Connection) -> None:
             tries.append(role)
             connection.execute(update(User).where(User.name == first).values(role=role))
             if len(tries) <= 2 and work.engine.dialect.name != "sqlite":
                 meet.wait()
             connection.execute(update(User).where(User.name == second).values(role=role))
 
-        work.run_in_transaction(deed)
+        work.run_in_transaction(operation)
 
     threads = [Thread(target=rename, args=("ada", "bob", "one")), Thread(target=rename, args=("bob", "ada", "two"))]
     for thread in threads:
@@ -81,7 +81,7 @@ def test_two_that_lock_the_same_rows_in_opposite_order_both_succeed(work: UnitOf
     with work.read() as connection:
         roles = set(connection.execute(select(User.role)).scalars())
     assert roles in ({"one"}, {"two"})
-    # On a server the two really met, one was rolled back as a deadlock and did its deed again.
+    # On a server the two really met, one was rolled back as a deadlock and ran again.
     assert len(tries) == (2 if work.engine.dialect.name == "sqlite" else 3)
 
 
@@ -92,18 +92,18 @@ def test_a_write_waits_for_another_one_on_sqlite_and_is_tried_again(
     settings, url = PoolSettings(), make_url(f"sqlite:///{tmp_path / 'busy.sqlite'}")
     busy = create_engine(url, **engine.engine_options(settings, url, threads=2))
     engine.configure_engine(busy, settings)
-    work, holds, was_refused = UnitOfWork(busy), Event(), Event()
+    work, is_locked, was_refused = UnitOfWork(busy), Event(), Event()
     event.listen(busy, "handle_error", lambda context: was_refused.set())
     work.run_in_transaction(lambda connection: connection.execute(text("CREATE TABLE counted (number INT)")) and None)
 
     def hold_until_the_other_was_refused(connection: Connection) -> None:
         connection.execute(text("INSERT INTO counted VALUES (1)"))
-        holds.set()
+        is_locked.set()
         was_refused.wait(30)
 
     other = Thread(target=work.run_in_transaction, args=(hold_until_the_other_was_refused,))
     other.start()
-    holds.wait(30)
+    is_locked.wait(30)
     work.run_in_transaction(lambda connection: connection.execute(text("INSERT INTO counted VALUES (2)")) and None)
     other.join()
     assert was_refused.is_set()

@@ -1,5 +1,5 @@
-"""The connection layer: engines, pools and units of work for threads and MySQL.
+"""The connection layer: engines, pools and units of work for threads, on MySQL, MariaDB and SQLite.
 
-It imports nothing of the rest of `webapp` and can be lifted out whole. Flask is
-known in `extension`, PyMySQL in `driver`, Gunicorn in `hooks`.
+It is a distribution of its own and imports nothing of `webapp`. Flask is known in `integrations.flask_ext`, PyMySQL in
+`drivers.mysql.connection`, Gunicorn in `integrations.gunicorn_hooks`.
 """

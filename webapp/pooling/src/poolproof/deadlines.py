@@ -1,4 +1,4 @@
-"""How long whoever is asking is still there: waiting longer than that helps nobody."""
+"""The deadline of the present context, usually a request: no wait for a connection lasts longer."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _deadline: ContextVar[float | None] = ContextVar("poolproof_deadline", default=N
 
 
 def set_deadline(seconds: float) -> None:
-    """Give the work of this context so many seconds from now on; a later call may only shorten it."""
+    """Set the deadline of this context to `seconds` from now; a later call may only shorten it."""
     ends_at = time.monotonic() + seconds
-    present = _deadline.get()
-    _deadline.set(ends_at if present is None else min(present, ends_at))
+    current = _deadline.get()
+    _deadline.set(ends_at if current is None else min(current, ends_at))
 
 
 @contextmanager
 def without_deadline() -> Iterator[None]:
-    """Have no deadline while the block runs: for requests that take as long as a file does, on the background lane."""
+    """Suspend the deadline while the block runs: for requests as long as a file, on the background lane."""
     token = _deadline.set(None)
     try:
         yield
@@ -29,12 +29,12 @@ def without_deadline() -> Iterator[None]:
 
 
 def remaining() -> float | None:
-    """Return the seconds that are left, never less than 0; None where there is no deadline."""
+    """Return the seconds until the deadline, never less than 0; None where there is none."""
     ends_at = _deadline.get()
     return None if ends_at is None else max(0.0, ends_at - time.monotonic())
 
 
 def clamp(seconds: float | None) -> float:
-    """Return how long to wait: `seconds` (None: for ever), or what is left where that is less."""
+    """Return how long to wait: `seconds` (None: for ever), or until the deadline where that is sooner."""
     bounds = [bound for bound in (seconds, remaining()) if bound is not None]
     return min(bounds, default=math.inf)

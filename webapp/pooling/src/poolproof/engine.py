@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import weakref
 from dataclasses import replace
 from typing import Any
@@ -19,6 +18,7 @@ from poolproof.execution_options import AUTOCOMMIT, READ_ONLY
 from poolproof.health import housekeeper, liveness
 from poolproof.leaks import checkouts
 from poolproof.leaks.leak_detector import LeakDetector
+from poolproof.runtime import fork
 from poolproof.settings import PoolSettings
 
 READ_STATEMENT_PREFIXES = ("SELECT", "SHOW", "WITH", "EXPLAIN", "DESC", "PRAGMA", "BEGIN", "(")
@@ -51,9 +51,9 @@ def engine_options(settings: PoolSettings, url: URL, threads: int) -> dict[str, 
             "max_waiting": settings.max_waiting,
             "statistics": PoolStatistics() if settings.metrics else None,
             "shedding": CoDel(settings.codel_target, settings.codel_interval) if settings.codel_target else None,
-            # The last one back is the first one out: the others grow old and are renewed, not kept warm by turns.
+            # The connection returned last is lent first: the others stay idle long enough to be retired.
             "pool_use_lifo": True,
-            # Replaced by what the server says at the first connect; see `liveness`.
+            # Replaced at the first connect by a value below the server's wait_timeout; see `liveness`.
             "pool_recycle": settings.recycle or -1,
         }
     else:
@@ -63,26 +63,26 @@ def engine_options(settings: PoolSettings, url: URL, threads: int) -> dict[str, 
 
 
 def configure_engine(engine: Engine, settings: PoolSettings, lane: str = "interactive") -> LeakDetector:
-    """Make every new connection ours, and every checkout known to the request it serves.
+    """Prepare every new connection of `engine`, and record every checkout with the request it serves.
 
-    `name` is the lane's, for messages and statistics.
+    `lane` is the name of the lane, for messages and statistics. Returns the leak detector of the engine.
     """
-    alive = None
+    monitor = None
     if engine.dialect.name == "sqlite":
         sqlite.configure(engine)
     else:
-        alive = liveness.monitor_liveness(engine, settings)
+        monitor = liveness.monitor_liveness(engine, settings)
         _configure_mysql(engine, settings)
     _refuse_writes_in_read(engine)
-    # After the listener that pings: a connection that does not answer is held by nobody.
-    watch = LeakDetector(
+    # After the listener that pings: a connection that does not answer is never recorded as checked out.
+    leak_detector = LeakDetector(
         checkouts.track_checkouts(engine, lane), settings.leak_threshold, settings.max_connections_per_request
     )
     if isinstance(engine.pool, FairQueuePool):
-        engine.pool.describe_holders = watch.checkouts.describe
-    housekeeper.register_engine(engine, settings, alive, watch)
+        engine.pool.describe_holders = leak_detector.checkouts.describe
+    housekeeper.register_engine(engine, settings, monitor, leak_detector)
     _engines.add(engine)
-    return watch
+    return leak_detector
 
 
 def create_unpooled_engine(url: URL, settings: PoolSettings, lane: str) -> Engine:
@@ -104,14 +104,13 @@ def dispose_engines() -> None:
         engine.dispose()
 
 
-def _reset_after_fork() -> None:
-    # A child of fork shares its parent's sockets: closing them properly would say
-    # goodbye to the server in the parent's name, so they are dropped without a word.
+def _drop_inherited_connections() -> None:
+    # A child of fork shares its parent's sockets: a proper close would end the parent's sessions on the server.
     for engine in list(_engines):
         engine.dispose(close=False)
 
 
-os.register_at_fork(after_in_child=_reset_after_fork)
+fork.register(_drop_inherited_connections, fork.Phase.CONNECTIONS)
 
 
 def _check_pool_class(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> None:
@@ -138,11 +137,13 @@ def _connect_args(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> dict[
 
 def _refuse_writes_in_read(engine: Engine) -> None:
     @event.listens_for(engine, "before_cursor_execute")
-    def look(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        reads = connection.get_execution_options().get(READ_ONLY, False)
-        if reads and not statement.lstrip().upper().startswith(READ_STATEMENT_PREFIXES):
+    def check_statement(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        is_read_only = connection.get_execution_options().get(READ_ONLY, False)
+        if is_read_only and not statement.lstrip().upper().startswith(READ_STATEMENT_PREFIXES):
             verb = statement.split(maxsplit=1)[0]
-            raise PoolUsageError(f"{verb} inside of read(): what writes belongs into transaction() or transact().")
+            raise PoolUsageError(
+                f"{verb} inside of read(): what writes belongs into transaction() or run_in_transaction()."
+            )
 
 
 def _configure_mysql(engine: Engine, settings: PoolSettings) -> None:
@@ -153,7 +154,7 @@ def _configure_mysql(engine: Engine, settings: PoolSettings) -> None:
         return TrackedConnection(*arguments, **named)
 
     @event.listens_for(engine, "connect")
-    def begin_session(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
+    def init_session(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
         dbapi_connection.init_session(settings)
 
     @event.listens_for(engine, "begin")

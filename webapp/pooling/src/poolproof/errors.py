@@ -1,4 +1,4 @@
-"""What the connection layer refuses, in sentences an operator can act on."""
+"""The errors of the connection layer, in sentences an operator can act on."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeoutError
 
 
 class PoolConfigurationError(ValueError):
-    """A setting that cannot be meant, or cannot work with this database; the text says why and what to set."""
+    """A setting that makes no sense, or cannot work with this database; the text says why and what to set."""
 
 
 class PoolUsageError(Exception):
-    """The application uses a unit of work for what it is not made for."""
+    """The application uses a unit of work for what it does not allow."""
 
 
 class PoolTimeoutError(SQLAlchemyTimeoutError):
-    """No connection in time; the text says the pool's state and what to do."""
+    """No connection in time; the text gives the pool's state and what to do."""
 
 
 class PoolShedError(PoolTimeoutError):
-    """Turned away before the time-out, because the pool has been too slow for everybody for a while."""
+    """Rejected before the time-out, because every wait has been too long for a while."""
 
 
 class PoolQueueFullError(PoolTimeoutError):
-    """So many wait already that waiting was not begun."""
+    """Rejected at once, because `max_waiting` callers wait already."""
 
 
 class PoolStatus(Protocol):
-    """What the sentence below wants to know of a pool."""
+    """What `exhausted_message` needs to know of a pool."""
 
     describe_holders: Callable[[], str]
 
@@ -39,7 +39,7 @@ class PoolStatus(Protocol):
 
 
 def exhausted_message(detail: str, limit: float, pool: PoolStatus) -> str:
-    """Return the sentence of a pool that cannot serve: what happened, its state, who holds what, what to do."""
+    """Return the text of an error about an exhausted pool: what happened, its state, its checkouts, the remedies."""
     holders = pool.describe_holders()
     return (
         f"QueuePool limit of {limit:g} connections reached: {detail}. {pool.checkedout()} are in use, "

@@ -1,4 +1,7 @@
-"""What has happened in the fleet lately: one file of lines, written by all its processes, kept small."""
+"""Recent events of the fleet: one file of lines, appended to by all its processes, rotated when it is large.
+
+A process records events in memory (`record`), from any thread; its fleet agent drains them into the file (`append`).
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,14 @@ from typing import Any
 from poolproof.runtime.files import JsonObject, locked
 
 MAX_LOG_BYTES = 128 * 1024
-"""Bytes; then the file begins anew, and the one before is kept."""
+"""Bytes; a larger file is rotated, and the one before it is kept."""
 MAX_SENTENCE_LENGTH = 3000
-"""Characters of a sentence: a line is written in one piece, or lines of two processes could mix."""
+"""Characters of a sentence: a line is written with one call, or the lines of two processes could mix."""
 
 
 def append(folder: Path, entries: Sequence[JsonObject]) -> None:
-    """Append events; where nothing can be written, they are lost, and nothing else is."""
-    lines = [json.dumps({**one, "sentence": one["sentence"][:MAX_SENTENCE_LENGTH]}) for one in entries]
+    """Append events; where nothing can be written, they are lost, without an error."""
+    lines = [json.dumps({**entry, "sentence": entry["sentence"][:MAX_SENTENCE_LENGTH]}) for entry in entries]
     path = folder / "diary"
     with contextlib.suppress(OSError):
         file = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600)
@@ -37,43 +40,48 @@ def append(folder: Path, entries: Sequence[JsonObject]) -> None:
 
 def _rotate(path: Path) -> None:
     with locked(path.with_name("lock"), 0.0) as is_locked:
-        # Asked again: another process may have done it in this moment, and then the one before would be lost.
+        # Tested again under the lock: another process may have rotated meanwhile, and a second time would lose a file.
         if is_locked and path.stat().st_size > MAX_LOG_BYTES:
             path.replace(path.with_name("diary.before"))
 
 
 def recent(folder: Path, limit: int) -> list[JsonObject]:
     """Return the last events, the latest first."""
-    found: list[JsonObject] = []
-    for name in ("diary", "diary.before"):
-        try:
-            lines = (folder / name).read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            continue
-        for line in reversed(lines):
-            with contextlib.suppress(ValueError):
-                one = json.loads(line)
-                if isinstance(one, dict) and "at" in one:
-                    found.append(one)
-    found.sort(key=lambda one: one["at"], reverse=True)
-    return found[:limit]
+    events = [*_read_events(folder / "diary"), *_read_events(folder / "diary.before")]
+    events.sort(key=lambda event: event["at"], reverse=True)
+    return events[:limit]
+
+
+def _read_events(path: Path) -> list[JsonObject]:
+    """Return the events in a file, the latest first; a line that was cut off is left out."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    events: list[JsonObject] = []
+    for line in reversed(lines):
+        with contextlib.suppress(ValueError):
+            event = json.loads(line)
+            if isinstance(event, dict) and "at" in event:
+                events.append(event)
+    return events
 
 
 MAX_BUFFERED = 200
 THROTTLE_INTERVAL = 10.0
-"""Seconds after which the same kind of thing is worth another word."""
+"""Seconds without an event of a kind after which `record_throttled` records that kind again."""
 
 _events: deque[dict[str, Any]] = deque(maxlen=MAX_BUFFERED)
 _last_recorded_at: dict[str, float] = {}
 
 
 def record(kind: str, sentence: str, *, site: str = "") -> None:
-    """Remember an event; safe in any thread. `place` is the line of code it is about, if any."""
+    """Record an event; safe in any thread. `site` is the line of code it is about, if any."""
     _events.append({"at": time.time(), "kind": kind, "sentence": sentence, "place": site})
 
 
 def record_throttled(kind: str, sentence: str) -> None:
-    """Remember an event that comes in crowds: the first, and one more each time it has been quiet for a while."""
+    """Record an event that comes in bursts: the first of each burst only."""
     now = time.monotonic()
     if now - _last_recorded_at.get(kind, -THROTTLE_INTERVAL) >= THROTTLE_INTERVAL:
         record(kind, sentence)
@@ -81,8 +89,8 @@ def record_throttled(kind: str, sentence: str) -> None:
 
 
 def drain() -> list[dict[str, Any]]:
-    """Return what happened since this was called last, the oldest first."""
-    taken = []
+    """Return the events since the last call, the oldest first."""
+    events = []
     while _events:
-        taken.append(_events.popleft())
-    return taken
+        events.append(_events.popleft())
+    return events

@@ -1,8 +1,7 @@
-"""Three pools for three kinds of work, so that none can take the others' connections.
+"""Three pools for three kinds of work, so that none can take the connections of another.
 
-interactive: request threads. background: what nobody waits for (imports, exports, the
-collector); patient, and never shed. console: one connection for those who look after the
-service, so that they see something when everything else is full.
+interactive: request threads. background: work that no request waits for (imports, exports, the collector), with a long
+time-out and without shedding. console: one connection for operators, who can work when everything else is full.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ CONSOLE_STEP_TIMEOUT = CONSOLE_TIMEOUT / 3
 
 @dataclass(frozen=True)
 class Lane:
-    """A pool with a purpose, and the watch over it."""
+    """A pool with a purpose, and its leak detector."""
 
     name: str
     engine: Engine
     leak_detector: LeakDetector
 
     def is_suspended(self) -> bool:
-        """Say whether the lane lends nothing just now."""
+        """Say whether the lane is suspended: it lends no connection."""
         return getattr(self.engine.pool, "is_suspended", False)
 
 
@@ -55,17 +54,17 @@ class Lanes:
 
 
 def fair_pools(lanes: Lanes) -> list[tuple[Lane, FairQueuePool]]:
-    """Return the lanes whose pool is ours, with it."""
+    """Return the lanes whose pool is a FairQueuePool, each with its pool."""
     return [(lane, lane.engine.pool) for lane in lanes if isinstance(lane.engine.pool, FairQueuePool)]
 
 
 def open_lanes(interactive: Engine, settings: PoolSettings) -> Lanes:
-    """Prepare `interactive` and make the two other lanes on the same database; nothing is connected yet."""
-    first = Lane("interactive", interactive, configure_engine(interactive, settings))
+    """Configure `interactive` and make the two other lanes on the same database; nothing is connected yet."""
+    interactive_lane = Lane("interactive", interactive, configure_engine(interactive, settings))
     if settings.pool_class == "static":
-        return Lanes(first, first, first)
+        return Lanes(interactive_lane, interactive_lane, interactive_lane)
     return Lanes(
-        first,
+        interactive_lane,
         _open_lane("background", interactive.url, background_settings(settings)),
         _open_lane("console", interactive.url, console_settings(settings)),
     )
@@ -85,12 +84,12 @@ def background_settings(settings: PoolSettings) -> PoolSettings:
 
 
 def console_settings(settings: PoolSettings) -> PoolSettings:
-    """Return the settings of a lane of one connection that never takes long."""
+    """Return the settings of a lane of one connection with short time-outs."""
     times: dict[str, Any] = dict.fromkeys(
         ("timeout", "connect_timeout", "read_timeout", "write_timeout"), CONSOLE_STEP_TIMEOUT
     )
     deadline = max(settings.request_deadline, CONSOLE_STEP_TIMEOUT)
-    # The server ends a statement before the socket gives it up.
+    # The server ends a statement before the socket's read times out.
     statement = 0.9 * CONSOLE_STEP_TIMEOUT
     return replace(settings, **_FIXED_SETTINGS, **times, size=1, request_deadline=deadline, statement_timeout=statement)
 

@@ -1,4 +1,4 @@
-"""What an operator may say about the pool, checked before anything is opened."""
+"""The settings of the pool, checked before anything is opened."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BlockingGuard = Literal["auto", "raise", "count"]
 
 
 class Limits(NamedTuple):
-    """The least and the greatest value of a setting; with `is_open` the least itself is too small."""
+    """The least and the greatest value of a setting; with `is_open` the least one itself is not allowed."""
 
     minimum: float
     maximum: float
@@ -57,7 +57,7 @@ LIMITS: Mapping[str, Limits] = MappingProxyType(
         "statement_timeout": _HOUR,
     }
 )
-"""What numbers each setting may have."""
+"""The range of each numeric setting."""
 
 
 CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -68,7 +68,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "tls": get_args(TlsMode),
     }
 )
-"""What words each setting may have."""
+"""The allowed words of each setting that is a word."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ class PoolSettings:
     size: int | None = None
     """Connections a process may hold. Default: as many as it has request threads."""
     max_overflow: int = 0
-    """Connections above `size`, closed on return. Overflow churns and blurs the budget."""
+    """Connections above `size`, closed on return. They are opened and closed often, and count in the budget."""
     background_size: int = 2
     """Connections of a process for work that no request waits for: imports, exports, the collector."""
     max_connections_per_request: int = 1
@@ -94,48 +94,48 @@ class PoolSettings:
     max_waiting: int | None = None
     """How many requests may wait at once; the next gets 503 at once. Default: any number."""
     codel_target: float = 0.05
-    """The shortest wait that may last; if it lasts for `codel_interval`, long waits end with 503. 0: never."""
+    """When even the shortest wait stays above this for `codel_interval`, long waits end with 503. 0: never."""
     codel_interval: float = 1.0
     request_deadline: float = 20.0
-    """For a whole request: it never waits for a connection longer than what is left of this."""
+    """For a whole request: no wait for a connection lasts beyond it."""
     recycle: int | None = None
     """Age at which a connection is renewed. Default: 80 % of the server's wait_timeout."""
     ping_idle_after: float = 0.5
-    """A connection that lay idle for longer is pinged before it is used; less where cut-offs were seen."""
+    """A connection that was idle for longer is pinged before it is used; less where idle connections were cut off."""
     max_idle: float = 300.0
     """An idle connection that was not used for so long is closed, except `min_idle`."""
     min_idle: int = 1
-    """How many idle connections are kept and kept alive in any case."""
+    """Idle connections that are kept, and kept alive, in any case."""
     keepalive_interval: float = 15.0
-    """Idle connections are pinged so often, off the path of any request."""
+    """Idle connections are pinged at this interval, by a background thread."""
     leak_threshold: float = 2.0
-    """A connection that is held idle, or runs one statement, for so long is named in the log."""
+    """A connection that is held idle, or runs one statement, for longer is reported in the log."""
     blocking_guard: BlockingGuard = "auto"
-    """What a request gets that sleeps, renders or calls out while it holds a connection; `auto`: an error in
-    debug mode and tests."""
+    """What happens to a request that sleeps, renders or opens a network connection while it holds a connection: `raise`
+    an error, or `count` and log it; `auto`: an error in debug mode and tests."""
     metrics: bool = True
     """Count and time what the pool does."""
     connect_timeout: float = 1.0
-    """For the TCP connection, and for each answer of the server until it is signed in."""
+    """For the TCP connection, and for each reply of the server until it is authenticated."""
     read_timeout: float = 15.0
     write_timeout: float = 15.0
     statement_timeout: float = 10.0
     """The server ends a longer statement (MySQL: SELECT only; MariaDB: every one)."""
     boot_check: BootCheck = "strict"
-    """At boot: `strict` refuses to start where a check fails, `warn` says so and starts, `off` does not look."""
+    """At boot: `strict` refuses to start when a check fails, `warn` logs it and starts, `off` skips the checks."""
     tls: TlsMode = "auto"
     """`auto`: off on this machine, required elsewhere."""
     tls_ca: Path | None = None
     """The certificate authority that the server's certificate is checked against."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
+        """Refuse values out of range and contradictions."""
         if problems := [*_out_of_range(self), *_unknown_words(self)] or [*_contradictions(self)]:
             raise PoolConfigurationError("\n".join(problems))
 
 
 def with_size(settings: PoolSettings, size: int) -> PoolSettings:
-    """Return the settings of a pool of another size, which keeps no more connections idle than it has."""
+    """Return the settings of a pool of another size; `min_idle` is lowered to it."""
     return replace(settings, size=size, min_idle=min(settings.min_idle, size))
 
 
@@ -164,7 +164,7 @@ def variable(name: str) -> str:
 
 
 def _contradictions(settings: PoolSettings) -> Iterator[str]:
-    """Check what fits together only in pairs, as HikariCP does."""
+    """Check values that have to fit each other, in pairs."""
     if settings.read_timeout <= settings.statement_timeout:
         yield (
             f"POOL_READ_TIMEOUT is {settings.read_timeout:g} s but a statement may take "
@@ -174,7 +174,7 @@ def _contradictions(settings: PoolSettings) -> Iterator[str]:
     if settings.size is not None and settings.min_idle > settings.size:
         yield (
             f"POOL_MIN_IDLE is {settings.min_idle} but a pool has only POOL_SIZE = {settings.size} connections: "
-            "so many can never lie idle. Set POOL_MIN_IDLE to that or less."
+            "so many can never be idle. Set POOL_MIN_IDLE to that or less."
         )
     if settings.timeout > settings.request_deadline:
         yield (

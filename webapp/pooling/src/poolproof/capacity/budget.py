@@ -1,4 +1,4 @@
-"""Does it fit? The arithmetic of connections, in findings an operator can act on. Pure.
+"""The budget of connections: whether a fleet fits on its server, in findings an operator can act on. Pure.
 
     workers × (interactive + background + console) × 2 + background processes × (background + 1) + reserve
         ≤ max_connections − what others use
@@ -19,13 +19,13 @@ from poolproof.health.connection_age import recycle_after
 from poolproof.settings import PoolSettings
 
 RESERVED_CONNECTIONS = 2
-"""Connections left for people with a client in their hand: an operator, a migration."""
+"""Connections left for a client beside the fleet: an operator, a migration."""
 RELOAD_FACTOR = 2
 CONSOLE_CONNECTIONS = 1
 
 
 class Level(StrEnum):
-    """How bad a finding is."""
+    """How serious a finding is."""
 
     OK = "ok"
     WARN = "warn"
@@ -34,7 +34,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: what was looked at, the sentence with the numbers, and what to do."""
+    """The result of one check: its name, a sentence with the numbers, and what to do."""
 
     check: str
     level: Level
@@ -53,7 +53,7 @@ class FleetSize:
 
 @dataclass(frozen=True)
 class ConnectionBudget:
-    """What the fleet opens at most: each lane of each worker, and the processes beside them."""
+    """The most connections that the fleet opens: each lane of each worker, and the background processes."""
 
     fleet: FleetSize
     interactive: int
@@ -67,12 +67,12 @@ class ConnectionBudget:
 
     @property
     def workers_total(self) -> int:
-        """All workers, while nothing is reloaded."""
+        """All workers, while none is being reloaded."""
         return self.fleet.workers * self.per_worker
 
     @property
     def background_total(self) -> int:
-        """All background processes: each has its background lane, and one connection more to look things up."""
+        """All background processes: each has its background lane, and one connection more for short reads."""
         return self.fleet.background_processes * (self.background + 1)
 
     @property
@@ -81,13 +81,13 @@ class ConnectionBudget:
         return self.workers_total * RELOAD_FACTOR + self.background_total + RESERVED_CONNECTIONS
 
     def __str__(self) -> str:
-        """Return the sum as an operator would write it down."""
+        """Return the sum with its parts."""
         workers, others = self.fleet.workers, self.fleet.background_processes
         lanes = f"{self.interactive} interactive + {self.background} background + {self.console} console"
         beside = f" + {others} background processes × {self.background + 1}" if others else ""
         return (
-            f"{workers} workers × ({lanes}) × {RELOAD_FACTOR} while reloading{beside} + {RESERVED_CONNECTIONS} in reserve "
-            f"= {self.total}"
+            f"{workers} workers × ({lanes}) × {RELOAD_FACTOR} while reloading{beside} "
+            f"+ {RESERVED_CONNECTIONS} in reserve = {self.total}"
         )
 
 
@@ -121,35 +121,35 @@ def run_checks(fleet: FleetSize, pool: PoolSettings, server: ServerInfo) -> list
 def _check_limits(fleet: FleetSize, pool: PoolSettings, server: ServerInfo) -> Iterator[Finding]:
     yield _check_limit(fleet, pool, "max_connections", server.max_connections or 0, server.foreign_connections)
     if server.max_user_connections:
-        # Others of the same account count, others of the server do not.
+        # Of this account's limit, connections of other accounts take nothing.
         yield _check_limit(fleet, pool, "max_user_connections", server.max_user_connections, 0)
 
 
 def _check_limit(fleet: FleetSize, pool: PoolSettings, name: str, allowed: int, others: int) -> Finding:
-    need, have = compute_budget(fleet, pool), allowed - others
-    sentence = f"{need}; {name} = {allowed} − {others} of others = {have}."
-    if need.total <= have:
+    budget, available = compute_budget(fleet, pool), allowed - others
+    sentence = f"{budget}; {name} = {allowed} − {others} of others = {available}."
+    if budget.total <= available:
         return Finding(name, Level.OK, sentence)
-    for_a_worker = (have - RESERVED_CONNECTIONS - need.background_total) // RELOAD_FACTOR // fleet.workers
-    fits = for_a_worker - need.background - need.console - pool.max_overflow
-    smaller = f"set POOL_SIZE to {fits} or less, " if fits > 0 else ""
-    remedy = f"Raise {name} to {need.total + others} or more, {smaller}or run fewer workers with more threads each."
-    # Without a reload it may fit; then nobody notices before the first one.
+    per_worker = (available - RESERVED_CONNECTIONS - budget.background_total) // RELOAD_FACTOR // fleet.workers
+    max_size = per_worker - budget.background - budget.console - pool.max_overflow
+    smaller = f"set POOL_SIZE to {max_size} or less, " if max_size > 0 else ""
+    remedy = f"Raise {name} to {budget.total + others} or more, {smaller}or run fewer workers with more threads each."
+    # It fails also where it would fit without a reload: that would go unnoticed until the first reload.
     return Finding(name, Level.FAIL, sentence, remedy)
 
 
 def _check_pool(fleet: FleetSize, pool: PoolSettings) -> Iterator[Finding]:
     size, nesting = _interactive_size(fleet, pool), pool.max_connections_per_request
-    never_waits = fleet.threads * nesting
-    waits = f"{fleet.threads} request threads share {size} connections"
-    waits += f", each takes up to {nesting}" if nesting > 1 else ""
-    if size >= never_waits:
-        yield Finding("waiting", Level.OK, f"{waits}: no request waits for a connection.")
+    size_without_waits = fleet.threads * nesting
+    sharing = f"{fleet.threads} request threads share {size} connections"
+    sharing += f", each takes up to {nesting}" if nesting > 1 else ""
+    if size >= size_without_waits:
+        yield Finding("waiting", Level.OK, f"{sharing}: no request waits for a connection.")
     elif pool.codel_target:
-        yield Finding("waiting", Level.OK, f"{waits}: requests wait, and are turned away when it lasts.")
+        yield Finding("waiting", Level.OK, f"{sharing}: requests wait, and are turned away when it lasts.")
     else:
-        remedy = f"Set POOL_SIZE to {never_waits}, or POOL_CODEL_TARGET to 0.05."
-        yield Finding("waiting", Level.FAIL, f"{waits} and shedding is off: an overload makes all wait.", remedy)
+        remedy = f"Set POOL_SIZE to {size_without_waits}, or POOL_CODEL_TARGET to 0.05."
+        yield Finding("waiting", Level.FAIL, f"{sharing} and shedding is off: an overload makes all wait.", remedy)
     if nesting > 1:
         yield _check_nesting(fleet.threads, nesting, size)
     yield Finding(
@@ -166,14 +166,17 @@ def _check_pool(fleet: FleetSize, pool: PoolSettings) -> Iterator[Finding]:
 
 
 def _check_nesting(threads: int, nesting: int, size: int) -> Finding:
-    # Each of the threads may hold all but its last connection; one more lets the first of them finish.
-    enough = threads * (nesting - 1) + 1
+    # In the worst case each thread holds all but its last connection; one more lets one of them finish.
+    min_size = threads * (nesting - 1) + 1
     sentence = (
-        f"{threads} request threads × ({nesting} connections at once − 1) + 1 = {enough}; a worker's pool has {size}."
+        f"{threads} request threads × ({nesting} connections at once − 1) + 1 = {min_size}; a worker's pool has {size}."
     )
-    if size >= enough:
+    if size >= min_size:
         return Finding("nesting", Level.OK, sentence)
-    remedy = f"Set POOL_SIZE to {enough} or more, or hold one connection at a time and set POOL_MAX_CONNECTIONS_PER_REQUEST to 1."
+    remedy = (
+        f"Set POOL_SIZE to {min_size} or more, or hold one connection at a time and set "
+        "POOL_MAX_CONNECTIONS_PER_REQUEST to 1."
+    )
     return Finding("nesting", Level.FAIL, f"{sentence} All threads could wait for each other.", remedy)
 
 

@@ -1,4 +1,4 @@
-"""How busy the database server is just now, and who of ours and of others is connected to it."""
+"""What the database server reports about itself: its limits, its load, its connections."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from poolproof.leaks.checkouts import MAX_STATEMENT_LENGTH
 
 STATUS_VARIABLES = (
     "Threads_connected",
@@ -22,24 +24,22 @@ STATUS_VARIABLES = (
 )
 MAX_PROCESSES = 500
 MAX_SLOW_STATEMENTS = 8
-MAX_STATEMENT_LENGTH = 300
-"""Characters."""
 PICOSECONDS_PER_SECOND = 10**12
 
 
 def read_global_status(connection: Connection) -> dict[str, int]:
-    """Return the counters of the server that say how it is; one statement."""
+    """Return the server's counters that are of interest here; one statement."""
     names = ", ".join(f"'{name}'" for name in STATUS_VARIABLES)
-    found = connection.execute(text(f"SHOW GLOBAL STATUS WHERE Variable_name IN ({names})"))
-    return {str(name): int(value) for name, value in found}
+    rows = connection.execute(text(f"SHOW GLOBAL STATUS WHERE Variable_name IN ({names})"))
+    return {str(name): int(value) for name, value in rows}
 
 
 def read_processlist(connection: Connection) -> dict[str, dict[str, Any]]:
-    """Return the connections of this account in this schema, by the server's number; one statement.
+    """Return the connections of this account in this schema, by their ids; one statement.
 
     An account sees its own connections without any privilege.
     """
-    found = connection.execute(
+    rows = connection.execute(
         text(
             "SELECT id, command, time, state FROM information_schema.processlist"
             " WHERE user = SUBSTRING_INDEX(CURRENT_USER(), '@', 1) AND db <=> DATABASE() ORDER BY id LIMIT :most"
@@ -47,7 +47,7 @@ def read_processlist(connection: Connection) -> dict[str, dict[str, Any]]:
         {"most": MAX_PROCESSES},
     )
     return {
-        str(row.id): {"command": row.command, "seconds": int(row.time or 0), "state": row.state or ""} for row in found
+        str(row.id): {"command": row.command, "seconds": int(row.time or 0), "state": row.state or ""} for row in rows
     }
 
 
@@ -57,7 +57,7 @@ def read_slow_statements(connection: Connection) -> list[dict[str, Any]] | str:
     Their text is a digest, without any value.
     """
     try:
-        found = connection.execute(
+        rows = connection.execute(
             text(
                 "SELECT digest_text, count_star, sum_timer_wait, max_timer_wait, sum_rows_examined"
                 " FROM performance_schema.events_statements_summary_by_digest"
@@ -69,7 +69,7 @@ def read_slow_statements(connection: Connection) -> list[dict[str, Any]] | str:
         if error.connection_invalidated:
             raise
         return "The account may not read performance_schema; GRANT SELECT ON performance_schema.* TO it to see them."
-    if not found:
+    if not rows:
         return "performance_schema has nothing of this schema; on MariaDB it is off by default (performance_schema=ON)."
     return [
         {
@@ -79,20 +79,19 @@ def read_slow_statements(connection: Connection) -> list[dict[str, Any]] | str:
             "longest": float(row.max_timer_wait) / PICOSECONDS_PER_SECOND,
             "rows": int(row.sum_rows_examined),
         }
-        for row in found
+        for row in rows
     ]
 
 
-_BUDGET_STATUS_VARIABLES = ("Threads_connected", "Max_used_connections", "Connection_errors_max_connections")
 _ADMIN_GRANT = re.compile(r"\b(SUPER|CONNECTION_ADMIN|CONNECTION ADMIN)\b|ALL PRIVILEGES ON \*\.\*")
 
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """The server's own words; numbers are None or 0 where there is no server (SQLite).
+    """The limits and counters of a server; numbers are None or 0 where there is no server (SQLite).
 
-    `others` counts connections that are not of this account in this schema, `refused` those
-    turned away at max_connections since the server started.
+    `foreign_connections` counts connections that are not of this account in this schema, `refused` the connects that
+    the server has refused at max_connections since it started.
     """
 
     flavour: str
@@ -109,10 +108,10 @@ class ServerInfo:
 
 
 def read_server_info(connection: Connection) -> ServerInfo:
-    """Ask the server behind `connection`; five statements."""
+    """Read the limits and counters of the server behind `connection`; three statements."""
     if connection.dialect.name == "sqlite":
         return ServerInfo("sqlite", connection.execute(text("SELECT sqlite_version()")).scalar_one())
-    # The session's max_user_connections is what holds for this account, whoever has set it.
+    # The session's max_user_connections is the one that applies to this account, wherever it was set.
     limits = connection.execute(
         text(
             "SELECT VERSION(), @@wait_timeout, @@max_connections, @@session.max_user_connections, @@global.read_only,"
@@ -120,7 +119,7 @@ def read_server_info(connection: Connection) -> ServerInfo:
             "   WHERE user = SUBSTRING_INDEX(CURRENT_USER(), '@', 1) AND db <=> DATABASE())"
         )
     ).one()
-    status = {name: _read_status_variable(connection, name) for name in _BUDGET_STATUS_VARIABLES}
+    status = read_global_status(connection)
     grants = " ".join(connection.execute(text("SHOW GRANTS")).scalars())
     return ServerInfo(
         flavour="mariadb" if "mariadb" in limits[0].lower() else "mysql",
@@ -136,15 +135,11 @@ def read_server_info(connection: Connection) -> ServerInfo:
     )
 
 
-def _read_status_variable(connection: Connection, name: str) -> int:
-    return int(connection.execute(text("SHOW GLOBAL STATUS LIKE :name"), {"name": name}).one()[1])
-
-
 class Probe:
-    """Asks the smallest question there is."""
+    """Checks that the database answers, with the smallest statement."""
 
     def __init__(self, engine: Engine) -> None:
-        """Ask on `engine`, where no wait is long."""
+        """Check on `engine`, whose waits should be short."""
         self.engine = engine
 
     def check(self) -> str | None:

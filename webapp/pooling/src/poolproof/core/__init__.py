@@ -1,1 +1,1 @@
-"""The pool: who gets a connection when, and what that is measured by."""
+"""The pool: which caller gets a connection when, and the counters of it."""

@@ -1,11 +1,10 @@
-"""When to stop keeping people waiting: CoDel. Pure.
+"""When to reject waiters early: CoDel. Pure.
 
-A queue that is always long helps nobody: everyone is served late, many after they have gone.
-CoDel (Nichols and Jacobson, ACM Queue 10(5), 2012; the variant is that of Elixir's
-db_connection) looks at the *shortest* wait of each interval. If even that was above the
-target, the pool is slow, and whoever has waited more than twice the target is turned away,
-so that those who came later are still served in time. A burst that is worked off within an
-interval turns nobody away.
+In a queue that is always long every waiter is served late, many after their client has given up. CoDel (Nichols and
+Jacobson, ACM Queue 10(5), 2012; the variant is that of Elixir's db_connection) looks at the *shortest* wait of each
+interval. If even that was above the target, the pool is overloaded, and a waiter that has waited more than twice the
+target is rejected, so that later ones are still served in time. A burst that is served within an interval causes no
+rejection.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ class CoDel:
     target: float = TARGET
     """The shortest wait that may last."""
     interval: float = INTERVAL
-    """How long even the shortest wait must stay above the target before anybody is turned away."""
+    """How long even the shortest wait must stay above the target before a waiter is rejected."""
     is_overloaded: bool = False
     min_wait: float = 0.0
     """The shortest wait of this interval so far."""
@@ -31,15 +30,15 @@ class CoDel:
     last_served_at: float = 0.0
 
     def fresh_copy(self) -> CoDel:
-        """Return one with the same bounds that has seen nothing yet."""
+        """Return one with the same parameters, in its initial state."""
         return CoDel(self.target, self.interval)
 
     def on_first_waiter(self, now: float) -> None:
-        """Note that somebody begins to wait where nobody did."""
+        """Record that a first waiter enters the empty queue."""
         self.last_served_at = now
 
     def should_shed(self, waited: float, now: float) -> bool:
-        """Note that somebody's turn has come after waiting; say whether he is turned away instead."""
+        """Record that a waiter's turn has come after `waited` seconds; say whether it is rejected instead."""
         self.last_served_at = now
         if now >= self.interval_ends_at:
             self._next_interval(now, waited)
@@ -48,12 +47,12 @@ class CoDel:
         return self.exceeds_limit(waited)
 
     def on_idle(self) -> None:
-        """Note that a connection came back and nobody wanted it: the pool is not slow."""
+        """Record that a connection came back and none waited for it: the pool is not overloaded."""
         self.is_overloaded = False
         self.min_wait = 0.0
 
     def on_stall(self, oldest_wait: float, now: float) -> bool:
-        """Say whether nobody's turn has come for a whole interval; then the pool is slow."""
+        """Say whether no waiter's turn has come for a whole interval; then the pool is overloaded."""
         if now - self.last_served_at < self.interval or oldest_wait <= self.target:
             return False
         self.is_overloaded = True
@@ -62,7 +61,7 @@ class CoDel:
         return True
 
     def exceeds_limit(self, waited: float) -> bool:
-        """Say whether somebody who has waited so long is turned away now."""
+        """Say whether a waiter that has waited for `waited` seconds is rejected now."""
         return self.is_overloaded and waited > 2 * self.target
 
     def _next_interval(self, now: float, waited: float) -> None:

@@ -1,8 +1,20 @@
-"""A place in the pool and the connection in it, on the monotonic clock.
+"""A slot of the pool and the connection in it, on the monotonic clock.
 
-SQLAlchemy's own record takes the wall clock for ages, so a step of that clock renews every
-connection or none; and it loses its place in the pool when a `checkin` listener raises. It
-offers no hook for either, so its two private steps are named here and nowhere else.
+SQLAlchemy's own record measures ages on the wall clock, so a step of that clock renews every connection or none; and it
+loses its slot in the pool when a `checkin` listener raises. There is no hook for either.
+
+**SQLAlchemy's private parts** are touched in this module, and by `queue_pool` on itself as a subclass; nowhere else.
+tests/unit/poolproof/test_private_parts.py checks that each exists in the installed version and means this:
+
+- `_ConnectionRecord__connect`, `_ConnectionRecord__close`: open and close the DBAPI connection of a record
+- `_ConnectionRecord._soft_invalidate_time`: connections opened before are renewed at their next checkout
+- `Pool._invalidate_time`: the same for every record of the pool
+- `Pool._recycle`: the age in seconds at which a connection is renewed, -1 for never
+- `Pool._close_connection(connection, terminate=)`: closes a DBAPI connection, with its `close` event
+- `Pool._return_conn(record)`: gives a record back
+- `_ConnectionFairy._finalizer`, `._connection_record`: what returns a proxy's connection when it is collected
+- by `FairQueuePool` on itself: `_do_get`, `_do_return_conn`, `_create_connection`, `_invalidate` (overridden);
+  `_pre_ping`, `_orig_logging_name`, `_reset_on_return`, `_dialect` (copied by `recreate`)
 """
 
 from __future__ import annotations
@@ -27,11 +39,11 @@ LAST_USED_AT = "poolproof_last_used_at"
 """Key in `record.info`: when the connection last came back from use, on the monotonic clock."""
 
 LIFETIME_JITTER = 0.25
-"""Part of a connection's lifetime that is left to chance, so that equals do not expire together."""
+"""Random part of a connection's lifetime, so that connections opened together do not expire together."""
 
 
 class MonotonicRecord(_ConnectionRecord):
-    """A record whose stamps are monotonic and whose place is never lost."""
+    """A record with monotonic time stamps, which never loses its slot."""
 
     _soft_invalidate_time: float = 0
     _expires_at: float = math.inf
@@ -50,45 +62,45 @@ class MonotonicRecord(_ConnectionRecord):
             raise
 
     def _ConnectionRecord__connect(self) -> None:  # noqa: N802 - SQLAlchemy's name, mangled
-        began = time.monotonic()
-        step: Any = super()
-        step._ConnectionRecord__connect()
+        started_at = time.monotonic()
+        parent: Any = super()
+        parent._ConnectionRecord__connect()
         self.starttime = time.monotonic()
         recycle = self._own_pool._recycle
-        share = 1 - LIFETIME_JITTER * random.random()  # noqa: S311 - no secret
-        self._expires_at = self.starttime + recycle * share if recycle > -1 else math.inf
+        fraction = 1 - LIFETIME_JITTER * random.random()  # noqa: S311 - no secret
+        self._expires_at = self.starttime + recycle * fraction if recycle > -1 else math.inf
         if self.counters is not None:
-            self.counters.create_time.record(self.starttime - began)
+            self.counters.create_time.record(self.starttime - started_at)
 
     def _ConnectionRecord__close(self, *, terminate: bool = False) -> None:  # noqa: N802 - SQLAlchemy's name, mangled
         if self._statistics is not None:
             self._statistics.record_closed(self.close_reason)
-        step: Any = super()
+        parent: Any = super()
         try:
-            step._ConnectionRecord__close(terminate=terminate)
+            parent._ConnectionRecord__close(terminate=terminate)
         finally:
             if self.dbapi_connection is not None:
-                # A `close` listener raised before it came to that; the server must not pay for it.
+                # A `close` listener raised before the connection was closed; the server would keep its session.
                 connection, self.dbapi_connection = self.dbapi_connection, None
                 self._own_pool._close_connection(connection, terminate=True)
 
     def is_expired(self) -> bool:
-        """Say whether the connection has reached its age."""
+        """Say whether the connection has reached the end of its lifetime."""
         return time.monotonic() >= self._expires_at
 
     def get_connection(self) -> DBAPIConnection:
-        """Return the connection, renewed when it is too old or was declared dead."""
-        ledger = self.counters
-        if ledger is not None:
-            ledger.checkouts += 1
+        """Return the connection, renewed when it is too old or was invalidated."""
+        counters = self.counters
+        if counters is not None:
+            counters.checkouts += 1
             self._checked_out_at = time.monotonic()
         connection = self.dbapi_connection
         if connection is not None:
-            declared_dead = max(self._own_pool._invalidate_time, self._soft_invalidate_time)
+            invalidated_at = max(self._own_pool._invalidate_time, self._soft_invalidate_time)
             expires_at = self._expires_at
-            if declared_dead <= self.starttime and (expires_at == math.inf or time.monotonic() < expires_at):
+            if invalidated_at <= self.starttime and (expires_at == math.inf or time.monotonic() < expires_at):
                 return connection
-            self.close_reason = "age" if declared_dead <= self.starttime else "invalidated"
+            self.close_reason = "age" if invalidated_at <= self.starttime else "invalidated"
             self._ConnectionRecord__close(terminate=True)
         self.info.clear()
         self._ConnectionRecord__connect()
@@ -97,7 +109,7 @@ class MonotonicRecord(_ConnectionRecord):
         return connection
 
     def invalidate(self, e: BaseException | None = None, soft: bool = False) -> None:  # noqa: FBT001, FBT002
-        """Declare the connection dead, or with `soft` unfit for another checkout."""
+        """Close the connection; with `soft`, renew it at its next checkout instead."""
         self.close_reason = "invalidated" if e is None else "lost"
         try:
             super().invalidate(e, soft)
@@ -106,35 +118,40 @@ class MonotonicRecord(_ConnectionRecord):
                 self._soft_invalidate_time = time.monotonic()
 
     def checkin(self, _fairy_was_created: bool = True) -> None:  # noqa: FBT001, FBT002
-        """Return to the pool, also when a listener raises on the way."""
+        """Return to the pool, also when a listener raises on the way.
+
+        The bucket is computed in line, as `stats.bucket_index` does: this runs once for every checkout.
+        """
         if self.fairy_ref is None and _fairy_was_created:
             super().checkin(_fairy_was_created)  # which warns of a second checkin and does nothing
             return
-        holder, self.fairy_ref = self.fairy_ref, None
-        pool, connection, ledger = self._own_pool, self.dbapi_connection, self.counters
-        if ledger is not None:
+        proxy_ref, self.fairy_ref = self.fairy_ref, None
+        pool, connection, counters = self._own_pool, self.dbapi_connection, self.counters
+        if counters is not None:
             seconds = time.monotonic() - self._checked_out_at
-            ledger.use_time_buckets[frexp(seconds + 1e-9)[1] + BUCKET_OFFSET] += 1
-            ledger.use_time_total += seconds
+            counters.use_time_buckets[frexp(seconds + 1e-9)[1] + BUCKET_OFFSET] += 1
+            counters.use_time_total += seconds
         try:
-            while self.finalize_callback:
-                finalizer = self.finalize_callback.pop()
-                if connection is not None:
-                    finalizer(connection)
+            if self.finalize_callback:
+                self._run_finalizers(connection)
             if pool.dispatch.checkin:
                 pool.dispatch.checkin(connection, self)
         except BaseException:
-            # SQLAlchemy lets go only after a checkin that did not raise: another close would return the next one's.
-            proxy: Any = holder() if holder is not None else None
-            if proxy is not None:
-                proxy._finalizer.detach()
-                proxy.dbapi_connection = proxy._connection_record = None
+            # SQLAlchemy detaches the proxy only after a checkin that did not raise. Left attached, a second close of
+            # the proxy would return the connection of the next borrower.
+            _detach_proxy(proxy_ref() if proxy_ref is not None else None)
             raise
         finally:
             pool._return_conn(self)
 
+    def _run_finalizers(self, connection: DBAPIConnection | None) -> None:
+        while self.finalize_callback:
+            finalizer = self.finalize_callback.pop()
+            if connection is not None:
+                finalizer(connection)
+
     def retire(self, reason: str) -> None:
-        """Close the connection for good: the place is no more."""
+        """Close the connection for good: the slot is given up."""
         self.close_reason = reason
         try:
             self.close()
@@ -142,19 +159,35 @@ class MonotonicRecord(_ConnectionRecord):
             self._release_counters()
 
     def _release_counters(self) -> None:
-        ledger, self.counters = self.counters, None
-        if ledger is not None and self._statistics is not None:
-            self._statistics.release_counters(ledger)
+        counters, self.counters = self.counters, None
+        if counters is not None and self._statistics is not None:
+            self._statistics.release_counters(counters)
+
+
+def _detach_proxy(proxy: Any) -> None:
+    if proxy is not None:
+        proxy._finalizer.detach()
+        proxy.dbapi_connection = proxy._connection_record = None
+
+
+def invalidate_older_connections(pool: Pool) -> None:
+    """Renew every connection of `pool` that is open now at its next checkout."""
+    pool._invalidate_time = time.monotonic()
+
+
+def set_recycle(pool: Pool, seconds: int) -> None:
+    """Renew connections at this age from their next connect on; `recreate` keeps the value."""
+    pool._recycle = seconds
 
 
 def last_used_at(record: ConnectionPoolEntry) -> float:
     """Return when a connection last came back from use, on the monotonic clock; 0.0 before the first use."""
-    moment: float = record.info.get(LAST_USED_AT, 0.0)
-    return moment
+    used_at: float = record.info.get(LAST_USED_AT, 0.0)
+    return used_at
 
 
 def close_all(records: Iterable[Any], reason: str) -> None:
-    """Close connections whose places are free already; a listener that raises keeps none of them open."""
+    """Close connections for good; a listener that raises keeps none of the others open."""
     for record in records:
         try:
             record.retire(reason)

@@ -4,9 +4,10 @@ Unlike SQLAlchemy's: waiters are served strictly first come, first served, by di
 overtake; a connect that fails, an invalidated or detached connection and a listener that raises wake the next waiter
 at once and cost no slot; all times are monotonic.
 
-What is returned goes into `Slots.returned`, which needs no lock; the thread that holds or next takes `_lock` puts it in
-its place. A return never waits for that lock, because it may happen inside a garbage collection that began in the very
-thread that holds it. A thread that lets go of the lock looks again. Connections are made and closed outside of it.
+`_lock` protects `_slots` and `_wait_queue`. A returned connection is appended to `Slots.returned`, which needs no lock;
+the thread that holds `_lock`, or takes it next, hands it on. A return never waits for the lock, because it may happen
+inside a garbage collection that began in the very thread that holds it; so a thread that releases the lock looks at
+`returned` again. Connections are opened and closed outside of the lock.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from poolproof.errors import PoolQueueFullError, PoolShedError, PoolTimeoutError
 
 
 class FairQueuePool(QueuePool):
-    """A bounded pool, fair to those who wait; for threads."""
+    """A bounded pool for threads that serves waiters in order."""
 
     def __init__(  # noqa: PLR0917 - QueuePool's signature
         self,
@@ -43,13 +44,13 @@ class FairQueuePool(QueuePool):
         statistics: PoolStatistics | None = None,
         **kw: Any,
     ) -> None:
-        """Make an empty pool; see QueuePool for what is not said here.
+        """Make an empty pool; see QueuePool for what is not described here.
 
         `pool_size` connections are kept (0: no limit), `max_overflow` more are closed on return (-1: no limit). A
-        borrower waits for `timeout` seconds at most (None: for ever); `max_waiting` may wait, the next is refused
-        at once (None: any number). `shedding` turns waiters away when the pool is too slow for all (None: nobody
-        is); `statistics` counts what happens and is shared with those that `recreate` makes (None: nobody counts).
-        With `use_lifo` the connection that was returned last is lent first.
+        thread waits for `timeout` seconds at most (None: for ever); `max_waiting` may wait, the next is rejected at
+        once (None: any number). `shedding` rejects waiters early in an overload (None: never); `statistics` counts what
+        happens and is passed on to the pools that `recreate` makes (None: no counts). With `use_lifo` the connection
+        that was returned last is lent first.
         """
         Pool.__init__(self, creator, **kw)
         self._size = pool_size
@@ -66,10 +67,10 @@ class FairQueuePool(QueuePool):
 
     def _do_get(self) -> ConnectionPoolEntry:
         waiter = record = surplus = None
-        refused = False
+        is_refused = False
         slots = self._slots
         with self._lock:
-            # Decided inside: an idle connection, a free slot, or a place in the queue. Connecting happens outside.
+            # Decided inside: an idle connection, a free slot, or a place in the queue. Outside: connecting and waiting.
             if slots.returned:
                 surplus = slots.distribute_returned()
             if slots.idle:
@@ -77,12 +78,12 @@ class FairQueuePool(QueuePool):
             elif slots.total + slots.closing < slots.limit:
                 slots.total += 1
             elif self._wait_queue.is_full():
-                refused = True
+                is_refused = True
             else:
                 waiter = self._wait_queue.enqueue()
         if surplus or slots.returned:
             self._after_lock(surplus)
-        if refused:
+        if is_refused:
             raise self._reject(PoolQueueFullError, "refused", f"{self.waiting()} already wait, no more may")
         if waiter is not None:
             record = self._wait(waiter)
@@ -123,7 +124,7 @@ class FairQueuePool(QueuePool):
     def dispose(self) -> None:
         """Close what is idle; what is lent is closed when it comes back, unless another thread waits for it."""
         with self._lock:
-            # A later return finds that nothing may lie idle, and closes too.
+            # With no idle connection allowed, a connection that is returned later is closed as well.
             self._slots.max_idle = 0
             surplus = [*(self._slots.distribute_returned() or ()), *self._slots.take_surplus()]
         self._after_lock(surplus, "disposed")
@@ -143,7 +144,7 @@ class FairQueuePool(QueuePool):
         self._after_lock(surplus)
 
     def suspend(self) -> Self:
-        """Lend nothing until `resume`; what waits goes on waiting, idle connections are closed. Return the pool."""
+        """Lend no connection until `resume`: waiters keep waiting, idle connections are closed. Return the pool."""
         self.is_suspended = True
         self._wait_queue.suspend()
         self.resize(self._size)
@@ -158,18 +159,18 @@ class FairQueuePool(QueuePool):
     def borrow_idle(
         self, action_for: Callable[[MonotonicRecord, int], Action | None]
     ) -> tuple[MonotonicRecord, Action] | None:
-        """Take the longest unused idle connection for which `action_for(record, idle connections)` names something.
+        """Take the longest unused idle connection for which `action_for(record, idle connections)` returns an action.
 
         It counts as lent until `return_idle` or `evict`, so the bounds hold meanwhile.
         """
         with self._lock:
             surplus = self._slots.distribute_returned()
-            found = self._slots.borrow_idle(action_for)
+            due = self._slots.borrow_idle(action_for)
         self._after_lock(surplus)
-        return found
+        return due
 
     def return_idle(self, record: MonotonicRecord) -> None:
-        """Give back what `borrow_idle` took, at its old place in the order of use; the first waiter gets it at once."""
+        """Return what `borrow_idle` took, at its old position in the order of use; the first waiter gets it at once."""
         with self._lock:
             is_idle = self._slots.return_idle(record)
         if is_idle:
@@ -211,7 +212,7 @@ class FairQueuePool(QueuePool):
         return self._wait_queue.shedding is not None and self._wait_queue.shedding.is_overloaded
 
     def oldest_wait(self) -> float:
-        """How long the first in the queue has waited, in seconds; 0.0 when nobody does."""
+        """How long the first in the queue has waited, in seconds; 0.0 when none waits."""
         return self._wait_queue.oldest_wait()
 
     def limit(self) -> float:
@@ -219,15 +220,15 @@ class FairQueuePool(QueuePool):
         return self._slots.limit
 
     def max_idle(self) -> float:
-        """How many connections may lie idle."""
+        """How many connections may be idle."""
         return self._slots.max_idle
 
     def status(self) -> str:
-        """Say the pool's state in QueuePool's words, and how many wait."""
+        """Return the pool's state in QueuePool's format, and how many threads wait."""
         return f"{super().status()} Waiting: {self.waiting()}"
 
     def _drain_returned(self) -> None:
-        # Not blocking: if somebody holds the lock, he looks again after letting go of it.
+        # Not blocking: a thread that holds the lock looks at `returned` again after it has released it.
         while self._slots.returned and self._lock.acquire(blocking=False):
             try:
                 surplus = self._slots.distribute_returned()
@@ -243,7 +244,7 @@ class FairQueuePool(QueuePool):
             self._close(surplus, reason)
 
     def _close(self, surplus: list[ConnectionPoolEntry], reason: str) -> None:
-        # Their slots are free when the server has let go of them, not before: it counts them until then.
+        # A slot is free only when its connection is closed: the server counts it until then.
         try:
             close_all(surplus, reason)
         finally:
@@ -268,7 +269,7 @@ class FairQueuePool(QueuePool):
         try:
             waiter.wait(deadlines.clamp(self._timeout), queue.check_interval(), shed_if_stalled, queue.timeout_origin)
         except BaseException:
-            # Ctrl-C or the like while waiting: what was granted in the same moment goes to the next.
+            # KeyboardInterrupt or the like while waiting: what was granted in this moment goes to the next waiter.
             self._run_locked(queue.remove, waiter)
             if waiter.granted and waiter.record is not None:
                 self._do_return_conn(waiter.record)
@@ -283,9 +284,8 @@ class FairQueuePool(QueuePool):
                 self.statistics.record_wait(waited)
             return waiter.record
         if waiter.rejected:
-            raise self._reject(
-                PoolShedError, "shed", f"even the shortest wait is too long; rejected after {waited:.2f} s"
-            )
+            detail = f"even the shortest wait is too long; rejected after {waited:.2f} s"
+            raise self._reject(PoolShedError, "shed", detail)
         raise self._reject(PoolTimeoutError, "timeout", f"none came back within {waited:.2f} s")
 
     def _run_locked(self, operation: Callable[..., None], *arguments: Waiter) -> None:
@@ -296,5 +296,5 @@ class FairQueuePool(QueuePool):
     def _reject(self, error_class: type[PoolTimeoutError], reason: str, detail: str) -> PoolTimeoutError:
         if self.statistics is not None:
             self.statistics.record_rejected(reason)
-        event_log.record_throttled(reason, f"A full pool turned requests away: {detail}.")
+        event_log.record_throttled(reason, f"A full pool rejected requests: {detail}.")
         return error_class(errors.exhausted_message(detail, self._slots.limit, self))

@@ -1,4 +1,4 @@
-"""How many connections a pool may have, which of them are idle, and what was returned; the lock is the pool's."""
+"""The slots of a pool: how many connections it may have, which are idle, what was returned. The lock is the pool's."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class Slots:
     __slots__ = ("_wait_queue", "closing", "idle", "limit", "max_idle", "returned", "total")
 
     def __init__(self, wait_queue: WaitQueue) -> None:
-        """Begin empty and without any slot."""
+        """Begin empty and with no slot."""
         self._wait_queue = wait_queue
         self.limit: float = 0
         """How many connections there may be."""
         self.max_idle: float = 0
-        """How many of them idle."""
+        """How many of them may be idle."""
         self.total = 0
         """Slots in use: idle, lent, and being connected."""
         self.closing = 0
-        """Slots whose connection is not closed yet: the server counts it until then."""
+        """Slots whose connection is being closed: the server counts it until then."""
         self.idle = deque[ConnectionPoolEntry]()
         self.returned = deque[ConnectionPoolEntry]()
 
@@ -47,14 +47,14 @@ class Slots:
         return self.total + self.closing < self.limit
 
     def distribute_returned(self) -> list[ConnectionPoolEntry] | None:
-        """Hand what came back to the first waiter, or keep it idle; return what has to be closed."""
+        """Hand each returned connection to the first waiter, or keep it idle; return those that have to be closed."""
         surplus: list[ConnectionPoolEntry] | None = None
         while self.returned:
             record = self.returned.popleft()
-            within = self.total <= self.limit
-            if within and self._wait_queue.waiters and (waiter := self._wait_queue.pop()) is not None:
+            is_within_limit = self.total <= self.limit
+            if is_within_limit and self._wait_queue.waiters and (waiter := self._wait_queue.pop()) is not None:
                 waiter.grant(record)
-            elif within and len(self.idle) < self.max_idle:
+            elif is_within_limit and len(self.idle) < self.max_idle:
                 self.idle.append(record)
                 self._wait_queue.on_idle()
             else:
@@ -63,18 +63,18 @@ class Slots:
         return surplus
 
     def grant_free(self) -> None:
-        """Let waiters make connections, as many as there are free slots."""
+        """Let waiters open connections, as many as there are free slots."""
         while self.has_free() and (waiter := self._wait_queue.pop()) is not None:
             self.total += 1
             waiter.grant(None)
 
     def release(self, lent: int, closed: int) -> None:
-        """Free the slots of connections that were lent or being closed and are no more."""
+        """Free the slots of connections that were lent, or being closed, and are gone; grant them to waiters."""
         self.total, self.closing = self.total - lent, self.closing - closed
         self.grant_free()
 
     def take_surplus(self) -> list[ConnectionPoolEntry]:
-        """Take out what is idle above the bounds; it has to be closed."""
+        """Take out the idle connections above the bounds; the caller closes them."""
         surplus = []
         while self.idle and (self.total > self.limit or len(self.idle) > self.max_idle):
             surplus.append(self.idle.popleft())
@@ -84,16 +84,16 @@ class Slots:
     def borrow_idle(
         self, action_for: Callable[[MonotonicRecord, int], Action | None]
     ) -> tuple[MonotonicRecord, Action] | None:
-        """Take the longest unused idle connection for which `action_for` names something; it counts as lent."""
+        """Take the longest unused idle connection for which `action_for` returns an action; it counts as lent."""
         records = (record for record in self.idle if isinstance(record, MonotonicRecord))
-        found = next(((record, due) for record in records if (due := action_for(record, len(self.idle)))), None)
-        if found is not None:
-            self.idle.remove(found[0])
-        return found
+        due = next(((record, action) for record in records if (action := action_for(record, len(self.idle)))), None)
+        if due is not None:
+            self.idle.remove(due[0])
+        return due
 
     def return_idle(self, record: MonotonicRecord) -> bool:
-        """Put a connection back at its old place in the order of use; say whether it may lie idle."""
-        fits = not self._wait_queue.waiters and self.total <= self.limit and len(self.idle) < self.max_idle
-        if fits:
+        """Put a connection back at its old position in the order of use; say whether it may be idle."""
+        may_be_idle = not self._wait_queue.waiters and self.total <= self.limit and len(self.idle) < self.max_idle
+        if may_be_idle:
             self.idle.insert(sum(last_used_at(other) < last_used_at(record) for other in self.idle), record)
-        return fits
+        return may_be_idle

@@ -1,22 +1,21 @@
 """What a pool has done so far: counters and histograms that cost next to nothing.
 
-Each place in the pool has a ledger, which only the thread that holds the place writes: no
-lock is needed, with or without a GIL. What happens seldom (a wait, a time-out, a close) is
-counted under a lock that may be taken again by the same thread, because a garbage
-collection may return a connection at any moment. A ledger outlives its place and goes to
-the next one, so counters never go backwards.
+Each slot of the pool has counters of its own, which only the thread that holds the slot writes: no lock is needed, with
+or without a GIL. What happens seldom (a wait, a time-out, a close) is counted under a reentrant lock, because a garbage
+collection may return a connection at any moment, also in the thread that holds it. Counters outlive their slot and go
+to the next one, so they never go backwards.
 """
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import floor, frexp
 from typing import Any
+
+from poolproof.runtime import fork
 
 BUCKET_COUNT = 64
 BUCKET_OFFSET = 30
@@ -62,7 +61,7 @@ class Histogram:
 
 @dataclass(slots=True)
 class SlotCounters:
-    """What happened in one place of the pool; written by whoever holds the place."""
+    """What happened in one slot of the pool; written only by the thread that holds the slot."""
 
     checkouts: int = 0
     use_time_buckets: list[int] = field(default_factory=lambda: [0] * BUCKET_COUNT)
@@ -75,15 +74,15 @@ RouteKey = tuple[str, str, int]
 
 
 class RequestStatistics:
-    """How many statements requests needed, and how long which of them took."""
+    """How many statements requests needed, and how long the requests took, by route."""
 
     def __init__(self, *, is_timing: bool = True) -> None:
         """Begin at nothing; without `is_timing` only statements are counted."""
         self._lock = threading.RLock()
-        _instances.add(self)
+        fork.track(self, fork.Phase.LOCKS)
         self._is_timing = is_timing
         self.on_request: Callable[[int], None] = _ignore
-        """Hears after each request how many there were."""
+        """Called after each request with the number of requests so far."""
         self.requests = 0
         self.statements = 0
         self.max_statements = 0
@@ -98,23 +97,29 @@ class RequestStatistics:
             self.on_request(self.requests)
 
     def record_response(self, method: str, rule: str, status: int, seconds: float) -> None:
-        """Count an answer; `rule` is the route's, never a path, and names are few."""
+        """Count a response; `rule` is the route's pattern, never a path, so that there are few different ones."""
         if not self._is_timing:
             return
         route = (method, rule, status)
         with self._lock:
-            if (found := self._routes.get(route)) is None:
-                found = self._routes[route] = Histogram()
-            found.record(seconds)
+            if (histogram := self._routes.get(route)) is None:
+                histogram = self._routes[route] = Histogram()
+            histogram.record(seconds)
 
     def routes(self) -> dict[RouteKey, Histogram]:
-        """Return how long answers took, by method, rule and status."""
+        """Return how long responses took, by method, rule and status."""
         with self._lock:
-            return {route: Histogram(one.counts.copy(), one.total) for route, one in self._routes.items()}
+            return {
+                route: Histogram(histogram.counts.copy(), histogram.total) for route, histogram in self._routes.items()
+            }
+
+    def reset_after_fork(self) -> None:
+        """Replace the lock, which a thread of the parent may have held at the fork."""
+        self._lock = threading.RLock()
 
 
 def _ignore(requests: int) -> None:
-    """Say nothing."""
+    """Do nothing; the default of `RequestStatistics.on_request`."""
 
 
 @dataclass(frozen=True)
@@ -123,15 +128,15 @@ class StatisticsSnapshot:
 
     checkouts: int
     wait_time: Histogram
-    """How long each borrower waited for its connection; those who did not wait stand in the lowest bucket."""
+    """How long each checkout waited for its connection; those without a wait are in the lowest bucket."""
     use_time: Histogram
     """How long connections were out."""
     create_time: Histogram
-    """How long it took to open one and make its session ours."""
+    """How long it took to open one and set up its session."""
     timeouts: int
     shed: int
     refused: int
-    """Turned away because too many waited already."""
+    """Rejected because too many waited already."""
     closed: dict[str, int]
     """Connections closed, by reason."""
 
@@ -144,22 +149,22 @@ class PoolStatistics:
         self._slot_counters: deque[SlotCounters] = deque()
         self._free_slot_counters: deque[SlotCounters] = deque()
         self._lock = threading.RLock()
-        _instances.add(self)
+        fork.track(self, fork.Phase.LOCKS)
         self._wait_time = Histogram()
         self._rejected: Counter[str] = Counter()
         self._closed: Counter[str] = Counter()
 
     def acquire_counters(self) -> SlotCounters:
-        """Return a ledger for a new place."""
+        """Return counters for a new slot: those of a former one, or fresh ones."""
         try:
             return self._free_slot_counters.pop()
         except IndexError:
-            ledger = SlotCounters()
-            self._slot_counters.append(ledger)
-            return ledger
+            counters = SlotCounters()
+            self._slot_counters.append(counters)
+            return counters
 
     def release_counters(self, counters: SlotCounters) -> None:
-        """Keep the ledger of a place that is no more for the next one."""
+        """Keep the counters of a slot that is gone for the next one."""
         self._free_slot_counters.append(counters)
 
     def record_wait(self, seconds: float) -> None:
@@ -168,7 +173,7 @@ class PoolStatistics:
             self._wait_time.record(seconds)
 
     def record_rejected(self, reason: str) -> None:
-        """Count a borrower who got nothing; `why` is timeout, shed or refused."""
+        """Count a borrower that got no connection; `reason` is timeout, shed or refused."""
         with self._lock:
             self._rejected[reason] += 1
 
@@ -179,44 +184,37 @@ class PoolStatistics:
 
     def snapshot(self) -> StatisticsSnapshot:
         """Return the sums; what other threads count in this very moment may be missing."""
-        uses, creates, waits, borrows = Histogram(), Histogram(), Histogram(), 0
-        for ledger in self._slot_counters.copy():
-            borrows += ledger.checkouts
-            uses.add(Histogram(ledger.use_time_buckets, ledger.use_time_total))
-            creates.add(ledger.create_time)
+        use_time, create_time, wait_time, checkouts = Histogram(), Histogram(), Histogram(), 0
+        for counters in self._slot_counters.copy():
+            checkouts += counters.checkouts
+            use_time.add(Histogram(counters.use_time_buckets, counters.use_time_total))
+            create_time.add(counters.create_time)
         with self._lock:
-            waits.add(self._wait_time)
-            turned_away, closed = self._rejected.copy(), dict(self._closed)
-        waits.counts[0] += max(0, borrows - waits.count)
+            wait_time.add(self._wait_time)
+            rejected, closed = self._rejected.copy(), dict(self._closed)
+        # Only real waits are recorded one by one; every other checkout waited for no time.
+        wait_time.counts[0] += max(0, checkouts - wait_time.count)
         return StatisticsSnapshot(
-            borrows,
-            waits,
-            uses,
-            creates,
-            timeouts=turned_away["timeout"],
-            shed=turned_away["shed"],
-            refused=turned_away["refused"],
+            checkouts,
+            wait_time,
+            use_time,
+            create_time,
+            timeouts=rejected["timeout"],
+            shed=rejected["shed"],
+            refused=rejected["refused"],
             closed=closed,
         )
 
-
-_instances: weakref.WeakSet[PoolStatistics | RequestStatistics] = weakref.WeakSet()
-
-
-def _reset_after_fork() -> None:
-    # Another thread of the parent may have held one at the moment of the fork; in the child nobody lets go of it.
-    for statistics in list(_instances):
-        statistics._lock = threading.RLock()  # noqa: SLF001 - in its own module
-
-
-os.register_at_fork(after_in_child=_reset_after_fork)
+    def reset_after_fork(self) -> None:
+        """Replace the lock, which a thread of the parent may have held at the fork."""
+        self._lock = threading.RLock()
 
 
 PARTS_PER_SECOND = 2**20
 
 
 def histogram_to_dict(histogram: Histogram) -> dict[str, Any]:
-    """Return a histogram as a tree, without the empty buckets at its end."""
+    """Return a histogram as a JSON object, without the empty buckets at its end."""
     counts = list(histogram.counts)
     while counts and counts[-1] == 0:
         counts.pop()
@@ -225,16 +223,16 @@ def histogram_to_dict(histogram: Histogram) -> dict[str, Any]:
     return {"counts": counts, "total": floor(histogram.total * PARTS_PER_SECOND) / PARTS_PER_SECOND}
 
 
-def histogram_from_dict(tree: dict[str, Any] | None) -> Histogram:
-    """Return the histogram of such a tree; an empty one for none."""
-    if not tree:
+def histogram_from_dict(fields: dict[str, Any] | None) -> Histogram:
+    """Return the histogram of such an object; an empty one for none."""
+    if not fields:
         return Histogram()
-    counts = tree["counts"]
-    return Histogram([*counts, *[0] * (BUCKET_COUNT - len(counts))], tree["total"])
+    counts = fields["counts"]
+    return Histogram([*counts, *[0] * (BUCKET_COUNT - len(counts))], fields["total"])
 
 
 def snapshot_to_dict(snapshot: StatisticsSnapshot) -> dict[str, Any]:
-    """Return a pool's counters as a tree."""
+    """Return a pool's counters as a JSON object."""
     return {
         "borrows": snapshot.checkouts,
         "waits": histogram_to_dict(snapshot.wait_time),
@@ -247,15 +245,15 @@ def snapshot_to_dict(snapshot: StatisticsSnapshot) -> dict[str, Any]:
     }
 
 
-def snapshot_from_dict(tree: dict[str, Any]) -> StatisticsSnapshot:
-    """Return the counters of such a tree."""
+def snapshot_from_dict(fields: dict[str, Any]) -> StatisticsSnapshot:
+    """Return the counters of such an object."""
     return StatisticsSnapshot(
-        tree["borrows"],
-        histogram_from_dict(tree["waits"]),
-        histogram_from_dict(tree["uses"]),
-        histogram_from_dict(tree["creates"]),
-        timeouts=tree["timeouts"],
-        shed=tree["shed"],
-        refused=tree["refused"],
-        closed=dict(tree["closed"]),
+        fields["borrows"],
+        histogram_from_dict(fields["waits"]),
+        histogram_from_dict(fields["uses"]),
+        histogram_from_dict(fields["creates"]),
+        timeouts=fields["timeouts"],
+        shed=fields["shed"],
+        refused=fields["refused"],
+        closed=dict(fields["closed"]),
     )

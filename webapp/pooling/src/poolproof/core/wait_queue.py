@@ -1,4 +1,4 @@
-"""Those who wait for a connection: first come, first served, by direct hand-over."""
+"""The threads that wait for a connection: first come, first served, by direct hand-over."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from poolproof.leaks.checkouts import current_request
 
 
 class Waiter:
-    """A thread that waits; once it is granted a connection or the right to make one, or is turned away.
+    """A thread that waits until it is granted a connection or the right to make one, or is rejected.
 
-    The signal is a plain lock, taken at birth and released by whoever grants: the cheapest
-    way in Python to wake just one thread.
+    The signal is a plain lock, acquired on creation and released by the thread that grants or rejects: the cheapest way
+    in Python to wake one particular thread.
     """
 
     __slots__ = ("_request", "_signal", "_thread", "granted", "record", "rejected", "since")
 
     def __init__(self) -> None:
-        """Begin to wait now."""
+        """Begin to wait now, for the present request or thread."""
         self.since = time.monotonic()
         self.granted = False
         self.rejected = False
@@ -34,7 +34,7 @@ class Waiter:
         self._signal.acquire()
 
     def owner_name(self) -> str:
-        """Return for which request, or outside of requests in which thread, the wait is."""
+        """Return the name of the waiting request; outside of requests, of the thread."""
         return (self._request and self._request.name) or self._thread.name
 
     def grant(self, record: ConnectionPoolEntry | None) -> None:
@@ -51,13 +51,13 @@ class Waiter:
     def wait(
         self, timeout: float, interval: float, on_interval: Callable[[], None], timeout_origin: Callable[[], float]
     ) -> None:
-        """Wait until granted or turned away, `longest` seconds at most; they count anew from when `counts_from` says.
+        """Wait until granted or rejected, for `timeout` seconds at most; call `on_interval` every `interval` seconds.
 
-        Every `step` seconds, look around.
+        When the time is over, it counts anew from `timeout_origin()`, which is later where the pool was suspended.
         """
         ends_at = self.since + timeout
-        while (left := ends_at - time.monotonic()) > 0:
-            seconds = min(left, interval)
+        while (remaining := ends_at - time.monotonic()) > 0:
+            seconds = min(remaining, interval)
             if self._signal.acquire(timeout=-1 if seconds == math.inf else seconds):
                 return
             if time.monotonic() < ends_at:
@@ -70,36 +70,36 @@ class WaitQueue:
     """The waiters of a pool, in order. Every method needs the pool's lock unless it says that it does not."""
 
     def __init__(self, max_waiting: int | None, shedding: CoDel | None) -> None:
-        """Let at most `most` wait at once (None: any number); `shedding` says whose wait has been too long."""
+        """Let at most `max_waiting` wait at once (None: any number); `shedding` decides whose wait is too long."""
         self.max_waiting = max_waiting
         self.shedding = shedding
         self.waiters: deque[Waiter] = deque()
         self._resumed_at = -math.inf
-        """When the last pause ended, on the monotonic clock; in the future while one lasts."""
+        """When the pool was resumed last, on the monotonic clock; infinity while it is suspended."""
 
     def suspend(self) -> None:
-        """Note that nothing is lent from now on; needs no lock."""
+        """Record that no connection is lent from now on; needs no lock."""
         self._resumed_at = math.inf
 
     def resume(self) -> None:
-        """Note that connections are lent again; needs no lock."""
+        """Record that connections are lent again; needs no lock."""
         if self._resumed_at == math.inf:
             self._resumed_at = time.monotonic()
 
     def timeout_origin(self) -> float:
-        """Return from when a time-out counts: nobody could be served in a pause. Needs no lock."""
+        """Return the time from which a time-out counts: a suspended pool serves no waiter. Needs no lock."""
         return min(self._resumed_at, time.monotonic())
 
     def check_interval(self) -> float:
-        """Return how many seconds a waiter waits at most before it looks whether the pool has stalled. Needs no lock."""
+        """Return after how many seconds a waiter checks whether the pool has stalled. Needs no lock."""
         return self.shedding.interval if self.shedding is not None else math.inf
 
     def is_full(self) -> bool:
-        """Say whether nobody more may wait."""
+        """Say whether no further thread may wait."""
         return self.max_waiting is not None and len(self.waiters) >= self.max_waiting
 
     def enqueue(self) -> Waiter:
-        """Stand at the end of the line."""
+        """Add a waiter at the end and return it."""
         waiter = Waiter()
         if self.shedding is not None and not self.waiters:
             self.shedding.on_first_waiter(waiter.since)
@@ -107,12 +107,12 @@ class WaitQueue:
         return waiter
 
     def remove(self, waiter: Waiter) -> None:
-        """Stop waiting, unless the wait has ended in this very moment."""
+        """Take a waiter out, unless it was granted or rejected in this moment."""
         if not waiter.granted and not waiter.rejected:
             self.waiters.remove(waiter)
 
     def pop(self) -> Waiter | None:
-        """Take the first whose wait has not been too long; the others on the way are turned away."""
+        """Take out the first waiter that has not waited too long; reject those before it."""
         while self.waiters:
             waiter = self.waiters.popleft()
             if self.shedding is None:
@@ -124,12 +124,12 @@ class WaitQueue:
         return None
 
     def on_idle(self) -> None:
-        """Note that a connection came back and nobody waited for it."""
+        """Record that a connection came back and none waited for it."""
         if self.shedding is not None:
             self.shedding.on_idle()
 
     def shed_if_stalled(self) -> None:
-        """Where nothing has come back for an interval, end the waits that are too long already."""
+        """Reject the waiters that have waited too long, when no connection has come back for a whole interval."""
         if self.shedding is None or not self.waiters:
             return
         now = time.monotonic()
@@ -138,7 +138,7 @@ class WaitQueue:
                 self.waiters.popleft().reject()
 
     def oldest_wait(self) -> float:
-        """Return how long the first has waited, in seconds; 0.0 when nobody waits. Needs no lock."""
+        """Return how long the first has waited, in seconds; 0.0 when none waits. Needs no lock."""
         try:
             return time.monotonic() - self.waiters[0].since
         except IndexError:

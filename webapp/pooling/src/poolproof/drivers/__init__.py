@@ -1,1 +1,1 @@
-"""What is known about each database driver."""
+"""What is specific to each database driver."""

@@ -1,4 +1,4 @@
-"""Whether this thread is opening a connection: what waits for the network then is the pool's own work."""
+"""Whether this thread is opening a database connection, which the blocking guard must not take for a call out."""
 
 from __future__ import annotations
 

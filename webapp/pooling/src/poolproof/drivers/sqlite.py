@@ -1,4 +1,4 @@
-"""All that is known about SQLite, the embedded default."""
+"""What is specific to SQLite, the embedded default."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BUSY_TIMEOUT = 5.0
 
 
 class TrackedSqliteConnection(sqlite3.Connection):
-    """A connection that knows what it is doing, as `drivers.mysql.TrackedConnection` does."""
+    """A connection that tracks what it is doing, as `drivers.mysql.connection.TrackedConnection` does."""
 
     statement_count = 0
     query_started_at: float | None = None
@@ -25,7 +25,7 @@ class TrackedSqliteConnection(sqlite3.Connection):
 
 
 def configure(engine: Engine) -> None:
-    """Make every new connection ours: WAL, foreign keys, explicit transactions that take the lock at once."""
+    """Set up every new connection: WAL, foreign keys, explicit transactions that take the write lock at once."""
     _init_sessions(engine)
     _count_statements(engine)
 
@@ -34,21 +34,21 @@ def configure(engine: Engine) -> None:
         options = connection.get_execution_options()
         if options.get(AUTOCOMMIT, False):
             return
-        reads = options.get(READ_ONLY, False)
-        # Immediately, or two that have read would both wait for the other to let them write.
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+        is_read_only = options.get(READ_ONLY, False)
+        # Immediately: two transactions that have read would each wait for the other one before they write.
+        connection.exec_driver_sql("BEGIN" if is_read_only else "BEGIN IMMEDIATE")
 
 
 def _init_sessions(engine: Engine) -> None:
     @event.listens_for(engine, "do_connect")
-    def use_our_class(dialect: Any, record: ConnectionPoolEntry, arguments: Any, named: dict[str, Any]) -> None:
+    def use_tracked_class(dialect: Any, record: ConnectionPoolEntry, arguments: Any, named: dict[str, Any]) -> None:
         named["factory"] = TrackedSqliteConnection
 
     @event.listens_for(engine, "connect")
-    def begin_session(dbapi_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
-        # Our own BEGIN below; sqlite3 would start transactions late and upgrade them, which fails when busy.
+    def init_session(dbapi_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        # BEGIN is sent by `begin_transaction`; sqlite3 would start transactions late and upgrade them, which can fail.
         dbapi_connection.isolation_level = None
-        # SQLite has it since 3.41; MySQL always had.
+        # Built into SQLite since 3.41, and into every MySQL.
         dbapi_connection.create_function("unhex", 1, bytes.fromhex, deterministic=True)
         cursor = dbapi_connection.cursor()
         cursor.execute("PRAGMA journal_mode = WAL")
@@ -58,19 +58,19 @@ def _init_sessions(engine: Engine) -> None:
 
 def _count_statements(engine: Engine) -> None:
     @event.listens_for(engine, "before_cursor_execute")
-    def begin(connection: Any, cursor: Any, *rest: Any) -> None:
+    def record_start(connection: Any, cursor: Any, *rest: Any) -> None:
         cursor.connection.statement_count += 1
         cursor.connection.query_started_at = time.monotonic()
 
-    def end(cursor: Any) -> None:
+    def record_end(cursor: Any) -> None:
         cursor.connection.query_started_at, cursor.connection.last_reply_at = None, time.monotonic()
 
     @event.listens_for(engine, "after_cursor_execute")
-    def end_well(connection: Any, cursor: Any, *rest: Any) -> None:
-        end(cursor)
+    def record_success(connection: Any, cursor: Any, *rest: Any) -> None:
+        record_end(cursor)
 
     @event.listens_for(engine, "handle_error")
-    def end_badly(context: ExceptionContext) -> None:
+    def record_failure(context: ExceptionContext) -> None:
         cursor = context.execution_context and context.execution_context.cursor
         if cursor is not None:
-            end(cursor)
+            record_end(cursor)

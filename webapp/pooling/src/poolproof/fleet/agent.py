@@ -1,4 +1,4 @@
-"""The thread by which a process takes part in its fleet: says what it does, does what it is asked, and one leads."""
+"""The thread by which a process takes part in its fleet: it publishes state and executes commands; one leads."""
 
 from __future__ import annotations
 
@@ -23,16 +23,18 @@ from poolproof.runtime.periodic_thread import PeriodicThread
 log = logging.getLogger(__name__)
 
 HEARTBEAT_INTERVAL = 0.4
-"""Seconds between two words of a process."""
+"""Seconds between two heartbeats: publish the state, apply the overrides, execute the commands."""
 LEADER_INTERVAL = 1.0
 STALE_DIRECTORY_TTL = 24 * 3600.0
 
+CANNOT_PUBLISH = "This process cannot publish its state for the others, in %s: %s"
+
 DescribeProcess = Callable[[], tuple[JsonObject, JsonObject]]
-"""Returns what a process has counted, and what it is doing now: `now["lanes"]` by name."""
+"""Returns the counters of a process and its present state, with the lanes' by name under "lanes"."""
 
 
 class FleetAgent:
-    """A process's part in its fleet."""
+    """Makes one process a member of its fleet."""
 
     def __init__(
         self,
@@ -44,16 +46,16 @@ class FleetAgent:
         interval: float = HEARTBEAT_INTERVAL,
         leader_interval: float = LEADER_INTERVAL,
     ) -> None:
-        """Take no part yet. `obey` carries out an order, `stand` makes the standing orders true.
+        """Publish nothing yet. `execute` executes a command, `apply_overrides` puts overrides into effect.
 
-        The intervals are the seconds between two beats, and between two calls of `lead`.
+        The intervals are the seconds between two heartbeats, and between two calls of `on_leader_tick`.
         """
         self.folder = folder
         self.commands = CommandQueue(folder.path)
         self.extra_status: Callable[[], JsonObject] = dict
-        """Adds to what this process says it is doing now."""
+        """Returns what is added to the present state of this process."""
         self.on_leader_tick: Callable[[], None] = _no_op
-        """Called once in `lead_interval` in one process of the fleet."""
+        """Called every `leader_interval` seconds in one process of the fleet."""
         self._describe = describe
         self._execute = execute
         self._apply_overrides = apply_overrides
@@ -70,44 +72,44 @@ class FleetAgent:
         _instances.add(self)
 
     def start(self, name: str, number: int = 0, *, may_lead: bool = True) -> None:
-        """Take part from now on, under this name; where nothing can be written, say so and go on without."""
+        """Register this process under this name; where nothing can be written, log that and go on without."""
         try:
             self._registration = self.folder.register({"name": name, "number": number, "master": master_identity()})
             self._request_counter = RequestCounter(self._registration.path)
         except OSError as error:
-            log.warning("This process cannot tell the others of its pools, in %s: %s", self.folder.path, error)
+            log.warning(CANNOT_PUBLISH, self.folder.path, error)
             return
         event_log.record("start", f"{_display_name(self._registration)} has started.")
         if may_lead:
             remove_stale_directories(self.folder.path)
         else:
             self._last_leader_tick = float("inf")
-        # Before anything is borrowed: what is paused does not even begin. Also in a command, which has another parent.
+        # Before any connection is borrowed: a suspended lane lends none. Also in a command, whose parent is no master.
         self._apply_overrides(self.commands.active_overrides(is_running))
         self._thread.wake()
 
     def publish_request_count(self, requests: int) -> None:
-        """Say at once how many requests this process has served."""
-        if (pulse := self._request_counter) is not None:
-            pulse.publish(requests)
+        """Publish at once how many requests this process has served."""
+        if (counter := self._request_counter) is not None:
+            counter.publish(requests)
 
     def stop(self) -> None:
-        """Say goodbye; for the end of a process."""
+        """Unregister; for the end of a process."""
         if self._registration is None:
             return
         self._request_counter = None
         self._thread.stop()
         event_log.record("end", f"{_display_name(self._registration)} has ended in order.")
-        # Whatever happens, the end of a process goes on: its connections have to be closed.
+        # No error may keep a process from ending: its connections have to be closed.
         try:
             self._last_counters, _ = self._describe()
         except Exception:
-            log.exception("This process says goodbye with what it said last")
+            log.exception("The last counters of this process cannot be read; those published before remain")
         self._flush_events()
         try:
             self._registration.unregister(self._last_counters)
         except OSError as error:
-            log.warning("This process could not say goodbye, in %s: %s", self.folder.path, error)
+            log.warning("This process could not unregister, in %s: %s", self.folder.path, error)
         self._registration = None
         if self._leader_lock is not None:
             self._leader_lock.close()
@@ -115,20 +117,20 @@ class FleetAgent:
 
     @property
     def key(self) -> str:
-        """The name of this process's file; "" while it takes no part."""
+        """The name of this process's file; "" while it is not registered."""
         return self._registration.key if self._registration is not None else ""
 
     def _heartbeat(self) -> float:
-        seat = self._registration
-        if seat is None:
+        registration = self._registration
+        if registration is None:
             return self._interval
-        counted, now = self._describe()
-        self._last_counters = counted
-        self._timeline.record(now["lanes"], counted)
-        self._publish(seat, counted, {**now, **self.extra_status(), "strip": self._timeline.to_dict()})
+        counters, status = self._describe()
+        self._last_counters = counters
+        self._timeline.record(status["lanes"], counters)
+        self._publish(registration, counters, {**status, **self.extra_status(), "strip": self._timeline.to_dict()})
         self._flush_events()
         self._apply_overrides(self.commands.active_overrides(is_running))
-        self.commands.execute_pending(seat.key, self._execute)
+        self.commands.execute_pending(registration.key, self._execute)
         if time.monotonic() - self._last_leader_tick >= self._leader_interval:
             self._last_leader_tick = time.monotonic()
             self._run_leader_tick()
@@ -140,40 +142,40 @@ class FleetAgent:
             self._is_publish_failing = False
         except OSError as error:
             if not self._is_publish_failing:
-                log.warning("This process cannot tell the others of its pools, in %s: %s", self.folder.path, error)
+                log.warning(CANNOT_PUBLISH, self.folder.path, error)
             self._is_publish_failing = True
 
     def _run_leader_tick(self) -> None:
-        # In a child of fork it is closed: the parent leads.
+        # In a child of fork it is closed: the parent is the leader.
         if self._leader_lock is None or self._leader_lock.closed:
             self._leader_lock = try_lock(self.folder.path / "leader")
         if self._leader_lock is not None:
             self.on_leader_tick()
 
     def _flush_events(self) -> None:
-        if happened := event_log.drain():
+        if events := event_log.drain():
             by = _display_name(self._registration) if self._registration else ""
-            event_log.append(self.folder.path, [{**one, "by": by} for one in happened])
+            event_log.append(self.folder.path, [{**event, "by": by} for event in events])
 
 
 _instances: weakref.WeakSet[FleetAgent] = weakref.WeakSet()
 
 
 def start_all(name: str, number: int, extra_status: Callable[[], JsonObject]) -> None:
-    """Let this process take part in its fleet; `more` adds to what it is doing now."""
-    for publisher in list(_instances):
-        publisher.extra_status = extra_status
-        publisher.start(name, number)
+    """Register this process in its fleet; `extra_status` returns what is added to its present state."""
+    for agent in list(_instances):
+        agent.extra_status = extra_status
+        agent.start(name, number)
 
 
 def stop_all() -> None:
-    """Say goodbye for this process."""
-    for publisher in list(_instances):
-        publisher.stop()
+    """Unregister this process."""
+    for agent in list(_instances):
+        agent.stop()
 
 
 def remove_stale_directories(own: Path) -> None:
-    """Remove the folders of machines that have said nothing for a day: each new container has another name."""
+    """Remove the folders of machines that have written nothing for a day: each new container has another name."""
     for folder in own.parent.iterdir():
         with contextlib.suppress(OSError, ValueError):
             if (
@@ -184,30 +186,30 @@ def remove_stale_directories(own: Path) -> None:
 
 
 def is_running(identity: str) -> bool:
-    """Say whether the process with this name, as `process_identity` gives it, lives."""
+    """Say whether the process with this identity, as `process_identity` returns it, is alive."""
     pid = identity.partition("-")[0]
     return pid.isdecimal() and process_identity(int(pid)) == identity and Path(f"/proc/{pid}").exists()
 
 
 def process_identity(pid: int) -> str:
-    """Return a name for the process that has started this one: its number, and when it began."""
+    """Return an identity of a process that no later process has: its id, and when it started."""
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:  # noqa: PTH123 - no path that could be another's
-            began = stat.read().rpartition(")")[2].split()[19]
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except OSError:
         return str(pid)
-    return f"{pid}-{began}"
+    return f"{pid}-{stat.rpartition(')')[2].split()[19]}"
 
 
 def master_identity() -> str:
-    """Return a name for the process that has started this one."""
+    """Return the identity of the process that has started this one."""
     return process_identity(os.getppid())
 
 
 def _display_name(registration: Registration) -> str:
-    about = registration.identity
-    return f"{str(about['name']).capitalize()} {about['number'] or ''}".rstrip() + f" (process {about['pid']})"
+    identity = registration.identity
+    name = f"{str(identity['name']).capitalize()} {identity['number'] or ''}".rstrip()
+    return f"{name} (process {identity['pid']})"
 
 
 def _no_op() -> None:
-    """Lead nobody."""
+    """Do nothing; the default of `FleetAgent.on_leader_tick`."""

@@ -1,4 +1,4 @@
-"""The numbers of a fleet as metrics: summed over its processes, those that are gone included."""
+"""The counters of a fleet as metrics: summed over its processes, including those that have exited."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MIN_DURATION_EXPONENT, MAX_DURATION_EXPONENT = -10, 5
 
 
 def fleet_families(fleet: FleetSnapshot, min_idle: int) -> list[MetricFamily]:
-    """Return every metric of a fleet; `keep` is how many idle connections each pool keeps in any case."""
+    """Return every metric of a fleet; `min_idle` is how many idle connections each pool keeps in any case."""
     return [
         *pool_families(_pool_states(fleet, min_idle)),
         _processes(fleet),
@@ -31,24 +31,24 @@ def fleet_families(fleet: FleetSnapshot, min_idle: int) -> list[MetricFamily]:
 
 def _pool_states(fleet: FleetSnapshot, min_idle: int) -> list[PoolState]:
     states = []
-    for name, counted in fleet.counters.get("lanes", {}).items():
-        lanes = [one.status["lanes"][name] for one in fleet.members if name in one.status.get("lanes", {})]
-        most = sum(lane["most"] if lane["most"] is not None else float("inf") for lane in lanes)
+    for name, counters in fleet.counters.get("lanes", {}).items():
+        lanes = [member.status["lanes"][name] for member in fleet.members if name in member.status.get("lanes", {})]
+        limit = sum(lane["most"] if lane["most"] is not None else float("inf") for lane in lanes)
         states.append(
             PoolState(
                 name,
                 used=sum(lane["used"] for lane in lanes),
                 idle=sum(lane["idle"] for lane in lanes),
-                maximum=most,
+                maximum=limit,
                 idle_maximum=sum(lane["size"] for lane in lanes),
                 idle_minimum=min_idle * len(lanes),
                 waiting=sum(lane["waiting"] for lane in lanes),
                 oldest_wait=max((lane["oldest"] for lane in lanes), default=0.0),
                 statistics=stats.snapshot_from_dict(
-                    {**counted, "closed": {**dict.fromkeys(CLOSE_REASONS, 0), **counted["closed"]}}
+                    {**counters, "closed": {**dict.fromkeys(CLOSE_REASONS, 0), **counters["closed"]}}
                 ),
-                # From the start, so that a rate sees the first one.
-                violations={**dict.fromkeys(Violation, 0), **counted["holds"]},
+                # Zeros from the start, so that a rate includes the first one.
+                violations={**dict.fromkeys(Violation, 0), **counters["holds"]},
             )
         )
     return states
@@ -56,8 +56,8 @@ def _pool_states(fleet: FleetSnapshot, min_idle: int) -> list[PoolState]:
 
 def _processes(fleet: FleetSnapshot) -> MetricFamily:
     by_name: dict[str, float] = {"worker": 0.0}
-    for one in fleet.members:
-        name = str(one.identity.get("name", ""))
+    for member in fleet.members:
+        name = str(member.identity.get("name", ""))
         by_name[name] = by_name.get(name, 0.0) + 1
     samples = [("", {"kind": name}, count) for name, count in sorted(by_name.items())]
     return MetricFamily(
@@ -67,12 +67,12 @@ def _processes(fleet: FleetSnapshot) -> MetricFamily:
 
 def _requests(counters: JsonObject) -> Sequence[MetricFamily]:
     labelled = []
-    for route, tree in counters.get("routes", {}).items():
-        # A rule of another app may have blanks.
+    for route, histogram in counters.get("routes", {}).items():
+        # The rule may contain blanks.
         method, _, rest = route.partition(" ")
         rule, _, status = rest.rpartition(" ")
         labels = {"http_request_method": method, "http_response_status_code": status, "http_route": rule}
-        labelled.append((labels, stats.histogram_from_dict(tree)))
+        labelled.append((labels, stats.histogram_from_dict(histogram)))
     return [
         histogram_family(
             "http_server_request_duration_seconds", "Requests, from their arrival in a thread to their answer.",
@@ -83,12 +83,13 @@ def _requests(counters: JsonObject) -> Sequence[MetricFamily]:
 
 
 def _commits(fleet: FleetSnapshot) -> Sequence[MetricFamily]:
-    counted: Mapping[str, Any] = fleet.counters.get("commits", {})
-    waiting: dict[str, float] = dict.fromkeys(counted, 0.0)
-    for one in fleet.members:
-        for name, now in one.status.get("commits", {}).items():
+    counters: Mapping[str, Any] = fleet.counters.get("commits", {})
+    waiting: dict[str, float] = dict.fromkeys(counters, 0.0)
+    for member in fleet.members:
+        for name, now in member.status.get("commits", {}).items():
             waiting[name] = waiting.get(name, 0.0) + now["waiting"]
-    sizes = [({"writer": name}, tree["batches"], tree["entries"]) for name, tree in counted.items()]
+    sizes = [({"writer": name}, group["batches"], group["entries"]) for name, group in counters.items()]
+    times = [({"writer": name}, stats.histogram_from_dict(group["commits"])) for name, group in counters.items()]
     return [
         MetricFamily(
             "poolproof_group_commit_entries", "histogram", "Entries of a group commit.",
@@ -96,11 +97,11 @@ def _commits(fleet: FleetSnapshot) -> Sequence[MetricFamily]:
         ),
         histogram_family(
             "poolproof_group_commit_seconds", "How long a group commit took.",
-            [({"writer": name}, stats.histogram_from_dict(tree["commits"])) for name, tree in counted.items()], MIN_DURATION_EXPONENT, MAX_DURATION_EXPONENT,
+            times, MIN_DURATION_EXPONENT, MAX_DURATION_EXPONENT,
         ),
         _counter(
             "poolproof_group_commit_refused", "Entries refused because too many waited already.",
-            [({"writer": name}, tree["refused"]) for name, tree in counted.items()],
+            [({"writer": name}, group["refused"]) for name, group in counters.items()],
         ),
         MetricFamily(
             "poolproof_group_commit_waiting", "gauge", "Entries that wait for their commit.",
@@ -112,14 +113,14 @@ def _commits(fleet: FleetSnapshot) -> Sequence[MetricFamily]:
 def _labelled_counters(counters: JsonObject) -> Sequence[MetricFamily]:
     return [
         _counter(
-            one.name,
-            one.description,
+            counter.name,
+            counter.description,
             [
-                (dict(zip(one.labels, key.split(metrics_counters.LABEL_SEPARATOR), strict=True)), count)
-                for key, count in counters.get(one.name, {}).items()
+                (dict(zip(counter.labels, key.split(metrics_counters.LABEL_SEPARATOR), strict=True)), count)
+                for key, count in counters.get(counter.name, {}).items()
             ],
         )
-        for one in metrics_counters.declared_counters()
+        for counter in metrics_counters.declared_counters()
     ]
 
 
@@ -134,5 +135,7 @@ def _batch_size_samples(
     return [*samples, ("_sum", labels, float(entries)), ("_count", labels, float(below))]
 
 
-def _counter(name: str, meaning: str, values: Sequence[tuple[dict[str, str], float]]) -> MetricFamily:
-    return MetricFamily(f"{name}_total", "counter", meaning, [("", labels, float(value)) for labels, value in values])
+def _counter(name: str, description: str, values: Sequence[tuple[dict[str, str], float]]) -> MetricFamily:
+    return MetricFamily(
+        f"{name}_total", "counter", description, [("", labels, float(value)) for labels, value in values]
+    )

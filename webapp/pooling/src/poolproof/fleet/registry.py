@@ -1,11 +1,11 @@
-"""The fleet: what the processes of one machine say of themselves, in files that each of them can read.
+"""The fleet: the processes of one machine publish their state in files that each of them can read.
 
-Each process keeps one file and writes it in place, some times a second. It holds a lock on the file as
-long as it lives, which the system takes from it however it ends: so nobody has to guess from a process
-number who is still there. What a dead process has counted is added to the counts of all who are
-gone, once, by whoever sees it first; so the fleet's counters never go backwards.
+Each process has one file, which it overwrites in place some times a second. It holds a lock on the file as long as it
+lives, and the kernel releases the lock however the process ends: so no process has to guess from a process id whether
+another one is alive. The counters of a dead process are added to those of all exited processes, once, by the first
+process that notices; so the fleet's counters never go backwards.
 
-What is written is a tree: `about` (who), `counted` (numbers that only grow), `now` (the rest).
+A file's content is a JSON object: `about` (identity), `counted` (numbers that only grow), `now` (the rest).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +28,23 @@ from poolproof.runtime.files import JsonObject, is_locked, locked, open_locked, 
 FORMAT_VERSION = 1
 STATE_SUFFIX = ".state"
 HEADER_SIZE = 35
-"""Bytes: checksum and length of what follows and how many words there were before, in hexadecimal."""
+"""Bytes: checksum and length of what follows and how many times the state was published, in hexadecimal."""
 SLOT_SIZE = 4 * 1024 * 1024
-"""A file has two places, written by turns: whoever dies or is read in the middle of a word has said the one before.
+"""A file has two slots, written by turns. Double-buffered: a torn write leaves the previous version readable.
 
-Between them is a hole, which needs no room on the disk.
+Between them is a hole, which needs no space on the disk.
 """
 MAX_READ_ATTEMPTS = 4
 LOCK_TIMEOUT = 0.2
-"""Seconds to wait for others who change the common files; a frozen process may hold their lock."""
+"""Seconds to wait for the lock of the shared files; a frozen process may hold it."""
+MAX_CRASHED = 20
 MAX_EXITED = 500
-"""Dead processes whose files are known to be added up."""
+"""Dead processes whose counters are known to be added up."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """One process's own words; `silent_for` is how many seconds ago it wrote them."""
+    """The published state of one process; `silent_for` is how many seconds ago it was published."""
 
     key: str
     identity: JsonObject
@@ -53,32 +55,31 @@ class Member:
 
 @dataclass(frozen=True)
 class FleetSnapshot:
-    """All that live, the oldest first, and what they and the dead have counted together."""
+    """The live processes, the oldest first, and the counters of all processes, the dead ones included."""
 
     members: Sequence[Member] = ()
     counters: JsonObject = field(default_factory=dict)
 
 
-def add_trees(one: Any, other: Any) -> Any:
-    """Add two trees of numbers: dicts by key, lists by place, numbers as they are."""
-    if isinstance(one, dict):
-        return {key: add_trees(one[key], other[key]) if key in one and key in other else
-                one.get(key, other.get(key)) for key in [*one, *(key for key in other if key not in one)]}  # fmt: skip
-    if isinstance(one, list):
-        longer, shorter = (one, other) if len(one) >= len(other) else (other, one)
-        return [value + (shorter[place] if place < len(shorter) else 0) for place, value in enumerate(longer)]
-    return one + other
+def add_trees(left: Any, right: Any) -> Any:
+    """Add two trees of numbers: dicts by key, lists by index, numbers as they are."""
+    if isinstance(left, dict):
+        common = {key: add_trees(left[key], right[key]) for key in left if key in right}
+        return {**left, **right, **common}
+    if isinstance(left, list):
+        return [one + other for one, other in zip_longest(left, right, fillvalue=0)]
+    return left + right
 
 
 class FleetDirectory:
-    """Where the processes of one machine meet."""
+    """The directory in which the processes of one machine publish their state."""
 
     def __init__(self, path: Path) -> None:
-        """Make nothing yet."""
+        """Create nothing yet."""
         self.path = path
 
     def register(self, identity: JsonObject) -> Registration:
-        """Take part, until `Seat.leave` or this process's end.
+        """Register this process, until `Registration.unregister` or its end.
 
         Raises:
             OSError: when nothing can be written here.
@@ -87,75 +88,80 @@ class FleetDirectory:
         return Registration(self.path, f"{os.getpid()}-{time.time_ns():x}", identity)
 
     def snapshot(self) -> FleetSnapshot:
-        """Return what everybody says, and bury the dead; needs no lock, and only reading where none has died."""
-        found = self._read_members()
-        # In this order: whoever was buried since he was read is known to be.
-        gone = self._read_exited()
-        buried = set(gone["keys"])
-        present = [(one, lives) for one, lives in found if one.key not in buried]
-        counted = gone["counted"]
-        for one, _ in present:
-            counted = add_trees(counted, one.counters)
-        if not all(lives for _, lives in present):
-            # Who may not write leaves it to the others.
+        """Return the state of the fleet, and reap dead processes; needs no lock, and no writing when none has died."""
+        members = self._read_members()
+        # After the members: one that was reaped since it was read is in this file, and not counted twice.
+        exited = self._read_exited()
+        reaped = set(exited["keys"])
+        present = [(member, is_alive) for member, is_alive in members if member.key not in reaped]
+        counters = exited["counted"]
+        for member, _ in present:
+            counters = add_trees(counters, member.counters)
+        if not all(is_alive for _, is_alive in present):
+            # A process without the right to write leaves it to the others.
             with contextlib.suppress(OSError):
                 self._reap()
-        members = [one for one, lives in present if lives]
-        return FleetSnapshot(sorted(members, key=lambda one: one.identity.get("since", 0)), counted)
+        living = [member for member, is_alive in present if is_alive]
+        return FleetSnapshot(sorted(living, key=lambda member: member.identity.get("since", 0)), counters)
 
     def crashed(self) -> list[JsonObject]:
-        """Return who of the dead has not said goodbye: `about` of each, the latest last."""
+        """Return the identities of the processes that ended without unregistering, the latest last."""
         return list(self._read_exited()["unexpected"])
 
     def _read_members(self) -> list[tuple[Member, bool]]:
-        """Return everybody who has a file, and whether he lives."""
-        found = []
+        """Return every process that has a file, and whether it is alive."""
+        members = []
         for path in self.path.glob(f"*{STATE_SUFFIX}"):
-            lives = is_locked(path)
-            if (tree := _read_state(path, is_alive=lives)) is not None:
-                silent_for = max(0.0, time.monotonic() - tree["at"])
-                found.append((Member(path.stem, tree["about"], tree["counted"], tree["now"], silent_for), lives))
-        return found
+            is_alive = is_locked(path)
+            if (state := _read_state(path, is_alive=is_alive)) is not None:
+                silent_for = max(0.0, time.monotonic() - state["at"])
+                member = Member(path.stem, state["about"], state["counted"], state["now"], silent_for)
+                members.append((member, is_alive))
+        return members
 
     def _reap(self) -> None:
         with locked(self.path / "lock", LOCK_TIMEOUT) as is_locked:
             if not is_locked:
                 return
-            gone = self._read_exited()
-            dead = [one for one, lives in self._read_members() if not lives]
-            for one in dead:
-                if one.key in gone["keys"]:
-                    # Whoever added it up was killed before he could remove the file.
-                    continue
-                gone["counted"] = add_trees(gone["counted"], one.counters)
-                gone["keys"] = [*gone["keys"], one.key][-MAX_EXITED:]
-                if not one.status.get("goodbye"):
-                    gone["unexpected"] = [*gone["unexpected"][-19:], {**one.identity, "found_at": time.time()}]
-            # First this, then the files: whoever is killed in between has counted nobody twice.
-            write_json(self.path / "gone.json", gone)
-            for one in dead:
-                (self.path / f"{one.key}{STATE_SUFFIX}").unlink(missing_ok=True)
+            exited = self._read_exited()
+            dead = [member for member, is_alive in self._read_members() if not is_alive]
+            for member in dead:
+                # Already in the keys: the process that added it up was killed before it could remove the file.
+                if member.key not in exited["keys"]:
+                    _add_exited(exited, member)
+            # In this order: a process that is killed in between leaves files whose keys are known to be added up.
+            write_json(self.path / "gone.json", exited)
+            for member in dead:
+                (self.path / f"{member.key}{STATE_SUFFIX}").unlink(missing_ok=True)
 
     def _read_exited(self) -> JsonObject:
-        nobody: JsonObject = {"format": FORMAT_VERSION, "keys": [], "counted": {}, "unexpected": []}
-        found = read_json(self.path / "gone.json") or nobody
-        is_ours = found.get("format") == FORMAT_VERSION and all(
-            type(found.get(key)) is type(nobody[key]) for key in nobody
+        empty: JsonObject = {"format": FORMAT_VERSION, "keys": [], "counted": {}, "unexpected": []}
+        content = read_json(self.path / "gone.json") or empty
+        is_valid = content.get("format") == FORMAT_VERSION and all(
+            type(content.get(key)) is type(empty[key]) for key in empty
         )
-        return found if is_ours else nobody
+        return content if is_valid else empty
+
+
+def _add_exited(exited: JsonObject, member: Member) -> None:
+    exited["counted"] = add_trees(exited["counted"], member.counters)
+    exited["keys"] = [*exited["keys"], member.key][-MAX_EXITED:]
+    if not member.status.get("goodbye"):
+        crashed = {**member.identity, "found_at": time.time()}
+        exited["unexpected"] = [*exited["unexpected"], crashed][-MAX_CRASHED:]
 
 
 class Registration:
-    """A process's own file."""
+    """A process's own file in the fleet directory."""
 
     def __init__(self, folder: Path, key: str, identity: JsonObject) -> None:
-        """Begin with nothing to say."""
+        """Create and lock the file, with an empty state."""
         self.key = key
         self.identity = {**identity, "pid": os.getpid(), "since": time.time()}
         self.path = folder / f"{key}{STATE_SUFFIX}"
         self._publish_count = 0
         draft = folder / f"{key}.new"
-        # Locked before it has its name, or another process would take this one for dead.
+        # Locked before it gets its final name, or another process would take this one for dead.
         self._file = open_locked(draft)
         try:
             self.publish({}, {})
@@ -166,30 +172,30 @@ class Registration:
             raise
 
     def publish(self, counters: JsonObject, status: JsonObject) -> None:
-        """Replace what was said before.
+        """Replace the published state.
 
         Raises:
-            OSError: when the disk is full; then the word before stands.
+            OSError: when the disk is full; then the state published before remains.
         """
         if self._file.closed:
             return
-        tree = {
+        state = {
             "format": FORMAT_VERSION,
             "at": time.monotonic(),
             "about": self.identity,
             "counted": counters,
             "now": status,
         }
-        body = json.dumps(tree, separators=(",", ":")).encode()
+        body = json.dumps(state, separators=(",", ":")).encode()
         content = b"%08x %08x %016x\n" % (zlib.crc32(body), len(body), self._publish_count + 1) + body
-        # In place and not by renaming: that would be work for the disk, some times a second for ever.
+        # In place and not by renaming, which would write to the disk some times a second for ever.
         written = os.pwrite(self._file.fileno(), content, SLOT_SIZE * (self._publish_count % 2))
         if written < len(content):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
         self._publish_count += 1
 
     def unregister(self, counters: JsonObject) -> None:
-        """Say goodbye; what was counted stays."""
+        """Publish that this process ends in order; its counters remain part of the fleet's."""
         try:
             self.publish(counters, {"goodbye": True})
         finally:
@@ -199,30 +205,30 @@ class Registration:
 def _read_state(path: Path, *, is_alive: bool) -> JsonObject | None:
     for _ in range(MAX_READ_ATTEMPTS if is_alive else 1):
         try:
-            with path.open("rb", buffering=0) as state:
-                tree = _read_latest_slot(state)
+            with path.open("rb", buffering=0) as file:
+                state = _read_latest_slot(file)
         except OSError:
             return None
-        if tree is not None:
-            return tree if tree.get("format") == FORMAT_VERSION else None
-        # Both places have been written since it was opened.
+        if state is not None:
+            return state if state.get("format") == FORMAT_VERSION else None
+        # Both slots have been written since the file was opened.
         time.sleep(0.001)
     return None
 
 
-def _read_latest_slot(state: io.FileIO) -> JsonObject | None:
-    words = []
-    for place in (0, SLOT_SIZE):
+def _read_latest_slot(file: io.FileIO) -> JsonObject | None:
+    headers = []
+    for offset in (0, SLOT_SIZE):
         try:
             checksum, length, number = (
-                int(part, 16) for part in os.pread(state.fileno(), HEADER_SIZE, place).split(b" ")
+                int(part, 16) for part in os.pread(file.fileno(), HEADER_SIZE, offset).split(b" ")
             )
         except ValueError:
             continue
-        words.append((number, checksum, min(length, SLOT_SIZE), place))
-    for _, checksum, length, place in sorted(words, reverse=True):
-        body = os.pread(state.fileno(), length, place + HEADER_SIZE)
+        headers.append((number, checksum, min(length, SLOT_SIZE), offset))
+    for _, checksum, length, offset in sorted(headers, reverse=True):
+        body = os.pread(file.fileno(), length, offset + HEADER_SIZE)
         if body and zlib.crc32(body) == checksum:
-            tree: JsonObject = json.loads(body)
-            return tree
+            state: JsonObject = json.loads(body)
+            return state
     return None

@@ -1,8 +1,8 @@
-"""How many requests a machine's workers have served: cheap to say, and hardly ever more than a moment old.
+"""How many requests a machine's workers have served: cheap to publish, and hardly ever more than a moment old.
 
-A process's file in the fleet has two places with a hole between them; in its midst stands one number. What else the
-process says there is up to half a second old, more when it is busy: too late for whoever wants to give way to players
-at once.
+A process's file in the fleet directory has two slots with a hole between them; in the middle of the hole is one number.
+The slots are up to half a second old, more when the process is busy: too late for a process that has to give way to
+requests at once.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from poolproof.fleet.registry import SLOT_SIZE, STATE_SUFFIX, FleetDirectory
 COUNT_OFFSET = SLOT_SIZE // 2
 COUNT_FORMAT = struct.Struct("<Q")
 WRITE_INTERVAL = 0.02
-"""Seconds between two words: a write costs a request more than the rest of its counting does."""
+"""Seconds between two writes: one costs a request more than the rest of its counting does."""
 
 
 class RequestCounter:
-    """A process's own number."""
+    """The number of one process."""
 
     def __init__(self, state: Path) -> None:
-        """Write into this process's file.
+        """Write into the file `state` of this process.
 
         Raises:
             OSError: when it cannot be opened.
         """
-        # Not mapped into memory: on a full disk a write would be an error that nobody can catch.
+        # Not mapped into memory: on a full disk a write would raise SIGBUS, which cannot be caught.
         self._file = os.open(state, os.O_RDWR | os.O_CLOEXEC)
         weakref.finalize(self, os.close, self._file)
         self._next_write_at = 0.0
 
     def publish(self, count: int) -> None:
-        """Say that so many requests are served, unless something has just been said."""
+        """Publish that `count` requests are served, unless a number was published just before."""
         now = time.monotonic()
         if now >= self._next_write_at:
             self._next_write_at = now + WRITE_INTERVAL
@@ -46,10 +46,10 @@ class RequestCounter:
 
 
 def requests_served(folder: FleetDirectory) -> int:
-    """Return what all have said that are there; it falls when one is gone."""
+    """Return the sum over all processes that have a file; it falls when one exits."""
     served = 0
     for path in folder.path.glob(f"*{STATE_SUFFIX}"):
-        # One that has just ended, or is just beginning.
+        # A process that has just ended, or is just starting, has no number.
         with contextlib.suppress(OSError, struct.error), path.open("rb", buffering=0) as state:
             served += COUNT_FORMAT.unpack(os.pread(state.fileno(), COUNT_FORMAT.size, COUNT_OFFSET))[0]
     return served

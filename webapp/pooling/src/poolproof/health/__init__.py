@@ -1,1 +1,1 @@
-"""Whether connections are alive, how old they may become, and the thread that sees to it."""
+"""Whether connections are alive, how old they may become, and the thread that maintains them."""

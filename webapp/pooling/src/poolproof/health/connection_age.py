@@ -1,4 +1,4 @@
-"""How old a connection may grow, when it is worth a ping, and when it is no longer needed. Pure."""
+"""How old a connection may become, when it needs a ping, and when it is no longer needed. Pure functions of time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from poolproof.errors import PoolConfigurationError
 
 WAIT_TIMEOUT_FRACTION = 0.8
 PING_TIMEOUT = 0.5
-"""Seconds a server has to answer a ping; one that is slower will not do better with a statement."""
+"""Seconds that a server has to answer a ping; a slower one would not answer a statement in time either."""
 WINDOW_DOUBLING_INTERVAL = 60.0
 """Seconds without a cut-off after which the window doubles again."""
 
@@ -17,8 +17,8 @@ WINDOW_DOUBLING_INTERVAL = 60.0
 def recycle_after(configured: int | None, wait_timeout: int) -> int:
     """Return the age in seconds at which connections are renewed.
 
-    The server closes a connection that was idle for `wait_timeout` seconds; ours are
-    renewed at 80 % of that at the latest, so that no request meets the cut.
+    The server closes a connection that was idle for `wait_timeout` seconds; those of a pool are
+    renewed at 80 % of that at the latest, so that no request gets a closed one.
 
     Raises:
         PoolConfigurationError: when the configured age is not below `wait_timeout`.
@@ -37,14 +37,13 @@ def recycle_after(configured: int | None, wait_timeout: int) -> int:
 
 @dataclass(slots=True)
 class PingWindow:
-    """How long a connection may lie idle and still be used unasked; it learns.
+    """How long a connection may be idle and still be used without a ping; it adapts.
 
-    A ping is a round trip. A connection that was used a moment ago is alive; only while it lies
-    idle can the server, or something in between, have dropped it. `longest` is what the operator
-    allows, and never more than half of the server's wait_timeout. Where a connection is found
-    cut off that was trusted unasked, the window shrinks to half of the time it had been idle, and
-    doubles again with every minute that passes without another. All times are seconds,
-    moments monotonic.
+    A ping is a round trip. A connection that was used a moment ago is alive; only while it is idle can the server, or
+    something in between, have dropped it. `max_seconds` is what the operator allows, and never more than half of the
+    server's wait_timeout. When a connection that was not pinged turns out to be cut off, the window shrinks to half of
+    the time it had been idle, and doubles again with every minute that passes without another. All times are in
+    seconds, on the monotonic clock.
     """
 
     max_seconds: float
@@ -52,25 +51,25 @@ class PingWindow:
     shrunk_at: float | None = None
 
     def learn_wait_timeout(self, wait_timeout: float) -> None:
-        """Stay well below the idle time after which the server itself hangs up."""
+        """Stay well below the idle time after which the server closes a connection."""
         self.max_seconds = min(self.max_seconds, wait_timeout / 2)
 
     def record_cutoff(self, idle: float, now: float) -> None:
-        """Note that a connection was dead which had been trusted after so long an idle time."""
+        """Record that a connection was dead which had been used without a ping after `idle` seconds."""
         if idle <= self.seconds(now):
             self.shrunk_to, self.shrunk_at = idle / 2, now
 
     def seconds(self, now: float) -> float:
-        """Return the window at this moment."""
+        """Return the window at the time `now`."""
         if self.shrunk_at is None:
             return self.max_seconds
         doublings = min(int((now - self.shrunk_at) / WINDOW_DOUBLING_INTERVAL), 40)
-        # From a millisecond on: what shrank to nothing could not be doubled.
+        # At least a millisecond: zero cannot be doubled.
         grown = self.shrunk_to if not doublings else max(self.shrunk_to, 0.001) * 2.0**doublings
         return min(self.max_seconds, grown)
 
     def needs_ping(self, idle: float | None, now: float) -> bool:
-        """Say whether a connection should be asked before it is used; `idle` is None for a new one."""
+        """Say whether a connection has to be pinged before it is used; `idle` is None for a new one."""
         return idle is not None and idle >= self.seconds(now)
 
 
@@ -91,11 +90,11 @@ def due_action(
     max_idle: float,
     keepalive_interval: float,
 ) -> MaintenanceAction | None:
-    """Say what is due for a connection that lies idle.
+    """Return what is due for an idle connection.
 
-    `unused` is the time since somebody used it, `unseen` since it was last known to be alive, in
-    seconds; `is_spare` when more lie idle than are kept in any case. Idle connections are
-    lent last in, first out: one that nobody used for `retire_after` was not needed for so long.
+    `unused_for` is the time since it was last used, `unverified_for` since it was last known to be alive, in seconds;
+    `exceeds_min_idle` is whether more are idle than are kept in any case. Idle connections are lent last in, first out,
+    so one that was not used for `max_idle` seconds was not needed for that long.
     """
     if is_expired:
         return MaintenanceAction.RECYCLE

@@ -1,7 +1,7 @@
-"""The housekeeper: one thread of a process that looks after the connections of all its pools.
+"""The housekeeper: one thread of a process that maintains the connections of all its pools.
 
-What it takes out of a pool counts as in use until it is back, one at a time, so the budget
-holds and a borrower meets either a connection or a free slot.
+It takes one connection at a time out of a pool, which counts as in use until it is back: so the number of connections
+never exceeds the budget, and a caller finds either a connection or a free slot.
 """
 
 from __future__ import annotations
@@ -22,42 +22,43 @@ from poolproof.settings import PoolSettings
 
 MAX_INTERVAL = 1.0
 MIN_INTERVAL = 0.05
+"""Seconds between two rounds."""
 
 
 class Housekeeper:
-    """The care for one engine's connections, idle or held."""
+    """Maintains one engine's connections, idle ones and those checked out."""
 
     def __init__(
         self, engine: Engine, settings: PoolSettings, liveness: Liveness | None, leak_detector: LeakDetector
     ) -> None:
-        """Look after `engine`; without `liveness` (SQLite) nothing is pinged."""
+        """Maintain `engine`; without `liveness` (SQLite) nothing is pinged."""
         self._engine = weakref.ref(engine)
         self._settings = settings
         self._liveness = liveness
         self._leak_detector = leak_detector
 
     def run_once(self) -> float:
-        """Do what is due; return how many seconds nothing more will be."""
-        rest = self._leak_detector.scan()
+        """Do what is due; return after how many seconds to call this again."""
+        interval = self._leak_detector.scan()
         engine = self._engine()
         if engine is None or not isinstance(engine.pool, FairQueuePool):
-            return rest
+            return interval
         pool = engine.pool
         while (due := self._borrow_due(pool)) is not None:
-            record, what = due
-            if what is not MaintenanceAction.PING:
-                pool.evict(record, what)
+            record, action = due
+            if action is not MaintenanceAction.PING:
+                pool.evict(record, action)
             elif self._liveness is None or self._liveness.ping(record.dbapi_connection):
                 record.info[LAST_ALIVE_AT] = time.monotonic()
                 pool.return_idle(record)
             else:
                 pool.evict(record, "lost")
-        return min(rest, self._settings.max_idle / 4, self._settings.keepalive_interval / 4)
+        return min(interval, self._settings.max_idle / 4, self._settings.keepalive_interval / 4)
 
     def _borrow_due(self, pool: FairQueuePool) -> tuple[MonotonicRecord, MaintenanceAction] | None:
         now = time.monotonic()
 
-        def what_for(record: MonotonicRecord, idle: int) -> MaintenanceAction | None:
+        def action_for(record: MonotonicRecord, idle: int) -> MaintenanceAction | None:
             return due_action(
                 unused_for=now - record.info.get(LAST_USED_AT, now),
                 unverified_for=now - record.info.get(LAST_ALIVE_AT, now),
@@ -67,17 +68,17 @@ class Housekeeper:
                 keepalive_interval=self._settings.keepalive_interval,
             )
 
-        return pool.borrow_idle(what_for)
+        return pool.borrow_idle(action_for)
 
 
 _housekeepers: weakref.WeakSet[Housekeeper] = weakref.WeakSet()
 
 
 def _run_all() -> float:
-    rest = MAX_INTERVAL
-    for upkeep in list(_housekeepers):
-        rest = min(rest, upkeep.run_once())
-    return max(MIN_INTERVAL, rest)
+    interval = MAX_INTERVAL
+    for each in list(_housekeepers):
+        interval = min(interval, each.run_once())
+    return max(MIN_INTERVAL, interval)
 
 
 _thread = PeriodicThread("poolproof-housekeeper", _run_all)
@@ -86,13 +87,13 @@ _thread = PeriodicThread("poolproof-housekeeper", _run_all)
 def register_engine(
     engine: Engine, settings: PoolSettings, liveness: Liveness | None, leak_detector: LeakDetector
 ) -> None:
-    """Look after the connections of `engine`, from its first connect in each process on."""
-    upkeep = Housekeeper(engine, settings, liveness, leak_detector)
-    _housekeepers.add(upkeep)
+    """Maintain the connections of `engine`, from its first connect in each process on."""
+    housekeeper = Housekeeper(engine, settings, liveness, leak_detector)
+    _housekeepers.add(housekeeper)
 
     @event.listens_for(engine, "connect")
-    def begin(dbapi_connection: object, record: ConnectionPoolEntry, upkeep: Housekeeper = upkeep) -> None:
-        # The listener also keeps the upkeep as long as there is its engine.
+    def start(dbapi_connection: object, record: ConnectionPoolEntry, keep_alive: Housekeeper = housekeeper) -> None:
+        # The default argument keeps the housekeeper alive as long as the engine, which it refers to weakly.
         _thread.ensure_running()
 
 

@@ -1,4 +1,4 @@
-"""Is a connection alive, and what follows when it is not: listeners of a MySQL engine."""
+"""Whether a connection is alive, and what follows when it is not: event listeners of a MySQL engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from poolproof import deadlines, event_log
-from poolproof.core.connection_record import LAST_USED_AT
+from poolproof.core.connection_record import LAST_USED_AT, invalidate_older_connections, set_recycle
 from poolproof.drivers.mysql import errors as mysql_errors
 from poolproof.errors import PoolConfigurationError
 from poolproof.execution_options import READ_ONLY
@@ -23,18 +23,18 @@ from poolproof.settings import PoolSettings
 log = logging.getLogger(__name__)
 
 LAST_ALIVE_AT = "poolproof_last_alive_at"
-"""When it was last known to be alive."""
+"""Key in `record.info`: when the connection was last known to be alive, on the monotonic clock."""
 _SKIPPED_PING = "poolproof_skipped_ping"
-"""How long it had lain idle when it was lent unasked, and how much it had been asked by then."""
+"""Key in `record.info`: the idle seconds and the statement count at a checkout that skipped the ping."""
 
 
 @dataclass(slots=True)
 class ServerRestartDetector:
-    """Tells a restarted server from a single lost connection, by the numbers it gives to connections.
+    """Tells a restarted server from a single lost connection, by the ids that the server gives to connections.
 
-    A server counts its connections from its start. Where one was lost, and a connect that began
-    after another had ended got a lower number than that one, the count began anew. (Without a
-    loss it may be another server behind the same address, which is no reason to renew anything.)
+    A server counts its connections from its start. Where one was lost, and a connect that began after another had
+    ended got a lower id than that one, the count began anew. (Without a loss it may be another server behind the same
+    address, which is no reason to renew anything.)
     """
 
     highest_connection_id: int = 0
@@ -42,7 +42,7 @@ class ServerRestartDetector:
     connection_lost: bool = False
 
     def record_connect(self, connection_id: int, started_at: float, connected_at: float) -> bool:
-        """Note a connect; say whether the server has been restarted since the others were made."""
+        """Record a connect; say whether the server has been restarted since the other connections were opened."""
         restarted = (
             self.connection_lost
             and connection_id < self.highest_connection_id
@@ -55,17 +55,17 @@ class ServerRestartDetector:
 
 
 class Liveness:
-    """What is known about the connections of one engine."""
+    """Judges the connections of one engine: pings, errors, restarts of the server."""
 
     def __init__(self, engine: Engine, settings: PoolSettings) -> None:
-        """Know nothing yet."""
+        """Begin without any knowledge of the server."""
         self._engine = engine
         self._settings = settings
         self.ping_window = PingWindow(settings.ping_idle_after)
         self.restart_detector = ServerRestartDetector()
 
     def ping(self, dbapi_connection: Any) -> bool:
-        """Ask a connection that nobody uses whether it is alive."""
+        """Say whether the server answers on a connection that is not in use."""
         read_timeout = self._settings.read_timeout
         if dbapi_connection.responds_within(min(PING_TIMEOUT, read_timeout), read_timeout):
             return True
@@ -73,15 +73,15 @@ class Liveness:
         return False
 
     def classify_error(self, context: ExceptionContext) -> None:
-        """Decide what an error says about its connection, and about the others."""
+        """Decide what an error means for its connection, and for the others; listener of `handle_error`."""
         error = context.original_exception
         if mysql_errors.is_disconnect(error):
             context.is_disconnect = True
-        # One lost connection says nothing about the others, which are asked in their turn; a demoted server does.
+        # One lost connection says nothing about the others, which are pinged in their turn; a demoted server does.
         context.invalidate_pool_on_disconnect = mysql_errors.is_read_only(error)
         if mysql_errors.is_read_only(error):
             event_log.record_throttled(
-                "failover", "The server takes no writes (any more): all connections are renewed."
+                "failover", "The server accepts no writes (any more): all connections are renewed."
             )
         if context.is_disconnect:
             self.restart_detector.connection_lost = True
@@ -94,34 +94,36 @@ class Liveness:
             sentence = "The database server has been restarted: all connections to it are renewed."
             log.warning(sentence)
             event_log.record_throttled("restart", sentence)
-            self._engine.pool._invalidate_time = time.monotonic()  # noqa: SLF001 - older ones are renewed when lent
+            invalidate_older_connections(self._engine.pool)
 
     def execute_with_retry(self, cursor: Any, statement: str, parameters: Any) -> None:
         """Execute a statement that only reads; where the connection breaks, once more on a new one in its place."""
-        began = time.monotonic()
+        started_at = time.monotonic()
         try:
             cursor.execute(statement, parameters)
         except Exception as error:
-            left = deadlines.remaining()
-            too_late = left is not None and left <= time.monotonic() - began
-            if not mysql_errors.is_connection_lost(error) or too_late or cursor.connection.killed_by_operator:
+            remaining = deadlines.remaining()
+            # A second attempt may take as long as the first one did.
+            is_too_late = remaining is not None and remaining <= time.monotonic() - started_at
+            if not mysql_errors.is_connection_lost(error) or is_too_late or cursor.connection.killed_by_operator:
                 raise
-            log.info("A connection broke while it was read from; the statement is asked again: %s", error)
+            log.info("A connection broke during a read; the statement is executed again: %s", error)
             self.restart_detector.connection_lost = True
-            began = time.monotonic()
+            started_at = time.monotonic()
             cursor.connection.reconnect(self._settings)
-            self.detect_restart(cursor.connection, began)
+            self.detect_restart(cursor.connection, started_at)
             cursor.execute(statement, parameters)
 
     def _record_cutoff(self, connection: PoolProxiedConnection) -> None:
-        trusted = connection.info.pop(_SKIPPED_PING, None)
-        lost: Any = connection.dbapi_connection
-        if trusted is not None and lost.statement_count <= trusted[1] + 1:
-            self.ping_window.record_cutoff(trusted[0], time.monotonic())
+        skipped_ping = connection.info.pop(_SKIPPED_PING, None)
+        dbapi_connection: Any = connection.dbapi_connection
+        # Only an error at the first statement says that the connection was dead while it lay idle.
+        if skipped_ping is not None and dbapi_connection.statement_count <= skipped_ping[1] + 1:
+            self.ping_window.record_cutoff(skipped_ping[0], time.monotonic())
 
 
 def monitor_liveness(engine: Engine, settings: PoolSettings) -> Liveness:
-    """Keep dead connections of `engine` from those who borrow, and renew what has to be."""
+    """Keep callers of `engine` from getting dead connections; return what judges them."""
     liveness = Liveness(engine, settings)
     event.listen(engine, "handle_error", liveness.classify_error)
     _listen_for_connects(engine, liveness, settings)
@@ -138,15 +140,15 @@ def monitor_liveness(engine: Engine, settings: PoolSettings) -> Liveness:
 
 
 def _listen_for_connects(engine: Engine, liveness: Liveness, settings: PoolSettings) -> None:
-    began_at = "poolproof_connect_began"
+    started_at = "poolproof_connect_started_at"
 
     @event.listens_for(engine, "do_connect")
-    def note_begin(dialect: Any, record: ConnectionPoolEntry, arguments: list[Any], named: dict[str, Any]) -> None:
-        record.info[began_at] = time.monotonic()
+    def record_start(dialect: Any, record: ConnectionPoolEntry, arguments: list[Any], named: dict[str, Any]) -> None:
+        record.info[started_at] = time.monotonic()
 
     @event.listens_for(engine, "connect")
-    def judge(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
-        liveness.detect_restart(dbapi_connection, record.info.get(began_at, 0.0))
+    def check_for_restart(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
+        liveness.detect_restart(dbapi_connection, record.info.get(started_at, 0.0))
 
     @event.listens_for(engine, "first_connect")
     def learn_wait_timeout(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
@@ -157,15 +159,15 @@ def _listen_for_connects(engine: Engine, liveness: Liveness, settings: PoolSetti
         try:
             seconds = recycle_after(settings.recycle, wait_timeout)
         except PoolConfigurationError as error:
-            # The boot check refuses this; here the server has changed since, and requests must go on.
+            # The boot check refuses this; the server's setting has changed since, and requests must go on.
             log.warning("%s Going on with 80 %% of wait_timeout.", error)
             seconds = recycle_after(None, wait_timeout)
-        engine.pool._recycle = seconds  # noqa: SLF001 - SQLAlchemy offers no setter; `recreate` keeps it
+        set_recycle(engine.pool, seconds)
 
 
 def _listen_for_checkouts(engine: Engine, liveness: Liveness) -> None:
     @event.listens_for(engine, "checkin")
-    def note_when_it_came_back(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
+    def record_return(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
         record.info[LAST_USED_AT] = record.info[LAST_ALIVE_AT] = time.monotonic()
 
     @event.listens_for(engine, "checkout")
@@ -178,5 +180,5 @@ def _listen_for_checkouts(engine: Engine, liveness: Liveness) -> None:
         elif liveness.ping(dbapi_connection):
             record.info[_SKIPPED_PING] = None
         else:
-            # Not InvalidatePoolError: one dead connection says nothing about the others, which are asked in their turn.
+            # Not InvalidatePoolError: one dead connection says nothing about the others, which are pinged in turn.
             raise DisconnectionError("The connection was lost while it lay idle.")

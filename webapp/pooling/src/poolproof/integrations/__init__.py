@@ -1,1 +1,1 @@
-"""Doors for Flask, WSGI and Gunicorn."""
+"""Integrations with Flask, WSGI and Gunicorn."""

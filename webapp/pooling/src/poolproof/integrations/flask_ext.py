@@ -1,4 +1,4 @@
-"""The door for Flask: one place where an app meets its connection layer."""
+"""The Flask extension: sets up the connection layer of an app."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SINGLE_PROCESS = FleetSize(workers=1, threads=1)
 
 @dataclass(frozen=True)
 class PoolingState:
-    """What an app has of the connection layer."""
+    """The connection layer of one app."""
 
     settings: PoolSettings
     fleet: FleetSize
@@ -44,7 +44,7 @@ class PoolingState:
     probe: Probe
     requests: RequestStatistics
     fleet_agent: FleetAgent | None
-    """By which this process takes part in its fleet; None where no folder was named for that."""
+    """Publishes this process's state to its fleet; None where no folder was given."""
     fleet_folder: Path | None = None
 
 
@@ -57,12 +57,11 @@ def init_app(
     deadline_header: str | None = None,
     fleet_folder: Path | None = None,
 ) -> PoolingState:
-    """Put the units of work over `engine` and the net under every request of `app`.
+    """Make units of work over `engine`, and return what every request of `app` has left checked out.
 
-    `fleet` says how many processes of how many threads there are, for the budget.
-    `deadline_header` names a header with seconds by which a trusted proxy shortens the
-    deadline of a request; without a proxy that sets it anybody could. `fleet_folder` is
-    where the processes of this machine tell each other what they do.
+    `fleet` is the number of processes and threads, for the budget. `deadline_header` names a header with seconds by
+    which a trusted proxy shortens the deadline of a request; without a proxy that sets it, any client could.
+    `fleet_folder` is where the processes of this machine publish their state.
     """
     lanes = open_lanes(engine, settings)
     requests = RequestStatistics(is_timing=settings.metrics)
@@ -95,29 +94,29 @@ def init_app(
 
 def _create_fleet_agent(folder: Path, lanes: Lanes, requests: RequestStatistics) -> FleetAgent:
     def describe() -> tuple[JsonObject, JsonObject]:
-        counted = {
+        counters = {
             "lanes": process_snapshot.lane_counters(lanes),
             "requests": process_snapshot.request_counters(requests),
             "commits": process_snapshot.commit_counters(),
             "tallies": process_snapshot.labelled_counters(),
         }
-        now = {
+        status = {
             "lanes": process_snapshot.lane_states(lanes),
             "holders": process_snapshot.holders(lanes),
             "waiters": process_snapshot.waiters(lanes),
             "commits": process_snapshot.commit_states(),
         }
-        return counted, now
+        return counters, status
 
-    steering = CommandHandler(lanes)
-    publisher = FleetAgent(FleetDirectory(folder), describe, steering.execute, steering.apply_overrides)
-    requests.on_request = publisher.publish_request_count
-    return publisher
+    handler = CommandHandler(lanes)
+    agent = FleetAgent(FleetDirectory(folder), describe, handler.execute, handler.apply_overrides)
+    requests.on_request = agent.publish_request_count
+    return agent
 
 
 @contextmanager
 def registered_process(pooling: PoolingState, name: str) -> Iterator[None]:
-    """Let the fleet see this process under a name while the block runs: a command that works beside the workers."""
+    """Register this process in the fleet while the block runs: for a command that works beside the workers."""
     if pooling.fleet_agent is not None:
         pooling.fleet_agent.start(name, may_lead=False)
     try:
@@ -134,25 +133,25 @@ def get_pooling() -> PoolingState:
 
 
 def read() -> AbstractContextManager[Connection]:
-    """Borrow a connection of the current app for reading."""
+    """Check out a connection of the current app for reading."""
     return get_pooling().work.read()
 
 
 def transaction() -> AbstractContextManager[Connection]:
-    """Borrow a connection of the current app; commit at the end, or roll back and raise."""
+    """Check out a connection of the current app; commit at the end, or roll back and raise."""
     return get_pooling().work.transaction()
 
 
 def run_in_transaction(operation: Callable[[Connection], Result], *, idempotent: bool = False) -> Result:
-    """Do `deed` in a transaction of the current app, again when another one got in its way.
+    """Run `operation` in a transaction of the current app, and again when another transaction got in its way.
 
-    An `idempotent` deed is also repeated when the connection is lost; see `Work.transact`.
+    An `idempotent` operation is also repeated when the connection is lost; see `UnitOfWork.run_in_transaction`.
     """
     return get_pooling().work.run_in_transaction(operation, idempotent=idempotent)
 
 
 def name_request(request_id: str) -> None:
-    """Let messages about this request's connections carry its id."""
+    """Name this request in messages about its connections, with its id."""
     if (current := checkouts.current_request.get()) is not None:
         current.name = f"{request.method} {request.endpoint} (request {request_id})"
 

@@ -1,7 +1,7 @@
-"""What gunicorn.conf.py calls.
+"""The hooks of gunicorn.conf.py.
 
-Import it inside the hook, never at the top of that file: a module that the Gunicorn
-master has imported is not loaded anew by a reload (HUP).
+Import this module inside the hook, never at the top of that file: a module that the Gunicorn master has imported is not
+loaded again by a reload (HUP).
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from poolproof.transactions import group_commit
 
 
 class ThreadPoolStats(Protocol):
-    """What the fleet wants to know of a worker's request threads."""
+    """What the fleet publishes about a worker's request threads."""
 
     def queued(self) -> int: ...  # noqa: D102
     def stuck_for(self) -> float: ...  # noqa: D102
 
 
 def post_worker_init(number: int, threads: ThreadPoolStats) -> None:
-    """Let the fleet know of this worker, the so-maniest that its master has started, and of who waits for a thread."""
+    """Register this worker, the `number`-th of its master, in the fleet, with the state of its request threads."""
 
-    def now() -> JsonObject:
+    def status() -> JsonObject:
         return {"threads": {"queued": threads.queued(), "stuck_for": round(threads.stuck_for(), 3)}}
 
-    agent.start_all("worker", number, now)
+    agent.start_all("worker", number, status)
 
 
 def worker_exit() -> None:
-    """Close what this worker holds, so that the server sees a goodbye and no lost client."""
+    """Finish writes and close every connection of this worker, so that the server counts no aborted client."""
     group_commit.stop_all()
     agent.stop_all()
     housekeeper.stop()

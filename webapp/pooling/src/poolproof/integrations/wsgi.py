@@ -1,4 +1,4 @@
-"""WSGI: what surrounds every request, so that nothing of it stays out when it is over."""
+"""WSGI middleware: returns every connection of a request when the request is over."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ WSGIApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
 class ConnectionCleanupMiddleware:
-    """WSGI middleware: when a request is over, nothing of it stays out.
+    """WSGI middleware: when a request is over, none of its connections stays checked out.
 
-    Each request runs in a context of its own. An abandoned `stream_with_context` leaves
-    Flask's app context behind on the thread (flask #6123); left in a context that dies
-    with its request, it cannot make the next request skip its teardown.
+    Each request runs in a context of its own. An abandoned `stream_with_context` leaves Flask's app context behind on
+    the thread (flask #6123); in a context that ends with its request, it cannot keep the next request from its
+    teardown.
     """
 
     def __init__(
@@ -40,39 +40,39 @@ class ConnectionCleanupMiddleware:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Run one request in a context of its own."""
-        request_holds = RequestCheckouts()
-        request_holds.guard_raises = self._guard_raises()
+        checkouts = RequestCheckouts()
+        checkouts.guard_raises = self._guard_raises()
         context = contextvars.copy_context()
         if "werkzeug.debug.preserve_context" in environ:
             # `with client:` in a test pops Flask's contexts outside of this call.
             return self._application(environ, start_response)
-        context.run(current_request.set, request_holds)
+        context.run(current_request.set, checkouts)
         context.run(deadlines.set_deadline, self._request_deadline(environ))
         try:
             body = context.run(self._application, environ, start_response)
         except BaseException:
-            self._finish_request(request_holds)
+            self._finish_request(checkouts)
             raise
-        return _ResponseBody(body, context, lambda: self._finish_request(request_holds))
+        return _ResponseBody(body, context, lambda: self._finish_request(checkouts))
 
     def _finish_request(self, request_checkouts: RequestCheckouts) -> None:
-        for hold in request_checkouts.release_all():
-            hold.registry.on_orphan(hold)
+        for checkout in request_checkouts.release_all():
+            checkout.registry.on_orphan(checkout)
         if not request_checkouts.is_finished:
             request_checkouts.is_finished = True
             self._statistics.record_request(request_checkouts.statement_count)
 
     def _request_deadline(self, environ: Environ) -> float:
-        """Return the request's deadline: ours, or a shorter one that a trusted proxy has named."""
+        """Return the seconds for the request: the configured ones, or fewer where a trusted proxy says so."""
         try:
-            named = float(environ.get(self._header, "")) if self._header else self._deadline
+            requested = float(environ.get(self._header, "")) if self._header else self._deadline
         except ValueError:
             return self._deadline
-        return named if 0 < named < self._deadline else self._deadline
+        return requested if 0 < requested < self._deadline else self._deadline
 
 
 class _ResponseBody:
-    """A response body that is read inside its request's context and gives back at its end."""
+    """A response body that is read inside its request's context and calls `on_end` at its end."""
 
     def __init__(self, body: Iterable[bytes], context: contextvars.Context, on_end: Callable[[], None]) -> None:
         self._body = body
@@ -87,7 +87,7 @@ class _ResponseBody:
         try:
             return self._context.run(next, self._chunks)
         except StopIteration:
-            # The last byte is made: a slow reader need not keep anything out.
+            # The last byte is rendered: a client that reads slowly keeps no connection checked out.
             self._on_end()
             raise
 

@@ -1,1 +1,1 @@
-"""Which request holds which connection, and what is wrong with how it does."""
+"""Checkouts by request, and the detection of those that are wrong."""

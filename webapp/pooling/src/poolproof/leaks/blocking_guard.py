@@ -1,7 +1,7 @@
-"""Keeps requests from sleeping, rendering or calling out while they hold a connection.
+"""Keeps requests from sleeping, rendering or opening network connections while they hold a connection.
 
-In development and tests that is an error which names the line; in production it is counted,
-and logged once for each line.
+In development and tests that is an error which names the line; in production it is counted, and logged once for each
+line.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _installed: list[bool] = []
 
 
 def assert_no_connection_held(activity: str) -> None:
-    """Say that this thread is about to do `what`, which takes long and needs no connection.
+    """Check that this request holds no connection: `activity` is about to begin, which takes long and needs none.
 
     Raises:
-        PoolUsageError: when a request in development or a test holds a connection.
+        PoolUsageError: when the request holds one, in development or a test.
     """
     request = current_request.get()
     if request is None or not (live := request.live()):
@@ -41,7 +41,7 @@ def assert_no_connection_held(activity: str) -> None:
     line = f"{activity} at {call_site.current_site()}"
     sentence = (
         f"{line} while the request holds a connection, borrowed at {call_site.format_site(live[0].stack)}: "
-        "nobody else can use it meanwhile. Leave the with block (or close the session) first."
+        "no other request can use it meanwhile. Leave the with block (or close the session) first."
     )
     if request.guard_raises:
         raise PoolUsageError(sentence)
@@ -52,7 +52,7 @@ def assert_no_connection_held(activity: str) -> None:
 
 
 def install() -> None:
-    """Watch over time.sleep and new network connections of this process; a second call does nothing."""
+    """Guard time.sleep and new network connections of this process; a second call does nothing."""
     if _installed:
         return
     _installed.append(True)
@@ -74,12 +74,12 @@ def _audit_hook(event: str, arguments: tuple[Any, ...]) -> None:
     if event not in _NETWORK_EVENTS or connect_state.in_progress:
         return
     if event == "socket.connect" and not isinstance(arguments[1], tuple):
-        # A socket in the file system: whoever listens is on this machine.
+        # A Unix socket: the peer is on this machine.
         return
     try:
         assert_no_connection_held("calling out")
     except PoolUsageError:
         if event == "socket.connect":
-            # Whoever made it expects an OSError at most, and would leave it open.
+            # Its owner expects an OSError at most, and would leave the socket open.
             arguments[0].close()
         raise

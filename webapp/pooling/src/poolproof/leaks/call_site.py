@@ -1,4 +1,4 @@
-"""Where something was called from: cheap to take, formatted only when somebody looks."""
+"""Where a function was called from: cheap to capture, formatted only when it is shown."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Stack = tuple[tuple[CodeType, int], ...]
 def capture() -> Stack:
     """Return the stack of this thread, without the frames of the database layer at its inner end.
 
-    As code objects, which are formatted when somebody asks, it costs 2 µs; as text it would cost 100.
+    Captured as code objects, which are formatted when they are shown, it costs 2 µs; as text it would cost 100.
     """
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the documented way
     while frame is not None and frame.f_code.co_filename.startswith(_INTERNAL_PREFIXES):
@@ -51,7 +51,7 @@ def format_site(stack: Stack) -> str:
 
 
 def format_stack(stack: Stack) -> list[str]:
-    """Return every frame of a stack, the innermost first, as `place` writes it."""
+    """Return every frame of a stack, the innermost first, in the format of `format_site`."""
     return [format_site((frame,)) for frame in stack]
 
 
@@ -66,8 +66,8 @@ def format_thread(thread_id: int | None) -> str:
     if frame is None:
         return ""
     # From the inner end: a deep stack is not walked to its root.
-    walked = traceback.StackSummary.extract(islice(traceback.walk_stack(frame), MAX_LINES), lookup_lines=False)
-    lines = [f"{_short_path(line.filename)}:{line.lineno} in {line.name}" for line in reversed(walked)]
+    frames = traceback.StackSummary.extract(islice(traceback.walk_stack(frame), MAX_LINES), lookup_lines=False)
+    lines = [f"{_short_path(line.filename)}:{line.lineno} in {line.name}" for line in reversed(frames)]
     return " > ".join(lines)
 
 

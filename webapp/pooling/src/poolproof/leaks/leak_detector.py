@@ -1,4 +1,4 @@
-"""Finds connections that are held wrongly, names the kind, and says what to do; each once."""
+"""Finds connections that are held wrongly, and reports each once, with the kind of violation and a remedy."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from poolproof.leaks.checkouts import Checkout, CheckoutRegistry
 log = logging.getLogger(__name__)
 
 MAX_CACHED = 200
-"""Events, and places whose fault has been logged."""
+"""Violations that are kept, and call sites whose violation has been logged."""
 
 
 class Violation(StrEnum):
-    """What is wrong with a hold."""
+    """What is wrong with a checkout."""
 
     LEAKED = "leaked"
     ORPHANED = "orphaned"
@@ -32,18 +32,18 @@ class Violation(StrEnum):
 REMEDIES = {
     Violation.LEAKED: "It came back by garbage collection only. Use read() or transaction() as a with block, "
     "or close the connection in a finally.",
-    Violation.ORPHANED: "Whoever borrowed it has ended and did not give it back; it was taken back. Use read() or "
-    "transaction() as a with block, and do not stream from inside one.",
+    Violation.ORPHANED: "The request or thread that borrowed it has ended without returning it; it was taken back. "
+    "Use read() or transaction() as a with block, and do not stream from inside one.",
     Violation.IDLE_HELD: "No statement runs. Give the connection back before rendering, sleeping or calling out.",
     Violation.LONG_STATEMENT: "EXPLAIN the statement: it may lack an index, wait for a lock, or read too much at once.",
-    Violation.NESTED: "The borrower holds another connection already. Pass that one on: threads that each wait for "
+    Violation.NESTED: "The request holds another connection already. Pass that one on: threads that each wait for "
     "their second connection wait for each other.",
 }
 
 
 @dataclass(frozen=True)
 class DetectedViolation:
-    """A hold that was named."""
+    """A reported violation."""
 
     at: datetime
     violation: Violation
@@ -51,14 +51,14 @@ class DetectedViolation:
     site: str
     sentence: str
     current_stack: str
-    """What the holder was executing when it was named; "" when that is over, or is the borrowing itself."""
+    """What the thread was executing when it was reported; "" when the checkout is over, or has just begun."""
 
 
 class LeakDetector:
-    """Looks at one engine's holds."""
+    """Examines one engine's checkouts."""
 
     def __init__(self, checkouts: CheckoutRegistry, threshold: float, max_per_request: int) -> None:
-        """Name a hold that is idle or runs one statement for `after` seconds, and more than `nesting` at once."""
+        """Report what is idle or runs one statement for `threshold` seconds, and more than `max_per_request`."""
         self.checkouts = checkouts
         self.counts: Counter[Violation] = Counter()
         self.detected: deque[DetectedViolation] = deque(maxlen=MAX_CACHED)
@@ -67,48 +67,47 @@ class LeakDetector:
         self._logged_sites: set[tuple[Violation, str]] = set()
         self._leaked: deque[Checkout] = deque()
         checkouts.on_checkout = self._check_nesting
-        # In the middle of a garbage collection nothing is logged: that takes locks.
+        # Called in the middle of a garbage collection, where logging, which takes locks, could deadlock.
         checkouts.on_leak = self._leaked.append
-        checkouts.on_orphan = lambda hold: self.report(hold, Violation.ORPHANED)
+        checkouts.on_orphan = lambda checkout: self.report(checkout, Violation.ORPHANED)
 
     def scan(self) -> float:
-        """Look at every hold; return after how many seconds to look again."""
+        """Examine every checkout; return after how many seconds to do so again."""
         while self._leaked:
             self.report(self._leaked.popleft(), Violation.LEAKED)
         now = time.monotonic()
-        for hold in self.checkouts.live():
-            running = hold.running_seconds(now)
+        for checkout in self.checkouts.live():
+            running = checkout.running_seconds(now)
             if running is not None and running >= self._threshold:
-                self.report(hold, Violation.LONG_STATEMENT)
-            elif hold.idle_seconds(now) >= self._threshold and not hold.is_returned:
-                if hold.thread.is_alive():
-                    self.report(hold, Violation.IDLE_HELD)
+                self.report(checkout, Violation.LONG_STATEMENT)
+            elif checkout.idle_seconds(now) >= self._threshold and not checkout.is_returned:
+                if checkout.thread.is_alive():
+                    self.report(checkout, Violation.IDLE_HELD)
                 else:
-                    self._reclaim(hold)
+                    self._reclaim(checkout)
         return self._threshold / 4
 
     def report(self, checkout: Checkout, violation: Violation) -> None:
-        """Count a hold as of this kind, once; log it with its remedy, once for each place."""
+        """Count a violation, once for each checkout; log it with its remedy, once for each call site."""
         if violation in checkout.violations:
             return
         checkout.violations.add(violation)
         self.counts[violation] += 1
-        place = call_site.format_site(checkout.stack)
+        site = call_site.format_site(checkout.stack)
         is_over = checkout.is_returned or violation in {Violation.LEAKED, Violation.NESTED}
         now_at = "" if is_over else call_site.format_thread(checkout.thread.ident)
-        sentence = f"A connection of the {self.checkouts.name} lane is {violation}: {checkout.describe()}. {REMEDIES[violation]}"
-        self.detected.append(
-            DetectedViolation(datetime.now(UTC), violation, self.checkouts.name, place, sentence, now_at)
-        )
-        event_log.record(violation, sentence, site=place)
-        if (violation, place) not in self._logged_sites and len(self._logged_sites) < MAX_CACHED:
-            self._logged_sites.add((violation, place))
+        lane = self.checkouts.name
+        sentence = f"A connection of the {lane} lane is {violation}: {checkout.describe()}. {REMEDIES[violation]}"
+        self.detected.append(DetectedViolation(datetime.now(UTC), violation, lane, site, sentence, now_at))
+        event_log.record(violation, sentence, site=site)
+        if (violation, site) not in self._logged_sites and len(self._logged_sites) < MAX_CACHED:
+            self._logged_sites.add((violation, site))
             log.warning("%s%s", sentence, f" It is now at {now_at}." if now_at else "")
 
     def _reclaim(self, checkout: Checkout) -> None:
         self.report(checkout, Violation.ORPHANED)
         if (connection := checkout.connection()) is not None:
-            # Closed, not reused: nobody can say what its transaction was about. The server rolls it back.
+            # Closed, not reused: its transaction is in an unknown state. The server rolls it back.
             connection.invalidate()
 
     def _check_nesting(self, checkout: Checkout) -> None:

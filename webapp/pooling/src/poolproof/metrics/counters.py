@@ -1,4 +1,4 @@
-"""Counts of other parts that the fleet adds up and /metrics shows: declared once, counted anywhere in a process."""
+"""Labelled counters of other modules, which the fleet adds up and /metrics shows: declared once, counted anywhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 
 LABEL_SEPARATOR = "\x1f"
-"""Between the values of a count's labels; no value has it."""
+"""Between the values of a counter's labels; no value contains it."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class LabelledCounter:
     _lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
 
     def increment(self, *values: str, amount: int = 1) -> None:
-        """Count `by` more for these values of the labels."""
+        """Add `amount` to the count for these values of the labels."""
         key = LABEL_SEPARATOR.join(values)
         with self._lock:
             self.counts[key] = self.counts.get(key, 0) + amount
@@ -30,10 +30,10 @@ _counters: dict[str, LabelledCounter] = {}
 
 
 def declare(name: str, description: str, labels: tuple[str, ...]) -> LabelledCounter:
-    """Return the tally of that name, made when it is declared first."""
+    """Return the counter of that name, created by the first declaration."""
     return _counters.setdefault(name, LabelledCounter(name, description, labels))
 
 
 def declared_counters() -> list[LabelledCounter]:
-    """Return all tallies of this process, by name."""
-    return [tally for _, tally in sorted(_counters.items())]
+    """Return all counters of this process, by name."""
+    return [counter for _, counter in sorted(_counters.items())]

@@ -1,8 +1,7 @@
 """The numbers of pools under OpenTelemetry's names, in Prometheus's text format.
 
-Names: OpenTelemetry semantic conventions, database client connection pools, with
-underscores and units as its Prometheus exporter writes them. Beside these nine, under
-`poolproof_`: what the conventions have no name for.
+Names: OpenTelemetry semantic conventions, database client connection pools, with underscores and units as its
+Prometheus exporter writes them. Beside these nine, under `poolproof_`: what the conventions have no name for.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class PoolState:
     """Seconds."""
     statistics: StatisticsSnapshot
     violations: Mapping[str, int]
-    """Connections held wrongly so far, by kind; see `watch`."""
+    """Connections held wrongly so far, by kind; see `leak_detector`."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class MetricFamily:
 def pool_state(
     name: str, pool: FairQueuePool, min_idle: int = 0, violations: Mapping[str, int] | None = None
 ) -> PoolState:
-    """Return the state of `pool`; `keep` connections are kept idle in any case.
+    """Return the state of `pool`; `min_idle` connections are kept idle in any case.
 
     Raises:
         ValueError: when the pool was made without statistics.
@@ -78,7 +77,7 @@ def pool_families(states: Iterable[PoolState]) -> list[MetricFamily]:
 
 
 def request_families(requests: int, statements: int) -> list[MetricFamily]:
-    """Return how many requests there were, and how many statements these needed."""
+    """Return the metrics of how many requests there were, and how many statements these needed."""
     return [
         MetricFamily("poolproof_requests_total", "counter", "Requests that are over.", [("", {}, float(requests))]),
         MetricFamily(
@@ -91,7 +90,7 @@ def request_families(requests: int, statements: int) -> list[MetricFamily]:
 
 
 def render_text(families: Iterable[MetricFamily], *, openmetrics: bool = False) -> str:
-    """Return metrics as a Prometheus server reads them: its text format 0.0.4, or OpenMetrics 1.0."""
+    """Return metrics in Prometheus's text format 0.0.4, or in OpenMetrics 1.0."""
     lines = []
     for family in families:
         # OpenMetrics names a counter without the ending of its samples.
@@ -107,50 +106,52 @@ def render_text(families: Iterable[MetricFamily], *, openmetrics: bool = False) 
 
 def _opentelemetry(states: list[PoolState]) -> Iterator[MetricFamily]:
     counts = [
-        ("", {POOL_NAME: one.name, "db_client_connection_state": state}, float(value))
-        for one in states
-        for state, value in (("idle", one.idle), ("used", one.used))
+        ("", {POOL_NAME: state.name, "db_client_connection_state": condition}, float(value))
+        for state in states
+        for condition, value in (("idle", state.idle), ("used", state.used))
     ]
-    # A gauge in truth. But Prometheus keeps the ending _count for histograms and refuses a gauge of that name
+    # It is a gauge. But Prometheus reserves the ending _count for histograms and refuses a gauge of that name
     # (`promtool check metrics`), and the name is OpenTelemetry's.
     yield MetricFamily("db_client_connection_count", "untyped", "Connections that are idle or used.", counts)
     yield _gauge(
-        "db_client_connection_max", "The most connections there may be.", {one.name: one.maximum for one in states}
+        "db_client_connection_max",
+        "The most connections there may be.",
+        {state.name: state.maximum for state in states},
     )
     yield _gauge(
         "db_client_connection_idle_max",
         "The most connections that may be idle.",
-        {one.name: one.idle_maximum for one in states},
+        {state.name: state.idle_maximum for state in states},
     )
     yield _gauge(
         "db_client_connection_idle_min",
         "Idle connections that are kept in any case.",
-        {one.name: one.idle_minimum for one in states},
+        {state.name: state.idle_minimum for state in states},
     )
     yield _gauge(
         "db_client_connection_pending_requests",
         "Threads that wait for a connection.",
-        {one.name: one.waiting for one in states},
+        {state.name: state.waiting for state in states},
     )
     yield _counter(
         "db_client_connection_timeouts",
         "Waits for a connection that ended with a time-out.",
-        {one.name: one.statistics.timeouts for one in states},
+        {state.name: state.statistics.timeouts for state in states},
     )
     yield _histogram(
         "db_client_connection_create_time_seconds",
         "Opening a connection.",
-        {one.name: one.statistics.create_time for one in states},
+        {state.name: state.statistics.create_time for state in states},
     )
     yield _histogram(
         "db_client_connection_wait_time_seconds",
         "Waiting for a connection of the pool.",
-        {one.name: one.statistics.wait_time for one in states},
+        {state.name: state.statistics.wait_time for state in states},
     )
     yield _histogram(
         "db_client_connection_use_time_seconds",
         "Between borrowing a connection and giving it back.",
-        {one.name: one.statistics.use_time for one in states},
+        {state.name: state.statistics.use_time for state in states},
     )
 
 
@@ -158,23 +159,26 @@ def _poolproof(states: list[PoolState]) -> Iterator[MetricFamily]:
     yield _counter(
         "poolproof_pool_shed",
         "Waits that ended early in an overload.",
-        {one.name: one.statistics.shed for one in states},
+        {state.name: state.statistics.shed for state in states},
     )
     yield _counter(
         "poolproof_pool_refused",
         "Borrowers refused because too many waited already.",
-        {one.name: one.statistics.refused for one in states},
+        {state.name: state.statistics.refused for state in states},
     )
     yield _gauge(
         "poolproof_pool_oldest_wait_seconds",
         "How long the first in the queue has waited.",
-        {one.name: one.oldest_wait for one in states},
+        {state.name: state.oldest_wait for state in states},
     )
     yield _labelled_counter(
-        "poolproof_pool_closed", "Connections closed.", "reason", {one.name: one.statistics.closed for one in states}
+        "poolproof_pool_closed",
+        "Connections closed.",
+        "reason",
+        {state.name: state.statistics.closed for state in states},
     )
     yield _labelled_counter(
-        "poolproof_pool_holds", "Connections held wrongly.", "kind", {one.name: one.violations for one in states}
+        "poolproof_pool_holds", "Connections held wrongly.", "kind", {state.name: state.violations for state in states}
     )
 
 

@@ -1,1 +1,1 @@
-"""What threads and forks need, independent of databases."""
+"""Threads, forks, files and pauses: independent of databases."""

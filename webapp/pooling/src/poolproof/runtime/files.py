@@ -14,39 +14,43 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from poolproof.runtime import fork
+
+LOCK_POLL_INTERVAL = 0.002
+
 JsonObject = dict[str, Any]
 
 _lock_files: weakref.WeakSet[io.FileIO] = weakref.WeakSet()
 
 
 def write_json(path: Path, tree: JsonObject) -> None:
-    """Replace a file by one that holds this tree, never by a part of it."""
+    """Replace a file's content as a whole: a reader sees the old object or the new one, never a part."""
     draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}")
     draft.write_text(json.dumps(tree, separators=(",", ":")), encoding="utf-8")
     draft.replace(path)
 
 
 def read_json(path: Path) -> JsonObject | None:
-    """Return the tree in a file; None when there is none."""
+    """Return the object in a file; None when there is none, or the file is not JSON."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return content if isinstance(content, dict) else None
 
 
 def try_lock(path: Path) -> io.FileIO | None:
-    """Take a lock that only one process of the machine may have; return what holds it, None if another has it."""
-    held = path.open("ab", buffering=0)
-    if _acquire_lock(held.fileno(), 0.0):
-        _lock_files.add(held)
-        return held
-    held.close()
+    """Take a lock that one process of the machine may have; return the open file that holds it, None if it is taken."""
+    file = path.open("ab", buffering=0)
+    if _acquire_lock(file.fileno(), 0.0):
+        _lock_files.add(file)
+        return file
+    file.close()
     return None
 
 
 def open_locked(path: Path) -> io.FileIO:
-    """Make a file whose lock this process keeps as long as it lives, and return it open for writing."""
+    """Create a file and lock it until it is closed or the process ends; return it, open for writing."""
     file = path.open("w+b", buffering=0)
     _lock_files.add(file)
     fcntl.flock(file, fcntl.LOCK_EX)
@@ -55,7 +59,7 @@ def open_locked(path: Path) -> io.FileIO:
 
 @contextlib.contextmanager
 def locked(path: Path, timeout: float) -> Iterator[bool]:
-    """Have a lock of the whole machine, and yield whether it was got within so many seconds."""
+    """Hold a lock of the whole machine; yield whether it was acquired within `timeout` seconds."""
     with path.open("ab") as lock:
         is_locked = _acquire_lock(lock.fileno(), timeout)
         try:
@@ -73,7 +77,7 @@ def _acquire_lock(file: int, timeout: float) -> bool:
         except BlockingIOError:
             if time.monotonic() >= ends_at:
                 return False
-            time.sleep(0.002)
+            time.sleep(LOCK_POLL_INTERVAL)
         else:
             return True
 
@@ -86,15 +90,15 @@ def is_locked(path: Path) -> bool:
     except BlockingIOError:
         return True
     except OSError:
-        # Buried in this moment.
+        # Removed in this moment: its process was dead.
         return False
     return False
 
 
-def _reset_after_fork() -> None:
-    # A child holds a lock as long as its copy of the file is open: the dead parent would seem to live, or to lead.
+def _close_inherited_locks() -> None:
+    # A child holds a lock as long as its copy of the file is open: a dead parent would seem to live, or to lead.
     for file in list(_lock_files):
         file.close()
 
 
-os.register_at_fork(after_in_child=_reset_after_fork)
+fork.register(_close_inherited_locks, fork.Phase.LOCKS)

@@ -1,16 +1,16 @@
-"""One read for all who ask at once: a value that is read again after a while, by one of them."""
+"""A cached value that one caller at a time refreshes: concurrent callers share one read of the database."""
 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
-import weakref
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
+
+from poolproof.runtime import fork
 
 log = logging.getLogger(__name__)
 
@@ -21,24 +21,23 @@ RETRY_INTERVAL = 1.0
 
 
 class SingleFlightCache(Generic[Value]):
-    """Keeps what `load` returns.
+    """Keeps what `load` returns for `ttl` seconds.
 
-    Whoever asks first after `good_for` seconds reads it anew; the others get the present value
-    meanwhile and wait only while there is none. A read that fails for want of a database
-    leaves the present value in use: old is better than nothing.
+    The first caller after that refreshes the value; the others get the present one meanwhile, and wait only while
+    there is none. A refresh that fails because the database does not serve leaves the present value in use.
     """
 
     def __init__(self, load: Callable[[], Value], ttl: float) -> None:
-        """Read nothing yet; `good_for` in seconds."""
+        """Read nothing yet; `ttl` in seconds."""
         self._load = load
         self._ttl = ttl
         self._lock = threading.Lock()
         self._value: list[Value] = []
         self._expires_at = 0.0
-        _instances.add(self)
+        fork.track(self, fork.Phase.LOCKS)
 
     def get(self) -> Value:
-        """Return the value, at most `good_for` seconds old and a read's time more while there is a database.
+        """Return the value, at most `ttl` seconds and the time of one read old, as long as the database serves.
 
         Raises:
             SQLAlchemyError: what the first read raised.
@@ -46,7 +45,7 @@ class SingleFlightCache(Generic[Value]):
         value = self._value
         if value and time.monotonic() < self._expires_at:
             return value[0]
-        # Who comes second has an older value, or must wait for the first.
+        # The lock makes one caller the reader. The others return the older value, or wait for the first one.
         if not self._lock.acquire(blocking=not value):
             return value[0]
         try:
@@ -57,21 +56,21 @@ class SingleFlightCache(Generic[Value]):
             self._lock.release()
 
     def peek(self) -> Value | None:
-        """Return the value if it is good without a read, otherwise None."""
+        """Return the value if it is within its ttl, otherwise None; never reads."""
         value = self._value
         return value[0] if value and time.monotonic() < self._expires_at else None
 
     def stale(self) -> Value | None:
-        """Return what was read last, however old; None before the first read."""
+        """Return the value read last, however old; None before the first read."""
         value = self._value
         return value[0] if value else None
 
     def invalidate(self) -> None:
-        """Let the next who asks read it anew, and everybody else wait for that."""
+        """Drop the value: the next caller reads it anew, and all others wait for that."""
         self._value = []
 
     def reset_after_fork(self) -> None:
-        """Begin with a free lock; for a child of fork, where nobody else would let go of it."""
+        """Replace the lock, which a thread of the parent may have held at the fork."""
         self._lock = threading.Lock()
 
     def _refresh(self) -> None:
@@ -85,14 +84,3 @@ class SingleFlightCache(Generic[Value]):
             return
         self._value = [loaded]
         self._expires_at = time.monotonic() + self._ttl
-
-
-_instances: weakref.WeakSet[SingleFlightCache[Any]] = weakref.WeakSet()
-
-
-def _reset_all_after_fork() -> None:
-    for shared in list(_instances):
-        shared.reset_after_fork()
-
-
-os.register_at_fork(after_in_child=_reset_all_after_fork)

@@ -1,16 +1,13 @@
 """Group commit: the writes of all request threads of a process go through one writer.
 
-While one commit is on its way to the disk, the next batch gathers by itself; nobody waits
-for a batch to fill. A caller is answered only after the commit that holds his entry. (The
-idea is that of the database's own log: DeWitt et al., "Implementation Techniques for Main
-Memory Database Systems", SIGMOD 1984.)
+While one commit is on its way to the disk, the next batch accumulates; no caller waits for a batch to fill. A caller
+gets its result only after the commit that contains its entry. (The idea is that of a database's own log: DeWitt et al.,
+"Implementation Techniques for Main Memory Database Systems", SIGMOD 1984.)
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import random
 import threading
 import time
 import weakref
@@ -23,8 +20,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from poolproof import deadlines
 from poolproof.core.stats import Histogram
-from poolproof.drivers.mysql import errors as mysql_errors
+from poolproof.drivers.mysql.errors import is_transient
 from poolproof.errors import PoolQueueFullError, PoolTimeoutError
+from poolproof.runtime import fork
+from poolproof.runtime.backoff import Backoff
 from poolproof.runtime.periodic_thread import PeriodicThread
 
 Value = TypeVar("Value")
@@ -36,37 +35,37 @@ log = logging.getLogger(__name__)
 MAX_BATCH_SIZE = 500
 MAX_WAITING = 5000
 UNAVAILABLE_TIMEOUT = 0.5
-"""Seconds that a batch is tried again while no server answers; then its callers are told, and may repeat."""
+"""Seconds for which a batch is retried while no server answers; then its callers get the error, and may repeat."""
 INITIAL_BACKOFF = 0.005
 IDLE_INTERVAL = 60.0
 DEADLINE_CHECK_INTERVAL = 0.1
-"""Seconds between looks for callers whose time is over."""
+"""Seconds between checks for entries whose deadline has passed."""
 
 ResultCallback = Callable[["Result | None", "BaseException | None"], None]
 
 
 class _Entry(Generic[Value, Result]):
-    """One caller's write, and whom to tell how it ended."""
+    """One caller's write, and the callback that gets its outcome."""
 
-    __slots__ = ("_once", "callback", "deadline", "is_in_batch", "value")
+    __slots__ = ("_settled", "callback", "deadline", "is_in_batch", "value")
 
     def __init__(self, value: Value, deadline: float, callback: ResultCallback[Result]) -> None:
         self.value = value
         self.deadline = deadline
         self.is_in_batch = False
         self.callback = callback
-        self._once = threading.Lock()
+        self._settled = threading.Lock()
 
     def is_settled(self) -> bool:
-        return self._once.locked()
+        return self._settled.locked()
 
     def settle(self, result: Result | None, error: BaseException | None) -> None:
-        """Tell once; whoever comes second (a commit after the caller's time was over) is not heard."""
-        if self._once.acquire(blocking=False):
+        """Call the callback, once: a commit that ends after the caller's deadline has no effect here."""
+        if self._settled.acquire(blocking=False):
             try:
                 self.callback(result, error)
             except Exception:
-                # One caller's mishap must not keep the others from hearing.
+                # An error in one caller's callback must not keep the others from being called.
                 log.exception("A caller could not be told how its write ended")
 
 
@@ -80,11 +79,11 @@ class GroupCommit(Generic[Value, Result]):
         write_one: Callable[[Value], Result],
         timeout: float,
     ) -> None:
-        """Write by `write`: all values and one commit, or an exception and, unless writing twice is harmless, nothing.
+        """Write a batch with `write`: it writes all values with one commit, or raises and has written none of them.
 
-        Where that fails, other than for want of a server, each value is written by
-        `write_alone`, so that only the guilty one gets its error. Both must be idempotent: a
-        commit whose answer was lost is repeated. A caller waits `patience` seconds at most.
+        Where it raises, and the cause is not transient, each value is written with `write_one`, so that only the value
+        at fault gets its error. Both must be idempotent: a commit whose reply was lost is repeated. A caller waits for
+        `timeout` seconds at most.
         """
         self.name = name
         self._write = write
@@ -101,60 +100,62 @@ class GroupCommit(Generic[Value, Result]):
         self.commit_time = Histogram()
         """How long they took."""
         self.refused = 0
-        """Callers turned away because too many waited already."""
+        """Values rejected because too many waited already."""
         _instances.add(self)
+        fork.track(self, fork.Phase.THREADS)
 
     def submit(self, value: Value) -> Result:
-        """Write `value` together with others'; return when it is committed.
+        """Write `value` together with those of other callers; return when it is committed.
 
         Raises:
             PoolQueueFullError: when too many wait already; nothing was done.
             PoolTimeoutError: when it took too long; whether it is written is not known.
-            Exception: what `write_alone` raises for this value.
+            Exception: what `write_one` raises for this value.
         """
-        told: list[tuple[Result | None, BaseException | None]] = []
+        outcome: list[tuple[Result | None, BaseException | None]] = []
         signal = threading.Lock()
         signal.acquire()
 
-        def then(result: Result | None, error: BaseException | None) -> None:
-            told.append((result, error))
+        def on_settled(result: Result | None, error: BaseException | None) -> None:
+            outcome.append((result, error))
             signal.release()
 
-        entry = self._enqueue(value, then)
+        entry = self._enqueue(value, on_settled)
         if not signal.acquire(timeout=max(0.0, entry.deadline - time.monotonic())):
             self._expire(entry)
-        ((result, error),) = told
+        ((result, error),) = outcome
         if error is not None:
             raise error
         return cast("Result", result)
 
     def submit_async(self, value: Value, callback: ResultCallback[Result]) -> None:
-        """Write `value` together with others'; call `then(result, error)` when it is committed or has failed.
+        """Write `value` together with those of others; call `callback(result, error)` when that is done or has failed.
 
-        It is called once, in another thread, with what `submit` would return or raise; it must not
-        take long, others wait behind it.
+        It is called once, in another thread, with what `submit` would return or raise. It must not take long: other
+        callbacks wait behind it.
 
         Raises:
-            PoolQueueFullError: when too many wait already; nothing was done, nothing will be told.
+            PoolQueueFullError: when too many wait already; nothing was done, `callback` is not called.
         """
         self._async_entries.append(self._enqueue(value, callback))
+        # After the append: a thread that turns the flag off looks at the entries once more (`_expire_overdue`).
         if not self._is_deadline_thread_active:
             self._is_deadline_thread_active = True
             self._deadline_thread.wake()
 
     def waiting(self) -> int:
-        """How many callers' values have not been taken into a batch."""
+        """How many values are not in a batch yet."""
         return len(self._queue)
 
     def reset_after_fork(self) -> None:
-        """Begin with an empty queue; for a child of fork."""
+        """Begin with an empty queue: the callers are the parent's, and one of them may have held the lock."""
         self._lock = threading.Lock()
         self._queue = deque()
         self._async_entries = deque()
         self._is_deadline_thread_active = False
 
     def stop(self) -> None:
-        """Finish what was submitted and end the thread; for the end of a worker."""
+        """Finish what was submitted and end the threads; for the end of a worker."""
         self._thread.stop()
         self._drain_queue()
         self._deadline_thread.stop()
@@ -163,6 +164,7 @@ class GroupCommit(Generic[Value, Result]):
         ends_at = time.monotonic() + deadlines.clamp(self._timeout)
         entry: _Entry[Value, Result] = _Entry(value, ends_at, callback)
         with self._lock:
+            # Decided inside: whether there is room. The writer is woken outside, so that it does not meet the lock.
             if len(self._queue) >= MAX_WAITING:
                 self.refused += 1
                 raise PoolQueueFullError(
@@ -176,12 +178,12 @@ class GroupCommit(Generic[Value, Result]):
         with self._lock:
             if not entry.is_in_batch:
                 self._queue.remove(entry)
-                # The batch that would take it cannot come any more.
+                # Marked, so that a second expiry does not look for it in the queue again.
                 entry.is_in_batch = True
         entry.settle(None, PoolTimeoutError(f"The commit took longer than {self._timeout:g} s."))
 
     def _expire_overdue(self) -> float:
-        """Tell those whose time is over; return when to look again."""
+        """Settle entries whose deadline has passed; return after how many seconds to check again."""
         while self._async_entries and (
             self._async_entries[0].is_settled() or self._async_entries[0].deadline <= time.monotonic()
         ):
@@ -191,15 +193,15 @@ class GroupCommit(Generic[Value, Result]):
         if self._async_entries:
             return DEADLINE_CHECK_INTERVAL
         self._is_deadline_thread_active = False
-        # Who came in between has seen it watched.
+        # An entry queued meanwhile saw the flag set and did not wake this thread.
         return DEADLINE_CHECK_INTERVAL if self._async_entries else IDLE_INTERVAL
 
     def _drain_queue(self) -> float:
         while batch := self._next_batch():
-            began = time.monotonic()
+            started_at = time.monotonic()
             self._commit(batch)
             self.batch_sizes[len(batch)] += 1
-            self.commit_time.record(time.monotonic() - began)
+            self.commit_time.record(time.monotonic() - started_at)
         return IDLE_INTERVAL
 
     def _next_batch(self) -> list[_Entry[Value, Result]]:
@@ -212,8 +214,8 @@ class GroupCommit(Generic[Value, Result]):
     def _commit(self, batch: list[_Entry[Value, Result]]) -> None:
         try:
             results = self._write_with_retry(lambda: self._write([entry.value for entry in batch]))
-        except Exception as error:  # noqa: BLE001 - it belongs to the callers
-            if _is_server_error(error):
+        except Exception as error:  # noqa: BLE001 - it is passed to the callers
+            if _is_retryable(error):
                 for entry in batch:
                     entry.settle(None, error)
             else:
@@ -226,49 +228,35 @@ class GroupCommit(Generic[Value, Result]):
         for entry in batch:
             try:
                 result = self._write_with_retry(partial(self._write_one, entry.value))
-            except Exception as error:  # noqa: BLE001 - it belongs to its caller
+            except Exception as error:  # noqa: BLE001 - it is passed to its caller
                 entry.settle(None, error)
             else:
                 entry.settle(result, None)
 
     def _write_with_retry(self, write: Callable[[], Written]) -> Written:
-        """Write, and again while it fails for want of a server or of luck, for a short while."""
-        ends_at, pause = time.monotonic() + UNAVAILABLE_TIMEOUT, INITIAL_BACKOFF
+        """Write, and again while it fails for a transient reason, for `UNAVAILABLE_TIMEOUT` seconds."""
+        ends_at, backoff = time.monotonic() + UNAVAILABLE_TIMEOUT, Backoff(INITIAL_BACKOFF)
         while True:
             try:
                 return write()
             except SQLAlchemyError as error:
-                if not _is_server_error(error) or time.monotonic() + pause > ends_at:
+                if not _is_retryable(error) or time.monotonic() + backoff.planned > ends_at:
                     raise
                 log.info("A batch is tried again: %s", error)
-            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
-            pause *= 2
+            backoff.sleep()
 
 
-def _is_server_error(error: Exception) -> bool:
-    """Say whether an error says something about the server, and nothing about a value."""
-    return (
-        isinstance(error, PoolTimeoutError)
-        or mysql_errors.is_unavailable(error)
-        or mysql_errors.is_contention(error)
-        or mysql_errors.is_too_many_connections(error)
-    )
+def _is_retryable(error: Exception) -> bool:
+    # Any transient cause, also a lost connection: every write is idempotent here, by the contract of `write`. A full
+    # pool is as transient as a full server.
+    return isinstance(error, PoolTimeoutError) or is_transient(error)
 
 
 _instances: weakref.WeakSet[GroupCommit[Any, Any]] = weakref.WeakSet()
 
 
-def _reset_all_after_fork() -> None:
-    # In a child of fork: the parent's callers are not there, and one of them may have held the lock.
-    for group in list(_instances):
-        group.reset_after_fork()
-
-
-os.register_at_fork(after_in_child=_reset_all_after_fork)
-
-
 def all_groups() -> list[GroupCommit[Any, Any]]:
-    """Return those of this process, by name."""
+    """Return the group commits of this process, by name."""
     return sorted(_instances, key=lambda group: group.name)
 
 

@@ -7,6 +7,8 @@ client (2000 to 2999) under "Client Error Message Reference".
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from sqlalchemy.exc import DBAPIError
 
 _SERVER_SHUTDOWN = 1053
@@ -23,7 +25,7 @@ READ_ONLY_ERRORS = {
     1792,  # … in a READ ONLY transaction
     1836,  # … in read-only mode
 }
-"""The server takes no writes (any more): after a failover the pool would keep the demoted one for ever."""
+"""The server accepts no writes (any more): after a failover the pool would keep its connections to it for ever."""
 
 LOST_CONNECTION_ERRORS = {
     2006,  # CR_SERVER_GONE_ERROR
@@ -44,32 +46,66 @@ UNAVAILABLE_ERRORS = LOST_CONNECTION_ERRORS | {
 CONTENTION_ERRORS = {
     1213,  # ER_LOCK_DEADLOCK
     1205,  # ER_LOCK_WAIT_TIMEOUT
-    1020,  # ER_CHECKREAD; MariaDB with innodb_snapshot_isolation, its default since 11.6: another one has changed the row
+    1020,  # ER_CHECKREAD; MariaDB with innodb_snapshot_isolation, its default since 11.6: the row was changed meanwhile
 }
-"""Two transactions wanted the same rows; the loser may simply try again."""
+"""Two transactions wanted the same rows; the one that lost may be repeated."""
+
+
+class TransientCause(StrEnum):
+    """Why a statement may succeed when it is repeated unchanged."""
+
+    CONTENTION = "contention"
+    """The server has rolled the transaction back in favour of another one."""
+    CONNECTION_LOST = "connection lost"
+    """The connection broke; a new one may do better. Whether a COMMIT under way took effect is not known."""
+    TOO_MANY_CONNECTIONS = "too many connections"
+    UNAVAILABLE = "unavailable"
+    """No server answers, or not in time, or it accepts no writes."""
+
+
+UNAVAILABLE_CAUSES = {TransientCause.CONNECTION_LOST, TransientCause.UNAVAILABLE}
+
+
+def transient_cause(error: BaseException) -> TransientCause | None:
+    """Return why an error is transient; None when repeating the statement would fail again.
+
+    This is the one place that decides it. What follows from a cause is each caller's own matter.
+    """
+    if is_contention(error):
+        return TransientCause.CONTENTION
+    if is_connection_lost(error):
+        return TransientCause.CONNECTION_LOST
+    if is_too_many_connections(error):
+        return TransientCause.TOO_MANY_CONNECTIONS
+    return TransientCause.UNAVAILABLE if is_unavailable(error) else None
+
+
+def is_transient(error: BaseException) -> bool:
+    """Say whether an error says something about the server's or the connection's state, and nothing about values."""
+    return transient_cause(error) is not None
 
 
 def is_disconnect(error: BaseException) -> bool:
-    """Say whether an error that SQLAlchemy takes for an ordinary one means that the connection is of no use.
+    """Say whether an error that SQLAlchemy does not treat as a disconnect means that the connection is useless.
 
-    A server that shuts down (1053) or takes no writes, and a protocol that is out of step.
+    A server that shuts down (1053) or accepts no writes, and a protocol that is out of step.
     """
     number = error_number(error)
     return number in READ_ONLY_ERRORS or number == _SERVER_SHUTDOWN or "Packet sequence number wrong" in str(error)
 
 
 def is_connection_lost(error: BaseException) -> bool:
-    """Say whether the connection broke, so that a new one may do better; one that was only too slow did not."""
+    """Say whether the connection broke, so that a new one may do better. A read that timed out does not count."""
     original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     number = error_number(original)
-    # 0: PyMySQL's word for a connection that it has closed itself.
+    # 0 is what PyMySQL gives for a connection that it has closed itself.
     broke = number in LOST_CONNECTION_ERRORS or (number == 0 and type(original).__name__ == "InterfaceError")
     was_slow = isinstance(original.__context__, TimeoutError)
     return (broke or "Packet sequence number wrong" in str(original)) and not was_slow
 
 
 def is_read_only(error: BaseException) -> bool:
-    """Say whether the server takes no writes, or no more: then all connections to it are the wrong ones."""
+    """Say whether the server accepts no writes (any more): then all connections to it are the wrong ones."""
     return error_number(error) in READ_ONLY_ERRORS
 
 

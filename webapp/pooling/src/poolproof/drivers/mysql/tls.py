@@ -26,7 +26,7 @@ def shared_ssl_context(ca: Path | None) -> ssl.SSLContext:
     """Return one context for all connections of the process; making one takes 28 ms.
 
     With a certificate authority the server's certificate must be signed by it; without
-    one the connection is encrypted, but nobody proves who answers.
+    one the connection is encrypted, but the server is not authenticated.
     """
     context = ssl.create_default_context(cafile=str(ca) if ca else None)
     # Certificates that MySQL makes for itself carry no host name and no key usage.

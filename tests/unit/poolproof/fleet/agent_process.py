@@ -1,6 +1,6 @@
-"""A process that takes part in a fleet by a Publisher, for tests.
+"""A process that takes part in a fleet by a FleetAgent, for tests.
 
-python -m tests.unit.poolproof.fleet.publisher FOLDER
+python -m tests.unit.poolproof.fleet.agent_process FOLDER
 """
 
 from __future__ import annotations
@@ -22,64 +22,64 @@ from poolproof.runtime.files import JsonObject
 INTERVAL = 0.05
 
 
-class Life:
-    """Counts its beats, and does what it is asked."""
+class AgentProcess:
+    """Counts its heartbeats, and executes commands."""
 
     def __init__(self, folder: Path) -> None:
         self.beats = 0
-        self.is_broken = False
-        self.stood: JsonObject = {}
-        self.led = 0
-        self.publisher = FleetAgent(
+        self.is_failing = False
+        self.overrides: JsonObject = {}
+        self.leader_ticks = 0
+        self.agent = FleetAgent(
             FleetDirectory(folder),
             self.describe,
-            self.obey,
-            self.stand,
+            self.execute,
+            self.apply_overrides,
             interval=INTERVAL,
             leader_interval=2 * INTERVAL,
         )
-        self.publisher.on_leader_tick = self.lead
+        self.agent.on_leader_tick = self.on_leader_tick
 
     def describe(self) -> tuple[JsonObject, JsonObject]:
         self.beats += 1
-        if self.is_broken:
+        if self.is_failing:
             raise RuntimeError("it cannot be described")
         lane = {"used": 1, "idle": 0, "waiting": 0, "oldest": 0.0}
-        now = {"lanes": {"main": lane}, "stood": self.stood, "led": self.led}
+        now = {"lanes": {"main": lane}, "overrides": self.overrides, "leader_ticks": self.leader_ticks}
         return {"beats": self.beats, "by": {"one": 1}}, now
 
-    def obey(self, order: JsonObject) -> str:
-        if order["deed"] == "note":
-            event_log.record("noted", order["sentence"])
-        elif order["deed"] == "fork":
+    def execute(self, command: JsonObject) -> str:
+        if command["deed"] == "note":
+            event_log.record("noted", command["sentence"])
+        elif command["deed"] == "fork":
             child = os.fork()
             if not child:
                 signal.alarm(60)
                 time.sleep(60)
                 os._exit(0)
             return str(child)
-        elif order["deed"] == "break":
-            self.is_broken = True
-        elif order["deed"] == "fill the disk":
+        elif command["deed"] == "break":
+            self.is_failing = True
+        elif command["deed"] == "fill the disk":
             resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))
         else:
             raise CommandError("unknown.")
         return "done"
 
-    def stand(self, orders: JsonObject) -> None:
-        self.stood = orders
+    def apply_overrides(self, overrides: JsonObject) -> None:
+        self.overrides = overrides
 
-    def lead(self) -> None:
-        self.led += 1
+    def on_leader_tick(self) -> None:
+        self.leader_ticks += 1
 
 
 def main() -> None:
-    """Live until SIGTERM, then say goodbye."""
-    Life(Path(sys.argv[1]))
+    """Run until SIGTERM, then unregister."""
+    AgentProcess(Path(sys.argv[1]))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
         agent.start_all("worker", 3, dict)
-        print("joined", flush=True)  # noqa: T201
+        print("started", flush=True)  # noqa: T201
         time.sleep(60)
     finally:
         agent.stop_all()

@@ -1,0 +1,133 @@
+"""What is concluded from pings, errors and the ids of connections; with real servers it is in tests/integration."""
+
+from __future__ import annotations
+
+import contextvars
+from typing import Any
+
+import pymysql
+import pytest
+from sqlalchemy import create_engine
+
+from poolproof import deadlines, event_log
+from poolproof.health.liveness import Liveness, ServerRestartDetector
+from poolproof.settings import PoolSettings
+from tests.support.clock import SettableClock
+
+
+class Connection:
+    """Stands for a `TrackedConnection`."""
+
+    def __init__(self, *, is_alive: bool = True, number: int = 1) -> None:
+        self.is_alive = is_alive
+        self.number = number
+        self.killed_by_operator = False
+        self.reconnects = 0
+        self.timeouts: list[tuple[float, float]] = []
+
+    def responds_within(self, seconds: float, read_timeout: float) -> bool:
+        self.timeouts.append((seconds, read_timeout))
+        return self.is_alive
+
+    def reconnect(self, settings: PoolSettings) -> None:
+        self.reconnects += 1
+
+    def thread_id(self) -> int:
+        return self.number
+
+
+class Cursor:
+    """Raises once what it is given, and counts how often it executes."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self.connection = Connection()
+        self.executed = 0
+        self._error = error
+
+    def execute(self, statement: str, parameters: object) -> None:
+        self.executed += 1
+        if self._error is not None and self.executed == 1:
+            raise self._error
+
+
+class Context:
+    """Stands for SQLAlchemy's context of an error."""
+
+    connection: Any = None
+
+    def __init__(self, number: int) -> None:
+        self.original_exception = pymysql.err.OperationalError(number, "text")
+        self.is_disconnect = False
+        self.invalidate_pool_on_disconnect = True
+
+
+@pytest.fixture
+def liveness() -> Liveness:
+    return Liveness(create_engine("sqlite://"), PoolSettings())
+
+
+LOST = pymysql.err.OperationalError(2013, "Lost connection")
+
+
+def test_a_ping_is_bounded_and_the_timeout_of_statements_holds_afterwards(liveness: Liveness) -> None:
+    connection = Connection()
+    assert liveness.ping(connection)
+    assert connection.timeouts == [(0.5, PoolSettings().read_timeout)]
+    assert not liveness.restart_detector.connection_lost
+    assert not liveness.ping(Connection(is_alive=False))
+    assert liveness.restart_detector.connection_lost
+
+
+def test_a_lower_id_after_a_loss_means_a_restarted_server() -> None:
+    detector = ServerRestartDetector()
+    assert not detector.record_connect(100, started_at=1.0, connected_at=1.1)
+    assert not detector.record_connect(7, started_at=2.0, connected_at=2.1), "none was lost: another server, perhaps"
+    detector.connection_lost = True
+    assert detector.record_connect(8, started_at=3.0, connected_at=3.1)
+    assert not detector.record_connect(9, started_at=4.0, connected_at=4.1)
+
+
+def test_connects_that_overlap_may_come_in_any_order() -> None:
+    detector = ServerRestartDetector(connection_lost=True)
+    detector.record_connect(101, started_at=1.0, connected_at=1.5)
+    assert not detector.record_connect(100, started_at=1.1, connected_at=1.6)
+
+
+def test_a_restart_renews_all_connections_and_is_an_event(liveness: Liveness, clock: SettableClock) -> None:
+    clock.advance(3600.0)
+    event_log.drain()
+    liveness.detect_restart(Connection(number=100), 1.0)
+    liveness.restart_detector.connection_lost = True
+    liveness.detect_restart(Connection(number=1), clock() + 1)
+    assert [event["kind"] for event in event_log.drain()] == ["restart"]
+    assert liveness._engine.pool._invalidate_time > 0
+
+
+@pytest.mark.parametrize(
+    ("number", "is_disconnect", "all_renewed"), [(1053, True, False), (1290, True, True), (1062, False, False)]
+)
+def test_an_error_says_something_about_its_connection_and_seldom_about_all(
+    liveness: Liveness, number: int, is_disconnect: bool, all_renewed: bool
+) -> None:
+    context: Any = Context(number)
+    liveness.classify_error(context)
+    assert (context.is_disconnect, context.invalidate_pool_on_disconnect) == (is_disconnect, all_renewed)
+    event_log.drain()
+
+
+def test_a_read_whose_connection_breaks_is_executed_once_more_on_a_new_one(liveness: Liveness) -> None:
+    cursor = Cursor(LOST)
+    liveness.execute_with_retry(cursor, "SELECT 1", ())
+    assert (cursor.executed, cursor.connection.reconnects) == (2, 1)
+
+
+@pytest.mark.parametrize("why", ["another error", "an operator", "the deadline"])
+def test_a_read_is_not_executed_again_where_that_would_not_help(liveness: Liveness, why: str) -> None:
+    cursor = Cursor(pymysql.err.ProgrammingError(1064, "syntax") if why == "another error" else LOST)
+    cursor.connection.killed_by_operator = why == "an operator"
+    context = contextvars.copy_context()
+    if why == "the deadline":
+        context.run(deadlines.set_deadline, 0.0)
+    with pytest.raises(pymysql.err.Error):
+        context.run(liveness.execute_with_retry, cursor, "SELECT 1", ())
+    assert (cursor.executed, cursor.connection.reconnects) == (1, 0)

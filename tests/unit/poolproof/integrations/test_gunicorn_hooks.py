@@ -1,0 +1,51 @@
+"""What a worker of Gunicorn does when it starts and when it ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from poolproof.engine import dispose_engines
+from poolproof.fleet import agent
+from poolproof.fleet.agent import FleetAgent
+from poolproof.fleet.registry import FleetDirectory
+from poolproof.health import housekeeper
+from poolproof.integrations import gunicorn_hooks
+from poolproof.transactions import group_commit
+
+
+class Threads:
+    """The request threads of a worker."""
+
+    def queued(self) -> int:
+        return 2
+
+    def stuck_for(self) -> float:
+        return 1.23456
+
+
+def test_a_worker_is_registered_with_the_state_of_its_threads_and_says_goodbye(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = FleetDirectory(tmp_path / "fleet" / "machine")
+    own = FleetAgent(directory, lambda: ({"count": 1}, {"lanes": {}}), str, lambda overrides: None)
+    monkeypatch.setattr(agent, "_instances", {own})
+    gunicorn_hooks.post_worker_init(3, Threads())
+    (member,) = directory.snapshot().members
+    assert (member.identity["name"], member.identity["number"]) == ("worker", 3)
+    assert own.extra_status() == {"threads": {"queued": 2, "stuck_for": 1.235}}
+    agent.stop_all()
+    assert directory.snapshot().members == []
+    assert directory.crashed() == []
+
+
+def test_a_worker_writes_what_waits_before_it_closes_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    steps: list[tuple[Any, str]] = [(group_commit, "stop_all"), (agent, "stop_all"), (housekeeper, "stop")]
+    for module, name in steps:
+        monkeypatch.setattr(module, name, lambda module=module: order.append(module.__name__.rpartition(".")[2]))
+    monkeypatch.setattr(gunicorn_hooks, dispose_engines.__name__, lambda: order.append("engines"))
+    gunicorn_hooks.worker_exit()
+    assert order == ["group_commit", "agent", "housekeeper", "engines"]
