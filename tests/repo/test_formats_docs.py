@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from webapp.bank import imports
-from webapp.bank.commands import FORMATS_BY_SUFFIX
+from webapp.bank.imports import FORMATS_BY_SUFFIX
 from webapp.bank.exports import ExportFormat
 from webapp.bank.formats.parse_result import Accepted
 from webapp.bank.imports import Format

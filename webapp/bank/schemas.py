@@ -38,7 +38,7 @@ class ItemArguments(BaseSchema):
 
 
 class ItemIn(BaseSchema):
-    """What an author writes. `right` are positions in `choices`, counted from 0."""
+    """The content of an item. `right` are positions in `choices`, counted from 0."""
 
     kind = fields.Enum(Kind, by_value=True, required=True)
     stem = TextField(required=True, validate=validate.Length(1, MAX_STEM_LENGTH))
@@ -66,7 +66,7 @@ class ItemIn(BaseSchema):
 
 
 class _ItemContent(BaseSchema):
-    """What is asked, and where it comes from; now or once."""
+    """The content and origin of an item or of a past version."""
 
     kind = fields.String(required=True)
     stem = fields.String(required=True)
@@ -98,7 +98,7 @@ class ItemPage(BaseSchema):
 
 
 class ItemVersionOut(_ItemContent):
-    """What an item was, from `changed_at` until the next version."""
+    """A past version of an item, from `changed_at` until the next version."""
 
     version = fields.Integer(required=True)
     changed_at = fields.AwareDateTime(required=True)
@@ -106,7 +106,7 @@ class ItemVersionOut(_ItemContent):
 
 
 class ItemVersionsOut(BaseSchema):
-    """What an item was, the latest version first, a hundred at most."""
+    """The past versions of an item, the latest first, a hundred at most."""
 
     versions = fields.List(fields.Nested(ItemVersionOut), required=True)
 
