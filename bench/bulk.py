@@ -191,8 +191,8 @@ def main() -> None:
     print(f"ours at its best / LOAD DATA at its best: {max(ours.values()) / max(limit.values()):.2f}")
     # A session belongs to one thread and a file to one LOAD DATA: what one person gets of each.
     as_it_is = ours[import_service.WRITER_THREADS]
-    row("poolproof import as it is / ORM add_all", as_it_is / orm[1], TIMES_ORM)
-    row("poolproof import as it is / LOAD DATA", as_it_is / limit[1], SHARE_OF_LIMIT)
+    row("poolproof items import as it is / ORM add_all", as_it_is / orm[1], TIMES_ORM)
+    row("poolproof items import as it is / LOAD DATA", as_it_is / limit[1], SHARE_OF_LIMIT)
     row("of items that are all new, an import calls new", new / items, 1)
     row("of the same once more", new_again / items, 0, at_most=True)
     row("memory, from there on", growth, MOST_GROWTH, at_most=True, unit="MiB")

@@ -165,7 +165,7 @@ def load_data(server: DatabaseServer, work: UnitOfWork, material: Material, thre
 
 
 def ours(server: DatabaseServer, work: UnitOfWork, material: Material, threads: int) -> Deed:
-    """What `poolproof import` does with the records of a file, here with so many writers as there are threads."""
+    """What `poolproof items import` does with the records of a file, here with so many writers as there are threads."""
     number = begun(work)
     accepted = [Accepted(place, draft) for place, draft in enumerate(material.drafts, start=1)]
 

@@ -113,7 +113,7 @@ def _rounds(service: PoolproofService, engine: Any, rounds: int, users: int) -> 
             return int(connection.scalar(text("SELECT COUNT(*) FROM item")) or 0)
 
     def push_beside(number: int) -> int:
-        collect = [sys.executable, "-m", "webapp", "collect", *(["birds"] if number == 0 else ["--resume", "1"])]
+        collect = [sys.executable, "-m", "webapp", "collect", *(["run", "birds"] if number == 0 else ["resume", "1"])]
         collection = subprocess.Popen(  # noqa: S603 - ours
             collect, env=service.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

@@ -30,9 +30,9 @@ LAKES = b"#Q Which lake is \x93deep\x94?\r\n^ Baikal\r\nA Baikal\r\nB Erie\r\n"
 
 @pytest.fixture
 def command(app: Flask) -> Callable[..., Result]:
-    """Run `poolproof import` with these arguments."""
+    """Run `poolproof items import` with these arguments."""
     return lambda *arguments, **options: app.test_cli_runner().invoke(
-        create_cli(lambda: app), ["import", *map(str, arguments)], **options
+        create_cli(lambda: app), ["items", "import", *map(str, arguments)], **options
     )
 
 
@@ -187,7 +187,7 @@ def test_an_import_waits_while_an_operator_has_paused_its_lane(
         orders = CommandQueue(meeting)
         master = process_identity(service.process.pid)
         orders.set_overrides(master, paused=["background"])
-        command = [sys.executable, "-m", "webapp", "import", "--format", "opentriviaqa", str(rivers)]
+        command = [sys.executable, "-m", "webapp", "items", "import", "--format", "opentriviaqa", str(rivers)]
         importing = subprocess.Popen(command, cwd=PROJECT, env=service.environment, stdout=subprocess.DEVNULL)
         wait_until(lambda: waiting_imports(meeting) == 1)
         orders.set_overrides(master, paused=[])
@@ -209,22 +209,24 @@ def test_an_import_tells_its_number_by_which_it_is_undone(
 ) -> None:
     kept = command("--format", "opentriviaqa", lakes)
     result = command("--format", "opentriviaqa", rivers)
-    number = match_in(r"poolproof undo-import (\d+)", result.stdout)[1]
+    number = match_in(r"poolproof items undo (\d+)", result.stdout)[1]
     assert f"{rivers}: import {number};" in result.stdout
-    undone = app.test_cli_runner().invoke(create_cli(lambda: app), ["undo-import", number])
+    undone = app.test_cli_runner().invoke(create_cli(lambda: app), ["items", "undo", number])
     assert (kept.exit_code, undone.exit_code) == (0, 0)
-    assert undone.stdout == "1 items removed, 0 brought back to what they were.\n"
+    assert undone.stdout == "1 items removed, 0 restored.\n"
     assert [item.category for item in bank(work)] == ["Lakes"]
 
 
 def test_a_dry_run_has_nothing_to_undo(command: Callable[..., Result], rivers: Path) -> None:
-    assert "undo-import" not in command("--format", "opentriviaqa", "--dry-run", rivers).stdout
+    assert "items undo" not in command("--format", "opentriviaqa", "--dry-run", rivers).stdout
 
 
 @pytest.fixture
 def export(app: Flask) -> Callable[..., Result]:
-    """Run `poolproof export` with these arguments."""
-    return lambda *arguments: app.test_cli_runner().invoke(create_cli(lambda: app), ["export", *map(str, arguments)])
+    """Run `poolproof items export` with these arguments."""
+    return lambda *arguments: app.test_cli_runner().invoke(
+        create_cli(lambda: app), ["items", "export", *map(str, arguments)]
+    )
 
 
 @pytest.mark.parametrize("file_format", ["json", "gift", "aiken", "moodle-xml", "csv"])

@@ -59,7 +59,7 @@ def test_ctrl_c_ends_it_in_order_unless_it_was_started_with_ctrl_c_ignored(
     with FakeOpenTdb(make_questions(120, 3), ContractOptions(spacing=0.0), plan := SignalAt(number)) as source:
         address = {"POOLPROOF_OPENTDB_URL": source.address, "POOLPROOF_OPENTDB_MIN_INTERVAL": "0"}
         plan.process = subprocess.Popen(
-            [*POOLPROOF_COMMAND, "collect", "opentdb"], cwd=PROJECT_ROOT, env={**environment, **address},
+            [*POOLPROOF_COMMAND, "collect", "run", "opentdb"], cwd=PROJECT_ROOT, env={**environment, **address},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             preexec_fn=in_the_background if is_in_background else None,  # noqa: PLW1509
         )  # fmt: skip
