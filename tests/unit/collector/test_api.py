@@ -62,7 +62,7 @@ def test_a_file_that_describes_a_source_makes_it_known_and_a_bad_one_says_why(
         answer = client.post(f"{API}/collection-runs", json={"source": "birds"}, headers=author)
         assert answer.status_code == 404
         assert "birds.toml" in answer.get_json()["detail"]
-        assert app.extensions["source_registry"].config_errors()
+        assert app.extensions["source_registry"].scan()[1]
     finally:
         (folder / "birds.toml").unlink()
         folder.rmdir()

@@ -153,7 +153,7 @@ def test_a_fault_at_every_thirteenth_call_loses_nothing(fault: Fault, tail: int)
 
 
 def test_a_source_that_always_fails_is_given_up() -> None:
-    with pytest.raises(FetchError, match=f"began anew {MAX_RESTARTS} times and came no further; last: HTTP 500"):
+    with pytest.raises(FetchError, match=f"was restarted {MAX_RESTARTS} times without progress; last: HTTP 500"):
         collected(faults=lambda number, path: Fault.ERROR if path == "/api.php" else None)
 
 
@@ -162,7 +162,7 @@ def test_a_page_that_always_fails_is_given_up_though_those_before_it_come() -> N
         server.faults = lambda number, path: (
             Fault.ERROR if path == "/api.php" and server.calls[-1].path == "/api.php" else None
         )
-        with pytest.raises(FetchError, match="came no further"):
+        with pytest.raises(FetchError, match="without progress"):
             collect(OpenTriviaSource(server.address), fetch)
 
 

@@ -1,4 +1,4 @@
-"""Collection runs: ordered, taken up, cancelled, resumed."""
+"""Collection runs: queued, claimed, cancelled, resumed."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_run_whose_worker_lives_is_not_taken_over(work: UnitOfWork) -> None:
     expire_heartbeat(work, run)
     assert take(work, "another") is not None
     assert find(work, run).claim == 2
-    assert "taken up" in kinds(work, run)
+    assert "claimed" in kinds(work, run)
 
 
 def test_who_was_taken_over_may_not_write_any_more(work: UnitOfWork) -> None:
@@ -110,7 +110,7 @@ def test_what_was_cancelled_is_over_until_it_is_resumed(work: UnitOfWork) -> Non
     assert take(work) is None
     with pytest.raises(LostRunError):
         work.run_in_transaction(lambda connection: run_store.heartbeat(connection, mine))
-    with pytest.raises(CollectionStateError, match="ended already"):
+    with pytest.raises(CollectionStateError, match="already ended"):
         work.run_in_transaction(lambda connection: runs.cancel(connection, run.id))
     assert work.run_in_transaction(lambda connection: runs.resume(connection, run.id)).status == Status.QUEUED
     assert take(work) is not None
