@@ -71,11 +71,11 @@ def draft(content: str) -> ItemDraft:
 
 
 def before_the_break(content: bytes | str) -> tuple[list[Record], str]:
-    """What is read of a file that breaks, and what is said of the break."""
-    found: list[Record] = []
+    """The records before the break of a broken file, and the message of the error."""
+    parsed: list[Record] = []
     with pytest.raises(UnreadableError) as error:
-        found.extend(parse(io.BytesIO(content.encode() if isinstance(content, str) else content)))
-    return found, str(error.value)
+        parsed.extend(parse(io.BytesIO(content.encode() if isinstance(content, str) else content)))
+    return parsed, str(error.value)
 
 
 def test_a_single_choice_becomes_an_item() -> None:
@@ -83,10 +83,10 @@ def test_a_single_choice_becomes_an_item() -> None:
 
 
 def test_a_whole_file_is_read_with_its_lines_and_categories() -> None:
-    one, two = records(VALID)
+    first, second = records(VALID)
     flying = replace(ITEM, explanation="Emus run.", category="Birds", difficulty="easy", licence="CC0")
-    assert one == Accepted(9, flying)
-    assert two == Accepted(19, ItemDraft("true_false", "x <b> y", ("True", "False"), (1,), category="Birds"))
+    assert first == Accepted(9, flying)
+    assert second == Accepted(19, ItemDraft("true_false", "x <b> y", ("True", "False"), (1,), category="Birds"))
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_a_whole_file_is_read_with_its_lines_and_categories() -> None:
 )
 def test_a_file_may_have_any_of_the_usual_encodings(encoding: str, declared: str) -> None:
     head = f'<?xml version="1.0" encoding="{declared}"?>' if declared else ""
-    (found,) = all_accepted(records((head + in_quiz(GOOD.replace("Crane", "Grüne"))).encode(encoding)))
-    assert found.draft.choices == ("Grüne", "Kiwi")
+    (record,) = all_accepted(records((head + in_quiz(GOOD.replace("Crane", "Grüne"))).encode(encoding)))
+    assert record.draft.choices == ("Grüne", "Kiwi")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,8 @@ def test_an_answer_without_a_format_has_that_of_its_question() -> None:
 
 def answers_of(*fractions: str) -> str:
     return "".join(
-        f'<answer fraction="{one}"><text>{one} {place}</text></answer>' for place, one in enumerate(fractions)
+        f'<answer fraction="{fraction}"><text>{fraction} {position}</text></answer>'
+        for position, fraction in enumerate(fractions)
     )
 
 
@@ -140,8 +141,8 @@ def answers_of(*fractions: str) -> str:
 def test_fractions_say_which_choices_are_right(
     single: str, fractions: tuple[str, ...], kind: str, right: tuple[int, ...]
 ) -> None:
-    found = draft(question(answers=answers_of(*fractions), more=f"<single>{single}</single>"))
-    assert (found.kind, found.right) == (kind, right)
+    result = draft(question(answers=answers_of(*fractions), more=f"<single>{single}</single>"))
+    assert (result.kind, result.right) == (kind, right)
 
 
 @pytest.mark.parametrize(
@@ -157,8 +158,8 @@ def test_fractions_say_which_choices_are_right(
 )
 def test_a_category_is_for_the_questions_after_it(path: str, category: str) -> None:
     moved = '<question type="category"><category><text>{}</text></category></question>'
-    found = records(in_quiz(GOOD, moved.format(path), GOOD, moved.format("Fish"), GOOD), "Other")
-    assert [one.draft.category for one in all_accepted(found)] == ["Other", category, "Fish"]
+    parsed = records(in_quiz(GOOD, moved.format(path), GOOD, moved.format("Fish"), GOOD), "Other")
+    assert [record.draft.category for record in all_accepted(parsed)] == ["Other", category, "Fish"]
 
 
 def with_stem(text: str, more: str = "") -> str:
@@ -217,7 +218,7 @@ def test_a_question_that_cannot_be_an_item_says_why_and_stops_none_of_the_others
     assert isinstance(bad, Rejected)
     assert expected in bad.reason
     assert bad.line == 3
-    assert [one.draft for one in all_accepted([first, last])] == [ITEM, ITEM]
+    assert [record.draft for record in all_accepted([first, last])] == [ITEM, ITEM]
 
 
 def test_files_that_no_text_shows_do_not_matter() -> None:
@@ -258,16 +259,16 @@ def test_a_file_of_something_else_is_refused_as_a_whole(content: bytes) -> None:
     ],
 )
 def test_what_stands_before_a_broken_place_is_kept_and_the_line_is_told(after: str, expected: str) -> None:
-    found, told = before_the_break(f"<quiz>\n{GOOD}{after}")
-    assert found[0] == Accepted(2, ITEM)
-    assert all(isinstance(record, Rejected) for record in found[1:])
-    assert expected in told
+    parsed, message = before_the_break(f"<quiz>\n{GOOD}{after}")
+    assert parsed[0] == Accepted(2, ITEM)
+    assert all(isinstance(record, Rejected) for record in parsed[1:])
+    assert expected in message
 
 
 def test_a_question_that_the_file_breaks_in_is_named() -> None:
-    found, told = before_the_break(f"<quiz>\n{GOOD}\n<question type='multichoice'>\n<questiontext></text>")
-    assert found[1:] == [Rejected(4, "The file breaks in this question, at line 5.")]
-    assert "from line 5 on" in told
+    parsed, message = before_the_break(f"<quiz>\n{GOOD}\n<question type='multichoice'>\n<questiontext></text>")
+    assert parsed[1:] == [Rejected(4, "The file breaks in this question, at line 5.")]
+    assert "from line 5 on" in message
 
 
 @pytest.mark.parametrize(
@@ -281,9 +282,9 @@ def test_a_question_that_the_file_breaks_in_is_named() -> None:
     ],
 )
 def test_no_document_brings_entities_or_anything_from_outside(head: str) -> None:
-    found, told = before_the_break(f"{head}\n{in_quiz(GOOD)}")
-    assert found == []
-    assert "not allowed" in told
+    parsed, message = before_the_break(f"{head}\n{in_quiz(GOOD)}")
+    assert parsed == []
+    assert "not allowed" in message
 
 
 def test_an_encoding_with_an_endless_name_is_named_in_short() -> None:
@@ -301,9 +302,9 @@ def test_an_encoding_that_is_not_known_is_named(encoding: str) -> None:
 
 def test_a_file_is_read_no_further_than_it_is_asked_for() -> None:
     stream = Endless(GOOD.encode(), b"<quiz>\n")
-    found = parse(stream)
-    assert [next(found).line for _ in range(3)] == [2, 3, 4]
-    assert stream.taken <= 128 * 1024
+    parsed = parse(stream)
+    assert [next(parsed).line for _ in range(3)] == [2, 3, 4]
+    assert stream.bytes_read <= 128 * 1024
 
 
 def test_files_and_texts_of_any_length_take_little_memory() -> None:
@@ -318,21 +319,24 @@ def test_a_piece_without_an_end_is_not_waited_for(before: bytes) -> None:
     stream = Endless(b"a", before)
     with pytest.raises(UnreadableError):
         list(parse(stream))
-    assert stream.taken < 4 * MAX_TOKEN_BYTES
+    assert stream.bytes_read < 4 * MAX_TOKEN_BYTES
 
 
 def test_names_without_an_end_are_not_gathered() -> None:
     class Names(Endless):
+        chunks_read = 0
+
         def read(self, size: int, /) -> bytes:
-            self.taken += 1
+            self.chunks_read += 1
             return b"".join(
-                [b"<quiz>"] * (self.taken == 1) + [b"<n%d/>" % (self.taken * 100 + one) for one in range(100)]
+                [b"<quiz>"] * (self.chunks_read == 1)
+                + [b"<n%d/>" % (self.chunks_read * 100 + number) for number in range(100)]
             )
 
     stream = Names(b"")
     with pytest.raises(UnreadableError, match="names"):
         list(parse(stream))
-    assert stream.taken < 2 * MAX_NAMES / 100
+    assert stream.chunks_read < 2 * MAX_NAMES / 100
 
 
 def test_an_export_reads_as_moodle_does() -> None:
@@ -365,20 +369,20 @@ IS_XML = re.compile("[^\ufffe\uffff]*")
 @given(st.lists(drafts(), min_size=1, max_size=4))
 def test_what_is_written_is_read_again_without_loss(written: list[ItemDraft]) -> None:
     refused: list[ItemDraft] = []
-    found = records("".join(dump(written, lambda one, reason: refused.append(one))))
-    kept = [one for one in written if one not in refused]
-    assert [record.draft for record in all_accepted(found)] == kept
-    for one in written:
-        is_writable = IS_XML.fullmatch("".join((one.stem, *one.choices, one.explanation, one.category or "")))
-        assert (one in refused) != bool(is_writable)
+    parsed = records("".join(dump(written, lambda item, reason: refused.append(item))))
+    accepted = [item for item in written if item not in refused]
+    assert [record.draft for record in all_accepted(parsed)] == accepted
+    for item in written:
+        is_writable = IS_XML.fullmatch("".join((item.stem, *item.choices, item.explanation, item.category or "")))
+        assert (item in refused) != bool(is_writable)
 
 
 def test_an_item_that_xml_cannot_hold_is_refused_by_name() -> None:
     reasons: list[str] = []
     written = [replace(ITEM, stem="Which\uffff?"), replace(ITEM, source="\uffff")]
-    found = records("".join(dump(written, lambda _, reason: reasons.append(reason))))
+    parsed = records("".join(dump(written, lambda _, reason: reasons.append(reason))))
     assert reasons == ["XML has no place for the character U+FFFF."]
-    assert [record.draft for record in all_accepted(found)] == written[1:]
+    assert [record.draft for record in all_accepted(parsed)] == written[1:]
 
 
 @given(files(VALID))

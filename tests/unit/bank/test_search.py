@@ -115,15 +115,15 @@ def test_filters_and_words_hold_together(work: UnitOfWork) -> None:
 @pytest.mark.parametrize("filters", [Filters(), Filters(words="name"), Filters(category="Numbers", words="name")])
 def test_pages_follow_each_other_without_gap_or_repetition(work: UnitOfWork, filters: Filters) -> None:
     made = work.run_in_transaction(lambda connection: [make_item(connection).id for _ in range(5)])
-    seen, after = [], None
+    listed, after = [], None
     with work.read() as connection:
         while True:
             page = items.search(connection, filters, after, 2)
-            seen += [row.id for row in page.rows]
+            listed += [row.id for row in page.rows]
             after = page.next_after
             if after is None:
                 break
-    assert seen == made
+    assert listed == made
 
 
 def test_a_full_last_page_has_no_next(work: UnitOfWork) -> None:

@@ -1,4 +1,4 @@
-"""`poolproof collect` in a process of its own, and what it does when it is told to stop."""
+"""`poolproof collect run` in a process of its own, and how signals stop it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FINISHED, CANCELLED = 0, 130
 
 
 class SignalAt:
-    """A plan without faults that sends a signal to the collecting process at its third call."""
+    """A fault plan without faults that sends a signal to the collecting process at its third call."""
 
     def __init__(self, number: signal.Signals) -> None:
         self.number = number
@@ -33,7 +33,7 @@ class SignalAt:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Of an installation whose database is up to date."""
+    """The environment of an installation whose database is up to date."""
     folder = tmp_path_factory.mktemp("collecting")
     environment = make_environment(f"sqlite:///{folder / 'collecting.sqlite'}", folder)
     assert run_poolproof(environment, "db", "upgrade").returncode == 0
@@ -46,7 +46,7 @@ def in_the_background() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "is_in_background", "status", "said"),
+    ("number", "is_in_background", "status", "message"),
     [
         (signal.SIGINT, False, CANCELLED, "is cancelled"),
         (signal.SIGINT, True, FINISHED, "is finished"),
@@ -54,7 +54,7 @@ def in_the_background() -> None:
     ],
 )
 def test_ctrl_c_ends_it_in_order_unless_it_was_started_with_ctrl_c_ignored(
-    environment: dict[str, str], number: signal.Signals, *, is_in_background: bool, status: int, said: str
+    environment: dict[str, str], number: signal.Signals, *, is_in_background: bool, status: int, message: str
 ) -> None:
     with FakeOpenTdb(make_questions(120, 3), ContractOptions(spacing=0.0), plan := SignalAt(number)) as source:
         address = {"POOLPROOF_OPENTDB_URL": source.address, "POOLPROOF_OPENTDB_MIN_INTERVAL": "0"}
@@ -66,4 +66,4 @@ def test_ctrl_c_ends_it_in_order_unless_it_was_started_with_ctrl_c_ignored(
         plan.has_process.set()
         output, error = plan.process.communicate(timeout=120)
     assert plan.is_sent, error
-    assert (plan.process.returncode, said in output) == (status, True), error
+    assert (plan.process.returncode, message in output) == (status, True), error
