@@ -1,4 +1,4 @@
-"""Pages: the bank in the studio, its items, and files in and out."""
+"""The studio's pages of the bank: its items, imports and exports."""
 
 from __future__ import annotations
 
@@ -88,17 +88,17 @@ def format_name(file_format: str) -> str:
 @require_page(Permission.EDIT_BANK)
 def found() -> str:
     """Search the bank."""
-    asked = {name: request.args.get(name) or None for name in ("search", "category", "difficulty")}
-    filters = Filters(asked["category"], asked["difficulty"], None, asked["search"])
+    arguments = {name: request.args.get(name) or None for name in ("search", "category", "difficulty")}
+    filters = Filters(arguments["category"], arguments["difficulty"], None, arguments["search"])
     with read() as connection:
         rows = items.search(connection, filters, pagination.decode_cursor(request.args.get("cursor")), ITEMS_PER_PAGE)
         categories = items.categories(connection)
     page = pagination.Page(rows.rows, rows.next_after)
     downloads = [
-        Download(format_name(each), url_for("bank_pages.export", format=each.value, category=asked["category"]))
+        Download(format_name(each), url_for("bank_pages.export", format=each.value, category=arguments["category"]))
         for each in ExportFormat
     ]
-    return render_template("studio/items.html", page=page, categories=categories, asked=asked, downloads=downloads)
+    return render_template("studio/items.html", page=page, categories=categories, asked=arguments, downloads=downloads)
 
 
 @blueprint.get(f"/items/<{ID}:item_id>")

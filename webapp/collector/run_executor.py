@@ -227,5 +227,5 @@ def _failure_message(failures: Sequence[_FetchFailure]) -> str:
         f"{failure.partition.title or failure.partition.key}: {failure.error or type(failure.error).__name__}"
         for failure in failures
     ]
-    more = f" … and {len(reasons) - MAX_REPORTED_ERRORS} more" if len(reasons) > MAX_REPORTED_ERRORS else ""
-    return f"Not everything could be collected. {'; '.join(reasons[:MAX_REPORTED_ERRORS])}{more}"
+    omitted = f" … and {len(reasons) - MAX_REPORTED_ERRORS} more" if len(reasons) > MAX_REPORTED_ERRORS else ""
+    return f"Not everything could be collected. {'; '.join(reasons[:MAX_REPORTED_ERRORS])}{omitted}"

@@ -1,4 +1,4 @@
-"""What sources and collection runs look like over REST."""
+"""The REST schemas of sources and collection runs."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class RunPage(BaseSchema):
 class LimitsOut(BaseSchema):
     """The limits of a source, for all processes together."""
 
-    concurrency = fields.Integer(required=True, metadata={"description": "Calls at once"})
+    concurrency = fields.Integer(required=True, metadata={"description": "Concurrent calls"})
     spacing = fields.Float(required=True, metadata={"description": "Seconds between two calls"})
     daily = fields.Integer(required=True, allow_none=True, metadata={"description": "Calls in a day"})
 

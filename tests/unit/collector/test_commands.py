@@ -7,7 +7,9 @@ import subprocess
 import threading
 
 import pytest
+from flask import Flask
 
+from webapp.cli import create_cli
 from webapp.lab.services.fake_opentdb import ContractOptions, FakeOpenTdb, make_questions
 from webapp.lab.services.poolproof_service import POOLPROOF_COMMAND, make_environment, run_poolproof
 from webapp.settings import PROJECT_ROOT
@@ -67,3 +69,10 @@ def test_ctrl_c_ends_it_in_order_unless_it_was_started_with_ctrl_c_ignored(
         output, error = plan.process.communicate(timeout=120)
     assert plan.is_sent, error
     assert (plan.process.returncode, message in output) == (status, True), error
+
+
+def test_the_sources_are_listed_with_their_limits_and_the_latest_runs(app: Flask) -> None:
+    result = app.test_cli_runner().invoke(create_cli(lambda: app), ["collect", "list"])
+    assert result.exit_code == 0
+    assert "opentdb" in result.stdout
+    assert "one call every 5 s" in result.stdout

@@ -7,7 +7,7 @@
 `right` are the numbers of the right choices, from 1, with blanks, commas or semicolons between
 them. A row whose id the bank knows changes that item, any other adds one. True or false needs
 no choices: 1 is true, 2 is false. A cell that a spreadsheet would take for a formula has an
-apostrophe before it, which is taken off again.
+apostrophe before it, which is removed when it is read.
 """
 
 from __future__ import annotations

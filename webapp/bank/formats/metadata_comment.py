@@ -25,7 +25,7 @@ def parse_timestamp(text: str) -> datetime:
     """Return the time that `collected_at` names.
 
     Raises:
-        ValueError: when it is none, or does not say in which time zone.
+        ValueError: when it is no time, or has no time zone.
     """
     try:
         timestamp = datetime.fromisoformat(text)
@@ -53,7 +53,7 @@ def parse_comment(comment: str) -> dict[str, Any] | None:
         raise ValueError(f"The comment that begins with {PREFIX} is not as we write it.")
     if unknown := sorted(values.keys() - set(_FIELDS)):
         raise ValueError(
-            f"The comment that begins with {PREFIX} tells of {unknown[0][:40]!r}, which is no field of an item."
+            f"The comment that begins with {PREFIX} names {unknown[0][:40]!r}, which is no field of an item."
         )
     if "collected_at" in values:
         values["collected_at"] = parse_timestamp(values["collected_at"])

@@ -199,14 +199,14 @@ def parse_config(text: str, file: str) -> JsonApiConfig:
 
 
 def _format_error(error: Any) -> str:
-    place = ".".join(str(part) for part in error["loc"]) or "the file"
+    location = ".".join(str(part) for part in error["loc"]) or "the file"
     if error["type"] == "extra_forbidden":
-        return f"{place}: there is no such field; correct its name or remove it."
+        return f"{location}: there is no such field; correct its name or remove it."
     if error["type"] == "missing":
-        return f"{place}: is missing; add it."
+        return f"{location}: is missing; add it."
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error":
-        return f"{place}: {message}."
+        return f"{location}: {message}."
     # A value under authentication may be a secret that was written there by mistake.
-    shown = "" if place.startswith("authentication") else f", not {str(error['input'])[:60]!r}"
-    return f"{place}: {message[:1].lower()}{message[1:]}{shown}; correct it."
+    shown = "" if location.startswith("authentication") else f", not {str(error['input'])[:60]!r}"
+    return f"{location}: {message[:1].lower()}{message[1:]}{shown}; correct it."
