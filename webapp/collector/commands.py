@@ -11,7 +11,6 @@ from types import FrameType
 from typing import Any
 
 import click
-from flask import current_app
 from sqlalchemy import Connection
 
 from poolproof.fleet.registry import FleetDirectory
@@ -20,7 +19,7 @@ from webapp.collector import http_fetcher, runs
 from webapp.collector.load_throttle import LoadThrottle, lower_process_priority
 from webapp.collector.runs import Run, Status
 from webapp.collector.sources.base import SourceLimits
-from webapp.collector.sources.registry import get_source_registry
+from webapp.collector.sources.registry import SourceRegistry, get_source_registry
 from webapp.collector.worker import CollectionWorker, worker_name
 
 EXIT_CODES = {Status.FINISHED: 0, Status.PAUSED: 0, Status.FAILED: 1, Status.CANCELLED: 130}
@@ -55,7 +54,7 @@ def run_source(source: str) -> None:
     continues it. The exit status is 0 when everything is collected or the run is paused until the source allows
     more calls, 1 when it has failed, 130 when it was cancelled.
     """
-    name = get_source_registry(current_app).find(source).name
+    name = _get_sources().find(source).name
     _execute_here(lambda connection: runs.enqueue(connection, name, None))
 
 
@@ -77,7 +76,7 @@ def run_worker(parent: int | None) -> None:
 @collect.command("list")
 def list_sources_and_runs() -> None:
     """List the sources and the latest runs."""
-    sources, config_errors = get_source_registry(current_app).scan()
+    sources, config_errors = _get_sources().scan()
     for source in sources:
         click.echo(
             f"{source.name:<20}  {source.title} ({source.address}; {_describe_limits(source.limits)}; {source.licence})"
@@ -94,12 +93,11 @@ def list_sources_and_runs() -> None:
 def _registered_worker() -> Iterator[CollectionWorker]:
     """Give a worker that SIGINT and SIGTERM stop in an orderly way, while this process is registered in the fleet."""
     pooling = get_pooling()
-    contact = current_app.config["SETTINGS"].poolproof.collector_contact
+    contact = _get_app().config["SETTINGS"].poolproof.collector_contact
     with http_fetcher.create_client(contact) as http:
         lower_process_priority()
         directory = FleetDirectory(pooling.fleet_folder) if pooling.fleet_folder is not None else None
-        sources = get_source_registry(current_app)
-        worker = CollectionWorker(pooling.background, http, sources, LoadThrottle(directory))
+        worker = CollectionWorker(pooling.background, http, _get_sources(), LoadThrottle(directory))
         _install_signal_handlers(worker.stop)
         with registered_process(pooling, "collect"):
             yield worker
@@ -155,6 +153,15 @@ def _print_summary(run: Run) -> None:
         click.echo(run.error, err=True)
     if run.status in {Status.CANCELLED, Status.FAILED}:
         click.echo(f"Everything stored so far is kept. To resume: poolproof collect resume {run.id}", err=True)
+
+
+def _get_app() -> Any:
+    """Return the app of this command; commands know no Flask, so it comes from click's context."""
+    return click.get_current_context().obj.load_app()
+
+
+def _get_sources() -> SourceRegistry:
+    return get_source_registry(_get_app())
 
 
 def _describe_limits(limits: SourceLimits) -> str:

@@ -283,16 +283,16 @@ class Endless(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         self._rest = self._rest or next(self._made, b"")
-        given = self._rest[: len(buffer)]
-        buffer[: len(given)] = given
-        self._rest = self._rest[len(given) :]
-        return len(given)
+        chunk = self._rest[: len(buffer)]
+        buffer[: len(chunk)] = chunk
+        self._rest = self._rest[len(chunk) :]
+        return len(chunk)
 
 
-def peak(deed: Callable[[], object]) -> int:
+def peak(operation: Callable[[], object]) -> int:
     tracemalloc.start()
     try:
-        deed()
+        operation()
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -307,11 +307,11 @@ def test_memory_does_not_grow_with_the_file(work: UnitOfWork, monkeypatch: pytes
         assert import_service.dry_run(work, number).new == records
         assert import_service.run(work, number).new == records
 
-    some, many = 8 * bulk_insert.BATCH_SIZE, 24 * bulk_insert.BATCH_SIZE
+    fewer, more = 8 * bulk_insert.BATCH_SIZE, 24 * bulk_insert.BATCH_SIZE
     import_one(bulk_insert.BATCH_SIZE)
-    small = peak(lambda: import_one(some))
-    large = peak(lambda: import_one(many))
-    assert large - small < (many - some) * RECORD / 4
+    small = peak(lambda: import_one(fewer))
+    large = peak(lambda: import_one(more))
+    assert large - small < (more - fewer) * RECORD / 4
 
 
 def test_what_is_exported_is_imported_again_through_pieces(work: UnitOfWork) -> None:

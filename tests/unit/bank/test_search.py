@@ -28,7 +28,7 @@ STEMS = (
 
 
 @pytest.fixture
-def found(work: UnitOfWork) -> Callable[[str], set[int]]:
+def search_numbers(work: UnitOfWork) -> Callable[[str], set[int]]:
     """Put the stems into the bank; return which of them a search finds."""
 
     def store(connection: Connection) -> dict[int, int]:
@@ -77,8 +77,10 @@ def found(work: UnitOfWork) -> Callable[[str], set[int]]:
         ("%", set()),
     ],
 )
-def test_every_word_begins_a_word_of_the_stem(found: Callable[[str], set[int]], words: str, expected: set[int]) -> None:
-    assert found(words) == expected
+def test_every_word_begins_a_word_of_the_stem(
+    search_numbers: Callable[[str], set[int]], words: str, expected: set[int]
+) -> None:
+    assert search_numbers(words) == expected
 
 
 def test_a_changed_stem_is_found_by_its_new_words_only(work: UnitOfWork) -> None:

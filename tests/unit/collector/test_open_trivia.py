@@ -184,13 +184,13 @@ def test_a_token_that_was_not_used_for_long_is_replaced() -> None:
         partition, *_ = list_partitions(source, fetch)
         (_, token), (_, first) = [step for step, _ in zip(pages_of(source, fetch, partition), range(2), strict=False)]
         server.contract.tokens[not_none(first.state)["token"]].used -= 1
-        again = source.fetch_page(fetch, Partition(partition.key, not_none(first.state)))
+        replaced = source.fetch_page(fetch, Partition(partition.key, not_none(first.state)))
         rest = [
             record
-            for _, page in pages_of(source, fetch, Partition(partition.key, not_none(again.state)))
+            for _, page in pages_of(source, fetch, Partition(partition.key, not_none(replaced.state)))
             for record in page.records
         ]
-    assert (token.restarts, first.restarts, again.restarts, again.records) == (False, False, True, ())
+    assert (token.restarts, first.restarts, replaced.restarts, replaced.records) == (False, False, True, ())
     assert keys_of(rest) == dedupe_keys(question for question in BANK if str(question.category) == partition.key)
 
 
