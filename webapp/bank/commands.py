@@ -144,9 +144,10 @@ def _print_summary(files: Sequence[str], reports: Sequence[ImportReport], *, dry
 @items.command("undo")
 @click.argument("number", type=click.IntRange(min=1))
 def undo_import(number: int) -> None:
-    """Undo the import with this number: remove the items that it added, restore the items that it changed.
+    """Undo the import with this number.
 
-    Items that were changed since, or that a quiz is built from, stay as they are and are listed.
+    The items that it added are removed, the items that it changed are restored. Items that were
+    changed since, or that a quiz is built from, stay as they are and are listed.
     """
     pooling = get_pooling()
     with registered_process(pooling, "import"):

@@ -61,7 +61,10 @@ def run_source(source: str) -> None:
 @collect.command("resume")
 @click.argument("run_id", metavar="RUN", type=int)
 def resume_run(run_id: int) -> None:
-    """Resume a cancelled or failed run; `collect list` shows the numbers of runs."""
+    """Resume a cancelled or failed run.
+
+    `collect list` shows the numbers of the latest runs.
+    """
     _execute_here(lambda connection: runs.resume(connection, run_id))
 
 
