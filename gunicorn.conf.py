@@ -54,7 +54,7 @@ def on_starting(server: Any) -> None:
         sys.exit(1)
 
     if _settings.collector_processes:
-        collector = [sys.executable, "-m", "webapp", "collect", "--worker"]
+        collector = [sys.executable, "-m", "webapp", "collect", "worker"]
         supervisor = Path(__file__).parent / "webapp" / "web" / "server" / "supervisor.py"
         server.collectors = subprocess.Popen(
             [sys.executable, str(supervisor), str(_settings.collector_processes), *collector], cwd=Path(__file__).parent

@@ -1,12 +1,12 @@
-"""Fifty thousand items into the bank, every way there is, by turns on one MySQL.
+"""Insert fifty thousand items into the bank by every method, in turn on one MySQL.
 
     PYTHONPATH=. python bench/bulk.py [--items 50000] [--rounds 3] [--quick]
 
-All fill the same table with all its indexes, the one of words included, each round anew, with one, four, ten and
-twenty threads that have a connection each. The others are given rows that are ready, LOAD DATA (the limit) a file that
-is; ours begins with drafts: its time includes their keys and words, and the look for duplicates in the bank. Prints
-medians, and the processor time of an item in this process and in the server; exits 1 when a bound is missed. Nothing
-else should run meanwhile.
+All methods fill the same empty table with all its indexes, the full-text index included, with one, four, ten and
+twenty threads that have a connection each. The reference methods get prepared rows, LOAD DATA (the upper limit) a
+prepared file; ours begins with drafts: its time includes computing their keys and words, and finding duplicates in the
+bank. Prints medians, and the processor time of an item in this process and in the server; exits 1 when a bound is
+missed. Nothing else should run meanwhile.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from bench.bulk_methods import WAYS, Material, Way, begun, records
+from bench.bulk_methods import METHODS, InsertMethod, Material, create_import, records
 from poolproof.settings import PoolSettings
 from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp import create_app
@@ -36,16 +36,16 @@ from webapp.schema import upgrade
 from webapp.settings import ServiceSettings, Settings
 
 THREADS = (1, import_service.WRITER_THREADS, 10, 20)
-TIMES_ORM, SHARE_OF_LIMIT = 5.0, 0.5
-WARM, MOST_GROWTH = 10_000, 16.0
-"""Items after which memory is looked at first, and MiB that it may grow from there on."""
+MIN_TIMES_ORM, MIN_SHARE_OF_LIMIT = 5.0, 0.5
+WARM_UP_ITEMS, MAX_GROWTH_MIB = 10_000, 16.0
+"""Items after which memory is first measured, and the MiB that it may grow afterwards."""
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one way did in one round; processor times in microseconds an item."""
+    """The result of a method in one round; processor times in microseconds per item."""
 
     items_per_second: float
     client: float
@@ -54,10 +54,10 @@ class Run:
 
 
 class Bank:
-    """A server of its own with the bank's tables."""
+    """A database server of its own with the bank's tables."""
 
     def __init__(self, folder: Path) -> None:
-        """Start it and migrate."""
+        """Start the server and create the tables."""
         self.server: DatabaseServer = new_server("mysql", folder / "server", "--max-connections=100")
         self.server.create_database("bank")
         (folder / "instance").mkdir()
@@ -69,86 +69,86 @@ class Bank:
         self.work: UnitOfWork = app.extensions["pooling"].background
 
     def empty(self) -> None:
-        """Make the table as new."""
+        """Empty the table."""
         with closing(self.server.connect("bank")) as connection, connection.cursor() as cursor:
             cursor.execute("SET foreign_key_checks = 0")
             cursor.execute("TRUNCATE TABLE item")
 
     def count(self) -> int:
-        """How many items there are."""
+        """Return the number of items."""
         return int(self.server.execute("SELECT COUNT(*) FROM item", database="bank")[0][0])
 
     def deadlocks(self) -> int:
-        """How many there were since the server started."""
+        """Return the number of deadlocks since the server started."""
         metric = "SELECT count FROM information_schema.innodb_metrics WHERE name = 'lock_deadlocks'"
         return int(self.server.execute(metric)[0][0])
 
     def processor_seconds(self) -> float:
-        """What the server has used so far."""
-        assert self.server.process is not None  # noqa: S101 - it runs
+        """Return the processor time that the server has used."""
+        assert self.server.process is not None  # noqa: S101 - it is running
         stat = Path(f"/proc/{self.server.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(stat[11]) + int(stat[12])) / TICKS
 
 
-def measure(bank: Bank, way: Way, material: Material, threads: int) -> Run:
-    """Let one way fill the empty table."""
+def measure(bank: Bank, method: InsertMethod, material: Material, threads: int) -> Run:
+    """Fill the empty table by a method."""
     bank.empty()
-    bank.server.execute(f"SET GLOBAL local_infile = {int(way.may_load)}")
+    bank.server.execute(f"SET GLOBAL local_infile = {int(method.allows_load_data)}")
     parts = material.parts(threads)
-    deed = way.prepared(bank.server, bank.work, material, threads)
+    task = method.prepare(bank.server, bank.work, material, threads)
     deadlocks, server = bank.deadlocks(), bank.processor_seconds()
     client, began = time.process_time(), time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(deed, parts))
+        list(pool.map(task, parts))
     seconds = time.perf_counter() - began
     client, server = time.process_time() - client, bank.processor_seconds() - server
     count = len(material.drafts)
     if bank.count() != count:
-        sys.exit(f"{way.name}: {bank.count()} items are there, not {count}.")
+        sys.exit(f"{method.name}: {bank.count()} items are there, not {count}.")
     return Run(count / seconds, client / count * 1e6, server / count * 1e6, bank.deadlocks() - deadlocks)
 
 
 def memory(bank: Bank, count: int) -> tuple[float, int, int]:
-    """Import a stream that is never whole in memory, twice; return the MiB it grew, and what each import called new."""
+    """Import a stream twice; return the MiB that memory grew, and how many items each import counted as new."""
     bank.empty()
     sizes: list[float] = []
 
-    def watched() -> Iterator[Record]:
+    def measured_records() -> Iterator[Record]:
         for number, record in enumerate(records(count)):
-            if number in {min(WARM, count // 2), count - 1}:
+            if number in {min(WARM_UP_ITEMS, count // 2), count - 1}:
                 sizes.append(int(Path("/proc/self/statm").read_text().split()[1]) * PAGE / 2**20)
             yield record
 
     reports = [imports.ImportReport(), imports.ImportReport()]
     for report in reports:
         imports.import_records(
-            watched(),
-            import_service.make_batch_handler(bank.work, begun(bank.work)),
+            measured_records(),
+            import_service.make_batch_handler(bank.work, create_import(bank.work)),
             report,
             writers=import_service.WRITER_THREADS,
         )
     return sizes[1] - sizes[0], reports[0].new, reports[1].new
 
 
-Found = dict[tuple[str, int], list[Run]]
+Results = dict[tuple[str, int], list[Run]]
 
 
-def rates(found: Found, name: str) -> dict[int, float]:
-    """Return a way's medians by threads."""
+def rates(results: Results, name: str) -> dict[int, float]:
+    """Return a method's medians by threads."""
     return {
         threads: statistics.median(run.items_per_second for run in runs)
-        for (way, threads), runs in found.items()
-        if way == name
+        for (method, threads), runs in results.items()
+        if method == name
     }
 
 
-def show(found: Found) -> None:
-    """Print the table, as docs have it."""
-    orm, limit = rates(found, "ORM add_all"), rates(found, "LOAD DATA LOCAL")
-    print("\n| way | threads | items/s | × ORM | of LOAD DATA | µs here | µs in the server | deadlocks |")
+def show(results: Results) -> None:
+    """Print the results as the table of docs/bulk.md."""
+    orm, limit = rates(results, "ORM add_all"), rates(results, "LOAD DATA LOCAL")
+    print("\n| method | threads | items/s | × ORM | of LOAD DATA | µs here | µs in the server | deadlocks |")
     print("|---|---|---|---|---|---|---|---|")
-    for (name, threads), runs in found.items():
-        rate = rates(found, name)[threads]
+    for (name, threads), runs in results.items():
+        rate = rates(results, name)[threads]
         client, server = (statistics.median(getattr(run, side) for run in runs) for side in ("client", "server"))
         print(
             f"| {name} | {threads} | {rate:,.0f} | {rate / orm[threads]:.1f} | {rate / limit[threads]:.2f} "
@@ -157,50 +157,52 @@ def show(found: Found) -> None:
 
 
 def main() -> None:
-    """Compare, print, judge."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--items", type=int, default=50_000)
-    arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--quick", action="store_true", help="10,000 items, one round, up to 4 threads")
-    given = arguments.parse_args()
-    items, rounds, all_threads = (10_000, 1, THREADS[:2]) if given.quick else (given.items, given.rounds, THREADS)
+    """Compare the methods, print the results, check the bounds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--items", type=int, default=50_000, help="Number of items.")
+    parser.add_argument("--rounds", type=int, default=3, help="How often each method is measured.")
+    parser.add_argument("--quick", action="store_true", help="Measure 10,000 items in one round with up to 4 threads.")
+    options = parser.parse_args()
+    items, rounds, all_threads = (10_000, 1, THREADS[:2]) if options.quick else (options.items, options.rounds, THREADS)
     missed = []
 
-    def row(what: str, value: float, bound: float, *, at_most: bool = False, unit: str = "×") -> None:
-        good = value <= bound if at_most else value >= bound
-        missed.extend([] if good else [what])
+    def check(name: str, value: float, bound: float, *, at_most: bool = False, unit: str = "×") -> None:
+        is_met = value <= bound if at_most else value >= bound
+        missed.extend([] if is_met else [name])
         sign = "≤" if at_most else "≥"
-        print(f"{'ok    ' if good else 'MISSED'} {what:<56} {value:8.2f} {unit:<3} (bound {sign} {bound:g})")
+        print(f"{'ok    ' if is_met else 'MISSED'} {name:<56} {value:8.2f} {unit:<3} (bound {sign} {bound:g})")
 
     with tempfile.TemporaryDirectory() as folder:
         bank = Bank(Path(folder))
         material = Material(items, Path(folder))
-        found: Found = {(way.name, threads): [] for way in WAYS for threads in all_threads}
+        results: Results = {(method.name, threads): [] for method in METHODS for threads in all_threads}
         for number in range(rounds):
-            for way in _turned(WAYS, number):
+            for method in _rotated(METHODS, number):
                 for threads in all_threads:
-                    run = measure(bank, way, material, threads)
-                    found[way.name, threads].append(run)
-                    print(f"round {number + 1}: {way.name}, {threads}: {run.items_per_second:,.0f} items/s", flush=True)
+                    run = measure(bank, method, material, threads)
+                    results[method.name, threads].append(run)
+                    print(
+                        f"round {number + 1}: {method.name}, {threads}: {run.items_per_second:,.0f} items/s", flush=True
+                    )
         growth, new, new_again = memory(bank, items)
         bank.server.stop()
-    show(found)
-    ours, orm, limit = (rates(found, name) for name in ("ours, from drafts", "ORM add_all", "LOAD DATA LOCAL"))
+    show(results)
+    ours, orm, limit = (rates(results, name) for name in ("ours, from drafts", "ORM add_all", "LOAD DATA LOCAL"))
     print(f"\nours at its best / ORM at its best: {max(ours.values()) / max(orm.values()):.2f} ×")
     print(f"one thread each: ours / ORM {ours[1] / orm[1]:.2f} ×, ours / LOAD DATA {ours[1] / limit[1]:.2f}")
     print(f"ours at its best / LOAD DATA at its best: {max(ours.values()) / max(limit.values()):.2f}")
-    # A session belongs to one thread and a file to one LOAD DATA: what one person gets of each.
-    as_it_is = ours[import_service.WRITER_THREADS]
-    row("poolproof import as it is / ORM add_all", as_it_is / orm[1], TIMES_ORM)
-    row("poolproof import as it is / LOAD DATA", as_it_is / limit[1], SHARE_OF_LIMIT)
-    row("of items that are all new, an import calls new", new / items, 1)
-    row("of the same once more", new_again / items, 0, at_most=True)
-    row("memory, from there on", growth, MOST_GROWTH, at_most=True, unit="MiB")
+    # A session belongs to one thread and a file to one LOAD DATA statement: so these are compared with one thread.
+    actual = ours[import_service.WRITER_THREADS]
+    check("poolproof items import as it is / ORM add_all", actual / orm[1], MIN_TIMES_ORM)
+    check("poolproof items import as it is / LOAD DATA", actual / limit[1], MIN_SHARE_OF_LIMIT)
+    check("of items that are all new, an import calls new", new / items, 1)
+    check("of the same once more", new_again / items, 0, at_most=True)
+    check("memory, from there on", growth, MAX_GROWTH_MIB, at_most=True, unit="MiB")
     sys.exit(bool(missed))
 
 
-def _turned(ways: Sequence[Way], number: int) -> Sequence[Way]:
-    return [*ways[number % len(ways) :], *ways[: number % len(ways)]]
+def _rotated(methods: Sequence[InsertMethod], number: int) -> Sequence[InsertMethod]:
+    return [*methods[number % len(methods) :], *methods[: number % len(methods)]]
 
 
 if __name__ == "__main__":

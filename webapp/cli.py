@@ -22,26 +22,30 @@ class LazyCommand(NamedTuple):
 
 
 COMMANDS = {
-    "collect": LazyCommand("webapp.collector.commands", "collect", "Collect the questions of SOURCE into the bank."),
+    "collect": LazyCommand("webapp.collector.commands", "collect", "Collect the questions of a source into the bank."),
     "db": LazyCommand("webapp.schema_commands", "db", "Bring the tables to a revision, or show which it is."),
-    "doctor": LazyCommand("webapp.console.commands", "doctor", "Check the deployment, with the arithmetic."),
-    "export": LazyCommand(
-        "webapp.bank.commands", "export_items", "Write the bank's items to a file; - is standard output."
+    "doctor": LazyCommand(
+        "webapp.console.commands",
+        "doctor",
+        "Check the deployment, with the arithmetic.",
     ),
-    "import": LazyCommand(
-        "webapp.bank.commands", "import_items", "Import question files into the bank; - is standard input."
-    ),
+    "items": LazyCommand("webapp.bank.commands", "items", "Import, export and undo imports of the bank's items."),
     "lab": LazyCommand("webapp.lab.commands", "lab", "Rehearse what will come."),
     "routes": LazyCommand("flask.cli", "routes_command", "Show the routes for the app."),
     "serve": LazyCommand("webapp.serve", "serve", "Bring the database up to date, then serve with Gunicorn."),
     "shell": LazyCommand("flask.cli", "shell_command", "Run a shell in the app context."),
-    "undo-import": LazyCommand(
-        "webapp.bank.commands",
-        "undo_import",
-        "Undo an import: what it added goes, what it changed is again what it was.",
-    ),
     "user": LazyCommand("webapp.accounts.commands", "user", "Accounts of authors and operators."),
 }
+RENAMED_COMMANDS = {
+    "collect --list": "collect list",
+    "collect --resume": "collect resume",
+    "collect --worker": "collect worker",
+    "export": "items export",
+    "import": "items import",
+    "undo-import": "items undo",
+    "user password": "user set-password",
+}
+"""What commands were called before; such a call is refused with the present name."""
 COMMANDS_WITHOUT_APP = {"serve"}
 """Commands that create no app: `serve` becomes Gunicorn, whose workers create their own."""
 COMMANDS_WITH_ROUTES = {"routes", "shell"}
@@ -61,6 +65,16 @@ class LazyGroup(FlaskGroup):
             return None
         command = load_command(name)
         return command if name in COMMANDS_WITHOUT_APP else _wrap_in_app_context(command)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments name; refuse a former name of one with its present name."""
+        for length in (1, 2):
+            called = " ".join(args[:length]).partition("=")[0]
+            if called in RENAMED_COMMANDS:
+                ctx.fail(f"`poolproof {called}` is called `poolproof {RENAMED_COMMANDS[called]}` now.")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing any of them."""

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from webapp.bank import imports
-from webapp.bank.commands import FORMATS_BY_SUFFIX
 from webapp.bank.exports import ExportFormat
 from webapp.bank.formats.parse_result import Accepted
-from webapp.bank.imports import Format
+from webapp.bank.imports import FORMATS_BY_SUFFIX, Format
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "formats.md").read_text()
 LANGUAGES = {Format.MOODLE_XML: "xml"}

@@ -22,7 +22,10 @@ def user() -> None:
 
 @user.command()
 @click.argument("name")
-@click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.AUTHOR.value)
+@click.option(
+    "--role", type=click.Choice([role.value for role in Role]), default=Role.AUTHOR.value, show_default=True,
+    help="What the user may do: authors edit the bank and the quizzes, operators use the console.",
+)  # fmt: skip
 @PASSWORD_OPTION
 def add(name: str, role: str, from_stdin: bool) -> None:
     """Add a user; the password is printed once."""
@@ -33,7 +36,7 @@ def add(name: str, role: str, from_stdin: bool) -> None:
     _print_password(password, from_stdin=from_stdin)
 
 
-@user.command("password")
+@user.command("set-password")
 @click.argument("name")
 @PASSWORD_OPTION
 def change_password(name: str, from_stdin: bool) -> None:

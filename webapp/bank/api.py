@@ -42,7 +42,7 @@ from webapp.web.rest.openapi import (
 blueprint = api_blueprint("items", __name__, "/items", "The question bank.")
 imports = api_blueprint("imports", __name__, "/imports", "Files that were imported; each can be undone.")
 
-EXPORT_CONTENT: dict[str, Any] = {media: {} for media in ("text/plain", *exports.MEDIA_TYPES.values())}
+EXPORT_CONTENT: dict[str, Any] = {media_type: {} for media_type in ("text/plain", *exports.MEDIA_TYPES.values())}
 FILE_BODY = {
     "required": True,
     "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
@@ -71,7 +71,7 @@ def list_items(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
 @blueprint.doc(operationId="createItem", parameters=[IDEMPOTENCY_KEY])
 @problem_responses(blueprint, 400, 401, 403, 409, 413, 415, 422)
 def create_item(body: dict[str, Any]) -> tuple[Item, dict[str, str]]:
-    """Add an item. The same one again is a conflict that names the first."""
+    """Add an item. An equal item in the bank is a conflict, whose response names it."""
     draft = _to_draft(body)
     item = create_once(get_current_user().id, lambda connection: items.create(connection, draft), items.find)
     location = {"Location": url_for("items.read_item", item_id=item.id)}
@@ -119,7 +119,7 @@ def delete_item(item_id: int) -> None:
 @blueprint.doc(operationId="listItemVersions")
 @problem_responses(blueprint, 401, 403, 404)
 def list_versions(item_id: int) -> dict[str, Any]:
-    """List what an item was before it was changed."""
+    """List the past versions of an item."""
     with read() as connection:
         items.find(connection, item_id)
         return {"versions": item_history.list_versions(connection, item_id)}
@@ -134,18 +134,16 @@ def list_versions(item_id: int) -> dict[str, Any]:
 @blueprint.doc(operationId="importItems", requestBody=FILE_BODY)
 @problem_responses(blueprint, 400, 401, 403, 413, 422)
 def import_items(query: dict[str, Any]) -> tuple[ImportJob, int, dict[str, str]]:
-    """Import a file, which is the body, as one unit. Nothing is stored before it has come whole.
+    """Import a file, which is the body, as one unit. Nothing is imported before the whole file has arrived.
 
-    What the bank has already is left out, so a repeated import adds nothing. A file that was
-    looked at with dry_run is kept for a day and can be imported by its number.
+    Items that the bank already has are left out, so a repeated import adds nothing. A file that was
+    uploaded with dry_run is kept for a day and can be imported by its number.
     """
-    work = get_pooling().background
-    about = ImportSpec(get_current_user().name, query["name"], query["format"], query.get("category"))
-    deed = import_service.dry_run if query["dry_run"] else import_service.run
-    found = import_service.process_upload(
-        work, about, request.stream, current_app.config[uploads.MAX_UPLOAD_CONFIG_KEY], deed
-    )
-    return found, 200 if query["dry_run"] else 201, {"Location": url_for("imports.read_import", import_id=found.id)}
+    spec = ImportSpec(get_current_user().name, query["name"], query["format"], query.get("category"))
+    operation = import_service.dry_run if query["dry_run"] else import_service.run
+    max_bytes = current_app.config[uploads.MAX_UPLOAD_CONFIG_KEY]
+    job = import_service.process_upload(get_pooling().background, spec, request.stream, max_bytes, operation)
+    return job, 200 if query["dry_run"] else 201, {"Location": url_for("imports.read_import", import_id=job.id)}
 
 
 @blueprint.route("/export", methods=["GET"])
@@ -155,10 +153,10 @@ def import_items(query: dict[str, Any]) -> tuple[ImportJob, int, dict[str, str]]
 @problem_responses(blueprint, 401, 403, 422)
 def export_items(query: dict[str, Any]) -> Response:
     """Send the bank, or a category of it, as a file; items that the format cannot hold are left out."""
-    name, media = exports.file_name_and_type(query["format"])
+    name, media_type = exports.file_name_and_type(query["format"])
     text = exports.stream_export(get_pooling().background, query["format"], query.get("category"))
     disposition = {"Content-Disposition": f"attachment; filename={name}"}
-    return Response(text, mimetype=media, headers=disposition)
+    return Response(text, mimetype=media_type, headers=disposition)
 
 
 @imports.route("", methods=["GET"])
@@ -180,7 +178,7 @@ def list_imports(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]
 @imports.doc(operationId="readImport")
 @problem_responses(imports, 401, 403, 404)
 def read_import(import_id: int) -> ImportJob:
-    """Read what an import has done, or would do."""
+    """Read the report of an import or of its dry run."""
     with read() as connection:
         return import_jobs.find(connection, import_id)
 
@@ -190,8 +188,8 @@ def read_import(import_id: int) -> ImportJob:
 @imports.response(200, ImportOut)
 @imports.doc(operationId="carryOutImport")
 @problem_responses(imports, 401, 403, 404, 409, 422)
-def carry_out_import(import_id: int) -> ImportJob:
-    """Import a file that was looked at with dry_run."""
+def run_import(import_id: int) -> ImportJob:
+    """Import a file that was uploaded with dry_run."""
     return import_service.run(get_pooling().background, import_id)
 
 
@@ -201,9 +199,9 @@ def carry_out_import(import_id: int) -> ImportJob:
 @imports.doc(operationId="undoImport")
 @problem_responses(imports, 401, 403, 404, 409)
 def undo_import(import_id: int) -> ImportJob:
-    """Undo an import: what it added goes, what it changed is again what it was. To be repeated as often as one likes.
+    """Undo an import: items that it added are removed, items that it changed are restored. May be repeated.
 
-    Items that somebody has changed since, or that a quiz is built from, stay.
+    Items that were changed since, or that a quiz is built from, stay as they are.
     """
     with import_service.import_lock():
         return import_undo.undo(get_pooling().background, import_id)

@@ -1,4 +1,4 @@
-"""Many items at once: multi-row statements that leave out what the bank already has."""
+"""Insert and change many items with multi-row statements; items that the bank already has are left out."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ from webapp.db.timestamps import utc_now
 from webapp.errors import BusyError
 
 BATCH_SIZE = 2500
-"""Items of one transaction: at each commit InnoDB writes what the full-text index has gathered."""
+"""Items of one transaction: at each commit InnoDB writes the changes to the full-text index."""
 MAX_BATCH_CHARACTERS = 2_000_000
-"""Characters of one transaction's items, or one item: what is under way must fit in memory."""
+"""Of one transaction's items, or of a single longer item: the batches in progress must fit in memory."""
 MAX_STATEMENT_ROWS = 1000
-"""Of one statement: SQLite takes 32,766 parameters."""
+"""Of one statement: SQLite accepts 32,766 parameters."""
 MAX_STATEMENT_CHARACTERS = 250_000
-"""Characters of one statement, or one row. Each may be four bytes, in JSON and escaped fourteen: less than the four
-million bytes that the most frugal server takes unless it was told otherwise."""
+"""Of one statement, or of a single longer row. A character may have four bytes, in escaped JSON fourteen, which is
+below four million bytes, the smallest default of max_allowed_packet."""
 MAX_ERROR_CHARACTERS = 500
-"""Characters of a statement that an error shows."""
+"""Of a statement that an error shows."""
 MIN_LOAD_ROWS = 100
-"""Rows from which on loading them is worth its three round trips more."""
+"""Rows from which on LOAD DATA is worth its three additional round trips."""
 MAX_ATTEMPTS = 5
+CONTENTION = "Others are storing the same items just now; try again in a moment."
 
 
 def find_existing_keys(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
     """Return which of these dedupe keys the bank has, in one statement."""
-    found = select_by_keys(connection, "SELECT dedupe_key FROM item WHERE dedupe_key IN (KEYS)", keys)
-    return {row.dedupe_key for row in found}
+    rows = select_by_keys(connection, "SELECT dedupe_key FROM item WHERE dedupe_key IN (KEYS)", keys)
+    return {row.dedupe_key for row in rows}
 
 
 def select_by_keys(connection: Connection, query: str, keys: Sequence[bytes]) -> Sequence[Row[Any]]:
-    """Return what a query selects whose `KEYS` are these.
+    """Return the rows of a query in which `KEYS` stands for these keys.
 
-    SQLAlchemy takes longer to take apart a list of a thousand than the server to find them.
+    SQLAlchemy takes longer to compile a list of a thousand than the server takes to find them.
     """
     if not keys:
         return []
@@ -49,24 +50,24 @@ def select_by_keys(connection: Connection, query: str, keys: Sequence[bytes]) ->
 
 
 def insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[bool]:
-    """Insert rows of different dedupe keys; say for each whether it was, or somebody had stored it since we looked.
+    """Insert rows of different dedupe keys; return of each whether it was, or is there from another transaction.
 
     Raises:
-        BusyError: when others keep storing the same items.
+        BusyError: when other transactions keep storing the same items.
     """
     if len(rows) >= MIN_LOAD_ROWS and load_data_insert.load(connection, rows):
         return [True] * len(rows)
     inserted: set[bytes] = set()
-    for some in _split_rows(rows):
-        inserted |= _insert(connection, some)
+    for chunk in _split_rows(rows):
+        inserted |= _insert(connection, chunk)
     return [row["dedupe_key"] in inserted for row in rows]
 
 
 def change(connection: Connection, changes: Mapping[int, dict[str, Any]]) -> None:
-    """Change up to `BATCH` items, all the same columns; what they were is kept as a version.
+    """Change the same columns of up to `BATCH_SIZE` items; their former content is kept as a version.
 
     Raises:
-        BusyError: when somebody has stored in this instant what one of them becomes.
+        BusyError: when another transaction has just stored the content that one of them would get.
     """
     if not changes:
         return
@@ -77,32 +78,35 @@ def change(connection: Connection, changes: Mapping[int, dict[str, Any]]) -> Non
     try:
         connection.execute(
             statement.values(version=Item.version + 1, changed_at=utc_now(), **columns),
-            [{"of_item": one} | {f"new_{name}": values[name] for name in names} for one, values in changes.items()],
+            [
+                {"of_item": item_id} | {f"new_{name}": values[name] for name in names}
+                for item_id, values in changes.items()
+            ],
         )
     except IntegrityError as error:
-        raise BusyError("Others are storing the same items just now; try again in a moment.") from error
+        raise BusyError(CONTENTION) from error
 
 
 def _split_rows(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    some: list[dict[str, Any]] = []
+    chunk: list[dict[str, Any]] = []
     size = 0
     for row in rows:
         length = sum([len(value) for value in row.values() if isinstance(value, str)]) + sum(map(len, row["choices"]))
-        if len(some) == MAX_STATEMENT_ROWS or (some and size + length > MAX_STATEMENT_CHARACTERS):
-            yield some
-            some, size = [], 0
-        some.append(row)
+        if len(chunk) == MAX_STATEMENT_ROWS or (chunk and size + length > MAX_STATEMENT_CHARACTERS):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(row)
         size += length
-    if some:
-        yield some
+    if chunk:
+        yield chunk
 
 
 def _insert(connection: Connection, rows: list[dict[str, Any]]) -> set[bytes]:
-    """Insert the rows but those that somebody has stored since we looked; return the keys of the inserted ones.
+    """Insert the rows without those that another transaction has just stored; return the keys of the inserted ones.
 
-    INSERT IGNORE would hide every other error as well, ON DUPLICATE KEY UPDATE would not
+    INSERT IGNORE would hide every other error as well, and ON DUPLICATE KEY UPDATE would not
     tell which rows were new. A refused statement leaves nothing behind, so no savepoint is
-    needed; after a deadlock there would be none to go back to.
+    needed; after a deadlock there would be none to return to.
     """
     for _ in range(MAX_ATTEMPTS):
         keys = {row["dedupe_key"] for row in rows}
@@ -110,22 +114,22 @@ def _insert(connection: Connection, rows: list[dict[str, Any]]) -> set[bytes]:
             if rows:
                 connection.exec_driver_sql(*_build_insert(connection.dialect, rows))
         except DBAPIError as error:
-            # The rest is the same again for each row.
+            # The rest of the statement repeats the same for each row.
             error.statement = f"{str(error.statement)[:MAX_ERROR_CHARACTERS]}…"
-            taken = find_existing_keys(connection, list(keys)) if isinstance(error, IntegrityError) else set()
-            if not taken:
+            existing = find_existing_keys(connection, list(keys)) if isinstance(error, IntegrityError) else set()
+            if not existing:
                 raise
-            rows = [row for row in rows if row["dedupe_key"] not in taken]
+            rows = [row for row in rows if row["dedupe_key"] not in existing]
         else:
             return keys
-    raise BusyError("Others are storing the same items just now; try again in a moment.")
+    raise BusyError(CONTENTION)
 
 
 def _build_insert(dialect: Dialect, rows: Sequence[dict[str, Any]]) -> tuple[str, tuple[Any, ...]]:
     """Return an INSERT of all rows, and its parameters.
 
-    Column by column, and past SQLAlchemy's own executemany, which takes each row apart three times: what that
-    took was longer than what the server needs. What all rows leave empty is left out.
+    Built column by column instead of by SQLAlchemy's executemany, which processes each row three times and takes
+    longer than the server. A column that is NULL in all rows is left out.
     """
     columns = load_data_insert.encode_columns(dialect, rows)
     now = str(utc_now().compile(dialect=dialect))

@@ -1,4 +1,4 @@
-"""The bank, or a category of it, written out: read page by page, and nothing is held while a page is written."""
+"""Export the bank or a category: items are read page by page, and no connection is held while a page is written."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ class ExportFormat(StrEnum):
 
 
 FILE_SUFFIXES = {"aiken": "txt", "moodle-xml": "xml"}
-"""Of a file's name, where it is not the format's own."""
+"""Suffixes of file names, where they are not the format's name."""
 MEDIA_TYPES = {"json": "application/json", "csv": "text/csv", "moodle-xml": "application/xml"}
-"""Media types of formats that are more than text."""
+"""Media types of the formats that are not plain text."""
 
 
 def file_name_and_type(file_format: ExportFormat) -> tuple[str, str]:
-    """Return a good name for a file of this format, and its media type."""
+    """Return a name for a file of this format, and its media type."""
     return f"items.{FILE_SUFFIXES.get(file_format, file_format)}", MEDIA_TYPES.get(file_format, "text/plain")
 
 
 def stream_export(work: UnitOfWork, file_format: ExportFormat, category: str | None) -> Iterator[str]:
-    """Yield a file's text for a request, which may take as long as it takes; the first piece is read already.
+    """Yield a file's text for a request, without the request's deadline; the first piece is made before it returns.
 
     Items that the format cannot hold are left out.
     """
 
     @contextmanager
-    def look() -> Iterator[Connection]:
+    def connect() -> Iterator[Connection]:
         with deadlines.without_deadline(), work.read() as connection:
             yield connection
 
-    text = dump(file_format, iter_items(look, category), lambda *_: None)
-    # What goes wrong before the first byte can still be told.
+    text = dump(file_format, iter_items(connect, category), lambda *_: None)
+    # An error before the first byte can still become an error response.
     return chain([next(text, "")], text)
 
 
@@ -70,7 +70,7 @@ def iter_items(connect: ConnectionFactory, category: str | None) -> Iterator[Ite
 
 
 def dump(file_format: ExportFormat, drafts: Iterator[ItemDraft], on_unsupported: UnsupportedCallback) -> Iterator[str]:
-    """Yield items as a file's text, piece by piece; `refuse` is told of those that the format cannot hold."""
+    """Yield items as a file's text, piece by piece; those that the format cannot hold go to `on_unsupported`."""
     if file_format is ExportFormat.JSON:
         return native_json.dump(drafts)
     writers = {

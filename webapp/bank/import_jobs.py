@@ -1,4 +1,4 @@
-"""The register of imports: which file, by whom, what became of its records. Each is one unit, which can be undone."""
+"""The imports of files and their results. Each import is one unit, which can be undone."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 from sqlalchemy import Connection, Row, case, delete, func, insert, select, update
 
 from webapp.bank.formats.parse_result import Rejected
-from webapp.bank.imports import Format, ImportReport, PossibleDuplicate
+from webapp.bank.imports import Format, ImportReport, PossibleDuplicate, RecordCounts
 from webapp.bank.models import Item, ItemImport, ItemImportChunk
 from webapp.db.page import Page, page_of
 from webapp.db.timestamps import seconds_ago, utc_now
 from webapp.errors import ImportStateError, NotFoundError
 
 FILE_TTL = 24 * 3600
-"""Seconds that a file waits for its import."""
+"""Seconds that an uploaded file is kept for its import."""
 MAX_FILE_NAME_LENGTH = 200
 
 
 class ImportState(StrEnum):
-    """Where an import is."""
+    """The state of an import."""
 
     RECEIVING = "receiving"
     CHECKED = "checked"
@@ -33,7 +33,7 @@ class ImportState(StrEnum):
 
 @dataclass(frozen=True)
 class ImportSpec:
-    """What is to be imported; `account` is None for a command."""
+    """A file to import; `account` is None for a command."""
 
     account: str | None
     file_name: str
@@ -43,15 +43,15 @@ class ImportSpec:
 
 @dataclass(frozen=True)
 class SkippedItem:
-    """An item that undoing has left as it is, and why."""
+    """An item that undoing an import has not changed, and the reason."""
 
     item: int
     reason: str
 
 
 @dataclass(frozen=True)
-class ImportJob:
-    """An import as the register has it; the first of the records and items that are worth telling of are named."""
+class ImportJob(RecordCounts):
+    """A stored import; of rejected records, possible duplicates and skipped items the first are listed."""
 
     id: int
     at: datetime
@@ -72,27 +72,22 @@ class ImportJob:
     resembling: tuple[PossibleDuplicate, ...] = ()
     stayed: tuple[SkippedItem, ...] = ()
 
-    @property
-    def records(self) -> int:
-        """How many records the file has."""
-        return self.new + self.changed + self.duplicate + self.rejected
-
 
 _COUNTS = ("new", "changed", "duplicate", "possible", "repaired", "rejected", "removed", "restored")
 _LIST_COLUMNS = [column for column in ItemImport.__table__.c if column.name != "details"]
 
 
 def create(connection: Connection, spec: ImportSpec, state: ImportState) -> int:
-    """Enter an import and return its number; files that waited for a day are forgotten."""
+    """Create an import and return its number; delete the uploaded files that are older than a day."""
     _discard_expired_files(connection)
     values = {name: getattr(spec, name) for name in ("account", "file_format", "category")}
-    entered = connection.execute(
+    result = connection.execute(
         insert(ItemImport).values(
             at=utc_now(), state=state, file_name=spec.file_name[:MAX_FILE_NAME_LENGTH] or "?", details={}, **values,
             **dict.fromkeys(_COUNTS, 0),
         )
     )  # fmt: skip
-    import_id: int = entered.inserted_primary_key[0]  # type: ignore[index]
+    import_id: int = result.inserted_primary_key[0]  # type: ignore[index]
     return import_id
 
 
@@ -100,16 +95,16 @@ def find(connection: Connection, import_id: int) -> ImportJob:
     """Return an import with its details.
 
     Raises:
-        NotFoundError: when there is none, or its file has waited for too long.
+        NotFoundError: when there is none, or its file has expired.
     """
     row = connection.execute(select(ItemImport.__table__).where(ItemImport.id == import_id)).one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no import {import_id}; a file that is not imported is kept for a day.")
+        raise _not_found(import_id)
     return _to_job(row)
 
 
 def list_latest(connection: Connection, before: int | None, limit: int) -> Page[ImportJob]:
-    """Return imports, the latest first, without their details; not those whose file is still coming."""
+    """Return imports, the latest first, without their details and without those whose upload is incomplete."""
     query = select(*_LIST_COLUMNS).where(ItemImport.state != ImportState.RECEIVING)
     if before is not None:
         query = query.where(ItemImport.id < before)
@@ -118,31 +113,31 @@ def list_latest(connection: Connection, before: int | None, limit: int) -> Page[
 
 
 def lock(connection: Connection, import_id: int, *states: ImportState, is_shared: bool = False) -> ImportState:
-    """Return the state, which stays until the transaction ends; others may share that, but not change it.
+    """Lock an import until the transaction ends and return its state; a shared lock allows other shared locks.
 
     Raises:
         NotFoundError: when there is no such import.
         ImportStateError: when it is in none of `states`.
     """
-    found = select(ItemImport.state).where(ItemImport.id == import_id).with_for_update(read=is_shared)
-    state = connection.execute(found).scalar_one_or_none()
+    query = select(ItemImport.state).where(ItemImport.id == import_id).with_for_update(read=is_shared)
+    state = connection.execute(query).scalar_one_or_none()
     if state is None:
-        raise NotFoundError(f"There is no import {import_id}; a file that is not imported is kept for a day.")
+        raise _not_found(import_id)
     if state not in states:
         raise ImportStateError(f"Import {import_id} is {state}; this is for one that is {' or '.join(states)}.")
     return ImportState(state)
 
 
 def set_state(connection: Connection, import_id: int, state: ImportState) -> None:
-    """Write down that an import is in this state now."""
+    """Set the state of an import."""
     connection.execute(update(ItemImport).where(ItemImport.id == import_id).values(state=state))
 
 
 def record_report(connection: Connection, import_id: int, state: ImportState, report: ImportReport) -> None:
-    """Write down what a dry run foretells, or what an import has done."""
+    """Store the report of a dry run or of an import."""
     details = {
-        "reasons": [[one.line, one.reason] for one in report.reasons],
-        "resembling": [[one.line, one.stem, one.item] for one in report.resembling],
+        "reasons": [[rejected.line, rejected.reason] for rejected in report.reasons],
+        "resembling": [[possible.line, possible.stem, possible.item] for possible in report.resembling],
     }
     counts = {name: getattr(report, name) for name in _COUNTS if hasattr(report, name)}
     if state is ImportState.DONE:
@@ -152,37 +147,42 @@ def record_report(connection: Connection, import_id: int, state: ImportState, re
 
 
 def discard(connection: Connection, import_id: int, *states: ImportState) -> None:
-    """Strike out an import that has stored nothing, and its file; where `states` are named, only in one of them."""
+    """Delete an import that has stored nothing, and its file; with `states`, only when it is in one of them."""
     statement = delete(ItemImport).where(ItemImport.id == import_id)
     connection.execute(statement.where(ItemImport.state.in_(states)) if states else statement)
 
 
 def _discard_expired_files(connection: Connection) -> None:
-    """Forget files that have waited for a day; an import that was broken off and that nobody took up is what it is."""
+    """Delete files that are older than a day; an interrupted import that was not continued counts as done."""
     is_old = ItemImport.at < seconds_ago(FILE_TTL)
-    waited = ItemImport.state.in_([ImportState.RECEIVING, ImportState.CHECKED])
-    connection.execute(delete(ItemImport).where(waited, is_old))
-    broken_off = ItemImport.id.in_(select(ItemImportChunk.import_id))
-    connection.execute(update(ItemImport).where(broken_off, is_old).values(state=ImportState.DONE))
-    old = ItemImportChunk.import_id.in_(select(ItemImport.id).where(is_old))
-    connection.execute(delete(ItemImportChunk).where(old))
+    is_not_imported = ItemImport.state.in_([ImportState.RECEIVING, ImportState.CHECKED])
+    connection.execute(delete(ItemImport).where(is_not_imported, is_old))
+    is_interrupted = ItemImport.id.in_(select(ItemImportChunk.import_id))
+    connection.execute(update(ItemImport).where(is_interrupted, is_old).values(state=ImportState.DONE))
+    is_of_old_import = ItemImportChunk.import_id.in_(select(ItemImport.id).where(is_old))
+    connection.execute(delete(ItemImportChunk).where(is_of_old_import))
 
 
 def _count_stored(connection: Connection, import_id: int, report: ImportReport) -> dict[str, int]:
-    """Count what an import has made, also where it was broken off and done again: then some of it looked known."""
-    versions = case((Item.version == 1, 1), else_=0)
-    found = connection.execute(select(func.count(), func.sum(versions)).where(Item.import_id == import_id)).one()
-    new = max(report.new, int(found[1] or 0))
-    changed = max(report.changed, int(found[0]) - int(found[1] or 0))
+    """Count the items that an import has stored; the report of a continued import calls the earlier ones duplicates."""
+    is_first_version = case((Item.version == 1, 1), else_=0)
+    query = select(func.count(), func.sum(is_first_version)).where(Item.import_id == import_id)
+    stored, added = connection.execute(query).one()
+    new = max(report.new, int(added or 0))
+    changed = max(report.changed, int(stored) - int(added or 0))
     return {"new": new, "changed": changed, "duplicate": report.records - report.rejected - new - changed}
 
 
+def _not_found(import_id: int) -> NotFoundError:
+    return NotFoundError(f"There is no import {import_id}; a file that is not imported is kept for a day.")
+
+
 def _to_job(row: Row[*tuple[Any, ...]]) -> ImportJob:
-    values = row._asdict()
-    details = values.pop("details", {})
+    columns = row._asdict()
+    details = columns.pop("details", {})
     return ImportJob(
-        **values | {"state": ImportState(values["state"])},
-        reasons=tuple(Rejected(*one) for one in details.get("reasons", ())),
-        resembling=tuple(PossibleDuplicate(*one) for one in details.get("resembling", ())),
-        stayed=tuple(SkippedItem(*one) for one in details.get("stayed", ())),
+        **columns | {"state": ImportState(columns["state"])},
+        reasons=tuple(Rejected(*values) for values in details.get("reasons", ())),
+        resembling=tuple(PossibleDuplicate(*values) for values in details.get("resembling", ())),
+        stayed=tuple(SkippedItem(*values) for values in details.get("stayed", ())),
     )

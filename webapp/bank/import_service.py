@@ -1,4 +1,4 @@
-"""A kept file is looked at, and imported as one unit. On the background lane, one file at a time in each worker."""
+"""The dry run and the import of an uploaded file, on the background lane, one file at a time in each process."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _lock = threading.Lock()
 
 @contextmanager
 def import_lock() -> Iterator[None]:
-    """Do what takes long, with no deadline, unless another request of this process does so.
+    """Allow one long operation of this process at a time, without the request's deadline.
 
     Raises:
-        BusyError: when one does: parsing two at once would only slow the players down.
+        BusyError: when another request has the lock: parsing two files at once would only slow the players down.
     """
     if not _lock.acquire(blocking=False):
         raise BusyError("Another file is being imported just now. Nothing was done; please repeat the request.")
@@ -37,10 +37,10 @@ def import_lock() -> Iterator[None]:
 
 
 def store_upload(work: UnitOfWork, spec: ImportSpec, upload: upload_chunks.Upload, max_bytes: int) -> int:
-    """Keep a file that comes and return its import's number; of one that does not come whole nothing stays.
+    """Store an upload and return its import's number; nothing of an incomplete upload stays.
 
     Raises:
-        TooLargeError: when it has more than `largest` bytes.
+        TooLargeError: when it has more than `max_bytes`.
     """
     with deadlines.without_deadline():
         import_id = work.run_in_transaction(
@@ -61,10 +61,10 @@ def process_upload(
     max_bytes: int,
     operation: Callable[[UnitOfWork, int], ImportJob],
 ) -> ImportJob:
-    """Keep a file that comes and do `deed` with it, `check` or `carry_out`; who is sent away leaves nothing behind.
+    """Store an upload and apply `operation` to it, `dry_run` or `run`; when that is busy, delete the upload.
 
     Raises:
-        TooLargeError: when it has more than `largest` bytes.
+        TooLargeError: when it has more than `max_bytes`.
         BusyError: when this process imports another file.
         InvalidInputError: when it is not of its format.
     """
@@ -80,19 +80,18 @@ def process_upload(
 
 
 def dry_run(work: UnitOfWork, import_id: int) -> ImportJob:
-    """Write into the register what importing a kept file would do.
+    """Determine what importing a stored file would do, and store the report.
 
     Raises:
         BusyError: when this process imports another file.
-        InvalidInputError: when it is not of its format; then it is kept no longer.
+        InvalidInputError: when it is not of its format; then it is deleted.
     """
     with import_lock():
         report = ImportReport()
         try:
             _import_stored_file(work, import_id, DryRun(work.read), report)
         except UnreadableError as error:
-            work.run_in_transaction(lambda connection: import_jobs.discard(connection, import_id))
-            raise InvalidInputError(f"The file cannot be imported: {error}.") from error
+            raise _discard_unreadable(work, import_id, error) from error
         work.run_in_transaction(
             lambda connection: import_jobs.record_report(connection, import_id, ImportState.CHECKED, report)
         )
@@ -100,11 +99,11 @@ def dry_run(work: UnitOfWork, import_id: int) -> ImportJob:
 
 
 def run(work: UnitOfWork, import_id: int) -> ImportJob:
-    """Import a kept file; one whose import was broken off is imported to its end.
+    """Import a stored file; an interrupted import is continued to its end.
 
     Raises:
         NotFoundError: when there is no such import.
-        ImportStateError: when it is done already.
+        ImportStateError: when it is already done.
         BusyError: when this process imports another file.
         InvalidInputError: when it is not of its format; then nothing of it stays.
     """
@@ -115,14 +114,13 @@ def run(work: UnitOfWork, import_id: int) -> ImportJob:
             _import_stored_file(work, import_id, make_batch_handler(work, import_id), report)
         except UnreadableError as error:
             import_undo.undo(work, import_id)
-            work.run_in_transaction(lambda connection: import_jobs.discard(connection, import_id))
-            raise InvalidInputError(f"The file cannot be imported: {error}.") from error
+            raise _discard_unreadable(work, import_id, error) from error
         finish(work, import_id, report)
         return _load_job(work, import_id)
 
 
 WRITER_THREADS = 4
-"""Batches that a command has under way: the keys and words of some are made while the server has others."""
+"""Batches that a command stores concurrently: keys and words of some are computed while the server stores others."""
 
 
 def import_stream(
@@ -134,13 +132,13 @@ def import_stream(
     report: ImportReport,
     on_rejected: RejectedCallback,
 ) -> None:
-    """Import what a command reads, as the unit that it has begun; a reading error leaves what was before it.
+    """Import the stream of a command as the import that it has created; records before a read error are kept.
 
     Raises:
         UnreadableError: when the file is not of its format.
         OSError: when it cannot be read.
     """
-    # SQLite lets one write at a time; the others would only try again and again.
+    # SQLite allows one writer at a time; the others would only retry.
     writers = 0 if work.engine.dialect.name == "sqlite" else WRITER_THREADS
     try:
         records = imports.parse(spec.file_format, stream, spec.category)
@@ -150,30 +148,36 @@ def import_stream(
 
 
 def make_batch_handler(work: UnitOfWork, import_id: int) -> BatchHandler:
-    """Return a store that keeps what is new or changed as this import's, each batch in a transaction of its own."""
+    """Return a handler that stores new and changed items for this import, each batch in a transaction of its own."""
 
-    def store(accepted: Sequence[Accepted]) -> list[RecordResult]:
-        given = import_store.prepare(accepted)
+    def handle_batch(accepted: Sequence[Accepted]) -> list[RecordResult]:
+        prepared_batch = import_store.prepare(accepted)
 
-        def deed(connection: Connection) -> list[RecordResult]:
-            # Whoever undoes it in the meantime has the last word; other batches of it are in nobody's way.
+        def store(connection: Connection) -> list[RecordResult]:
+            # Fails when the import was undone in the meantime; the shared lock lets its other batches run concurrently.
             import_jobs.lock(connection, import_id, ImportState.IMPORTING, is_shared=True)
-            return import_store.store(connection, given, import_id)
+            return import_store.store(connection, prepared_batch, import_id)
 
-        return work.run_in_transaction(deed)
+        return work.run_in_transaction(store)
 
-    return store
+    return handle_batch
 
 
 def finish(work: UnitOfWork, import_id: int, report: ImportReport) -> None:
-    """Write down what an import has done; its file is kept no longer."""
+    """Store the report of a finished import, and delete its file."""
 
-    def deed(connection: Connection) -> None:
+    def record(connection: Connection) -> None:
         import_jobs.lock(connection, import_id, ImportState.IMPORTING)
         import_jobs.record_report(connection, import_id, ImportState.DONE, report)
         upload_chunks.remove(connection, import_id)
 
-    work.run_in_transaction(deed)
+    work.run_in_transaction(record)
+
+
+def _discard_unreadable(work: UnitOfWork, import_id: int, error: UnreadableError) -> InvalidInputError:
+    """Delete the import of a file that is not of its format, and return the error to raise."""
+    work.run_in_transaction(lambda connection: import_jobs.discard(connection, import_id))
+    return InvalidInputError(f"The file cannot be imported: {error}.")
 
 
 def _mark_importing(connection: Connection, import_id: int) -> None:
@@ -182,9 +186,9 @@ def _mark_importing(connection: Connection, import_id: int) -> None:
 
 
 def _import_stored_file(work: UnitOfWork, import_id: int, handle_batch: BatchHandler, report: ImportReport) -> None:
-    about = _load_job(work, import_id)
-    opened = upload_chunks.open_file(work.read, import_id)
-    imports.import_records(imports.parse(Format(about.file_format), opened, about.category), handle_batch, report)
+    job = _load_job(work, import_id)
+    stream = upload_chunks.open_file(work.read, import_id)
+    imports.import_records(imports.parse(Format(job.file_format), stream, job.category), handle_batch, report)
 
 
 def _load_job(work: UnitOfWork, import_id: int) -> ImportJob:

@@ -1,6 +1,6 @@
-"""A file's records into the bank: what is new is added, and a record that names an item changes it.
+"""Store a file's records in the bank: new ones are added, and a record that names an item changes it.
 
-What a dry run foretells and what an import does are decided by the same lines.
+A dry run and an import decide by the same code.
 """
 
 from __future__ import annotations
@@ -17,25 +17,23 @@ from sqlalchemy import Connection, select
 from poolproof.transactions.unit_of_work import ConnectionFactory
 from webapp.bank import bulk_insert
 from webapp.bank.formats.parse_result import Accepted
-from webapp.bank.items import column_values
+from webapp.bank.item_draft import DETAIL_FIELDS
+from webapp.bank.items import changed_values, column_values
 from webapp.bank.models import Item
 from webapp.bank.source_sync import RecordOutcome
 
 SHORT_KEY = Struct("<q")
-"""What is remembered of a key: in a file of a million records, two share them once in 37 million files."""
-CONTENT_COLUMNS = (
-    "kind", "stem", "choices", "right", "explanation", "category", "difficulty", "source", "licence", "address"
-)  # fmt: skip
+"""The part of a key that is kept: two of a million records have the same one in one of 37 million files."""
+CONTENT_COLUMNS = ("kind", "stem", "choices", "right", *DETAIL_FIELDS)
 OWNERS_QUERY = "SELECT dedupe_key, id FROM item WHERE dedupe_key IN (KEYS)"
 STEMS_QUERY = "SELECT stem_key, MIN(id) AS id FROM item WHERE stem_key IN (KEYS) GROUP BY stem_key"
-_PRESERVED_COLUMNS = ("collected_at", "original")
 
 
 @dataclass(frozen=True)
 class RecordResult:
-    """What becomes of a record; `resembles` when it is new and another one has the same stem.
+    """The outcome of a record, which is a possible duplicate when it is new and another item has the same stem.
 
-    `item` is the other's id; None when it stands in the same file.
+    `similar_item_id` is the other's id; None when that is in the same file.
     """
 
     outcome: RecordOutcome
@@ -43,19 +41,19 @@ class RecordResult:
     similar_item_id: int | None = None
 
 
-NEW, DUPLICATE = RecordResult(RecordOutcome.NEW), RecordResult(RecordOutcome.DUPLICATE)
+DUPLICATE = RecordResult(RecordOutcome.DUPLICATE)
 
 
 @dataclass(frozen=True)
 class PreparedBatch:
-    """Records, and the rows that they would be."""
+    """Records and their rows."""
 
     accepted: Sequence[Accepted]
     rows: Sequence[dict[str, Any]]
 
 
 class _KeySet(Protocol):
-    """Keys met before: a set, or what is as good."""
+    """The keys of earlier records, in memory or on disk."""
 
     def __contains__(self, key: object, /) -> bool: ...
 
@@ -63,7 +61,7 @@ class _KeySet(Protocol):
 
 
 class _DiskKeySet:
-    """A set of short keys that takes no memory, in a temporary file of SQLite's that is gone when it is closed."""
+    """A set of short keys in a temporary SQLite file, which is deleted when it is closed."""
 
     def __init__(self, file: sqlite3.Connection, name: str) -> None:
         file.execute(f"CREATE TABLE {name} (key INTEGER PRIMARY KEY)")
@@ -80,7 +78,7 @@ class _DiskKeySet:
 
 @dataclass
 class _SeenKeys:
-    """What earlier records of the file were, by short keys: contents, stems, and ids of items that they change."""
+    """Short keys of the contents and stems of the file's earlier records, and the ids of items that they change."""
 
     contents: _KeySet = field(default_factory=set[int])
     stems: _KeySet = field(default_factory=set[int])
@@ -88,10 +86,10 @@ class _SeenKeys:
 
 
 class _BatchLookup:
-    """Some records, and what the bank knows of them."""
+    """The records of a batch, and the bank's items that they name or equal."""
 
     def __init__(self, connection: Connection, prepared: PreparedBatch, *, for_update: bool) -> None:
-        """Ask the bank, with three statements at most."""
+        """Look them up, with at most three statements."""
         accepted = self.accepted = prepared.accepted
         self.rows = prepared.rows
         self.named = _load_named_items(connection, accepted, for_update=for_update)
@@ -101,35 +99,36 @@ class _BatchLookup:
         self.stems: dict[bytes, int] = {row.stem_key: row.id for row in stems}
 
     def decide_all(self, seen: _SeenKeys, import_id: int | None) -> list[RecordResult]:
-        """Say what becomes of each record, and remember it."""
-        fates = []
-        for one, row in zip(self.accepted, self.rows, strict=True):
-            item = self.named.get(one.item_id)
-            fates.append(
-                self._decide_unnamed(row, seen) if item is None else self._decide_named(row, item, seen, import_id)
-            )
-        return fates
+        """Return the result of each record, and add it to the seen keys."""
+        results = []
+        for record, row in zip(self.accepted, self.rows, strict=True):
+            item = self.named.get(record.item_id)
+            if item is None:
+                results.append(self._decide_unnamed(row, seen))
+            else:
+                results.append(self._decide_named(row, item, seen, import_id))
+        return results
 
     def _decide_unnamed(self, row: dict[str, Any], seen: _SeenKeys) -> RecordResult:
-        """Say what becomes of a record that names no item of the bank."""
+        """Return the result of a record that names no item of the bank."""
         key, stem = _short_key(row["dedupe_key"]), _short_key(row["stem_key"])
         if row["dedupe_key"] in self.owners or key in seen.contents:
             return DUPLICATE
-        item = self.stems.get(row["stem_key"])
-        resembles = item is not None or stem in seen.stems
+        similar_item_id = self.stems.get(row["stem_key"])
+        is_possible_duplicate = similar_item_id is not None or stem in seen.stems
         seen.contents.add(key)
         seen.stems.add(stem)
-        return RecordResult(RecordOutcome.NEW, resembles, item) if resembles else NEW
+        return RecordResult(RecordOutcome.NEW, is_possible_duplicate, similar_item_id)
 
     def _decide_named(
         self, row: dict[str, Any], item: dict[str, Any], seen: _SeenKeys, import_id: int | None
     ) -> RecordResult:
-        """Say what a record is to the item that it names; an import changes an item once."""
+        """Return the result of a record that names an item; an import changes an item once."""
         key = _short_key(row["dedupe_key"])
-        owner = self.owners.get(row["dedupe_key"])
-        is_what_another_is = key in seen.contents if owner is None else owner != item["id"]
-        is_changed_already = item["id"] in seen.changed or (import_id is not None and item["import_id"] == import_id)
-        if is_what_another_is or is_changed_already or all(row[name] == item[name] for name in CONTENT_COLUMNS):
+        owner_id = self.owners.get(row["dedupe_key"])
+        equals_another = key in seen.contents if owner_id is None else owner_id != item["id"]
+        is_already_changed = item["id"] in seen.changed or (import_id is not None and item["import_id"] == import_id)
+        if equals_another or is_already_changed or all(row[name] == item[name] for name in CONTENT_COLUMNS):
             return DUPLICATE
         seen.contents.add(key)
         seen.changed.add(item["id"])
@@ -137,67 +136,69 @@ class _BatchLookup:
 
 
 def prepare(accepted: Sequence[Accepted]) -> PreparedBatch:
-    """Return records ready to be stored: what takes longest needs no connection."""
-    return PreparedBatch(accepted, [column_values(one.draft) for one in accepted])
+    """Compute the rows of records; this takes longest and needs no connection."""
+    return PreparedBatch(accepted, [column_values(record.draft) for record in accepted])
 
 
 def store(connection: Connection, prepared_batch: PreparedBatch, import_id: int | None = None) -> list[RecordResult]:
-    """Store up to `bulk.BATCH` records as this import's; say what became of each.
+    """Store up to `bulk_insert.BATCH_SIZE` records for this import; return the result of each.
 
-    Of imports that store the same item in the same instant exactly one counts it as new.
+    Of imports that store the same item at the same time exactly one counts it as new.
 
     Raises:
-        BusyError: when others keep storing the same items.
+        BusyError: when other transactions keep storing the same items.
     """
-    batch = _BatchLookup(connection, prepared_batch, for_update=True)
-    fates = batch.decide_all(_SeenKeys(), import_id)
-    rows = [row | {"import_id": import_id} for row in batch.rows]
-    told = list(zip(prepared_batch.accepted, rows, fates, strict=True))
-    new = iter(bulk_insert.insert(connection, [row for _, row, fate in told if fate.outcome is RecordOutcome.NEW]))
-    changed = {
-        one.item_id: row for one, row, fate in told if fate.outcome is RecordOutcome.CHANGED and one.item_id is not None
+    lookup = _BatchLookup(connection, prepared_batch, for_update=True)
+    results = lookup.decide_all(_SeenKeys(), import_id)
+    rows = [row | {"import_id": import_id} for row in lookup.rows]
+    new_rows = [row for row, result in zip(rows, results, strict=True) if result.outcome is RecordOutcome.NEW]
+    is_inserted = iter(bulk_insert.insert(connection, new_rows))
+    changes = {
+        record.item_id: _changed_columns(row)
+        for record, row, result in zip(prepared_batch.accepted, rows, results, strict=True)
+        if result.outcome is RecordOutcome.CHANGED and record.item_id is not None
     }
-    bulk_insert.change(connection, {item_id: _updated_values(row) for item_id, row in changed.items()})
-    return [fate if fate.outcome is not RecordOutcome.NEW or next(new) else DUPLICATE for fate in fates]
+    bulk_insert.change(connection, changes)
+    return [result if result.outcome is not RecordOutcome.NEW or next(is_inserted) else DUPLICATE for result in results]
 
 
 class DryRun:
-    """Stores nothing and tells as if it had. The keys of the records before are on disk: a file may have any size."""
+    """Stores nothing and returns the results as if it had. The seen keys are on disk: a file may have any size."""
 
     def __init__(self, connect: ConnectionFactory) -> None:
-        """Look into the bank on connections of `look`."""
+        """Look the records up with connections of `connect`."""
         self._connect = connect
-        # "" is a temporary file; without a journal, because nobody rolls back.
+        # "" is a temporary file; it needs no journal, because nothing is rolled back.
         file = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         file.execute("PRAGMA journal_mode = OFF")
         self._seen = _SeenKeys(*(_DiskKeySet(file, name) for name in ("contents", "stems", "changed")))
         weakref.finalize(self, file.close)
 
     def __call__(self, accepted: Sequence[Accepted]) -> list[RecordResult]:
-        """Say what would become of a batch of records."""
-        given = prepare(accepted)
+        """Return what the results of a batch of records would be."""
+        prepared_batch = prepare(accepted)
         with self._connect() as connection:
-            batch = _BatchLookup(connection, given, for_update=False)
-        return batch.decide_all(self._seen, None)
+            lookup = _BatchLookup(connection, prepared_batch, for_update=False)
+        return lookup.decide_all(self._seen, None)
 
 
 def _load_named_items(
     connection: Connection, accepted: Sequence[Accepted], *, for_update: bool
 ) -> dict[int | None, Any]:
     """Return the items of the bank that records name, by id."""
-    ids = {one.item_id for one in accepted if one.item_id is not None}
+    ids = {record.item_id for record in accepted if record.item_id is not None}
     if not ids:
         return {}
     columns = [Item.__table__.c[name] for name in ("id", "import_id", *CONTENT_COLUMNS)]
-    found = select(*columns).where(Item.id.in_(ids))
+    query = select(*columns).where(Item.id.in_(ids))
     if for_update:
-        found = found.with_for_update()
-    return {row.id: row._asdict() for row in connection.execute(found)}
+        query = query.with_for_update()
+    return {row.id: row._asdict() for row in connection.execute(query)}
 
 
-def _updated_values(row: dict[str, Any]) -> dict[str, Any]:
-    """Return what an item becomes; when and as what it was collected stays, and no collection changes it any more."""
-    return {name: value for name, value in row.items() if name not in _PRESERVED_COLUMNS} | {"fingerprints": None}
+def _changed_columns(row: dict[str, Any]) -> dict[str, Any]:
+    """Return what a change of an item writes; without fingerprints, no collection changes it any more."""
+    return changed_values(row) | {"fingerprints": None}
 
 
 def _short_key(key: bytes) -> int:

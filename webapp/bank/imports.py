@@ -1,4 +1,4 @@
-"""Importing a file: parsed with no connection held, stored in batches, one bad record never stops the rest."""
+"""Importing a file: it is parsed with no connection held and stored in batches; a bad record never stops the rest."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from webapp.bank.import_store import RecordResult
 from webapp.bank.source_sync import RecordOutcome
 
 MAX_REPORTED = 1000
-"""Records of a kind that are named, not only counted."""
+"""Records of each outcome that a report lists; the others are only counted."""
 MAX_REPORTED_CHARACTERS = 300
-"""Characters of a reason, or of a stem."""
+"""Characters of a reason or a stem in a report."""
 SWITCH_INTERVAL = 0.001
-"""Seconds after which a thread that computes lets others in; with Python's own five, threads wait for each other."""
+"""Seconds after which a computing thread releases the interpreter; with Python's default of five milliseconds, threads
+wait for each other."""
 GC_THRESHOLD = 20_000
-"""New ones after which Python looks for circles among them; 700 otherwise."""
+"""Allocated objects after which Python searches for reference cycles; its default is 700."""
 
 
 class Format(StrEnum):
@@ -39,18 +40,42 @@ class Format(StrEnum):
     CSV = "csv"
 
 
+FORMATS_BY_SUFFIX = {".json": Format.JSON, ".gift": Format.GIFT, ".xml": Format.MOODLE_XML, ".csv": Format.CSV}
+"""Formats that the suffix of a file's name tells."""
+
+
+def detect_format(file_name: str) -> Format | None:
+    """Return the format that a file's name tells; None when it tells none."""
+    name = file_name.lower()
+    return next((file_format for suffix, file_format in FORMATS_BY_SUFFIX.items() if name.endswith(suffix)), None)
+
+
 @dataclass(frozen=True)
 class PossibleDuplicate:
-    """A new record whose stem another one has with other choices; `item` is None when that stands in the same file."""
+    """A new record with the stem of another item but other choices; `item` is None when that is in the same file."""
 
     line: int
     stem: str
     item: int | None
 
 
+class RecordCounts:
+    """The counts that a report and a stored import have in common."""
+
+    new: int
+    changed: int
+    duplicate: int
+    rejected: int
+
+    @property
+    def records(self) -> int:
+        """How many records the file has."""
+        return self.new + self.changed + self.duplicate + self.rejected
+
+
 @dataclass
-class ImportReport:
-    """What became of a file's records; those that may be duplicates are new and told of."""
+class ImportReport(RecordCounts):
+    """What became of a file's records; possible duplicates are new and listed as well."""
 
     new: int = 0
     changed: int = 0
@@ -59,23 +84,18 @@ class ImportReport:
     repaired: int = 0
     rejected: int = 0
     reasons: list[Rejected] = field(default_factory=list)
-    """The first of the rejected."""
+    """The first of the rejected records."""
     resembling: list[PossibleDuplicate] = field(default_factory=list)
-    """The first of those that may be duplicates."""
-
-    @property
-    def records(self) -> int:
-        """How many records the file had."""
-        return self.new + self.changed + self.duplicate + self.rejected
+    """The first of the possible duplicates."""
 
     def add_rejected(self, rejected: Rejected) -> None:
-        """Count a record that cannot be an item, and remember it while there is room."""
+        """Count a record that cannot be an item, and list it while there is room."""
         self.rejected += 1
         if len(self.reasons) < MAX_REPORTED:
             self.reasons.append(Rejected(rejected.line, rejected.reason[:MAX_REPORTED_CHARACTERS]))
 
     def add_accepted(self, record: Accepted, result: RecordResult) -> None:
-        """Count what became of a good record."""
+        """Count the outcome of a valid record."""
         self.repaired += record.repaired
         self.new += result.outcome is RecordOutcome.NEW
         self.changed += result.outcome is RecordOutcome.CHANGED
@@ -88,14 +108,14 @@ class ImportReport:
 
 
 RejectedCallback = Callable[[Rejected], None]
-"""Hears of every rejected record."""
+"""Called with every rejected record."""
 
 
 class BatchHandler(Protocol):
-    """Says what becomes of each record of a batch."""
+    """Stores a batch of valid records, or determines what storing it would do."""
 
     def __call__(self, accepted: Sequence[Accepted], /) -> list[RecordResult]:
-        """Take a batch of good records."""
+        """Return the result of each record, in order."""
 
 
 def parse(file_format: Format, stream: ByteStream, category: str | None) -> Iterator[Record]:
@@ -123,75 +143,80 @@ def import_records(
     *,
     writers: int = 0,
 ) -> None:
-    """Store all good records and write into `report` what became of each; memory holds a batch for each writer and one.
+    """Store all valid records and count the outcomes in `report`; memory holds one batch more than there are writers.
 
-    `writers` threads store while this one reads on; without them it stores itself. `tell` hears of every rejected
-    record. When reading ends with an error, what was read before it is stored and in the report; a repeated import
-    leaves it out.
+    `writers` threads store while the calling thread continues to parse; with none of them it stores itself.
+    `on_rejected` is called with every rejected record. When parsing ends with an error, the records before it are
+    stored and reported; a repeated import leaves them out as duplicates.
 
     Raises:
         UnreadableError: when the parser finds that the file is not of its format.
     """
-    for batch, fates in _handle_batches(_split_batches(records), handle_batch, writers):
+    for batch, results in _handle_batches(_split_batches(records), handle_batch, writers):
         accepted = (record for record in batch if isinstance(record, Accepted))
-        for record, fate in zip(accepted, fates, strict=True):
-            report.add_accepted(record, fate)
+        for record, result in zip(accepted, results, strict=True):
+            report.add_accepted(record, result)
         for rejected in (record for record in batch if isinstance(record, Rejected)):
             report.add_rejected(rejected)
             on_rejected(rejected)
 
 
+_BatchResults = tuple[list[Record], Sequence[RecordResult]]
+
+
 def _handle_batches(
     batches: Iterable[list[Record]], handle_batch: BatchHandler, writers: int
-) -> Iterator[tuple[list[Record], Sequence[RecordResult]]]:
-    """Yield the batches in order, each with what became of its good records; before an error of reading all of them."""
+) -> Iterator[_BatchResults]:
+    """Yield the batches in order, each with the results of its valid records; a parser's error comes after all."""
 
-    def fates(batch: list[Record]) -> Sequence[RecordResult]:
+    def handle(batch: list[Record]) -> _BatchResults:
         accepted = [record for record in batch if isinstance(record, Accepted)]
-        return handle_batch(accepted) if accepted else []
+        return batch, handle_batch(accepted) if accepted else []
 
     if not writers:
-        yield from ((batch, fates(batch)) for batch in batches)
+        yield from map(handle, batches)
         return
-    under_way: deque[tuple[list[Record], Future[Sequence[RecordResult]]]] = deque()
-
-    def first() -> tuple[list[Record], Sequence[RecordResult]]:
-        batch, future = under_way.popleft()
-        return batch, future.result()
-
     with ThreadPoolExecutor(writers, thread_name_prefix="import") as threads, _tuned_interpreter():
-        try:
-            for batch in batches:
-                under_way.append((batch, threads.submit(fates, batch)))
-                if len(under_way) > writers:
-                    yield first()
-        except (OSError, UnreadableError):
-            while under_way:
-                yield first()
-            raise
-        while under_way:
-            yield first()
+        yield from _handle_in_threads(batches, lambda batch: threads.submit(handle, batch), writers)
+
+
+def _handle_in_threads(
+    batches: Iterable[list[Record]], submit: Callable[[list[Record]], Future[_BatchResults]], writers: int
+) -> Iterator[_BatchResults]:
+    pending: deque[Future[_BatchResults]] = deque()
+    error: Exception | None = None
+    try:
+        for batch in batches:
+            pending.append(submit(batch))
+            if len(pending) > writers:
+                yield pending.popleft().result()
+    except (OSError, UnreadableError) as parser_error:
+        error = parser_error
+    while pending:
+        yield pending.popleft().result()
+    if error is not None:
+        raise error
 
 
 @contextmanager
 def _tuned_interpreter() -> Iterator[None]:
-    """Let threads whose server has answered wait less for the interpreter, and look less often for circles of objects.
+    """Let threads whose server has replied wait less for the interpreter, and search less often for reference cycles.
 
-    Each batch waits for the interpreter several times. What it is made of lives as long as the batch, so looking
-    through it again and again, a quarter of an import's time, finds nothing.
+    Each batch waits for the interpreter several times. Its objects live as long as the batch, so searching them
+    again and again takes a quarter of an import's time and finds nothing.
     """
-    usual = sys.getswitchinterval(), gc.get_threshold()
+    switch_interval, gc_threshold = sys.getswitchinterval(), gc.get_threshold()
     sys.setswitchinterval(SWITCH_INTERVAL)
-    gc.set_threshold(GC_THRESHOLD, *usual[1][1:])
+    gc.set_threshold(GC_THRESHOLD, *gc_threshold[1:])
     try:
         yield
     finally:
-        sys.setswitchinterval(usual[0])
-        gc.set_threshold(*usual[1])
+        sys.setswitchinterval(switch_interval)
+        gc.set_threshold(*gc_threshold)
 
 
 def _split_batches(records: Iterable[Record]) -> Iterator[list[Record]]:
-    """Yield the records in batches; before an error of reading also the batch that it cuts short."""
+    """Yield the records in batches; before a parser's error also the batch that it cuts short."""
     batch: list[Record] = []
     length = 0
     try:
@@ -210,7 +235,7 @@ def _split_batches(records: Iterable[Record]) -> Iterator[list[Record]]:
 
 
 def _character_count(record: Record) -> int:
-    """Return about how many characters a record has."""
+    """Return the approximate number of a record's characters."""
     if isinstance(record, Rejected):
         return len(record.reason)
     draft = record.draft

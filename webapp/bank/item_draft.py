@@ -1,4 +1,4 @@
-"""What somebody wants an item to be, and whether it is good. Pure."""
+"""The content of an item before it is stored, and whether it is valid. Pure."""
 
 from __future__ import annotations
 
@@ -22,13 +22,20 @@ MIN_CHOICES = 2
 MAX_CHOICES = 20
 TRUE_AND_FALSE = ("True", "False")
 
+DETAIL_FIELDS = ("explanation", "category", "difficulty", "source", "licence", "address")
+"""Fields that an item may leave empty and an author can write."""
+PROVENANCE_FIELDS = ("collected_at", "original")
+"""Fields that only the creation of an item sets: no change touches them."""
+OPTIONAL_FIELDS = (*DETAIL_FIELDS, *PROVENANCE_FIELDS)
+TEXT_FIELDS = ("stem", "explanation", "category", "source", "licence", "address", "original")
+"""Fields of free text, without the choices."""
+
 
 @dataclass(frozen=True)
 class ItemDraft:
-    """What somebody wants an item to be; `right` are positions in `choices`.
+    """The content of an item; `right` are positions in `choices`.
 
-    `source`, `address`, `licence`, `collected_at` and `original` (the record as it was found) say where it
-    comes from.
+    `source`, `address`, `licence`, `collected_at` and `original` (the record as the source has it) tell its origin.
     """
 
     kind: str
@@ -46,7 +53,7 @@ class ItemDraft:
 
 
 def trim_draft(draft: ItemDraft) -> ItemDraft:
-    """Return the draft as it is stored: no blanks around texts, nothing instead of an empty text, `right` in order."""
+    """Return the draft as it is stored: no blanks around texts, None for an empty optional text, `right` sorted."""
     return replace(
         draft,
         stem=draft.stem.strip(),
@@ -62,8 +69,8 @@ def trim_draft(draft: ItemDraft) -> ItemDraft:
 
 
 def find_errors(draft: ItemDraft) -> list[tuple[str, str]]:
-    """Return what is wrong with a trimmed draft, as (field, reason); nothing when it is good."""
-    wrong = [
+    """Return what is wrong with a trimmed draft, as (field, reason); nothing when it is valid."""
+    errors = [
         None
         if 1 <= len(draft.stem) <= MAX_STEM_LENGTH
         else ("stem", f"The stem has 1 to {MAX_STEM_LENGTH} characters."),
@@ -81,19 +88,19 @@ def find_errors(draft: ItemDraft) -> list[tuple[str, str]]:
         _right_error(draft),
         *(_storable_error(field, text) for field, text in _iter_texts(draft)),
     ]
-    return [one for one in wrong if one is not None]
+    return [error for error in errors if error is not None]
 
 
 def validate_draft(draft: ItemDraft) -> ItemDraft:
-    """Return the draft as it is stored, or refuse it.
+    """Return the draft as it is stored.
 
     Raises:
         InvalidInputError: with every field that is wrong.
     """
     draft = trim_draft(draft)
-    if wrong := find_errors(draft):
-        errors = [{"where": where, "reason": reason} for where, reason in wrong]
-        raise InvalidInputError(" ".join(reason for _, reason in wrong), {"errors": errors})
+    if errors := find_errors(draft):
+        fields = [{"where": field, "reason": reason} for field, reason in errors]
+        raise InvalidInputError(" ".join(reason for _, reason in errors), {"errors": fields})
     return draft
 
 
@@ -113,8 +120,8 @@ def _choices_error(draft: ItemDraft) -> tuple[str, str] | None:
         return ("choices", f"An item has {MIN_CHOICES} to {MAX_CHOICES} choices, not {len(choices)}.")
     if any(not 1 <= len(choice) <= MAX_CHOICE_LENGTH for choice in choices):
         return ("choices", f"A choice has 1 to {MAX_CHOICE_LENGTH} characters.")
-    if twice := next((choice for choice in choices if choices.count(choice) > 1), None):
-        return ("choices", f"The choice {twice[:60]!r} is there twice.")
+    if repeated := next((choice for choice in choices if choices.count(choice) > 1), None):
+        return ("choices", f"The choice {repeated[:60]!r} is there twice.")
     return None
 
 
@@ -131,7 +138,7 @@ def _right_error(draft: ItemDraft) -> tuple[str, str] | None:
 
 def _iter_texts(draft: ItemDraft) -> Iterator[tuple[str, str]]:
     yield from (("choices", choice) for choice in draft.choices)
-    for field in ("stem", "explanation", "category", "source", "licence", "address", "original"):
+    for field in TEXT_FIELDS:
         yield field, getattr(draft, field) or ""
 
 

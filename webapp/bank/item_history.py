@@ -1,4 +1,4 @@
-"""What items were before they were changed."""
+"""The past versions of items."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_VERSIONS = 100
 
 @dataclass(frozen=True)
 class PastVersion:
-    """What an item was from `changed_at` on, until the next version."""
+    """The content of an item from `changed_at` until its next version."""
 
     version: int
     kind: str
@@ -31,7 +31,7 @@ class PastVersion:
     address: str | None
     changed_at: datetime
     import_id: int | None
-    """Which import made it this."""
+    """The import that made this version; None when something else did."""
 
 
 _COLUMNS = [column for column in ItemVersion.__table__.c if column.name != "item_id"]
@@ -39,7 +39,7 @@ _ITEM_COLUMNS = [Item.__table__.c[column.name] for column in _COLUMNS]
 
 
 def record_versions(connection: Connection, item_ids: Collection[int], version: int | None = None) -> None:
-    """Copy the present state of items into their past; of one that is not at `version`, nothing.
+    """Copy the present versions of items into their history; with `version`, only of items that are at it.
 
     To be called before they change, in the same transaction.
     """
@@ -50,7 +50,7 @@ def record_versions(connection: Connection, item_ids: Collection[int], version: 
 
 
 def list_versions(connection: Connection, item_id: int) -> list[PastVersion]:
-    """Return an item's earlier versions, the latest first, a hundred at most."""
+    """Return an item's past versions, the latest first, at most `MAX_VERSIONS`."""
     query = select(*_COLUMNS).where(ItemVersion.item_id == item_id).order_by(ItemVersion.version.desc())
     return [_to_version(row) for row in connection.execute(query.limit(MAX_VERSIONS))]
 

@@ -1,4 +1,4 @@
-"""The kinds of items, and how hard they are said to be."""
+"""The kinds and the difficulties of items."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Kind(StrEnum):
 
 
 class Difficulty(StrEnum):
-    """How hard an item is said to be."""
+    """How difficult an item is according to its source or author."""
 
     EASY = "easy"
     MEDIUM = "medium"

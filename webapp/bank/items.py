@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from webapp.bank import item_history
 from webapp.bank.deduplication import dedupe_key, stem_key
-from webapp.bank.item_draft import ItemDraft, validate_draft
+from webapp.bank.item_draft import OPTIONAL_FIELDS, PROVENANCE_FIELDS, ItemDraft, validate_draft
 from webapp.bank.models import Item as ItemRow
 from webapp.bank.search import indexed_words, stem_has_words
 from webapp.db.page import Page, page_of
@@ -35,12 +35,12 @@ class Item(ItemDraft):
     created_at: datetime
     changed_at: datetime
     import_id: int | None = None
-    """Which import made the present version."""
+    """The import that made the present version; None when something else did."""
 
 
 @dataclass(frozen=True)
 class Filters:
-    """What to look for; None looks for everything."""
+    """Conditions of a search; None is no condition."""
 
     category: str | None = None
     difficulty: str | None = None
@@ -48,9 +48,7 @@ class Filters:
     words: str | None = None
 
 
-_FIELDS = (
-    "kind", "stem", "explanation", "category", "difficulty", "source", "licence", "address", "collected_at", "original"
-)  # fmt: skip
+_FIELDS = ("kind", "stem", *OPTIONAL_FIELDS)
 _get_fields = attrgetter(*_FIELDS)
 _HIDDEN_COLUMNS = {"dedupe_key", "stem_key", "words", "identity_key", "fingerprints"}
 _ALL_COLUMNS = [column for column in ItemRow.__table__.c if column.name not in _HIDDEN_COLUMNS]
@@ -58,15 +56,20 @@ _LIST_COLUMNS = [column for column in _ALL_COLUMNS if column.name != "original"]
 
 
 def column_values(draft: ItemDraft) -> dict[str, Any]:
-    """Return a checked draft as the table's columns, without times and version; no import has made it."""
+    """Return a valid draft as the table's columns, without times and version, and with no import."""
     values: dict[str, Any] = dict(zip(_FIELDS, _get_fields(draft), strict=True))
     keys = {"dedupe_key": dedupe_key(draft.stem, draft.choices, draft.right), "stem_key": stem_key(draft.stem)}
     lists = {"choices": list(draft.choices), "right": list(draft.right)}
     return values | lists | keys | {"words": indexed_words(draft.stem), "import_id": None}
 
 
+def changed_values(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the columns that a change of an item writes: when and from what it was collected stays."""
+    return {name: value for name, value in values.items() if name not in PROVENANCE_FIELDS}
+
+
 def find(connection: Connection, item_id: int) -> Item:
-    """Return an item, whole.
+    """Return an item with all its fields.
 
     Raises:
         NotFoundError: when there is none with this id.
@@ -79,19 +82,19 @@ def find(connection: Connection, item_id: int) -> Item:
 
 def find_many(connection: Connection, item_ids: Iterable[int]) -> dict[int, Item]:
     """Return the items that exist among these ids, in one statement."""
-    wanted = list(item_ids)
-    if not wanted:
+    ids = list(item_ids)
+    if not ids:
         return {}
-    rows = connection.execute(select(*_LIST_COLUMNS).where(ItemRow.id.in_(wanted)))
+    rows = connection.execute(select(*_LIST_COLUMNS).where(ItemRow.id.in_(ids)))
     return {row.id: _to_item(row) for row in rows}
 
 
 def search(
     connection: Connection, filters: Filters, after: int | None, limit: int, *, with_original: bool = False
 ) -> Page[Item]:
-    """Return items that fit all filters, by id, in pages that no insert or delete can shift.
+    """Return the items that match all filters, by id, in pages that no insert or delete can shift.
 
-    `original` is None unless they are asked for whole.
+    `original` is None unless it is asked for.
     """
     query = select(*(_ALL_COLUMNS if with_original else _LIST_COLUMNS))
     for column, value in (
@@ -119,7 +122,7 @@ def create(connection: Connection, draft: ItemDraft) -> Item:
     """Add an item.
 
     Raises:
-        InvalidInputError: when it is not a good item.
+        InvalidInputError: when it is not a valid item.
         DuplicateItemError: when the bank has the same one.
     """
     values = column_values(validate_draft(draft))
@@ -134,19 +137,17 @@ def create(connection: Connection, draft: ItemDraft) -> Item:
 
 
 def change(connection: Connection, item_id: int, draft: ItemDraft, expected_version: int) -> Item:
-    """Replace an item, unless somebody was faster. Published quizzes keep what they were published with.
+    """Replace an item, unless it was changed in the meantime. Published quizzes keep the content they were made with.
 
-    What it was is kept as a version. When and as what it was collected stays; from now on a person
-    answers for it, and no collection changes it.
+    The former content is kept as a version. From now on the item belongs to its author: no collection changes it.
 
     Raises:
         NotFoundError: when there is no such item.
-        VersionMismatchError: when it is not at `expected_version` any more.
-        InvalidInputError: when it is not a good item.
+        VersionMismatchError: when it is no longer at `expected_version`.
+        InvalidInputError: when it is not a valid item.
         DuplicateItemError: when the bank has the same one under another id.
     """
-    values = column_values(validate_draft(draft)) | {"fingerprints": None}
-    del values["collected_at"], values["original"]
+    values = changed_values(column_values(validate_draft(draft))) | {"fingerprints": None}
     item_history.record_versions(connection, [item_id], expected_version)
     statement = update(ItemRow).where(ItemRow.id == item_id, ItemRow.version == expected_version)
     try:
@@ -166,7 +167,7 @@ def remove(connection: Connection, item_id: int) -> None:
 
     Raises:
         NotFoundError: when there is no such item.
-        ItemInUseError: when a draft has it; the foreign key refuses.
+        ItemInUseError: when a quiz draft has it; the foreign key refuses.
     """
     try:
         removed = connection.execute(delete(ItemRow).where(ItemRow.id == item_id)).rowcount
@@ -179,7 +180,7 @@ def remove(connection: Connection, item_id: int) -> None:
 def _duplicate_error(connection: Connection, key: bytes) -> DuplicateItemError:
     other = connection.execute(select(ItemRow.id).where(ItemRow.dedupe_key == key)).scalar_one_or_none()
     if other is None:
-        return DuplicateItemError("Somebody had the same item and has just removed it; try again.")
+        return DuplicateItemError("The same item was there and has just been removed; try again.")
     return DuplicateItemError(f"It is item {other}.", {"item": other})
 
 

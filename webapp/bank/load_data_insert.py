@@ -1,7 +1,7 @@
-"""Many new items as one stream, LOAD DATA LOCAL, where the server takes it: it has no statement to read.
+"""Insert many items by LOAD DATA LOCAL, where the server allows it: the server has no statement to parse.
 
-The server would make a warning of what is an error elsewhere. So a stream that makes one is taken back as a whole,
-and its rows go the other way, by INSERT, which says what is wrong.
+LOAD DATA LOCAL turns errors into warnings. So a stream that causes a warning is rolled back as a whole, and its rows
+are inserted by INSERT, which raises the error.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from webapp.db import load_data
 from webapp.db.timestamps import utc_now
 
 FIELD_SEPARATOR, LINE_SEPARATOR, NULL_MARKER = "\x1f", "\x1e", "\x02"
-"""What parts the fields and the lines, and stands for NULL; no item's text has them."""
+"""Control characters that no item's text contains."""
 LIST_ENCODERS: dict[str, Callable[[Any], str]] = {
     "choices": lambda texts: f"[{', '.join(map(quoted, texts))}]",
     "right": str,
 }
-"""Lists of texts and of numbers as `json.dumps` writes them, in a third of its time."""
+"""Lists of texts and of numbers are written as `json.dumps` writes them, in a third of its time."""
 
 
 def load(connection: Connection, rows: Sequence[dict[str, Any]]) -> bool:
-    """Insert rows of different dedupe keys and say so; when the server does not take all as they are, it has none."""
+    """Insert rows of different dedupe keys; return False, and insert none, unless the server accepts all unchanged."""
     if not load_data.supports_local_infile(connection):
         return False
     columns = encode_columns(connection.dialect, rows)
@@ -42,7 +42,7 @@ def load(connection: Connection, rows: Sequence[dict[str, Any]]) -> bool:
 
 
 def encode_columns(dialect: Dialect, rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
-    """Return the rows column by column, as the driver takes them; what all rows leave empty is left out."""
+    """Return the rows column by column in the driver's types; a column that is NULL in all rows is left out."""
     columns: dict[str, list[Any]] = {}
     for name in rows[0]:
         values = [row[name] for row in rows]
@@ -68,28 +68,28 @@ def _build_statement(dialect: Dialect, columns: dict[str, list[Any]]) -> str:
 
 
 def _encode_rows(columns: dict[str, list[Any]], count: int) -> bytes | None:
-    """Return the rows as a stream; None when a text of theirs has what parts them."""
+    """Return the rows as a stream; None when one of their texts contains a separator."""
     texts = [_to_texts(values) for values in columns.values()]
-    whole = LINE_SEPARATOR.join(map(FIELD_SEPARATOR.join, zip(*texts, strict=True))) + LINE_SEPARATOR
-    nothings = sum(values.count(None) for values in columns.values())
-    parts = (whole.count(FIELD_SEPARATOR), whole.count(LINE_SEPARATOR), whole.count(NULL_MARKER))
-    if parts != ((len(columns) - 1) * count, count, nothings):
+    content = LINE_SEPARATOR.join(map(FIELD_SEPARATOR.join, zip(*texts, strict=True))) + LINE_SEPARATOR
+    null_count = sum(values.count(None) for values in columns.values())
+    separators = (content.count(FIELD_SEPARATOR), content.count(LINE_SEPARATOR), content.count(NULL_MARKER))
+    if separators != ((len(columns) - 1) * count, count, null_count):
         return None
-    return whole.replace("\\", "\\\\").replace(NULL_MARKER, "\\N").encode()
+    return content.replace("\\", "\\\\").replace(NULL_MARKER, "\\N").encode()
 
 
 def _to_texts(values: Sequence[Any]) -> Iterable[str]:
-    some = _first_value(values)
-    if isinstance(some, str):
+    first = _first_value(values)
+    if isinstance(first, str):
         return [NULL_MARKER if value is None else value for value in values] if None in values else values
-    as_text: Callable[[Any], str] = str
-    if isinstance(some, bytes):
-        as_text = bytes.hex
-    elif isinstance(some, datetime):
-        as_text = datetime.isoformat
-    return [NULL_MARKER if value is None else as_text(value) for value in values]
+    to_text: Callable[[Any], str] = str
+    if isinstance(first, bytes):
+        to_text = bytes.hex
+    elif isinstance(first, datetime):
+        to_text = datetime.isoformat
+    return [NULL_MARKER if value is None else to_text(value) for value in values]
 
 
 def _first_value(values: Sequence[Any]) -> Any:
-    """Return one of a column's values that is there."""
+    """Return the first of a column's values that is not NULL."""
     return next(value for value in values if value is not None)

@@ -45,7 +45,7 @@ class Item(Base):
     kind: Mapped[str] = mapped_column(String(16))
     stem: Mapped[str] = mapped_column(Text)
     words: Mapped[str] = mapped_column(Text)
-    """The stem's words as they are searched for; see `search`."""
+    """The stem's words in the form in which they are searched for; see `search`."""
     choices: Mapped[list[str]] = mapped_column(JSON)
     right: Mapped[list[int]] = mapped_column(JSON)
     explanation: Mapped[str] = mapped_column(Text, default="")
@@ -56,23 +56,23 @@ class Item(Base):
     address: Mapped[str | None] = mapped_column(String(500))
     collected_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     original: Mapped[str | None] = mapped_column(Text)
-    """The record as the source had it."""
+    """The record as the source has it."""
     identity_key: Mapped[bytes | None] = mapped_column(Sha256)
-    """Which record of which source it is, where the source names its records."""
+    """A hash of the source and its id of the record, where the source has ids."""
     fingerprints: Mapped[bytes | None] = mapped_column(LargeBinary(256))
-    """Of the records that a collection has seen as this item; None when a person answers for it."""
+    """Of the records that collections have merged into this item; None when it belongs to an author."""
     dedupe_key: Mapped[bytes] = mapped_column(Sha256)
     stem_key: Mapped[bytes | None] = mapped_column(Sha256)
-    """Equal for equal stems; of other choices, such items may be the same question all the same."""
+    """Equal for equal stems: items with other choices may still be the same question."""
     import_id: Mapped[int | None] = mapped_column(BigId)
-    """Which import made the present version; None when something else did."""
+    """The import that made the present version; None when something else did."""
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class ItemVersion(Base):
-    """What an item was before a change."""
+    """The content of an item before a change."""
 
     __tablename__ = "item_version"
     __table_args__ = (Index(None, "import_id", "item_id"), MYSQL_TABLE_OPTIONS)
@@ -90,21 +90,21 @@ class ItemVersion(Base):
     licence: Mapped[str | None] = mapped_column(String(100))
     address: Mapped[str | None] = mapped_column(String(500))
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    """When it became what it is here; it ended at the next version's."""
+    """When this version began; it ended when the next one began."""
     import_id: Mapped[int | None] = mapped_column(BigId)
 
 
 class ItemImport(Base):
-    """A file that was looked at, imported, or imported and undone again."""
+    """A file that was uploaded or imported, and whose import may be undone."""
 
     __tablename__ = "item_import"
-    # SQLite would give the number of a forgotten import again.
+    # Without autoincrement SQLite would reuse the number of a deleted import.
     __table_args__ = (Index(None, "state", "at"), MYSQL_TABLE_OPTIONS | {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     account: Mapped[str | None] = mapped_column(String(64))
-    """Who imports; None: a command."""
+    """The name of the account that imports; None for a command."""
     file_name: Mapped[str] = mapped_column(String(200))
     file_format: Mapped[str] = mapped_column(String(16))
     category: Mapped[str | None] = mapped_column(String(100))
@@ -116,15 +116,15 @@ class ItemImport(Base):
     repaired: Mapped[int] = mapped_column(default=0)
     rejected: Mapped[int] = mapped_column(default=0)
     removed: Mapped[int] = mapped_column(default=0)
-    """Items that undoing it has taken out of the bank again."""
+    """Items that undoing the import has removed."""
     restored: Mapped[int] = mapped_column(default=0)
-    """Items that undoing it has brought back to what they were."""
+    """Items that undoing the import has restored."""
     details: Mapped[dict[str, Any]] = mapped_column(JSON)
-    """The first of the records that were rejected or may be duplicates, and of the items that undoing left alone."""
+    """The first of the rejected records, of the possible duplicates, and of the items that undoing did not change."""
 
 
 class ItemImportChunk(Base):
-    """A piece of a file between its upload and its import."""
+    """A chunk of a file between its upload and its import."""
 
     __tablename__ = "item_import_chunk"
     __table_args__ = (MYSQL_TABLE_OPTIONS,)

@@ -1,4 +1,4 @@
-"""Pages: the bank in the studio, its items, and files in and out."""
+"""The studio's pages of the bank: its items, imports and exports."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from webapp.accounts.auth import get_current_user, require_page
 from webapp.accounts.roles import Permission
 from webapp.bank import exports, import_jobs, import_service, import_undo, item_history, items
 from webapp.bank.exports import ExportFormat
+from webapp.bank.formats.line_reader import MIB
 from webapp.bank.import_jobs import ImportJob, ImportSpec, ImportState
-from webapp.bank.imports import Format
+from webapp.bank.imports import Format, detect_format
 from webapp.bank.item_draft import MAX_CATEGORY_LENGTH
 from webapp.bank.items import Filters
-from webapp.bank.upload_chunks import MIB
 from webapp.errors import DomainError, NotFoundError
 from webapp.web import uploads
 from webapp.web.form_retry import retryable_form
@@ -43,9 +43,7 @@ FORMAT_NAMES = {
     "opentriviaqa": "OpenTriviaQA",
     "moodle-xml": "Moodle XML",
 }
-"""What people call formats; of the others, what we call them, with a capital."""
-FORMATS_BY_SUFFIX = {"json": "json", "gift": "gift", "xml": "moodle-xml", "csv": "csv"}
-"""Formats that a file's name tells."""
+"""Names of formats; the others are shown by their own names, capitalised."""
 
 
 class ImportForm(FlaskForm):  # type: ignore[misc]
@@ -58,30 +56,31 @@ class ImportForm(FlaskForm):  # type: ignore[misc]
     def __init__(self) -> None:
         """Offer every format."""
         super().__init__()
-        self.format.choices = [(DETECT_FORMAT, "as its name says"), *((one.value, format_name(one)) for one in Format)]
+        self.format.choices = [
+            (DETECT_FORMAT, "as its name says"),
+            *((each.value, format_name(each)) for each in Format),
+        ]
 
     def to_spec(self) -> ImportSpec | None:
         """Return what is to be imported; None when the file's name does not tell its format."""
         name = PurePath(self.file.data.filename or "").name
-        chosen = self.format.data
-        if chosen == DETECT_FORMAT:
-            chosen = FORMATS_BY_SUFFIX.get(name.rpartition(".")[2].lower(), "")
-        if chosen not in set(Format):
+        file_format = detect_format(name) if self.format.data == DETECT_FORMAT else Format(self.format.data)
+        if file_format is None:
             return None
         category = (self.category.data or "").strip() or None
-        return ImportSpec(get_current_user().name, name, Format(chosen), category)
+        return ImportSpec(get_current_user().name, name, file_format, category)
 
 
 @dataclass(frozen=True)
 class Download:
-    """A format in which the bank can be had."""
+    """A format in which the bank can be downloaded."""
 
     name: str
     address: str
 
 
 def format_name(file_format: str) -> str:
-    """Return what people call a format."""
+    """Return a format's name as the pages show it."""
     return FORMAT_NAMES.get(file_format, file_format.capitalize())
 
 
@@ -89,26 +88,26 @@ def format_name(file_format: str) -> str:
 @require_page(Permission.EDIT_BANK)
 def found() -> str:
     """Search the bank."""
-    asked = {name: request.args.get(name) or None for name in ("search", "category", "difficulty")}
-    filters = Filters(asked["category"], asked["difficulty"], None, asked["search"])
+    arguments = {name: request.args.get(name) or None for name in ("search", "category", "difficulty")}
+    filters = Filters(arguments["category"], arguments["difficulty"], None, arguments["search"])
     with read() as connection:
         page = items.search(connection, filters, pagination.decode_cursor(request.args.get("cursor")), ITEMS_PER_PAGE)
         categories = items.categories(connection)
     downloads = [
-        Download(format_name(one), url_for("bank_pages.export", format=one.value, category=asked["category"]))
-        for one in ExportFormat
+        Download(format_name(each), url_for("bank_pages.export", format=each.value, category=arguments["category"]))
+        for each in ExportFormat
     ]
-    return render_template("studio/items.html", page=page, categories=categories, query=asked, downloads=downloads)
+    return render_template("studio/items.html", page=page, categories=categories, query=arguments, downloads=downloads)
 
 
 @blueprint.get(f"/items/<{ID}:item_id>")
 @require_page(Permission.EDIT_BANK)
 def item(item_id: int) -> str:
-    """Show an item, where it comes from, and what it was."""
+    """Show an item, its origin and its past versions."""
     with read() as connection:
         present = items.find(connection, item_id)
-        earlier = item_history.list_versions(connection, item_id)
-    return render_template("studio/item.html", item=present, earlier=earlier)
+        versions = item_history.list_versions(connection, item_id)
+    return render_template("studio/item.html", item=present, earlier=versions)
 
 
 @blueprint.get("/export")
@@ -118,7 +117,7 @@ def export() -> Response:
     try:
         file_format = ExportFormat(request.args.get("format", ExportFormat.JSON))
     except ValueError as error:
-        raise NotFoundError("The bank cannot be had in this format.") from error
+        raise NotFoundError("The bank cannot be exported in this format.") from error
     name, media = exports.file_name_and_type(file_format)
     text = exports.stream_export(get_pooling().background, file_format, request.args.get("category") or None)
     return Response(text, mimetype=media, headers={"Content-Disposition": f"attachment; filename={name}"})
@@ -128,20 +127,20 @@ def export() -> Response:
 @require_page(Permission.EDIT_BANK)
 @uploads.accepts_upload
 def begin() -> str | WerkzeugResponse:
-    """Take a file and look what importing it would do; show the recent imports."""
+    """Store an uploaded file and show what importing it would do; show the recent imports."""
     form = ImportForm()
     if form.validate_on_submit():
-        about = form.to_spec()
-        if about is None:
+        spec = form.to_spec()
+        if spec is None:
             form.format.errors = ["The file's name does not tell its format; choose it."]
         else:
-            return _dry_run_upload(about, form.file.data.stream)
+            return _dry_run_upload(spec, form.file.data.stream)
     with read() as connection:
         page = import_jobs.list_latest(
             connection, pagination.decode_cursor(request.args.get("cursor")), IMPORTS_PER_PAGE
         )
-    largest = current_app.config[uploads.MAX_UPLOAD_CONFIG_KEY] // MIB
-    return render_template("studio/import.html", form=form, page=page, largest=largest)
+    max_mib = current_app.config[uploads.MAX_UPLOAD_CONFIG_KEY] // MIB
+    return render_template("studio/import.html", form=form, page=page, largest=max_mib)
 
 
 @blueprint.get(f"/imports/<{ID}:import_id>")
@@ -149,9 +148,9 @@ def begin() -> str | WerkzeugResponse:
 def imported(import_id: int) -> str:
     """Show what an import would do, or has done."""
     with read() as connection:
-        found_import = import_jobs.find(connection, import_id)
+        job = import_jobs.find(connection, import_id)
     return render_template(
-        "studio/imported.html", job=found_import, State=ImportState, format_name=format_name, max_details=DETAILS_SHOWN
+        "studio/imported.html", job=job, State=ImportState, format_name=format_name, max_details=DETAILS_SHOWN
     )
 
 
@@ -159,12 +158,12 @@ def imported(import_id: int) -> str:
 @require_page(Permission.EDIT_BANK)
 @retryable_form("The file is kept and nothing of it is lost; import it again in a moment.")
 def carry_out(import_id: int) -> WerkzeugResponse:
-    """Import a file that was looked at."""
+    """Import a file after its dry run."""
     try:
-        done = import_service.run(get_pooling().background, import_id)
+        job = import_service.run(get_pooling().background, import_id)
     except DomainError as error:
         return _redirect_with_error(error, import_id)
-    flash(_summarize(done), "success")
+    flash(_summarize(job), "success")
     return redirect(url_for("bank_pages.imported", import_id=import_id))
 
 
@@ -175,30 +174,30 @@ def undo(import_id: int) -> WerkzeugResponse:
     """Undo an import."""
     try:
         with import_service.import_lock():
-            undone = import_undo.undo(get_pooling().background, import_id)
+            job = import_undo.undo(get_pooling().background, import_id)
     except DomainError as error:
         return _redirect_with_error(error, import_id)
-    flash(f"Undone: {undone.removed} removed, {undone.restored} brought back to what they were.", "success")
+    flash(f"Undone: {job.removed} removed, {job.restored} brought back to what they were.", "success")
     return redirect(url_for("bank_pages.imported", import_id=import_id))
 
 
 def _dry_run_upload(spec: ImportSpec, upload: Any) -> WerkzeugResponse:
     work = get_pooling().background
     try:
-        seen = import_service.process_upload(
+        job = import_service.process_upload(
             work, spec, upload, current_app.config[uploads.MAX_UPLOAD_CONFIG_KEY], import_service.dry_run
         )
     except DomainError as error:
         return _redirect_with_error(error, None)
-    return redirect(url_for("bank_pages.imported", import_id=seen.id))
+    return redirect(url_for("bank_pages.imported", import_id=job.id))
 
 
 def _redirect_with_error(error: DomainError, import_id: int | None) -> WerkzeugResponse:
-    """Say what was wrong where it can be put right; what is no fault of the author's is answered as everywhere."""
-    if isinstance(error, NotFoundError) or error.status >= 500:  # noqa: PLR2004 - the server's own
+    """Show an error on the page where the author can correct it; errors of the server are answered as everywhere."""
+    if isinstance(error, NotFoundError) or error.status >= 500:  # noqa: PLR2004 - an error of the server
         raise error
     flash(error.detail, "error")
-    if import_id is None or error.status == 422:  # noqa: PLR2004 - the file is kept no longer
+    if import_id is None or error.status == 422:  # noqa: PLR2004 - the file has been deleted
         return redirect(url_for("bank_pages.begin"))
     return redirect(url_for("bank_pages.imported", import_id=import_id))
 

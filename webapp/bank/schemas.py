@@ -1,4 +1,4 @@
-"""What items look like over REST."""
+"""The REST schemas of items, imports and exports."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class ItemArguments(BaseSchema):
     kind = fields.Enum(Kind, by_value=True)
     search = TextField(
         validate=validate.Length(1, MAX_SEARCH_LENGTH),
-        metadata={"description": "Words; the stem must have one beginning with each"},
+        metadata={"description": "Words; for each of them the stem must have a word that begins with it"},
     )
     cursor = TextField()
     limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
 
 
 class ItemIn(BaseSchema):
-    """What an author writes. `right` are positions in `choices`, counted from 0."""
+    """The content of an item. `right` are positions in `choices`, counted from 0."""
 
     kind = fields.Enum(Kind, by_value=True, required=True)
     stem = TextField(required=True, validate=validate.Length(1, MAX_STEM_LENGTH))
@@ -61,12 +61,12 @@ class ItemIn(BaseSchema):
         load_default=None,
         allow_none=True,
         validate=validate.Length(max=MAX_ADDRESS_LENGTH),
-        metadata={"description": "Where the source has it"},
+        metadata={"description": "The address of the item at its source"},
     )
 
 
 class _ItemContent(BaseSchema):
-    """What is asked, and where it comes from; now or once."""
+    """The content and origin of an item or of a past version."""
 
     kind = fields.String(required=True)
     stem = fields.String(required=True)
@@ -98,15 +98,17 @@ class ItemPage(BaseSchema):
 
 
 class ItemVersionOut(_ItemContent):
-    """What an item was, from `changed_at` until the next version."""
+    """A past version of an item, from `changed_at` until the next version."""
 
     version = fields.Integer(required=True)
     changed_at = fields.AwareDateTime(required=True)
-    import_id = fields.Integer(required=True, allow_none=True, metadata={"description": "Which import made it this"})
+    import_id = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "The import that made this version"}
+    )
 
 
 class ItemVersionsOut(BaseSchema):
-    """What an item was, the latest version first, a hundred at most."""
+    """The past versions of an item, the latest first, a hundred at most."""
 
     versions = fields.List(fields.Nested(ItemVersionOut), required=True)
 
@@ -116,12 +118,15 @@ class ImportArguments(BaseSchema):
 
     format = fields.Enum(Format, by_value=True, required=True)
     category = TextField(
-        validate=validate.Length(1, MAX_CATEGORY_LENGTH), metadata={"description": "Of the items that name none"}
+        validate=validate.Length(1, MAX_CATEGORY_LENGTH),
+        metadata={"description": "The category of items that name none"},
     )
     name = TextField(
         load_default="upload", validate=validate.Length(1, 200), metadata={"description": "The file's name"}
     )
-    dry_run = fields.Boolean(load_default=False, metadata={"description": "Say what would happen and store nothing"})
+    dry_run = fields.Boolean(
+        load_default=False, metadata={"description": "Report what an import would do, and import nothing"}
+    )
 
 
 class ExportArguments(BaseSchema):
@@ -139,7 +144,7 @@ class RejectedRecordOut(BaseSchema):
 
 
 class PossibleDuplicateOut(BaseSchema):
-    """A new item whose stem another one has with other choices; `item` is null when that stands in the same file."""
+    """A new item with the stem of another item but other choices; `item` is null when that is in the same file."""
 
     line = fields.Integer(required=True)
     stem = fields.String(required=True)
@@ -147,18 +152,18 @@ class PossibleDuplicateOut(BaseSchema):
 
 
 class SkippedItemOut(BaseSchema):
-    """An item that undoing has left as it is."""
+    """An item that undoing has not changed."""
 
     item = fields.Integer(required=True)
     reason = fields.String(required=True)
 
 
 class ImportSummaryOut(BaseSchema):
-    """An import and what became of the file's records; of a checked one, what would become of them."""
+    """An import and the outcomes of the file's records; of a checked one, what importing it would do."""
 
     id = fields.Integer(required=True)
     at = fields.AwareDateTime(required=True)
-    account = fields.String(required=True, allow_none=True, metadata={"description": "Null: a command"})
+    account = fields.String(required=True, allow_none=True, metadata={"description": "Null when a command imports"})
     file_name = fields.String(required=True)
     file_format = fields.String(required=True)
     category = fields.String(required=True, allow_none=True)
@@ -167,15 +172,15 @@ class ImportSummaryOut(BaseSchema):
     new = fields.Integer(required=True)
     changed = fields.Integer(required=True)
     duplicate = fields.Integer(required=True)
-    possible = fields.Integer(required=True, metadata={"description": "New ones whose stem another item has"})
+    possible = fields.Integer(required=True, metadata={"description": "New items with the stem of another item"})
     repaired = fields.Integer(required=True)
     rejected = fields.Integer(required=True)
-    removed = fields.Integer(required=True, metadata={"description": "Taken out of the bank by undoing"})
-    restored = fields.Integer(required=True, metadata={"description": "Brought back to what it was by undoing"})
+    removed = fields.Integer(required=True, metadata={"description": "Items that undoing has removed"})
+    restored = fields.Integer(required=True, metadata={"description": "Items that undoing has restored"})
 
 
 class ImportOut(ImportSummaryOut):
-    """An import with the first thousand of what is worth telling."""
+    """An import with its first thousand rejected records, possible duplicates and skipped items."""
 
     reasons = fields.List(fields.Nested(RejectedRecordOut), required=True)
     resembling = fields.List(fields.Nested(PossibleDuplicateOut), required=True)

@@ -1,9 +1,9 @@
-"""Records of a source into the bank: what is new is added, what the source has changed becomes a new version.
+"""Merge a source's records into the bank: new ones are added, a record that the source has changed makes a new version.
 
-A source may have a record twice, worded or filed differently: both are one item, and one must not look
-like a change of the other whenever they are collected. So an item remembers the fingerprints of all records that were
-seen as this item, and only one that nobody has seen before changes it. An item that a person has changed,
-or that came by file, is that person's: collecting leaves it alone.
+A source may have a record twice, with other words or in another category: both are one item, and one must not look
+like a change of the other whenever they are collected. So an item keeps the fingerprints of all records that were
+collected as this item, and only a record with a new fingerprint changes it. An item that was changed by an author or
+imported from a file belongs to its author: collecting leaves it alone.
 """
 
 from __future__ import annotations
@@ -24,13 +24,12 @@ from webapp.bank.items import column_values
 from webapp.bank.models import Item
 
 FINGERPRINT_BYTES = 8
-"""Bytes of each."""
 MAX_FINGERPRINTS = 32
-"""Records that one item may stand for; of more, the oldest are forgotten."""
+"""Fingerprints that an item keeps; the oldest are dropped."""
 
 
 class RecordOutcome(StrEnum):
-    """What became of a record."""
+    """The result of merging or importing a record."""
 
     NEW = "new"
     CHANGED = "changed"
@@ -39,7 +38,7 @@ class RecordOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class SourceRecord:
-    """A checked draft; `identity` is the source's own name for the record, where it has one."""
+    """A valid draft; `identity` is the source's own id of the record, where it has one."""
 
     draft: ItemDraft
     identity: str | None = None
@@ -47,7 +46,7 @@ class SourceRecord:
 
 @dataclass
 class _MergeCandidate:
-    """An item, in the bank or about to be."""
+    """An item that is in the bank or about to be added."""
 
     key: bytes
     identity: bytes | None
@@ -55,82 +54,116 @@ class _MergeCandidate:
     collected_at: datetime | None
     id: int | None = None
     values: dict[str, Any] = field(default_factory=dict)
-    """What it becomes."""
+    """The columns to write."""
     has_new_fingerprint: bool = False
+
+    @property
+    def belongs_to_author(self) -> bool:
+        """Whether no collection may change it."""
+        return self.fingerprints is None
+
+    def knows(self, fingerprint: bytes) -> bool:
+        """Tell whether a record with this fingerprint was collected as this item before."""
+        return fingerprint in _split_fingerprints(self.fingerprints or b"")
+
+    def is_from_earlier_collection(self, started_at: datetime) -> bool:
+        """Tell whether it is the item of an earlier collection, unchanged by the present one."""
+        is_collected = self.id is not None and self.collected_at is not None and self.collected_at < started_at
+        return is_collected and not self.values
+
+    def add_fingerprint(self, fingerprint: bytes) -> None:
+        """Keep the fingerprint of another record that stands for this item."""
+        self.fingerprints = _append_fingerprint(self.fingerprints or b"", fingerprint)
+        self.has_new_fingerprint = True
+        if self.id is None or self.values:
+            self.values = self.values | {"fingerprints": self.fingerprints}
+
+    def change(self, row: dict[str, Any], *, replaces_fingerprints: bool) -> None:
+        """Take the content of a row."""
+        fingerprint = row["fingerprints"]
+        if replaces_fingerprints:
+            self.fingerprints = fingerprint
+        else:
+            self.fingerprints = _append_fingerprint(self.fingerprints or b"", fingerprint)
+        self.values = row | {"fingerprints": self.fingerprints, "identity_key": self.identity}
+
+
+class _CandidateIndex:
+    """The items that the records of a batch may be, by content and by the source's identity."""
+
+    def __init__(self, known: Sequence[_MergeCandidate]) -> None:
+        self.known = known
+        self.added: list[_MergeCandidate] = []
+        self._by_key = {candidate.key: candidate for candidate in known}
+        self._by_identity = {candidate.identity: candidate for candidate in known if candidate.identity is not None}
+
+    def merge_row(self, row: dict[str, Any], started_at: datetime) -> RecordOutcome:
+        """Decide what a row is, and write into its item what that becomes."""
+        same_content = self._by_key.get(row["dedupe_key"])
+        candidate = self._by_identity.get(row["identity_key"], same_content)
+        if candidate is None:
+            self._add(row)
+            return RecordOutcome.NEW
+        if same_content is not None and same_content is not candidate:
+            # The record has become what another item already is.
+            return RecordOutcome.DUPLICATE
+        return _merge_into(candidate, row, started_at)
+
+    def changes(self) -> dict[int, dict[str, Any]]:
+        """Return the values of the items that change, by id."""
+        return {item.id: item.values for item in self.known if item.id is not None and item.values}
+
+    def _add(self, row: dict[str, Any]) -> None:
+        key, identity = row["dedupe_key"], row["identity_key"]
+        candidate = _MergeCandidate(key, identity, row["fingerprints"], None, values=row)
+        self.added.append(candidate)
+        self._by_key[key] = candidate
+        if identity is not None:
+            self._by_identity[identity] = candidate
 
 
 def merge(
     connection: Connection, source: str, records: Sequence[SourceRecord], started_at: datetime
 ) -> list[RecordOutcome]:
-    """Store up to `bulk.BATCH` records that a collection, begun at `began_at`, has found in `source`.
+    """Store up to `bulk_insert.BATCH_SIZE` records that a collection which began at `started_at` has found in `source`.
 
     Raises:
-        BusyError: when others keep storing the same items.
+        BusyError: when other transactions keep storing the same items.
     """
-    rows = [_to_row(source, one) for one in records]
-    known = _load_candidates(connection, rows)
-    by_key = {one.key: one for one in known}
-    by_identity = {one.identity: one for one in known if one.identity is not None}
-    outcomes = []
-    added: list[_MergeCandidate] = []
-    for row in rows:
-        key, identity = row["dedupe_key"], row["identity_key"]
-        same = by_key.get(key)
-        found = by_identity.get(identity, same)
-        if found is None:
-            one = _MergeCandidate(key, identity, row["fingerprints"], None, values=row)
-            added.append(one)
-            by_key[key] = one
-            if identity is not None:
-                by_identity[identity] = one
-            outcomes.append(RecordOutcome.NEW)
-        else:
-            outcomes.append(_merge_record(found, same, row, started_at))
-    bulk_insert.change(connection, {one.id: one.values for one in known if one.id is not None and one.values})
-    _save_fingerprints(connection, [one for one in known if one.has_new_fingerprint and not one.values])
-    new = iter(bulk_insert.insert(connection, [one.values for one in added]))
-    # Who stored the same in the same instant has counted it as new.
+    rows = [_to_row(source, record) for record in records]
+    index = _CandidateIndex(_load_candidates(connection, rows))
+    outcomes = [index.merge_row(row, started_at) for row in rows]
+    bulk_insert.change(connection, index.changes())
+    _save_fingerprints(connection, [item for item in index.known if item.has_new_fingerprint and not item.values])
+    is_inserted = iter(bulk_insert.insert(connection, [item.values for item in index.added]))
+    # Another transaction that stored the same item at the same time has counted it as new.
     return [
-        one if one is not RecordOutcome.NEW or next(new) else RecordOutcome.DUPLICATE for one in outcomes
-    ]  # fmt: skip
+        outcome if outcome is not RecordOutcome.NEW or next(is_inserted) else RecordOutcome.DUPLICATE
+        for outcome in outcomes
+    ]
 
 
-def _merge_record(
-    candidate: _MergeCandidate, same: _MergeCandidate | None, row: dict[str, Any], started_at: datetime
-) -> RecordOutcome:
-    """Say what a record is to an item that it may be; write into the item what it becomes."""
-    fingerprint = row["fingerprints"]
-    if candidate.fingerprints is None or fingerprint in _split_fingerprints(candidate.fingerprints):
+def _merge_into(candidate: _MergeCandidate, row: dict[str, Any], started_at: datetime) -> RecordOutcome:
+    if candidate.belongs_to_author or candidate.knows(row["fingerprints"]):
         return RecordOutcome.DUPLICATE
-    is_the_same_record = row["identity_key"] is not None and row["identity_key"] == candidate.identity
-    is_seen_before = (
-        candidate.id is not None and candidate.collected_at is not None and candidate.collected_at < started_at
-    )
-    if same is not None and same is not candidate:
-        # It has become what another item is already.
-        return RecordOutcome.DUPLICATE
-    if not is_seen_before or candidate.values or not (is_the_same_record or row["identity_key"] is None):
-        # A twin: the source has it more than once.
-        candidate.fingerprints = _append_fingerprint(candidate.fingerprints, fingerprint)
-        candidate.has_new_fingerprint = True
-        if candidate.id is None or candidate.values:
-            candidate.values = candidate.values | {"fingerprints": candidate.fingerprints}
-        return RecordOutcome.DUPLICATE
-    candidate.fingerprints = (
-        fingerprint if is_the_same_record else _append_fingerprint(candidate.fingerprints, fingerprint)
-    )
-    candidate.values = row | {"fingerprints": candidate.fingerprints, "identity_key": candidate.identity}
-    return RecordOutcome.CHANGED
+    identity = row["identity_key"]
+    is_same_record = identity is not None and identity == candidate.identity
+    if candidate.is_from_earlier_collection(started_at) and (is_same_record or identity is None):
+        candidate.change(row, replaces_fingerprints=is_same_record)
+        return RecordOutcome.CHANGED
+    # The source has the record more than once.
+    candidate.add_fingerprint(row["fingerprints"])
+    return RecordOutcome.DUPLICATE
 
 
-# A source that has moved has changed nothing.
+# A source whose address changes has not changed its records.
 _NOT_FINGERPRINTED = {"collected_at", "original", "words", "stem_key", "import_id", "address"}
 
 
 def _to_row(source: str, record: SourceRecord) -> dict[str, Any]:
     values = column_values(record.draft)
-    told = {name: value for name, value in values.items() if name not in _NOT_FINGERPRINTED}
-    content = json.dumps(told | {"dedupe_key": values["dedupe_key"].hex()}, sort_keys=True).encode()
+    compared = {name: value for name, value in values.items() if name not in _NOT_FINGERPRINTED}
+    content = json.dumps(compared | {"dedupe_key": values["dedupe_key"].hex()}, sort_keys=True).encode()
     identity = None
     if record.identity is not None:
         identity = hashlib.sha256(json.dumps([source, record.identity]).encode()).digest()
@@ -140,13 +173,13 @@ def _to_row(source: str, record: SourceRecord) -> dict[str, Any]:
 def _load_candidates(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[_MergeCandidate]:
     keys = [row["dedupe_key"] for row in rows]
     identities = [row["identity_key"] for row in rows if row["identity_key"] is not None]
-    wanted: ColumnElement[bool] = Item.dedupe_key.in_(keys)
+    condition: ColumnElement[bool] = Item.dedupe_key.in_(keys)
     if identities:
-        wanted = or_(wanted, Item.identity_key.in_(identities))
+        condition = or_(condition, Item.identity_key.in_(identities))
     columns = (Item.dedupe_key, Item.identity_key, Item.fingerprints, Item.collected_at, Item.id)
     return [
         _MergeCandidate(bytes(key), _to_bytes(identity), _to_bytes(fingerprints), collected_at, item_id)
-        for key, identity, fingerprints, collected_at, item_id in connection.execute(select(*columns).where(wanted))
+        for key, identity, fingerprints, collected_at, item_id in connection.execute(select(*columns).where(condition))
     ]
 
 
@@ -155,7 +188,7 @@ def _save_fingerprints(connection: Connection, candidates: Sequence[_MergeCandid
         table = Item.__table__
         connection.execute(
             update(table).where(table.c.id == bindparam("of_item")).values(fingerprints=bindparam("new")),  # type: ignore[arg-type]
-            [{"of_item": one.id, "new": one.fingerprints} for one in candidates if one.id is not None],
+            [{"of_item": item.id, "new": item.fingerprints} for item in candidates if item.id is not None],
         )
 
 

@@ -1,1 +1,1 @@
-"""Questions from elsewhere: sources over HTTP, fetched politely, stored once, resumed where they stopped."""
+"""Collect questions from sources over HTTP: within their limits, each record once, interrupted runs resumable."""

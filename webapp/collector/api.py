@@ -27,7 +27,7 @@ blueprint = api_blueprint("collections", __name__, "", "Collecting questions fro
 @blueprint.doc(operationId="listSources")
 @problem_responses(blueprint, 401, 403)
 def list_sources() -> dict[str, Any]:
-    """List the sources that this installation knows, with their limits."""
+    """List the sources of this installation, with their limits."""
     return {"sources": get_source_registry(current_app).available()}
 
 
@@ -52,9 +52,9 @@ def list_runs(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
 @blueprint.doc(operationId="startCollection", parameters=[IDEMPOTENCY_KEY])
 @problem_responses(blueprint, 400, 401, 403, 404, 409, 413, 415, 422)
 def start(body: dict[str, Any]) -> tuple[Run, dict[str, str]]:
-    """Queue a run; a worker takes it up. A second one of the same source is a conflict that names the first."""
-    source, by = get_source_registry(current_app).find(body["source"]), get_current_user()
-    run = create_once(by.id, lambda connection: runs.enqueue(connection, source.name, by.name), runs.find)
+    """Queue a run for a worker. A second active run of the same source is a conflict that names the first."""
+    source, user = get_source_registry(current_app).find(body["source"]), get_current_user()
+    run = create_once(user.id, lambda connection: runs.enqueue(connection, source.name, user.name), runs.find)
     return run, {"Location": url_for("collections.read_run", run_id=run.id)}
 
 
@@ -64,11 +64,10 @@ def start(body: dict[str, Any]) -> tuple[Run, dict[str, str]]:
 @blueprint.doc(operationId="readCollectionRun")
 @problem_responses(blueprint, 401, 403, 404)
 def read_run(run_id: int) -> dict[str, Any]:
-    """Read how far a run is, and what happened in it."""
+    """Read the progress and the events of a run."""
     with read() as connection:
-        run = runs.find(connection, run_id)
-        parts, events = runs.list_partitions(connection, run_id), runs.list_events(connection, run_id)
-    return asdict(run) | {"parts": parts, "events": events}
+        progress = runs.read_progress(connection, run_id)
+    return asdict(progress.run) | {"parts": progress.partitions, "events": progress.events}
 
 
 @blueprint.route(f"/collection-runs/<{ID}:run_id>/cancel", methods=["POST"])
@@ -77,7 +76,7 @@ def read_run(run_id: int) -> dict[str, Any]:
 @blueprint.doc(operationId="cancelCollection")
 @problem_responses(blueprint, 401, 403, 404, 409, 415)
 def cancel(run_id: int) -> Run:
-    """End a run; what it has stored stays, and it can be resumed."""
+    """Cancel a run; what it has stored stays, and it can be resumed."""
     return run_in_transaction(lambda connection: runs.cancel(connection, run_id))
 
 
@@ -87,5 +86,5 @@ def cancel(run_id: int) -> Run:
 @blueprint.doc(operationId="resumeCollection")
 @problem_responses(blueprint, 401, 403, 404, 409, 415)
 def resume(run_id: int) -> Run:
-    """Queue a run again that was cancelled, has failed or is paused; it goes on where it was."""
+    """Queue a cancelled, failed or paused run again; it continues where it stopped."""
     return run_in_transaction(lambda connection: runs.resume(connection, run_id))

@@ -1,4 +1,4 @@
-"""Calls to a source: in turn, counted before they are made, bounded, tried again with jitter."""
+"""Calls to a source: reserved before they are made, of bounded size and duration, retried with jitter."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from http import HTTPStatus
 from importlib.metadata import version
 from typing import TypeVar
 
@@ -26,26 +27,23 @@ Result = TypeVar("Result")
 
 CALLS = counters.declare("poolproof_collector_calls", "Calls to sources.", ("source",))
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
-"""Bytes."""
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
-"""Seconds in which the source has to go on sending; a whole reply has twice as long."""
+"""Seconds in which the source must send more; a whole response may take twice as long."""
 MAX_ATTEMPTS = 6
 INITIAL_BACKOFF = 0.5
 MAX_BACKOFF = 20.0
 MAX_RETRY_AFTER = 300.0
-"""Seconds of Retry-After that are waited for inside a call."""
-TOO_MANY_REQUESTS = 429
-SERVER_ERROR = 500
+"""Seconds of Retry-After up to which a call waits and is retried."""
 MAX_SLEEP = 1.0
-"""Seconds after which a sleeper looks whether it should stop."""
+"""Seconds after which a waiting thread checks whether it should stop."""
 
 
 class DailyLimitReachedError(Exception):
-    """The source may not be called before `until`."""
+    """The source may not be called before `resets_at`."""
 
     def __init__(self, resets_at: datetime) -> None:
-        """Say until when."""
+        """Name the time of the next call."""
         super().__init__(f"no call before {resets_at}")
         self.resets_at = resets_at
 
@@ -55,26 +53,26 @@ class RunStoppedError(Exception):
 
 
 def create_client(contact: str | None) -> httpx2.Client:
-    """Return a client that says who is calling; `contact` is an address at which a person answers."""
-    reached = f"; {contact}" if contact else ""
-    agent = f"Poolproof/{version('poolproof')} (question collector{reached})"
+    """Return a client whose User-Agent names Poolproof and `contact`, the address of the installation's operator."""
+    suffix = f"; {contact}" if contact else ""
+    agent = f"Poolproof/{version('poolproof-quiz')} (question collector{suffix})"
     timeout = httpx2.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT)
     return httpx2.Client(timeout=timeout, headers={"User-Agent": agent}, follow_redirects=False)
 
 
 class HttpFetcher:
-    """The `Fetch` of one run: any of its threads may call."""
+    """The `Fetch` of one run, for all its threads."""
 
     def __init__(
         self, work: UnitOfWork, source: str, limits: SourceLimits, http: httpx2.Client, is_stopping: Callable[[], bool]
     ) -> None:
-        """Reserve calls with `work`'s connections, which are given back before the call is made."""
+        """Reserve calls with connections of `work`, which are returned to the pool before the call is made."""
         self._work = work
         self._source = source
         self._limits = limits
         self._http = http
         self._is_stopping = is_stopping
-        # Of this process one thread asks the ledger; the others would only find the same.
+        # One thread of this process queries the quota at a time; the others would get the same result.
         self._quota_lock = threading.Lock()
         self._calls_lock = threading.Lock()
         self._calls = 0
@@ -88,11 +86,11 @@ class HttpFetcher:
         idempotent: bool = True,
         headers: Mapping[str, str] | None = None,
     ) -> SourceResponse:
-        """As `sources.protocol.Fetch`.
+        """As `sources.base.Fetch`.
 
         Raises:
             FetchError, RateLimitedError: as there.
-            DailyLimitReachedError: when no call is left for today.
+            DailyLimitReachedError: when today's calls are used up.
             RunStoppedError: when the run ends.
         """
         if not idempotent:
@@ -100,15 +98,15 @@ class HttpFetcher:
         return self._call_with_retries(lambda: self._call_checked(address, parameters or {}, headers or {}))
 
     def drain_call_count(self) -> int:
-        """Return how many calls were made since this was asked last."""
+        """Return how many calls were made since the last call of this method."""
         with self._calls_lock:
             calls, self._calls = self._calls, 0
         return calls
 
     def back_off(self, seconds: float | None) -> None:
-        """Let no process call the source for so many seconds, or for its spacing if nothing was said."""
-        rest = max(seconds or 0.0, self._limits.spacing, INITIAL_BACKOFF)
-        self._transact_quota(lambda connection: quota.back_off(connection, self._source, rest))
+        """Let no process call the source for so many seconds, at least for its spacing."""
+        delay = max(seconds or 0.0, self._limits.spacing, INITIAL_BACKOFF)
+        self._transact_quota(lambda connection: quota.back_off(connection, self._source, delay))
 
     def _call_with_retries(self, call: Callable[[], SourceResponse]) -> SourceResponse:
         retrying = stamina.retry_context(
@@ -127,78 +125,78 @@ class HttpFetcher:
         raise AssertionError("stamina returns or raises")
 
     def _call_checked(self, address: str, parameters: Mapping[str, str], headers: Mapping[str, str]) -> SourceResponse:
-        reply = self._call_once(address, parameters, headers)
-        if reply.status == TOO_MANY_REQUESTS:
-            self.back_off(reply.retry_after)
-            raise RateLimitedError(
-                f"HTTP {TOO_MANY_REQUESTS} from {_without_query(address)}", retry_after=reply.retry_after
-            )
-        if reply.status >= SERVER_ERROR:
-            if reply.retry_after is not None:
-                self.back_off(reply.retry_after)
-            reason = f"HTTP {reply.status} from {_without_query(address)}"
-            raise FetchError(reason, transient=True, retry_after=reply.retry_after)
-        return reply
+        response = self._call_once(address, parameters, headers)
+        reason = f"HTTP {response.status} from {_without_query(address)}"
+        if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+            self.back_off(response.retry_after)
+            raise RateLimitedError(reason, retry_after=response.retry_after)
+        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            if response.retry_after is not None:
+                self.back_off(response.retry_after)
+            raise FetchError(reason, transient=True, retry_after=response.retry_after)
+        return response
 
     def _call_once(self, address: str, parameters: Mapping[str, str], headers: Mapping[str, str]) -> SourceResponse:
-        turn, good_until = self._acquire_permit()
+        permit, expires_at = self._acquire_permit()
         try:
             blocking_guard.assert_no_connection_held(f"calling {_without_query(address)}")
-            if time.monotonic() > good_until:
-                # Something has held this process up; another's call may be due by now. Nothing was asked.
-                raise RateLimitedError("The call would have come too late for its turn.")
+            if time.monotonic() > expires_at:
+                # This process was delayed; the call of another one may be due by now. Nothing was sent.
+                raise RateLimitedError("The permit for the call has expired.")
             return self._send(address, parameters, headers)
         finally:
-            self._release_permit(turn)
+            self._release_permit(permit)
 
     def _acquire_permit(self) -> tuple[Permit, float]:
-        """Wait for a turn; return it and until when it is good."""
+        """Wait for a permit; return it and when it expires."""
         with self._quota_lock:
             while True:
                 if self._is_stopping():
                     raise RunStoppedError
-                asked_at = time.monotonic()
-                answer = self._transact_quota(lambda connection: quota.acquire(connection, self._source, self._limits))
-                if isinstance(answer, DailyLimitReached):
-                    raise DailyLimitReachedError(answer.resets_at)
-                good_until = asked_at + rate_policy.permit_ttl(self._limits)
-                if isinstance(answer, RetryAfter):
-                    time.sleep(min(answer.seconds, MAX_SLEEP))
-                elif time.monotonic() < good_until:
+                requested_at = time.monotonic()
+                decision = self._transact_quota(
+                    lambda connection: quota.acquire(connection, self._source, self._limits)
+                )
+                if isinstance(decision, DailyLimitReached):
+                    raise DailyLimitReachedError(decision.resets_at)
+                expires_at = requested_at + rate_policy.permit_ttl(self._limits)
+                if isinstance(decision, RetryAfter):
+                    time.sleep(min(decision.seconds, MAX_SLEEP))
+                elif time.monotonic() < expires_at:
                     with self._calls_lock:
                         self._calls += 1
                     CALLS.increment(self._source)
-                    return answer, good_until
+                    return decision, expires_at
                 else:
-                    self._release_permit(answer)
+                    self._release_permit(decision)
 
     def _release_permit(self, permit: Permit) -> None:
         self._transact_quota(lambda connection: quota.release(connection, self._source, permit, self._limits))
 
     def _transact_quota(self, operation: Callable[[Connection], Result]) -> Result:
-        # To reserve twice where it is not known whether the first was committed costs a call, no more.
+        # Idempotent, because a repeated reservation only costs a call.
         return retry_on_db_errors(lambda: self._work.run_in_transaction(operation, idempotent=True), self._is_stopping)
 
     def _send(self, address: str, parameters: Mapping[str, str], headers: Mapping[str, str]) -> SourceResponse:
-        gives_up_at = time.monotonic() + 2 * READ_TIMEOUT
+        deadline = time.monotonic() + 2 * READ_TIMEOUT
         try:
-            with self._http.stream("GET", address, params=dict(parameters) or None, headers=dict(headers)) as answer:
+            with self._http.stream("GET", address, params=dict(parameters) or None, headers=dict(headers)) as response:
                 body = bytearray()
-                for piece in answer.iter_bytes():
-                    body += piece
+                for chunk in response.iter_bytes():
+                    body += chunk
                     if len(body) > MAX_RESPONSE_BYTES:
                         raise FetchError(
-                            f"{_without_query(address)} sends more than {MAX_RESPONSE_BYTES >> 20} MiB in one reply"
+                            f"{_without_query(address)} sends more than {MAX_RESPONSE_BYTES >> 20} MiB in one response"
                         )
-                    if time.monotonic() > gives_up_at:
+                    if time.monotonic() > deadline:
                         raise FetchError(f"{_without_query(address)} sends too slowly", transient=True)
-                names = {name.lower(): value for name, value in answer.headers.items()}
-                return SourceResponse(answer.status_code, names, bytes(body))
+                names = {name.lower(): value for name, value in response.headers.items()}
+                return SourceResponse(response.status_code, names, bytes(body))
         except httpx2.InvalidURL as error:
             raise FetchError(f"{_without_query(address)} is no address: {error}") from error
         except httpx2.HTTPError as error:
-            what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            raise FetchError(f"{_without_query(address)} did not answer ({what})", transient=True) from error
+            cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            raise FetchError(f"{_without_query(address)} did not answer ({cause})", transient=True) from error
 
 
 def _should_retry(error: Exception) -> bool | float:
@@ -206,7 +204,7 @@ def _should_retry(error: Exception) -> bool | float:
         return False
     if error.retry_after is None:
         return True
-    # The ledger holds everybody back so long; here it must not be undercut.
+    # The quota allows no call before; a shorter wait would be useless.
     return error.retry_after if error.retry_after <= MAX_RETRY_AFTER else False
 
 

@@ -1,4 +1,4 @@
-"""Players first: while this machine's workers are busy, a collection stores its next page later."""
+"""Players have priority: while this machine's web workers are busy, a collection delays storing its next page."""
 
 from __future__ import annotations
 
@@ -10,62 +10,62 @@ from poolproof.fleet.registry import FleetDirectory
 from poolproof.fleet.request_counter import requests_served
 
 BUSY_REQUESTS_PER_SECOND = 100.0
-"""Requests a second, by all workers of the machine, above which a collection waits."""
+"""Rate of requests of all workers of the machine above which a collection waits."""
 SAMPLE_INTERVAL = 0.1
-"""Seconds."""
 QUIET_PERIOD = 0.5
-"""Seconds without so many requests after which it goes on: in a push, all may wait for one commit."""
+"""Seconds without overload after which a collection continues: in a push, all requests may wait for one commit."""
 QUEUE_CHECK_INTERVAL = 0.5
-"""Seconds between looks whether requests wait for a connection; what workers say of it is half a second old."""
+"""Seconds between checks for requests that wait for a connection; workers publish that every half second."""
 MAX_WAIT = 10.0
-"""Seconds; then one page is stored all the same, so that steady traffic slows a collection down and does not end it."""
+"""Seconds after which one page is stored anyway: steady traffic slows a collection down and does not stop it."""
 NICENESS = 10
-"""Of collecting processes: who answers players gets the processor first."""
+"""Of collecting processes: web workers get the processor first."""
 
 
 def lower_process_priority() -> None:
-    """Let every other process of the machine have the processor first."""
+    """Give every other process of the machine priority over this one."""
     os.nice(max(0, NICENESS - os.nice(0)))
 
 
 class LoadThrottle:
-    """Waits while players are busy."""
+    """Waits while the machine's workers are overloaded."""
 
-    def __init__(self, folder: FleetDirectory | None) -> None:
-        """Look into the folder of the machine's fleet; None: nobody says how busy he is, and nothing waits."""
-        self._folder = folder
-        self._requests = requests_served(folder) if folder is not None else 0
+    def __init__(self, directory: FleetDirectory | None) -> None:
+        """Read the load from the directory of the machine's fleet; with None the load is unknown and nothing waits."""
+        self._directory = directory
+        self._requests = requests_served(directory) if directory is not None else 0
         self._sampled_at = self._queue_checked_at = time.monotonic()
         self._has_waiters = False
 
     def wait(self, is_stopping: Callable[[], bool]) -> float:
-        """Return when the workers are calm, or it has been long enough; say how many seconds that took."""
-        began = time.monotonic()
-        if self._folder is None or not self._is_overloaded(self._folder):
+        """Wait until the workers are no longer overloaded, at most `MAX_WAIT`; return how many seconds that took."""
+        started_at = time.monotonic()
+        if self._directory is None or not self._is_overloaded(self._directory):
             return 0.0
-        busy_at = began
-        while (now := time.monotonic()) < busy_at + QUIET_PERIOD and now < began + MAX_WAIT and not is_stopping():
+        busy_at = started_at
+        while (now := time.monotonic()) < busy_at + QUIET_PERIOD and now < started_at + MAX_WAIT and not is_stopping():
             time.sleep(SAMPLE_INTERVAL)
-            if self._is_overloaded(self._folder):
+            if self._is_overloaded(self._directory):
                 busy_at = time.monotonic()
-        return time.monotonic() - began
+        return time.monotonic() - started_at
 
-    def _is_overloaded(self, folder: FleetDirectory) -> bool:
+    def _is_overloaded(self, directory: FleetDirectory) -> bool:
         now = time.monotonic()
-        requests = requests_served(folder)
-        came, passed = requests - self._requests, now - self._sampled_at
-        # As soon as there are enough of them, and not only when the time is over.
-        is_busy = came > BUSY_REQUESTS_PER_SECOND * max(passed, SAMPLE_INTERVAL)
-        if is_busy or passed >= SAMPLE_INTERVAL:
+        requests = requests_served(directory)
+        new_requests, elapsed = requests - self._requests, now - self._sampled_at
+        # Overload counts as soon as there are enough requests, and not only after the interval.
+        is_busy = new_requests > BUSY_REQUESTS_PER_SECOND * max(elapsed, SAMPLE_INTERVAL)
+        if is_busy or elapsed >= SAMPLE_INTERVAL:
             self._requests, self._sampled_at = requests, now
         if not is_busy and now - self._queue_checked_at >= QUEUE_CHECK_INTERVAL:
             self._queue_checked_at = now
-            self._has_waiters = _count_waiters(folder) > 0
+            self._has_waiters = _count_waiters(directory) > 0
         return is_busy or self._has_waiters
 
 
-def _count_waiters(folder: FleetDirectory) -> int:
+def _count_waiters(directory: FleetDirectory) -> int:
     """Return how many requests wait for a connection."""
     return sum(
-        one.status.get("lanes", {}).get("interactive", {}).get("waiting", 0) for one in folder.snapshot().members
+        member.status.get("lanes", {}).get("interactive", {}).get("waiting", 0)
+        for member in directory.snapshot().members
     )

@@ -1,4 +1,4 @@
-"""The tables of the collector: runs with their strands and events, and the ledger of calls."""
+"""The tables of the collector: runs with their partitions and events, and the quotas and calls of sources."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from webapp.extensions import Base
 
 
 class CollectionRun(Base):
-    """One collection of one source, from its order to its end."""
+    """One collection of one source, from its request to its end."""
 
     __tablename__ = "collection_run"
     __table_args__ = (Index(None, "status", "id"), Index(None, "source", "id"), MYSQL_TABLE_OPTIONS)
@@ -26,10 +26,10 @@ class CollectionRun(Base):
     began_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     resumes_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """Until when it is paused."""
+    """The end of a pause."""
     worker: Mapped[str | None] = mapped_column(String(80))
     claim: Mapped[int] = mapped_column(default=0)
-    """Counts who took it up; only the latest may write."""
+    """How often a worker has claimed the run; only the latest one may write."""
     heartbeat_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     expected: Mapped[int | None]
     returned: Mapped[int] = mapped_column(default=0)
@@ -42,7 +42,7 @@ class CollectionRun(Base):
 
 
 class CollectionPartition(Base):
-    """An independent part of a run's work, and where it has got to."""
+    """An independent part of a run's work, and its progress."""
 
     __tablename__ = "collection_partition"
     __table_args__ = (MYSQL_TABLE_OPTIONS,)
@@ -52,14 +52,14 @@ class CollectionPartition(Base):
     key: Mapped[str] = mapped_column(String(200))
     title: Mapped[str] = mapped_column(String(200))
     state: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    """None: it is done."""
+    """Where to continue; None when the partition is done."""
     expected: Mapped[int | None]
     returned: Mapped[int] = mapped_column(default=0)
     pages: Mapped[int] = mapped_column(default=0)
 
 
 class CollectionEvent(Base):
-    """Something that happened in a run."""
+    """An event of a run."""
 
     __tablename__ = "collection_event"
     __table_args__ = (Index(None, "run_id", "id"), MYSQL_TABLE_OPTIONS)
@@ -72,7 +72,7 @@ class CollectionEvent(Base):
 
 
 class CollectionQuota(Base):
-    """What may still be asked of a source, by all processes of all machines together."""
+    """The calls to a source that all processes of all machines have made, and when the next may begin."""
 
     __tablename__ = "collection_quota"
     __table_args__ = (MYSQL_TABLE_OPTIONS,)
@@ -80,13 +80,13 @@ class CollectionQuota(Base):
     source: Mapped[str] = mapped_column(String(64), primary_key=True)
     day_began_at: Mapped[datetime] = mapped_column(UtcDateTime)
     calls: Mapped[int] = mapped_column(default=0)
-    """Since then."""
+    """Since the day began."""
     free_at: Mapped[datetime] = mapped_column(UtcDateTime)
     """When the next call may begin."""
 
 
 class CollectionCall(Base):
-    """A call that is under way, or whose process died in it."""
+    """A call that is in flight, or whose process died during it."""
 
     __tablename__ = "collection_call"
     __table_args__ = (Index(None, "source", "ends_at"), MYSQL_TABLE_OPTIONS)
@@ -94,4 +94,4 @@ class CollectionCall(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     source: Mapped[str] = mapped_column(ForeignKey("collection_quota.source", ondelete="CASCADE"))
     ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    """At the latest."""
+    """When the call counts as ended at the latest."""

@@ -1,4 +1,4 @@
-"""The ledger: limits that hold over all processes and machines, kept in the database on its clock."""
+"""The quota of a source, for all processes and machines together: kept in the database, by the database's clock."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from webapp.collector.sources.base import SourceLimits
 from webapp.db.timestamps import database_now
 
 MAX_CALL_DURATION = 90.0
-"""Seconds after which a call whose process died counts no more."""
+"""Seconds after which a call whose process died is no longer counted."""
 
 
 @dataclass(frozen=True)
 class Permit:
-    """The right to one call, to begin at once."""
+    """The right to make one call now."""
 
     call_id: int
 
 
 def ensure_row(connection: Connection, source: str) -> None:
-    """Make the source's row if there is none."""
+    """Create the source's row if there is none."""
     row = connection.execute(select(CollectionQuota.source).where(CollectionQuota.source == source)).first()
     if row is not None:
         return
@@ -37,53 +37,51 @@ def ensure_row(connection: Connection, source: str) -> None:
             insert(CollectionQuota).values(source=source, day_began_at=midnight, calls=0, free_at=now)
         )  # fmt: skip
     except IntegrityError:
-        # Somebody else was faster; a refused statement leaves nothing behind.
+        # Another transaction was faster; a refused statement leaves nothing behind.
         return
 
 
 def acquire(connection: Connection, source: str, limits: SourceLimits) -> Permit | RetryAfter | DailyLimitReached:
-    """Take a turn, if one is free: counted from the commit on, whatever becomes of the call."""
-    ledger = _lock_row(connection, source)
+    """Reserve a call, if one is allowed now: it counts from the commit on, whatever becomes of it."""
+    state = _lock_row(connection, source)
     now = database_now(connection)
-    its_calls = CollectionCall.source == source
-    connection.execute(delete(CollectionCall).where(its_calls, CollectionCall.ends_at < now))
-    under_way = connection.scalar(select(func.count()).select_from(CollectionCall).where(its_calls)) or 0
-    decided = rate_policy.decide(ledger, limits, now, under_way)
-    if not isinstance(decided, QuotaState):
-        return decided
+    is_of_source = CollectionCall.source == source
+    connection.execute(delete(CollectionCall).where(is_of_source, CollectionCall.ends_at < now))
+    in_flight = connection.scalar(select(func.count()).select_from(CollectionCall).where(is_of_source)) or 0
+    decision = rate_policy.decide(state, limits, now, in_flight)
+    if not isinstance(decision, QuotaState):
+        return decision
     connection.execute(
         update(CollectionQuota)
         .where(CollectionQuota.source == source)
-        .values(day_began_at=decided.day_began_at, calls=decided.calls, free_at=decided.free_at)
+        .values(day_began_at=decision.day_began_at, calls=decision.calls, free_at=decision.free_at)
     )
-    made = connection.execute(
+    result = connection.execute(
         insert(CollectionCall).values(source=source, ends_at=now + timedelta(seconds=MAX_CALL_DURATION))
-    )  # fmt: skip
-    call: int = made.inserted_primary_key[0]  # type: ignore[index]
-    return Permit(call)
+    )
+    call_id: int = result.inserted_primary_key[0]  # type: ignore[index]
+    return Permit(call_id)
 
 
 def release(connection: Connection, source: str, permit: Permit, limits: SourceLimits) -> None:
-    """Give a turn back when its call has ended; seconds-long spacing counts from now as well."""
+    """Return a permit when its call has ended; a long spacing counts from now as well."""
     if limits.spacing >= rate_policy.RESPONSE_SPACING_THRESHOLD:
         back_off(connection, source, limits.spacing)
     connection.execute(delete(CollectionCall).where(CollectionCall.id == permit.call_id))
 
 
 def back_off(connection: Connection, source: str, seconds: float) -> None:
-    """Let nobody call the source for so many seconds from now on."""
-    ledger = _lock_row(connection, source)
+    """Allow no process to call the source for so many seconds from now on."""
+    state = _lock_row(connection, source)
     free_at = database_now(connection) + timedelta(seconds=seconds)
-    if free_at > ledger.free_at:
-        connection.execute(
-            update(CollectionQuota).where(CollectionQuota.source == source).values(free_at=free_at)
-        )  # fmt: skip
+    if free_at > state.free_at:
+        connection.execute(update(CollectionQuota).where(CollectionQuota.source == source).values(free_at=free_at))
 
 
 def _lock_row(connection: Connection, source: str) -> QuotaState:
-    """Read the source's row and let nobody else do so until the commit."""
-    # A SELECT ... FOR UPDATE would lock nothing on SQLite; a write does on every database.
-    mine = CollectionQuota.source == source
-    connection.execute(update(CollectionQuota).where(mine).values(calls=CollectionQuota.calls))
+    """Read the source's row and lock it until the commit."""
+    # SELECT ... FOR UPDATE locks nothing on SQLite; an UPDATE locks the row on every database.
+    is_of_source = CollectionQuota.source == source
+    connection.execute(update(CollectionQuota).where(is_of_source).values(calls=CollectionQuota.calls))
     columns = (CollectionQuota.day_began_at, CollectionQuota.calls, CollectionQuota.free_at)
-    return QuotaState(*connection.execute(select(*columns).where(mine)).one())
+    return QuotaState(*connection.execute(select(*columns).where(is_of_source)).one())

@@ -1,10 +1,10 @@
-"""When the next call may begin, and what that leaves in the ledger. Pure: times in, times out.
+"""When the next call may begin, and the quota after it. Pure: times in, times out.
 
-A call is reserved before it is made, on the database's clock, and the reservation stays where its process dies.
-Between the reservation and the call's arrival at the source passes some time, which differs from call to call,
-so two calls could arrive closer together than they were reserved. Therefore a reservation is good for a moment
-only (`good_for`), the next one comes that much later, and where calls are seconds apart anyway the source's rest
-is also counted from the end of its reply, by which the call has certainly arrived.
+A call is reserved before it is made, by the database's clock, and the reservation stays when its process dies.
+The time between the reservation and the arrival of the call at the source differs from call to call, so two calls
+could arrive closer together than they were reserved. Therefore a permit expires after a moment (`permit_ttl`), the
+next one is given that much later, and where the spacing is long it also counts from the end of the response, when the
+call has certainly arrived.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from datetime import UTC, datetime, timedelta
 from webapp.collector.sources.base import SourceLimits
 
 MIN_MARGIN = 0.1
-"""Seconds between what the source asks for and what we keep, at least; a tenth of the spacing is more where that is."""
+"""Seconds that are added to the source's spacing, at least; otherwise a tenth of the spacing."""
 RESPONSE_SPACING_THRESHOLD = 0.25
-"""Seconds of spacing from which on it is also counted from the reply."""
+"""Seconds of spacing from which on it also counts from the response."""
 POLL_INTERVAL = 0.1
-"""Seconds until somebody asks again who found all calls taken."""
+"""Seconds until the next attempt when all concurrent calls are taken."""
 
 
 @dataclass(frozen=True)
 class QuotaState:
-    """A source's row: calls since the day began (UTC), and when the next may begin."""
+    """A source's quota: calls since the day began (UTC), and when the next call may begin."""
 
     day_began_at: datetime
     calls: int
@@ -33,14 +33,14 @@ class QuotaState:
 
 @dataclass(frozen=True)
 class RetryAfter:
-    """Not now; ask again after so many seconds."""
+    """No call may begin now; try again after so many seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class DailyLimitReached:
-    """Not today."""
+    """No call may begin before the next day."""
 
     resets_at: datetime
 
@@ -48,9 +48,9 @@ class DailyLimitReached:
 def decide(
     state: QuotaState, limits: SourceLimits, now: datetime, in_flight: int
 ) -> QuotaState | RetryAfter | DailyLimitReached:
-    """Return the ledger with one more call that may begin now, or why none may."""
+    """Return the quota with one more call that may begin now, or why none may."""
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    # A clock that was set back opens no second day's quota.
+    # A clock that is set back does not begin a new day.
     is_new_day = midnight > state.day_began_at
     day, calls = (midnight, 0) if is_new_day else (state.day_began_at, state.calls)
     if limits.daily is not None and calls >= limits.daily:
@@ -63,15 +63,15 @@ def decide(
 
 
 def permit_interval(limits: SourceLimits) -> timedelta:
-    """Return how long after a reservation the next may come."""
+    """Return the time between two reservations."""
     return timedelta(seconds=limits.spacing + margin(limits) if limits.spacing else 0.0)
 
 
 def margin(limits: SourceLimits) -> float:
-    """Return the seconds by which reservations lie further apart than the source asks."""
+    """Return the seconds that reservations are further apart than the source requires."""
     return max(MIN_MARGIN, limits.spacing / 10)
 
 
 def permit_ttl(limits: SourceLimits) -> float:
-    """Return for how many seconds a reservation is good: half the margin, the other half is the network's."""
+    """Return the seconds in which a permit must be used: half the margin; the other half is for the network."""
     return margin(limits) / 2 if limits.spacing else 60.0

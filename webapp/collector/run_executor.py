@@ -1,7 +1,7 @@
-"""Carrying out a run: threads fetch, one writer stores; what is stored is never fetched again.
+"""Execute a run: several threads fetch pages, one thread stores them; what is stored is never fetched again.
 
-A strand's next page is asked for only when its last one is committed, so at most one page a strand is in memory, and
-a run that is killed goes on behind the last commit. Other strands are fetched meanwhile.
+A partition's next page is fetched only when its last one is committed. So at most one page of each partition is in
+memory, and a killed run continues after its last commit. Other partitions are fetched meanwhile.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_INTERVAL = 2.0
 POLL_INTERVAL = 0.2
-"""Seconds between looks of the writer whether it should stop."""
+"""Seconds after which the storing thread checks whether it should stop."""
 STOP_TIMEOUT = 3.0
 MAX_REPORTED_ERRORS = 5
 
@@ -43,14 +43,14 @@ ProgressCallback = Callable[[Run], None]
 
 @dataclass(frozen=True)
 class _FetchFailure:
-    """What ended a thread's work on a strand."""
+    """The error that ended a thread's work on a partition."""
 
     partition: Partition
     error: Exception
 
 
 class RunExecutor:
-    """Carries out one run in this process."""
+    """Executes one run in this process."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class RunExecutor:
         *,
         throttle: LoadThrottle | None = None,
     ) -> None:
-        """Store with connections of `work`; `tell` hears of every page that is stored."""
+        """Store with connections of `work`; `on_progress` is called after every page that is stored."""
         self._throttle = throttle or LoadThrottle(None)
         self._work = work
         self._source = source
@@ -75,22 +75,22 @@ class RunExecutor:
         self._heartbeat_thread = PeriodicThread(f"collection-{run.id}", self._heartbeat)
 
     def stop(self) -> None:
-        """Let the run end soon; for another thread, or a signal."""
+        """Make the run end soon; called by another thread or a signal handler."""
         self._is_stopping.set()
 
     def execute(self, status_if_stopped: Status = Status.CANCELLED) -> Run:
-        """Carry out the run until its end, and return how it stands; when it is stopped it becomes `stopped`."""
+        """Execute the run until its end and return it; a stopped run gets the status `status_if_stopped`."""
         self._heartbeat_thread.wake()
         try:
             self._collect(self._pending_partitions(), status_if_stopped)
         except LostRunError:
-            log.info("Run %s is not ours any more", self._run.id)
+            log.info("Run %s no longer belongs to this worker", self._run.id)
         except RunStoppedError:
             self._end(status_if_stopped)
-        except DailyLimitReachedError as spent:
-            self._end(Status.PAUSED, resumes_at=spent.resets_at)
+        except DailyLimitReachedError as limit:
+            self._end(Status.PAUSED, resumes_at=limit.resets_at)
         except FetchError as error:
-            self._end(Status.FAILED, error=f"What there is to collect could not be listed: {error.reason}")
+            self._end(Status.FAILED, error=f"The source's partitions could not be listed: {error.reason}")
         finally:
             self._is_stopping.set()
             self._heartbeat_thread.stop()
@@ -98,70 +98,73 @@ class RunExecutor:
 
     def _pending_partitions(self) -> Sequence[PendingPartition]:
         with self._work.read() as connection:
-            known = run_store.pending_partitions(connection, self._run)
-        if known is not None:
+            pending = run_store.pending_partitions(connection, self._run)
+        if pending is not None:
             # A page may have been fetched and not stored.
-            return [replace(place, partition=self._source.resume_partition(place.partition)) for place in known]
-        strands = self._retry_rate_limited(lambda: self._source.list_partitions(self._fetch))
-        return self._transact(lambda connection: run_store.create_partitions(connection, self._run, strands))
+            return [replace(each, partition=self._source.resume_partition(each.partition)) for each in pending]
+        partitions = self._retry_rate_limited(lambda: self._source.list_partitions(self._fetch))
+        return self._transact(lambda connection: run_store.create_partitions(connection, self._run, partitions))
 
     def _collect(self, pending: Sequence[PendingPartition], status_if_stopped: Status) -> None:
         threads = [
             threading.Thread(target=self._run_fetch_thread, name=f"fetch-{number}", daemon=True)
             for number in range(min(self._source.limits.concurrency, len(pending)))
         ]
-        for place in pending:
-            self._pending.put(place)
+        for partition in pending:
+            self._pending.put(partition)
         for thread in threads:
             thread.start()
         try:
-            failed = self._store_results(len(pending))
+            failures = self._store_results(len(pending))
         finally:
             self._is_stopping.set()
             for _ in threads:
                 self._pending.put(None)
             for thread in threads:
                 thread.join(STOP_TIMEOUT / len(threads))
-        if failed is None:
+        if failures is None:
             self._end(status_if_stopped)
-            return
-        spent = [one.error.resets_at for one in failed if isinstance(one.error, DailyLimitReachedError)]
-        if spent:
-            self._end(Status.PAUSED, resumes_at=max(spent))
-        elif failed:
-            self._end(Status.FAILED, error=_failure_message(failed))
+        else:
+            self._end_with_failures(failures)
+
+    def _end_with_failures(self, failures: Sequence[_FetchFailure]) -> None:
+        resets = [failure.error.resets_at for failure in failures if isinstance(failure.error, DailyLimitReachedError)]
+        if resets:
+            self._end(Status.PAUSED, resumes_at=max(resets))
+        elif failures:
+            self._end(Status.FAILED, error=_failure_message(failures))
         else:
             self._end(Status.FINISHED)
 
-    def _store_results(self, under_way: int) -> list[_FetchFailure] | None:
-        """Store what the threads fetch until all strands have ended; return those that failed, None when stopped."""
-        failed: list[_FetchFailure] = []
-        while under_way:
+    def _store_results(self, active_count: int) -> list[_FetchFailure] | None:
+        """Store the fetched pages until all partitions have ended; return the failures, None when stopped."""
+        failures: list[_FetchFailure] = []
+        while active_count:
             if self._is_stopping.is_set():
                 return None
             try:
-                got = self._results.get(timeout=POLL_INTERVAL)
+                result = self._results.get(timeout=POLL_INTERVAL)
             except queue.Empty:
                 continue
-            if isinstance(got, _FetchFailure):
-                failed.append(got)
-                under_way -= 1
-            elif (further := self._store(got)) is not None:
-                self._pending.put(further)
+            if isinstance(result, _FetchFailure):
+                failures.append(result)
+                active_count -= 1
+            elif (pending := self._store(result)) is not None:
+                self._pending.put(pending)
             else:
-                under_way -= 1
-        return failed
+                active_count -= 1
+        return failures
 
     def _run_fetch_thread(self) -> None:
-        while (place := self._pending.get()) is not None:
+        while (pending := self._pending.get()) is not None:
             try:
-                self._results.put(FetchResult(place, self._fetch_page(place.partition)))
+                self._results.put(FetchResult(pending, self._fetch_page(pending.partition)))
             except RunStoppedError:
                 return
             except Exception as error:
                 if not isinstance(error, FetchError | DailyLimitReachedError):
-                    log.exception("Fetching %s met with an error", place.partition.key)
-                self._results.put(_FetchFailure(place.partition, error))
+                    log.exception("Fetching %s failed", pending.partition.key)
+                self._results.put(_FetchFailure(pending.partition, error))
 
     def _fetch_page(self, partition: Partition) -> RecordPage:
         return self._retry_rate_limited(lambda: self._source.fetch_page(self._fetch, partition))
@@ -172,9 +175,9 @@ class RunExecutor:
                 raise RunStoppedError
             try:
                 return operation()
-            except RateLimitedError as limited:
-                # It has done nothing: the very same call is good later, however often.
-                self._fetch.back_off(limited.retry_after)
+            except RateLimitedError as limit:
+                # The source has done nothing: the same call may be repeated later, any number of times.
+                self._fetch.back_off(limit.retry_after)
 
     def _store(self, result: FetchResult) -> PendingPartition | None:
         self._throttle.wait(self._is_stopping.is_set)
@@ -194,9 +197,11 @@ class RunExecutor:
         with self._work.read() as connection:
             return runs.find(connection, self._run.id)
 
-    def _transact(self, operation: Callable[[Connection], Result]) -> Result:
+    def _transact(
+        self, operation: Callable[[Connection], Result], is_stopping: Callable[[], bool] | None = None
+    ) -> Result:
         return retry_on_db_errors(
-            lambda: self._work.run_in_transaction(operation, idempotent=True), self._is_stopping.is_set
+            lambda: self._work.run_in_transaction(operation, idempotent=True), is_stopping or self._is_stopping.is_set
         )
 
     def _heartbeat(self) -> float:
@@ -208,21 +213,19 @@ class RunExecutor:
 
     def _end(self, status: Status, *, error: str | None = None, resumes_at: datetime | None = None) -> None:
         calls = self._fetch.drain_call_count()
+
+        def end(connection: Connection) -> None:
+            run_store.end_run(connection, self._run, status, calls, error=error, resumes_at=resumes_at)
+
         with suppress(LostRunError):
-            retry_on_db_errors(
-                lambda: self._work.run_in_transaction(
-                    lambda connection: run_store.end_run(
-                        connection, self._run, status, calls, error=error, resumes_at=resumes_at
-                    ),
-                    idempotent=True,
-                ),
-                lambda: False,
-            )
+            # Also while the run is stopping.
+            self._transact(end, is_stopping=lambda: False)
 
 
 def _failure_message(failures: Sequence[_FetchFailure]) -> str:
     reasons = [
-        f"{one.partition.title or one.partition.key}: {one.error or type(one.error).__name__}" for one in failures
+        f"{failure.partition.title or failure.partition.key}: {failure.error or type(failure.error).__name__}"
+        for failure in failures
     ]
-    more = f" … and {len(reasons) - MAX_REPORTED_ERRORS} more" if len(reasons) > MAX_REPORTED_ERRORS else ""
-    return f"Not everything could be collected. {'; '.join(reasons[:MAX_REPORTED_ERRORS])}{more}"
+    omitted = f" … and {len(reasons) - MAX_REPORTED_ERRORS} more" if len(reasons) > MAX_REPORTED_ERRORS else ""
+    return f"Not everything could be collected. {'; '.join(reasons[:MAX_REPORTED_ERRORS])}{omitted}"

@@ -1,4 +1,4 @@
-"""What a run writes while it is carried out; only who has taken it up last may."""
+"""What a run's worker writes; only the worker with the latest claim may write."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ MAX_REJECTED_EVENTS = 20
 
 
 class LostRunError(Exception):
-    """The run is not ours any more: cancelled, or another worker has taken it up."""
+    """The run no longer belongs to this worker: it was cancelled, or another worker has claimed it."""
 
 
 @dataclass(frozen=True)
 class PendingPartition:
-    """A strand of a run that is not done: which it is, how many pages are stored, and where it goes on."""
+    """A partition of a run that is not done: its number, how many of its pages are stored, and where to continue."""
 
     number: int
     pages: int
@@ -44,25 +44,25 @@ class PendingPartition:
 
 @dataclass(frozen=True)
 class FetchResult:
-    """A page that a strand has given."""
+    """A page that was fetched from a partition."""
 
     pending: PendingPartition
     page: RecordPage
 
 
 def heartbeat(connection: Connection, run: Run) -> None:
-    """Say that the run's worker lives.
+    """Record that the run's worker is alive.
 
     Raises:
-        LostRunError: when the run is not ours any more.
+        LostRunError: when the run no longer belongs to this worker.
     """
-    mine = (CollectionRun.id == run.id, CollectionRun.claim == run.claim, CollectionRun.status == Status.RUNNING)
-    if not connection.execute(update(CollectionRun).where(*mine).values(heartbeat_at=utc_now())).rowcount:
-        raise LostRunError(f"run {run.id} is not ours any more")
+    is_ours = (CollectionRun.id == run.id, CollectionRun.claim == run.claim, CollectionRun.status == Status.RUNNING)
+    if not connection.execute(update(CollectionRun).where(*is_ours).values(heartbeat_at=utc_now())).rowcount:
+        raise LostRunError(f"run {run.id} no longer belongs to this worker")
 
 
 def pending_partitions(connection: Connection, run: Run) -> list[PendingPartition] | None:
-    """Return the strands that are not done; None before they were listed."""
+    """Return the partitions that are not done; None before the partitions were listed."""
     table = CollectionPartition.__table__
     rows = connection.execute(select(table).where(table.c.run_id == run.id).order_by(table.c.place)).all()
     if not rows:
@@ -75,59 +75,59 @@ def pending_partitions(connection: Connection, run: Run) -> list[PendingPartitio
 
 
 def create_partitions(connection: Connection, run: Run, partitions: Sequence[Partition]) -> list[PendingPartition]:
-    """Store the list of a run's work.
+    """Store the list of a run's partitions.
 
     Raises:
-        LostRunError: when the run is not ours any more.
+        LostRunError: when the run no longer belongs to this worker.
     """
     heartbeat(connection, run)
     rows = [
         {
             "run_id": run.id,
-            "place": place,
-            "key": one.key[:200],
-            "title": (one.title or one.key)[:200],
-            "state": one.state,
-            "expected": one.expected,
+            "place": number,
+            "key": partition.key[:200],
+            "title": (partition.title or partition.key)[:200],
+            "state": partition.state,
+            "expected": partition.expected,
             "returned": 0,
             "pages": 0,
         }
-        for place, one in enumerate(partitions)
+        for number, partition in enumerate(partitions)
     ]
     if rows:
         connection.execute(insert(CollectionPartition.__table__), rows)  # type: ignore[arg-type]
-    known = [one.expected for one in partitions]
-    expected = sum(one for one in known if one is not None) if None not in known else None
+    counts = [partition.expected for partition in partitions]
+    expected = sum(count for count in counts if count is not None) if None not in counts else None
     connection.execute(update(CollectionRun).where(CollectionRun.id == run.id).values(expected=expected))
-    return [PendingPartition(place, 0, one) for place, one in enumerate(partitions)]
+    return [PendingPartition(number, 0, partition) for number, partition in enumerate(partitions)]
 
 
 def store_page(
     connection: Connection, run: Run, source: Source, result: FetchResult, *, calls: int, now: datetime
 ) -> dict[str, int]:
-    """Store a page: its items, where its strand goes on and the counts; return these.
+    """Store a page's items, where to continue its partition, and the counts; return the counts.
 
-    Harmless when repeated: a page that is stored is not stored again, nor counted.
+    Idempotent: a page that is stored is not stored or counted again.
 
     Raises:
-        LostRunError: when the run is not ours any more.
+        LostRunError: when the run no longer belongs to this worker.
     """
     heartbeat(connection, run)
-    page, place = result.page, result.pending
+    page, pending = result.page, result.pending
     table = CollectionPartition.__table__
-    here = (table.c.run_id == run.id, table.c.place == place.number, table.c.pages == place.pages)
+    is_at_page = (table.c.run_id == run.id, table.c.place == pending.number, table.c.pages == pending.pages)
     returned = len(page.records)
-    values = {"pages": place.pages + 1, "state": page.state, "returned": table.c.returned + returned}
+    values = {"pages": pending.pages + 1, "state": page.state, "returned": table.c.returned + returned}
     if page.restarts:
         values["returned"] = returned
-    if not connection.execute(update(CollectionPartition).where(*here).values(**values)).rowcount:
+    if not connection.execute(update(CollectionPartition).where(*is_at_page).values(**values)).rowcount:
         return {}
     counts = _merge(connection, run, source, page.records, now)
-    added = counts | {"returned": returned, "calls": calls}
-    columns = {name: CollectionRun.__table__.c[name] + count for name, count in added.items() if count}
+    increments = counts | {"returned": returned, "calls": calls}
+    columns = {name: CollectionRun.__table__.c[name] + count for name, count in increments.items() if count}
     if columns:
         connection.execute(update(CollectionRun).where(CollectionRun.id == run.id).values(**columns))
-    _record_rejected(connection, run, place, page.records)
+    _record_rejected(connection, run, pending, page.records)
     return counts
 
 
@@ -140,29 +140,29 @@ def end_run(
     error: str | None = None,
     resumes_at: datetime | None = None,
 ) -> None:
-    """End a run, or pause it `until` then; count calls that gave no page.
+    """Give a run its last status, or pause it until `resumes_at`; add the calls that gave no page.
 
     Raises:
-        LostRunError: when the run is not ours any more.
+        LostRunError: when the run no longer belongs to this worker.
     """
     heartbeat(connection, run)
-    ended = utc_now() if status in {Status.FINISHED, Status.FAILED, Status.CANCELLED} else None
-    values = {"status": status, "error": error, "resumes_at": resumes_at, "ended_at": ended, "worker": None}
+    ended_at = utc_now() if status in {Status.FINISHED, Status.FAILED, Status.CANCELLED} else None
+    values = {"status": status, "error": error, "resumes_at": resumes_at, "ended_at": ended_at, "worker": None}
     statement = update(CollectionRun).where(CollectionRun.id == run.id)
     connection.execute(statement.values(calls=CollectionRun.calls + calls, **values))
     texts = {
-        Status.FINISHED: "Everything is collected.",
-        Status.PAUSED: f"Today's calls are used up; it goes on at {resumes_at:%Y-%m-%d %H:%M} UTC."
+        Status.FINISHED: "All records are collected.",
+        Status.PAUSED: f"Today's calls are used up; it resumes at {resumes_at:%Y-%m-%d %H:%M} UTC."
         if resumes_at
         else "",
         Status.CANCELLED: "Interrupted.",
-        Status.QUEUED: "Given back by its worker.",
+        Status.QUEUED: "Released by its worker.",
     }
     runs.record_event(connection, run.id, status, error or texts.get(status, ""))
 
 
 def advance(state: PartitionState | None, pending: PendingPartition) -> PendingPartition | None:
-    """Return where a strand goes on after its page is stored; None when it is done."""
+    """Return where to continue a partition after its page is stored; None when it is done."""
     if state is None:
         return None
     return PendingPartition(pending.number, pending.pages + 1, replace(pending.partition, state=state))
@@ -171,17 +171,17 @@ def advance(state: PartitionState | None, pending: PendingPartition) -> PendingP
 def _merge(
     connection: Connection, run: Run, source: Source, records: Sequence[CollectedRecord], now: datetime
 ) -> dict[str, int]:
-    given = [
-        SourceRecord(_with_source_defaults(source, one.record.draft, one.original, now), one.identity)
-        for one in records
-        if isinstance(one.record, Accepted)
+    accepted = [
+        SourceRecord(_with_source_defaults(source, collected.record.draft, collected.original, now), collected.identity)
+        for collected in records
+        if isinstance(collected.record, Accepted)
     ]
     outcomes: Counter[RecordOutcome] = Counter()
-    for start in range(0, len(given), bulk_insert.BATCH_SIZE):
-        some = given[start : start + bulk_insert.BATCH_SIZE]
-        outcomes.update(source_sync.merge(connection, source.name, some, run.began_at or now))
+    for start in range(0, len(accepted), bulk_insert.BATCH_SIZE):
+        batch = accepted[start : start + bulk_insert.BATCH_SIZE]
+        outcomes.update(source_sync.merge(connection, source.name, batch, run.began_at or now))
     counts = {str(outcome): outcomes.get(outcome, 0) for outcome in RecordOutcome}
-    return counts | {"rejected": len(records) - len(given)}
+    return counts | {"rejected": len(records) - len(accepted)}
 
 
 def _with_source_defaults(source: Source, draft: ItemDraft, original: str, now: datetime) -> ItemDraft:
@@ -198,11 +198,11 @@ def _with_source_defaults(source: Source, draft: ItemDraft, original: str, now: 
 def _record_rejected(
     connection: Connection, run: Run, pending: PendingPartition, records: Sequence[CollectedRecord]
 ) -> None:
-    rejected = [one for one in records if isinstance(one.record, Rejected)][:MAX_REJECTED_EVENTS]
+    rejected = [collected for collected in records if isinstance(collected.record, Rejected)]
     rows = [
-        {"run_id": run.id, "kind": "rejected", "text": _describe_rejected(pending.partition, one)[:500]}
-        for one in rejected
-    ]  # fmt: skip
+        {"run_id": run.id, "kind": "rejected", "text": _describe_rejected(pending.partition, collected)[:500]}
+        for collected in rejected[:MAX_REJECTED_EVENTS]
+    ]
     if rows:
         now = database_now(connection)
         connection.execute(insert(CollectionEvent.__table__), [row | {"at": now} for row in rows])  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Collection runs: ordered, taken up by one worker at a time, watched, cancelled, resumed."""
+"""Collection runs: queued, claimed by one worker at a time, cancelled and resumed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from webapp.db.timestamps import seconds_ago, utc_now
 from webapp.errors import CollectionStateError, NotFoundError
 
 HEARTBEAT_TIMEOUT = 30.0
-"""Seconds without a heartbeat after which a run's worker is taken for dead."""
+"""Seconds without a heartbeat after which a run's worker counts as dead."""
 MAX_EVENTS = 200
-"""Shown of one run, the latest."""
+"""The latest events of a run that are shown."""
 
 
 class Status(StrEnum):
-    """Where a run stands."""
+    """The status of a run."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -36,7 +36,7 @@ ACTIVE_STATUSES = (Status.QUEUED, Status.RUNNING, Status.PAUSED)
 
 @dataclass(frozen=True)
 class Run:
-    """A collection run; counts are of records, `expected` where the source says how many it has."""
+    """A collection run; the counts are of records, `expected` is None when the source does not tell it."""
 
     id: int
     source: str
@@ -59,13 +59,13 @@ class Run:
 
     @property
     def is_active(self) -> bool:
-        """Whether it will go on by itself."""
+        """Whether it is queued, running, or will be resumed automatically."""
         return self.status in ACTIVE_STATUSES
 
 
 @dataclass(frozen=True)
 class RunEvent:
-    """Something that happened in a run."""
+    """An event of a run."""
 
     at: datetime
     kind: str
@@ -74,12 +74,21 @@ class RunEvent:
 
 @dataclass(frozen=True)
 class PartitionProgress:
-    """How far a strand is."""
+    """The progress of a partition."""
 
     title: str
     expected: int | None
     returned: int
     is_done: bool
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """A run with its partitions and its latest events."""
+
+    run: Run
+    partitions: list[PartitionProgress]
+    events: list[RunEvent]
 
 
 _COLUMNS = [
@@ -91,18 +100,13 @@ def enqueue(connection: Connection, source: str, ordered_by: str | None) -> Run:
     """Queue a run of a source.
 
     Raises:
-        CollectionStateError: when one is under way.
+        CollectionStateError: when another one of the source is active.
     """
-    same = CollectionRun.source == source
-    present = connection.execute(
-        select(CollectionRun.id).where(same, CollectionRun.status.in_(ACTIVE_STATUSES)).limit(1)
-    ).scalar_one_or_none()  # fmt: skip
-    if present is not None:
-        raise CollectionStateError(f"Run {present} of {source} is under way; wait for it, or cancel it.")
-    made = connection.execute(
+    _require_no_active_run(connection, source)
+    result = connection.execute(
         insert(CollectionRun).values(source=source, status=Status.QUEUED, ordered_by=ordered_by, ordered_at=utc_now())
     )
-    run_id: int = made.inserted_primary_key[0]  # type: ignore[index]
+    run_id: int = result.inserted_primary_key[0]  # type: ignore[index]
     return find(connection, run_id)
 
 
@@ -127,8 +131,18 @@ def list_runs(connection: Connection, before: int | None, limit: int) -> Page[Ru
     return page_of(rows, limit, lambda run: run.id)
 
 
+def read_progress(connection: Connection, run_id: int) -> RunProgress:
+    """Return a run with its partitions and its latest events.
+
+    Raises:
+        NotFoundError: when there is none with this id.
+    """
+    run = find(connection, run_id)
+    return RunProgress(run, list_partitions(connection, run_id), list_events(connection, run_id))
+
+
 def list_partitions(connection: Connection, run_id: int) -> list[PartitionProgress]:
-    """Return how far the parts of a run are, the first five hundred."""
+    """Return the progress of a run's partitions, of the first five hundred."""
     columns = (
         CollectionPartition.title,
         CollectionPartition.expected,
@@ -142,41 +156,36 @@ def list_partitions(connection: Connection, run_id: int) -> list[PartitionProgre
 
 
 def list_events(connection: Connection, run_id: int) -> list[RunEvent]:
-    """Return what happened in a run, the latest first."""
+    """Return the events of a run, the latest first."""
     query = select(CollectionEvent.at, CollectionEvent.kind, CollectionEvent.text)
     query = query.where(CollectionEvent.run_id == run_id).order_by(CollectionEvent.id.desc()).limit(MAX_EVENTS)
     return [RunEvent(*row) for row in connection.execute(query)]
 
 
 def cancel(connection: Connection, run_id: int) -> Run:
-    """Let a run end; what it has stored stays, and it can be resumed.
+    """Cancel a run; what it has stored stays, and it can be resumed.
 
     Raises:
         NotFoundError: when there is no such run.
-        CollectionStateError: when it has ended already.
+        CollectionStateError: when it has already ended.
     """
     changed = connection.execute(
         update(CollectionRun)
         .where(CollectionRun.id == run_id, CollectionRun.status.in_(ACTIVE_STATUSES))
         .values(status=Status.CANCELLED, ended_at=utc_now(), resumes_at=None)
     ).rowcount
-    return _require_changed(connection, run_id, changed, Status.CANCELLED, "It has ended already.")
+    return _require_changed(connection, run_id, changed, Status.CANCELLED, "It has already ended.")
 
 
 def resume(connection: Connection, run_id: int) -> Run:
-    """Queue a run again that was cancelled, has failed or is paused; it goes on where it was.
+    """Queue a cancelled, failed or paused run again; it continues after the last page that was stored.
 
     Raises:
         NotFoundError: when there is no such run.
-        CollectionStateError: when it is under way, or finished.
+        CollectionStateError: when it is queued, running or finished, or when another one of its source is active.
     """
     run = find(connection, run_id)
-    another = select(CollectionRun.id).where(
-        CollectionRun.source == run.source, CollectionRun.status.in_(ACTIVE_STATUSES), CollectionRun.id != run_id
-    )
-    other = connection.execute(another.limit(1)).scalar_one_or_none()
-    if other is not None:
-        raise CollectionStateError(f"Run {other} of {run.source} is under way; wait for it, or cancel it.")
+    _require_no_active_run(connection, run.source, except_run_id=run_id)
     resumable = (Status.CANCELLED, Status.FAILED, Status.PAUSED)
     changed = connection.execute(
         update(CollectionRun)
@@ -184,28 +193,28 @@ def resume(connection: Connection, run_id: int) -> Run:
         .values(status=Status.QUEUED, ended_at=None, resumes_at=None, error=None)
     ).rowcount
     return _require_changed(
-        connection, run_id, changed, Status.QUEUED, "Only what was cancelled, failed or paused goes on."
+        connection, run_id, changed, Status.QUEUED, "Only cancelled, failed or paused runs can be resumed."
     )
 
 
 def claim_run(connection: Connection, worker: str, run_id: int | None = None) -> Run | None:
-    """Take up a run that waits for a worker: queued, paused long enough, or left by one that died.
+    """Claim a run that needs a worker: a queued one, a paused one whose time has come, or one whose worker is dead.
 
-    Of workers that ask at once each gets another one, or none.
+    Workers that claim at the same time get different runs, or none.
     """
-    waiting = or_(
+    is_claimable = or_(
         CollectionRun.status == Status.QUEUED,
         and_(CollectionRun.status == Status.PAUSED, CollectionRun.resumes_at <= utc_now()),
         and_(CollectionRun.status == Status.RUNNING, CollectionRun.heartbeat_at < seconds_ago(HEARTBEAT_TIMEOUT)),
     )
-    query = select(CollectionRun.id, CollectionRun.claim).where(waiting)
+    query = select(CollectionRun.id, CollectionRun.claim).where(is_claimable)
     if run_id is not None:
         query = query.where(CollectionRun.id == run_id)
     row = connection.execute(query.order_by(CollectionRun.id).limit(1).with_for_update(skip_locked=True)).first()
     if row is None:
         return None
     # The claim is compared as well: SQLite has no row locks.
-    taken = connection.execute(
+    claimed = connection.execute(
         update(CollectionRun)
         .where(CollectionRun.id == row.id, CollectionRun.claim == row.claim)
         .values(
@@ -217,18 +226,18 @@ def claim_run(connection: Connection, worker: str, run_id: int | None = None) ->
             resumes_at=None,
         )
     ).rowcount
-    if not taken:
+    if not claimed:
         return None
     run = find(connection, row.id)
     if row.claim:
-        record_event(connection, run.id, "taken up", f"{worker} goes on with it.")
-        # Calls of a worker that died in them are under way no more.
+        record_event(connection, run.id, "claimed", f"Resumed by {worker}.")
+        # Calls of a dead worker are no longer in flight.
         connection.execute(delete(CollectionCall).where(CollectionCall.source == run.source))
     return run
 
 
 def fail_run(connection: Connection, run: Run, error: str) -> Run:
-    """End a run that cannot even begin here."""
+    """End a run that this process cannot begin."""
     connection.execute(
         update(CollectionRun)
         .where(CollectionRun.id == run.id, CollectionRun.claim == run.claim)
@@ -239,15 +248,24 @@ def fail_run(connection: Connection, run: Run, error: str) -> Run:
 
 
 def record_event(connection: Connection, run_id: int, kind: str, text: str) -> None:
-    """Write down what happened in a run."""
+    """Add an event to a run."""
     connection.execute(insert(CollectionEvent).values(run_id=run_id, at=utc_now(), kind=kind, text=text[:500]))
+
+
+def _require_no_active_run(connection: Connection, source: str, *, except_run_id: int | None = None) -> None:
+    query = select(CollectionRun.id).where(CollectionRun.source == source, CollectionRun.status.in_(ACTIVE_STATUSES))
+    if except_run_id is not None:
+        query = query.where(CollectionRun.id != except_run_id)
+    active = connection.execute(query.limit(1)).scalar_one_or_none()
+    if active is not None:
+        raise CollectionStateError(f"Run {active} of {source} is under way; wait for it, or cancel it.")
 
 
 def _require_changed(connection: Connection, run_id: int, rowcount: int, status: Status, reason: str) -> Run:
     run = find(connection, run_id)
     if not rowcount:
         raise CollectionStateError(f"Run {run_id} is {run.status}. {reason}")
-    record_event(connection, run_id, status, "By a person.")
+    record_event(connection, run_id, status, "Requested by a user.")
     return run
 
 

@@ -1,4 +1,4 @@
-"""What sources and collection runs look like over REST."""
+"""The REST schemas of sources and collection runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class RunArguments(BaseSchema):
 
 
 class RunIn(BaseSchema):
-    """What is to be collected."""
+    """The source to collect from."""
 
     source = TextField(required=True, validate=validate.Length(1, 64))
 
@@ -42,7 +42,7 @@ class RunOut(BaseSchema):
 
 
 class EventOut(BaseSchema):
-    """Something that happened in a run."""
+    """An event of a run."""
 
     at = fields.AwareDateTime(required=True)
     kind = fields.String(required=True)
@@ -50,7 +50,7 @@ class EventOut(BaseSchema):
 
 
 class PartOut(BaseSchema):
-    """How far a part of a run is."""
+    """The progress of a part of a run."""
 
     title = fields.String(required=True)
     expected = fields.Integer(required=True, allow_none=True)
@@ -73,15 +73,15 @@ class RunPage(BaseSchema):
 
 
 class LimitsOut(BaseSchema):
-    """How much of a source may be used, by all processes together."""
+    """The limits of a source, for all processes together."""
 
-    concurrency = fields.Integer(required=True, metadata={"description": "Calls at once"})
+    concurrency = fields.Integer(required=True, metadata={"description": "Concurrent calls"})
     spacing = fields.Float(required=True, metadata={"description": "Seconds between two calls"})
     daily = fields.Integer(required=True, allow_none=True, metadata={"description": "Calls in a day"})
 
 
 class SourceOut(BaseSchema):
-    """Where questions can be collected from."""
+    """A source of questions."""
 
     name = fields.String(required=True)
     title = fields.String(required=True)

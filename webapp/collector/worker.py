@@ -1,4 +1,4 @@
-"""Workers: processes that carry out collection runs, one after the other."""
+"""Workers: processes that execute collection runs, one after the other."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from webapp.errors import DomainError
 log = logging.getLogger(__name__)
 
 POLL_INTERVAL = 2.0
-"""Seconds between looks for a run that waits; with jitter, so that idle workers do not look together."""
+"""Seconds between attempts to claim a run; with jitter, so that idle workers do not query at the same time."""
 
 
 def worker_name() -> str:
@@ -32,10 +32,10 @@ def worker_name() -> str:
 
 
 class CollectionWorker:
-    """Takes up runs until it is told to stop."""
+    """Claims and executes runs until it is stopped."""
 
     def __init__(self, work: UnitOfWork, http: httpx2.Client, sources: SourceRegistry, throttle: LoadThrottle) -> None:
-        """Carry out runs of `sources` with connections of `work`."""
+        """Execute runs of `sources` with connections of `work`."""
         self._work = work
         self._http = http
         self._sources = sources
@@ -44,13 +44,13 @@ class CollectionWorker:
         self._executor: RunExecutor | None = None
 
     def stop(self) -> None:
-        """End soon; the present run is given back to the queue."""
+        """End soon; the present run is returned to the queue."""
         self._is_stopping.set()
         if self._executor is not None:
             self._executor.stop()
 
     def run_forever(self, is_orphaned: Callable[[], bool] = lambda: False) -> None:
-        """Carry out runs until `stop`, or until who has started this process is gone."""
+        """Execute runs until `stop` is called, or until the parent of this process has ended."""
         while not self._is_stopping.is_set() and not is_orphaned():
             try:
                 run = self._work.run_in_transaction(lambda connection: runs.claim_run(connection, worker_name()))
@@ -58,14 +58,14 @@ class CollectionWorker:
                     self.execute(run, status_if_stopped=Status.QUEUED)
                     continue
             except SQLAlchemyError as error:
-                log.warning("The database does not serve, looking again soon: %s", error)
+                log.warning("The database is unavailable, trying again soon: %s", error)
             self._is_stopping.wait(POLL_INTERVAL * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
 
     def execute(
         self, run: Run, *, status_if_stopped: Status = Status.CANCELLED, on_progress: ProgressCallback | None = None
     ) -> Run:
-        """Carry out a run that was taken; when told to stop, leave it as `stopped`."""
-        log.info("Run %s of %s is taken up", run.id, run.source)
+        """Execute a claimed run; when it is stopped, it gets the status `status_if_stopped`."""
+        log.info("Run %s of %s is claimed", run.id, run.source)
         try:
             source = self._sources.find(run.source)
         except DomainError as error:
@@ -75,8 +75,8 @@ class CollectionWorker:
         if self._is_stopping.is_set():
             self._executor.stop()
         try:
-            present = self._executor.execute(status_if_stopped)
+            result = self._executor.execute(status_if_stopped)
         finally:
             self._executor = None
-        log.info("Run %s of %s is %s", run.id, run.source, present.status)
-        return present
+        log.info("Run %s of %s is %s", run.id, run.source, result.status)
+        return result

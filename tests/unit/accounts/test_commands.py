@@ -27,3 +27,12 @@ def test_users_are_listed_and_removed(app: Flask) -> None:
     assert "ada\tauthor" in runner.invoke(create_cli(lambda: app), ["user", "list"]).output
     runner.invoke(create_cli(lambda: app), ["user", "remove", "ada"])
     assert runner.invoke(create_cli(lambda: app), ["user", "list"]).output == ""
+
+
+def test_a_new_password_replaces_the_old_one(app: Flask, client: FlaskClient) -> None:
+    runner = app.test_cli_runner()
+    runner.invoke(create_cli(lambda: app), ["user", "add", "ada"])
+    arguments = ["user", "set-password", "ada", "--password-stdin"]
+    assert runner.invoke(create_cli(lambda: app), arguments, input="another password\n").exit_code == 0
+    token = client.post("/api/v1/tokens", json={"name": "ada", "password": "another password"})
+    assert token.status_code == 201

@@ -1,4 +1,4 @@
-"""Any item that the bank can hold, and any file that somebody may import."""
+"""Hypothesis strategies: any item that the bank can hold, and any file that may be imported."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ CATEGORIES = ["Birds", "top", "top/Birds", "$course$/top/Birds", "Sea//Fish", "A
 SPECIAL = [*"\n\r\t\\:#={}~%[]()/->'\"<>&;,@+AB.T1 n\u00a0\u2028\ufeff", "[html]", "%50%", "//", "\\n", "-->", "]]>"]
 
 Parse = Callable[[ByteStream, str | None], Iterator[Record]]
-"""A format's parser: of a file, with the category of those that name none."""
+"""A format's parser: of a stream, with the category of items that name none."""
 
 
 def texts(longest: int, shortest: int = 1) -> st.SearchStrategy[str]:
-    # In pieces, and not one sign after the other: that is a choice less for each.
+    # Drawing pieces instead of single characters needs fewer choices.
     pieces = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=6) | st.sampled_from(SPECIAL)
     joined = st.lists(pieces, min_size=shortest, max_size=longest // 4).map("".join)
     return joined.map(lambda text: text[:longest].strip()).filter(lambda text: len(text) >= shortest)
 
 
-# Made once: Hypothesis looks anew at what is made for each draft, and that takes longer than to draw from it.
+# Created once: Hypothesis validates a new strategy for each draft, which takes longer than drawing from it.
 KINDS = st.sampled_from(["single", "multiple", "true_false"])
 CHOICES = st.lists(texts(20), min_size=2, max_size=20, unique=True).map(tuple)
 RIGHT = {
-    (many, choices): st.sets(st.integers(0, choices - 1), min_size=1, max_size=choices if many else 1).map(sorted)
-    for many in (False, True)
+    (is_multiple, choices): st.sets(
+        st.integers(0, choices - 1), min_size=1, max_size=choices if is_multiple else 1
+    ).map(sorted)
+    for is_multiple in (False, True)
     for choices in range(2, 21)
 }
 PARTS = {
@@ -66,8 +68,8 @@ def files(valid: bytes) -> st.SearchStrategy[bytes]:
 
     def mutated(edits: list[tuple[int, int, bytes]]) -> bytes:
         content = valid
-        for one, other, new in edits:
-            start, end = sorted((one, other))
+        for first, second, new in edits:
+            start, end = sorted((first, second))
             content = content[:start] + new + content[end:]
         return content
 
@@ -80,7 +82,7 @@ def read(parse: Parse, content: bytes | str, category: str | None = None) -> lis
 
 
 def all_accepted(records: Iterable[Record]) -> list[Accepted]:
-    """Return records that have all become items."""
+    """Return records that have all been accepted."""
     accepted = []
     for record in records:
         assert isinstance(record, Accepted), record
@@ -95,14 +97,14 @@ def only_draft(parse: Parse, content: bytes | str) -> ItemDraft:
 
 
 def is_read_or_refused(parse: Parse, content: bytes) -> bool:
-    """Say whether every record of a file has a line in it and is an item or has a reason."""
+    """Tell whether every record of a file has a line and is a valid item or has a reason."""
     try:
-        found = read(parse, content)
+        records = read(parse, content)
     except UnreadableError as error:
         return bool(str(error))
     return all(
         record.line >= 1 and (not find_errors(record.draft) if isinstance(record, Accepted) else bool(record.reason))
-        for record in found
+        for record in records
     )
 
 
@@ -119,16 +121,16 @@ def peak_of(parse: Callable[[ByteStream], Iterable[object]], content: bytes) -> 
 
 
 class Endless:
-    """A file without an end; `taken` are the bytes read of it."""
+    """An endless file; `bytes_read` counts the bytes read from it."""
 
-    def __init__(self, piece: bytes, before: bytes = b"") -> None:
-        self.taken = 0
+    def __init__(self, chunk: bytes, before: bytes = b"") -> None:
+        self.bytes_read = 0
         self._before = before
-        self._piece = piece
+        self._chunk = chunk
 
     def read(self, size: int, /) -> bytes:
-        content, self._before = (self._before + self._piece * (size // len(self._piece) + 1))[:size], b""
-        self.taken += len(content)
+        content, self._before = (self._before + self._chunk * (size // len(self._chunk) + 1))[:size], b""
+        self.bytes_read += len(content)
         return content
 
     def readline(self, size: int, /) -> bytes:

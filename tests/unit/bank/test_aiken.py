@@ -48,19 +48,19 @@ def test_a_question_becomes_an_item(same: str) -> None:
 
 
 def test_questions_have_their_lines_and_the_category_of_the_file() -> None:
-    found = read(parse, GOOD * 2, "Birds")
-    assert found == [Accepted(line, replace(ITEM, category="Birds")) for line in (1, 6)]
+    parsed = read(parse, GOOD * 2, "Birds")
+    assert parsed == [Accepted(line, replace(ITEM, category="Birds")) for line in (1, 6)]
 
 
 @pytest.mark.parametrize(("first", "second", "right"), [("True", "False", 1), ("False", "True", 0)])
 def test_true_and_false_stand_in_their_usual_order(first: str, second: str, right: int) -> None:
-    found = draft(f"Emus run.\nA. {first}\nB. {second}\nANSWER: B\n")
-    assert found == ItemDraft("true_false", "Emus run.", ("True", "False"), (right,))
+    result = draft(f"Emus run.\nA. {first}\nB. {second}\nANSWER: B\n")
+    assert result == ItemDraft("true_false", "Emus run.", ("True", "False"), (right,))
 
 
 def test_an_old_file_in_windows_1252_is_read_and_reported_as_mended() -> None:
-    (found,) = all_accepted(records("Où?\nA. là\nB. ici\nANSWER: A".encode("cp1252")))
-    assert (found.repaired, found.draft.stem, found.draft.choices) == (True, "Où?", ("là", "ici"))
+    (record,) = all_accepted(records("Où?\nA. là\nB. ici\nANSWER: A".encode("cp1252")))
+    assert (record.repaired, record.draft.stem, record.draft.choices) == (True, "Où?", ("là", "ici"))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_question_that_cannot_be_an_item_says_why_and_stops_none_of_the_others
     assert isinstance(bad, Rejected)
     assert expected in bad.reason
     assert bad.line == 6
-    assert [one.draft for one in all_accepted([first, last])] == [ITEM, ITEM]
+    assert [record.draft for record in all_accepted([first, last])] == [ITEM, ITEM]
 
 
 def test_a_file_that_ends_early_says_so() -> None:
@@ -108,9 +108,9 @@ def test_a_file_of_something_else_is_refused_as_a_whole(content: bytes) -> None:
 
 def test_a_file_is_read_no_further_than_it_is_asked_for() -> None:
     stream = Endless(GOOD.encode())
-    found = parse(stream)
-    assert [next(found).line for _ in range(3)] == [1, 6, 11]
-    assert stream.taken <= 64 * 1024
+    parsed = parse(stream)
+    assert [next(parsed).line for _ in range(3)] == [1, 6, 11]
+    assert stream.bytes_read <= 64 * 1024
 
 
 def test_a_question_of_any_length_takes_little_memory() -> None:
@@ -135,7 +135,7 @@ def test_a_question_of_any_length_takes_little_memory() -> None:
 def test_an_export_refuses_by_name_what_aiken_cannot_hold(values: dict[str, Any], expected: str) -> None:
     refused: list[tuple[ItemDraft, str]] = []
     bad = replace(ITEM, **values)
-    assert "".join(dump([ITEM, bad, ITEM], lambda *one: refused.append(one))) == GOOD * 2
+    assert "".join(dump([ITEM, bad, ITEM], lambda *arguments: refused.append(arguments))) == GOOD * 2
     ((item, reason),) = refused
     assert item is bad
     assert expected in reason
@@ -144,9 +144,9 @@ def test_an_export_refuses_by_name_what_aiken_cannot_hold(values: dict[str, Any]
 @given(st.lists(drafts(), min_size=1, max_size=4))
 def test_what_is_written_is_read_again_and_what_is_not_is_named(written: list[ItemDraft]) -> None:
     refused: list[ItemDraft] = []
-    content = GOOD + "".join(dump(written, lambda one, reason: refused.append(one)))
+    content = GOOD + "".join(dump(written, lambda item, reason: refused.append(item)))
     nothing: dict[str, Any] = dict.fromkeys(UNSUPPORTED_FIELDS) | {"explanation": ""}
-    expected = [replace(one, **nothing) for one in written if one not in refused]
+    expected = [replace(item, **nothing) for item in written if item not in refused]
     assert [record.draft for record in all_accepted(records(content))][1:] == expected
 
 

@@ -48,9 +48,9 @@ def test_only_what_is_needed_need_be_given(client: FlaskClient, author: Headers)
 def test_the_same_item_again_is_a_conflict_that_names_the_first(
     client: FlaskClient, author: Headers, made: Any
 ) -> None:
-    again = client.post(ADDRESS, json=ITEM | {"category": None}, headers=author)
-    assert (again.status_code, again.get_json()["type"]) == (409, "/problems#duplicate-item")
-    assert again.get_json()["item"] == made.get_json()["id"]
+    repeated = client.post(ADDRESS, json=ITEM | {"category": None}, headers=author)
+    assert (repeated.status_code, repeated.get_json()["type"]) == (409, "/problems#duplicate-item")
+    assert repeated.get_json()["item"] == made.get_json()["id"]
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,8 @@ def test_a_change_into_another_item_is_a_conflict(
     client: FlaskClient, author: Headers, work: UnitOfWork, made: Any
 ) -> None:
     other = work.run_in_transaction(make_item)
-    taken = client.put(f"{ADDRESS}/{other.id}", json=ITEM, headers=author | {"If-Match": '"1"'})
-    assert (taken.status_code, taken.get_json()["item"]) == (409, made.get_json()["id"])
+    conflict = client.put(f"{ADDRESS}/{other.id}", json=ITEM, headers=author | {"If-Match": '"1"'})
+    assert (conflict.status_code, conflict.get_json()["item"]) == (409, made.get_json()["id"])
 
 
 def test_a_deleted_item_is_gone(client: FlaskClient, author: Headers, made: Any) -> None:
@@ -122,14 +122,14 @@ def test_a_list_is_walked_by_its_links(client: FlaskClient, author: Headers, wor
         lambda connection: [make_item(connection, category="Fish & chips").id for _ in range(5)]
     )
     work.run_in_transaction(make_item)
-    address, seen = f"{ADDRESS}?category=Fish+%26+chips&limit=2", []
+    address, listed = f"{ADDRESS}?category=Fish+%26+chips&limit=2", []
     while address:
         page = client.get(address, headers=author)
-        seen += [item["id"] for item in page.get_json()["items"]]
+        listed += [item["id"] for item in page.get_json()["items"]]
         assert (page.get_json()["next"] is None) == ("Link" not in page.headers)
         link = page.headers.get("Link", "")
         address = link.removeprefix("<").removesuffix('>; rel="next"')
-    assert seen == made
+    assert listed == made
 
 
 @pytest.mark.parametrize(
@@ -177,18 +177,27 @@ def test_what_cannot_be_an_id_is_not_there(client: FlaskClient, author: Headers,
 
 def test_the_document_tells_how_to_ask(app: Flask) -> None:
     paths = app.test_client().get("/api/v1/openapi.json").get_json()["paths"]
-    operations = {**paths[ADDRESS], **{f"{name} one": one for name, one in paths[f"{ADDRESS}/{{item_id}}"].items()}}
-    operations = {name: one for name, one in operations.items() if isinstance(one, dict) and "responses" in one}
-    assert {one["operationId"] for one in operations.values()} == {
+    operations = {
+        **paths[ADDRESS],
+        **{f"{name} one": operation for name, operation in paths[f"{ADDRESS}/{{item_id}}"].items()},
+    }
+    operations = {
+        name: operation
+        for name, operation in operations.items()
+        if isinstance(operation, dict) and "responses" in operation
+    }
+    assert {operation["operationId"] for operation in operations.values()} == {
         "listItems",
         "createItem",
         "readItem",
         "changeItem",
         "deleteItem",
     }
-    assert all(one["security"] == [{"bearer": []}] for one in operations.values())
-    assert [(one["name"], one["required"]) for one in operations["put one"]["parameters"]] == [("If-Match", True)]
+    assert all(operation["security"] == [{"bearer": []}] for operation in operations.values())
+    assert [(parameter["name"], parameter["required"]) for parameter in operations["put one"]["parameters"]] == [
+        ("If-Match", True)
+    ]
     assert {"Location", "ETag"} <= operations["post"]["responses"]["201"]["headers"].keys()
     assert {"category", "difficulty", "kind", "search", "cursor", "limit"} == {
-        one["name"] for one in operations["get"]["parameters"]
+        parameter["name"] for parameter in operations["get"]["parameters"]
     }

@@ -25,15 +25,15 @@ def store(work: UnitOfWork, drafts: list[ItemDraft]) -> list[bool]:
 
 
 def stored(connection: Connection, drafts: list[ItemDraft]) -> list[bool]:
-    """Say of each draft whether it was new."""
+    """Return of each draft whether it was new."""
     fates = import_store.store(
-        connection, import_store.prepare([Accepted(line, one) for line, one in enumerate(drafts, start=1)])
+        connection, import_store.prepare([Accepted(line, draft) for line, draft in enumerate(drafts, start=1)])
     )
     return [fate.outcome is RecordOutcome.NEW for fate in fates]
 
 
 def stored_while_the_last_is_created(work: UnitOfWork, drafts: list[ItemDraft]) -> list[bool]:
-    """Say of each draft whether it was new, when another one creates the last and commits while we wait."""
+    """Return of each draft whether it was new, when another transaction stores the last one and commits meanwhile."""
     with ThreadPoolExecutor(1) as other:
         with work.transaction() as connection:
             items.create(connection, drafts[-1])
@@ -56,7 +56,7 @@ def test_a_whole_batch_is_stored_in_its_order(work: UnitOfWork) -> None:
 
 def test_the_largest_items_fit(work: UnitOfWork) -> None:
     drafts = [
-        item_draft(stem=f"{number} {'😀' * 3990}", choices=tuple(f"{one}{'😀' * 490}" for one in range(20)))
+        item_draft(stem=f"{number} {'😀' * 3990}", choices=tuple(f"{choice}{'😀' * 490}" for choice in range(20)))
         for number in range(100)
     ]
     assert sum(store(work, drafts)) == 100
@@ -64,16 +64,16 @@ def test_the_largest_items_fit(work: UnitOfWork) -> None:
 
 
 def test_any_items_are_stored_as_they_are(work: UnitOfWork) -> None:
-    """Quotes, backslashes, percent signs, faces, and columns that only some of a batch have."""
+    """Quotes, backslashes, percent signs, emoji, and columns that only some of a batch have."""
 
     @given(st.lists(any_drafts(), min_size=1, max_size=5))
     @settings(max_examples=60)
-    def are_stored(some: list[ItemDraft]) -> None:
-        some = [replace(draft, stem=f"{next(numbers)} {draft.stem}") for draft in some]
-        assert all(store(work, some))
+    def are_stored(drafts: list[ItemDraft]) -> None:
+        drafts = [replace(draft, stem=f"{next(numbers)} {draft.stem}") for draft in drafts]
+        assert all(store(work, drafts))
         with work.read() as connection:
-            rows = items.search(connection, Filters(), None, 1000, with_original=True).rows[-len(some) :]
-        assert [ItemDraft(**{name: getattr(row, name) for name in vars(some[0])}) for row in rows] == some
+            rows = items.search(connection, Filters(), None, 1000, with_original=True).rows[-len(drafts) :]
+        assert [ItemDraft(**{name: getattr(row, name) for name in vars(drafts[0])}) for row in rows] == drafts
 
     numbers = count()
     are_stored()
@@ -121,10 +121,10 @@ def test_an_error_of_the_database_names_the_column_and_is_short(work: UnitOfWork
 
 @pytest.mark.parametrize("face", ["", "😀" * 490], ids=["small", "large"])
 def test_an_item_created_between_looking_and_storing_is_a_duplicate(work: UnitOfWork, face: str) -> None:
-    """The other import's row is not committed when we look, so only the constraint can tell."""
+    """The other import's row is not committed at the time of the lookup, so only the constraint finds it."""
     drafts = [item_draft(choices=tuple(f"{face}{number}" for number in range(20))) for _ in range(8)]
     if work.engine.dialect.name == "sqlite":
-        pytest.skip("SQLite lets one write at a time")
+        pytest.skip("SQLite allows one writer at a time")
     assert stored_while_the_last_is_created(work, drafts) == [True] * 7 + [False]
 
 

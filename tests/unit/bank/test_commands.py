@@ -30,9 +30,9 @@ LAKES = b"#Q Which lake is \x93deep\x94?\r\n^ Baikal\r\nA Baikal\r\nB Erie\r\n"
 
 @pytest.fixture
 def command(app: Flask) -> Callable[..., Result]:
-    """Run `poolproof import` with these arguments."""
+    """Run `poolproof items import` with these arguments."""
     return lambda *arguments, **options: app.test_cli_runner().invoke(
-        create_cli(lambda: app), ["import", *map(str, arguments)], **options
+        create_cli(lambda: app), ["items", "import", *map(str, arguments)], **options
     )
 
 
@@ -183,23 +183,23 @@ def test_an_import_waits_while_an_operator_has_paused_its_lane(
     folder, rivers = tmp_path / "instance", tmp_path / "rivers"
     rivers.write_bytes(RIVERS)
     with run_poolproof_service(prepared_schema("sqlite", "paused"), folder, POOLPROOF_WORKERS="1") as service:
-        meeting = folder / "fleet" / socket.gethostname()
-        orders = CommandQueue(meeting)
+        fleet = folder / "fleet" / socket.gethostname()
+        commands = CommandQueue(fleet)
         master = process_identity(service.process.pid)
-        orders.set_overrides(master, paused=["background"])
-        command = [sys.executable, "-m", "webapp", "import", "--format", "opentriviaqa", str(rivers)]
+        commands.set_overrides(master, paused=["background"])
+        command = [sys.executable, "-m", "webapp", "items", "import", "--format", "opentriviaqa", str(rivers)]
         importing = subprocess.Popen(command, cwd=PROJECT, env=service.environment, stdout=subprocess.DEVNULL)
-        wait_until(lambda: waiting_imports(meeting) == 1)
-        orders.set_overrides(master, paused=[])
+        wait_until(lambda: waiting_imports(fleet) == 1)
+        commands.set_overrides(master, paused=[])
         assert importing.wait(60) == 0
 
 
-def waiting_imports(meeting: Path) -> int:
+def waiting_imports(fleet: Path) -> int:
     """Return how many imports of the fleet wait for a connection of their lane."""
     imports = [
-        one.status.get("lanes", {})
-        for one in FleetDirectory(meeting).snapshot().members
-        if one.identity["name"] == "import"
+        member.status.get("lanes", {})
+        for member in FleetDirectory(fleet).snapshot().members
+        if member.identity["name"] == "import"
     ]
     return sum(lanes["background"]["waiting"] for lanes in imports if lanes)
 
@@ -207,24 +207,26 @@ def waiting_imports(meeting: Path) -> int:
 def test_an_import_tells_its_number_by_which_it_is_undone(
     app: Flask, command: Callable[..., Result], work: UnitOfWork, rivers: Path, lakes: Path
 ) -> None:
-    kept = command("--format", "opentriviaqa", lakes)
+    other = command("--format", "opentriviaqa", lakes)
     result = command("--format", "opentriviaqa", rivers)
-    number = match_in(r"poolproof undo-import (\d+)", result.stdout)[1]
+    number = match_in(r"poolproof items undo (\d+)", result.stdout)[1]
     assert f"{rivers}: import {number};" in result.stdout
-    undone = app.test_cli_runner().invoke(create_cli(lambda: app), ["undo-import", number])
-    assert (kept.exit_code, undone.exit_code) == (0, 0)
-    assert undone.stdout == "1 items removed, 0 brought back to what they were.\n"
+    undone = app.test_cli_runner().invoke(create_cli(lambda: app), ["items", "undo", number])
+    assert (other.exit_code, undone.exit_code) == (0, 0)
+    assert undone.stdout == "1 items removed, 0 restored.\n"
     assert [item.category for item in bank(work)] == ["Lakes"]
 
 
 def test_a_dry_run_has_nothing_to_undo(command: Callable[..., Result], rivers: Path) -> None:
-    assert "undo-import" not in command("--format", "opentriviaqa", "--dry-run", rivers).stdout
+    assert "items undo" not in command("--format", "opentriviaqa", "--dry-run", rivers).stdout
 
 
 @pytest.fixture
 def export(app: Flask) -> Callable[..., Result]:
-    """Run `poolproof export` with these arguments."""
-    return lambda *arguments: app.test_cli_runner().invoke(create_cli(lambda: app), ["export", *map(str, arguments)])
+    """Run `poolproof items export` with these arguments."""
+    return lambda *arguments: app.test_cli_runner().invoke(
+        create_cli(lambda: app), ["items", "export", *map(str, arguments)]
+    )
 
 
 @pytest.mark.parametrize("file_format", ["json", "gift", "aiken", "moodle-xml", "csv"])
@@ -251,8 +253,8 @@ def test_an_item_that_a_format_cannot_hold_is_named_and_the_others_are_written(
     command: Callable[..., Result], export: Callable[..., Result], rivers: Path, tmp_path: Path
 ) -> None:
     several = tmp_path / "several.json"
-    one = {"kind": "multiple", "stem": "Which two?", "choices": ["A", "B", "C"], "right": [0, 1]}
-    several.write_text(json.dumps({"format": "poolproof items", "version": 1, "items": [one]}))
+    item = {"kind": "multiple", "stem": "Which two?", "choices": ["A", "B", "C"], "right": [0, 1]}
+    several.write_text(json.dumps({"format": "poolproof items", "version": 1, "items": [item]}))
     command("--format", "opentriviaqa", rivers)
     command(several)
     done = export("--format", "aiken")

@@ -50,9 +50,9 @@ def test_a_row_becomes_an_item() -> None:
 
 
 def test_a_whole_table_is_read_with_the_ids_of_the_items_that_it_changes() -> None:
-    one, two, three = all_accepted(records(VALID))
-    assert (one.line, one.item_id, two.line, two.item_id, three.line, three.item_id) == (2, 7, 4, None, 6, 8)
-    assert one.draft == ItemDraft(
+    first, second, third = all_accepted(records(VALID))
+    assert (first.line, first.item_id, second.line, second.item_id, third.line, third.item_id) == (2, 7, 4, None, 6, 8)
+    assert first.draft == ItemDraft(
         kind="single",
         stem="Which one\nflies?",
         choices=("Crane", "Kiwi", "Emu"),
@@ -66,10 +66,10 @@ def test_a_whole_table_is_read_with_the_ids_of_the_items_that_it_changes() -> No
         collected_at=datetime(2026, 11, 25, 12, tzinfo=UTC),
         original="{}",
     )
-    assert two.draft == ItemDraft(
+    assert second.draft == ItemDraft(
         "multiple", "Which two are birds?", ("Crane", "Kiwi", "Bat"), (0, 1), category="Birds"
     )
-    assert three.draft == ItemDraft("true_false", "=Penguins fly.", ("True", "False"), (1,))
+    assert third.draft == ItemDraft("true_false", "=Penguins fly.", ("True", "False"), (1,))
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -77,7 +77,7 @@ def test_a_whole_table_is_read_with_the_ids_of_the_items_that_it_changes() -> No
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_delimiters_line_ends_and_byte_order_marks_do_not_matter(delimiter: str, end: str, mark: str) -> None:
     content = mark + (HEAD + GOOD * 2).replace(",", delimiter).replace("\n", end)
-    assert [(one.line, one.draft) for one in all_accepted(records(content))] == [(2, ITEM), (3, ITEM)]
+    assert [(record.line, record.draft) for record in all_accepted(records(content))] == [(2, ITEM), (3, ITEM)]
 
 
 def test_columns_may_stand_in_any_order_and_case_and_empty_ones_at_the_end() -> None:
@@ -93,25 +93,25 @@ def test_columns_may_stand_in_any_order_and_case_and_empty_ones_at_the_end() -> 
 def test_right_are_numbers_of_choices_and_several_make_a_multiple_choice(
     numbers: str, kind: str, right: tuple[int, ...]
 ) -> None:
-    found = draft(f"{HEAD}Which?,a,b,{numbers}\n")
-    assert (found.kind, found.right) == (kind, right)
+    result = draft(f"{HEAD}Which?,a,b,{numbers}\n")
+    assert (result.kind, result.right) == (kind, right)
 
 
 @pytest.mark.parametrize("choices", [",", "True,False", "TRUE,FALSE", "true,false"])
 def test_true_or_false_needs_no_choices(choices: str) -> None:
-    found = draft(f"kind,{HEAD}True_False,Emus run.,{choices},1\n")
-    assert found == ItemDraft("true_false", "Emus run.", ("True", "False"), (0,))
+    result = draft(f"kind,{HEAD}True_False,Emus run.,{choices},1\n")
+    assert result == ItemDraft("true_false", "Emus run.", ("True", "False"), (0,))
 
 
 def test_a_given_category_is_for_items_that_name_none() -> None:
-    found = all_accepted(records(f"category,{HEAD},{GOOD}Birds,{GOOD}", "Other"))
-    assert [one.draft.category for one in found] == ["Other", "Birds"]
+    parsed = all_accepted(records(f"category,{HEAD},{GOOD}Birds,{GOOD}", "Other"))
+    assert [record.draft.category for record in parsed] == ["Other", "Birds"]
 
 
 def test_a_table_of_an_old_spreadsheet_in_windows_1252_is_read_and_reported_as_mended() -> None:
-    found = all_accepted(records((HEAD + GOOD + "Où?,là,ici,1\n").encode("cp1252")))
-    assert [one.repaired for one in found] == [False, True]
-    assert found[1].draft.choices == ("là", "ici")
+    parsed = all_accepted(records((HEAD + GOOD + "Où?,là,ici,1\n").encode("cp1252")))
+    assert [record.repaired for record in parsed] == [False, True]
+    assert parsed[1].draft.choices == ("là", "ici")
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_row_that_cannot_be_an_item_says_why_and_stops_none_of_the_others(
     assert isinstance(bad, Rejected)
     assert expected in bad.reason
     assert bad.line == 3
-    assert [one.draft for one in all_accepted([first, last])] == [ITEM, ITEM]
+    assert [record.draft for record in all_accepted([first, last])] == [ITEM, ITEM]
 
 
 @pytest.mark.parametrize(
@@ -159,14 +159,14 @@ def test_a_row_that_cannot_be_an_item_says_why_and_stops_none_of_the_others(
     ],
 )
 def test_a_cell_that_says_what_cannot_be_is_named(name: str, value: str, expected: str) -> None:
-    (found,) = records(f"{name},{HEAD}{value},{GOOD}")
-    assert isinstance(found, Rejected)
-    assert expected in found.reason
+    (record,) = records(f"{name},{HEAD}{value},{GOOD}")
+    assert isinstance(record, Rejected)
+    assert expected in record.reason
 
 
 def test_an_id_that_is_no_number_is_named() -> None:
-    (found,) = records(VALID.decode().splitlines()[0] + "\nseven,single,Which?,a,b,,1,,,,,,,,\n")
-    assert found == Rejected(2, "id is 'seven', not a whole number.")
+    (record,) = records(VALID.decode().splitlines()[0] + "\nseven,single,Which?,a,b,,1,,,,,,,,\n")
+    assert record == Rejected(2, "id is 'seven', not a whole number.")
 
 
 def test_a_quotation_mark_that_is_not_closed_is_told_with_the_line_where_its_row_begins() -> None:
@@ -204,21 +204,21 @@ def test_a_table_in_utf_16_is_refused_with_the_remedy() -> None:
 
 def test_a_table_is_read_no_further_than_it_is_asked_for() -> None:
     stream = Endless(GOOD.encode(), HEAD.encode())
-    found = parse(stream)
-    assert [next(found).line for _ in range(3)] == [2, 3, 4]
-    assert stream.taken <= 64 * 1024
+    parsed = parse(stream)
+    assert [next(parsed).line for _ in range(3)] == [2, 3, 4]
+    assert stream.bytes_read <= 64 * 1024
 
 
 @pytest.mark.parametrize("piece", ["x", f"{'x' * 1000}\n", ","])
 def test_a_row_of_any_length_takes_little_memory(piece: str) -> None:
     content = f'{HEAD}{GOOD}Which?,"{piece * (5 * 2**20 // len(piece))}",b,1\n{GOOD}'.encode()
     assert peak_of(parse, content) < 4 * 2**20
-    assert [type(one) for one in records(content)][:2] == [Accepted, Rejected]
+    assert [type(record) for record in records(content)][:2] == [Accepted, Rejected]
 
 
-def rows(*given: ItemDraft) -> list[list[str]]:
+def rows(*drafts: ItemDraft) -> list[list[str]]:
     """The cells as a spreadsheet sees them."""
-    text = "".join(dump(given))
+    text = "".join(dump(drafts))
     assert text.startswith("\ufeffid,kind,stem,choice_1,choice_2,")
     assert text.endswith("\r\n")
     return list(csv.reader(io.StringIO(text, newline="")))
@@ -226,38 +226,38 @@ def rows(*given: ItemDraft) -> list[list[str]]:
 
 def test_an_export_has_a_column_for_each_choice_of_the_item_that_has_most() -> None:
     fish = ItemDraft("multiple", "Which?", ("a", "b", "c"), (0, 2))
-    head, one, two, three = rows(ITEM, fish, ItemDraft("true_false", "Emus run.", ("True", "False"), (0,)))
+    head, first, second, third = rows(ITEM, fish, ItemDraft("true_false", "Emus run.", ("True", "False"), (0,)))
     assert head[:8] == ["\ufeffid", "kind", "stem", "choice_1", "choice_2", "choice_3", "right", "explanation"]
-    assert one[:7] == ["", "single", "Which one flies?", "Crane", "Kiwi", "", "1"]
-    assert two[:7] == ["", "multiple", "Which?", "a", "b", "c", "1; 3"]
-    assert three[:7] == ["", "true_false", "Emus run.", "", "", "", "1"]
+    assert first[:7] == ["", "single", "Which one flies?", "Crane", "Kiwi", "", "1"]
+    assert second[:7] == ["", "multiple", "Which?", "a", "b", "c", "1; 3"]
+    assert third[:7] == ["", "true_false", "Emus run.", "", "", "", "1"]
 
 
 def test_an_export_names_the_item_of_each_row_and_an_import_finds_it_there() -> None:
     now = datetime(2026, 11, 25, tzinfo=UTC)
     item = Item(**vars(ITEM), id=7, version=2, created_at=now, changed_at=now)
-    (found,) = all_accepted(records("".join(dump([item]))))
-    assert (found.item_id, found.draft) == (7, ITEM)
+    (record,) = all_accepted(records("".join(dump([item]))))
+    assert (record.item_id, record.draft) == (7, ITEM)
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@A1", "'=1", "''@A1", "'", "'a", "a=1", "\t=1", "\r=1", "\n=1"])
 def test_no_cell_begins_like_a_formula_and_every_text_comes_back(text: str) -> None:
-    given = replace(ITEM, stem=f"{text}?", choices=(f"{text}!", "b"), original=text)
-    assert not [cell for cell in rows(given)[1] if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))]
-    found = draft("".join(dump([given])))
-    assert found == replace(given, stem=given.stem.strip(), choices=(given.choices[0].strip(), "b"))
+    item = replace(ITEM, stem=f"{text}?", choices=(f"{text}!", "b"), original=text)
+    assert not [cell for cell in rows(item)[1] if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))]
+    result = draft("".join(dump([item])))
+    assert result == replace(item, stem=item.stem.strip(), choices=(item.choices[0].strip(), "b"))
 
 
 def test_an_export_is_written_in_bounded_memory() -> None:
-    many = (replace(ITEM, stem=f"{number}{'?' * 4000}") for number in range(5000))
-    assert peak_of(lambda stream: dump(many), b"") < 16 * 2**20
+    items = (replace(ITEM, stem=f"{number}{'?' * 4000}") for number in range(5000))
+    assert peak_of(lambda stream: dump(items), b"") < 16 * 2**20
 
 
 @given(st.lists(drafts(), min_size=1, max_size=4))
 def test_what_is_written_is_read_again_without_loss(written: list[ItemDraft]) -> None:
-    found = all_accepted(records("".join(dump(written))))
-    assert [record.draft for record in found] == written
-    assert not any(record.repaired or record.item_id for record in found)
+    parsed = all_accepted(records("".join(dump(written))))
+    assert [record.draft for record in parsed] == written
+    assert not any(record.repaired or record.item_id for record in parsed)
 
 
 @given(files(VALID))

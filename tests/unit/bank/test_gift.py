@@ -41,19 +41,22 @@ def test_a_single_choice_becomes_an_item() -> None:
 
 
 def test_a_whole_file_is_read_with_its_lines_and_categories() -> None:
-    one, two, three = all_accepted(records(VALID))
-    assert one == Accepted(4, ItemDraft("single", "Which one flies?", ("Crane", "Kiwi"), (0,), "Emus run.", "Birds"))
-    assert (two.line, two.draft.right, two.draft.category) == (7, (1,), "Birds")
-    assert (two.draft.difficulty, two.draft.licence) == ("easy", "CC0")
-    assert (three.line, three.draft.kind, three.draft.stem) == (9, "multiple", "Both = are _____ here.")
-    assert (three.draft.choices, three.draft.right) == (("a", "b", "c"), (0, 1))
+    first, second, third = all_accepted(records(VALID))
+    assert first == Accepted(4, ItemDraft("single", "Which one flies?", ("Crane", "Kiwi"), (0,), "Emus run.", "Birds"))
+    assert (second.line, second.draft.right, second.draft.category) == (7, (1,), "Birds")
+    assert (second.draft.difficulty, second.draft.licence) == ("easy", "CC0")
+    assert (third.line, third.draft.kind, third.draft.stem) == (9, "multiple", "Both = are _____ here.")
+    assert (third.draft.choices, third.draft.right) == (("a", "b", "c"), (0, 1))
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_line_ends_and_byte_order_marks_do_not_matter(end: str, mark: str) -> None:
     content = mark + (GOOD * 2).replace("\n", end)
-    assert [(one.line, one.draft) for one in all_accepted(records(content))] == [(1, draft(GOOD)), (7, draft(GOOD))]
+    assert [(record.line, record.draft) for record in all_accepted(records(content))] == [
+        (1, draft(GOOD)),
+        (7, draft(GOOD)),
+    ]
 
 
 @pytest.mark.parametrize(("answers", "right"), [("T", 0), ("TRUE", 0), ("F", 1), (" FALSE ", 1), ("T#no#yes", 0)])
@@ -85,9 +88,9 @@ def test_true_and_false_have_four_spellings(answers: str, right: int) -> None:
 def test_what_is_escaped_or_looks_special_is_read_as_text(
     content: str, stem: str | None, choices: tuple[str, ...]
 ) -> None:
-    found = draft(content)
-    assert found.stem == ("x² < H₂O\nand\nso" if stem is None else stem)
-    assert found.choices == choices
+    result = draft(content)
+    assert result.stem == ("x² < H₂O\nand\nso" if stem is None else stem)
+    assert result.choices == choices
 
 
 @pytest.mark.parametrize(
@@ -117,8 +120,8 @@ def test_weights_say_which_choices_are_right(content: str, kind: str, right: tup
     ],
 )
 def test_a_category_is_for_the_questions_after_it(line: str, category: str) -> None:
-    found = all_accepted(records(f"{GOOD}$CATEGORY: {line}\n{GOOD}$CATEGORY: Fish\n\n{GOOD}", "Other"))
-    assert [one.draft.category for one in found] == ["Other", category, "Fish"]
+    parsed = all_accepted(records(f"{GOOD}$CATEGORY: {line}\n{GOOD}$CATEGORY: Fish\n\n{GOOD}", "Other"))
+    assert [record.draft.category for record in parsed] == ["Other", category, "Fish"]
 
 
 @pytest.mark.parametrize(
@@ -168,8 +171,8 @@ def test_a_question_that_cannot_be_an_item_says_why_and_stops_none_of_the_others
 
 
 def test_an_old_file_in_windows_1252_is_read_and_reported_as_mended() -> None:
-    (found,) = all_accepted(records("Où? {=là ~ici}".encode("cp1252")))
-    assert (found.repaired, found.draft.stem, found.draft.choices) == (True, "Où?", ("là", "ici"))
+    (record,) = all_accepted(records("Où? {=là ~ici}".encode("cp1252")))
+    assert (record.repaired, record.draft.stem, record.draft.choices) == (True, "Où?", ("là", "ici"))
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"Some text.\n\nMore.\n", b'["JSON"]', GOOD.encode("utf-16")])
@@ -180,14 +183,14 @@ def test_a_file_of_something_else_is_refused_as_a_whole(content: bytes) -> None:
 
 def test_a_file_is_read_no_further_than_it_is_asked_for() -> None:
     stream = Endless(GOOD.encode())
-    found = parse(stream)
-    assert [next(found).line for _ in range(3)] == [1, 7, 13]
-    assert stream.taken <= 64 * 1024
+    parsed = parse(stream)
+    assert [next(parsed).line for _ in range(3)] == [1, 7, 13]
+    assert stream.bytes_read <= 64 * 1024
 
 
 def test_a_question_of_any_length_takes_little_memory() -> None:
     content = GOOD.encode() + b"x" * 20 * 2**20 + b"{T}\n\n" + GOOD.encode()
-    assert [type(one) for one in records(content)] == [Accepted, Rejected, Accepted]
+    assert [type(record) for record in records(content)] == [Accepted, Rejected, Accepted]
     assert peak_of(parse, content) < 4 * 2**20
 
 
@@ -207,8 +210,8 @@ def test_an_export_reads_as_gift_does() -> None:
 
 @given(st.lists(drafts(), min_size=1, max_size=4))
 def test_what_is_written_is_read_again_without_loss(written: list[ItemDraft]) -> None:
-    found = all_accepted(records("".join(dump(written))))
-    assert [record.draft for record in found] == [normalize_line_breaks(one) for one in written]
+    parsed = all_accepted(records("".join(dump(written))))
+    assert [record.draft for record in parsed] == [normalize_line_breaks(item) for item in written]
 
 
 @given(files(VALID))

@@ -24,20 +24,20 @@ def draft_of(item: Item, **changes: object) -> ItemDraft:
     return ItemDraft(**{name: getattr(item, name) for name in ItemDraft.__dataclass_fields__} | changes)
 
 
-def into(work: UnitOfWork) -> BatchHandler:
+def store_in(work: UnitOfWork) -> BatchHandler:
     return lambda accepted: work.run_in_transaction(
         lambda connection: import_store.store(connection, import_store.prepare(accepted), 7)
     )
 
 
-def foretold_and_done(work: UnitOfWork, given: list[Record]) -> ImportReport:
-    """Import the records, and see that a dry run has told the same."""
+def import_after_dry_run(work: UnitOfWork, records: list[Record]) -> ImportReport:
+    """Import the records, and check that a dry run reports the same."""
     dry, done = ImportReport(), ImportReport()
-    imports.import_records(given, DryRun(work.read), dry)
-    imports.import_records(given, into(work), done)
-    in_one_batch = [replace(one, item=None) for one in done.resembling]
+    imports.import_records(records, DryRun(work.read), dry)
+    imports.import_records(records, store_in(work), done)
+    in_one_batch = [replace(possible, item=None) for possible in done.resembling]
     assert [getattr(dry, name) for name in COUNTS] == [getattr(done, name) for name in COUNTS]
-    assert [replace(one, item=None) for one in dry.resembling] == in_one_batch
+    assert [replace(possible, item=None) for possible in dry.resembling] == in_one_batch
     return done
 
 
@@ -48,39 +48,41 @@ def find(work: UnitOfWork, item_id: int) -> Item:
 
 def test_a_record_that_names_an_item_changes_it_and_what_it_was_is_kept(work: UnitOfWork) -> None:
     item = work.run_in_transaction(make_item)
-    report = foretold_and_done(work, [Accepted(2, draft_of(item, explanation="Better."), item_id=item.id)])
+    report = import_after_dry_run(work, [Accepted(2, draft_of(item, explanation="Better."), item_id=item.id)])
     assert (report.new, report.changed, report.duplicate) == (0, 1, 0)
     assert (find(work, item.id).explanation, find(work, item.id).version) == ("Better.", 2)
     with work.read() as connection:
-        assert [one.explanation for one in item_history.list_versions(connection, item.id)] == [item.explanation]
+        assert [version.explanation for version in item_history.list_versions(connection, item.id)] == [
+            item.explanation
+        ]
 
 
 def test_a_record_that_is_what_its_item_is_changes_nothing(work: UnitOfWork) -> None:
     item = work.run_in_transaction(make_item)
-    assert foretold_and_done(work, [Accepted(2, draft_of(item), item_id=item.id)]).duplicate == 1
+    assert import_after_dry_run(work, [Accepted(2, draft_of(item), item_id=item.id)]).duplicate == 1
     assert find(work, item.id) == item
 
 
 def test_a_record_that_names_no_item_of_the_bank_is_added(work: UnitOfWork) -> None:
-    assert foretold_and_done(work, [Accepted(2, item_draft(), item_id=999_999)]).new == 1
+    assert import_after_dry_run(work, [Accepted(2, item_draft(), item_id=999_999)]).new == 1
 
 
 def test_an_item_does_not_become_what_another_one_is(work: UnitOfWork) -> None:
-    one, other = work.run_in_transaction(make_item), work.run_in_transaction(make_item)
-    given: list[Record] = [
-        Accepted(1, draft_of(other), item_id=one.id),
+    item, other = work.run_in_transaction(make_item), work.run_in_transaction(make_item)
+    records: list[Record] = [
+        Accepted(1, draft_of(other), item_id=item.id),
         fresh := Accepted(2, item_draft()),
-        Accepted(3, fresh.draft, item_id=one.id),
+        Accepted(3, fresh.draft, item_id=item.id),
     ]
-    report = foretold_and_done(work, given)
+    report = import_after_dry_run(work, records)
     assert (report.new, report.changed, report.duplicate) == (1, 0, 2)
-    assert find(work, one.id) == one
+    assert find(work, item.id) == item
 
 
 def test_a_file_changes_an_item_once(work: UnitOfWork) -> None:
     item = work.run_in_transaction(make_item)
-    given: list[Record] = [Accepted(line, draft_of(item, explanation=f"{line}"), item_id=item.id) for line in (1, 2)]
-    assert foretold_and_done(work, given).changed == 1
+    records: list[Record] = [Accepted(line, draft_of(item, explanation=f"{line}"), item_id=item.id) for line in (1, 2)]
+    assert import_after_dry_run(work, records).changed == 1
     assert find(work, item.id).explanation == "1"
 
 
@@ -89,7 +91,7 @@ def test_an_equal_stem_with_other_choices_is_imported_and_told(work: UnitOfWork)
     like_it = item_draft(stem=known.stem.upper().replace("?", " !"))
     alone = item_draft()
     like_that = item_draft(stem=alone.stem)
-    report = foretold_and_done(work, [Accepted(1, like_it), Accepted(2, alone), Accepted(3, like_that)])
+    report = import_after_dry_run(work, [Accepted(1, like_it), Accepted(2, alone), Accepted(3, like_that)])
     assert (report.new, report.possible) == (3, 2)
     assert report.resembling == [
         PossibleDuplicate(1, like_it.stem, known.id),
@@ -105,7 +107,7 @@ def test_a_person_answers_for_what_a_file_has_changed(work: UnitOfWork, changes:
             update(ItemRow).where(ItemRow.id == item.id).values(original="as it was", **changes)
         )
     )
-    foretold_and_done(work, [Accepted(1, draft_of(item, category="Other"), item_id=item.id)])
+    import_after_dry_run(work, [Accepted(1, draft_of(item, category="Other"), item_id=item.id)])
     with work.read() as connection:
         row = connection.execute(ItemRow.__table__.select()).one()
     assert (row.fingerprints, row.original, row.import_id, row.category) == (None, "as it was", 7, "Other")

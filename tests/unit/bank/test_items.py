@@ -130,13 +130,13 @@ def test_an_item_may_be_saved_without_a_change(work: UnitOfWork) -> None:
 
 
 def test_what_is_not_there_cannot_be_read_changed_or_removed(work: UnitOfWork) -> None:
-    for deed in (
+    for operation in (
         lambda connection: items.find(connection, 404),
         lambda connection: items.change(connection, 404, item_draft(), 1),
         lambda connection: items.remove(connection, 404),
     ):
         with pytest.raises(NotFoundError):
-            work.run_in_transaction(deed)
+            work.run_in_transaction(operation)
 
 
 def test_a_removed_item_is_gone_and_may_come_again(work: UnitOfWork) -> None:

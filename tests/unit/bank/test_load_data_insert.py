@@ -46,7 +46,7 @@ def allow(work: UnitOfWork, switch: str) -> None:
 
 
 def loads(work: UnitOfWork) -> int:
-    """Say how many statements have loaded something since the server started."""
+    """Return how many LOAD DATA statements the server has executed since it started."""
     with work.read() as connection:
         return int(connection.exec_driver_sql("SHOW GLOBAL STATUS LIKE 'Com_load'").one()[1])
 
@@ -68,18 +68,18 @@ def test_a_server_that_does_not_permit_it_is_sent_inserts(work: UnitOfWork) -> N
 
 @pytest.mark.usefixtures("everything_is_loaded")
 def test_any_items_are_stored_as_they_are(work: UnitOfWork) -> None:
-    """Quotes, backslashes, line breaks, faces, and columns that only some of a batch have."""
+    """Quotes, backslashes, line breaks, emoji, and columns that only some of a batch have."""
 
     @given(st.lists(any_drafts(), min_size=1, max_size=5))
     @settings(max_examples=60)
-    def are_stored(some: list[ItemDraft]) -> None:
-        some = [replace(draft, stem=f"{next(numbers)} {draft.stem}") for draft in some]
+    def are_stored(drafts: list[ItemDraft]) -> None:
+        drafts = [replace(draft, stem=f"{next(numbers)} {draft.stem}") for draft in drafts]
         before = loads(work)
-        assert all(store(work, some))
+        assert all(store(work, drafts))
         assert loads(work) == before + 1
         with work.read() as connection:
-            rows = items.search(connection, Filters(), None, 1000, with_original=True).rows[-len(some) :]
-        assert [ItemDraft(**{name: getattr(row, name) for name in vars(some[0])}) for row in rows] == some
+            rows = items.search(connection, Filters(), None, 1000, with_original=True).rows[-len(drafts) :]
+        assert [ItemDraft(**{name: getattr(row, name) for name in vars(drafts[0])}) for row in rows] == drafts
 
     numbers = count()
     are_stored()

@@ -63,14 +63,14 @@ def test_line_ends_byte_order_marks_and_stray_blanks_do_not_matter(same: bytes) 
 
 
 def test_true_and_false_stand_in_their_usual_order() -> None:
-    found = draft("#Q Penguins can fly.\n^ False\nA False\nB True\n")
-    assert (found.kind, found.choices, found.right) == ("true_false", ("True", "False"), (1,))
+    result = draft("#Q Penguins can fly.\n^ False\nA False\nB True\n")
+    assert (result.kind, result.choices, result.right) == ("true_false", ("True", "False"), (1,))
 
 
 def test_a_stem_goes_on_over_blank_lines_and_lines_like_options() -> None:
-    found = draft("#Q Who says this?\n\nA Come down!\nB: No!\n ...\n^ Two owls\nA One owl\nB Two owls\n")
-    assert found.stem == "Who says this?\n\nA Come down!\nB: No!\n ..."
-    assert found.choices == ("One owl", "Two owls")
+    result = draft("#Q Who says this?\n\nA Come down!\nB: No!\n ...\n^ Two owls\nA One owl\nB Two owls\n")
+    assert result.stem == "Who says this?\n\nA Come down!\nB: No!\n ..."
+    assert result.choices == ("One owl", "Two owls")
 
 
 @pytest.mark.parametrize(
@@ -127,8 +127,8 @@ def test_a_record_that_cannot_be_an_item_says_why(content: bytes | str, expected
 def test_a_bad_record_stops_none_of_the_others() -> None:
     bad = b"#Q Why?\n^ One\nA Two\n"
     long = b"#Q " + b"x" * MAX_RECORD_BYTES * 2 + b"\n"
-    found = records(GOOD + bad + long + GOOD)
-    assert [(type(record), record.line) for record in found] == [
+    parsed = records(GOOD + bad + long + GOOD)
+    assert [(type(record), record.line) for record in parsed] == [
         (Accepted, 1),
         (Rejected, 7),
         (Rejected, 10),
@@ -147,19 +147,19 @@ def test_a_file_of_something_else_is_refused_as_a_whole(content: bytes) -> None:
 
 def test_a_file_is_read_no_further_than_it_is_asked_for() -> None:
     class Endless:
-        taken = 0
+        line_count = 0
 
         def readline(self, size: int, /) -> bytes:
-            self.taken += 1
-            return b"#Q Again?\n" if self.taken % 2 else b"^ No\n"
+            self.line_count += 1
+            return b"#Q Again?\n" if self.line_count % 2 else b"^ No\n"
 
         def read(self, size: int, /) -> bytes:
             raise AssertionError("the whole file was asked for")
 
     stream = Endless()
-    found: Iterator[Record] = parse(stream, None)
-    assert [next(found).line for _ in range(3)] == [1, 3, 5]
-    assert stream.taken < 10
+    parsed: Iterator[Record] = parse(stream, None)
+    assert [next(parsed).line for _ in range(3)] == [1, 3, 5]
+    assert stream.line_count < 10
 
 
 @given(files(GOOD + b"#Q Is it \x93big\x94?\r\n^ True\nA True\nB False\n"))

@@ -47,11 +47,11 @@ def sent_in_one_piece(studio: FlaskClient, content: bytes) -> TestResponse:
 
 
 def test_a_file_is_looked_at_then_imported_then_undone(studio: FlaskClient) -> None:
-    seen = sent(studio)
-    assert "Nothing is stored yet" in seen.text
-    assert "The answer &#39;Both&#39; matches no option." in seen.text
-    assert "Import 1 item<" in seen.text
-    address = seen.request.path
+    response = sent(studio)
+    assert "Nothing is stored yet" in response.text
+    assert "The answer &#39;Both&#39; matches no option." in response.text
+    assert "Import 1 item<" in response.text
+    address = response.request.path
     assert "Imported: 1 new." in studio.post(f"{address}/import", follow_redirects=True).text
     assert "Which river is long?" in studio.get("/studio/items").text
     assert "Undone: 1 removed" in studio.post(f"{address}/undo", follow_redirects=True).text
@@ -69,9 +69,9 @@ def test_a_file_whose_name_does_not_tell_its_format_is_asked_about(studio: Flask
 
 
 def test_a_files_ending_tells_its_format(studio: FlaskClient) -> None:
-    seen = sent(studio, b"Is it wet? {T}\n", "folder/wet.gift", format="name")
-    assert "GIFT, Water" in seen.text
-    assert '<h1 id="file">wet.gift</h1>' in seen.text
+    response = sent(studio, b"Is it wet? {T}\n", "folder/wet.gift", format="name")
+    assert "GIFT, Water" in response.text
+    assert '<h1 id="file">wet.gift</h1>' in response.text
 
 
 def test_a_file_of_another_format_is_refused_with_a_sentence(studio: FlaskClient) -> None:
@@ -115,8 +115,8 @@ def test_an_item_tells_where_it_comes_from_and_what_it_was(studio: FlaskClient, 
     work.run_in_transaction(lambda connection: items.change(connection, item.id, ItemDraft(**values), 1))
     page = studio.get(f"/studio/items/{item.id}").text
     link = '<a href="https://example.org/q/1" rel="noopener nofollow">https://example.org/q/1</a>'
-    for told in ("Open Trivia DB", "CC BY-SA 4.0", link, "4 May 2026, 03:02 UTC", "{&#34;as&#34;: &#34;it was&#34;}"):
-        assert told in page
+    for text in ("Open Trivia DB", "CC BY-SA 4.0", link, "4 May 2026, 03:02 UTC", "{&#34;as&#34;: &#34;it was&#34;}"):
+        assert text in page
     assert re.search(rf"Version 1.*{re.escape(item.stem)}", page, re.DOTALL)
 
 

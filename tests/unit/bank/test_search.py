@@ -28,7 +28,7 @@ STEMS = (
 
 
 @pytest.fixture
-def found(work: UnitOfWork) -> Callable[[str], set[int]]:
+def search_numbers(work: UnitOfWork) -> Callable[[str], set[int]]:
     """Put the stems into the bank; return which of them a search finds."""
 
     def store(connection: Connection) -> dict[int, int]:
@@ -77,8 +77,10 @@ def found(work: UnitOfWork) -> Callable[[str], set[int]]:
         ("%", set()),
     ],
 )
-def test_every_word_begins_a_word_of_the_stem(found: Callable[[str], set[int]], words: str, expected: set[int]) -> None:
-    assert found(words) == expected
+def test_every_word_begins_a_word_of_the_stem(
+    search_numbers: Callable[[str], set[int]], words: str, expected: set[int]
+) -> None:
+    assert search_numbers(words) == expected
 
 
 def test_a_changed_stem_is_found_by_its_new_words_only(work: UnitOfWork) -> None:
@@ -115,15 +117,15 @@ def test_filters_and_words_hold_together(work: UnitOfWork) -> None:
 @pytest.mark.parametrize("filters", [Filters(), Filters(words="name"), Filters(category="Numbers", words="name")])
 def test_pages_follow_each_other_without_gap_or_repetition(work: UnitOfWork, filters: Filters) -> None:
     made = work.run_in_transaction(lambda connection: [make_item(connection).id for _ in range(5)])
-    seen, after = [], None
+    listed, after = [], None
     with work.read() as connection:
         while True:
             page = items.search(connection, filters, after, 2)
-            seen += [row.id for row in page.rows]
+            listed += [row.id for row in page.rows]
             after = page.next_after
             if after is None:
                 break
-    assert seen == made
+    assert listed == made
 
 
 def test_a_full_last_page_has_no_next(work: UnitOfWork) -> None:

@@ -47,22 +47,22 @@ def small(app: Flask) -> Iterator[int]:
 def test_a_file_is_imported_and_told_of_record_by_record(client: FlaskClient, author: Headers) -> None:
     answer = client.post(TRIVIA, data=FILE, headers=author)
     assert answer.status_code == 201
-    told = answer.get_json()
-    assert (told["state"], told["new"], told["rejected"], told["account"]) == ("done", 1, 1, "ada")
-    assert told["reasons"] == [{"line": 6, "reason": "The answer 'Both' matches no option."}]
-    assert client.get(answer.headers["Location"], headers=author).json == told
-    assert [one["category"] for one in client.get("/api/v1/items", headers=author).get_json()["items"]] == ["Water"]
+    body = answer.get_json()
+    assert (body["state"], body["new"], body["rejected"], body["account"]) == ("done", 1, 1, "ada")
+    assert body["reasons"] == [{"line": 6, "reason": "The answer 'Both' matches no option."}]
+    assert client.get(answer.headers["Location"], headers=author).json == body
+    assert [item["category"] for item in client.get("/api/v1/items", headers=author).get_json()["items"]] == ["Water"]
 
 
 def test_a_dry_run_stores_nothing_and_its_file_can_be_imported_by_its_number(
     client: FlaskClient, author: Headers
 ) -> None:
-    seen = client.post(f"{TRIVIA}&dry_run=true", data=FILE, headers=author)
-    assert (seen.status_code, seen.get_json()["state"], seen.get_json()["new"]) == (200, "checked", 1)
+    checked = client.post(f"{TRIVIA}&dry_run=true", data=FILE, headers=author)
+    assert (checked.status_code, checked.get_json()["state"], checked.get_json()["new"]) == (200, "checked", 1)
     assert client.get("/api/v1/items", headers=author).get_json()["items"] == []
-    done = client.post(f"{seen.headers['Location']}/import", headers=author)
+    done = client.post(f"{checked.headers['Location']}/import", headers=author)
     assert (done.status_code, done.get_json()["state"], done.get_json()["new"]) == (200, "done", 1)
-    assert client.post(f"{seen.headers['Location']}/import", headers=author).status_code == 409
+    assert client.post(f"{checked.headers['Location']}/import", headers=author).status_code == 409
 
 
 def test_a_repeated_import_adds_nothing(client: FlaskClient, author: Headers) -> None:
@@ -127,7 +127,7 @@ def test_imports_are_listed_in_pages(client: FlaskClient, author: Headers) -> No
     made = [client.post(TRIVIA, data=FILE, headers=author).get_json()["id"] for _ in range(3)]
     first = client.get("/api/v1/imports?limit=2", headers=author)
     rest = client.get(f"/api/v1/imports?limit=2&cursor={first.get_json()['next']}", headers=author)
-    assert [one["id"] for one in first.get_json()["imports"] + rest.get_json()["imports"]] == made[::-1]
+    assert [each["id"] for each in first.get_json()["imports"] + rest.get_json()["imports"]] == made[::-1]
     assert 'rel="next"' in first.headers["Link"]
 
 
@@ -135,8 +135,8 @@ def test_an_items_earlier_versions_are_listed(client: FlaskClient, author: Heade
     item = work.run_in_transaction(make_item)
     changed = {name: getattr(item, name) for name in ("kind", "stem", "choices", "right")} | {"explanation": "New."}
     client.put(f"/api/v1/items/{item.id}", json=changed, headers=author | {"If-Match": '"1"'})
-    told = client.get(f"/api/v1/items/{item.id}/versions", headers=author).get_json()["versions"]
-    assert [(one["version"], one["explanation"]) for one in told] == [(1, item.explanation)]
+    body = client.get(f"/api/v1/items/{item.id}/versions", headers=author).get_json()["versions"]
+    assert [(each["version"], each["explanation"]) for each in body] == [(1, item.explanation)]
     assert client.get("/api/v1/items/999999/versions", headers=author).status_code == 404
 
 
@@ -144,8 +144,8 @@ def test_an_export_is_a_file_that_can_be_imported_again(client: FlaskClient, aut
     work.run_in_transaction(make_item)
     answer = client.get("/api/v1/items/export", headers=author)
     assert answer.headers["Content-Disposition"] == "attachment; filename=items.json"
-    again = client.post("/api/v1/items/import?format=json", data=answer.data, headers=author)
-    assert (again.get_json()["duplicate"], again.get_json()["new"]) == (1, 0)
+    repeated = client.post("/api/v1/items/import?format=json", data=answer.data, headers=author)
+    assert (repeated.get_json()["duplicate"], repeated.get_json()["new"]) == (1, 0)
 
 
 def test_an_export_may_be_of_a_category(client: FlaskClient, author: Headers, work: UnitOfWork) -> None:

@@ -1,4 +1,4 @@
-"""A small engine for tests of sources: real HTTP, no database."""
+"""A small run executor for tests of sources: real HTTP, no database."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ ANYTHING = st.recursive(
 )
 """Any JSON."""
 
-TRIES = 4
-PATIENCE = 200
-LONG = 30.0
+MAX_ATTEMPTS = 4
+MAX_STEPS = 200
+TIMEOUT = 30.0
 
 sleep = time.sleep
 
 
 class HttpFetch:
-    """Fetches with a spacing in seconds; what may be repeated is tried four times."""
+    """Fetches with a spacing in seconds; idempotent calls are attempted four times."""
 
-    def __init__(self, spacing: float = 0.0, timeout: Callable[[], float] = lambda: LONG) -> None:
+    def __init__(self, spacing: float = 0.0, timeout: Callable[[], float] = lambda: TIMEOUT) -> None:
         self.spacing = spacing
         self._timeout = timeout
-        # A context without certificates is made at once.
+        # A context without certificates is created faster.
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._client = httpx2.Client(trust_env=False, verify=tls)
-        self._turn = threading.Lock()
-        self._next = 0.0
+        self._lock = threading.Lock()
+        self._next_call_at = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -65,71 +65,71 @@ class HttpFetch:
         idempotent: bool = True,
         headers: Mapping[str, str] | None = None,
     ) -> SourceResponse:
-        for left in reversed(range(TRIES if idempotent else 1)):
+        for attempts_left in reversed(range(MAX_ATTEMPTS if idempotent else 1)):
             self._wait()
             try:
                 response = self._client.get(
                     address, params=parameters or None, headers=headers, timeout=self._timeout()
                 )
             except httpx2.TransportError as error:
-                if left == 0:
+                if attempts_left == 0:
                     raise FetchError(repr(error), transient=True) from error
                 continue
-            if response.status_code < 500 or left == 0:
+            if response.status_code < 500 or attempts_left == 0:
                 break
         names = {name.lower(): value for name, value in response.headers.items()}
         return SourceResponse(response.status_code, names, response.content)
 
     def _wait(self) -> None:
-        with self._turn:
-            sleep(max(0.0, self._next - time.monotonic()))
-            self._next = time.monotonic() + self.spacing
+        with self._lock:
+            sleep(max(0.0, self._next_call_at - time.monotonic()))
+            self._next_call_at = time.monotonic() + self.spacing
 
 
-def strands_of(source: Source, fetch: Fetch, wait: float = 0.0) -> list[Partition]:
-    """List the work; too fast is answered by waiting `wait` seconds."""
-    for _ in range(PATIENCE):
+def list_partitions(source: Source, fetch: Fetch, wait: float = 0.0) -> list[Partition]:
+    """List the partitions; after a call that came too early, wait `wait` seconds."""
+    for _ in range(MAX_STEPS):
         try:
             return source.list_partitions(fetch)
         except RateLimitedError:
             sleep(wait)
-    raise AssertionError("the source never let us list its work")
+    raise AssertionError("the source never listed its partitions")
 
 
 def pages_of(
-    source: Source, fetch: Fetch, strand: Partition, wait: float = 0.0
+    source: Source, fetch: Fetch, partition: Partition, wait: float = 0.0
 ) -> Iterable[tuple[Partition, RecordPage]]:
-    """Yield every page of a strand, with the strand as it was before."""
-    for _ in range(PATIENCE):
+    """Yield every page of a partition, with the partition as it was before."""
+    for _ in range(MAX_STEPS):
         try:
-            page = source.fetch_page(fetch, strand)
+            page = source.fetch_page(fetch, partition)
         except RateLimitedError:
             sleep(wait)
             continue
-        yield strand, page
+        yield partition, page
         if page.state is None:
             return
-        strand = Partition(strand.key, page.state, strand.expected, strand.title)
-    raise AssertionError(f"strand {strand.key} never ends: {strand.state}")
+        partition = Partition(partition.key, page.state, partition.expected, partition.title)
+    raise AssertionError(f"partition {partition.key} never ends: {partition.state}")
 
 
 def collect(source: Source, fetch: Fetch, wait: float = 0.0, threads: int = 1) -> list[CollectedRecord]:
-    """Return every record that the source gives, repeated ones too."""
+    """Return every record that the source returns, with repetitions."""
 
-    def all_of(strand: Partition) -> list[CollectedRecord]:
-        return [record for _, page in pages_of(source, fetch, strand, wait) for record in page.records]
+    def collect_partition(partition: Partition) -> list[CollectedRecord]:
+        return [record for _, page in pages_of(source, fetch, partition, wait) for record in page.records]
 
-    strands = strands_of(source, fetch, wait)
+    partitions = list_partitions(source, fetch, wait)
     with ThreadPoolExecutor(threads) as pool:
-        return [record for found in pool.map(all_of, strands) for record in found]
+        return [record for records in pool.map(collect_partition, partitions) for record in records]
 
 
 def keys_of(collected: Iterable[CollectedRecord]) -> set[bytes]:
     """Return the dedupe keys of the accepted records."""
-    drafts = [one.record.draft for one in collected if isinstance(one.record, Accepted)]
+    drafts = [item.record.draft for item in collected if isinstance(item.record, Accepted)]
     return {dedupe_key(draft.stem, draft.choices, draft.right) for draft in drafts}
 
 
 def reasons_of(collected: Iterable[CollectedRecord]) -> list[str]:
-    """Return why records were rejected."""
-    return [one.record.reason for one in collected if isinstance(one.record, Rejected)]
+    """Return the reasons of the rejected records."""
+    return [item.record.reason for item in collected if isinstance(item.record, Rejected)]

@@ -1,4 +1,4 @@
-"""Players first."""
+"""A collection waits while the machine's workers are busy."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ def waits_by_the_clock(clock: SettableClock, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> FleetDirectory:
+def directory(tmp_path: Path) -> FleetDirectory:
     return FleetDirectory(tmp_path / "fleet")
 
 
 @pytest.fixture
-def worker(folder: FleetDirectory) -> Iterator[Registration]:
-    seat = folder.register({"name": "worker"})
-    yield seat
-    seat.unregister({})
+def worker(directory: FleetDirectory) -> Iterator[Registration]:
+    registration = directory.register({"name": "worker"})
+    yield registration
+    registration.unregister({})
 
 
 @pytest.fixture
-def pulse(worker: Registration) -> RequestCounter:
+def counter(worker: Registration) -> RequestCounter:
     return RequestCounter(worker.path)
 
 
-def say_how_many_wait(worker: Registration, waiting: int) -> None:
+def publish_waiting(worker: Registration, waiting: int) -> None:
     worker.publish({}, {"lanes": {"interactive": {"waiting": waiting}}})
 
 
@@ -48,73 +48,75 @@ def test_without_a_fleet_nothing_waits() -> None:
     assert LoadThrottle(None).wait(lambda: False) < load_throttle.QUIET_PERIOD
 
 
-def test_a_collection_does_not_wait_while_the_workers_are_calm(folder: FleetDirectory, pulse: RequestCounter) -> None:
-    pulse.publish(1_000_000)
-    polite = LoadThrottle(folder)
+def test_a_collection_does_not_wait_while_the_workers_are_calm(
+    directory: FleetDirectory, counter: RequestCounter
+) -> None:
+    counter.publish(1_000_000)
+    throttle = LoadThrottle(directory)
     time.sleep(WRITE_INTERVAL)
-    pulse.publish(1_000_003)
-    assert polite.wait(lambda: False) == 0.0
+    counter.publish(1_000_003)
+    assert throttle.wait(lambda: False) == 0.0
 
 
 def test_a_collection_waits_as_soon_as_requests_come_fast_and_until_they_have_ended(
-    folder: FleetDirectory, pulse: RequestCounter
+    directory: FleetDirectory, counter: RequestCounter
 ) -> None:
-    polite = LoadThrottle(folder)
-    assert polite.wait(lambda: False) == 0.0
-    pulse.publish(100)
-    assert polite.wait(lambda: False) >= load_throttle.QUIET_PERIOD
-    assert polite.wait(lambda: False) == 0.0, "nothing more has come"
+    throttle = LoadThrottle(directory)
+    assert throttle.wait(lambda: False) == 0.0
+    counter.publish(100)
+    assert throttle.wait(lambda: False) >= load_throttle.QUIET_PERIOD
+    assert throttle.wait(lambda: False) == 0.0, "nothing more has come"
 
 
-def test_a_collection_waits_as_long_as_they_come(folder: FleetDirectory, pulse: RequestCounter) -> None:
-    polite = LoadThrottle(folder)
+def test_a_collection_waits_as_long_as_they_come(directory: FleetDirectory, counter: RequestCounter) -> None:
+    throttle = LoadThrottle(directory)
     served = count(100, 100)
 
-    def and_more_come() -> bool:
-        pulse.publish(next(served))
+    def serve_more() -> bool:
+        counter.publish(next(served))
         return False
 
-    pulse.publish(next(served))
-    assert polite.wait(and_more_come) >= load_throttle.MAX_WAIT, (
-        "and goes on after a while: steady traffic does not end it"
+    counter.publish(next(served))
+    assert throttle.wait(serve_more) >= load_throttle.MAX_WAIT, (
+        "and continues after a while: steady traffic does not end it"
     )
 
 
 def test_a_collection_waits_while_somebody_waits_for_a_connection(
-    folder: FleetDirectory, worker: Registration, monkeypatch: pytest.MonkeyPatch
+    directory: FleetDirectory, worker: Registration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(load_throttle, "QUEUE_CHECK_INTERVAL", 0.0)
-    say_how_many_wait(worker, 1)
-    assert LoadThrottle(folder).wait(lambda: False) >= load_throttle.MAX_WAIT
+    publish_waiting(worker, 1)
+    assert LoadThrottle(directory).wait(lambda: False) >= load_throttle.MAX_WAIT
 
 
-def test_who_is_told_to_stop_waits_no_more(folder: FleetDirectory, pulse: RequestCounter) -> None:
-    polite = LoadThrottle(folder)
-    pulse.publish(1000)
-    assert polite.wait(lambda: True) < load_throttle.QUIET_PERIOD
+def test_who_is_told_to_stop_waits_no_more(directory: FleetDirectory, counter: RequestCounter) -> None:
+    throttle = LoadThrottle(directory)
+    counter.publish(1000)
+    assert throttle.wait(lambda: True) < load_throttle.QUIET_PERIOD
 
 
 def test_a_worker_that_is_gone_is_no_longer_counted(
-    folder: FleetDirectory, worker: Registration, pulse: RequestCounter
+    directory: FleetDirectory, worker: Registration, counter: RequestCounter
 ) -> None:
-    other = folder.register({"name": "worker"})
+    other = directory.register({"name": "worker"})
     RequestCounter(other.path).publish(7)
-    pulse.publish(5)
-    assert requests_served(folder) == 12
+    counter.publish(5)
+    assert requests_served(directory) == 12
     other.unregister({})
-    folder.snapshot()
-    assert requests_served(folder) == 5
+    directory.snapshot()
+    assert requests_served(directory) == 5
 
 
 def test_what_a_worker_says_and_how_many_it_has_served_do_not_disturb_each_other(
-    folder: FleetDirectory, worker: Registration, pulse: RequestCounter, monkeypatch: pytest.MonkeyPatch
+    directory: FleetDirectory, worker: Registration, counter: RequestCounter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("poolproof.fleet.request_counter.WRITE_INTERVAL", 0.0)
     for number in range(1, 4):
-        pulse.publish(number)
+        counter.publish(number)
         worker.publish({"a": number}, {})
-    assert requests_served(folder) == 3
-    assert folder.snapshot().members[0].counters == {"a": 3}
+    assert requests_served(directory) == 3
+    assert directory.snapshot().members[0].counters == {"a": 3}
 
 
 def test_a_full_disk_is_no_fault_of_a_request() -> None:

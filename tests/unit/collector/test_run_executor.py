@@ -1,4 +1,4 @@
-"""Collections carried out against a real server."""
+"""Runs executed against a real server."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BANK = make_questions(120, 3)
 
 
 @pytest.fixture(autouse=True)
-def first_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_fetcher, "INITIAL_BACKOFF", 0.01)
 
 
@@ -63,13 +63,13 @@ def test_collected_again_nothing_is_new_and_nothing_has_changed(work: UnitOfWork
 
 def test_what_the_source_has_changed_becomes_a_new_version(work: UnitOfWork) -> None:
     other = {"easy": "hard", "medium": "easy", "hard": "medium"}
-    one = BANK[0]
+    question = BANK[0]
     with FakeOpenTdb(BANK) as server:
         execute_run(work, make_source(server))
-    with FakeOpenTdb([replace(one, difficulty=other[one.difficulty]), *BANK[1:]]) as server:
+    with FakeOpenTdb([replace(question, difficulty=other[question.difficulty]), *BANK[1:]]) as server:
         run = execute_run(work, make_source(server))
     assert (run.new, run.changed) == (0, 1)
-    assert [item.difficulty for item in fetch_all_items(work) if item.version == 2] == [other[one.difficulty]]
+    assert [item.difficulty for item in fetch_all_items(work) if item.version == 2] == [other[question.difficulty]]
 
 
 @pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.SILENCE])
@@ -129,11 +129,11 @@ def test_a_run_that_is_cancelled_ends_soon_and_keeps_what_it_has(
     may_answer = threading.Event()
 
     class Held(FakeOpenTdb):
-        """Answers the second page, and what comes after it, only when it may."""
+        """Answers the second page and the following ones only when the event is set."""
 
         def handle_call(self, path: str, query: dict[str, str], client_port: int) -> tuple[Fault | None, int, bytes]:
             if any(call.path == "/api.php" for call in self.calls):
-                may_answer.wait(source_driver.LONG)
+                may_answer.wait(source_driver.TIMEOUT)
             return super().handle_call(path, query, client_port)
 
     with Held(BANK) as server, http_fetcher.create_client(None) as http:
@@ -144,12 +144,12 @@ def test_a_run_that_is_cancelled_ends_soon_and_keeps_what_it_has(
         thread.start()
         wait_until(lambda: len(fetch_all_items(work)) > 0)
         work.run_in_transaction(lambda connection: runs.cancel(connection, run.id))
-        # It does not wait for an answer that is under way.
-        thread.join(source_driver.LONG)
+        # It does not wait for a response in flight.
+        thread.join(source_driver.TIMEOUT)
         assert not thread.is_alive()
         may_answer.set()
-        for fetching_thread in (one for one in threading.enumerate() if one.name.startswith("fetch-")):
-            fetching_thread.join(source_driver.LONG)
+        for fetching_thread in (thread for thread in threading.enumerate() if thread.name.startswith("fetch-")):
+            fetching_thread.join(source_driver.TIMEOUT)
     with work.read() as connection:
         assert runs.find(connection, run.id).status == Status.CANCELLED
         assert len(fetch_all_items(work)) > 0
@@ -158,13 +158,11 @@ def test_a_run_that_is_cancelled_ends_soon_and_keeps_what_it_has(
 def test_a_worker_whose_run_was_taken_over_stores_nothing_more(work: UnitOfWork) -> None:
     with FakeOpenTdb(BANK) as server, http_fetcher.create_client(None) as http:
         source = make_source(server)
-        zombie = claim_run(work, order_run(work, source))
-        assert zombie is not None
+        outdated = claim_run(work, order_run(work, source))
+        assert outdated is not None
         with work.transaction() as connection:
-            connection.execute(
-                update(CollectionRun).values(claim=zombie.claim + 1)
-            )  # fmt: skip
-        RunExecutor(work, http, source, zombie).execute()
+            connection.execute(update(CollectionRun).values(claim=outdated.claim + 1))
+        RunExecutor(work, http, source, outdated).execute()
     assert fetch_all_items(work) == []
 
 
@@ -188,22 +186,22 @@ def test_what_a_person_changes_meanwhile_is_kept(work: UnitOfWork) -> None:
 
 
 def test_no_more_calls_than_allowed_are_under_way(work: UnitOfWork) -> None:
-    under_way, most, lock = [0], [0], threading.Lock()
+    in_flight, max_in_flight, lock = [0], [0], threading.Lock()
 
     class Slow(FakeOpenTdb):
         def handle_call(self, *arguments: Any) -> Any:
             with lock:
-                under_way[0] += 1
-                most[0] = max(most[0], under_way[0])
+                in_flight[0] += 1
+                max_in_flight[0] = max(max_in_flight[0], in_flight[0])
             time.sleep(0.03)
             try:
                 return super().handle_call(*arguments)
             finally:
                 with lock:
-                    under_way[0] -= 1
+                    in_flight[0] -= 1
 
     with Slow(make_questions(80, 8)) as server:
         source = make_source(server)
         source.limits = SourceLimits(concurrency=3)
         assert execute_run(work, source).status == Status.FINISHED
-    assert most[0] == 3
+    assert max_in_flight[0] == 3

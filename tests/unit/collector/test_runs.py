@@ -1,4 +1,4 @@
-"""Collection runs: ordered, taken up, cancelled, resumed."""
+"""Collection runs: queued, claimed, cancelled, resumed."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from webapp.errors import CollectionStateError, NotFoundError
 from webapp.lab.loadgen.collection_runs import expire_heartbeat
 
 
-def order(work: UnitOfWork, source: str = "birds") -> Run:
+def enqueue(work: UnitOfWork, source: str = "birds") -> Run:
     return work.run_in_transaction(lambda connection: runs.enqueue(connection, source, "ada"))
 
 
-def take(work: UnitOfWork, worker: str = "w") -> Run | None:
+def claim(work: UnitOfWork, worker: str = "w") -> Run | None:
     return work.run_in_transaction(lambda connection: runs.claim_run(connection, worker))
 
 
@@ -37,49 +37,49 @@ def kinds(work: UnitOfWork, run: Run) -> list[str]:
 
 
 def test_an_ordered_run_waits_for_a_worker(work: UnitOfWork) -> None:
-    run = order(work)
+    run = enqueue(work)
     assert (run.status, run.ordered_by, run.returned, run.claim) == (Status.QUEUED, "ada", 0, 0)
 
 
 def test_a_source_has_one_run_under_way(work: UnitOfWork) -> None:
-    first = order(work)
+    first = enqueue(work)
     with pytest.raises(CollectionStateError, match=f"Run {first.id} of birds is under way"):
-        order(work)
-    assert order(work, "fish").status == Status.QUEUED
+        enqueue(work)
+    assert enqueue(work, "fish").status == Status.QUEUED
 
 
 def test_of_workers_that_look_at_once_each_gets_another_run(work: UnitOfWork) -> None:
-    ordered = {order(work, f"source {number}").id for number in range(4)}
+    queued = {enqueue(work, f"source {number}").id for number in range(4)}
     with ThreadPoolExecutor(4) as threads:
-        taken = [run for run in threads.map(lambda number: take(work, f"w{number}"), range(4)) if run]
-    assert len({run.id for run in taken}) == len(taken), "none is carried out twice"
-    while (run := take(work)) is not None:
-        taken.append(run)
-    assert {run.id for run in taken} == ordered
+        claimed = [run for run in threads.map(lambda number: claim(work, f"w{number}"), range(4)) if run]
+    assert len({run.id for run in claimed}) == len(claimed), "none is carried out twice"
+    while (run := claim(work)) is not None:
+        claimed.append(run)
+    assert {run.id for run in claimed} == queued
 
 
 def test_the_oldest_run_comes_first(work: UnitOfWork) -> None:
-    first, second = order(work, "birds"), order(work, "fish")
-    assert [run.id for run in (take(work), take(work)) if run] == [first.id, second.id]
-    assert take(work) is None
+    first, second = enqueue(work, "birds"), enqueue(work, "fish")
+    assert [run.id for run in (claim(work), claim(work)) if run] == [first.id, second.id]
+    assert claim(work) is None
 
 
 def test_a_run_whose_worker_lives_is_not_taken_over(work: UnitOfWork) -> None:
-    run = order(work)
-    take(work)
-    assert take(work) is None
+    run = enqueue(work)
+    claim(work)
+    assert claim(work) is None
     expire_heartbeat(work, run)
-    assert take(work, "another") is not None
+    assert claim(work, "another") is not None
     assert find(work, run).claim == 2
-    assert "taken up" in kinds(work, run)
+    assert "claimed" in kinds(work, run)
 
 
 def test_who_was_taken_over_may_not_write_any_more(work: UnitOfWork) -> None:
-    run = order(work)
-    first = take(work, "first")
+    run = enqueue(work)
+    first = claim(work, "first")
     assert first is not None
     expire_heartbeat(work, run)
-    second = take(work, "second")
+    second = claim(work, "second")
     assert second is not None
     with pytest.raises(LostRunError):
         work.run_in_transaction(lambda connection: run_store.heartbeat(connection, first))
@@ -87,39 +87,41 @@ def test_who_was_taken_over_may_not_write_any_more(work: UnitOfWork) -> None:
 
 
 def test_a_paused_run_is_taken_up_when_its_time_has_come(work: UnitOfWork) -> None:
-    run = order(work)
-    mine = take(work)
-    assert mine is not None
+    run = enqueue(work)
+    claimed = claim(work)
+    assert claimed is not None
     with work.read() as connection:
         now = connection.scalar(select(utc_now()))
     assert now is not None
     tomorrow = now + timedelta(days=1)
-    work.run_in_transaction(lambda connection: run_store.end_run(connection, mine, Status.PAUSED, resumes_at=tomorrow))
+    work.run_in_transaction(
+        lambda connection: run_store.end_run(connection, claimed, Status.PAUSED, resumes_at=tomorrow)
+    )
     assert (find(work, run).status, find(work, run).resumes_at) == (Status.PAUSED, tomorrow)
-    assert take(work) is None
+    assert claim(work) is None
     with work.transaction() as connection:
         connection.execute(update(CollectionRun).values(resumes_at=now - timedelta(seconds=1)))
-    assert take(work) is not None
+    assert claim(work) is not None
 
 
 def test_what_was_cancelled_is_over_until_it_is_resumed(work: UnitOfWork) -> None:
-    run = order(work)
-    mine = take(work)
-    assert mine is not None
+    run = enqueue(work)
+    claimed = claim(work)
+    assert claimed is not None
     assert work.run_in_transaction(lambda connection: runs.cancel(connection, run.id)).status == Status.CANCELLED
-    assert take(work) is None
+    assert claim(work) is None
     with pytest.raises(LostRunError):
-        work.run_in_transaction(lambda connection: run_store.heartbeat(connection, mine))
-    with pytest.raises(CollectionStateError, match="ended already"):
+        work.run_in_transaction(lambda connection: run_store.heartbeat(connection, claimed))
+    with pytest.raises(CollectionStateError, match="already ended"):
         work.run_in_transaction(lambda connection: runs.cancel(connection, run.id))
     assert work.run_in_transaction(lambda connection: runs.resume(connection, run.id)).status == Status.QUEUED
-    assert take(work) is not None
+    assert claim(work) is not None
 
 
 def test_a_run_is_not_resumed_beside_another_of_its_source(work: UnitOfWork) -> None:
-    old = order(work)
+    old = enqueue(work)
     work.run_in_transaction(lambda connection: runs.cancel(connection, old.id))
-    new = order(work)
+    new = enqueue(work)
     with pytest.raises(CollectionStateError, match=f"Run {new.id}"):
         work.run_in_transaction(lambda connection: runs.resume(connection, old.id))
 
@@ -130,7 +132,7 @@ def test_a_run_that_nobody_knows_is_said_to_be_none(work: UnitOfWork) -> None:
 
 
 def test_runs_are_listed_in_pages_the_newest_first(work: UnitOfWork) -> None:
-    ids = [order(work, f"source {number}").id for number in range(5)]
+    ids = [enqueue(work, f"source {number}").id for number in range(5)]
     with work.read() as connection:
         page = runs.list_runs(connection, None, 3)
         rest = runs.list_runs(connection, page.next_after, 3)

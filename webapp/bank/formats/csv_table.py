@@ -7,7 +7,7 @@
 `right` are the numbers of the right choices, from 1, with blanks, commas or semicolons between
 them. A row whose id the bank knows changes that item, any other adds one. True or false needs
 no choices: 1 is true, 2 is false. A cell that a spreadsheet would take for a formula has an
-apostrophe before it, which is taken off again.
+apostrophe before it, which is removed when it is read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tempfile import SpooledTemporaryFile
 from typing import Any
 
 from webapp.bank.formats import metadata_comment
-from webapp.bank.formats.line_reader import MAX_LINE_BYTES, decode_line, read_lines
+from webapp.bank.formats.line_reader import MAX_LINE_BYTES, MIB, decode_line, read_lines
 from webapp.bank.formats.parse_result import (
     ByteStream,
     Record,
@@ -30,17 +30,16 @@ from webapp.bank.formats.parse_result import (
     UnsupportedCallback,
     validate_record,
 )
-from webapp.bank.item_draft import MAX_CHOICES, MIN_CHOICES, TRUE_AND_FALSE, ItemDraft
+from webapp.bank.item_draft import DETAIL_FIELDS, MAX_CHOICES, MIN_CHOICES, TRUE_AND_FALSE, ItemDraft
 from webapp.bank.item_kinds import Kind
 
 MAX_ROW_BYTES = MAX_LINE_BYTES
-"""Bytes, of all the lines of a row."""
+"""Of all the lines of a row."""
 MAX_COLUMNS = 100
 
 _CHOICE_COLUMNS = [f"choice_{number}" for number in range(1, MAX_CHOICES + 1)]
 _LEADING_COLUMNS = ("id", "kind", "stem")
-_TEXT_COLUMNS = ("explanation", "category", "difficulty", "source", "licence", "address")
-_TRAILING_COLUMNS = ("right", *_TEXT_COLUMNS, "collected_at", "original")
+_TRAILING_COLUMNS = ("right", *DETAIL_FIELDS, "collected_at", "original")
 _ALL_COLUMNS = {*_LEADING_COLUMNS, *_CHOICE_COLUMNS, *_TRAILING_COLUMNS}
 _REQUIRED_COLUMNS = ("stem", "choice_1", "choice_2", "right")
 _DELIMITERS = (",", ";", "\t")
@@ -48,7 +47,7 @@ _DELIMITERS = (",", ";", "\t")
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 _ID = re.compile(r"[0-9]{1,18}")
 _NUMBERS = re.compile(r"[0-9]{1,4}(?:[\s,;]+[0-9]{1,4})*")
-_SPOOL_BYTES = 4 * 1024 * 1024
+_SPOOL_BYTES = 4 * MIB
 
 
 class _RowError(ValueError):
@@ -56,7 +55,7 @@ class _RowError(ValueError):
 
 
 class _LineSource:
-    """The lines that the CSV reader takes, as text; knows where a row begins and how long it is."""
+    """The decoded lines for the CSV reader; keeps where the present row begins and how long it is."""
 
     def __init__(self, stream: ByteStream) -> None:
         self._lines = read_lines(stream)
@@ -66,7 +65,7 @@ class _LineSource:
         self.repaired = False
 
     def begin_row(self) -> None:
-        """A row begins with the next line."""
+        """Begin a row with the next line."""
         self.row_start, self.row_bytes, self.repaired = self.line_number + 1, 0, False
 
     def __iter__(self) -> _LineSource:
@@ -77,10 +76,7 @@ class _LineSource:
         self.row_bytes += len(raw)
         if self.row_bytes > MAX_ROW_BYTES:
             raise _RowError(f"The row has more than {MAX_ROW_BYTES} bytes; is a quotation mark not closed?")
-        try:
-            text, repaired = decode_line(raw)
-        except UnicodeDecodeError:
-            raise _RowError(f"Line {self.line_number} has bytes that are neither UTF-8 nor Windows-1252.") from None
+        text, repaired = decode_line(self.line_number, raw)
         self.repaired |= repaired
         return text
 
@@ -94,7 +90,7 @@ def parse(stream: ByteStream, category: str | None = None) -> Iterator[Record]:
     lines = _LineSource(stream)
     try:
         first = next(lines, "")
-    except _RowError as error:
+    except ValueError as error:
         raise UnreadableError(f"the first line should name the columns ({error})") from error
     columns, delimiter = _parse_header(first)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -111,47 +107,47 @@ def parse(stream: ByteStream, category: str | None = None) -> Iterator[Record]:
 
 
 def _parse_header(line: str) -> tuple[list[str], str]:
-    """Return the columns' names, and what stands between them."""
+    """Return the names of the columns, and the delimiter: the one that gives most of the known names."""
     best: list[str] = []
-    delimiter = _DELIMITERS[0]
-    for one in _DELIMITERS:
+    best_delimiter = _DELIMITERS[0]
+    for delimiter in _DELIMITERS:
         try:
-            names = next(csv.reader([line], delimiter=one), [])
+            names = next(csv.reader([line], delimiter=delimiter), [])
         except csv.Error:
             continue
         names = [name.strip().casefold() for name in names[: MAX_COLUMNS + 1]]
         if len(_ALL_COLUMNS.intersection(names)) > len(_ALL_COLUMNS.intersection(best)):
-            best, delimiter = names, one
+            best, best_delimiter = names, delimiter
     if not best:
         raise UnreadableError(
             f"the first line names no columns; it should have at least {', '.join(_REQUIRED_COLUMNS)}"
         )
     _check_columns([name for name in best if name])
-    return best, delimiter
+    return best, best_delimiter
 
 
 def _check_columns(names: Sequence[str]) -> None:
-    faults = []
+    errors = []
     if len(names) > MAX_COLUMNS:
-        faults.append(f"there are more than {MAX_COLUMNS} columns")
+        errors.append(f"there are more than {MAX_COLUMNS} columns")
     if unknown := [name[:40] for name in names if name not in _ALL_COLUMNS]:
-        faults.append(f"unknown: {', '.join(unknown[:10])}")
-    if twice := sorted({name for name in names if name in _ALL_COLUMNS and names.count(name) > 1}):
-        faults.append(f"there twice: {', '.join(twice)}")
-    # An item that a row changes would lose what has no column.
-    needed = [*_REQUIRED_COLUMNS, *("kind", *_TRAILING_COLUMNS)] if "id" in names else _REQUIRED_COLUMNS
-    if missing := [name for name in dict.fromkeys(needed) if name not in names]:
-        faults.append(f"missing: {', '.join(missing)}{' (beside id all are needed)' if 'id' in names else ''}")
-    if faults:
-        raise UnreadableError(f"the columns are not as they should be; {'; '.join(faults)}")
+        errors.append(f"unknown: {', '.join(unknown[:10])}")
+    if repeated := sorted({name for name in names if name in _ALL_COLUMNS and names.count(name) > 1}):
+        errors.append(f"there twice: {', '.join(repeated)}")
+    # A row with an id replaces the whole item: what has no column would be lost.
+    required = [*_REQUIRED_COLUMNS, *("kind", *_TRAILING_COLUMNS)] if "id" in names else _REQUIRED_COLUMNS
+    if missing := [name for name in dict.fromkeys(required) if name not in names]:
+        errors.append(f"missing: {', '.join(missing)}{' (beside id all are needed)' if 'id' in names else ''}")
+    if errors:
+        raise UnreadableError(f"the columns are not as they should be; {'; '.join(errors)}")
 
 
 def _parse_row(source: _LineSource, columns: Sequence[str], cells: Sequence[str], category: str | None) -> Record:
-    beyond = [cell for name, cell in zip(columns, cells, strict=False) if not name] + list(cells[len(columns) :])
-    if any(map(str.strip, beyond)):
+    unnamed = [cell for name, cell in zip(columns, cells, strict=False) if not name] + list(cells[len(columns) :])
+    if any(map(str.strip, unnamed)):
         raise _RowError("A cell with something in it stands under no column's name.")
     row = {name: _unescape_formula(cell) for name, cell in zip(columns, cells, strict=False) if name}
-    texts: dict[str, Any] = {name: row.get(name, "").strip() or None for name in _TEXT_COLUMNS}
+    texts: dict[str, Any] = {name: row.get(name, "").strip() or None for name in DETAIL_FIELDS}
     texts["explanation"] = texts["explanation"] or ""
     texts["difficulty"] = (texts["difficulty"] or "").casefold() or None
     texts["category"] = texts["category"] or category
@@ -172,7 +168,7 @@ def _parse_row(source: _LineSource, columns: Sequence[str], cells: Sequence[str]
 
 
 def _parse_answers(row: dict[str, str]) -> tuple[str, tuple[str, ...], tuple[int, ...]]:
-    """Return kind, choices and right positions; a row without a kind has one by how many choices are right."""
+    """Return kind, choices and right positions; without a kind, the number of right choices decides it."""
     cells = [row.get(name, "").strip() for name in _CHOICE_COLUMNS]
     while cells and not cells[-1]:
         cells.pop()
@@ -182,12 +178,12 @@ def _parse_answers(row: dict[str, str]) -> tuple[str, tuple[str, ...], tuple[int
     right = tuple(int(number) - 1 for number in re.findall("[0-9]+", numbers))
     kind = row.get("kind", "").strip().casefold() or (Kind.MULTIPLE if len(set(right)) > 1 else Kind.SINGLE)
     # Spreadsheets write TRUE for True.
-    if kind == Kind.TRUE_FALSE and [one.capitalize() for one in choices] in ([], list(TRUE_AND_FALSE)):
+    if kind == Kind.TRUE_FALSE and [choice.capitalize() for choice in choices] in ([], list(TRUE_AND_FALSE)):
         choices = TRUE_AND_FALSE
     if "" in choices:
         raise _RowError(f"{_CHOICE_COLUMNS[choices.index('')]} is empty and a choice stands after it.")
-    if wrong := [place + 1 for place in right if not 0 <= place < len(choices)]:
-        raise _RowError(f"right names choice {wrong[0]}, and there are {len(choices)}.")
+    if invalid := [position + 1 for position in right if not 0 <= position < len(choices)]:
+        raise _RowError(f"right names choice {invalid[0]}, and there are {len(choices)}.")
     return kind, choices, right
 
 
@@ -198,19 +194,19 @@ def _parse_id(text: str) -> int | None:
 
 
 def dump(drafts: Iterable[ItemDraft], on_unsupported: UnsupportedCallback | None = None) -> Iterator[str]:
-    """Yield the table, with a column for each choice of the item that has most; nothing is refused."""
+    """Yield the table, with a column for each choice of the item that has most; CSV can hold every item."""
     with SpooledTemporaryFile(_SPOOL_BYTES, "w+", encoding="utf-8") as rows:
-        widest = MIN_CHOICES
+        choice_count = MIN_CHOICES
         for draft in drafts:
             choices = () if draft.kind == Kind.TRUE_FALSE else draft.choices
-            widest = max(widest, len(choices))
+            choice_count = max(choice_count, len(choices))
             rows.write(json.dumps([_leading_cells(draft), choices, _trailing_cells(draft)]) + "\n")
-        # The mark tells Excel that this is UTF-8.
-        yield "\ufeff" + _format_row([*_LEADING_COLUMNS, *_CHOICE_COLUMNS[:widest], *_TRAILING_COLUMNS])
+        # The byte order mark tells Excel that this is UTF-8.
+        yield "\ufeff" + _format_row([*_LEADING_COLUMNS, *_CHOICE_COLUMNS[:choice_count], *_TRAILING_COLUMNS])
         rows.seek(0)
         for row in rows:
-            before, choices, after = json.loads(row)
-            yield _format_row([*before, *choices, *[""] * (widest - len(choices)), *after])
+            leading, choices, trailing = json.loads(row)
+            yield _format_row([*leading, *choices, *[""] * (choice_count - len(choices)), *trailing])
 
 
 def _leading_cells(draft: ItemDraft) -> list[str]:
@@ -218,9 +214,9 @@ def _leading_cells(draft: ItemDraft) -> list[str]:
 
 
 def _trailing_cells(draft: ItemDraft) -> list[str]:
-    right = "; ".join(str(place + 1) for place in draft.right)
+    right = "; ".join(str(position + 1) for position in draft.right)
     collected_at = draft.collected_at.isoformat() if draft.collected_at else ""
-    return [right, *(getattr(draft, name) or "" for name in _TEXT_COLUMNS), collected_at, draft.original or ""]
+    return [right, *(getattr(draft, name) or "" for name in DETAIL_FIELDS), collected_at, draft.original or ""]
 
 
 def _format_row(cells: Sequence[str]) -> str:

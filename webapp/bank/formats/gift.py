@@ -5,10 +5,10 @@ r"""GIFT, after Moodle's description of it (docs.moodle.org, "GIFT format") and 
     // a comment
     ::its name:: [html]Which one <b>flies</b>? {=Crane#Yes. ~Kiwi ~Emu ####Emus run.}
 
-An empty line ends a question. Taken are true/false, single and multiple choice; all other types
-are rejected by name. Choices and stem come in with the format that they have, HTML as the text
-that is seen. Lost are names, feedback on single choices, and partial credit: in a single choice
-what is worth less than 100 % is wrong, in a multiple one what is worth more than nothing is right.
+An empty line ends a question. True/false, single and multiple choice are read; all other types
+are rejected by name. Choices and stem are read in the format that they have, HTML as its visible
+text. Names, feedback on single choices and partial credit are lost: in a single choice what is
+worth less than 100 % is wrong, in a multiple choice what is worth more than nothing is right.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 from webapp.bank.formats import metadata_comment
 from webapp.bank.formats.html_text import extract_text
-from webapp.bank.formats.line_reader import decode_line, read_lines
+from webapp.bank.formats.line_reader import InvalidLineError, decode_line, read_lines
 from webapp.bank.formats.moodle_common import (
     UnsupportedQuestionError,
     find_right_choices,
@@ -42,17 +42,17 @@ from webapp.bank.item_draft import TRUE_AND_FALSE, ItemDraft
 from webapp.bank.item_kinds import Kind
 
 MAX_QUESTION_BYTES = 256 * 1024
-"""Bytes; the rest of a longer one is skipped."""
+"""The rest of a longer question is skipped."""
 CATEGORY_PREFIX = "$CATEGORY:"
 BLANK = "_____"
-"""Stands in the stem where the answers stood, when text follows them."""
+"""Replaces the answers in the stem when text follows them."""
 
 _FORMAT = re.compile(r"\[(html|moodle|plain|markdown)\]")
 _WEIGHT = re.compile(r"%(-*[0-9]{1,3}(?:\.[0-9]*)?)%")
 _TRUE_OR_FALSE = {"T": 0, "TRUE": 0, "F": 1, "FALSE": 1}
 _SPECIAL = re.compile(r"[\\:#={}~]")
 _ESCAPE = re.compile(r"\\([\\:#={}~n])")
-# Escaped characters stand as half characters, which no decoded text can have, until all is split.
+# While a question is split, escaped characters are lone surrogates, which no decoded text can contain.
 _SURROGATE_BASE = 0xD800
 _SURROGATES = re.compile("[\ud800-\ud8ff]")
 
@@ -82,7 +82,7 @@ class _QuestionBlock:
             self.lines.append(text)
 
     def add_comment(self, text: str) -> None:
-        """Take in what a comment of ours says of the question."""
+        """Add the metadata of the question, if the comment is one of ours."""
         try:
             self.metadata |= metadata_comment.parse_comment(text) or {}
         except ValueError as error:
@@ -98,10 +98,10 @@ def parse(stream: ByteStream, category: str | None = None) -> Iterator[Record]:
     block, present, any_answers = _QuestionBlock(), category, False
     for number, raw in read_lines(stream):
         try:
-            text, repaired = decode_line(raw)
-        except UnicodeDecodeError:
+            text, repaired = decode_line(number, raw)
+        except InvalidLineError as error:
             text, repaired = "?", True
-            block.error = f"Line {number} has bytes that are neither UTF-8 nor Windows-1252."
+            block.error = str(error)
         text = text.strip()
         is_category = text.startswith(CATEGORY_PREFIX)
         if not text or is_category:
@@ -122,9 +122,9 @@ def parse(stream: ByteStream, category: str | None = None) -> Iterator[Record]:
 
 
 def dump(drafts: Iterable[ItemDraft], on_unsupported: UnsupportedCallback | None = None) -> Iterator[str]:
-    """Yield a question for every item; nothing is refused.
+    """Yield a question for every item; GIFT can hold them all.
 
-    What GIFT has no place for stands in a comment that `parse` understands. Every line break
+    What GIFT has no place for is written as a comment that `parse` understands. Every line break
     is read again as LF. Items of one category should come together.
     """
     present: str | None = None
@@ -146,24 +146,24 @@ def _format_category(category: str | None) -> str:
 
 def _format_question(draft: ItemDraft) -> str:
     is_exact = parse_category(_format_category(draft.category)) == draft.category
-    ours = metadata_comment.format_comment(draft, with_category=not is_exact)
+    comment = metadata_comment.format_comment(draft, with_category=not is_exact)
     explanation = f"####{_escape(draft.explanation)}" if draft.explanation else ""
-    head = f"{f'// {ours}' if ours else ''}\n[plain]{_escape(draft.stem, at_start=False)} ".lstrip("\n")
+    head = f"{f'// {comment}' if comment else ''}\n[plain]{_escape(draft.stem, at_start=False)} ".lstrip("\n")
     if draft.kind == Kind.TRUE_FALSE:
         return f"{head}{{{draft.choices[draft.right[0]].upper()}{explanation}}}\n\n"
-    lines = [f"\t{_choice_prefix(draft, place)}{_escape(choice)}" for place, choice in enumerate(draft.choices)]
+    lines = [f"\t{_choice_prefix(draft, position)}{_escape(choice)}" for position, choice in enumerate(draft.choices)]
     lines += [f"\t{explanation}"] if explanation else []
     return "\n".join([f"{head}{{", *lines, "}\n\n"])
 
 
-def _choice_prefix(draft: ItemDraft, place: int) -> str:
+def _choice_prefix(draft: ItemDraft, position: int) -> str:
     if draft.kind == Kind.SINGLE:
-        return "=" if place in draft.right else "~"
-    return f"~%{format_fraction(place, draft.right)}%"
+        return "=" if position in draft.right else "~"
+    return f"~%{format_fraction(position, draft.right)}%"
 
 
 def _escape(text: str, *, at_start: bool = True) -> str:
-    """Escape a text; one that `leads` may not look like a format or a weight."""
+    """Escape a text; `at_start` of a part it must not look like a format or a weight."""
     escaped = _SPECIAL.sub(r"\\\g<0>", text).replace("\n", r"\n")
     return f"[plain]{escaped}" if at_start and text.startswith(("[", "%")) else escaped
 
@@ -186,21 +186,21 @@ def _parse_question(text: str) -> ItemDraft:
         if not closed:
             raise UnsupportedQuestionError("The name has no :: at its end.")
     stem, answers = _split_answers(text)
-    form, stem = _split_format(stem, "moodle")
-    before, is_there, after = answers.rpartition("####")
-    answers, feedback = (before.strip(), after) if is_there else (answers, "")
-    kind, choices, right = _parse_answers(answers, form)
+    text_format, stem = _split_format(stem, "moodle")
+    before, separator, after = answers.rpartition("####")
+    answers, feedback = (before.strip(), after) if separator else (answers, "")
+    kind, choices, right = _parse_answers(answers, text_format)
     return ItemDraft(
         kind=kind,
-        stem=_to_plain_text(stem, form),
+        stem=_to_plain_text(stem, text_format),
         choices=choices,
         right=right,
-        explanation=_parse_text(feedback, form),
+        explanation=_parse_text(feedback, text_format),
     )
 
 
 def _split_answers(text: str) -> tuple[str, str]:
-    """Return the stem, and what stands in the braces."""
+    """Return the stem, and the text in the braces."""
     before, opened, rest = text.partition("{")
     answers, closed, after = rest.partition("}")
     if not opened and "}" not in text:
@@ -211,12 +211,12 @@ def _split_answers(text: str) -> tuple[str, str]:
         raise UnsupportedQuestionError("The answers are not closed by } before the empty line.")
     if "{" in after or "}" in after:
         raise UnsupportedQuestionError(r"There are braces after the answers; write \{ and \} where they are text.")
-    # As in Moodle: answers at the end leave nothing behind, all others a blank to be filled in.
+    # As in Moodle: answers at the end leave nothing in the stem, all others a blank to be filled in.
     return (f"{before}{BLANK}{after}" if after.strip() else before), answers.strip()
 
 
 def _parse_answers(answers: str, text_format: str) -> tuple[Kind, tuple[str, ...], tuple[int, ...]]:
-    """Return kind, choices and right positions. Moodle tells the types apart in this order."""
+    """Return kind, choices and right positions; the types are tested in Moodle's order."""
     if not answers:
         raise unsupported_type("An essay")
     if answers.startswith("#"):
@@ -248,22 +248,22 @@ def _parse_choices(answers: str, text_format: str) -> tuple[Kind, tuple[str, ...
 def _parse_weight(part: str) -> tuple[float, str]:
     if part.startswith("="):
         return 100, part[1:]
-    found = _WEIGHT.match(part)
-    if found is None:
+    weight = _WEIGHT.match(part)
+    if weight is None:
         return 0, part
-    digits = found[1].lstrip("-")
-    return (-float(digits) if found[1].startswith("-") else float(digits)), part[found.end() :]
+    digits = weight[1].lstrip("-")
+    return (-float(digits) if weight[1].startswith("-") else float(digits)), part[weight.end() :]
 
 
 def _split_format(text: str, inherited: str) -> tuple[str, str]:
     text = text.strip()
-    found = _FORMAT.match(text)
-    return (found[1], text[found.end() :]) if found else (inherited, text)
+    prefix = _FORMAT.match(text)
+    return (prefix[1], text[prefix.end() :]) if prefix else (inherited, text)
 
 
 def _parse_text(text: str, inherited: str) -> str:
-    form, text = _split_format(text, inherited)
-    return _to_plain_text(text, form)
+    text_format, text = _split_format(text, inherited)
+    return _to_plain_text(text, text_format)
 
 
 def _to_plain_text(text: str, text_format: str) -> str:

@@ -1,4 +1,4 @@
-"""HTML reduced to the text that a reader would see; our items are plain text."""
+"""HTML reduced to its visible text; our items are plain text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 
 MAX_HTML_CHARACTERS = 64 * 1024
-"""Characters: html.parser takes quadratic time for some malformed texts."""
+"""html.parser takes quadratic time for some malformed texts."""
 
 _BLOCK_TAGS = {"address", "blockquote", "br", "dd", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr"}
 _BLOCK_TAGS |= {"li", "ol", "p", "pre", "table", "tr", "ul"}
@@ -28,7 +28,7 @@ class BrokenHtmlError(ValueError):
 
 
 class _TextExtractor(HTMLParser):
-    """Collects what is seen, line by line."""
+    """Collects the visible text, line by line."""
 
     def __init__(self, *, keep_breaks: bool) -> None:
         super().__init__()
@@ -74,9 +74,9 @@ class _TextExtractor(HTMLParser):
 
 
 def extract_text(html: str, *, keep_breaks: bool = False) -> str:
-    """Return the text of a piece of HTML: blocks are lines, of an image its alt text is left.
+    """Return the text of a piece of HTML: blocks become lines, an image becomes its alt text.
 
-    `keep_breaks` is for texts whose line breaks are seen, as in Moodle's auto-format.
+    `keep_breaks` is for texts whose line breaks are visible, as in Moodle's auto-format.
 
     Raises:
         BrokenHtmlError: when it has more than `MAX_HTML_CHARACTERS` characters or cannot be read.
@@ -87,12 +87,12 @@ def extract_text(html: str, *, keep_breaks: bool = False) -> str:
     try:
         parser.feed(html)
         parser.close()
-    except AssertionError as error:  # as html.parser says it of declarations
+    except AssertionError as error:  # html.parser raises it for broken declarations
         raise BrokenHtmlError(f"A text is no HTML that can be read ({error}).") from error
     parser.end_line()
     return "\n".join(parser.lines).strip()
 
 
 def has_non_text_content(html: str) -> bool:
-    """Say whether a piece of HTML has a picture, sound, film, formula or file, which its text cannot stand for."""
+    """Tell whether a piece of HTML has a picture, sound, film, formula or file, which its text cannot replace."""
     return _NON_TEXT.search(html) is not None

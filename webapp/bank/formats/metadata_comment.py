@@ -1,4 +1,4 @@
-"""What an item has and a foreign format has no place for, as a comment of ours: JSON on one line of ASCII."""
+"""The fields of an item that a foreign format has no place for, in a comment of ours: JSON on one line of ASCII."""
 
 from __future__ import annotations
 
@@ -6,41 +6,41 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from webapp.bank.item_draft import ItemDraft
+from webapp.bank.item_draft import OPTIONAL_FIELDS, ItemDraft
 
 PREFIX = "poolproof:"
-"""A comment that begins with it is ours."""
+"""The beginning of a comment of ours."""
 
-_FIELDS = ("category", "difficulty", "source", "licence", "address", "collected_at", "original")
+_FIELDS = [name for name in OPTIONAL_FIELDS if name != "explanation"]
 
 
 def format_comment(draft: ItemDraft, *, with_category: bool) -> str | None:
-    """Return the comment's text, or None when there is nothing to tell."""
-    names = _FIELDS if with_category else _FIELDS[1:]
+    """Return the comment's text, or None when the item has none of the fields."""
+    names = [name for name in _FIELDS if with_category or name != "category"]
     values = {name: value for name in names if (value := getattr(draft, name)) is not None}
     return f"{PREFIX} {json.dumps(values, default=datetime.isoformat)}" if values else None
 
 
 def parse_timestamp(text: str) -> datetime:
-    """Return the moment that `collected_at` tells.
+    """Return the time that `collected_at` names.
 
     Raises:
-        ValueError: when it is none, or does not say in which time zone.
+        ValueError: when it is no time, or has no time zone.
     """
     try:
-        told = datetime.fromisoformat(text)
-        if told.tzinfo is not None:
-            return told.astimezone(UTC)
+        timestamp = datetime.fromisoformat(text)
+        if timestamp.tzinfo is not None:
+            return timestamp.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
     raise ValueError(f"collected_at is {text[:40]!r}, not a time like 2026-11-25T12:00:00+00:00.")
 
 
 def parse_comment(comment: str) -> dict[str, Any] | None:
-    """Return the fields that a comment tells; None when it is somebody else's comment.
+    """Return the fields that a comment holds; None when the comment is not one of ours.
 
     Raises:
-        ValueError: when it is ours and has been broken.
+        ValueError: when it is one of ours and damaged.
     """
     text = comment.strip()
     if not text.startswith(PREFIX):
@@ -53,7 +53,7 @@ def parse_comment(comment: str) -> dict[str, Any] | None:
         raise ValueError(f"The comment that begins with {PREFIX} is not as we write it.")
     if unknown := sorted(values.keys() - set(_FIELDS)):
         raise ValueError(
-            f"The comment that begins with {PREFIX} tells of {unknown[0][:40]!r}, which is no field of an item."
+            f"The comment that begins with {PREFIX} names {unknown[0][:40]!r}, which is no field of an item."
         )
     if "collected_at" in values:
         values["collected_at"] = parse_timestamp(values["collected_at"])

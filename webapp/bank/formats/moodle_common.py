@@ -1,4 +1,4 @@
-"""What GIFT and Moodle XML have in common: how Moodle writes categories, and what its grades mean to us."""
+"""What GIFT and Moodle XML have in common: Moodle's paths of categories, and what its grades mean for an item."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CONTEXT = re.compile(r"\$[a-z]+\$(/|$)")
 
 
 class UnsupportedQuestionError(Exception):
-    """The question cannot be taken; the text says why."""
+    """The question cannot become an item; the text says why."""
 
 
 def unsupported_type(question_type: str) -> UnsupportedQuestionError:
@@ -35,20 +35,20 @@ def format_category_path(category: str | None) -> str:
 def find_right_choices(weights: Sequence[float], *, is_single: bool) -> tuple[int, ...]:
     """Return the positions of the right choices, of which `weights` are the percents.
 
-    In a single choice what is worth less than 100 % is wrong, in a multiple one what is worth
+    In a single choice what is worth less than 100 % is wrong, in a multiple choice what is worth
     more than nothing is right.
 
     Raises:
         UnsupportedQuestionError: when a single choice has several right ones.
     """
-    enough = 100 if is_single else 0.001
-    right = tuple(position for position, weight in enumerate(weights) if weight >= enough)
+    threshold = 100 if is_single else 0.001
+    right = tuple(position for position, weight in enumerate(weights) if weight >= threshold)
     if is_single and len(right) > 1:
         raise UnsupportedQuestionError(f"A single choice of which {len(right)} choices are right is not supported.")
     return right
 
 
-def format_fraction(place: int, right: Sequence[int]) -> str:
+def format_fraction(position: int, right: Sequence[int]) -> str:
     """Return the percents of a choice among several; the right ones share 100."""
-    # A wrong choice costs all, or whoever chooses everything would be right.
-    return f"{100 / len(right):.7g}" if place in right else "-100"
+    # A wrong choice costs everything; otherwise choosing all of them would be right.
+    return f"{100 / len(right):.7g}" if position in right else "-100"

@@ -24,7 +24,7 @@ _PICTURE_ELEMENTS = {"image", "image_base64"}
 _PLAIN_FORMATS = {"plain_text", "markdown", "wiki_like"}
 _MARKDOWN_PICTURE = re.compile(r"!\[[^\]]*\][(\[]")
 _NUMBER = re.compile(r"-?[0-9]{1,10}(\.[0-9]{0,20})?")
-# What a piece of a text takes beside its characters: somebody may have cut a text into very many.
+# What a piece of a text takes beside its characters: a file may cut a text into very many pieces.
 _PIECE_OVERHEAD = 16
 
 
@@ -45,10 +45,9 @@ class QuestionText:
 
 @dataclass
 class MoodleQuestion:
-    """What has been read of one question; of a troubled one nothing more is kept.
+    """What has been read of one question; after an error nothing more is kept.
 
-    `where` an element is are the names of the elements around it and its own, from the question's
-    child on.
+    The `path` of an element is the names of the elements around it and its own, beginning below the question.
     """
 
     line: int
@@ -60,33 +59,39 @@ class MoodleQuestion:
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Give up on a type that is not taken."""
+        """Reject a type that is not supported."""
         if self.type not in {"multichoice", "truefalse", "category"}:
             self.reject(str(unsupported_type(f"A question of type {self.type[:40]!r}")))
 
     def start_element(self, path: str, start: StartElement) -> None:
-        """Take in that an element begins."""
+        """Note the beginning of an element."""
         if self.error is not None:
             return
         parent, _, name = path.rpartition("/")
-        if path == "answer":
-            self.answers.append(QuestionText(start.attributes.get("format"), start.attributes.get("fraction", "0")))
-            if len(self.answers) > MAX_CHOICES:
-                self.reject(f"An item has at most {MAX_CHOICES} choices.")
-        elif path in _PICTURE_ELEMENTS:
+        if path in _PICTURE_ELEMENTS:
             self.reject("It shows a picture; an item is text.")
         elif parent in _TEXT_PATHS:
             self.reject(f"Line {start.line}: <{name}> stands in a text; there HTML is escaped or in CDATA.")
+        elif path == "answer":
+            self._start_answer(start)
         elif f"{path}/text" in _TEXT_PATHS:
             self.parts.setdefault(f"{path}/text", QuestionText(start.attributes.get("format")))
         elif path in _TEXT_PATHS:
-            part = self._get_part(path)
-            if part.is_started:
-                self.reject(f"Line {start.line}: here a second <{name}> begins.")
-            part.is_started = True
+            self._start_text(path, start)
+
+    def _start_answer(self, start: StartElement) -> None:
+        self.answers.append(QuestionText(start.attributes.get("format"), start.attributes.get("fraction", "0")))
+        if len(self.answers) > MAX_CHOICES:
+            self.reject(f"An item has at most {MAX_CHOICES} choices.")
+
+    def _start_text(self, path: str, start: StartElement) -> None:
+        part = self._get_part(path)
+        if part.is_started:
+            self.reject(f"Line {start.line}: here a second <{start.name}> begins.")
+        part.is_started = True
 
     def add_text(self, path: str, text: str) -> None:
-        """Take in a piece of text, as long as the question is not too long."""
+        """Add a piece of text, as long as the question is not too long."""
         if path not in _TEXT_PATHS or self.error is not None:
             return
         self.size += len(text) + _PIECE_OVERHEAD
@@ -95,14 +100,14 @@ class MoodleQuestion:
             self.reject(f"The question has more than {MAX_QUESTION_CHARACTERS} characters.")
 
     def add_comment(self, text: str) -> None:
-        """Take in what a comment of ours says of the question."""
+        """Add the metadata of the question, if the comment is one of ours."""
         try:
             self.metadata |= metadata_comment.parse_comment(text) or {}
         except ValueError as error:
             self.reject(str(error))
 
     def reject(self, reason: str) -> None:
-        """Remember what is wrong first, and nothing else."""
+        """Keep the first error, and nothing else."""
         self.error = self.error or reason
         self.parts, self.answers = {}, []
 
@@ -127,8 +132,8 @@ class MoodleQuestion:
         return self.parts.setdefault(path, QuestionText())
 
     def _to_draft(self, fields: dict[str, Any]) -> ItemDraft:
-        form = self._get_part(_STEM).text_format or "html"
-        choices = tuple(_required_text(answer, form) for answer in self.answers)
+        text_format = self._get_part(_STEM).text_format or "html"
+        choices = tuple(_required_text(answer, text_format) for answer in self.answers)
         weights = [_parse_fraction(answer.fraction) for answer in self.answers]
         if self.type == "truefalse":
             kind, right = Kind.TRUE_FALSE, find_right_choices(weights, is_single=True)
@@ -138,10 +143,10 @@ class MoodleQuestion:
             right = find_right_choices(weights, is_single=self._is_single)
         return ItemDraft(
             kind=kind,
-            stem=_required_text(self._get_part(_STEM), form),
+            stem=_required_text(self._get_part(_STEM), text_format),
             choices=choices,
             right=right,
-            explanation=_plain_text(self._get_part(_EXPLANATION), form),
+            explanation=_plain_text(self._get_part(_EXPLANATION), text_format),
             **fields,
         )
 
@@ -152,10 +157,10 @@ class MoodleQuestion:
 
 def _order_true_false(choices: tuple[str, ...], right: tuple[int, ...]) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Return True and False in their usual order, and which of them is right."""
-    said = [choice.strip().capitalize() for choice in choices]
-    if sorted(said) != sorted(TRUE_AND_FALSE):
+    names = [choice.strip().capitalize() for choice in choices]
+    if sorted(names) != sorted(TRUE_AND_FALSE):
         raise UnsupportedQuestionError("The answers of a true/false question are true and false.")
-    return TRUE_AND_FALSE, tuple(TRUE_AND_FALSE.index(said[place]) for place in right)
+    return TRUE_AND_FALSE, tuple(TRUE_AND_FALSE.index(names[position]) for position in right)
 
 
 def _parse_fraction(fraction: str) -> float:
@@ -165,14 +170,21 @@ def _parse_fraction(fraction: str) -> float:
 
 
 def _required_text(part: QuestionText, inherited: str) -> str:
-    """Return a text that has to say everything."""
-    form, text = part.text_format or inherited, part.text
-    has_more = _MARKDOWN_PICTURE.search(text) is not None if form == "markdown" else has_non_text_content(text)
-    if has_more and form != "plain_text":
+    """Return the text of a part that may have no other content.
+
+    Raises:
+        UnsupportedQuestionError: when it has a picture, sound, film or formula.
+    """
+    text_format, text = part.text_format or inherited, part.text
+    is_markdown = text_format == "markdown"
+    has_other_content = _MARKDOWN_PICTURE.search(text) is not None if is_markdown else has_non_text_content(text)
+    if has_other_content and text_format != "plain_text":
         raise UnsupportedQuestionError("It shows a picture, sound, film or formula; an item is text.")
     return _plain_text(part, inherited)
 
 
 def _plain_text(part: QuestionText, inherited: str) -> str:
-    form = part.text_format or inherited
-    return part.text if form in _PLAIN_FORMATS else extract_text(part.text, keep_breaks=form == "moodle_auto_format")
+    text_format = part.text_format or inherited
+    if text_format in _PLAIN_FORMATS:
+        return part.text
+    return extract_text(part.text, keep_breaks=text_format == "moodle_auto_format")

@@ -10,9 +10,9 @@
       </question>
     </quiz>
 
-Taken are true/false, single and multiple choice; all other types are rejected by name, and so is
-what needs a picture. HTML becomes the text that is seen. Lost are names, tags, hints, feedback on
-single choices, and partial credit (see `moodle.find_right_choices`).
+True/false, single and multiple choice are read; all other types are rejected by name, and so is
+what needs a picture. HTML becomes its visible text. Names, tags, hints, feedback on single choices
+and partial credit (see `moodle_common.find_right_choices`) are lost.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from webapp.bank.item_kinds import Kind
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MAX_NAME_LENGTH = 60
-# A CR that stood there as it is would be read as LF.
+# A literal CR would be read as LF.
 _ESCAPES = {"\r": "&#13;"}
 # A comment may have no "--"; in JSON a hyphen stands in texts only, where it may be escaped.
 _HYPHEN = r"\u002d"
 
 
 class _QuizParser:
-    """Where in the document we are."""
+    """The present position in the document: the open elements, the category and the question."""
 
     def __init__(self, category: str | None) -> None:
         self._default_category = self._current_category = category
@@ -54,7 +54,7 @@ class _QuizParser:
         self.question: MoodleQuestion | None = None
 
     def handle(self, event: XmlEvent) -> Record | None:
-        """Go on by one event; return a record when it completes one."""
+        """Process an event; return a record when it completes one."""
         match event:
             case StartElement():
                 self._path.append(event.name)
@@ -93,8 +93,8 @@ def parse(stream: ByteStream, category: str | None = None) -> Iterator[Record]:
     """Yield a record for every question, in order; `category` is for those under no category.
 
     Raises:
-        UnreadableError: when it is no XML or none of Moodle's; where it breaks in the middle,
-            after everything that stands before.
+        UnreadableError: when it is no XML or none of Moodle's; when it breaks in the middle,
+            after the records before that place.
     """
     document = _QuizParser(category)
     try:
@@ -111,28 +111,34 @@ def parse(stream: ByteStream, category: str | None = None) -> Iterator[Record]:
 def dump(drafts: Iterable[ItemDraft], on_unsupported: UnsupportedCallback | None = None) -> Iterator[str]:
     """Yield a question for every item whose characters XML can hold.
 
-    What Moodle has no place for stands in a comment that `parse` understands. Items of one
+    What Moodle has no place for is written as a comment that `parse` understands. Items of one
     category should come together.
     """
     yield '<?xml version="1.0" encoding="UTF-8"?>\n<quiz>\n'
     present: str | None = None
     for draft in drafts:
-        found = _NOT_IN_XML.search("".join((draft.stem, *draft.choices, draft.explanation, draft.category or "")))
-        if found is None:
+        texts = (draft.stem, *draft.choices, draft.explanation, draft.category or "")
+        invalid = _NOT_IN_XML.search("".join(texts))
+        if invalid is None:
             if draft.category != present:
                 present = draft.category
-                yield f'<question type="category"><category>{_text_element(format_category_path(present))}</category></question>\n'
+                yield _category_element(present)
             yield _question_element(draft)
         elif on_unsupported is not None:
-            on_unsupported(draft, f"XML has no place for the character U+{ord(found[0]):04X}.")
+            on_unsupported(draft, f"XML has no place for the character U+{ord(invalid[0]):04X}.")
     yield "</quiz>\n"
+
+
+def _category_element(category: str | None) -> str:
+    path = _text_element(format_category_path(category))
+    return f'<question type="category"><category>{path}</category></question>\n'
 
 
 def _question_element(draft: ItemDraft) -> str:
     is_exact = parse_category_path(format_category_path(draft.category)) == draft.category
-    ours = metadata_comment.format_comment(draft, with_category=not is_exact)
+    comment = metadata_comment.format_comment(draft, with_category=not is_exact)
     lines = [
-        *([f"<!-- {ours.replace('-', _HYPHEN)} -->"] if ours else []),
+        *([f"<!-- {comment.replace('-', _HYPHEN)} -->"] if comment else []),
         f"<name>{_text_element(' '.join(draft.stem.split())[:_MAX_NAME_LENGTH])}</name>",
         f'<questiontext format="plain_text">{_text_element(draft.stem)}</questiontext>',
         f'<generalfeedback format="plain_text">{_text_element(draft.explanation)}</generalfeedback>',
@@ -146,9 +152,11 @@ def _question_element(draft: ItemDraft) -> str:
         return "\n  ".join(['<question type="truefalse">', *lines]) + "\n</question>\n"
     is_single = draft.kind == Kind.SINGLE
     lines += [f"<single>{str(is_single).lower()}</single>", "<shuffleanswers>true</shuffleanswers>"]
-    for place, choice in enumerate(draft.choices):
-        single_worth = "100" if place in draft.right else "0"
-        lines.append(_answer_element(choice, single_worth if is_single else format_fraction(place, draft.right)))
+    for position, choice in enumerate(draft.choices):
+        fraction = format_fraction(position, draft.right)
+        if is_single:
+            fraction = "100" if position in draft.right else "0"
+        lines.append(_answer_element(choice, fraction))
     return "\n  ".join(['<question type="multichoice">', *lines]) + "\n</question>\n"
 
 

@@ -1,4 +1,4 @@
-"""Our own JSON: the one form that loses nothing; parse(dump(items)) gives the items back.
+"""Our own JSON, which loses nothing: parse(dump(items)) gives the items back.
 
 {"format": "poolproof items", "version": 1, "items": [{"kind": "single", "stem": …}, …]}
 """
@@ -11,24 +11,25 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from webapp.bank.formats import metadata_comment
+from webapp.bank.formats.line_reader import MIB
 from webapp.bank.formats.parse_result import ByteStream, Record, Rejected, UnreadableError, validate_record
-from webapp.bank.item_draft import ItemDraft
+from webapp.bank.item_draft import DETAIL_FIELDS, ItemDraft
 
 FORMAT_NAME = "poolproof items"
 FORMAT_VERSION = 1
-MAX_BYTES = 64 * 1024 * 1024
-"""Bytes; the document is read whole."""
+MAX_BYTES = 64 * MIB
+"""Of a document, which is read as a whole."""
 MAX_DEPTH = 50
-"""Lists and objects within each other; an item needs four."""
+"""Levels of nested lists and objects; an item needs four."""
 
 # A text, closed or not, or a bracket.
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
 _REQUIRED = {"kind": str, "stem": str, "choices": list, "right": list}
-_OPTIONAL = ("explanation", "category", "difficulty", "source", "licence", "address", "original", "collected_at")
+_OPTIONAL = (*DETAIL_FIELDS, "original", "collected_at")
 
 
 def parse(stream: ByteStream, category: str | None = None) -> Iterator[Record]:
-    """Yield a record for every element of `items`; its "line" is its place in the list, from 1.
+    """Yield a record for every element of `items`; its "line" is its position in the list, counted from 1.
 
     `category` is for items that name none.
 
@@ -37,7 +38,7 @@ def parse(stream: ByteStream, category: str | None = None) -> Iterator[Record]:
     """
     content = stream.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
-        raise UnreadableError(f"the file has more than {MAX_BYTES // 1024 // 1024} MiB; split it")
+        raise UnreadableError(f"the file has more than {MAX_BYTES // MIB} MiB; split it")
     document = _load(content)
     elements = document.get("items") if isinstance(document, dict) else document
     if isinstance(document, dict) and (document.get("format"), document.get("version")) != (
@@ -47,8 +48,8 @@ def parse(stream: ByteStream, category: str | None = None) -> Iterator[Record]:
         raise UnreadableError(f'expected "format": "{FORMAT_NAME}" and "version": {FORMAT_VERSION}')
     if not isinstance(elements, list):
         raise UnreadableError("expected a list of items")
-    for place, element in enumerate(elements, start=1):
-        yield _parse_element(place, element, category)
+    for position, element in enumerate(elements, start=1):
+        yield _parse_element(position, element, category)
 
 
 def _load(content: bytes) -> Any:
@@ -67,8 +68,8 @@ def _load(content: bytes) -> Any:
 def dump(drafts: Iterable[ItemDraft]) -> Iterator[str]:
     """Yield the document piece by piece, one item a line."""
     yield f'{{"format": "{FORMAT_NAME}", "version": {FORMAT_VERSION}, "items": ['
-    for place, draft in enumerate(drafts):
-        yield f"{',' if place else ''}\n{json.dumps(_to_element(draft), ensure_ascii=False)}"
+    for position, draft in enumerate(drafts):
+        yield f"{',' if position else ''}\n{json.dumps(_to_element(draft), ensure_ascii=False)}"
     yield "\n]}\n"
 
 
@@ -80,16 +81,16 @@ def _to_element(draft: ItemDraft) -> dict[str, Any]:
     return required | {name: value for name, value in optional.items() if value}
 
 
-def _parse_element(place: int, element: Any, category: str | None) -> Record:
+def _parse_element(position: int, element: Any, category: str | None) -> Record:
     if reason := _find_error(element):
-        return Rejected(place, reason)
+        return Rejected(position, reason)
     optional = {name: element[name] for name in _OPTIONAL if element.get(name) is not None}
     optional.setdefault("category", category)
     if "collected_at" in optional:
         try:
             optional["collected_at"] = metadata_comment.parse_timestamp(optional["collected_at"])
         except ValueError as error:
-            return Rejected(place, str(error))
+            return Rejected(position, str(error))
     draft = ItemDraft(
         kind=element["kind"],
         stem=element["stem"],
@@ -97,11 +98,11 @@ def _parse_element(place: int, element: Any, category: str | None) -> Record:
         right=tuple(element["right"]),
         **optional,
     )
-    return validate_record(place, draft)
+    return validate_record(position, draft)
 
 
-def _find_error(element: Any) -> str | None:  # noqa: PLR0911 - one line for each fault
-    """Return what keeps an element from being read as an item at all."""
+def _find_error(element: Any) -> str | None:  # noqa: PLR0911 - one line for each error
+    """Return why an element cannot be read as an item at all."""
     if not isinstance(element, dict):
         return "An item is an object."
     for name, kind in _REQUIRED.items():

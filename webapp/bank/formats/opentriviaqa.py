@@ -1,6 +1,6 @@
 """OpenTriviaQA text, as the project's files are: mixed encodings, CRLF, stray blank lines.
 
-    #Q the stem, which may go on
+    #Q the stem, which may continue
     over several lines
     ^ the right option's text
     A an option
@@ -16,15 +16,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from webapp.bank.formats.line_reader import MAX_LINE_BYTES, InvalidLineError, decode_line, read_lf_lines
 from webapp.bank.formats.parse_result import ByteStream, Record, Rejected, UnreadableError, validate_record
 from webapp.bank.item_draft import TRUE_AND_FALSE, ItemDraft
 from webapp.bank.item_kinds import Kind
 
 SOURCE = "OpenTriviaQA"
 LICENCE = "CC BY-SA 4.0"
-MAX_RECORD_BYTES = 256 * 1024
-"""Bytes; the rest of a longer one is skipped."""
-BOM = b"\xef\xbb\xbf"
+MAX_RECORD_BYTES = MAX_LINE_BYTES
+"""The rest of a longer record is skipped."""
 
 _OPTION = re.compile(r"([A-Z])(?:\s+(.*))?")
 _BROKEN_QUOTE, _QUOTE = b"\xe2\x80\x3f", b"\xe2\x80\x9d"
@@ -47,9 +47,9 @@ class _RecordBlock:
             self.error = f"The record has more than {MAX_RECORD_BYTES} bytes."
             return
         try:
-            text, repaired = _decode_line(raw)
-        except UnicodeDecodeError:
-            self.error = f"Line {number} has bytes that are neither UTF-8 nor Windows-1252."
+            text, repaired = _decode_repaired(number, raw.rstrip(b"\r\n"))
+        except InvalidLineError as error:
+            self.error = str(error)
             return
         self.lines.append(text)
         self.repaired |= repaired
@@ -62,7 +62,7 @@ def parse(stream: ByteStream, category: str | None) -> Iterator[Record]:
         UnreadableError: when there is text before the first `#Q`, or no `#Q` at all.
     """
     block: _RecordBlock | None = None
-    for number, raw in _read_lines(stream):
+    for number, raw in read_lf_lines(stream):
         if raw.startswith(b"#Q"):
             if block is not None:
                 yield _parse_block(block, category)
@@ -77,29 +77,16 @@ def parse(stream: ByteStream, category: str | None) -> Iterator[Record]:
     yield _parse_block(block, category)
 
 
-def _read_lines(stream: ByteStream) -> Iterator[tuple[int, bytes]]:
-    """Yield numbered lines; of a line longer than any record only so much that it is too long."""
-    number = 0
-    while raw := stream.readline(MAX_RECORD_BYTES + 1):
-        number += 1
-        end = raw
-        while not end.endswith(b"\n") and (end := stream.readline(MAX_RECORD_BYTES)):
-            pass
-        yield number, raw.removeprefix(BOM) if number == 1 else raw
+def _decode_repaired(number: int, raw: bytes) -> tuple[str, bool]:
+    """Return a line's text, and whether its bytes had to be repaired.
 
-
-def _decode_line(raw: bytes) -> tuple[str, bool]:
-    """Return a line's text, and whether its bytes had to be mended."""
-    raw = raw.rstrip(b"\r\n")
+    The project's files have closing quotation marks whose last byte some editor has replaced by a question mark.
+    """
+    repaired = raw.replace(_BROKEN_QUOTE, _QUOTE)
     try:
-        return raw.decode(), False
+        return repaired.decode(), repaired != raw
     except UnicodeDecodeError:
-        pass
-    try:
-        # A closing quotation mark whose last byte some editor has turned into a question mark.
-        return raw.replace(_BROKEN_QUOTE, _QUOTE).decode(), True
-    except UnicodeDecodeError:
-        return raw.decode("cp1252"), True
+        return decode_line(number, raw)
 
 
 def _parse_block(block: _RecordBlock, category: str | None) -> Record:
@@ -112,10 +99,10 @@ def _parse_block(block: _RecordBlock, category: str | None) -> Record:
     answer = block.lines[marks[0]][1:].strip()
     options: list[str] = []
     for line in filter(str.strip, block.lines[marks[0] + 1 :]):
-        found = _OPTION.fullmatch(line.strip())
-        if found is None:
+        option = _OPTION.fullmatch(line.strip())
+        if option is None:
             return Rejected(block.line, f"After the answer stands a line that is no option: {_shorten(line)}.")
-        options.append((found[2] or "").strip())
+        options.append((option[2] or "").strip())
     return _build_record(block, category, stem, answer, options)
 
 
@@ -144,4 +131,4 @@ def _build_record(block: _RecordBlock, category: str | None, stem: str, answer: 
 
 
 def _shorten(text: str) -> str:
-    return repr(text if len(text) <= 60 else f"{text[:57]}…")  # noqa: PLR2004 - for the eye
+    return repr(text if len(text) <= 60 else f"{text[:57]}…")  # noqa: PLR2004 - a readable length

@@ -1,4 +1,4 @@
-"""What a parser says of each record of a file."""
+"""The results of a parser: accepted and rejected records."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from webapp.bank.item_draft import ItemDraft, find_errors, trim_draft
+from webapp.bank.item_draft import TEXT_FIELDS, ItemDraft, find_errors, trim_draft
 
 
 class ByteStream(Protocol):
-    """What a parser reads: as much at a time as it asks for."""
+    """The binary stream that a parser reads."""
 
     def read(self, size: int, /) -> bytes:
         """Return up to `size` bytes."""
@@ -21,10 +21,10 @@ class ByteStream(Protocol):
 
 @dataclass(frozen=True)
 class Accepted:
-    """A good item; `repaired` when bytes of it had to be mended.
+    """A valid item; `repaired` when some of its bytes had to be repaired.
 
-    `line` is where its record begins; in a list, its place from 1. `item` is the id of the item of the bank that
-    the record says it is, where a format can say so.
+    `line` is where its record begins; in a list, its position counted from 1. `item_id` names the item of the bank
+    that the record changes, where a format can name one.
     """
 
     line: int
@@ -35,7 +35,7 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A record that cannot be an item, and why."""
+    """A record that cannot be an item, and the reason."""
 
     line: int
     reason: str
@@ -44,30 +44,27 @@ class Rejected:
 Record = Accepted | Rejected
 
 UnsupportedCallback = Callable[[ItemDraft, str], None]
-"""Told, while a format is written, of an item that it cannot hold, and why."""
+"""Called, while a format is written, with an item that it cannot hold, and the reason."""
 
 
 class UnreadableError(Exception):
-    """The file as a whole is not of the format; the text says what was found instead."""
+    """The file as a whole is not of the format; the text says why."""
 
 
 def validate_record(line: int, draft: ItemDraft, *, repaired: bool = False, item_id: int | None = None) -> Record:
-    """Accept a draft if it is a good item, reject it with all its faults if not."""
+    """Accept a draft if it is a valid item, reject it with all its errors if not."""
     draft = trim_draft(draft)
-    if wrong := find_errors(draft):
-        return Rejected(line, " ".join(f"{field}: {reason}" for field, reason in wrong))
+    if errors := find_errors(draft):
+        return Rejected(line, " ".join(f"{field}: {reason}" for field, reason in errors))
     return Accepted(line, draft, repaired, item_id)
 
 
 def normalize_line_breaks(draft: ItemDraft) -> ItemDraft:
     """Return the draft with LF for every line break; text formats cannot tell CRLF and CR from it."""
     texts: dict[str, Any] = {
-        name: _normalize(value) for name in _TEXT_FIELDS if (value := getattr(draft, name)) is not None
+        name: _normalize(value) for name in TEXT_FIELDS if (value := getattr(draft, name)) is not None
     }
     return replace(draft, choices=tuple(map(_normalize, draft.choices)), **texts)
-
-
-_TEXT_FIELDS = ("stem", "explanation", "category", "source", "licence", "address", "original")
 
 
 def _normalize(text: str) -> str:

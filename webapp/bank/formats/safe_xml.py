@@ -1,4 +1,4 @@
-"""XML from strangers, piece by piece and in bounded memory: no DTD, no entities, nothing from outside."""
+"""Untrusted XML, read piece by piece in bounded memory: no DTD, no entities, nothing external."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from xml.sax.xmlreader import AttributesImpl, Locator
 from defusedxml import DefusedXmlException
 from defusedxml.sax import make_parser
 
+from webapp.bank.formats.line_reader import MIB
 from webapp.bank.formats.parse_result import ByteStream, UnreadableError
 
 MAX_DEPTH = 50
-"""Elements within each other."""
+"""Levels of nested elements."""
 MAX_REASON_LENGTH = 200
-"""Characters: an encoding's name can be as long as somebody likes."""
-MAX_TOKEN_BYTES = 1024 * 1024
-"""Bytes that one tag or comment may have; the parser holds it whole."""
+"""The name of an encoding, which the parser quotes, can have any length."""
+MAX_TOKEN_BYTES = MIB
+"""Of one tag or comment, which the parser holds as a whole."""
 MAX_NAMES = 1000
+"""Different names of elements and attributes; the parser keeps every name."""
 MAX_NAME_LENGTH = 100
-"""Of elements and attributes, all together and each, in characters; the parser keeps every name."""
 
-_CHUNK = 64 * 1024
+_CHUNK_BYTES = 64 * 1024
 
 
 class StartElement(NamedTuple):
@@ -35,13 +36,13 @@ class StartElement(NamedTuple):
 
 
 class EndElement(NamedTuple):
-    """The element that began last ends."""
+    """The innermost open element ends."""
 
     name: str
 
 
 class TextContent(NamedTuple):
-    """A piece of the text of an element; what belongs together may come in several."""
+    """A piece of the text of an element; one text may come in several pieces."""
 
     text: str
 
@@ -56,25 +57,26 @@ XmlEvent = StartElement | EndElement | TextContent | Comment
 
 
 class BrokenXmlError(UnreadableError):
-    """From `line` on the file is no XML that may be read."""
+    """From `line` on the file is no XML that can be read."""
 
     def __init__(self, line: int, reason: str) -> None:
-        """Say what is wrong there."""
+        """Name the line and the reason."""
         super().__init__(f"from line {line} on this is no XML that can be read ({reason})")
         self.line = line
 
 
 class _LimitExceededError(Exception):
-    """The document goes beyond a bound; the text says which."""
+    """The document exceeds a limit; the text says which."""
 
 
 class _EventCollector(ContentHandler, LexicalHandler):
-    """Gathers what a parser tells, and stops it at the bounds."""
+    """Collects the parser's events, and stops the parser at the limits."""
 
-    def __init__(self, position: Locator) -> None:
+    def __init__(self, locator: Locator) -> None:
         super().__init__()
         self.events: list[XmlEvent] = []
-        self._position = position
+        # Not _locator: that is an attribute of ContentHandler.
+        self._position = locator
         self._names: set[str] = set()
         self._depth = 0
 
@@ -88,7 +90,7 @@ class _EventCollector(ContentHandler, LexicalHandler):
         self._names.update((name, *attributes))
         if self._depth > MAX_DEPTH:
             raise _LimitExceededError(f"more than {MAX_DEPTH} elements stand within each other")
-        if len(self._names) > MAX_NAMES or any(len(one) > MAX_NAME_LENGTH for one in (name, *attributes)):
+        if len(self._names) > MAX_NAMES or any(len(each) > MAX_NAME_LENGTH for each in (name, *attributes)):
             raise _LimitExceededError("it has too many names of elements, or too long ones")
         self.events.append(StartElement(self.line, name, attributes))
 
@@ -104,20 +106,20 @@ class _EventCollector(ContentHandler, LexicalHandler):
 
 
 def iter_events(stream: ByteStream) -> Iterator[XmlEvent]:
-    """Yield what a document consists of, in order; before an error everything that stands before it.
+    """Yield a document's events, in order; before an error all that come before it.
 
     Raises:
-        BrokenXmlError: where it is no XML, or has a DTD, or goes beyond a bound.
+        BrokenXmlError: when it is no XML, or has a DTD, or exceeds a limit.
     """
     parser = make_parser()
-    gathering = _EventCollector(parser)
+    collector = _EventCollector(parser)
     parser.forbid_dtd = True
-    parser.setContentHandler(gathering)
-    parser.setProperty(property_lexical_handler, gathering)
-    parser.feed(b"")  # or it would not find an empty file too short
-    silent, chunk = 0, b"-"
+    parser.setContentHandler(collector)
+    parser.setProperty(property_lexical_handler, collector)
+    parser.feed(b"")  # without it the parser accepts an empty file
+    bytes_without_event, chunk = 0, b"-"
     while chunk:
-        chunk = stream.read(_CHUNK)
+        chunk = stream.read(_CHUNK_BYTES)
         broken: BrokenXmlError | None = None
         try:
             if chunk:
@@ -125,12 +127,12 @@ def iter_events(stream: ByteStream) -> Iterator[XmlEvent]:
             else:
                 parser.close()
         except (SAXParseException, _LimitExceededError, ValueError, LookupError) as error:
-            broken = _to_xml_error(error, gathering.line)
-        silent = 0 if gathering.events else silent + len(chunk)
-        yield from gathering.events
-        gathering.events.clear()
-        if silent > MAX_TOKEN_BYTES:
-            broken = BrokenXmlError(gathering.line, f"a tag or comment has more than {MAX_TOKEN_BYTES} bytes")
+            broken = _to_xml_error(error, collector.line)
+        bytes_without_event = 0 if collector.events else bytes_without_event + len(chunk)
+        yield from collector.events
+        collector.events.clear()
+        if bytes_without_event > MAX_TOKEN_BYTES:
+            broken = BrokenXmlError(collector.line, f"a tag or comment has more than {MAX_TOKEN_BYTES} bytes")
         if broken is not None:
             raise broken
 
@@ -140,5 +142,5 @@ def _to_xml_error(error: Exception, line: int) -> BrokenXmlError:
         return BrokenXmlError(error.getLineNumber() or line, error.getMessage())
     if isinstance(error, DefusedXmlException):
         return BrokenXmlError(line, "a DOCTYPE or entity is not allowed")
-    # The parser says ValueError or LookupError of an encoding that it does not know.
+    # The parser raises ValueError or LookupError for an unknown encoding.
     return BrokenXmlError(line, str(error)[:MAX_REASON_LENGTH])

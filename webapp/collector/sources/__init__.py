@@ -1,1 +1,1 @@
-"""One module per kind of source; `protocol` says what the engine and a source expect of each other."""
+"""One module for each kind of source; `base` defines the interface between the run executor and a source."""

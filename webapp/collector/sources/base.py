@@ -1,7 +1,7 @@
-"""What the engine and a source of questions expect of each other. No HTTP library here.
+"""The interface between the run executor and a source of questions. No HTTP library here.
 
-A source knows an interface somewhere: what to ask, and what its answers mean. The engine
-knows everything else: waiting, trying again, storing, going on after it was killed.
+A source knows an external API: what to request, and what the responses mean. The executor
+does everything else: waiting, retrying, storing, continuing after it was killed.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from typing import Any, Protocol
 from webapp.bank.formats.parse_result import Record
 
 MAX_ORIGINAL_LENGTH = 20_000
-"""Characters that are kept of a record as the source wrote it."""
+"""Characters of a record's original text that are kept."""
 
 MAX_IDENTITY_LENGTH = 200
 """Characters of a source's own id."""
 
 PartitionState = dict[str, Any]
-"""Where a strand has got to; it can be written as JSON, and holds no secret."""
+"""Where to continue a partition; it can be written as JSON, and holds no secret."""
 
 
 class FetchError(Exception):
-    """A call did not give what was asked for; `reason` says what came instead.
+    """A call failed; `reason` says how.
 
-    `transient`: the same call may do later, and nobody knows whether the source has carried
-    it out. `retry_after`: seconds that the source wants to be left alone, where it said so.
+    `transient`: the same call may succeed later, and it is unknown whether the source has executed
+    it. `retry_after`: seconds until the source accepts the next call, where it named them.
     """
 
     def __init__(self, reason: str, *, transient: bool = False, retry_after: float | None = None) -> None:
-        """Say what came instead of an answer."""
+        """Name the reason."""
         super().__init__(reason)
         self.reason = reason
         self.transient = transient
@@ -41,16 +41,16 @@ class FetchError(Exception):
 
 
 class RateLimitedError(FetchError):
-    """The source says "too fast" and has done nothing: the very same call is good, later."""
+    """The source has refused the call as too early and has done nothing: the same call may be repeated later."""
 
     def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
-        """Say who wants to be left alone, and for how many seconds if it said so."""
+        """Name the reason, and the seconds until the next call if the source named them."""
         super().__init__(reason, transient=True, retry_after=retry_after)
 
 
 @dataclass(frozen=True)
 class SourceResponse:
-    """What came back: the names of headers in lower case, the body bounded by who fetched it."""
+    """A response: the names of headers in lower case, the body of bounded size."""
 
     status: int
     headers: Mapping[str, str]
@@ -60,7 +60,7 @@ class SourceResponse:
         """Return the body's value.
 
         Raises:
-            FetchError: when it is no JSON, as the page of a proxy or half an answer; transient.
+            FetchError: when it is no JSON, for example a proxy's page or a truncated response; transient.
         """
         try:
             return json.loads(self.body)
@@ -70,21 +70,21 @@ class SourceResponse:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that Retry-After asks for, written as seconds or as a date; None without it."""
+        """The seconds of Retry-After, which may be written as seconds or as a date; None without it."""
         value = self.headers.get("retry-after", "").strip()
         if value.isdecimal():
             return float(value[:9])
         try:
-            until = parsedate_to_datetime(value)
+            retry_at = parsedate_to_datetime(value)
         except (ValueError, OverflowError):
             return None
-        # A date without a zone is in UTC, says the format.
-        until = until if until.tzinfo else until.replace(tzinfo=UTC)
-        return max(0.0, (until - datetime.now(UTC)).total_seconds())
+        # By the format's definition, a date without a zone is in UTC.
+        retry_at = retry_at if retry_at.tzinfo else retry_at.replace(tzinfo=UTC)
+        return max(0.0, (retry_at - datetime.now(UTC)).total_seconds())
 
 
 class Fetch(Protocol):
-    """A GET, given to the source by the engine, which waits its turn and counts the call."""
+    """A GET that the executor provides to the source: it waits for a permit and counts the call."""
 
     def __call__(
         self,
@@ -94,24 +94,24 @@ class Fetch(Protocol):
         idempotent: bool = True,
         headers: Mapping[str, str] = ...,
     ) -> SourceResponse:
-        """Return what came back, whatever its status, when the call may not be repeated.
+        """Return the response; of a call that is not idempotent, with any status.
 
-        A `repeatable` call is tried again inside after what passes (no connection, time-out,
-        a body cut off, 5xx, 429 with Retry-After). An address that has a query of its own comes
-        without parameters, and its query stays as it is. `headers` may hold a secret: they are not
-        logged, not stored, and do not follow a redirect to another origin.
+        An `idempotent` call is retried after transient failures (no connection, a time-out,
+        a truncated body, 5xx, 429 with Retry-After). An address with a query of its own is given
+        without parameters, and its query is not changed. `headers` may hold a secret: they are not
+        logged, not stored, and not sent to another origin after a redirect.
 
         Raises:
-            FetchError: when no reply came, or none after all tries.
-            RateLimitedError: when the source wants to be left alone longer than it is worth waiting inside.
+            FetchError: when there is no response, also after all attempts.
+            RateLimitedError: when the source allows the next call only after more than the longest wait.
         """
 
 
 @dataclass(frozen=True)
 class Partition:
-    """An independent part of a source's work; its pages come one after the other.
+    """An independent part of a source; its pages are fetched one after the other.
 
-    `expected` is how many records the source says it has, where it says so.
+    `expected` is the number of its records, where the source tells it.
     """
 
     key: str
@@ -122,10 +122,10 @@ class Partition:
 
 @dataclass(frozen=True)
 class CollectedRecord:
-    """A record as the source gave it, and what became of it.
+    """A record of a source, parsed.
 
-    `identity` is the source's own, where it has one, at most `MAX_IDENTITY_LENGTH` long;
-    `original` is the record's text, cut at `MAX_ORIGINAL_LENGTH`.
+    `identity` is the source's own id, where it has one, of at most `MAX_IDENTITY_LENGTH` characters;
+    `original` is the record's text, truncated to `MAX_ORIGINAL_LENGTH`.
     """
 
     record: Record
@@ -135,10 +135,10 @@ class CollectedRecord:
 
 @dataclass(frozen=True)
 class RecordPage:
-    """What one step of a strand gave; it may be no record at all.
+    """The result of one step of a partition, which may have no record.
 
-    `state` is where to go on, None when the strand is done. `restarts`: the strand begins
-    anew, and what it has returned so far will be returned again.
+    `state` is where to continue, None when the partition is done. `restarts`: the partition begins
+    again, and the records that it has returned so far will be returned once more.
     """
 
     records: tuple[CollectedRecord, ...]
@@ -148,7 +148,7 @@ class RecordPage:
 
 @dataclass(frozen=True)
 class SourceLimits:
-    """How much of a source may be used by all processes together.
+    """The limits of a source, for all processes together.
 
     `spacing`: seconds between the starts of two calls. `daily`: calls in a day.
     """
@@ -159,7 +159,7 @@ class SourceLimits:
 
 
 class Source(Protocol):
-    """An interface somewhere that gives questions."""
+    """An external source of questions."""
 
     name: str
     title: str
@@ -168,28 +168,28 @@ class Source(Protocol):
     limits: SourceLimits
 
     def list_partitions(self, fetch: Fetch) -> list[Partition]:
-        """List the work.
+        """List the partitions.
 
         Raises:
             FetchError: when the source cannot be read.
         """
 
     def fetch_page(self, fetch: Fetch, partition: Partition) -> RecordPage:
-        """Take the step that `strand.state` says, with at most one call that changes something at the source.
+        """Do the step that `partition.state` describes, with at most one call that changes something at the source.
 
         Raises:
-            FetchError: when the step cannot be taken; the state stays good for another try.
+            FetchError: when the step fails; the state remains valid for another attempt.
         """
 
     def resume_partition(self, partition: Partition) -> Partition:
-        """Return the strand to go on with after a run was cut off between a call and its commit."""
+        """Return the partition to continue with after a run was interrupted between a call and its commit."""
 
 
 def compact_json(value: Any) -> str:
-    """Return a record as it is kept beside the item made of it."""
+    """Return a record's text in the form in which it is kept with its item."""
     try:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     except RecursionError:
         text = "(nested too deeply)"
-    # Half a character of UTF-16, which JSON can spell and no database can store, stays spelled out.
+    # A lone surrogate, which JSON can escape and no database can store, stays escaped.
     return text[:MAX_ORIGINAL_LENGTH].encode(errors="backslashreplace").decode()[:MAX_ORIGINAL_LENGTH]

@@ -1,7 +1,7 @@
 """A source of JSON over HTTP that a file describes: pages by cursor, link, number or offset.
 
-Its calls change nothing at the source, so any of them may be repeated. Where the source says
-how many records it has, its pages are shared out to several strands.
+Its calls change nothing at the source, so all of them are idempotent. Where the source tells
+how many records it has, its pages are divided among several partitions.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ _REL_NEXT = re.compile(r';\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next(?=
 
 @dataclass(frozen=True)
 class _Position:
-    """Where a strand is: at a page number, an offset, a cursor or an address, None at the first of the latter two.
+    """The position of a partition: a page number, an offset, a cursor or an address; None is the first of the latter.
 
-    `until` is where the next strand begins, None when none does. `seen` tells the page
-    before: a source that gives it again does not understand the parameter.
+    `until` is where the next partition begins, None for the last one. `seen` is a hash of the page
+    before: a source that returns it again does not understand the parameter. The names are those of stored states.
     """
 
     at: int | str | None
@@ -54,10 +54,10 @@ class _Position:
 
 
 class JsonApiSource:
-    """A source as its description says."""
+    """The source that a description describes."""
 
     def __init__(self, config: JsonApiConfig, headers: Mapping[str, str] | None = None) -> None:
-        """Read as `described`, with `headers` on every call; they may hold a secret."""
+        """Read as `config` describes, with `headers` in every call; they may hold a secret."""
         self.name = config.name
         self.title = config.title
         self.address = config.address
@@ -69,50 +69,50 @@ class JsonApiSource:
         self._mapper = RecordMapper(config)
 
     def list_partitions(self, fetch: Fetch) -> list[Partition]:
-        """List the work: one strand, or several where a number of records or pages is known.
+        """List the partitions: one, or several where the number of records or pages is known.
 
         Raises:
-            RateLimitedError: when the source was asked too fast.
+            RateLimitedError: when the call came too early.
             FetchError: when the number cannot be read.
         """
         start = self._first_position()
         if self._paging.total is None and self._paging.pages is None:
-            numbered = self._paging.kind in {"page", "offset"}
-            return [Partition("all", asdict(_Position(start if numbered else None)), title=self.title)]
+            is_numbered = self._paging.kind in {"page", "offset"}
+            return [Partition("all", asdict(_Position(start if is_numbered else None)), title=self.title)]
         _, body = self._fetch_json(fetch, self.address, self._parameters(_Position(start)))
         total = _read_count(self._paging.total, body)
         pages = _read_count(self._paging.pages, body) if total is None else math.ceil(total / (self._paging.size or 1))
         return self._split_into_partitions(start, pages or 0, total)
 
     def fetch_page(self, fetch: Fetch, partition: Partition) -> RecordPage:
-        """Fetch the page where the strand is.
+        """Fetch the page at the partition's position.
 
         Raises:
-            RateLimitedError: when the source was asked too fast.
-            FetchError: when the page cannot be read, or leads nowhere.
+            RateLimitedError: when the call came too early.
+            FetchError: when the page cannot be read, or does not lead to another one.
         """
-        place = _Position(**partition.state)
-        address, parameters = self.address, self._parameters(place)
-        if self._paging.kind == "link" and place.at is not None:
-            # Once more: the description may have changed since the address was stored.
-            address, parameters = self._require_same_origin(str(place.at)), {}
+        position = _Position(**partition.state)
+        address, parameters = self.address, self._parameters(position)
+        if self._paging.kind == "link" and position.at is not None:
+            # Checked again: the description may have changed since the address was stored.
+            address, parameters = self._require_same_origin(str(position.at)), {}
         try:
-            reply, body = self._fetch_json(fetch, address, parameters)
+            response, body = self._fetch_json(fetch, address, parameters)
         except responses.HttpNotFoundError:
-            # Some say so that there are no more pages.
-            if isinstance(place.at, int) and place.at > self._first_position():
+            # Some sources answer so after the last page.
+            if isinstance(position.at, int) and position.at > self._first_position():
                 return RecordPage((), None)
             raise
         elements = self._mapper.find_records(body)
-        records = tuple(self._mapper.map_record(number, one) for number, one in enumerate(elements, start=1))
-        seen = hashlib.sha256(compact_json(elements).encode()).hexdigest()[:16]
-        if seen == place.seen and len(elements) > 1:
+        records = tuple(self._mapper.map_record(number, element) for number, element in enumerate(elements, start=1))
+        page_hash = hashlib.sha256(compact_json(elements).encode()).hexdigest()[:16]
+        if page_hash == position.seen and len(elements) > 1:
             raise FetchError(f"{self.name} gives the same page again; see whether paging.parameter is right")
-        onward = self._next_position(place, address, reply, body, len(elements))
-        return RecordPage(records, None if onward is None else asdict(replace(onward, seen=seen)))
+        following = self._next_position(position, address, response, body, len(elements))
+        return RecordPage(records, None if following is None else asdict(replace(following, seen=page_hash)))
 
     def resume_partition(self, partition: Partition) -> Partition:
-        """Ask for the same page again."""
+        """Continue with the same page."""
         return partition
 
     def _fetch_json(self, fetch: Fetch, address: str, parameters: Mapping[str, str]) -> tuple[SourceResponse, Any]:
@@ -122,19 +122,19 @@ class JsonApiSource:
         return self._paging.first if self._paging.kind == "page" else 0
 
     def _split_into_partitions(self, start: int, pages: int, total: int | None) -> list[Partition]:
-        """Give neighbouring pages to each strand; the last goes on past the number, which may be too low."""
+        """Give consecutive pages to each partition; the last one reads past the number, which may be too low."""
         size = self._paging.size or 1
         step = 1 if self._paging.kind == "page" else size
-        parts = max(1, min(self.limits.concurrency, pages))
-        bounds = [start + step * (pages * part // parts) for part in range(parts)]
-        strands = []
+        count = max(1, min(self.limits.concurrency, pages))
+        bounds = [start + step * (pages * index // count) for index in range(count)]
+        partitions = []
         for begin, until in zip(bounds, [*bounds[1:], None], strict=True):
-            before = (begin - start) // step * size
-            after = total if until is None else (until - start) // step * size
-            expected = None if total is None or after is None else after - before
+            first_record = (begin - start) // step * size
+            end_record = total if until is None else (until - start) // step * size
+            expected = None if total is None or end_record is None else end_record - first_record
             key = f"{begin}-{'' if until is None else until - 1}"
-            strands.append(Partition(key, asdict(_Position(begin, until)), expected, self.title))
-        return strands
+            partitions.append(Partition(key, asdict(_Position(begin, until)), expected, self.title))
+        return partitions
 
     def _parameters(self, position: _Position) -> dict[str, str]:
         parameters = dict(self._config.parameters)
@@ -147,7 +147,7 @@ class JsonApiSource:
     def _next_position(
         self, position: _Position, address: str, response: SourceResponse, body: Any, returned: int
     ) -> _Position | None:
-        """Return the next place, None when this was the last."""
+        """Return the next position, None when this was the last."""
         match self._paging.kind:
             case "none":
                 return None
@@ -158,7 +158,7 @@ class JsonApiSource:
             case _ if returned == 0 or not isinstance(position.at, int):
                 return None
             case kind:
-                # As many as came: a source may give fewer in a page than it was asked for.
+                # By the number of returned records: a page may have fewer than were requested.
                 following = position.at + (1 if kind == "page" else returned)
                 return (
                     None
@@ -170,32 +170,32 @@ class JsonApiSource:
         return None if at is None else replace(position, at=at)
 
     def _next_cursor(self, body: Any) -> str | None:
-        found = self._paging.next.find(body) if self._paging.next else None
-        if found is None or found == "" or found is False:
+        cursor = self._paging.next.find(body) if self._paging.next else None
+        if cursor is None or cursor == "" or cursor is False:
             return None
-        if not isinstance(found, str | int):
-            raise FetchError(f"{self._paging.next} holds {compact_json(found)[:60]}, which is no cursor")
-        return str(found)
+        if not isinstance(cursor, str | int):
+            raise FetchError(f"{self._paging.next} holds {compact_json(cursor)[:60]}, which is no cursor")
+        return str(cursor)
 
     def _next_link(self, address: str, response: SourceResponse, body: Any) -> str | None:
         if self._paging.next:
-            found = self._paging.next.find(body)
+            link = self._paging.next.find(body)
         else:
             links = _LINK_HEADER.findall(response.headers.get("link", ""))
-            found = next((target for target, rest in links if _REL_NEXT.search(rest)), None)
-        if found is None or found == "":
+            link = next((target for target, parameters in links if _REL_NEXT.search(parameters)), None)
+        if link is None or link == "":
             return None
-        if not isinstance(found, str):
-            raise FetchError(f"{self._paging.next} holds {compact_json(found)[:60]}, which is no address")
-        return self._require_same_origin(found, address)
+        if not isinstance(link, str):
+            raise FetchError(f"{self._paging.next} holds {compact_json(link)[:60]}, which is no address")
+        return self._require_same_origin(link, address)
 
     def _require_same_origin(self, target: str, base: str = "") -> str:
         try:
             address = urljoin(base, target)
-            same = _origin(address) == _origin(self.address)
+            is_same_origin = _origin(address) == _origin(self.address)
         except ValueError:
-            same = False
-        if not same:
+            is_same_origin = False
+        if not is_same_origin:
             raise FetchError(f"the next page is said to be at {target[:200]!r}, which is not {self.name}; not followed")
         return address
 
@@ -204,11 +204,13 @@ def load_source(file: Path, environment: Mapping[str, str]) -> JsonApiSource:
     """Return the source that a file describes, with its secrets from `environment`.
 
     Raises:
-        JsonApiConfigError: when the file is not acceptable, or a variable is not set.
+        JsonApiConfigError: when the file is invalid, or a variable is not set.
     """
-    described = json_api_config.read_config(file)
-    part = described.authentication
-    return JsonApiSource(described, {part.header: _resolve_secret(part, file, environment)} if part else None)
+    config = json_api_config.read_config(file)
+    if config.authentication is None:
+        return JsonApiSource(config)
+    secret = _resolve_secret(config.authentication, file, environment)
+    return JsonApiSource(config, {config.authentication.header: secret})
 
 
 def _resolve_secret(authentication: AuthenticationConfig, file: Path, environment: Mapping[str, str]) -> str:
@@ -222,18 +224,18 @@ def _resolve_secret(authentication: AuthenticationConfig, file: Path, environmen
             raise JsonApiConfigError(
                 f"{file}: authentication.value: the variable {name} holds what no header can; copy the secret again."
             )
-    return ENV_VARIABLE.sub(lambda found: environment[found[1]].strip(), authentication.value)
+    return ENV_VARIABLE.sub(lambda variable: environment[variable[1]].strip(), authentication.value)
 
 
 def _read_count(path: FieldPath | None, body: Any) -> int | None:
     if path is None:
         return None
-    found = path.find(body)
-    if isinstance(found, str) and found.isdecimal():
-        found = int(found[:18])
-    if not isinstance(found, int) or isinstance(found, bool) or found < 0:
-        raise FetchError(f"{path} should be a number and is {compact_json(found)[:60]}; see where the answer has it")
-    return found
+    count = path.find(body)
+    if isinstance(count, str) and count.isdecimal():
+        count = int(count[:18])
+    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+        raise FetchError(f"{path} should be a number and is {compact_json(count)[:60]}; see where the answer has it")
+    return count
 
 
 def _origin(address: str) -> tuple[str, str | None, int | None]:

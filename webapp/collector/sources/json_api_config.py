@@ -1,4 +1,4 @@
-"""The file that describes a source: TOML, checked to the last field. docs/sources.md explains it."""
+"""The TOML file that describes a JSON source, completely validated. docs/sources.md explains it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ from webapp.collector.sources import json_path
 from webapp.collector.sources.json_path import FieldPath
 
 MAX_CONFIG_BYTES = 64 * 1024
-"""Bytes of a description."""
 
 ENV_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class JsonApiConfigError(Exception):
-    """A description is not acceptable; the text has a line for each fault: file, place, what, what to do."""
+    """A description is invalid; the text has a line for each error: the file, the place, the error, what to do."""
 
 
 JsonPath = Annotated[FieldPath, BeforeValidator(json_path.parse)]
@@ -34,7 +33,7 @@ class _ConfigSection(BaseModel):
 
 
 class LimitsConfig(_ConfigSection):
-    """How much of the source may be used; spacing in seconds between two calls, daily in calls."""
+    """The limits of the source; spacing in seconds between two calls, daily in calls."""
 
     concurrency: int = Field(default=10, ge=1, le=64)
     spacing: float = Field(default=0.0, ge=0, le=3600)
@@ -42,7 +41,7 @@ class LimitsConfig(_ConfigSection):
 
 
 class AuthenticationConfig(_ConfigSection):
-    """A header whose secret stands in the environment."""
+    """A header whose secret is in the environment."""
 
     header: str = Field(pattern=r"^[A-Za-z0-9-]+$")
     value: str
@@ -56,7 +55,7 @@ class AuthenticationConfig(_ConfigSection):
 
 
 class PagingConfig(_ConfigSection):
-    """How one goes from page to page."""
+    """How to get from page to page."""
 
     kind: Literal["cursor", "link", "page", "offset", "none"] = "none"
     parameter: NonEmptyText | None = None
@@ -69,11 +68,11 @@ class PagingConfig(_ConfigSection):
 
     @model_validator(mode="after")
     def _check_fields_of_kind(self) -> Self:
-        wanted, allowed = _PAGING_FIELDS[self.kind]
-        given = self.model_fields_set - {"kind"}
-        if missing := sorted(wanted - given):
+        required, allowed = _PAGING_FIELDS[self.kind]
+        present = self.model_fields_set - {"kind"}
+        if missing := sorted(required - present):
             raise ValueError(f'kind = "{self.kind}" needs {" and ".join(missing)}; add it')
-        if useless := sorted(given - wanted - allowed):
+        if useless := sorted(present - required - allowed):
             raise ValueError(f'kind = "{self.kind}" has no use for {" and ".join(useless)}; remove it')
         if self.size_parameter and self.size is None:
             raise ValueError("size_parameter is there, size is not; add how many records a page shall have")
@@ -93,7 +92,7 @@ _PAGING_FIELDS: dict[str, tuple[set[str], set[str]]] = {
 
 
 class FieldsConfig(_ConfigSection):
-    """Where in an answer the records are, and where in a record its parts."""
+    """The paths of the records in a response, and of the fields in a record."""
 
     items: JsonPath
     stem: JsonPath
@@ -111,17 +110,17 @@ class FieldsConfig(_ConfigSection):
 
     @model_validator(mode="after")
     def _check_right_fields(self) -> Self:
-        given = self.model_fields_set & {"right", "wrong", "choices", "right_position", "right_text"}
-        if given not in ({"right", "wrong"}, {"choices", "right_position"}, {"choices", "right_text"}):
+        present = self.model_fields_set & {"right", "wrong", "choices", "right_position", "right_text"}
+        if present not in ({"right", "wrong"}, {"choices", "right_position"}, {"choices", "right_text"}):
             raise ValueError(
                 "what is right is said in one of three ways: right and wrong, choices and right_position, "
-                f"choices and right_text; here is {' and '.join(sorted(given)) or 'none of them'}"
+                f"choices and right_text; here is {' and '.join(sorted(present)) or 'none of them'}"
             )
         return self
 
 
 class ValuesConfig(_ConfigSection):
-    """What the source's words mean in ours."""
+    """The bank's values for the source's values."""
 
     kind: dict[str, Annotated[Kind, Field(strict=False)]] = {}
     difficulty: dict[str, Annotated[Difficulty, Field(strict=False)]] = {}
@@ -147,10 +146,10 @@ class JsonApiConfig(_ConfigSection):
     def _validate_address(cls, value: str) -> str:
         try:
             parts = urlsplit(value)
-            good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+            is_valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
         except ValueError:
-            good = False
-        if not good:
+            is_valid = False
+        if not is_valid:
             raise ValueError("is no address; write https://host/path, or http://…")
         if parts.query or parts.fragment:
             raise ValueError("has a query; write it under [parameters]")
@@ -161,7 +160,7 @@ class JsonApiConfig(_ConfigSection):
     @field_validator("parameters")
     @classmethod
     def _reject_secrets(cls, value: dict[str, str]) -> dict[str, str]:
-        if any(ENV_VARIABLE.search(one) for one in value.values()):
+        if any(ENV_VARIABLE.search(text) for text in value.values()):
             raise ValueError("holds ${NAME}; addresses are logged: a secret goes into a header, see [authentication]")
         return value
 
@@ -170,7 +169,7 @@ def read_config(file: Path) -> JsonApiConfig:
     """Return what a file describes.
 
     Raises:
-        JsonApiConfigError: when it cannot be read or is not acceptable.
+        JsonApiConfigError: when it cannot be read or is invalid.
     """
     try:
         with file.open("rb") as stream:
@@ -189,25 +188,25 @@ def parse_config(text: str, file: str) -> JsonApiConfig:
     """Return what a text describes; `file` is its name for the errors.
 
     Raises:
-        JsonApiConfigError: when it is not acceptable.
+        JsonApiConfigError: when it is invalid.
     """
     try:
         return JsonApiConfig.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise JsonApiConfigError(f"{file}: is no TOML: {error}; correct it there.") from error
     except ValidationError as error:
-        raise JsonApiConfigError("\n".join(f"{file}: {_format_error(fault)}" for fault in error.errors())) from error
+        raise JsonApiConfigError("\n".join(f"{file}: {_format_error(each)}" for each in error.errors())) from error
 
 
 def _format_error(error: Any) -> str:
-    place = ".".join(str(part) for part in error["loc"]) or "the file"
+    location = ".".join(str(part) for part in error["loc"]) or "the file"
     if error["type"] == "extra_forbidden":
-        return f"{place}: there is no such field; correct its name or remove it."
+        return f"{location}: there is no such field; correct its name or remove it."
     if error["type"] == "missing":
-        return f"{place}: is missing; add it."
+        return f"{location}: is missing; add it."
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error":
-        return f"{place}: {message}."
-    # What stands under authentication may be a secret that was written there by mistake.
-    shown = "" if place.startswith("authentication") else f", not {str(error['input'])[:60]!r}"
-    return f"{place}: {message[:1].lower()}{message[1:]}{shown}; correct it."
+        return f"{location}: {message}."
+    # A value under authentication may be a secret that was written there by mistake.
+    shown = "" if location.startswith("authentication") else f", not {str(error['input'])[:60]!r}"
+    return f"{location}: {message[:1].lower()}{message[1:]}{shown}; correct it."

@@ -1,4 +1,4 @@
-"""An element of a described source's answer, read into an item. Pure."""
+"""Map the elements of a JSON source's responses to items, as its file describes. Pure."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ class _InvalidRecordError(Exception):
 
 
 class RecordMapper:
-    """Reads records as a description says where their parts are."""
+    """Reads the fields of records from the paths of a description."""
 
     def __init__(self, config: JsonApiConfig) -> None:
-        """Read as `described`."""
+        """Read as `config` describes."""
         self._config = config
         self._fields = config.fields
 
     def find_records(self, body: Any) -> list[Any]:
-        """Return the records of an answer.
+        """Return the records of a response.
 
         Raises:
             FetchError: when there is no list where they should be.
         """
-        found = self._fields.items.find(body)
-        if not isinstance(found, list):
+        elements = self._fields.items.find(body)
+        if not isinstance(elements, list):
             raise FetchError(
-                f"there is no list at {self._fields.items}, but {compact_json(found)[:60]}; the answer begins "
+                f"there is no list at {self._fields.items}, but {compact_json(elements)[:60]}; the answer begins "
                 f"{compact_json(body)[:100]}"
             )
-        return found
+        return elements
 
     def map_record(self, number: int, element: Any) -> CollectedRecord:
-        """Return what becomes of a record; `number` is its place in the page, from 1."""
+        """Return a record, accepted or rejected; `number` is its position in the page, counted from 1."""
         record: Record
         identity = None
         try:
             identity = self._identity(element)
             record = validate_record(number, self._draft(element))
-        except _InvalidRecordError as unfit:
-            record = Rejected(number, str(unfit))
+        except _InvalidRecordError as error:
+            record = Rejected(number, str(error))
         return CollectedRecord(record, identity, compact_json(element))
 
     def _draft(self, element: Any) -> ItemDraft:
@@ -69,47 +69,48 @@ class RecordMapper:
         )
 
     def _choices(self, element: Any) -> tuple[tuple[str, ...], tuple[int, ...]]:
-        """Return the choices, and which of them are right."""
+        """Return the choices, and the positions of the right ones."""
         fields = self._fields
         if fields.right is not None and fields.wrong is not None:
             right = self._texts(fields.right, element)
-            # In one order, for sources shuffle.
+            # Sorted, because sources shuffle them.
             choices = sorted([*right, *self._texts(fields.wrong, element)])
-            return tuple(choices), tuple(choices.index(one) for one in right)
+            return tuple(choices), tuple(choices.index(text) for text in right)
         choices = self._texts(fields.choices, element)
         if fields.right_text is not None:
             right = self._texts(fields.right_text, element)
-            if missing := next((one for one in right if choices.count(one) != 1), None):
-                raise _InvalidRecordError(f"The answer {missing[:60]!r} matches {choices.count(missing)} choices.")
-            return tuple(choices), tuple(choices.index(one) for one in right)
-        found = fields.right_position.find_all(element) if fields.right_position else []
-        return tuple(choices), tuple(_position(one, fields.counted_from) for one in found)
+            if ambiguous := next((text for text in right if choices.count(text) != 1), None):
+                count = choices.count(ambiguous)
+                raise _InvalidRecordError(f"The answer {ambiguous[:60]!r} matches {count} choices.")
+            return tuple(choices), tuple(choices.index(text) for text in right)
+        positions = fields.right_position.find_all(element) if fields.right_position else []
+        return tuple(choices), tuple(_position(value, fields.counted_from) for value in positions)
 
     def _kind(self, element: Any, choices: tuple[str, ...], right: tuple[int, ...]) -> Kind:
-        found = self._text(self._fields.kind, element)
-        if found is not None:
-            kind = self._config.values.kind.get(found, found)
+        text = self._text(self._fields.kind, element)
+        if text is not None:
+            kind = self._config.values.kind.get(text, text)
             if kind not in set(Kind):
-                raise _InvalidRecordError(f"{found[:60]!r} is no kind; say under [values.kind] what it means.")
+                raise _InvalidRecordError(f"{text[:60]!r} is no kind; say under [values.kind] what it means.")
             return Kind(kind)
-        if {one.casefold() for one in choices} == {"true", "false"}:
+        if {choice.casefold() for choice in choices} == {"true", "false"}:
             return Kind.TRUE_FALSE
         return Kind.MULTIPLE if len(right) > 1 else Kind.SINGLE
 
     def _difficulty(self, element: Any) -> str | None:
-        found = self._text(self._fields.difficulty, element)
-        if found is None:
+        text = self._text(self._fields.difficulty, element)
+        if text is None:
             return None
-        difficulty = self._config.values.difficulty.get(found, found)
+        difficulty = self._config.values.difficulty.get(text, text)
         if difficulty not in set(Difficulty):
-            raise _InvalidRecordError(f"{found[:60]!r} is no difficulty; say under [values.difficulty] what it means.")
+            raise _InvalidRecordError(f"{text[:60]!r} is no difficulty; say under [values.difficulty] what it means.")
         return difficulty
 
     def _identity(self, element: Any) -> str | None:
-        found = self._fields.identity.find(element) if self._fields.identity else None
-        if found is None:
+        value = self._fields.identity.find(element) if self._fields.identity else None
+        if value is None:
             return None
-        text = self._decode_text(found, "identity")
+        text = self._decode_text(value, "identity")
         if len(text) > MAX_IDENTITY_LENGTH or not is_storable(text):
             raise _InvalidRecordError(
                 f"The identity has more than {MAX_IDENTITY_LENGTH} characters, or one that cannot be stored."
@@ -117,14 +118,14 @@ class RecordMapper:
         return text
 
     def _text(self, path: FieldPath | None, element: Any) -> str | None:
-        found = path.find(element) if path else None
-        return None if path is None or found is None else self._decode_text(found, str(path))
+        value = path.find(element) if path else None
+        return None if path is None or value is None else self._decode_text(value, str(path))
 
     def _texts(self, path: FieldPath | None, element: Any) -> list[str]:
-        return [self._decode_text(one, str(path)).strip() for one in path.find_all(element)] if path else []
+        return [self._decode_text(value, str(path)).strip() for value in path.find_all(element)] if path else []
 
     def _decode_text(self, value: Any, where: str) -> str:
-        # Numbers and truths are answers too: 7, true.
+        # Numbers and booleans are choices too: 7, true.
         if not isinstance(value, str | int | float):
             raise _InvalidRecordError(f"{where} holds {compact_json(value)[:60]}, which is no text.")
         text = str(value)
@@ -146,8 +147,8 @@ def _position(value: Any, counted_from: int) -> int:
 
 
 def _normalize_true_false(choices: tuple[str, ...], right: tuple[int, ...]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Return such choices in the words and the order of the bank."""
-    folded = [one.casefold() for one in choices]
+    """Return the choices true and false in the spelling and order of the bank; others unchanged."""
+    folded = [choice.casefold() for choice in choices]
     if len(choices) > len(TRUE_AND_FALSE) or not set(folded) <= {"true", "false"} or right[0] not in range(len(folded)):
         return choices, right
     return TRUE_AND_FALSE, (0 if folded[right[0]] == "true" else 1,)

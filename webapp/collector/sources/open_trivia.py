@@ -1,8 +1,8 @@
-"""Open Trivia DB: no ids, no pages, random order; a token remembers what it has returned.
+"""Open Trivia DB: no ids, no pages, random order; a session token excludes the questions that it has returned.
 
-A strand is a category with a token of its own. Each step is one call: a token, then
-questions until none is left. How many are left nobody says for certain, so the count is only
-believed as long as questions come; see `_after`.
+A partition is a category with a token of its own. Each step is one call: a token, then
+questions until none is left. The API does not reliably tell how many are left, so its count is
+only used as long as questions are returned; see `_next_state`.
 """
 
 from __future__ import annotations
@@ -35,11 +35,10 @@ TITLE = "Open Trivia DB"
 LICENCE = "CC BY-SA 4.0"
 ADDRESS = "https://opentdb.com"
 MAX_QUESTIONS_PER_CALL = 50
-"""Questions in one call."""
 DEFAULT_SPACING = 5.5
-"""Seconds: five are asked for between arrivals, and a call may be faster on its way than the one before."""
+"""Seconds: the API requires five between arrivals, and a call may be faster on its way than the one before."""
 MAX_RESTARTS = 8
-"""So often a strand begins anew without getting further than ever before; then somebody should look at it."""
+"""How often a partition begins again without returning more than ever before, until the run fails."""
 
 SUCCESS, NO_RESULTS, INVALID_PARAMETER, TOKEN_NOT_FOUND, TOKEN_EMPTY, RATE_LIMIT = range(6)
 
@@ -48,7 +47,7 @@ Expected = TypeVar("Expected", str, list[Any])
 
 
 class Encoding(StrEnum):
-    """How the texts travel; base64 is the safest, for every string of a record is encoded alike."""
+    """The encoding of texts in responses; base64 is the safest, because it encodes every string of a record."""
 
     HTML = "html"
     URL_LEGACY = "urlLegacy"
@@ -70,11 +69,12 @@ _DECODERS: dict[Encoding, Callable[[str], str]] = {
 
 @dataclass(frozen=True)
 class _CategoryState:
-    """How far a strand is.
+    """The progress of a partition.
 
-    `amount` is what to ask for next at most; `falling`: an answer has shown that fewer than
-    asked for are left, so each call asks for half of the last. `troubles` is how often the
-    strand had to begin anew since it got further than ever, which is to `furthest`.
+    `amount` is the largest number to request next; `falling`: a response has shown that fewer than
+    the requested questions are left, so each call requests half of the last. `troubles` is how often the
+    partition was restarted since it reached `furthest`, the most that it ever returned.
+    The names are those of stored states.
     """
 
     category: int
@@ -88,15 +88,15 @@ class _CategoryState:
 
     @property
     def next_amount(self) -> int:
-        """How many to ask for: what is left by the count, and one more to see that it is right."""
-        left = MAX_QUESTIONS_PER_CALL if self.count is None else self.count - self.returned
-        if self.falling or self.count is None or left < 0:
+        """How many questions to request: those that are left by the count, then one more to verify the count."""
+        remaining = MAX_QUESTIONS_PER_CALL if self.count is None else self.count - self.returned
+        if self.falling or self.count is None or remaining < 0:
             return self.amount
-        return max(1, min(self.amount, left))
+        return max(1, min(self.amount, remaining))
 
 
 class OpenTriviaSource:
-    """The whole of Open Trivia DB, category by category."""
+    """All questions of Open Trivia DB, category by category."""
 
     name: str = "opentdb"
     title: str = TITLE
@@ -109,8 +109,8 @@ class OpenTriviaSource:
         self.address = address.rstrip("/")
         self.limits = SourceLimits(spacing=spacing)
         self._encoding = encoding
-        # What was read before listing was broken off: the next try goes on from there, or two
-        # clients that share an address could keep each other from ever getting through a list.
+        # The part of the list that was read before an interruption. The next attempt continues after it; otherwise
+        # two clients that share an IP address could prevent each other from ever completing the list.
         self._known_categories: list[tuple[int, str]] = []
         self._known_counts: dict[int, int | None] = {}
 
@@ -118,53 +118,56 @@ class OpenTriviaSource:
         """List the categories with their counts.
 
         Raises:
-            RateLimitedError: when the source was asked too fast; another try goes on where this one stopped.
+            RateLimitedError: when the call came too early; another attempt continues where this one stopped.
             FetchError: when the lists cannot be read.
         """
         self._known_categories = self._known_categories or self._fetch_categories(fetch)
         for number, _ in self._known_categories:
             if number not in self._known_counts:
                 self._known_counts[number] = self._fetch_count(fetch, number)
-        listed, counts = self._known_categories, self._known_counts
+        categories, counts = self._known_categories, self._known_counts
         self._known_categories, self._known_counts = [], {}
         return [
-            Partition(str(one), asdict(_CategoryState(one, counts[one])), counts[one], name) for one, name in listed
+            Partition(str(number), asdict(_CategoryState(number, counts[number])), counts[number], name)
+            for number, name in categories
         ]
 
     def fetch_page(self, fetch: Fetch, partition: Partition) -> RecordPage:
-        """Take a token if the strand has none, else ask for questions.
+        """Request a token if the partition has none, else questions.
 
         Raises:
-            RateLimitedError: when the source was asked too fast; nothing was returned.
+            RateLimitedError: when the call came too early; nothing was returned.
             FetchError: when the source refuses the call, or has failed too often in a row.
         """
-        progress = _CategoryState(**partition.state)
-        if progress.token is None:
-            return RecordPage((), asdict(replace(progress, token=self._request_token(fetch))))
+        state = _CategoryState(**partition.state)
+        if state.token is None:
+            return RecordPage((), asdict(replace(state, token=self._request_token(fetch))))
         try:
-            code, results = self._fetch_questions(fetch, progress)
+            code, results = self._fetch_questions(fetch, state)
         except RateLimitedError:
             raise
         except FetchError as error:
             if not error.transient:
                 raise
-            # The token may have moved on over questions that never arrived.
-            return _restart(progress, error.reason)
+            # The token may exclude questions now that never arrived.
+            return _restart(state, error.reason)
         if code == TOKEN_NOT_FOUND:
-            return _restart(progress, "the token is not known any more")
-        after = _next_state(progress, code, len(results))
-        records = tuple(self._to_collected_record(place, one) for place, one in enumerate(results, start=1))
-        return RecordPage(records, None if after is None else asdict(after))
+            return _restart(state, "the token is no longer known")
+        next_state = _next_state(state, code, len(results))
+        records = tuple(
+            self._to_collected_record(position, element) for position, element in enumerate(results, start=1)
+        )
+        return RecordPage(records, None if next_state is None else asdict(next_state))
 
     def resume_partition(self, partition: Partition) -> Partition:
-        """Begin the strand anew: a page may have been returned and not stored, and the token will not repeat it."""
-        progress = _CategoryState(**partition.state)
-        return replace(partition, state=asdict(_CategoryState(progress.category, progress.count)))
+        """Begin again: a page may have been returned and not stored, and the token excludes its questions."""
+        state = _CategoryState(**partition.state)
+        return replace(partition, state=asdict(_CategoryState(state.category, state.count)))
 
     def _fetch_categories(self, fetch: Fetch) -> list[tuple[int, str]]:
         body = self._fetch_object(fetch, "api_category.php", {})
         try:
-            return [(int(one["id"]), html.unescape(one["name"])) for one in body["trivia_categories"]]
+            return [(int(entry["id"]), html.unescape(entry["name"])) for entry in body["trivia_categories"]]
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise FetchError(f"the list of categories cannot be read: {_excerpt(body)}") from error
 
@@ -172,33 +175,32 @@ class OpenTriviaSource:
         body = self._fetch_object(fetch, "api_count.php", {"category": str(category)})
         counts = body.get("category_question_count")
         count = counts.get("total_question_count") if isinstance(counts, dict) else None
-        # Without a count the strand goes on until nothing comes.
+        # Without a count, questions are requested until none is returned.
         return count if isinstance(count, int) and count >= 0 else None
 
     def _request_token(self, fetch: Fetch) -> str:
         body = self._fetch_object(fetch, "api_token.php", {"command": "request"})
         token = body.get("token")
         if body.get("response_code") != SUCCESS or not isinstance(token, str) or not token:
-            raise FetchError(f"no token was given: {_excerpt(body)}")
+            raise FetchError(f"the source returned no token: {_excerpt(body)}")
         return token
 
     def _fetch_object(self, fetch: Fetch, page: str, parameters: dict[str, str]) -> dict[str, Any]:
-        """Return the answer of a call that does no harm when it is repeated."""
+        """Return the response of an idempotent call."""
         return _require_object(*fetch_json(fetch, f"{self.address}/{page}", parameters))
 
     def _fetch_questions(self, fetch: Fetch, state: _CategoryState) -> tuple[int, list[Any]]:
-        asked = {"amount": str(state.next_amount), "category": str(state.category), "token": str(state.token)}
+        parameters = {"amount": str(state.next_amount), "category": str(state.category), "token": str(state.token)}
         if self._encoding is not Encoding.HTML:
-            asked["encode"] = self._encoding
-        reply = fetch(f"{self.address}/api.php", asked, idempotent=False)
-        body = _require_object(reply, parse_response(reply))
+            parameters["encode"] = self._encoding
+        response = fetch(f"{self.address}/api.php", parameters, idempotent=False)
+        body = _require_object(response, parse_response(response))
         code, results = body.get("response_code"), body.get("results")
         if code == INVALID_PARAMETER:
-            raise FetchError(
-                f"the source calls these parameters invalid: amount {asked['amount']}, category {asked['category']}"
-            )
+            amount, category = parameters["amount"], parameters["category"]
+            raise FetchError(f"the source calls these parameters invalid: amount {amount}, category {category}")
         if code not in (SUCCESS, NO_RESULTS, TOKEN_NOT_FOUND, TOKEN_EMPTY) or not isinstance(results, list):
-            raise FetchError(f"an answer that is not of the interface: {_excerpt(body)}", transient=True)
+            raise FetchError(f"an unexpected response: {_excerpt(body)}", transient=True)
         return code, results if code == SUCCESS else []
 
     def _to_collected_record(self, position: int, element: Any) -> CollectedRecord:
@@ -206,16 +208,16 @@ class OpenTriviaSource:
 
 
 def _next_state(state: _CategoryState, code: int, returned: int) -> _CategoryState | None:
-    """Return how to go on after an answer; None when the strand is done.
+    """Return the state after a response; None when the partition is done.
 
-    Too few left for what was asked is code 1 or 4, and no question at all: half as many are
-    asked for until not even one comes. What the halves bring adds up to all but a few, which
-    then come one by one. A count that was reached is tried with one more question.
+    When fewer questions are left than were requested, the API returns code 1 or 4 and no question at all: half as many
+    are requested until not even one is returned. The halves add up to all but a few, which are then returned one by
+    one. When the count is reached, one more question is requested.
     """
-    asked = state.next_amount
+    requested = state.next_amount
     if code != SUCCESS or returned == 0:
-        return None if asked == 1 else replace(state, amount=asked // 2, falling=True)
-    amount = max(1, asked // 2) if state.falling else MAX_QUESTIONS_PER_CALL
+        return None if requested == 1 else replace(state, amount=requested // 2, falling=True)
+    amount = max(1, requested // 2) if state.falling else MAX_QUESTIONS_PER_CALL
     after = replace(state, returned=state.returned + returned, amount=amount)
     return replace(after, furthest=after.returned, troubles=0) if after.returned > after.furthest else after
 
@@ -224,29 +226,29 @@ def _restart(state: _CategoryState, reason: str) -> RecordPage:
     """Begin again with a new token.
 
     Raises:
-        FetchError: when that was done too often and led nowhere.
+        FetchError: when that was done too often without progress.
     """
-    troubles = state.troubles + 1
-    if troubles > MAX_RESTARTS:
+    restarts = state.troubles + 1
+    if restarts > MAX_RESTARTS:
         raise FetchError(
-            f"category {state.category} began anew {MAX_RESTARTS} times and came no further; last: {reason}",
+            f"category {state.category} was restarted {MAX_RESTARTS} times without progress; last: {reason}",
             transient=True,
         )
-    fresh = _CategoryState(state.category, state.count, furthest=state.furthest, troubles=troubles)
-    return RecordPage((), asdict(fresh), restarts=True)
+    restarted = _CategoryState(state.category, state.count, furthest=state.furthest, troubles=restarts)
+    return RecordPage((), asdict(restarted), restarts=True)
 
 
 def _require_object(response: SourceResponse, value: Any) -> dict[str, Any]:
-    """Return what an answer says.
+    """Return the object of a response.
 
     Raises:
-        RateLimitedError: when it is "too fast", which may come with any status.
-        FetchError: when it is not of the interface; transient, for the token may have moved.
+        RateLimitedError: when the call came too early, which the API may say with any status.
+        FetchError: when it is not an object; transient, because the token may exclude questions now.
     """
     if not isinstance(value, dict):
-        raise FetchError(f"an answer that is not of the interface: {_excerpt(value)}", transient=True)
+        raise FetchError(f"an unexpected response: {_excerpt(value)}", transient=True)
     if value.get("response_code") == RATE_LIMIT:
-        raise RateLimitedError("asked too fast (code 5)", retry_after=response.retry_after)
+        raise RateLimitedError("too many calls (code 5)", retry_after=response.retry_after)
     return value
 
 

@@ -1,38 +1,37 @@
-"""What a reply is worth: a value, "later", "never", or something that is worth another try."""
+"""Interpreting a response: a value, a refusal, or an error that is worth another attempt."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from webapp.collector.sources.base import Fetch, FetchError, RateLimitedError, SourceResponse
 
 MAX_ATTEMPTS = 3
-"""Of a call that changes nothing, when something else than JSON comes."""
-
-REDIRECT, UNAUTHORISED, FORBIDDEN, NOT_FOUND, TOO_MANY_REQUESTS, SERVER_ERROR = 300, 401, 403, 404, 429, 500
+"""Of an idempotent call whose response is not JSON."""
 
 
 class HttpNotFoundError(FetchError):
-    """The source says that there is nothing at this address."""
+    """The source has nothing at this address."""
 
 
 def parse_response(response: SourceResponse) -> Any:
-    """Return the JSON of a reply.
+    """Return the JSON of a response.
 
     Raises:
-        RateLimitedError: when the source was asked too fast.
-        FetchError: when there is none; transient, if the source may have done what it was asked for.
+        RateLimitedError: when the call came too early.
+        FetchError: when there is no JSON; transient, if the source may have executed the call.
     """
-    if response.status == TOO_MANY_REQUESTS:
-        raise RateLimitedError("asked too fast (HTTP 429)", retry_after=response.retry_after)
-    if response.status >= SERVER_ERROR:
+    if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise RateLimitedError("too many calls (HTTP 429)", retry_after=response.retry_after)
+    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise FetchError(f"HTTP {response.status}", transient=True, retry_after=response.retry_after)
-    if response.status in {UNAUTHORISED, FORBIDDEN}:
-        raise FetchError(f"the source lets us not in (HTTP {response.status}); see what authentication it wants")
-    if response.status == NOT_FOUND:
+    if response.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        raise FetchError(f"the source refuses access (HTTP {response.status}); check its authentication")
+    if response.status == HTTPStatus.NOT_FOUND:
         raise HttpNotFoundError("there is nothing at this address (HTTP 404)")
-    if response.status >= REDIRECT:
+    if response.status >= HTTPStatus.MULTIPLE_CHOICES:
         raise FetchError(f"HTTP {response.status}")
     return response.json()
 
@@ -40,20 +39,20 @@ def parse_response(response: SourceResponse) -> Any:
 def fetch_json(
     fetch: Fetch, address: str, parameters: Mapping[str, str], headers: Mapping[str, str] | None = None
 ) -> tuple[SourceResponse, Any]:
-    """Return the reply and its JSON of a call that does no harm when it is repeated.
+    """Return the response of an idempotent call, and its JSON.
 
     Raises:
-        RateLimitedError: when the source was asked too fast.
-        FetchError: when no JSON came in three tries.
+        RateLimitedError: when the call came too early.
+        FetchError: when there is no JSON after all attempts.
     """
     for _ in range(MAX_ATTEMPTS - 1):
-        reply = fetch(address, parameters, headers=headers or {})
+        response = fetch(address, parameters, headers=headers or {})
         try:
-            return reply, parse_response(reply)
+            return response, parse_response(response)
         except RateLimitedError:
             raise
         except FetchError as error:
             if not error.transient:
                 raise
-    reply = fetch(address, parameters, headers=headers or {})
-    return reply, parse_response(reply)
+    response = fetch(address, parameters, headers=headers or {})
+    return response, parse_response(response)

@@ -36,7 +36,9 @@ def records(document: Any, category: str | None = None) -> list[Record]:
 @given(st.lists(drafts(), max_size=5))
 def test_what_is_written_is_read_again_without_loss(written: list[ItemDraft]) -> None:
     document = "".join(dump(written)).encode()
-    assert list(parse(io.BytesIO(document))) == [Accepted(place, one) for place, one in enumerate(written, start=1)]
+    assert list(parse(io.BytesIO(document))) == [
+        Accepted(position, item) for position, item in enumerate(written, start=1)
+    ]
 
 
 def test_every_item_has_a_line_of_its_own() -> None:
@@ -49,8 +51,8 @@ def test_a_bare_list_will_do() -> None:
 
 
 def test_a_given_category_is_for_items_that_name_none() -> None:
-    found = records([GOOD, GOOD | {"category": "Birds"}], "Fish")
-    assert [record.draft.category for record in all_accepted(found)] == ["Fish", "Birds"]
+    parsed = records([GOOD, GOOD | {"category": "Birds"}], "Fish")
+    assert [record.draft.category for record in all_accepted(parsed)] == ["Fish", "Birds"]
 
 
 @pytest.mark.parametrize(
@@ -116,8 +118,8 @@ def test_a_document_that_goes_too_deep_is_not_parsed(element: Any) -> None:
 
 
 def test_brackets_in_texts_go_nowhere() -> None:
-    (found,) = records([GOOD | {"stem": '[{"' * native_json.MAX_DEPTH}])
-    assert isinstance(found, Accepted)
+    (record,) = records([GOOD | {"stem": '[{"' * native_json.MAX_DEPTH}])
+    assert isinstance(record, Accepted)
 
 
 def test_a_document_that_is_too_large_is_not_parsed() -> None:

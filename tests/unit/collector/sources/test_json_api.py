@@ -30,7 +30,7 @@ RECORDS: list[dict[str, Any]] = [
     }
     for number in range(57)
 ]
-KEYS = {dedupe_key(one["text"], (one["good"], *one["bad"]), (0,)) for one in RECORDS}
+KEYS = {dedupe_key(record["text"], (record["good"], *record["bad"]), (0,)) for record in RECORDS}
 FIELDS = 'items = "data.results"\nstem = "text"\nright = "good"\nwrong = "bad"\nidentity = "id"'
 PAGINGS = {
     "page": 'kind = "page"\nparameter = "page"',
@@ -78,10 +78,10 @@ def paged(paging: str, **values: Any) -> FakePagedApi:
 )
 def test_every_way_from_page_to_page_collects_everything(paging: str, values: dict[str, Any]) -> None:
     with paged(paging, **values) as server, HttpFetch() as fetch:
-        found = collect(source_of(described(server.address, PAGINGS[paging] + SIZED)), fetch, threads=3)
-    assert keys_of(found) == KEYS
-    assert {one.identity for one in found} == {str(number) for number in range(57)}
-    assert reasons_of(found) == []
+        result = collect(source_of(described(server.address, PAGINGS[paging] + SIZED)), fetch, threads=3)
+    assert keys_of(result) == KEYS
+    assert {record.identity for record in result} == {str(number) for number in range(57)}
+    assert reasons_of(result) == []
 
 
 @pytest.mark.parametrize("paging", PAGINGS)
@@ -92,28 +92,30 @@ def test_a_fault_at_any_call_loses_nothing(paging: str, fault: str) -> None:
         collect(source_of(described(server.address, text)), fetch)
     for number in range(len(server.requests)):
         with paged(paging, faults={number: fault}) as server, HttpFetch() as fetch:
-            found = collect(source_of(described(server.address, text)), fetch)
-        assert keys_of(found) == KEYS
+            result = collect(source_of(described(server.address, text)), fetch)
+        assert keys_of(result) == KEYS
 
 
 @pytest.mark.parametrize("paging", PAGINGS)
 def test_being_too_fast_is_answered_with_the_same_call_again(paging: str) -> None:
     with paged(paging, faults=dict.fromkeys(range(0, 30, 2), "limited")) as server, HttpFetch() as fetch:
-        found = collect(source_of(described(server.address, PAGINGS[paging] + SIZED)), fetch)
-    assert keys_of(found) == KEYS
+        result = collect(source_of(described(server.address, PAGINGS[paging] + SIZED)), fetch)
+    assert keys_of(result) == KEYS
 
 
 def test_pages_of_a_known_number_are_shared_out() -> None:
     with paged("page") as server, HttpFetch() as fetch:
-        strands = source_of(described(server.address, PAGINGS["page, total"] + SIZED)).list_partitions(fetch)
-    assert [(one.key, one.expected) for one in strands] == [("1-2", 20), ("3-4", 20), ("5-", 17)]
-    assert json.loads(json.dumps([one.state for one in strands])) == [one.state for one in strands]
+        partitions = source_of(described(server.address, PAGINGS["page, total"] + SIZED)).list_partitions(fetch)
+    assert [(partition.key, partition.expected) for partition in partitions] == [("1-2", 20), ("3-4", 20), ("5-", 17)]
+    assert json.loads(json.dumps([partition.state for partition in partitions])) == [
+        partition.state for partition in partitions
+    ]
 
 
 def test_without_pages_one_call_has_everything() -> None:
     with FakePagedApi(RECORDS, bare_list=True) as server, HttpFetch() as fetch:
-        found = collect(source_of(described(server.address, fields=FIELDS.replace("data.results", "[]"))), fetch)
-    assert keys_of(found) == KEYS
+        result = collect(source_of(described(server.address, fields=FIELDS.replace("data.results", "[]"))), fetch)
+    assert keys_of(result) == KEYS
     assert len(server.requests) == 1
 
 
@@ -121,10 +123,10 @@ def test_without_pages_one_call_has_everything() -> None:
 def test_a_page_that_was_fetched_and_not_stored_is_fetched_again(paging: str) -> None:
     with paged(paging) as server, HttpFetch() as fetch:
         source = source_of(described(server.address, PAGINGS[paging] + SIZED))
-        strand = source.list_partitions(fetch)[-1]
-        lost = source.fetch_page(fetch, strand)
-        again = source.fetch_page(fetch, source.resume_partition(strand))
-    assert again == lost
+        partition = source.list_partitions(fetch)[-1]
+        lost = source.fetch_page(fetch, partition)
+        refetched = source.fetch_page(fetch, source.resume_partition(partition))
+    assert refetched == lost
 
 
 @pytest.mark.parametrize(
@@ -143,12 +145,12 @@ def test_a_next_page_elsewhere_is_refused(paging: str, address: str) -> None:
 
 @pytest.mark.parametrize("paging", ["page", "offset", "cursor", "link"])
 def test_a_source_that_turns_in_a_circle_is_left(paging: str) -> None:
-    """It does not know the parameter, or leads back to where it was."""
+    """It ignores the parameter, or its next page is the same one."""
     with FakePagedApi(RECORDS, kind="page", next_url=lambda address: address) as server, HttpFetch() as fetch:
-        way = PAGINGS[paging].replace('"page"\nparameter = "page"', '"page"\nparameter = "number"')
-        way = way.replace('kind = "link"', 'kind = "link"\nnext = "meta.href"')
+        paging_text = PAGINGS[paging].replace('"page"\nparameter = "page"', '"page"\nparameter = "number"')
+        paging_text = paging_text.replace('kind = "link"', 'kind = "link"\nnext = "meta.href"')
         with pytest.raises(FetchError, match=r"the same page again|from a page to itself"):
-            collect(source_of(described(server.address, way + SIZED)), fetch)
+            collect(source_of(described(server.address, paging_text + SIZED)), fetch)
     assert len(server.requests) == 2
 
 
@@ -158,10 +160,10 @@ def test_the_secret_comes_from_the_environment_and_is_sent_as_a_header(tmp_path:
     with paged("link", secret="key 5e5e5e") as server, HttpFetch() as fetch:
         file.write_text(described(server.address, PAGINGS["link"] + SIZED, more=more))
         source = load_source(file, {"TRIVIA_KEY": "5e5e5e"})
-        strands = source.list_partitions(fetch)
-        found = collect(source, fetch)
-    assert keys_of(found) == KEYS
-    assert "5e5e5e" not in repr(source) + repr(vars(source)["_config"]) + repr(strands)
+        partitions = source.list_partitions(fetch)
+        result = collect(source, fetch)
+    assert keys_of(result) == KEYS
+    assert "5e5e5e" not in repr(source) + repr(vars(source)["_config"]) + repr(partitions)
 
 
 @pytest.mark.parametrize("environment", [{}, {"TRIVIA_KEY": " "}, {"TRIVIA_KEY": "5e5e\r\nX: y"}])
@@ -222,19 +224,19 @@ def test_a_file_that_is_none_is_told() -> None:
 
 
 class Answers:
-    """A fetch that gives the same reply for every call."""
+    """A fetch that returns the same response for every call."""
 
     def __init__(self, value: Any, status: int = 200, **headers: str) -> None:
-        self.reply = SourceResponse(status, headers, json.dumps(value).encode())
+        self.response = SourceResponse(status, headers, json.dumps(value).encode())
 
     def __call__(self, *_: Any, **__: Any) -> SourceResponse:
-        return self.reply
+        return self.response
 
 
 def parsed(element: Any, fields: str, more: str = "") -> Accepted | Rejected:
     source = source_of(described(fields=f'items = "[]"\nstem = "q"\n{fields}', more=more))
-    (one,) = source.fetch_page(Answers([element]), Partition("all", {"at": None})).records
-    return one.record
+    (collected,) = source.fetch_page(Answers([element]), Partition("all", {"at": None})).records
+    return collected.record
 
 
 def draft(element: Any, fields: str, more: str = "") -> ItemDraft:
@@ -261,9 +263,9 @@ RIGHT = 'right = "g"\nwrong = "b"'
     ],
 )
 def test_what_is_right_is_found_by_text_and_by_position(fields: str, answer: Any, right: tuple[int, ...]) -> None:
-    found = draft(OPTIONS | {"a": answer}, fields)
-    assert (found.choices, found.right) == (("Swift", "Kiwi", "Crane"), right)
-    assert found.kind == ("single" if len(right) == 1 else "multiple")
+    result = draft(OPTIONS | {"a": answer}, fields)
+    assert (result.choices, result.right) == (("Swift", "Kiwi", "Crane"), right)
+    assert result.kind == ("single" if len(right) == 1 else "multiple")
 
 
 @pytest.mark.parametrize(
@@ -276,8 +278,8 @@ def test_what_is_right_is_found_by_text_and_by_position(fields: str, answer: Any
     ],
 )
 def test_true_and_false_are_known_however_they_are_written(element: Any, fields: str) -> None:
-    found = draft(element | {"q": "So?"}, fields, '[values.kind]\ntf = "true_false"\n')
-    assert (found.kind, found.choices, found.right) == ("true_false", ("True", "False"), (0,))
+    result = draft(element | {"q": "So?"}, fields, '[values.kind]\ntf = "true_false"\n')
+    assert (result.kind, result.choices, result.right) == ("true_false", ("True", "False"), (0,))
 
 
 def test_every_field_finds_its_place_in_the_item() -> None:
@@ -339,9 +341,9 @@ def test_an_answer_of_another_form_is_an_error_that_shows_it() -> None:
 
 
 def test_too_fast_is_said_with_the_wait_that_is_asked_for() -> None:
-    reply = Answers({}, 429, **{"retry-after": "12"})
+    response = Answers({}, 429, **{"retry-after": "12"})
     with pytest.raises(RateLimitedError) as limited:
-        source_of(described()).fetch_page(reply, Partition("all", {"at": None}))
+        source_of(described()).fetch_page(response, Partition("all", {"at": None}))
     assert limited.value.retry_after == 12.0
 
 
@@ -351,9 +353,13 @@ def test_the_documented_description_is_accepted_and_reads_a_record(example: str)
     element = {"id": 7, "question": {"text": "So&quot;?"}, "correct_answer": "True", "incorrect_answers": ["False"]}
     element |= {"type": "boolean", "level": 2, "category": {"name": "Logic"}, "why": "It is."}
     answers = Answers({"meta": {"total": 1}, "data": {"results": [element]}})
-    (one,) = source.fetch_page(answers, source.list_partitions(answers)[0]).records
-    assert isinstance(one.record, Accepted)
-    assert (one.identity, one.record.draft.stem, one.record.draft.difficulty) == ("7", 'So"?', "medium")
+    (collected,) = source.fetch_page(answers, source.list_partitions(answers)[0]).records
+    assert isinstance(collected.record, Accepted)
+    assert (collected.identity, collected.record.draft.stem, collected.record.draft.difficulty) == (
+        "7",
+        'So"?',
+        "medium",
+    )
 
 
 def test_every_field_of_a_description_is_documented() -> None:
@@ -361,6 +367,6 @@ def test_every_field_of_a_description_is_documented() -> None:
         inner = [
             kind for kind in vars(json_api_config).values() if isinstance(kind, type) and issubclass(kind, BaseModel)
         ]
-        return {name for one in inner for name in one.model_fields} | set(model.model_fields)
+        return {name for section in inner for name in section.model_fields} | set(model.model_fields)
 
     assert {name for name in names(JsonApiConfig) if not re.search(rf"\b{name}\b", PAGE)} == set()

@@ -10,7 +10,7 @@ BODY = {"data": {"results": [{"a": 1, "b": [{"t": "x"}, {"t": "y"}]}, {"a": None
 
 
 @pytest.mark.parametrize(
-    ("path", "found"),
+    ("path", "expected"),
     [
         ("data.results[0].a", 1),
         ("data.results[1].a", None),
@@ -25,8 +25,8 @@ BODY = {"data": {"results": [{"a": 1, "b": [{"t": "x"}, {"t": "y"}]}, {"a": None
         ("0[]", None),
     ],
 )
-def test_a_path_finds_what_stands_there(path: str, found: Any) -> None:
-    assert parse(path).find(BODY) == found
+def test_a_path_finds_what_stands_there(path: str, expected: Any) -> None:
+    assert parse(path).find(BODY) == expected
 
 
 def test_a_path_may_begin_with_a_list() -> None:
