@@ -20,11 +20,11 @@ from pathlib import Path
 
 from poolproof.settings import PoolSettings
 from webapp.lab.services.database_server import DatabaseServer, new_server
+from webapp.lab.services.scratch_schema import open_scratch_schema
 from webapp.lab.sizing import resource_sampler, workload
 from webapp.lab.sizing.analysis import Recommendation, recommend
 from webapp.lab.sizing.measurements import Setting
 from webapp.lab.sizing.recommendation import within_one_step
-from webapp.lab.sizing.scratch_schema import scratch_schema
 from webapp.lab.sizing.sweep import Sweep, SweepPlan, next_size_above
 from webapp.lab.sizing.usl import Interval
 from webapp.lab.sizing.workload_bench import WorkloadBench
@@ -89,7 +89,7 @@ def judge(server: DatabaseServer, name: str, seconds: float, repetitions: int) -
 
 
 def _run(server: DatabaseServer, load: workload.Workload, plan: SweepPlan) -> Recommendation:
-    with scratch_schema(server.url("bench")) as url:
+    with open_scratch_schema(server.url("bench"), "size") as url:
         bench = WorkloadBench(url, load, PoolSettings())
         try:
             sweep = Sweep(bench, plan)

@@ -1,4 +1,6 @@
-"""What it costs to split a budget among processes, and what overflow does: `PYTHONPATH=. python bench/pool_splitting.py`.
+"""Measures what it costs to split a budget among processes, and what overflow does.
+
+`PYTHONPATH=. python bench/pool_splitting.py`
 
 Sixteen connections as one pool or as four, loaded to 80 %: requests come at random (Poisson) and hold for 10 ms in the
 mean (exponentially), in the second case each at one of the four. Beside the measured p99 wait stands that of Erlang's C

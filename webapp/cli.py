@@ -35,7 +35,9 @@ COMMANDS = {
     "import": LazyCommand(
         "webapp.bank.commands", "import_items", "Import question files into the bank; - is standard input."
     ),
-    "lab": LazyCommand("webapp.lab.commands", "lab", "Rehearse what will come."),
+    "lab": LazyCommand(
+        "webapp.lab.commands", "lab", "Rehearse a push, an incident and outages, and find the right size."
+    ),
     "routes": LazyCommand("flask.cli", "routes_command", "Show the routes for the app."),
     "serve": LazyCommand("webapp.serve", "serve", "Bring the database up to date, then serve with Gunicorn."),
     "shell": LazyCommand("flask.cli", "shell_command", "Run a shell in the app context."),

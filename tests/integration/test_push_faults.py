@@ -91,7 +91,7 @@ def push(service: PoolproofService, users: int) -> PushSummary:
     host, port = service.address.removeprefix("http://").split(":")
 
     async def visit_all() -> list[Visit]:
-        slug, quiz, items = await find_open_quiz(host, int(port), None)
+        slug, quiz, items = find_open_quiz(host, int(port), None)
         plan = PushPlan(host, int(port), slug, quiz, items, time.monotonic(), ARRIVAL, THINKING, retry=True)
         return await asyncio.gather(*(run_visit(plan, number, users) for number in range(users)))
 

@@ -22,11 +22,12 @@ from tests.support import PROJECT
 from tests.support.narrowing import match_in, not_none
 from webapp.cli import create_cli
 from webapp.lab.drills import DRILLS
-from webapp.lab.drills.framework import STAGING_MARKER_TABLE, DrillTarget
+from webapp.lab.drills.framework import DrillTarget
 from webapp.lab.drills.runner import DrillResult, run_drills
 from webapp.lab.services import programs
 from webapp.lab.services.poolproof_service import make_environment
 from webapp.lab.services.programs import Flavour
+from webapp.lab.services.scratch_schema import LAB_MARKER_TABLE
 
 SECTION = match_in(r"^## Drills\n(.*?)^## ", (PROJECT / "docs" / "lab.md").read_text(), re.MULTILINE | re.DOTALL)[1]
 QUICK = "leak"
@@ -87,7 +88,7 @@ def staging(server_flavour: Flavour, new_schema: Callable[[str, str], str]) -> C
         url = new_schema(server_flavour, f"poolproof_drills_{name}")
         engine = create_engine(url)
         with engine.begin() as connection:
-            connection.execute(text(f"CREATE TABLE {STAGING_MARKER_TABLE} (id INT PRIMARY KEY)"))
+            connection.execute(text(f"CREATE TABLE {LAB_MARKER_TABLE} (id INT PRIMARY KEY)"))
         engine.dispose()
         return url
 
@@ -103,7 +104,7 @@ def drill(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def against(url: str, *more: str) -> tuple[str, ...]:
-    return ("--against", url, "--yes-this-is-staging", *more)
+    return ("--against", url, "--yes", *more)
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def test_on_a_staging_server_a_leak_is_named_and_freed_and_what_needs_an_own_ser
     report: dict[str, Any] = json.loads(leaks.ours.stdout)
     verdicts = {one["drill"]: one["verdict"] for one in report["data"]["drills"]}
     assert verdicts.keys() == {QUICK, "frozen"}
-    assert verdicts["frozen"] == "left out"
+    assert verdicts["frozen"] == "skipped"
     leak = next(one for one in report["data"]["drills"] if one["drill"] == QUICK)
     assert "is orphaned" in leak["checks"][0]["found"]
     # How soon is a matter of the machine, which may stand still; that it recovers is not.
@@ -139,7 +140,7 @@ def test_on_a_staging_server_a_leak_is_named_and_freed_and_what_needs_an_own_ser
     assert leaks.ours.returncode == (0 if verdicts[QUICK] == "passed" else 1), leaks.ours.stderr
     assert report["is_complete"]
     assert Path(report["page"]).is_file()
-    assert len(report["rows"]) == len(leak["time_line"])
+    assert len(report["rows"]) == len(leak["timeline"])
     assert "left" in leaks.ours.stderr
 
 
@@ -162,7 +163,7 @@ def test_ctrl_c_keeps_what_was_measured(staging: Callable[[str], str], tmp_path:
     assert running.returncode == 130, error
     report = json.loads(output)
     assert not report["is_complete"]
-    assert [(one["drill"], one["verdict"]) for one in report["data"]["drills"]] == [("slow", "cut short")]
+    assert [(one["drill"], one["verdict"]) for one in report["data"]["drills"]] == [("slow", "interrupted")]
     assert report["data"]["drills"][0]["units"] > 0
 
 
@@ -171,9 +172,9 @@ def test_ctrl_c_keeps_what_was_measured(staging: Callable[[str], str], tmp_path:
     [
         (("nonsense",), 2, "'nonsense' is not one of 'wait-timeout'"),
         (("--mysqld", "/nowhere/mysqld"), 1, "/nowhere/mysqld is not a program that can be run."),
-        (("--against", "mysql://root@192.0.2.1/quiz"), 2, "Add --yes-this-is-staging"),
-        (("--against", "sqlite:///quiz", "--yes-this-is-staging"), 2, "--against takes a MySQL or MariaDB server"),
-        (("--against", "mysql://a:secret@127.0.0.1:1/b", "--yes-this-is-staging"), 1, "cannot be reached"),
+        (("--against", "mysql://root@192.0.2.1/quiz"), 2, "Add --yes if"),
+        (("--against", "sqlite:///quiz", "--yes"), 2, "--against takes a MySQL or MariaDB server"),
+        (("--against", "mysql://a:secret@127.0.0.1:1/b", "--yes"), 1, "cannot be reached"),
     ],
 )
 def test_what_cannot_be_rehearsed_is_told_in_a_sentence(
@@ -190,7 +191,7 @@ def test_a_server_that_is_not_marked_is_left_alone(
     app: Flask, server_flavour: Flavour, new_schema: Callable[[str, str], str]
 ) -> None:
     url = new_schema(server_flavour, "poolproof_unmarked")
-    arguments = ["lab", "drill", "--against", url, "--yes-this-is-staging"]
+    arguments = ["lab", "drill", "--against", url, "--yes"]
     result = app.test_cli_runner().invoke(create_cli(lambda: app), arguments)
     assert result.exit_code == 1
     assert "is not marked as a server for drills" in result.output

@@ -38,7 +38,7 @@ def small(
 ) -> Ended:
     url, folder = new_schema(server_flavour, "poolproof_incident"), tmp_path_factory.mktemp("incident")
     # A pool whose time-out is 0 says at once what one of 30 s says after 30 s.
-    options = ("--users", "60", "--threads", "60", "--pool-timeout", "0", "--within", "0.1")
+    options = ("--users", "60", "--threads", "60", "--pool-timeout", "0", "--ramp", "0.1")
     done = called_aside(url, folder, "lab", "incident", *options, "--json")
     assert done.stdout, done.stderr
     return Ended(done.returncode, json.loads(done.stdout), done.stderr, url, folder)
@@ -68,7 +68,7 @@ def test_the_course_is_told_four_times_a_second_and_each_request_is_kept(small: 
     assert seconds[:3] == [0, 0.25, 0.5]
     requests = Path(small.found["page"].replace(".html", "-requests.csv")).read_text().splitlines()
     counted = sum(one["summary"]["requests"] for one in small.found["data"]["services"])
-    assert requests[0] == "service,step,began,ended,result,words"
+    assert requests[0] == "service,step,began,ended,result,message"
     assert sum(line.startswith(("Poolproof,", '"Flask-SQLAlchemy, defaults",')) for line in requests) == counted
 
 
@@ -122,5 +122,5 @@ def test_without_the_extra_it_says_what_to_install_and_the_push_is_still_there(t
         make_environment("", tmp_path), ["incident", "--users", "5"], ["push", "--help"], ["--help"]
     )
     assert (incident.returncode, "pip install poolproof-quiz[lab]" in incident.stderr) == (1, True)
-    assert "--yes-i-own-this-server" in push.stdout
+    assert "--yes" in push.stdout
     assert "pip install poolproof-quiz[lab]" in lab.stdout

@@ -173,9 +173,9 @@ def test_the_command_compares_ways_and_leaves_nothing_behind(url: str, tmp_path:
         "2",
         "--rounds",
         "1",
-        "--way",
+        "--pool",
         DEFAULT_QUEUE_POOL,
-        "--way",
+        "--pool",
         "NullPool",
         "--json",
     )
@@ -183,10 +183,10 @@ def test_the_command_compares_ways_and_leaves_nothing_behind(url: str, tmp_path:
         done = called(url, tmp_path, "lab", "strategies", *options)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert [one["way"] for one in found["data"]["work"]] == [DEFAULT_QUEUE_POOL, "NullPool"]
+    assert [work["pool"] for work in found["data"]["work"]] == [DEFAULT_QUEUE_POOL, "NullPool"]
     assert [row[0] for row in found["tables"][0]["rows"]] == [DEFAULT_QUEUE_POOL, "NullPool"]
-    assert set(found["data"]["habits"]) == {DEFAULT_QUEUE_POOL, "NullPool"}
-    assert found["command"].endswith(f"--way '{DEFAULT_QUEUE_POOL}' --way 'NullPool'")
+    assert set(found["data"]["behaviour"]) == {DEFAULT_QUEUE_POOL, "NullPool"}
+    assert found["command"].endswith(f"--pool '{DEFAULT_QUEUE_POOL}' --pool 'NullPool'")
     assert found["is_complete"]
     assert [name for name in all_schemas(url) if name.startswith("poolproof_lab_strategies")] == []
-    assert "is watched · about" in done.stderr
+    assert "is observed · about" in done.stderr

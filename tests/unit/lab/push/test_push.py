@@ -30,7 +30,7 @@ def service(
 
 
 def push(service: PoolproofService, *options: str) -> tuple[int, str, str]:
-    done = called_push(service, "--users", "30", "--within", "0.2", "--url", service.address, *options)
+    done = called_push(service, "--users", "30", "--ramp", "0.2", "--url", service.address, *options)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -56,7 +56,7 @@ def test_everybody_comes_through_and_nothing_acknowledged_is_missing(service: Po
 def test_the_report_is_a_page_for_people_too(service: PoolproofService) -> None:
     status, output, _ = push(service, "--processes", "2")
     assert status == 0
-    assert "30 of 30 people came through" in output
+    assert "30 of 30 people were served to the end" in output
     assert "every one is stored as it was acknowledged" in output
 
 
@@ -96,7 +96,7 @@ def answered(service: PoolproofService, number: int) -> Visit:
 def test_a_foreign_server_is_not_loaded_unless_it_is_owned(service: PoolproofService) -> None:
     done = called_push(service, "--url", "http://192.0.2.1:80")
     assert done.returncode == 2
-    assert "--yes-i-own-this-server" in done.stderr
+    assert "add --yes if it is yours" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ RISING = [(1, 10.0), (2, 20.0), (4, 30.0), (8, 25.0)]
 def sizes() -> Figure:
     return plots.plot_lines(
         "Throughput", "connections", "answers a second", {"measured": RISING, "fit < all": RISING},
-        bands={"measured": [(x, y - 2, y + 2) for x, y in RISING]}, markers=[(4, "the knee")], log_x=True, caption="So.",
+        bands={"measured": [(x, y - 2, y + 2) for x, y in RISING]}, markers=[(4, "the knee")], log_x=True,
+        caption="So.",
     )  # fmt: skip
 
 

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from webapp.lab.sizing.measurements import (
-    LoadProfile,
-    RunResult,
-    Setting,
-    TimedOperation,
-    quantile,
-    summarize_run,
-)
-from webapp.lab.sizing.recommendation import ResourceUsage
+from webapp.lab.loadgen.load_profile import LoadProfile, TimedOperation
+from webapp.lab.sizing.bottleneck import ResourceUsage
+from webapp.lab.sizing.measurements import RunResult, Setting, summarize_run
 
 SETTING = Setting(1, 2)
-SEEN = ResourceUsage(1, 2)
+USAGE = ResourceUsage(1, 2)
 
 
 def figures(load: LoadProfile, *timed: TimedOperation) -> RunResult:
-    return summarize_run(SETTING, load, timed, 0.0, clients=2, usage=SEEN)
+    return summarize_run(SETTING, load, timed, 0.0, clients=2, usage=USAGE)
 
 
 def test_a_closed_loop_counts_what_ends_after_the_warm_up() -> None:
@@ -52,8 +46,3 @@ def test_a_row_has_everything_flat() -> None:
     assert row["pool"] == 1
     assert row["rate"] is None
     assert not any(isinstance(value, dict | list | tuple) for value in row.values())
-
-
-def test_no_figures_have_a_quantile_of_nothing() -> None:
-    assert quantile([], 0.99) == 0
-    assert quantile([1, 2, 3, 4], 0.5) == 3

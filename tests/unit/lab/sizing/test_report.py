@@ -13,7 +13,7 @@ from webapp.lab.sizing.commands import LATEST_FILE, save_latest
 from webapp.lab.sizing.recommendation import FittedSize
 from webapp.lab.sizing.report import RunContext, build_report
 
-TOLD = RunContext(
+CONTEXT = RunContext(
     workload_title="Known",
     database="mysql://host/x",
     at="2030-01-01T00:00:00+00:00",
@@ -23,12 +23,12 @@ TOLD = RunContext(
     planned_runs=50,
     is_complete=True,
 )
-FITS = FittedSize(6, 23, ("The fleet then needs 23.",))
+FITTED_SIZE = FittedSize(6, 23, ("The fleet then needs 23.",))
 
 
-def told(**circumstances: Any) -> reporting_report.LabReport:
+def told(**context: Any) -> reporting_report.LabReport:
     sweep, found = swept(Known())
-    return build_report(found, FITS, sweep.results, replace(TOLD, **circumstances))
+    return build_report(found, FITTED_SIZE, sweep.results, replace(CONTEXT, **context))
 
 
 def test_it_has_settings_to_paste_figures_and_every_run() -> None:
@@ -46,8 +46,8 @@ def test_its_findings_name_the_peak_the_need_and_the_check_of_the_figures() -> N
 
 
 def test_a_machine_that_was_busy_before_is_named() -> None:
-    assert not any("others disturb" in one for one in told().findings)
-    assert any("90% of the processors were busy already" in one for one in told(cpu_before=0.9).findings)
+    assert not any("other work disturbs" in finding for finding in told().findings)
+    assert any("90% of the processors were busy already" in finding for finding in told(cpu_before=0.9).findings)
 
 
 def test_what_is_recommended_is_kept_for_the_console(tmp_path: Path) -> None:
@@ -65,6 +65,6 @@ def test_a_run_that_was_stopped_says_so_and_keeps_no_recommendation(tmp_path: Pa
 
 
 def test_a_run_without_figures_says_that_nothing_was_measured() -> None:
-    found = build_report(None, None, [], replace(TOLD, is_complete=False))
+    found = build_report(None, None, [], replace(CONTEXT, is_complete=False))
     assert found.verdict.startswith("Nothing was measured.")
     assert reporting_report.as_html(replace(found, environment={"database": "x"}, at="now"))

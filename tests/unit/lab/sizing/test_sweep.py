@@ -20,14 +20,19 @@ from poolproof.settings import PoolSettings
 from tests.support import PROJECT
 from tests.support.commands import called
 from tests.support.narrowing import not_none
+from webapp.lab.loadgen.load_profile import LoadProfile
 from webapp.lab.services.poolproof_service import make_environment
 from webapp.lab.services.programs import Flavour
-from webapp.lab.services.scratch_schema import SCHEMA_PREFIX, ScratchSchemaError
+from webapp.lab.services.scratch_schema import (
+    LAB_MARKER_TABLE,
+    SCHEMA_PREFIX,
+    ScratchSchemaError,
+    open_scratch_schema,
+)
 from webapp.lab.sizing import workload
 from webapp.lab.sizing.analysis import Recommendation, recommend
-from webapp.lab.sizing.measurements import LoadProfile, RunResult, Setting
-from webapp.lab.sizing.recommendation import ResourceUsage, find_bottlenecks
-from webapp.lab.sizing.scratch_schema import LAB_MARKER_TABLE, scratch_schema
+from webapp.lab.sizing.bottleneck import ResourceUsage, find_bottlenecks
+from webapp.lab.sizing.measurements import RunResult, Setting
 from webapp.lab.sizing.service_bench import ServiceBench
 from webapp.lab.sizing.sweep import Sweep, SweepPlan, next_size_above, sizes_up_to
 from webapp.lab.sizing.usl import UslCurve
@@ -218,7 +223,7 @@ def asking(url: str) -> Iterator[Callable[[str], list[tuple[str, ...]]]]:
 
 
 def test_the_lab_works_in_a_schema_of_its_own_and_drops_it(url: str) -> None:
-    with scratch_schema(url) as own:
+    with open_scratch_schema(url, "size") as own:
         assert make_url(own).database in schemas(url)
     assert schemas(url) == set()
 
@@ -226,21 +231,21 @@ def test_the_lab_works_in_a_schema_of_its_own_and_drops_it(url: str) -> None:
 def test_a_schema_with_somebodys_tables_is_refused_and_a_marked_one_emptied(
     server_flavour: Flavour, new_schema: Callable[[str, str], str]
 ) -> None:
-    given = new_schema(server_flavour, "poolproof_given")
-    with asking(given) as ask:
+    marked = new_schema(server_flavour, "poolproof_given")
+    with asking(marked) as ask:
         ask("CREATE TABLE theirs (id INT)")
-        with pytest.raises(ScratchSchemaError, match="not empty"), scratch_schema(given, given):
+        with pytest.raises(ScratchSchemaError, match="not empty"), open_scratch_schema(marked, "size", marked):
             pass
         assert ask("SHOW TABLES") == [("theirs",)]
         ask(f"CREATE TABLE {LAB_MARKER_TABLE} (id INT)")
-        with scratch_schema(given, given):
+        with open_scratch_schema(marked, "size", marked):
             assert ask("SHOW TABLES") == [(LAB_MARKER_TABLE,)]
             ask("CREATE TABLE own (id INT)")
         assert ask("SHOW TABLES") == [(LAB_MARKER_TABLE,)]
 
 
 def test_sqlite_has_no_size_to_be_found(tmp_path: Path) -> None:
-    with pytest.raises(ScratchSchemaError, match="SQLite"), scratch_schema(f"sqlite:///{tmp_path}/x"):
+    with pytest.raises(ScratchSchemaError, match="SQLite"), open_scratch_schema(f"sqlite:///{tmp_path}/x", "size"):
         pass
 
 
@@ -263,7 +268,7 @@ hold = 0.02
 def test_a_tiny_sweep_on_a_real_server_finds_that_more_connections_wait_less(url: str, tmp_path: Path) -> None:
     (tmp_path / "waiting.toml").write_text(WAITING)
     load = workload.load_workload(str(tmp_path / "waiting.toml"))
-    with scratch_schema(url) as own:
+    with open_scratch_schema(url, "size") as own:
         bench = WorkloadBench(own, load, PoolSettings())
         try:
             sweep = Sweep(bench, SweepPlan(Setting(1, 4), (1, 2, 4), repetitions=2, seconds=0.2))
@@ -285,7 +290,7 @@ def test_a_tiny_sweep_on_a_real_server_finds_that_more_connections_wait_less(url
 
 
 def test_rows_that_are_waited_for_are_seen_to_limit(url: str) -> None:
-    with scratch_schema(url) as own:
+    with open_scratch_schema(url, "size") as own:
         bench = WorkloadBench(own, workload.load_workload("row_lock"), PoolSettings())
         try:
             found = bench.measure(Setting(6, 6), LoadProfile(0.2, 1.0))
@@ -327,7 +332,7 @@ def test_sqlite_is_refused_in_a_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.slow(reason="each setting of the sweep is a service that is started and measured")
 def test_the_product_is_measured_on_its_own_gunicorn_with_group_commit_and_without(url: str) -> None:
-    with scratch_schema(url) as own:
+    with open_scratch_schema(url, "size") as own:
         bench = ServiceBench(own, PoolSettings(), clients=8)
         try:
             grouped = bench.measure(Setting(2, 4), LoadProfile(0.3, 0.6))
