@@ -68,7 +68,7 @@ def records(count: int) -> list[dict[str, Any]]:
 
 def push(service: PoolproofService, slug: str, users: int) -> dict[str, Any]:
     """Push, and return the lab's report."""
-    command = [sys.executable, "-m", "webapp", "lab", "push", "--users", str(users), "--within", "1", "--json"]
+    command = [sys.executable, "-m", "webapp", "lab", "push", "--users", str(users), "--ramp", "1", "--json"]
     done = subprocess.run(  # noqa: S603 - ours
         [*command, "--url", service.address, "--quiz", slug],
         env=service.environment, capture_output=True, text=True, check=False,

@@ -18,7 +18,9 @@ class LazyCommand(NamedTuple):
 
 LAZY_COMMANDS = {
     "compare": LazyCommand("webapp.lab.reporting.commands", "compare", "Put two reports side by side on one page."),
-    "drill": LazyCommand("webapp.lab.drills.commands", "command", "Rehearse outages and time the recovery."),
+    "drill": LazyCommand(
+        "webapp.lab.drills.commands", "command", "Rehearse outages on servers that the lab starts itself."
+    ),
     "incident": LazyCommand(
         "webapp.lab.incident.commands", "command", "Push at Flask-SQLAlchemy with its defaults, then at Poolproof."
     ),
