@@ -104,7 +104,7 @@ def _bounds_table(results: Sequence[DrillResult]) -> Table:
         for result in results
         for check in result.checks
     ]
-    return Table("Bounds", ("drill", "bound", "found", "verdict"), tuple(rows))
+    return Table("Bounds", ("drill", "bound", "observed", "verdict"), tuple(rows))
 
 
 def _figures(results: Sequence[DrillResult]) -> tuple[Figure, ...]:
@@ -135,7 +135,9 @@ def _data(result: DrillResult, *, is_protected: bool) -> dict[str, Any]:
         "configuration": "ours" if is_protected else result.drill.unprotected,
         "verdict": result.verdict,
         "reason": result.reason,
-        "checks": [{"bound": check.bound, "found": check.observed, "holds": check.passed} for check in result.checks],
+        "checks": [
+            {"bound": check.bound, "observed": check.observed, "holds": check.passed} for check in result.checks
+        ],
         "time_to_first_success": first_success,
         "time_to_full_rate": full_rate,
     }

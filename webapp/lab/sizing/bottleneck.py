@@ -50,14 +50,16 @@ def find_bottlenecks(
     usage: ResourceUsage, *, still_rises: bool, server_is_local: bool, next_larger: ResourceUsage | None = None
 ) -> Bottlenecks:
     """Return what limits at this size; `next_larger` is the usage at the next larger size, where it was measured."""
-    found = [
+    bottlenecks = [
         *_lock_bottleneck(usage, None if still_rises else next_larger),
         *_cpu_bottleneck(usage),
         *_commit_bottleneck(usage),
         *_pool_bottleneck(usage, still_rises=still_rises),
     ] or [("idle holds", IDLE_CONNECTIONS_MESSAGE)]
     not_observed = tuple(_unobserved_resources(usage, server_is_local=server_is_local))
-    return Bottlenecks(tuple(name for name, _ in found), tuple(sentence for _, sentence in found), not_observed)
+    return Bottlenecks(
+        tuple(name for name, _ in bottlenecks), tuple(sentence for _, sentence in bottlenecks), not_observed
+    )
 
 
 def _lock_bottleneck(usage: ResourceUsage, next_larger: ResourceUsage | None) -> Iterator[tuple[str, str]]:

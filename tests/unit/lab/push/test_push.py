@@ -66,8 +66,8 @@ def test_the_proof_fails_when_something_acknowledged_is_gone_or_changed(service:
     engine = create_engine(service.environment["DATABASE_URL"])
     with engine.begin() as connection:
         newest = connection.execute(text("SELECT attempt_id FROM answer ORDER BY attempt_id DESC LIMIT 2")).scalars()
-        gone, changed = newest.all()
-        connection.execute(text("DELETE FROM answer WHERE attempt_id = :id"), {"id": gone})
+        deleted, changed = newest.all()
+        connection.execute(text("DELETE FROM answer WHERE attempt_id = :id"), {"id": deleted})
         connection.execute(text("UPDATE answer SET chosen = 2 WHERE attempt_id = :id"), {"id": changed})
     engine.dispose()
     visits[0].is_finished = True
@@ -77,10 +77,10 @@ def test_the_proof_fails_when_something_acknowledged_is_gone_or_changed(service:
 
 
 def read_back(service: PoolproofService, visits: list[Visit]) -> VerificationResult:
-    """Make the proof in a thread of its own: the browser of other tests has an event loop in this one."""
+    """Verify in a thread of its own: the browser of other tests has an event loop in this one."""
     host, port = service.address.removeprefix("http://").split(":")
-    with ThreadPoolExecutor(1) as aside:
-        return aside.submit(verification.verify_acknowledged, host, int(port), visits).result()
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(verification.verify_acknowledged, host, int(port), visits).result()
 
 
 def answered(service: PoolproofService, number: int) -> Visit:

@@ -33,7 +33,7 @@ def test_a_client_that_was_the_bottleneck_says_so() -> None:
     idle = summarize([ProcessResult([samples], cpu_seconds=0.5, max_lag=0.01)], INTACT, None)
     busy = summarize([ProcessResult([samples], cpu_seconds=1.9, max_lag=0.01)], INTACT, None)
     late = summarize([ProcessResult([samples], cpu_seconds=0.5, max_lag=0.9)], INTACT, None)
-    assert [one.client_was_the_bottleneck for one in (idle, busy, late)] == [False, True, True]
+    assert [summary.client_was_the_bottleneck for summary in (idle, busy, late)] == [False, True, True]
     assert "The load itself was the bottleneck" in as_text(busy)
 
 
@@ -48,7 +48,7 @@ def test_the_text_has_the_proof_and_what_the_database_saw() -> None:
 
 def test_the_json_can_be_read_and_has_everything() -> None:
     share = ProcessResult([visit(RequestSample("open", 0.1, "200", is_final=True))], cpu_seconds=0.5, max_lag=0.01)
-    found = json.loads(json.dumps(summarize([share], INTACT, DatabaseStats(7, 3)).as_json()))
-    assert found["steps"]["open"]["count"] == 1
-    assert found["proof"]["missing"] == 0
-    assert found["client_was_the_bottleneck"] is False
+    values = json.loads(json.dumps(summarize([share], INTACT, DatabaseStats(7, 3)).as_json()))
+    assert values["steps"]["open"]["count"] == 1
+    assert values["proof"]["missing"] == 0
+    assert values["client_was_the_bottleneck"] is False

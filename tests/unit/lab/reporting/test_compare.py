@@ -36,10 +36,11 @@ def test_figures_are_beside_each_other_and_one_that_only_one_has_is_beside_nothi
 
 
 @pytest.mark.parametrize(
-    ("left", "right", "found"), [(2, 3, 1.5), (0, 3, None), (None, 3, None), (2, None, None), ("a", 3, None), (2, 0, 0)]
+    ("left", "right", "expected"),
+    [(2, 3, 1.5), (0, 3, None), (None, 3, None), (2, None, None), ("a", 3, None), (2, 0, 0)],
 )
-def test_a_ratio_is_only_where_it_means_something(left: Cell, right: Cell, found: float | None) -> None:
-    assert ratio(left, right) == found
+def test_a_ratio_is_only_where_it_means_something(left: Cell, right: Cell, expected: float | None) -> None:
+    assert ratio(left, right) == expected
 
 
 def test_runs_on_two_machines_are_said_to_be() -> None:

@@ -35,15 +35,15 @@ def work() -> Figure:
 
 @pytest.mark.parametrize("draw", [sizes, push, work])
 def test_a_figure_is_whole_svg_and_alike_every_time(draw: Callable[[], Figure]) -> None:
-    found = draw()
-    for svg in (found.svg_light, found.svg_dark):
+    figure = draw()
+    for svg in (figure.svg_light, figure.svg_dark):
         assert ElementTree.fromstring(svg).tag.endswith("svg")
-    assert draw() == found
+    assert draw() == figure
 
 
 def test_the_words_of_a_plot_are_text_that_can_be_read() -> None:
-    words = texts(sizes().svg_light)
-    assert {"connections", "answers a second", "measured", "fit < all", "the knee", "1", "8"} <= words
+    labels = texts(sizes().svg_light)
+    assert {"connections", "answers a second", "measured", "fit < all", "the knee", "1", "8"} <= labels
     assert {"waiting", "errors", "theirs", "ours", "here"} <= texts(push().svg_light)
     assert {"QueuePool", "2,031", "StaticPool", "–"} <= texts(work().svg_light)
 
@@ -57,8 +57,8 @@ def test_light_and_dark_differ_in_nothing_but_colours() -> None:
 
 def test_names_at_the_ends_of_lines_do_not_overlap() -> None:
     same = {name: [(0, 0.0), (1, 5.0)] for name in ("one", "two", "three")}
-    found = plots.plot_lines("Same", "x", "y", same).svg_light
-    heights = sorted(float(y) for y, _ in names(found))
+    svg = plots.plot_lines("Same", "x", "y", same).svg_light
+    heights = sorted(float(y) for y, _ in names(svg))
     assert len(heights) == 3
     assert all(below - above > 10 for above, below in pairwise(heights))
 
@@ -79,5 +79,5 @@ def texts(svg: str) -> set[str | None]:
 
 def names(svg: str) -> list[tuple[str, str]]:
     """Height and colour of each name at a line's end, from the lowest up within a panel."""
-    found = re.findall(r'<text style="font-weight: 700;[^"]*fill: (#\w+)"[^>]* y="([\d.]+)"', svg)
-    return [(y, colour) for colour, y in found]
+    matches = re.findall(r'<text style="font-weight: 700;[^"]*fill: (#\w+)"[^>]* y="([\d.]+)"', svg)
+    return [(y, colour) for colour, y in matches]

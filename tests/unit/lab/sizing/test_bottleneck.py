@@ -29,9 +29,9 @@ def test_rows_that_are_waited_for_beyond_the_knee_are_what_limits_at_it() -> Non
         ResourceUsage(2, 24, machine_cpu=0.3, lock_share=0.2),
         ResourceUsage(4, 24, machine_cpu=0.3, lock_share=0.6),
     )
-    found = find_bottlenecks(at_knee, still_rises=False, server_is_local=True, next_larger=larger)
-    assert found.names == ("locks",)
-    assert "4 connections spend 60%" in found.sentences[0]
+    bottlenecks = find_bottlenecks(at_knee, still_rises=False, server_is_local=True, next_larger=larger)
+    assert bottlenecks.names == ("locks",)
+    assert "4 connections spend 60%" in bottlenecks.sentences[0]
     assert find_bottlenecks(at_knee, still_rises=True, server_is_local=True, next_larger=larger).names == ("pool",)
 
 

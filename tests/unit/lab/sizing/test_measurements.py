@@ -18,23 +18,21 @@ def figures(load: LoadProfile, *timed: TimedOperation) -> RunResult:
 
 def test_a_closed_loop_counts_what_ends_after_the_warm_up() -> None:
     early, across, late = TimedOperation(0.0, 0.5), TimedOperation(0.5, 1.0), TimedOperation(2.5, 1.0)
-    found = figures(LoadProfile(1.0, 2.0), early, across, late)
-    assert (found.done, found.throughput, found.mean) == (1, 0.5, 1.0)
+    run = figures(LoadProfile(1.0, 2.0), early, across, late)
+    assert (run.done, run.throughput, run.mean) == (1, 0.5, 1.0)
 
 
 def test_an_open_loop_counts_what_was_meant_to_begin_however_late_it_ended() -> None:
     early, late = TimedOperation(0.5, 9.0), TimedOperation(2.5, 10.0)
-    found = figures(LoadProfile(1.0, 2.0, rate=1.0), early, late)
-    assert (found.done, found.p99) == (1, 10.0)
+    run = figures(LoadProfile(1.0, 2.0, rate=1.0), early, late)
+    assert (run.done, run.p99) == (1, 10.0)
     # Nothing ended while it was measured.
-    assert found.throughput == 0
+    assert run.throughput == 0
 
 
 def test_what_failed_is_counted_and_has_no_latency() -> None:
-    found = figures(
-        LoadProfile(0.0, 2.0, rate=1.0), TimedOperation(0.5, 0.1), TimedOperation(0.6, 9.0, succeeded=False)
-    )
-    assert (found.done, found.failed, found.worst) == (1, 1, 0.1)
+    run = figures(LoadProfile(0.0, 2.0, rate=1.0), TimedOperation(0.5, 0.1), TimedOperation(0.6, 9.0, succeeded=False))
+    assert (run.done, run.failed, run.worst) == (1, 1, 0.1)
 
 
 def test_a_client_that_thinks_is_inside_for_its_whole_cycle() -> None:

@@ -63,7 +63,7 @@ def test_no_candidates_have_no_knee() -> None:
 
 def test_a_neighbour_of_the_best_is_within_one_step_and_the_next_one_is_not() -> None:
     run = [candidate(1, 1, 0.5), candidate(2, 1, 0.3), candidate(4, 1, 0.1), candidate(8, 1, 0.3)]
-    assert [within_one_step(one.size, run) for one in run] == [False, True, True, True]
+    assert [within_one_step(measured.size, run) for measured in run] == [False, True, True, True]
     assert not within_one_step(3, run)
 
 
@@ -80,16 +80,16 @@ def server(max_connections: int) -> ServerInfo:
 
 
 def test_a_size_that_fits_the_server_is_kept_with_its_sum() -> None:
-    found = fit_to_server(8, FleetSize(2, 8, 1), PoolSettings(), server(100))
+    fitted = fit_to_server(8, FleetSize(2, 8, 1), PoolSettings(), server(100))
     # 2 × (8 + 2 + 1) × 2 + 3 + 2
-    assert (found.size, found.max_connections_needed) == (8, 49)
-    assert "= 49" in found.sentences[0]
+    assert (fitted.size, fitted.max_connections_needed) == (8, 49)
+    assert "= 49" in fitted.sentences[0]
 
 
 def test_a_size_that_does_not_fit_is_lowered_to_one_that_does() -> None:
-    found = fit_to_server(32, FleetSize(2, 32, 1), PoolSettings(), server(49))
-    assert (found.size, found.max_connections_needed) == (8, 49)
-    assert "32 would be better" in found.sentences[1]
+    fitted = fit_to_server(32, FleetSize(2, 32, 1), PoolSettings(), server(49))
+    assert (fitted.size, fitted.max_connections_needed) == (8, 49)
+    assert "32 would be better" in fitted.sentences[1]
 
 
 def test_a_server_without_room_for_any_size_is_said_to_have_none() -> None:
