@@ -156,6 +156,9 @@ class _AppContextGroup(click.Group):
         command = self._group.get_command(ctx, name)
         return None if command is None else _wrap_in_app_context(command)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self._group.format_commands(ctx, formatter)
+
 
 def _with_app_context(callback: Callable[..., Any]) -> Callable[..., Any]:
     """Run `callback` in the app's context, and close the connections that it has left in the pools."""

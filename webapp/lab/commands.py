@@ -73,5 +73,7 @@ def _missing_extra_command(name: str, missing: str) -> click.Command:
 def lab() -> None:
     """Rehearse a push, an incident and outages, and find the right size.
 
-    Commands other than push, reports and compare need the extra: pip install poolproof-quiz[lab].
+    Commands other than push, reports and compare need an extra:
+
+    pip install poolproof-quiz[lab]
     """
