@@ -19,7 +19,7 @@ OK_STATUSES = {200, 201}
 
 
 class InvalidResponseError(Exception):
-    """The server ended the connection in the middle, or did not speak HTTP."""
+    """The server closed the connection before the response was complete, or did not speak HTTP."""
 
 
 @dataclass(frozen=True)

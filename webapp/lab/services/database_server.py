@@ -154,7 +154,7 @@ class DatabaseServer:
     def _signal_and_wait(self, signal_number: signal.Signals) -> None:
         if self.process is not None:
             self.process.send_signal(signal_number)
-            # A frozen process receives SIGTERM only when it goes on.
+            # A frozen process receives SIGTERM only after SIGCONT.
             self.process.send_signal(signal.SIGCONT)
             self.process.wait(STOP_TIMEOUT)
             self.process = None

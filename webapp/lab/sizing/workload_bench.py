@@ -58,7 +58,7 @@ class WorkloadBench:
         return summarize_run(setting, load, operations, starts_at, clients=setting.threads, usage=usage)
 
     def close(self) -> None:
-        """End the process and give back the connection."""
+        """End the process and close the connection."""
         self._workload_process.close()
         self._sampler_work.engine.dispose()
 
