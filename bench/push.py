@@ -95,15 +95,15 @@ def _push(
             results = processes.run(plan, users, lambda _: None)
         stats = monitor.stats()
     visits = [visit for result in results for visit in result.visits]
-    proof = verification.verify_acknowledged("127.0.0.1", service.port, visits)
-    return push_report.summarize(results, proof, stats), sorted(
+    verified = verification.verify_acknowledged("127.0.0.1", service.port, visits)
+    return push_report.summarize(results, verified, stats), sorted(
         sample.seconds for visit in visits for sample in visit.samples
     )
 
 
 def _figures(summary: PushSummary, samples: Sequence[float], steady: steady_answers.Steady) -> Figures:
-    proof, server = summary.proof, summary.server
-    if proof is None or server is None:
+    verified, server = summary.verification, summary.server
+    if verified is None or server is None:
         sys.exit("The server was restarted during the push.")
     return Figures(
         push=summary.seconds,
@@ -113,7 +113,7 @@ def _figures(summary: PushSummary, samples: Sequence[float], steady: steady_answ
         statements_per_request=server.statements / summary.requests,
         failed=sum(summary.first_tries_failed.values()) + steady.others,
         unserved=summary.users - summary.done,
-        lost=proof.missing + proof.changed + proof.unfinished,
+        lost=verified.missing + verified.changed + verified.unfinished,
         client_cpu=summary.client_cpu,
         answers_per_second=steady.answers_per_second,
     )

@@ -73,9 +73,9 @@ def test_everybody_comes_through_and_every_acknowledged_answer_is_stored(
         assert not pushing.done()
         fault(server, service)
         report = pushing.result(180)
-    assert report.proof is not None
-    assert report.proof.answers > users
-    assert (report.proof.missing, report.proof.changed, report.proof.unfinished) == (0, 0, 0)
+    assert report.verification is not None
+    assert report.verification.answers > users
+    assert (report.verification.missing, report.verification.changed, report.verification.unfinished) == (0, 0, 0)
     assert report.failed == {}
     assert report.done == report.users == users
     if fault in {kill_the_database, freeze_the_database}:

@@ -8,6 +8,7 @@ from typing import Any
 
 from webapp.lab.incident.runner import NAIVE_APP, POOLPROOF_SERVICE, WORKERS, IncidentOptions, ServiceRun
 from webapp.lab.incident.timeline import TimelinePoint, error_kind, errors_by_kind
+from webapp.lab.loadgen.player import ANSWER, FINISH, LEADERBOARD, OPEN
 from webapp.lab.reporting import plots
 from webapp.lab.reporting.plot_style import Tone
 from webapp.lab.reporting.plots import Panel
@@ -37,7 +38,7 @@ def build_report(runs: Sequence[ServiceRun], options: IncidentOptions, command: 
 
 def is_flawless(run: ServiceRun) -> bool:
     """Return whether all people were served without one error, and nothing acknowledged was lost."""
-    verified = run.summary.proof
+    verified = run.summary.verification
     return not run.error_count and _all_completed(run) and verified is not None and verified.is_intact
 
 
@@ -110,18 +111,20 @@ def _verdict_sentence(run: ServiceRun) -> str:
 
 def _findings(run: ServiceRun, options: IncidentOptions) -> list[str]:
     name, summary = SHORT_NAMES[run.title], run.summary
-    open_latency = summary.steps["open"]
+    open_latency = summary.steps[OPEN]
     lines = [
         f"{name}: the quiz was open after {open_latency.p50:.2f} s for half of them, {open_latency.p99:.2f} s for 99 %."
     ]
     if run.title == NAIVE_APP:
         message = f" Its log says: {run.queuepool_messages[0]}." if run.queuepool_messages else ""
         lines.append(f"{name}: Gunicorn with {WORKERS} × {options.threads} threads.{message}")
-    if summary.proof is not None:
+    if summary.verification is not None:
         verdict = (
-            "every one is stored as it was" if summary.proof.is_intact else "NOT all of them are stored as they were"
+            "every one is stored as it was"
+            if summary.verification.is_intact
+            else "NOT all of them are stored as they were"
         )
-        lines.append(f"{name}: {summary.proof.answers:,} answers were acknowledged and read back; {verdict}.")
+        lines.append(f"{name}: {summary.verification.answers:,} answers were acknowledged and read back; {verdict}.")
     if summary.client_was_the_bottleneck:
         lines.append(
             f"{name}: the load itself was the bottleneck; trust the ratio of the two services, not the seconds."
@@ -146,7 +149,7 @@ def _summary_table(runs: Sequence[ServiceRun]) -> Table:
         row("requests", *(summary.requests for summary in summaries)),
         row("most requests waiting", *(max(point.waiting for point in run.timeline) for run in runs)),
     ]
-    for step in ("open", "answer", "finish", "board"):
+    for step in (OPEN, ANSWER, FINISH, LEADERBOARD):
         rows += [
             row(f"{step}, half of them within (s)", *(summary.steps[step].p50 for summary in summaries)),
             row(f"{step}, 99 of 100 within (s)", *(summary.steps[step].p99 for summary in summaries)),

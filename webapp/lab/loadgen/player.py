@@ -12,7 +12,7 @@ from typing import Any
 
 from webapp.lab.loadgen.http_client import OK_STATUSES, HttpClient, HttpResponse, InvalidResponseError
 
-OPEN, START, ANSWER, FINISH, LEADERBOARD = "open", "start", "answer", "finish", "board"
+OPEN, START, ANSWER, FINISH, LEADERBOARD = "open", "start", "answer", "finish", "leaderboard"
 STEPS = (OPEN, START, ANSWER, FINISH, LEADERBOARD)
 MAX_ATTEMPTS = 12
 INITIAL_BACKOFF, MAX_BACKOFF = 0.2, 5.0

@@ -102,7 +102,7 @@ def command(
     except (OSError, InvalidResponseError, TooManyUsersError) as error:
         raise click.ClickException(f"The push could not be made: {error}") from error
     click.echo(json.dumps(summary.as_json(), indent=2) if as_json else push_report.as_text(summary))
-    if summary.done < users or summary.proof is None or not summary.proof.is_intact:
+    if summary.done < users or summary.verification is None or not summary.verification.is_intact:
         sys.exit(1)
 
 

@@ -60,7 +60,7 @@ class PushSummary:
     """Share of a processor that the busiest process of the load used."""
     client_lag: float
     """Largest lag of an event loop of the load, in seconds."""
-    proof: VerificationResult | None = None
+    verification: VerificationResult | None = None
     server: DatabaseStats | None = None
 
     @property
@@ -74,7 +74,7 @@ class PushSummary:
 
 
 def summarize(
-    results: Sequence[ProcessResult], proof: VerificationResult | None, server: DatabaseStats | None
+    results: Sequence[ProcessResult], verification: VerificationResult | None, server: DatabaseStats | None
 ) -> PushSummary:
     """Return the summary of a push."""
     visits = [visit for result in results for visit in result.visits]
@@ -94,7 +94,7 @@ def summarize(
         failed=_count_failures(finals),
         client_cpu=max(result.cpu_seconds for result in results) / seconds,
         client_lag=max(result.max_lag for result in results),
-        proof=proof,
+        verification=verification,
         server=server,
     )
 
@@ -114,7 +114,7 @@ def as_text(summary: PushSummary) -> str:
     lines = [
         f"{summary.done} of {summary.users} people were served to the end in {summary.seconds:.1f} s: {rates}",
         "",
-        f"{'':<9}{'count':>8}{'p50':>9}{'p95':>9}{'p99':>9}{'worst':>9}   seconds from the intended start",
+        f"{'':<12}{'count':>8}{'p50':>9}{'p95':>9}{'p99':>9}{'worst':>9}   seconds from the intended start",
         *(_format_latency(step, latency) for step, latency in summary.steps.items()),
         _format_latency("session", summary.session),
         "",
@@ -125,7 +125,7 @@ def as_text(summary: PushSummary) -> str:
         statements = summary.server.statements / summary.requests
         peak = summary.server.connections_at_peak
         lines.append(f"the database: {peak} connections at peak, {statements:.2f} statements per request")
-    lines.append(_format_verification(summary.proof))
+    lines.append(_format_verification(summary.verification))
     lines.append(
         f"the load: {summary.client_cpu:.0%} of a processor, its loop at most {summary.client_lag * 1000:.0f} ms late"
     )
@@ -136,16 +136,16 @@ def as_text(summary: PushSummary) -> str:
 
 def _format_latency(step: str, latency: Latency) -> str:
     times = (latency.p50, latency.p95, latency.p99, latency.worst)
-    return f"{step:<9}{latency.count:>8}" + "".join(f"{seconds:>9.3f}" for seconds in times)
+    return f"{step:<12}{latency.count:>8}" + "".join(f"{seconds:>9.3f}" for seconds in times)
 
 
-def _format_verification(proof: VerificationResult | None) -> str:
-    if proof is None:
+def _format_verification(verification: VerificationResult | None) -> str:
+    if verification is None:
         return "the check of what was acknowledged: not made"
-    verdict = "every one is stored as it was acknowledged" if proof.is_intact else "BROKEN"
+    verdict = "every one is stored as it was acknowledged" if verification.is_intact else "BROKEN"
     return (
-        f"read back: {proof.answers} answers and {proof.finishes} finishes were acknowledged; {verdict} "
-        f"({proof.missing} missing, {proof.changed} changed, {proof.unfinished} unfinished)"
+        f"read back: {verification.answers} answers and {verification.finishes} finishes were acknowledged; {verdict} "
+        f"({verification.missing} missing, {verification.changed} changed, {verification.unfinished} unfinished)"
     )
 
 

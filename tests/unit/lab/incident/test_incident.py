@@ -57,8 +57,8 @@ def test_the_defaults_end_in_queuepools_own_message(small: Ended) -> None:
 def test_ours_has_no_error_and_loses_nothing_so_the_exit_status_is_0(small: Ended) -> None:
     ours = small.report["data"]["services"][1]
     assert (ours["errors"], ours["summary"]["done"]) == ({}, 60)
-    assert ours["summary"]["proof"]["answers"] > 0
-    assert (ours["summary"]["proof"]["missing"], ours["summary"]["proof"]["changed"]) == (0, 0)
+    assert ours["summary"]["verification"]["answers"] > 0
+    assert (ours["summary"]["verification"]["missing"], ours["summary"]["verification"]["changed"]) == (0, 0)
     assert ours["connections_at_peak"] < small.report["data"]["services"][0]["connections_at_peak"]
     assert (small.status, small.report["grade"]) == (0, "good")
 

@@ -67,7 +67,7 @@ def clocks_that_pass() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def both(server_flavour: Flavour, new_schema: Callable[[str, str], str]) -> list[PoolBehaviour]:
-    """Behaviour of the defaults and of ours, observed at the same time in schemas of their own: most of it is waiting."""
+    """Behaviour of the defaults and of ours, observed at the same time in schemas of their own; most of it waits."""
 
     def watched(name: str, schema: str) -> PoolBehaviour:
         url = new_schema(server_flavour, schema)

@@ -1,4 +1,4 @@
-"""The push on the real service, and a proof that fails when it has to."""
+"""The push on the real service, and a verification that fails when it has to."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_everybody_comes_through_and_nothing_acknowledged_is_missing(service: Po
     assert status == 0, error
     report = json.loads(output)
     assert (report["users"], report["done"], report["failed"]) == (30, 30, {})
-    assert report["proof"] == {
+    assert report["verification"] == {
         "answers": report["steps"]["answer"]["count"], "missing": 0, "changed": 0, "finishes": 30, "unfinished": 0
     }  # fmt: skip
     assert report["server"]["connections_at_peak"] >= 1

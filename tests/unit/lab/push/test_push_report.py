@@ -50,5 +50,5 @@ def test_the_json_can_be_read_and_has_everything() -> None:
     share = ProcessResult([visit(RequestSample("open", 0.1, "200", is_final=True))], cpu_seconds=0.5, max_lag=0.01)
     values = json.loads(json.dumps(summarize([share], INTACT, DatabaseStats(7, 3)).as_json()))
     assert values["steps"]["open"]["count"] == 1
-    assert values["proof"]["missing"] == 0
+    assert values["verification"]["missing"] == 0
     assert values["client_was_the_bottleneck"] is False
