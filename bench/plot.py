@@ -1,4 +1,4 @@
-"""README's plot of a push, from the file that `bench/push.py --json` wrote.
+"""Draws README's plot of a push from the file that `bench/push.py --json` has written.
 
 `PYTHONPATH=. python bench/plot.py FIGURES PLOT.svg`
 """
@@ -32,15 +32,15 @@ def plot(seconds: dict[str, float], connections: dict[str, float]) -> str:
     rows = []
     for number, name in enumerate(order):
         top, length = 56 + number * ROW, max(2.0, seconds[name] * scale)
-        said = f"{seconds[name]:.1f} s, {connections[name]:.0f} connections"
-        look = "ours" if name == "poolproof" else "bar"
+        label = f"{seconds[name]:.1f} s, {connections[name]:.0f} connections"
+        style_class = "ours" if name == "poolproof" else "bar"
         rows += [
             f'<text x="{LEFT - 12}" y="{top + 16}" text-anchor="end">{escape(NAMES[name])}</text>',
-            f'<rect class="{look}" x="{LEFT}" y="{top}" width="{length:.1f}" height="{BAR}" rx="3"/>',
-            f'<text x="{LEFT + length + 10:.1f}" y="{top + 16}">{said}</text>',
+            f'<rect class="{style_class}" x="{LEFT}" y="{top}" width="{length:.1f}" height="{BAR}" rx="3"/>',
+            f'<text x="{LEFT + length + 10:.1f}" y="{top + 16}">{label}</text>',
         ]
     height = 66 + len(order) * ROW
-    title = "2,000 people open one quiz within a second, answer it and finish: until the last one is through"
+    title = "2,000 people open one quiz within a second, answer it and finish: until the last one is done"
     box = f'viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" {box}>'
@@ -48,21 +48,20 @@ def plot(seconds: dict[str, float], connections: dict[str, float]) -> str:
     )
 
 
-def draw(figures: Path, to: Path) -> None:
-    """Write the plot of what was kept."""
-    of = {name: one for name, one in push.kept(figures.read_text()).items() if name in NAMES}
-    to.write_text(
-        plot({name: one.push for name, one in of.items()}, {name: one.connections for name, one in of.items()})
-    )
+def draw(figures: Path, target: Path) -> None:
+    """Write the plot of the medians of stored figures."""
+    medians = {name: median for name, median in push.load_medians(figures.read_text()).items() if name in NAMES}
+    seconds = {name: median.push for name, median in medians.items()}
+    target.write_text(plot(seconds, {name: median.connections for name, median in medians.items()}))
 
 
 def main() -> None:
-    """Read the figures, write the plot."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("figures", type=Path)
-    arguments.add_argument("plot", type=Path)
-    given = arguments.parse_args()
-    draw(given.figures, given.plot)
+    """Read the figures and write the plot."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("figures", type=Path)
+    parser.add_argument("plot", type=Path)
+    options = parser.parse_args()
+    draw(options.figures, options.plot)
 
 
 if __name__ == "__main__":

@@ -66,15 +66,15 @@ def records(count: int) -> list[dict[str, Any]]:
 
 
 def push(service: PoolproofService, slug: str, users: int) -> dict[str, Any]:
-    """Run a push, and return the lab's report."""
-    command = [sys.executable, "-m", "webapp", "lab", "push", "--users", str(users), "--within", "1", "--json"]
-    result = subprocess.run(  # noqa: S603 - ours
+    """Push, and return the lab's report."""
+    command = [sys.executable, "-m", "webapp", "lab", "push", "--users", str(users), "--ramp", "1", "--json"]
+    done = subprocess.run(  # noqa: S603 - ours
         [*command, "--url", service.address, "--quiz", slug],
         env=service.environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    if result.returncode:
-        sys.exit(result.stderr[-2000:])
-    report: dict[str, Any] = json.loads(result.stdout)
+    if done.returncode:
+        sys.exit(done.stderr[-2000:])
+    report: dict[str, Any] = json.loads(done.stdout)
     return report
 
 

@@ -1,4 +1,4 @@
-"""The limit without HTTP: threads that store answers one by one over PyMySQL, each on a connection of its own."""
+"""The upper limit without HTTP: threads store answers one by one with PyMySQL, each on a connection of its own."""
 
 from __future__ import annotations
 

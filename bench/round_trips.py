@@ -1,7 +1,7 @@
-"""What a unit of work costs on a real MySQL, by three ways of ending transactions: `python bench/round_trips.py`.
+"""Measures what a unit of work costs on a real MySQL with SQLAlchemy and with ours: `python bench/round_trips.py`.
 
-Prints statements (as the server counts them) and microseconds for a read and for a write, by
-turns; exits 1 when ours sends more statements than it promises.
+Prints statements (as the server counts them) and microseconds for a read and for a write, measured by turns; exits 1
+when ours sends more statements than it promises.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ CYCLES, ROUNDS = 500, 7
 READ = text("SELECT 1")
 WRITE = text("INSERT INTO counted VALUES (1) ON DUPLICATE KEY UPDATE number = number")
 PROMISED = {"read": 1, "write": 3}
+Contender = tuple[Engine, Callable[[Engine], None], Callable[[Engine], None]]
+"""An engine with its read and its write."""
 
 
 def plain_read(engine: Engine) -> None:
@@ -51,8 +53,8 @@ def our_write(engine: Engine) -> None:
         connection.execute(WRITE)
 
 
-def ways(url: str) -> dict[str, tuple[Engine, Callable[[Engine], None], Callable[[Engine], None]]]:
-    """The engines that are compared, each with its read and its write."""
+def contenders(url: str) -> dict[str, Contender]:
+    """Return the engines that are compared, each with its read and its write."""
     no_tls = {"ssl_disabled": True}
     settings = PoolSettings()
     ours = create_engine(url, **engine_options(settings, make_url(url), threads=1))
@@ -64,44 +66,48 @@ def ways(url: str) -> dict[str, tuple[Engine, Callable[[Engine], None], Callable
     }
 
 
-def questions(server: DatabaseServer) -> int:
-    """How many statements the server has been asked so far."""
+def statement_count(server: DatabaseServer) -> int:
+    """Return how many statements the server has executed so far."""
     ((_, count),) = server.execute("SHOW GLOBAL STATUS LIKE 'Questions'")
     return int(count)
 
 
+def measure(
+    server: DatabaseServer, engines: dict[str, Contender], kind: str
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return, for each contender, median seconds of a unit of work and its statements."""
+    seconds: dict[str, list[float]] = {name: [] for name in engines}
+    statements: dict[str, float] = {}
+    for _ in range(ROUNDS):
+        for name, (engine, read, write) in engines.items():
+            unit = read if kind == "read" else write
+            unit(engine)
+            before, started_at = statement_count(server), time.perf_counter()
+            for _ in range(CYCLES):
+                unit(engine)
+            seconds[name].append((time.perf_counter() - started_at) / CYCLES)
+            statements[name] = round((statement_count(server) - before) / CYCLES, 1)
+    return {name: statistics.median(values) for name, values in seconds.items()}, statements
+
+
 def main() -> None:
-    """Measure by turns, print, judge."""
+    """Measure by turns, print, and check."""
     missed = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as cleanup:
         server = new_server("mysql", Path(folder) / "server")
-        with ExitStack() as end:
-            end.callback(server.stop)
-            server.create_database("bench")
-            server.execute("CREATE TABLE counted (number INT PRIMARY KEY)", database="bench")
-            engines = ways(server.url("bench"))
-            for kind in ("read", "write"):
-                times: dict[str, list[float]] = {name: [] for name in engines}
-                sent: dict[str, float] = {}
-                for _ in range(ROUNDS):
-                    for name, (engine, read, write) in engines.items():
-                        cycle = read if kind == "read" else write
-                        cycle(engine)
-                        before, began = questions(server), time.perf_counter()
-                        for _ in range(CYCLES):
-                            cycle(engine)
-                        times[name].append((time.perf_counter() - began) / CYCLES)
-                        sent[name] = round((questions(server) - before) / CYCLES, 1)
-                base = statistics.median(times["default"])
-                for name, took in times.items():
-                    median = statistics.median(took)
-                    print(
-                        f"{kind:<6} {name:<18} {sent[name]:4} statements {median * 1e6:7.0f} µs {median / base:6.2f} ×"
-                    )
-                if sent["ours"] > PROMISED[kind]:
-                    missed.append(kind)
-            for engine, *_ in engines.values():
-                engine.dispose()
+        cleanup.callback(server.stop)
+        server.create_database("bench")
+        server.execute("CREATE TABLE counted (number INT PRIMARY KEY)", database="bench")
+        engines = contenders(server.url("bench"))
+        for kind in ("read", "write"):
+            medians, statements = measure(server, engines, kind)
+            for name, median in medians.items():
+                ratio = median / medians["default"]
+                print(f"{kind:<6} {name:<18} {statements[name]:4} statements {median * 1e6:7.0f} µs {ratio:6.2f} ×")
+            if statements["ours"] > PROMISED[kind]:
+                missed.append(kind)
+        for engine, *_ in engines.values():
+            engine.dispose()
     if missed:
         sys.exit(f"more statements than promised: {', '.join(missed)}")
 

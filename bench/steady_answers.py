@@ -1,7 +1,7 @@
-"""Steady answers: 64 connections, each sends an answer as soon as the last one is acknowledged.
+"""Steady answers: each connection sends an answer as soon as the last one is acknowledged.
 
-The client is one epoll loop that looks at no more than each answer's status and length: it shares the
-cores with what it measures.
+The client is one epoll loop that reads only the status and the length of each response, because it shares the
+processors with what it measures.
 """
 
 from __future__ import annotations
@@ -17,65 +17,65 @@ from dataclasses import dataclass
 
 WARM_UP = 1.0
 """Seconds that are not counted."""
-LARGEST = 65_536
+RECEIVE_SIZE = 65_536
 
 
 @dataclass(frozen=True)
 class Steady:
-    """Acknowledged answers a second, what else came, and the client's processor seconds a second."""
+    """Acknowledged answers a second, the number of other responses, and the client's processor seconds a second."""
 
     answers_per_second: float
     others: int
     client_cpu: float
 
 
-def answers(port: int, addresses: Sequence[str], items: Sequence[int], connections: int, seconds: float) -> Steady:
-    """Send answers to attempts at `addresses` (paths), in a process of its own."""
+def answers(port: int, paths: Sequence[str], items: Sequence[int], connections: int, seconds: float) -> Steady:
+    """Send answers to the attempts at these paths, in a process of its own."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_run, port, addresses, items, connections, seconds).result()
+        return pool.submit(_run, port, paths, items, connections, seconds).result()
 
 
-def _run(port: int, addresses: Sequence[str], items: Sequence[int], connections: int, seconds: float) -> Steady:
-    requests = [[_request(address, item) for item in items] for address in addresses]
-    poll, sockets, turns = select.epoll(), {}, {}
+def _run(port: int, paths: Sequence[str], items: Sequence[int], connections: int, seconds: float) -> Steady:
+    requests = [[_request(path, item) for item in items] for path in paths]
+    epoll, sockets, positions = select.epoll(), {}, {}
     for number in range(connections):
         connection = socket.create_connection(("127.0.0.1", port))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        mine = requests[number % len(requests)]
-        sockets[connection.fileno()], turns[connection.fileno()] = (connection, mine), 0
-        poll.register(connection.fileno(), select.EPOLLIN)
-        connection.sendall(mine[0])
+        own_requests = requests[number % len(requests)]
+        sockets[connection.fileno()], positions[connection.fileno()] = (connection, own_requests), 0
+        epoll.register(connection.fileno(), select.EPOLLIN)
+        connection.sendall(own_requests[0])
     counts_from, ends_at = time.monotonic() + WARM_UP, time.monotonic() + WARM_UP + seconds
-    well = others = 0
+    acknowledged = others = 0
     parts: dict[int, bytes] = {}
     cpu = time.process_time()
     while (now := time.monotonic()) < ends_at:
-        for number, _ in poll.poll(0.5):
-            connection, mine = sockets[number]
-            received = connection.recv(LARGEST)
+        for number, _ in epoll.poll(0.5):
+            connection, own_requests = sockets[number]
+            received = connection.recv(RECEIVE_SIZE)
             if not received:
                 raise SystemExit("A connection was closed in the middle.")
-            answer = parts.pop(number, b"") + received
-            if not _is_whole(answer):
-                parts[number] = answer
+            response = parts.pop(number, b"") + received
+            if not _is_complete(response):
+                parts[number] = response
                 continue
             if now >= counts_from:
-                if answer.startswith((b"HTTP/1.1 200", b"HTTP/1.0 200")):
-                    well += 1
+                if response.startswith((b"HTTP/1.1 200", b"HTTP/1.0 200")):
+                    acknowledged += 1
                 else:
                     others += 1
-            turns[number] = turn = (turns[number] + 1) % len(mine)
-            connection.sendall(mine[turn])
-    return Steady(well / seconds, others, (time.process_time() - cpu) / (seconds + WARM_UP))
+            positions[number] = position = (positions[number] + 1) % len(own_requests)
+            connection.sendall(own_requests[position])
+    return Steady(acknowledged / seconds, others, (time.process_time() - cpu) / (seconds + WARM_UP))
 
 
-def _request(address: str, item: int) -> bytes:
+def _request(path: str, item: int) -> bytes:
     body = json.dumps({"choices": [item % 3]}).encode()
-    head = f"PUT {address}/answers/{item} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    head = f"PUT {path}/answers/{item} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-def _is_whole(answer: bytes) -> bool:
-    head, blank, body = answer.partition(b"\r\n\r\n")
-    at = head.lower().find(b"content-length:")
-    return bool(blank) and at >= 0 and len(body) == int(head[at + 15 :].split(b"\r\n", 1)[0])
+def _is_complete(response: bytes) -> bool:
+    head, blank, body = response.partition(b"\r\n\r\n")
+    start = head.lower().find(b"content-length:")
+    return bool(blank) and start >= 0 and len(body) == int(head[start + 15 :].split(b"\r\n", 1)[0])

@@ -30,7 +30,9 @@ COMMANDS = {
         "Check the deployment, with the arithmetic.",
     ),
     "items": LazyCommand("webapp.bank.commands", "items", "Import, export and undo imports of the bank's items."),
-    "lab": LazyCommand("webapp.lab.commands", "lab", "Rehearse what will come."),
+    "lab": LazyCommand(
+        "webapp.lab.commands", "lab", "Rehearse a push, an incident and outages, and find the right size."
+    ),
     "routes": LazyCommand("flask.cli", "routes_command", "Show the routes for the app."),
     "serve": LazyCommand("webapp.serve", "serve", "Bring the database up to date, then serve with Gunicorn."),
     "shell": LazyCommand("flask.cli", "shell_command", "Run a shell in the app context."),
@@ -147,6 +149,9 @@ class _AppContextGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         command = self._group.get_command(ctx, name)
         return None if command is None else _wrap_in_app_context(command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self._group.format_commands(ctx, formatter)
 
 
 def _with_app_context(callback: Callable[..., Any]) -> Callable[..., Any]:

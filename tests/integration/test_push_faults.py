@@ -73,9 +73,9 @@ def test_everybody_comes_through_and_every_acknowledged_answer_is_stored(
         assert not pushing.done()
         fault(server, service)
         report = pushing.result(180)
-    assert report.proof is not None
-    assert report.proof.answers > users
-    assert (report.proof.missing, report.proof.changed, report.proof.unfinished) == (0, 0, 0)
+    assert report.verification is not None
+    assert report.verification.answers > users
+    assert (report.verification.missing, report.verification.changed, report.verification.unfinished) == (0, 0, 0)
     assert report.failed == {}
     assert report.done == report.users == users
     if fault in {kill_the_database, freeze_the_database}:
@@ -91,7 +91,7 @@ def push(service: PoolproofService, users: int) -> PushSummary:
     host, port = service.address.removeprefix("http://").split(":")
 
     async def visit_all() -> list[Visit]:
-        slug, quiz, items = await find_open_quiz(host, int(port), None)
+        slug, quiz, items = find_open_quiz(host, int(port), None)
         plan = PushPlan(host, int(port), slug, quiz, items, time.monotonic(), ARRIVAL, THINKING, retry=True)
         return await asyncio.gather(*(run_visit(plan, number, users) for number in range(users)))
 

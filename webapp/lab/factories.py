@@ -23,7 +23,7 @@ _numbers = count(1)
 
 
 def item_draft(**values: Any) -> ItemDraft:
-    """Return a single-choice question that is made only once; its right choice is the first."""
+    """Return a single-choice question with a text of its own; the first choice is right."""
     number = next(_numbers)
     defaults = {
         "kind": "single",
@@ -37,12 +37,12 @@ def item_draft(**values: Any) -> ItemDraft:
 
 
 def make_item(connection: Connection, **values: Any) -> Item:
-    """Store such a question."""
+    """Store a question made by `item_draft`."""
     return items.create(connection, item_draft(**values))
 
 
 def make_draft(work: UnitOfWork, questions: int = 2, **values: Any) -> Draft:
-    """Store a quiz that is not published, with items of its own."""
+    """Store an unpublished quiz with items of its own."""
 
     def create(connection: Connection) -> Draft:
         ids = tuple(make_item(connection).id for _ in range(questions))
@@ -54,12 +54,12 @@ def make_draft(work: UnitOfWork, questions: int = 2, **values: Any) -> Draft:
 def make_quiz(
     work: UnitOfWork, questions: int = 2, opens_at: datetime | None = None, closes_at: datetime | None = None
 ) -> PublishedVersion:
-    """Store a published quiz, open now unless a window is given."""
+    """Store a published quiz; it is open now unless other times are passed."""
     draft = make_draft(work, questions)
     return work.run_in_transaction(lambda connection: publishing.publish(connection, draft.id, opens_at, closes_at))
 
 
 def make_settings(url: str, instance: Path, threads: int = 4, **pool_settings: Any) -> Settings:
-    """Return settings as the environment would give them, without reading it."""
+    """Return settings without reading the environment."""
     service = ServiceSettings.model_validate({"instance": instance, "secret_key": "k" * 40, "threads": threads})
     return Settings(database_url=url, pool=PoolSettings(**pool_settings), poolproof=service)

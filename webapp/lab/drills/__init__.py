@@ -1,4 +1,4 @@
-"""All drills, in the order in which they are held."""
+"""Drills: a fault under a small steady load, and a verdict by stated bounds. `DRILLS` has all, in their order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Another server takes over: the one that everybody is connected to takes no writes any more."""
+"""Drill of a failover: the server of all connections becomes read-only, and another one takes over."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from webapp.lab.services.proxy import Proxy
 THREADS, UNIT_INTERVAL = 4, 0.04
 BASELINE_DURATION, RECOVERY_DURATION = 1.5, 2.5
 READ_ONLY_DURATION = 1.0
-"""Seconds in which the first server takes no writes and the address does not lead to the second one yet."""
+"""Seconds in which the first server is read-only and the address does not lead to the second one yet."""
 
 
 def _read_only(run: DrillRun) -> Sequence[Check]:
-    more: list[Check] = []
+    extra_checks: list[Check] = []
     if run.target.is_disposable:
         _fail_over(run)
     else:
-        more.append(_toggle_read_only(run))
-    course = run.require_history()
-    if not course.failed(since=course.fault_started_at):
+        extra_checks.append(_toggle_read_only(run))
+    history = run.require_history()
+    if not history.failed(since=history.fault_started_at):
         raise DrillNotApplicableError(
             "its account may write in spite of read_only; it needs one without CONNECTION_ADMIN"
         )
-    return [errors_end_within(course, 1.0), full_rate_within(course, 1.5), *more]
+    return [errors_end_within(history, 1.0), full_rate_within(history, 1.5), *extra_checks]
 
 
 def _fail_over(run: DrillRun) -> None:
@@ -43,7 +43,7 @@ def _fail_over(run: DrillRun) -> None:
             first.execute("SET GLOBAL read_only = ON")
             time.sleep(READ_ONLY_DURATION)
             proxy.redirect(second.port)
-            run.end_fault("another server takes writes")
+            run.end_fault("another server accepts writes")
             time.sleep(RECOVERY_DURATION)
     finally:
         first.execute("SET GLOBAL read_only = OFF")
@@ -51,7 +51,7 @@ def _fail_over(run: DrillRun) -> None:
 
 
 def _toggle_read_only(run: DrillRun) -> Check:
-    """On the operator's server, where there is no other: behind its address there might be one by now."""
+    """Make the operator's server read-only for a moment, instead of a failover to a second one."""
     with run.create_pool(THREADS) as pool, run.run_load(pool.read_or_write, THREADS, UNIT_INTERVAL, simultaneous=True):
         time.sleep(BASELINE_DURATION)
         run.begin_fault("read-only")
@@ -66,18 +66,18 @@ def _toggle_read_only(run: DrillRun) -> Check:
             time.sleep(READ_ONLY_DURATION)
         finally:
             run.target.execute("SET GLOBAL read_only = OFF")
-        run.end_fault("takes writes again")
+        run.end_fault("accepts writes again")
         time.sleep(RECOVERY_DURATION)
         alive = {number for (number,) in run.target.execute("SELECT id FROM information_schema.processlist")}
-    left = len(old & alive)
-    return Check("no connection to the demoted server is kept", f"{left} of {len(old)} are", not left)
+    still_open = len(old & alive)
+    return Check("no connection to the demoted server is kept", f"{still_open} of {len(old)} are", not still_open)
 
 
 DRILLS = (
     Drill(
         "read-only",
-        "When the server turns read-only because another one has taken over, writes reach that one within a second.",
-        "SQLAlchemy's own pool with its defaults: a refused write is no reason to leave a server",
+        "When the server turns read-only because another one has taken over, writes reach the new one within a second.",
+        "SQLAlchemy's own pool with its defaults: a refused write does not close the connection",
         9,
         _read_only,
         needs_own_server=False,

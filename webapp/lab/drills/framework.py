@@ -1,4 +1,4 @@
-"""The frame of all drills: a hypothesis, a stage on which it is put to the test, and a verdict by stated bounds."""
+"""What all drills share: the hypothesis and its test, the servers they run on, and the load that they observe."""
 
 from __future__ import annotations
 
@@ -23,37 +23,35 @@ from webapp.lab.services.data_directory import initialise
 from webapp.lab.services.database_server import DatabaseServer, start_server
 from webapp.lab.services.programs import Program
 
-STAGING_MARKER_TABLE = "poolproof_lab"
-"""The table that marks a staging server as one on which drills may be made."""
 SCHEMA, ACCOUNT, PASSWORD = "drill", "drill", "drill"
 SERVER_OPTIONS = ("--innodb-buffer-pool-size=64M", "--max-connections=60")
-"""Of the lab's own servers."""
+"""Of the servers that the lab starts."""
 
 
 class DrillNotApplicableError(Exception):
-    """The drill cannot be made on this ground; the text says why. It is left out, not failed."""
+    """The drill cannot be run on this target; the text says why. It is skipped, not failed."""
 
 
 @dataclass(frozen=True)
 class Drill:
-    """One rehearsal: what is believed, how it is put to the test, and what is taken away to see it fail."""
+    """One drill: a hypothesis, the function that tests it, and the configuration with which it must fail."""
 
     name: str
     hypothesis: str
     unprotected: str
-    """The configuration without the protection, in words."""
+    """Description of the configuration without the protection."""
     estimated_seconds: float
-    """About how long it takes."""
+    """Approximate duration."""
     run: Callable[[DrillRun], Sequence[Check]]
     needs_own_server: bool = True
-    """Whether it stops, freezes or fills what only the lab's own server and service are for."""
+    """Whether it stops, freezes or fills a server, which is done only to one that the lab has started."""
 
 
 class DrillTarget:
-    """Where drills are held: servers of the lab's own, started when first needed, or one of the operator's."""
+    """What drills run on: servers that the lab starts when first needed, or a server of the operator's."""
 
     def __init__(self, program: Program | None = None, database_url: str = "") -> None:
-        """Take a server program, or the address of a server of the operator's."""
+        """Use a server program, or the URL of a server of the operator's."""
         self._program = program
         self._database_url = database_url
         self._folder = Path(tempfile.mkdtemp(prefix="poolproof-drill-"))
@@ -61,14 +59,14 @@ class DrillTarget:
 
     @property
     def is_disposable(self) -> bool:
-        """Whether the lab may do to the server what it likes."""
+        """Whether the lab has started the server and may do anything to it."""
         return self._program is not None
 
     def server(self, number: int = 0) -> DatabaseServer:
-        """Return one of the lab's own servers, ready to be asked.
+        """Return one of the lab's own servers; it accepts logins.
 
         Raises:
-            DrillNotApplicableError: on the operator's ground.
+            DrillNotApplicableError: on a server of the operator's.
             ServerError: when it cannot be started.
         """
         if self._program is None:
@@ -84,27 +82,27 @@ class DrillTarget:
         return self._servers[number]
 
     def database_url(self) -> str:
-        """Return the address for an application's account."""
+        """Return the URL with an application's account."""
         return application_url(self.server()) if self.is_disposable else self._database_url
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
-        """Run a statement apart from any pool, with the application's own account, which may do little."""
+        """Execute a statement outside of any pool, with the application's account, which has few privileges."""
         with direct_connection(self.database_url()) as connection:
             result = connection.execute(text(statement))
             return [tuple(row) for row in result] if result.returns_rows else []
 
     def make_folder(self, name: str) -> Path:
-        """Return a new folder for what a drill has to keep."""
+        """Return a new folder for the files of a drill."""
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._folder))
 
     def create_tables(self, database_url: str = "") -> None:
-        """Lay out the rows that units of work read and write, here or on another server."""
+        """Create the table that units of work read and write, on this server or on another one."""
         with direct_connection(database_url or self.database_url()) as connection:
             for statement in CREATE_NOTES:
                 connection.execute(text(statement))
 
     def close(self) -> None:
-        """Stop what was started and take away what was laid out."""
+        """Stop the servers that were started and remove the table and the files."""
         if not self.is_disposable:
             with suppress(Exception):
                 self.execute(f"DROP TABLE IF EXISTS {NOTES_TABLE}")
@@ -115,7 +113,7 @@ class DrillTarget:
 
 @dataclass
 class DrillRun:
-    """What one drill plays on; it keeps what is measured, also when the drill is cut short."""
+    """State of one drill; it has what was measured also when the drill is interrupted."""
 
     target: DrillTarget
     is_protected: bool
@@ -127,14 +125,14 @@ class DrillRun:
     def create_pool(
         self, threads: int, database_url: str = "", **settings: Any
     ) -> AbstractContextManager[PoolUnderTest]:
-        """Make the pool under test: ours with these settings, or without protection the stock one."""
+        """Create the pool under test: ours with these settings, or without protection SQLAlchemy's own."""
         return create_pool(
             database_url or self.target.database_url(), threads, is_poolproof=self.is_protected, **settings
         )
 
     @contextmanager
     def run_load(self, unit: Unit, threads: int, interval: float, *, simultaneous: bool = False) -> Iterator[PacedLoad]:
-        """Load until the block ends."""
+        """Run the load until the block ends."""
         self.current_load = PacedLoad(unit, threads, interval, simultaneous=simultaneous)
         try:
             yield self.current_load
@@ -142,44 +140,49 @@ class DrillRun:
             self.current_load.stop()
 
     def begin_fault(self, label: str) -> None:
-        """Note that the fault begins now."""
+        """Record that the fault begins now."""
         self.fault_started_at = self.fault_ended_at = time.monotonic()
         self.markers.append((self.fault_started_at, label))
 
     def end_fault(self, label: str) -> None:
-        """Note that the fault's cause is over now: from here on the recovery is timed."""
+        """Record that the cause of the fault ends now; the recovery is timed from here on."""
         self.fault_ended_at = time.monotonic()
         self.markers.append((self.fault_ended_at, label))
 
     def add_marker(self, label: str) -> None:
-        """Note something else that happens now."""
+        """Record another event."""
         self.markers.append((time.monotonic(), label))
 
     def history(self) -> LoadHistory | None:
-        """Return what was measured; None before there was a load."""
+        """Return what was measured so far; None before the load was started."""
         if self.current_load is None:
             return None
-        now = min(time.monotonic(), self.current_load.ended_at)
-        fault = now if self.fault_started_at is None else self.fault_started_at
-        over = fault if self.fault_ended_at is None else self.fault_ended_at
-        began = self.current_load.started_at
-        marks = tuple((at - began, what) for at, what in self.markers)
-        return LoadHistory(tuple(self.current_load.samples), began, now, fault, over, marks)
+        load = self.current_load
+        now = min(time.monotonic(), load.ended_at)
+        fault_started_at = now if self.fault_started_at is None else self.fault_started_at
+        return LoadHistory(
+            samples=tuple(load.samples),
+            started_at=load.started_at,
+            ended_at=now,
+            fault_started_at=fault_started_at,
+            fault_ended_at=fault_started_at if self.fault_ended_at is None else self.fault_ended_at,
+            markers=tuple((at - load.started_at, label) for at, label in self.markers),
+        )
 
     def require_history(self) -> LoadHistory:
-        """Return what was measured by a drill that has had a load."""
-        course = self.history()
-        assert course is not None  # noqa: S101 - each drill has one
-        return course
+        """Return what was measured by a drill that has started its load."""
+        history = self.history()
+        assert history is not None  # noqa: S101 - each drill starts a load first
+        return history
 
 
 def application_url(server: DatabaseServer, port: int | None = None) -> str:
-    """Return the address of one of the lab's servers for an application's account; `port` is that of a proxy."""
+    """Return the URL of one of the lab's servers with an application's account; `port` is that of a proxy."""
     return server.url(SCHEMA, ACCOUNT, PASSWORD, port)
 
 
 def _create_account(server: DatabaseServer) -> DatabaseServer:
-    """Make the drills' schema, and an account that may do nothing but use it."""
+    """Create the drills' schema, and an account that may use this schema only."""
     server.create_database(SCHEMA)
     server.execute(f"CREATE USER {ACCOUNT}@'%' IDENTIFIED BY '{PASSWORD}'")
     server.execute(f"GRANT ALL ON {SCHEMA}.* TO {ACCOUNT}@'%'")
@@ -188,7 +191,7 @@ def _create_account(server: DatabaseServer) -> DatabaseServer:
 
 @contextmanager
 def direct_connection(database_url: str) -> Iterator[Connection]:
-    """Give a connection apart from any pool; each statement is a transaction of its own."""
+    """Yield a connection outside of any pool, in autocommit."""
     arguments = mysql_connection.connect_args(PoolSettings(), make_url(database_url))
     engine = create_engine(database_url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=arguments)
     with engine.connect() as connection:

@@ -29,15 +29,15 @@ CREATE_NOTES = (
 
 @dataclass
 class PoolUnderTest:
-    """A pool under load; `watch` looks after ours, the stock one has none (and a lost unit is not asked again)."""
+    """A pool under load; SQLAlchemy's own has no leak detector, and a write on it is not retried."""
 
     work: UnitOfWork
     leak_detector: LeakDetector | None
     connection_ids: set[int] = field(default_factory=set)
-    """The server's numbers of all connections that were ever made."""
+    """The server's ids of all connections that were ever opened."""
 
     def read_or_write(self, thread: int, iteration: int) -> None:
-        """Read and write by turns: a unit of work."""
+        """A unit of work that reads and writes alternately."""
         if iteration % 2:
             self.write(thread, iteration)
         else:
@@ -49,18 +49,18 @@ class PoolUnderTest:
             connection.execute(READ_QUERY, {"id": thread % ROWS}).scalar_one()
 
     def write(self, thread: int, iteration: int) -> None:
-        """Write one row; it may take effect twice as well as once."""
+        """Write one row; the write is idempotent."""
 
-        def deed(connection: Connection) -> None:
+        def update(connection: Connection) -> None:
             connection.execute(WRITE_QUERY, {"id": thread % ROWS, "note": iteration})
 
-        # To ask again is a part of the protection.
-        self.work.run_in_transaction(deed, idempotent=self.leak_detector is not None)
+        # The retry is a part of the protection.
+        self.work.run_in_transaction(update, idempotent=self.leak_detector is not None)
 
     def make_sleep_unit(self, seconds: float) -> Unit:
         """Return a unit whose statement takes so long."""
 
-        def unit(number: int, turn: int) -> None:
+        def unit(thread: int, iteration: int) -> None:
             with self.work.read() as connection:
                 connection.execute(SLEEP_QUERY, {"seconds": seconds}).scalar_one()
 
@@ -69,17 +69,17 @@ class PoolUnderTest:
 
 @contextmanager
 def create_pool(database_url: str, threads: int, *, is_poolproof: bool, **settings: Any) -> Iterator[PoolUnderTest]:
-    """Make a pool; `settings` are those of ours, as POOL_* would have them."""
+    """Create our pool with these settings (as POOL_*), or SQLAlchemy's own with its defaults."""
     if is_poolproof:
-        chosen = PoolSettings(**settings)
-        engine = create_engine(database_url, **engine_options(chosen, make_url(database_url), threads))
-        pool = PoolUnderTest(UnitOfWork(engine), configure_engine(engine, chosen, "drill"))
+        pool_settings = PoolSettings(**settings)
+        engine = create_engine(database_url, **engine_options(pool_settings, make_url(database_url), threads))
+        pool = PoolUnderTest(UnitOfWork(engine), configure_engine(engine, pool_settings, "drill"))
     else:
         engine = create_engine(database_url)
         pool = PoolUnderTest(UnitOfWork(engine), None)
 
     @event.listens_for(engine, "connect")
-    def note(dbapi_connection: Any, record: Any) -> None:
+    def record_id(dbapi_connection: Any, record: Any) -> None:
         pool.connection_ids.add(dbapi_connection.thread_id())
 
     try:

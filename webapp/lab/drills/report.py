@@ -1,4 +1,4 @@
-"""What drills have shown, as a report and as lines for a terminal."""
+"""The report on drills, and its lines for a terminal. Pure."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ COLUMNS = ("drill", "hypothesis", "verdict", "errors", "first success, s", "full
 def build_report(
     results: Sequence[DrillResult], command: str, environment: Mapping[str, str], *, is_protected: bool
 ) -> LabReport:
-    """Return the report of a rehearsal."""
-    has_failed = any(one.verdict == "failed" for one in results)
-    passed = any(one.verdict == "passed" for one in results)
+    """Return the report on these drills."""
+    has_failed = any(result.verdict == "failed" for result in results)
+    passed = any(result.verdict == "passed" for result in results)
     return LabReport(
         kind="drill",
         title="Drills" if is_protected else "Drills without protection",
         verdict=summarize_verdicts(results, is_protected=is_protected),
-        findings=tuple(finding for one in results for finding in _findings(one)),
+        findings=tuple(finding for result in results for finding in _findings(result)),
         command=command,
         tables=(_drill_table(results), _bounds_table(results)),
         figures=_figures(results),
-        data={"protected": is_protected, "drills": [_data(one, is_protected=is_protected) for one in results]},
-        rows=tuple(row for one in results for row in _rows(one)),
-        is_complete=all(one.verdict != "cut short" for one in results),
+        data={"protected": is_protected, "drills": [_data(result, is_protected=is_protected) for result in results]},
+        rows=tuple(row for result in results for row in _rows(result)),
+        is_complete=all(result.verdict != "interrupted" for result in results),
         grade="bad" if has_failed else "good" if passed else "",
         environment=environment,
     )
@@ -38,16 +38,16 @@ def build_report(
 
 def summarize_verdicts(results: Sequence[DrillResult], *, is_protected: bool) -> str:
     """Return one or two sentences about all drills."""
-    counts = Counter(one.verdict for one in results)
-    held = counts["passed"] + counts["failed"]
-    if not held:
-        return "No drill was held to its end."
-    failed = [one.drill.name for one in results if one.verdict == "failed"]
-    said = f"{counts['passed']} of {held} drills passed"
-    said += f"; failed: {', '.join(failed)}." if failed else "."
+    counts = Counter(result.verdict for result in results)
+    completed = counts["passed"] + counts["failed"]
+    if not completed:
+        return "No drill was completed."
+    failed = [result.drill.name for result in results if result.verdict == "failed"]
+    sentence = f"{counts['passed']} of {completed} drills passed"
+    sentence += f"; failed: {', '.join(failed)}." if failed else "."
     if not is_protected:
-        said += " The protection that each tests was taken away on purpose."
-    return said
+        sentence += " The protection that each tests was switched off on purpose."
+    return sentence
 
 
 def as_text(report: LabReport) -> str:
@@ -67,9 +67,9 @@ def _format_cell(value: object) -> str:
 def _findings(result: DrillResult) -> list[str]:
     if result.reason:
         return [f"{result.drill.name} {result.verdict}: {result.reason}."]
-    broken = [f"{check.bound}: {check.observed}" for check in result.checks if not check.passed]
-    if broken:
-        return [f"{result.drill.name} failed: {'; '.join(broken)}."]
+    violated = [f"{check.bound}: {check.observed}" for check in result.checks if not check.passed]
+    if violated:
+        return [f"{result.drill.name} failed: {'; '.join(violated)}."]
     return []
 
 
@@ -78,35 +78,39 @@ def _drill_table(results: Sequence[DrillResult]) -> Table:
         "First success and full rate are timed from the end of the fault's cause, or from the fault where it has none; "
         "– stands for never. A rate is full from 80 % of what it was before."
     )
-    return Table("Drills", COLUMNS, tuple(_drill_row(one) for one in results), note)
+    return Table("Drills", COLUMNS, tuple(map(_drill_row, results)), note)
 
 
 def _drill_row(result: DrillResult) -> tuple[str | float | int | None, ...]:
-    course = result.history
-    first, full = _recovery_times(result)
-    errors = None if course is None else len(course.failed())
-    longest = None if course is None else round(course.longest_wait(), 2)
-    return (result.drill.name, result.drill.hypothesis, result.verdict, errors, first, full, longest)
+    history = result.history
+    first_success, full_rate = _recovery_times(result)
+    errors = None if history is None else len(history.failed())
+    longest_wait = None if history is None else round(history.longest_wait(), 2)
+    return (result.drill.name, result.drill.hypothesis, result.verdict, errors, first_success, full_rate, longest_wait)
 
 
 def _recovery_times(result: DrillResult) -> tuple[float | None, float | None]:
-    if result.history is None or result.verdict == "cut short":
+    if result.history is None or result.verdict == "interrupted":
         return None, None
-    first, full = result.history.time_to_first_success(), result.history.time_to_full_rate()
-    return None if first is None else round(first, 3), None if full is None else round(full, 1)
+    first_success, full_rate = result.history.time_to_first_success(), result.history.time_to_full_rate()
+    return None if first_success is None else round(first_success, 3), None if full_rate is None else round(
+        full_rate, 1
+    )
 
 
 def _bounds_table(results: Sequence[DrillResult]) -> Table:
     rows = [
-        (one.drill.name, check.bound, check.observed, "holds" if check.passed else "broken")
-        for one in results
-        for check in one.checks
+        (result.drill.name, check.bound, check.observed, "holds" if check.passed else "violated")
+        for result in results
+        for check in result.checks
     ]
-    return Table("Bounds", ("drill", "bound", "found", "verdict"), tuple(rows))
+    return Table("Bounds", ("drill", "bound", "observed", "verdict"), tuple(rows))
 
 
 def _figures(results: Sequence[DrillResult]) -> tuple[Figure, ...]:
-    return tuple(_figure(one, one.history) for one in results if one.history is not None and one.history.samples)
+    return tuple(
+        _figure(result, result.history) for result in results if result.history is not None and result.history.samples
+    )
 
 
 def _figure(result: DrillResult, history: LoadHistory) -> Figure:
@@ -123,30 +127,32 @@ def _figure(result: DrillResult, history: LoadHistory) -> Figure:
 
 
 def _data(result: DrillResult, *, is_protected: bool) -> dict[str, Any]:
-    course = result.history
-    first, full = _recovery_times(result)
-    found: dict[str, Any] = {
+    history = result.history
+    first_success, full_rate = _recovery_times(result)
+    data: dict[str, Any] = {
         "drill": result.drill.name,
         "hypothesis": result.drill.hypothesis,
         "configuration": "ours" if is_protected else result.drill.unprotected,
         "verdict": result.verdict,
-        "why": result.reason,
-        "checks": [{"bound": one.bound, "found": one.observed, "holds": one.passed} for one in result.checks],
-        "time_to_first_success": first,
-        "time_to_full_rate": full,
+        "reason": result.reason,
+        "checks": [
+            {"bound": check.bound, "observed": check.observed, "holds": check.passed} for check in result.checks
+        ],
+        "time_to_first_success": first_success,
+        "time_to_full_rate": full_rate,
     }
-    if course is not None:
-        found |= {
-            "units": len(course.samples),
-            "errors": course.errors(),
-            "usual_rate": round(course.usual_rate(), 1),
-            "longest": round(course.longest_wait(), 3),
-            "longest_gap": round(course.longest_gap(), 3),
-            "fault": round(course.fault_started_at - course.started_at, 3),
-            "over": round(course.fault_ended_at - course.started_at, 3),
-            "time_line": [{"at": at, "succeeded": good, "failed": bad} for at, good, bad in course.bins()],
+    if history is not None:
+        data |= {
+            "units": len(history.samples),
+            "errors": history.errors(),
+            "usual_rate": round(history.usual_rate(), 1),
+            "longest_wait": round(history.longest_wait(), 3),
+            "longest_gap": round(history.longest_gap(), 3),
+            "fault_started_at": round(history.fault_started_at - history.started_at, 3),
+            "fault_ended_at": round(history.fault_ended_at - history.started_at, 3),
+            "timeline": [{"at": at, "succeeded": good, "failed": bad} for at, good, bad in history.bins()],
         }
-    return found
+    return data
 
 
 def _rows(result: DrillResult) -> list[dict[str, Any]]:

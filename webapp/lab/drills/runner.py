@@ -1,10 +1,8 @@
-"""Holds drills one after the other; what was measured is kept, whatever happens."""
+"""Runs drills one after the other; an error or Ctrl-C does not lose what was measured."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,14 +11,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from webapp.lab.drills.framework import Drill, DrillNotApplicableError, DrillRun, DrillTarget
 from webapp.lab.drills.paced_load import UnitError
 from webapp.lab.drills.recovery import Check, LoadHistory
+from webapp.lab.reporting.report_output import logging_disabled
 from webapp.lab.services.service_process import NotServingError
 
-Verdict = Literal["passed", "failed", "left out", "cut short"]
+Verdict = Literal["passed", "failed", "skipped", "interrupted"]
 
 
 @dataclass(frozen=True)
 class DrillResult:
-    """What came of one drill; `why` it was left out, or could not be held to its end."""
+    """The outcome of one drill; `reason` says why it was skipped or could not be completed."""
 
     drill: Drill
     verdict: Verdict
@@ -32,41 +31,30 @@ class DrillResult:
 def run_drills(
     target: DrillTarget, drills: Sequence[Drill], *, is_protected: bool, on_progress: Callable[[Drill], None]
 ) -> list[DrillResult]:
-    """Hold these drills; `tell` is told before each. Ctrl-C ends it with what there is."""
+    """Run these drills; `on_progress` is called before each. On Ctrl-C return the results until then."""
     results: list[DrillResult] = []
-    with _logging_disabled():
+    with logging_disabled():
         for drill in drills:
             on_progress(drill)
             results.append(_run_drill(target, drill, is_protected=is_protected))
-            if results[-1].verdict == "cut short":
+            if results[-1].verdict == "interrupted":
                 break
     return results
 
 
 def _run_drill(target: DrillTarget, drill: Drill, *, is_protected: bool) -> DrillResult:
-    stage = DrillRun(target, is_protected)
+    run = DrillRun(target, is_protected)
     try:
         if drill.needs_own_server and not target.is_disposable:
-            return DrillResult(drill, "left out", reason="it needs a server that the lab has started")
+            return DrillResult(drill, "skipped", reason="it needs a server that the lab has started")
         target.create_tables()
-        checks = tuple(drill.run(stage))
+        checks = tuple(drill.run(run))
     except DrillNotApplicableError as error:
-        return DrillResult(drill, "left out", reason=str(error))
+        return DrillResult(drill, "skipped", reason=str(error))
     except KeyboardInterrupt:
-        return DrillResult(drill, "cut short", history=stage.history())
+        return DrillResult(drill, "interrupted", history=run.history())
     except (SQLAlchemyError, NotServingError, UnitError, OSError) as error:
-        why = f"it could not be held to its end: {str(error).splitlines()[0]}"
-        return DrillResult(drill, "failed", history=stage.history(), reason=why)
-    holds = bool(checks) and all(check.passed for check in checks)
-    return DrillResult(drill, "passed" if holds else "failed", checks, stage.history())
-
-
-@contextmanager
-def _logging_disabled() -> Iterator[None]:
-    """Keep warnings about what the drills do on purpose from the terminal."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(before)
+        reason = f"it could not be completed: {str(error).splitlines()[0]}"
+        return DrillResult(drill, "failed", history=run.history(), reason=reason)
+    passed = bool(checks) and all(check.passed for check in checks)
+    return DrillResult(drill, "passed" if passed else "failed", checks, run.history())

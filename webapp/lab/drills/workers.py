@@ -1,4 +1,4 @@
-"""The service's own processes: a worker that is killed, and a reload, seen by players over HTTP."""
+"""Drills of the service's own processes, with players over HTTP: a worker that is killed, and a reload."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ THREADS, REQUEST_INTERVAL = 4, 0.08
 """Fifty requests a second, each on a connection of its own."""
 BASELINE_DURATION, RECOVERY_DURATION = 2.0, 3.0
 WORKER_START_TIMEOUT = 30.0
-"""A new worker's time to load the application, on a machine that is busy."""
+"""Seconds for a new worker to load the application on a busy machine."""
 MAX_GAP = 0.5
 """Seconds; a new worker needs longer to load the application."""
 
 
 @contextmanager
 def _service_under_load(run: DrillRun, workers: int) -> Iterator[tuple[PoolproofService, PacedLoad]]:
-    """Serve with so many workers, and let players play."""
+    """Run the service with so many workers while players send requests."""
     settings = {
         "POOLPROOF_WORKERS": str(workers),
         "POOLPROOF_THREADS": "4",
         "POOLPROOF_CONSOLE_BIND": "off",
-        # A drill's few players do more than people can.
+        # The drill's few players send more requests than people can.
         "POOLPROOF_PLAYER_RATE_LIMIT": "0",
     }
     service = PoolproofService(run.target.database_url(), run.target.make_folder("service"), **settings)
@@ -49,22 +49,22 @@ def _worker_crash(run: DrillRun) -> Sequence[Check]:
             raise DrillNotApplicableError("this system does not say which workers there are") from error
         load.wait_until_served(WORKER_START_TIMEOUT)
         time.sleep(RECOVERY_DURATION)
-    course = run.require_history()
+    history = run.require_history()
     return [
-        errors_at_most(course, THREADS, "only what it was serving fails"),
-        gap_at_most(course, MAX_GAP),
-        full_rate_within(course, 1.0),
+        errors_at_most(history, THREADS, "only what it was serving fails"),
+        gap_at_most(history, MAX_GAP),
+        full_rate_within(history, 1.0),
     ]
 
 
 def _reload(run: DrillRun) -> Sequence[Check]:
     with _service_under_load(run, workers=2) as (service, load):
         time.sleep(BASELINE_DURATION)
-        old = set(service.workers())
+        old_workers = set(service.workers())
         if run.is_protected:
             run.begin_fault("reload")
             service.reload()
-            _wait_until_replaced(service, old)
+            _wait_until_replaced(service, old_workers)
         else:
             run.begin_fault("stop and start")
             service.stop()
@@ -72,10 +72,10 @@ def _reload(run: DrillRun) -> Sequence[Check]:
         load.wait_until_served(WORKER_START_TIMEOUT)
         run.end_fault("the new workers serve")
         time.sleep(RECOVERY_DURATION)
-        replaced = not old.intersection(service.workers())
-    course = run.require_history()
-    renewed = Check("every worker is replaced", "all are" if replaced else "some are left", replaced)
-    return [no_errors(course), renewed, full_rate_within(course, 1.0)]
+        replaced = not old_workers.intersection(service.workers())
+    history = run.require_history()
+    replaced_check = Check("every worker is replaced", "all are" if replaced else "some are not", replaced)
+    return [no_errors(history), replaced_check, full_rate_within(history, 1.0)]
 
 
 def _wait_until_replaced(service: PoolproofService, old_workers: set[int]) -> None:
@@ -87,15 +87,15 @@ def _wait_until_replaced(service: PoolproofService, old_workers: set[int]) -> No
 DRILLS = (
     Drill(
         "worker-crash",
-        "A worker that is killed costs only the requests that it was serving; the others serve on.",
-        "a single worker, POOLPROOF_WORKERS=1: nobody else is there while a new one loads the application",
+        "A worker that is killed costs only the requests that it was serving; the other workers continue.",
+        "a single worker, POOLPROOF_WORKERS=1: no other serves while a new one loads the application",
         12,
         _worker_crash,
     ),
     Drill(
         "reload",
-        "A reload (HUP) fails no request: the door stays open, and who comes while new workers load waits for them.",
-        "the service is stopped and started instead: meanwhile nobody is at the door",
+        "A reload (HUP) fails no request: the socket stays open, and requests wait while new workers load.",
+        "the service is stopped and started instead: meanwhile no process listens",
         17,
         _reload,
     ),

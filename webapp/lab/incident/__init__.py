@@ -1,1 +1,1 @@
-"""The same push at the documented defaults and at this service."""
+"""`poolproof lab incident`: one push at Flask-SQLAlchemy with its defaults, then at Poolproof."""

@@ -1,7 +1,7 @@
-"""An exhibit: the same quiz as Flask-SQLAlchemy's quick start has it; `poolproof lab incident` puts it beside ours.
+"""The same quiz written like Flask-SQLAlchemy's quick start; `poolproof lab incident` compares it with Poolproof.
 
 The ORM, `db.session`, a connection that is held from a request's first query to its end, and a pool with SQLAlchemy's
-defaults (5 + 10, 30 s). Nothing in it is slow on purpose, and no rule of this house holds for it.
+defaults (5 + 10, 30 s). Nothing in it is slow on purpose, and the rules of this project's own code do not apply to it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PRECISE = DATETIME(fsp=6)
 
 
 class Base(DeclarativeBase):
-    """Of the exhibit's own tables: they are in a schema of their own, too."""
+    """Base of the tables of this app, which are in a schema of their own."""
 
 
 db = SQLAlchemy(model_class=Base)
@@ -59,7 +59,7 @@ class Question(Base):
 
 
 class Attempt(Base):
-    """One player's go."""
+    """One player's attempt."""
 
     __tablename__ = "attempt"
     __table_args__ = (Index("board", "quiz_id", "score", "milliseconds"),)
@@ -76,7 +76,7 @@ class Attempt(Base):
 
 
 class Answer(Base):
-    """What was chosen."""
+    """The choice of an attempt for one question."""
 
     __tablename__ = "answer"
     __table_args__ = (Index("once", "attempt_id", "question_id", unique=True),)
@@ -88,7 +88,7 @@ class Answer(Base):
 
 
 def create_app(pool_timeout: int | None = None) -> Flask:
-    """Return the exhibit on DATABASE_URL; without `pool_timeout` (seconds) with SQLAlchemy's own 30 s."""
+    """Return the app on DATABASE_URL; without `pool_timeout` (seconds) with SQLAlchemy's own 30 s."""
     app = Flask(__name__)
     app.config["SQLALCHEMY_DATABASE_URI"] = load_settings().database_url
     if pool_timeout is not None:
@@ -98,7 +98,7 @@ def create_app(pool_timeout: int | None = None) -> Flask:
     app.post("/api/v1/quizzes/<int:quiz_id>/attempts")(start)
     app.put("/api/v1/attempts/<token>/answers/<int:item>")(put_answer)
     app.post("/api/v1/attempts/<token>/finish")(finish)
-    app.get("/api/v1/quizzes/<int:quiz_id>/leaderboard")(board)
+    app.get("/api/v1/quizzes/<int:quiz_id>/leaderboard")(leaderboard)
     app.get("/api/v1/attempts/<token>")(read_back)
     app.get("/healthz")(lambda: {"status": "alive"})
     return app
@@ -149,12 +149,15 @@ def finish(token: str) -> ResponseReturnValue:
     return jsonify(score=attempt.score, out_of=len(attempt.quiz.questions))
 
 
-def board(quiz_id: int) -> ResponseReturnValue:
+def leaderboard(quiz_id: int) -> ResponseReturnValue:
     """Show the best twenty, and how many have finished."""
-    mine = select(Attempt).where(Attempt.quiz_id == quiz_id, Attempt.score.is_not(None))
-    best = db.session.scalars(mine.order_by(Attempt.score.desc(), Attempt.milliseconds).limit(20)).all()
-    finished = db.session.scalar(select(func.count()).select_from(mine.subquery()))
-    places = [{"player_name": one.player_name, "score": one.score, "milliseconds": one.milliseconds} for one in best]
+    attempts = select(Attempt).where(Attempt.quiz_id == quiz_id, Attempt.score.is_not(None))
+    best = db.session.scalars(attempts.order_by(Attempt.score.desc(), Attempt.milliseconds).limit(20)).all()
+    finished = db.session.scalar(select(func.count()).select_from(attempts.subquery()))
+    places = [
+        {"player_name": attempt.player_name, "score": attempt.score, "milliseconds": attempt.milliseconds}
+        for attempt in best
+    ]
     return jsonify(finished=finished, places=places)
 
 
@@ -166,8 +169,8 @@ def read_back(token: str) -> ResponseReturnValue:
 
 
 def _get_attempt(token: str) -> Attempt:
-    found: Attempt = db.first_or_404(select(Attempt).filter_by(token=token))
-    return found
+    attempt: Attempt = db.first_or_404(select(Attempt).filter_by(token=token))
+    return attempt
 
 
 def _now() -> datetime:
@@ -175,7 +178,7 @@ def _now() -> datetime:
 
 
 def create_quiz(database_url: str, choice_counts: Sequence[int]) -> list[tuple[int, int]]:
-    """Make the tables and a quiz; `choices` says how many each question has. Returns items, and again how many."""
+    """Create the tables and a quiz whose questions have so many choices; return each question's id and choice count."""
     engine = create_engine(database_url)
     Base.metadata.create_all(engine)
     day = timedelta(days=1)
@@ -186,7 +189,7 @@ def create_quiz(database_url: str, choice_counts: Sequence[int]) -> list[tuple[i
         questions = [
             Question(
                 quiz_id=QUIZ_ID, position=number, stem=f"Question {number + 1}?", correct=number % count,
-                choices=[f"Choice {one + 1}" for one in range(count)],
+                choices=[f"Choice {choice + 1}" for choice in range(count)],
             )
             for number, count in enumerate(choice_counts)
         ]  # fmt: skip

@@ -1,8 +1,7 @@
-"""The incident, rehearsed: one push at two services, one after the other, on one MySQL; and its course."""
+"""Makes one push at two services, one after the other, on one database server, and records how each responds."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 import sys
 import time
@@ -21,6 +20,7 @@ from webapp.lab.push import push_report, verification
 from webapp.lab.push.quiz_discovery import find_open_quiz
 from webapp.lab.reporting.report_output import ProgressDisplay
 from webapp.lab.services.connection_monitor import ConnectionMonitor
+from webapp.lab.services.poolproof_service import inherited_environment
 from webapp.lab.services.processes import HOST, free_port
 from webapp.lab.services.scratch_schema import create_scratch_schema
 from webapp.lab.services.service_process import RunningService, ServiceSpec, gunicorn, run_service
@@ -30,7 +30,7 @@ from webapp.settings import PROJECT_ROOT, child_environment
 NAIVE_APP, POOLPROOF_SERVICE = "Flask-SQLAlchemy, defaults", "Poolproof"
 WORKERS = 2
 SECONDS_PER_USER = {NAIVE_APP: 0.1, POOLPROOF_SERVICE: 0.01}
-"""Of a push, for each person, until it is known better."""
+"""First estimate of how long a push takes for each person."""
 START_STOP_DURATION = 20.0
 QUEUEPOOL_MESSAGE = re.compile(
     r"QueuePool limit of size \d+ overflow \d+ reached, connection timed out, timeout [\d.]+"
@@ -39,7 +39,7 @@ QUEUEPOOL_MESSAGE = re.compile(
 
 @dataclass(frozen=True)
 class IncidentOptions:
-    """What is to be rehearsed; times in seconds."""
+    """The options; times in seconds."""
 
     users: int
     ramp: float
@@ -47,46 +47,46 @@ class IncidentOptions:
     threads: int
     """Of each of the two workers of the service with the defaults."""
     pool_timeout: int | None
-    """Of its pool; None: SQLAlchemy's own."""
+    """Of its pool; None: SQLAlchemy's own default."""
     give_up_after: float
-    """Nobody is waited for any longer, on either side."""
+    """After this time the push at each service is ended."""
 
 
 @dataclass(frozen=True)
 class ServiceRun:
-    """How one service has stood it."""
+    """The push at one service."""
 
     title: str
     summary: push_report.PushSummary
     timeline: Sequence[TimelinePoint]
     request_samples: Sequence[RequestSample]
     queuepool_messages: Sequence[str]
-    """QueuePool's own, from the service's log."""
+    """QueuePool's own error messages in the service's log."""
     is_complete: bool
 
     @property
     def error_count(self) -> int:
-        """How many tries did not end well."""
+        """How many tries did not succeed."""
         return self.timeline[-1].error_count
 
     @property
     def peak_connections(self) -> int:
-        """On the server, at peak."""
-        return max((one.connections or 0 for one in self.timeline), default=0)
+        """The largest number of connections on the server."""
+        return max((point.connections or 0 for point in self.timeline), default=0)
 
 
 def run_incident(database_url: str, options: IncidentOptions, progress: ProgressDisplay) -> Iterator[ServiceRun]:
     """Push at one service, then at the other; each has a schema of its own, which is dropped afterwards.
 
     Raises:
-        ScratchSchemaError: when no such schema can be made.
+        ScratchSchemaError: when no such schema can be created.
         NotServingError: when a service does not start.
     """
     for title in (NAIVE_APP, POOLPROOF_SERVICE):
-        with create_scratch_schema(database_url, "incident") as own, TemporaryDirectory(prefix="poolproof") as folder:
-            side = _run_service(title, own, Path(folder), options, progress)
-            yield side
-        if not side.is_complete:
+        with create_scratch_schema(database_url, "incident") as url, TemporaryDirectory(prefix="poolproof") as folder:
+            run = _run_service(title, url, Path(folder), options, progress)
+            yield run
+        if not run.is_complete:
             return
 
 
@@ -95,28 +95,30 @@ def _run_service(
 ) -> ServiceRun:
     progress.update(f"{title}: starting")
     port = free_port()
-    recipe = (
-        _naive_app_spec(database_url, options) if title == NAIVE_APP else _poolproof_spec(database_url, folder, port)
-    )
     load_generator.allow_open_files(options.users)
-    items = naive_app.create_quiz(database_url, [len(one[2]) for one in SAMPLE_ITEMS]) if title == NAIVE_APP else []
-    with run_service(recipe, folder, port) as service, load_generator.start_load_processes(1) as pushers:
+    items: list[tuple[int, int]] = []
+    spec = _poolproof_spec(database_url, folder, port)
+    if title == NAIVE_APP:
+        items = naive_app.create_quiz(database_url, [len(item[2]) for item in SAMPLE_ITEMS])
+        spec = _naive_app_spec(database_url, options)
+    with run_service(spec, folder, port) as service, load_generator.start_load_processes(1) as processes:
         plan = _push_plan(service, items, options)
         with (
-            closing(ConnectionMonitor(database_url)) as observer,
-            observer.sample_counts(interval=SAMPLE_INTERVAL, started_at=plan.starts_at) as looks,
+            closing(ConnectionMonitor(database_url)) as monitor,
+            monitor.sample_counts(interval=SAMPLE_INTERVAL, started_at=plan.starts_at) as connection_counts,
         ):
-            shares, is_complete = _run_push(pushers, plan, options, title, progress)
+            results, is_complete = _run_push(processes, plan, options, title, progress)
         progress.update(f"{title}: reading back and stopping")
-        visits = [visit for share in shares for visit in share.visits]
-        proved = (
-            verification.verify_acknowledged(HOST, port, visits) if title == POOLPROOF_SERVICE and is_complete else None
-        )
-    summary = push_report.summarize(shares, proved, None)
+        visits = [visit for result in results for visit in result.visits]
+        verified = None
+        if title == POOLPROOF_SERVICE and is_complete:
+            verified = verification.verify_acknowledged(HOST, port, visits)
     samples = [sample for visit in visits for sample in visit.samples]
-    course = build_timeline(samples, looks, max((one.ended_at for one in samples), default=0.0))
-    said = QUEUEPOOL_MESSAGE.findall(service.log.read_text(errors="replace"))
-    return ServiceRun(title, summary, course, samples, said, is_complete)
+    timeline = build_timeline(samples, connection_counts, max((sample.ended_at for sample in samples), default=0.0))
+    messages = QUEUEPOOL_MESSAGE.findall(service.log.read_text(errors="replace"))
+    return ServiceRun(
+        title, push_report.summarize(results, verified, None), timeline, samples, messages, is_complete
+    )  # fmt: skip
 
 
 def _naive_app_spec(database_url: str, options: IncidentOptions) -> ServiceSpec:
@@ -128,22 +130,16 @@ def _naive_app_spec(database_url: str, options: IncidentOptions) -> ServiceSpec:
 
 
 def _poolproof_spec(database_url: str, folder: Path, port: int) -> ServiceSpec:
-    variables = {
-        "DATABASE_URL": database_url,
-        "POOLPROOF_INSTANCE": str(folder / "instance"),
-        "POOLPROOF_BIND": f"{HOST}:{port}",
-        "POOLPROOF_CONSOLE_BIND": "off",
-        "POOLPROOF_COLLECTOR_PROCESSES": "0",
-        "POOLPROOF_OTLP_ENDPOINT": "",
-    }
-    environment = child_environment(variables, import_from=PROJECT_ROOT)
+    environment = inherited_environment(
+        database_url, folder / "instance", POOLPROOF_BIND=f"{HOST}:{port}", POOLPROOF_CONSOLE_BIND="off"
+    )
     return ServiceSpec(POOLPROOF_SERVICE, [sys.executable, "-m", "webapp", "serve"], environment)
 
 
 def _push_plan(service: RunningService, items: Sequence[tuple[int, int]], options: IncidentOptions) -> PushPlan:
     slug, quiz_id = naive_app.SLUG, naive_app.QUIZ_ID
     if not items:
-        slug, quiz_id, items = asyncio.run(find_open_quiz(HOST, service.port, None))
+        slug, quiz_id, items = find_open_quiz(HOST, service.port, None)
     starts_at = time.monotonic() + load_generator.START_DELAY
     return PushPlan(
         HOST, service.port, slug, quiz_id, items, starts_at, options.ramp, options.think, retry=True,
@@ -154,16 +150,18 @@ def _push_plan(service: RunningService, items: Sequence[tuple[int, int]], option
 def _run_push(
     processes: LoadProcesses, plan: PushPlan, options: IncidentOptions, title: str, progress: ProgressDisplay
 ) -> tuple[list[ProcessResult], bool]:
-    """Push; on Ctrl-C with what there is, and False."""
-    rest = (
-        0.0 if title == POOLPROOF_SERVICE else START_STOP_DURATION + options.users * SECONDS_PER_USER[POOLPROOF_SERVICE]
-    )
+    """Return the results of a push and whether it is complete: on Ctrl-C the results until then, and False."""
+    later = 0.0
+    if title == NAIVE_APP:
+        later = START_STOP_DURATION + options.users * SECONDS_PER_USER[POOLPROOF_SERVICE]
 
-    def show(through: int) -> None:
-        passed = max(0.0, time.monotonic() - plan.starts_at)
-        guessed = max(options.users * SECONDS_PER_USER[title] - passed, 0.0)
-        left = min(options.give_up_after - passed, passed / through * (options.users - through) if through else guessed)
-        progress.update(f"{title}: {through} of {options.users} people are through or gave up", remaining=left + rest)
+    def show(completed: int) -> None:
+        elapsed = max(0.0, time.monotonic() - plan.starts_at)
+        remaining = max(options.users * SECONDS_PER_USER[title] - elapsed, 0.0)
+        if completed:
+            remaining = elapsed / completed * (options.users - completed)
+        remaining = min(options.give_up_after - elapsed, remaining) + later
+        progress.update(f"{title}: {completed} of {options.users} people are done or gave up", remaining=remaining)
 
     try:
         return processes.run(plan, options.users, show), True

@@ -1,1 +1,1 @@
-"""Load on a running service and its collector, shared by the lab, the tests and the benches."""
+"""Clients that load a running service, and processes that run and kill collections; for the lab, tests and benches."""

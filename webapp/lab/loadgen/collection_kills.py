@@ -1,4 +1,4 @@
-"""Kill a collection at each of its calls in turn, and let another process go on."""
+"""Kills a collection at each of its calls in turn, and resumes it in another process."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ QUESTION_BANK = make_questions(56, 1)
 
 
 class LostItemsError(Exception):
-    """A collection that was killed and resumed has not ended with what the source has."""
+    """A collection that was killed and resumed has not stored exactly the items of the source."""
 
 
 def run_in_fork(task: Callable[[], None]) -> int:
     """Run a task in a forked process; return its process id."""
     with warnings.catch_warnings():
-        # Later Pythons warn of threads, and all that we use is made for a fork.
+        # Later Pythons warn of a fork with threads; everything used here supports one.
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
@@ -47,7 +47,7 @@ def run_in_fork(task: Callable[[], None]) -> int:
 
 
 def collect_in_fork(work: UnitOfWork, server: FakeOpenTdb, spacing: float = 0.0, concurrency: int = 2) -> int:
-    """Take up the run that waits and carry it out in a forked process; return its process id."""
+    """Claim the queued run and execute it in a forked process; return its process id."""
     source = make_source(server, spacing=spacing, concurrency=concurrency)
 
     def collect() -> None:
@@ -60,7 +60,7 @@ def collect_in_fork(work: UnitOfWork, server: FakeOpenTdb, spacing: float = 0.0,
 
 
 class Killer:
-    """A plan without faults that kills a process at one call, before it gets the answer."""
+    """A plan without faults that kills a process at one call, before it gets the response."""
 
     def __init__(self, call_number: int) -> None:
         """Kill at the call of this number."""
@@ -70,13 +70,13 @@ class Killer:
         self.killed = threading.Event()
 
     def kill_and_wait(self, pid: int) -> None:
-        """Let the calls come, and return when the process has ended."""
+        """Let the process make its calls, and return when it has ended."""
         self.pid = pid
         self.target_known.set()
         os.waitpid(pid, 0)
 
     def __call__(self, number: int, path: str) -> None:
-        """Take a call before it is answered."""
+        """Handle a call before it is answered."""
         self.target_known.wait()
         if number == self.call_number:
             self.killed.set()
@@ -89,9 +89,9 @@ def kill_at_every_call(work: UnitOfWork, switches: ContractOptions) -> int:
     Raises:
         LostItemsError: when the bank does not equal the source afterwards.
     """
-    expected, at, killed = sorted(fake_opentdb.dedupe_keys(QUESTION_BANK)), 0, True
+    expected, call, killed = sorted(fake_opentdb.dedupe_keys(QUESTION_BANK)), 0, True
     while killed:
-        killer = Killer(at)
+        killer = Killer(call)
         with FakeOpenTdb(QUESTION_BANK, switches, killer) as server:
             run = order_run(work, make_source(server))
             killer.kill_and_wait(collect_in_fork(work, server))
@@ -100,10 +100,10 @@ def kill_at_every_call(work: UnitOfWork, switches: ContractOptions) -> int:
                 expire_heartbeat(work, run)
                 run = execute_run(work, make_source(server), run)
                 if run.status != Status.FINISHED:
-                    raise LostItemsError(f"killed at call {at}: {run.error}")
+                    raise LostItemsError(f"killed at call {call}: {run.error}")
         if fetch_dedupe_keys(work) != expected:
-            raise LostItemsError(f"killed at call {at}, {switches}")
+            raise LostItemsError(f"killed at call {call}, {switches}")
         with work.transaction() as connection:
             connection.execute(text("DELETE FROM item"))
-        at += 1
-    return at - 1
+        call += 1
+    return call - 1

@@ -1,26 +1,30 @@
-"""One visitor's connection: the least HTTP/1.1 that a keep-alive client needs, and little work for each request.
+"""HTTP clients of the load: one that keeps its connection open, and a function that opens one for each request.
 
-The load shares a machine with what it measures, so it does no more than this; the report says what it took.
+The load often shares a machine with what it measures; so `HttpClient` implements only the part of HTTP/1.1 that it
+needs, and the report says how much of a processor it used.
 """
 
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 from dataclasses import dataclass
 from typing import Any
 
-REQUEST_TIMEOUT = 60.0
-"""Seconds."""
+REQUEST_TIMEOUT, SYNC_TIMEOUT = 60.0, 30.0
+"""Seconds that a request may take: in an event loop, and by `send_request`."""
+OK_STATUSES = {200, 201}
+"""The statuses with which the service's pages and its REST interface answer a request that succeeded."""
 
 
 class InvalidResponseError(Exception):
-    """The server ended the connection in the middle, or did not speak HTTP."""
+    """The server closed the connection before the response was complete, or did not speak HTTP."""
 
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """What came back; header names in lower case."""
+    """A response; header names are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -32,7 +36,7 @@ class HttpResponse:
 
 
 class HttpClient(asyncio.Protocol):
-    """A keep-alive connection; one request at a time, connected again when the server has closed it."""
+    """A keep-alive connection with one request at a time; opened again when the server has closed it."""
 
     def __init__(self, host: str, port: int) -> None:
         """Connect at the first request."""
@@ -43,11 +47,11 @@ class HttpClient(asyncio.Protocol):
         self._pending_response: asyncio.Future[HttpResponse] | None = None
 
     async def request(self, method: str, path: str, body: object | None = None) -> HttpResponse:
-        """Send a request and return its answer.
+        """Send a request and return the response.
 
         Raises:
             OSError: when the server cannot be reached, or takes longer than a minute.
-            InvalidResponseError: when it hangs up before its answer is complete.
+            InvalidResponseError: when it hangs up before the response is complete.
         """
         async with asyncio.timeout(REQUEST_TIMEOUT):
             if self._transport is None or self._transport.is_closing():
@@ -72,21 +76,21 @@ class HttpClient(asyncio.Protocol):
         self._received.clear()
 
     def data_received(self, data: bytes) -> None:
-        """Gather until the answer is complete (asyncio calls this)."""
+        """Collect bytes until the response is complete (asyncio calls this)."""
         self._received += data
         try:
-            answer = parse_response(self._received)
+            response = parse_response(self._received)
         except ValueError as error:
             self._fail(InvalidResponseError(str(error)))
             return
-        if answer is not None and self._pending_response is not None and not self._pending_response.done():
+        if response is not None and self._pending_response is not None and not self._pending_response.done():
             self._received.clear()
-            self._pending_response.set_result(answer)
-            if answer.headers.get("connection", "").lower() == "close":
+            self._pending_response.set_result(response)
+            if response.headers.get("connection", "").lower() == "close":
                 self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell whoever waits (asyncio calls this)."""
+        """Fail the request that waits for a response (asyncio calls this)."""
         self._transport = None
         self._fail(exc or InvalidResponseError("hung up before the answer was complete"))
 
@@ -102,8 +106,27 @@ class HttpClient(asyncio.Protocol):
         return head.encode("ascii") + content
 
 
+def send_request(host: str, port: int, method: str, path: str, body: object | None = None) -> HttpResponse:
+    """Send one request on a connection of its own, without an event loop, and return the response.
+
+    Raises:
+        OSError: when the server cannot be reached, hangs up, or does not answer in time.
+        http.client.HTTPException: when its response is incomplete or is not HTTP.
+    """
+    connection = http.client.HTTPConnection(host, port, timeout=SYNC_TIMEOUT)
+    content = None if body is None else json.dumps(body)
+    headers = {"Connection": "close", **({"Content-Type": "application/json"} if content else {})}
+    try:
+        connection.request(method, path, content, headers)
+        response = connection.getresponse()
+        received = {name.lower(): value for name, value in response.getheaders()}
+        return HttpResponse(response.status, received, response.read())
+    finally:
+        connection.close()
+
+
 def parse_response(received: bytearray) -> HttpResponse | None:
-    """Return the answer when all of it has come, otherwise None.
+    """Return the response when all of it has arrived, otherwise None.
 
     Raises:
         ValueError: when it is not HTTP.
@@ -124,14 +147,14 @@ def parse_response(received: bytearray) -> HttpResponse | None:
 
 
 def _decode_chunked(encoded: bytes) -> bytes | None:
-    body, at = b"", 0
-    while (line_ends := encoded.find(b"\r\n", at)) >= 0:
-        size = int(encoded[at:line_ends].split(b";")[0], 16)
+    body, position = b"", 0
+    while (line_ends := encoded.find(b"\r\n", position)) >= 0:
+        size = int(encoded[position:line_ends].split(b";")[0], 16)
         start = line_ends + 2
         if size == 0:
             return body if encoded.endswith(b"\r\n\r\n") else None
         if len(encoded) < start + size + 2:
             return None
         body += encoded[start : start + size]
-        at = start + size + 2
+        position = start + size + 2
     return None

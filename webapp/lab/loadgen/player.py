@@ -1,4 +1,4 @@
-"""The push: many people open one quiz within a second, answer it, finish it, and look at the board."""
+"""A player of the push: opens the quiz, starts an attempt, answers each question, finishes, reads the leaderboard."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from webapp.lab.loadgen.http_client import HttpClient, HttpResponse, InvalidResponseError
+from webapp.lab.loadgen.http_client import OK_STATUSES, HttpClient, HttpResponse, InvalidResponseError
 
-OPEN, START, ANSWER, FINISH, LEADERBOARD = "open", "start", "answer", "finish", "board"
+OPEN, START, ANSWER, FINISH, LEADERBOARD = "open", "start", "answer", "finish", "leaderboard"
 STEPS = (OPEN, START, ANSWER, FINISH, LEADERBOARD)
 MAX_ATTEMPTS = 12
 INITIAL_BACKOFF, MAX_BACKOFF = 0.2, 5.0
-"""Seconds; where the server names no time, the pause is doubled after every try, with full jitter."""
+"""Seconds; where the server sends no Retry-After, the backoff is doubled after every try, with full jitter."""
 RETRY_STATUSES = {429, 503}
-OK_STATUSES = {200, 201}
+OK_RESULTS = {str(status) for status in OK_STATUSES}
 CUT_OFF = "cut off"
-"""How a try has ended that was still under way when the push was."""
+"""The result of a try that was still under way when the push ended."""
 MAX_MESSAGE_LENGTH = 300
 
 
 @dataclass(frozen=True)
 class PushPlan:
-    """What is to be pushed at whom; times are seconds, `starts_at` on the machine's monotonic clock."""
+    """Which quiz of which service is played, and when; seconds, moments on the machine's monotonic clock."""
 
     host: str
     port: int
@@ -39,43 +39,43 @@ class PushPlan:
     think_time: float
     retry: bool
     ends_at: float = math.inf
-    """Whoever is not through by then is cut off."""
+    """Visits that are still under way then are cut off."""
 
 
 @dataclass(frozen=True)
 class RequestSample:
-    """One try of one step: when it was meant to begin, how long it took from then, and how it ended."""
+    """One try of one step; `seconds` run from the moment at which the step was meant to begin."""
 
     step: str
     seconds: float
     result: str
     """The status, or the error's name."""
     is_final: bool
-    """No other try followed."""
+    """Whether no other try followed."""
     sent_at: float = 0.0
     ended_at: float = 0.0
-    """When this try was sent and when it had ended, in seconds since the push began."""
+    """When this try was sent and when it ended, in seconds since the push began."""
     message: str = ""
-    """What was said where it did not end well."""
+    """The body of the response, or the error, where it did not succeed."""
 
 
 @dataclass
 class Visit:
-    """One person's whole visit."""
+    """All that one player did."""
 
     number: int
     samples: list[RequestSample] = field(default_factory=list)
     token: str = ""
     acknowledged: dict[int, int] = field(default_factory=dict)
-    """Item → the choice whose storing was acknowledged."""
+    """Item → the choice that the service acknowledged as stored."""
     is_finished: bool = False
-    """Whether the finish was acknowledged."""
+    """Whether the service acknowledged the finish."""
     seconds: float = 0.0
     """From the intended arrival to the end."""
     ended_after: float = 0.0
     """From the push's first intended arrival to this visit's end."""
     is_complete: bool = False
-    """Whether every step ended well."""
+    """Whether every step succeeded."""
 
 
 @dataclass(frozen=True)
@@ -88,67 +88,67 @@ class _Request:
 
 
 class StepFailedError(Exception):
-    """A step did not end well, and is not tried again."""
+    """A step did not succeed and is not tried again."""
 
 
 async def run_visit(plan: PushPlan, number: int, total: int) -> Visit:
-    """Be one person, from the intended arrival on."""
-    one = Visit(number)
+    """Play one visit, from its intended arrival on."""
+    visit = Visit(number)
     arrival = plan.starts_at + plan.ramp * number / total
-    browser = HttpClient(plan.host, plan.port)
+    client = HttpClient(plan.host, plan.port)
     try:
         await asyncio.sleep(max(0.0, arrival - time.monotonic()))
-        await _run_steps(plan, one, browser, arrival)
-        one.is_complete = True
+        await _run_steps(plan, visit, client, arrival)
+        visit.is_complete = True
     except (StepFailedError, asyncio.CancelledError):
-        # Also one that is cut off has something to tell.
+        # The samples up to the failure are the result, also of a visit that is cut off.
         pass
     finally:
-        browser.close()
+        client.close()
         now = time.monotonic()
-        one.seconds, one.ended_after = now - arrival, now - plan.starts_at
-    return one
+        visit.seconds, visit.ended_after = now - arrival, now - plan.starts_at
+    return visit
 
 
 async def _run_steps(plan: PushPlan, visit: Visit, client: HttpClient, arrival: float) -> None:
-    async def take(step: str, meant: float, method: str, path: str, body: Any = None) -> HttpResponse:
-        return await _run_step(plan, visit, client, _Request(step, meant, method, path, body))
+    async def run_step(step: str, intended_start: float, method: str, path: str, body: Any = None) -> HttpResponse:
+        return await _run_step(plan, visit, client, _Request(step, intended_start, method, path, body))
 
-    await take(OPEN, arrival, "GET", f"/quizzes/{plan.slug}")
+    await run_step(OPEN, arrival, "GET", f"/quizzes/{plan.slug}")
     name = {"name": f"Visitor {visit.number}"}
-    started = await take(START, time.monotonic(), "POST", f"/api/v1/quizzes/{plan.quiz_id}/attempts", name)
+    started = await run_step(START, time.monotonic(), "POST", f"/api/v1/quizzes/{plan.quiz_id}/attempts", name)
     visit.token = started.json()["token"]
     attempt = f"/api/v1/attempts/{visit.token}"
-    choose = random.Random(visit.number)
+    rng = random.Random(visit.number)
     for item, choices in plan.items:
-        meant = time.monotonic() + plan.think_time
+        intended_start = time.monotonic() + plan.think_time
         await asyncio.sleep(plan.think_time)
-        choice = choose.randrange(choices)
-        await take(ANSWER, meant, "PUT", f"{attempt}/answers/{item}", {"choices": [choice]})
+        choice = rng.randrange(choices)
+        await run_step(ANSWER, intended_start, "PUT", f"{attempt}/answers/{item}", {"choices": [choice]})
         visit.acknowledged[item] = choice
-    await take(FINISH, time.monotonic(), "POST", f"{attempt}/finish")
+    await run_step(FINISH, time.monotonic(), "POST", f"{attempt}/finish")
     visit.is_finished = True
-    await take(LEADERBOARD, time.monotonic(), "GET", f"/api/v1/quizzes/{plan.quiz_id}/leaderboard")
+    await run_step(LEADERBOARD, time.monotonic(), "GET", f"/api/v1/quizzes/{plan.quiz_id}/leaderboard")
 
 
 async def _run_step(plan: PushPlan, visit: Visit, client: HttpClient, request: _Request) -> HttpResponse:
-    """Try until it ends well; what may be repeated is, as the page's own script does."""
-    for tried in range(MAX_ATTEMPTS if plan.retry else 1):
-        began = time.monotonic() - plan.starts_at
+    """Try until the step succeeds; overload and lost connections are retried, as the page's own script does."""
+    for attempt in range(MAX_ATTEMPTS if plan.retry else 1):
+        sent_at = time.monotonic() - plan.starts_at
         try:
-            answer, ended, words = await _send(client, request)
+            response, result, message = await _send(client, request)
         except asyncio.CancelledError:
-            visit.samples.append(_make_sample(plan, request, began, CUT_OFF, is_final=True))
+            visit.samples.append(_make_sample(plan, request, sent_at, CUT_OFF, is_final=True))
             raise
-        well = answer is not None and answer.status in OK_STATUSES
-        hopeless = answer is not None and not well and answer.status not in RETRY_STATUSES
-        is_final = well or hopeless or tried == MAX_ATTEMPTS - 1 or not plan.retry
-        visit.samples.append(_make_sample(plan, request, began, ended, is_final=is_final, message=words))
-        if well and answer is not None:
-            return answer
+        succeeded = response is not None and response.status in OK_STATUSES
+        may_retry = response is None or response.status in RETRY_STATUSES
+        is_final = succeeded or not may_retry or attempt == MAX_ATTEMPTS - 1 or not plan.retry
+        visit.samples.append(_make_sample(plan, request, sent_at, result, is_final=is_final, message=message))
+        if succeeded and response is not None:
+            return response
         if is_final:
             break
-        await asyncio.sleep(_backoff(answer, tried))
+        await asyncio.sleep(_backoff(response, attempt))
     raise StepFailedError
 
 
@@ -163,17 +163,17 @@ def _make_sample(
 
 async def _send(client: HttpClient, request: _Request) -> tuple[HttpResponse | None, str, str]:
     try:
-        answer = await client.request(request.method, request.path, request.body)
+        response = await client.request(request.method, request.path, request.body)
     except (OSError, InvalidResponseError) as error:
         client.close()
         return None, type(error).__name__, str(error)
-    words = "" if answer.status in OK_STATUSES else answer.body.decode(errors="replace")[:MAX_MESSAGE_LENGTH]
-    return answer, str(answer.status), words
+    message = "" if response.status in OK_STATUSES else response.body.decode(errors="replace")[:MAX_MESSAGE_LENGTH]
+    return response, str(response.status), message
 
 
 def _backoff(response: HttpResponse | None, attempt: int) -> float:
-    """Return how long to wait before the next try, never the same for all."""
-    named = response.headers.get("retry-after", "") if response is not None else ""
-    if named.isdecimal():
-        return min(float(named), MAX_BACKOFF) * random.uniform(1.0, 1.5)
+    """Return the seconds before the next try; random, so that clients do not all come back at the same moment."""
+    retry_after = response.headers.get("retry-after", "") if response is not None else ""
+    if retry_after.isdecimal():
+        return min(float(retry_after), MAX_BACKOFF) * random.uniform(1.0, 1.5)
     return random.uniform(0, min(MAX_BACKOFF, INITIAL_BACKOFF * 2.0**attempt))

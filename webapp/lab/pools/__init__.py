@@ -1,1 +1,1 @@
-"""Types of pools beside each other."""
+"""`poolproof lab strategies`: the same work on each kind of pool, and how each behaves."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -16,38 +15,52 @@ from webapp.lab.pools import report as pools_report
 from webapp.lab.pools.pool_behaviour import PoolBehaviour, observe_behaviour
 from webapp.lab.pools.pool_benchmark import BenchmarkResult, BenchmarkTask
 from webapp.lab.pools.pool_types import POOL_TYPES, PoolType
-from webapp.lab.reporting.report_output import ProgressDisplay, output_report, with_report_options
+from webapp.lab.reporting.command_options import renamed_option, with_report_options
+from webapp.lab.reporting.report_output import ProgressDisplay, logging_disabled, output_report
 from webapp.lab.services.connection_monitor import ConnectionMonitor
 from webapp.lab.services.scratch_schema import ScratchSchemaError, create_scratch_schema
 
 BENCHMARK_DURATION, OBSERVATION_DURATION = 4.0, 9.0
-"""Seconds for each way, about."""
+"""Approximate seconds for each pool."""
 
 
 @click.command("strategies")
-@click.option("--threads", default=32, show_default=True, type=click.IntRange(1, 500), help="That work at once.")
+@click.option(
+    "--threads",
+    default=32,
+    show_default=True,
+    type=click.IntRange(1, 500),
+    help="How many threads use the pool at the same time.",
+)
 @click.option(
     "--requests",
     default=20,
     show_default=True,
     type=click.IntRange(1, 10_000),
-    help="Of each thread; three units each.",
+    help="How many requests each thread makes, of three units of work each.",
 )
 @click.option(
     "--query-ms",
     default=2.0,
     show_default=True,
     type=click.FloatRange(0, 1000),
-    help="What a query takes on the server.",
+    help="Milliseconds that a query takes on the server.",
 )
-@click.option("--rounds", default=3, show_default=True, type=click.IntRange(1, 99), help="By turns; the median counts.")
 @click.option(
-    "--way",
+    "--rounds",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1, 99),
+    help="How often each pool is measured; the median round is reported.",
+)
+@click.option(
+    "--pool",
     "names",
     multiple=True,
-    type=click.Choice([one.name for one in POOL_TYPES]),
-    help="One way only; may be repeated.",
+    type=click.Choice([pool_type.name for pool_type in POOL_TYPES]),
+    help="Measure this pool only; may be repeated. Default: all.",
 )
+@renamed_option("--way", "--pool")
 @with_report_options
 def command(
     *,
@@ -59,61 +72,54 @@ def command(
     folder: Path | None,
     as_json: bool,
 ) -> None:
-    """Do the same work with each kind of pool, on the MySQL of DATABASE_URL, and watch their habits.
+    """Do the same work with each kind of pool, on the MySQL of DATABASE_URL, and observe how each behaves.
 
     It happens in a schema of its own (poolproof_lab_…) that is dropped afterwards.
     """
     task = BenchmarkTask(threads, requests, query_ms / pools_report.MILLISECONDS)
-    ways = [one for one in POOL_TYPES if not names or one.name in names]
-    done, habits = _run_benchmarks(current_app.config["SETTINGS"].database_url, task, rounds, ways)
-    if not done:
+    pool_types = [pool_type for pool_type in POOL_TYPES if not names or pool_type.name in names]
+    results, behaviours = _run_benchmarks(current_app.config["SETTINGS"].database_url, task, rounds, pool_types)
+    if not results:
         raise click.ClickException("Stopped before anything was measured.")
-    repeats = (
+    command_line = (
         f"poolproof lab strategies --threads {threads} --requests {requests} --query-ms {query_ms:g} --rounds {rounds}"
     )
-    repeats += "".join(f" --way '{one.name}'" for one in ways if names)
-    is_complete = len(done) == len(habits) == len(ways)
-    report = pools_report.build_report(done, habits, task, repeats, is_complete=is_complete)
+    command_line += "".join(f" --pool '{name}'" for name in names)
+    is_complete = len(results) == len(behaviours) == len(pool_types)
+    report = pools_report.build_report(results, behaviours, task, command_line, is_complete=is_complete)
     output_report(report, folder, as_json=as_json)
-
-
-@contextmanager
-def _logging_disabled() -> Iterator[None]:
-    """Keep the pools from telling the log about every connection that is broken on purpose."""
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 def _run_benchmarks(
     database_url: str, task: BenchmarkTask, rounds: int, pool_types: Sequence[PoolType]
 ) -> tuple[list[BenchmarkResult], dict[str, PoolBehaviour]]:
-    """Measure one way after the other; on Ctrl-C what there is."""
+    """Measure one pool after the other; on Ctrl-C return what was measured until then."""
     progress = ProgressDisplay((BENCHMARK_DURATION * rounds + OBSERVATION_DURATION) * len(pool_types))
-    worked: dict[str, list[BenchmarkResult]] = {}
-    habits: dict[str, PoolBehaviour] = {}
+    results: dict[str, list[BenchmarkResult]] = {}
+    behaviours: dict[str, PoolBehaviour] = {}
     try:
         with (
-            _logging_disabled(), create_scratch_schema(database_url, "strategies") as own, closing(ConnectionMonitor(own)) as observer,
-        ):  # fmt: skip
-            for turn in range(rounds):
-                for way in pool_types:
-                    progress.update(f"{way.name}: works, round {turn + 1} of {rounds}")
-                    worked.setdefault(way.name, []).append(pool_benchmark.run_benchmark(way, own, task, observer))
-            for way in pool_types:
-                progress.update(f"{way.name}: is watched")
-                habits[way.name] = observe_behaviour(way, own, observer)
+            logging_disabled(),
+            create_scratch_schema(database_url, "strategies") as schema_url,
+            closing(ConnectionMonitor(schema_url)) as monitor,
+        ):
+            for number in range(1, rounds + 1):
+                for pool_type in pool_types:
+                    progress.update(f"{pool_type.name}: works, round {number} of {rounds}")
+                    result = pool_benchmark.run_benchmark(pool_type, schema_url, task, monitor)
+                    results.setdefault(pool_type.name, []).append(result)
+            for pool_type in pool_types:
+                progress.update(f"{pool_type.name}: is observed")
+                behaviours[pool_type.name] = observe_behaviour(pool_type, schema_url, monitor)
     except KeyboardInterrupt:
         click.echo("Stopped.", err=True)
     except (ScratchSchemaError, SQLAlchemyError) as error:
-        raise click.ClickException(f"The ways could not be compared: {error}") from error
+        raise click.ClickException(f"The pools could not be compared: {error}") from error
     finally:
         progress.finish()
-    return [_median_round(rounds_of_one) for rounds_of_one in worked.values()], habits
+    return [_median_round(measured) for measured in results.values()], behaviours
 
 
 def _median_round(rounds: Sequence[BenchmarkResult]) -> BenchmarkResult:
     """Return the round of the median speed."""
-    return sorted(rounds, key=lambda one: one.units / one.seconds)[len(rounds) // 2]
+    return sorted(rounds, key=lambda result: result.units / result.seconds)[len(rounds) // 2]

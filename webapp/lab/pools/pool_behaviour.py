@@ -1,4 +1,4 @@
-"""What each way of coming by a connection does when it fills, is full, grows old, or loses some: by measuring."""
+"""Observes how each pool behaves when it fills, is full, has old connections, or loses some."""
 
 from __future__ import annotations
 
@@ -16,40 +16,43 @@ from webapp.lab.pools.pool_types import PoolOptions, PoolType
 from webapp.lab.services.connection_monitor import ConnectionMonitor
 
 SMALL_BURST, LARGE_BURST = 5, 20
-"""How many borrow at once; the second is more than any pool here lends."""
+"""Simultaneous checkouts; the second number is more than any pool here allows."""
 POOL_TIMEOUT, MAX_AGE = 1.0, 1
-"""Seconds: the pool's time-out and its greatest age, here."""
+"""Seconds: the checkout time-out and the greatest age with which the pools are observed."""
 HOLD_DURATION, IDLE_DURATION = 0.4, 1.2
 POLL_INTERVAL = 0.02
 
 
 @dataclass(frozen=True)
 class PoolBehaviour:
-    """What was seen; connections are those on the server, times are seconds."""
+    """What was observed; connections are counted on the server, times are seconds."""
 
     after_creation: int
-    """Connections before anybody has borrowed."""
+    """Connections before the first checkout."""
     after_one: int
+    """After one checkout was returned."""
     after_small_burst: int
-    """After five were out at once and came back."""
+    """After five were checked out at once and returned."""
     max_checked_out: int
-    """Of twenty that asked at once and gave back nothing."""
+    """Of twenty simultaneous checkouts that are not returned, those that succeeded."""
     open_at_peak: int
+    """Connections meanwhile."""
     after_large_burst: int
-    """When all had been given back."""
+    """After all were returned."""
     rejection_message: str
-    """What the others of the twenty got, or an empty text."""
+    """The error of the other checkouts, or an empty text."""
     rejected_after: float | None
+    """The longest time until such an error."""
     wait_when_full: float | None
-    """How long somebody waited at a full pool until something came back, which was after 0.4 s; None: nobody has to."""
+    """Wait of a checkout at a full pool when a connection was returned after 0.4 s; None: the pool is never full."""
     is_recycled: bool
-    """Whether a connection above the greatest age is replaced."""
+    """Whether a connection above the greatest age was replaced."""
     failed_after_kill: int
     """Uses of ten, after one of five idle connections was killed."""
     closed_after_kill: int
-    """Healthy connections that were closed for it."""
+    """Healthy connections that the pool closed because of it."""
     failed_after_restart: int
-    """Uses of ten, after all five were killed, as a restart of the server does."""
+    """Uses of ten, after all five were killed, as by a restart of the server."""
 
 
 @dataclass
@@ -59,7 +62,7 @@ class _HeldConnections:
     checked_out: int = 0
     errors: list[str] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
-    """Of those that were turned away."""
+    """Of the checkouts that failed."""
     release: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -68,33 +71,58 @@ sleep_idle = time.sleep
 
 
 def observe_behaviour(pool_type: PoolType, database_url: str, monitor: ConnectionMonitor) -> PoolBehaviour:
-    """Watch one way for some seconds."""
+    """Observe one pool for some seconds."""
+    after_creation, after_one, after_small_burst = _observe_small_burst(pool_type, database_url, monitor)
+    held, open_at_peak, after_large_burst = _observe_large_burst(pool_type, database_url, monitor)
     with _create_engine(pool_type, database_url, monitor) as engine:
-        made = monitor.wait_until_settled()
+        wait_when_full = _measure_wait_when_full(engine, held.checked_out) if held.errors else None
+    is_recycled = _is_recycled(pool_type, database_url, monitor)
+    failed_after_kill, closed_after_kill = _count_after_kills(pool_type, database_url, monitor, kill_all=False)
+    failed_after_restart, _ = _count_after_kills(pool_type, database_url, monitor, kill_all=True)
+    return PoolBehaviour(
+        after_creation=after_creation,
+        after_one=after_one,
+        after_small_burst=after_small_burst,
+        max_checked_out=held.checked_out,
+        open_at_peak=open_at_peak,
+        after_large_burst=after_large_burst,
+        rejection_message=held.errors[0] if held.errors else "",
+        rejected_after=max(held.waits, default=None),
+        wait_when_full=wait_when_full,
+        is_recycled=is_recycled,
+        failed_after_kill=failed_after_kill,
+        closed_after_kill=closed_after_kill,
+        failed_after_restart=failed_after_restart,
+    )
+
+
+def _observe_small_burst(pool_type: PoolType, database_url: str, monitor: ConnectionMonitor) -> tuple[int, int, int]:
+    """Return the connections of a new pool, after one use, and after a small burst."""
+    with _create_engine(pool_type, database_url, monitor) as engine:
+        after_creation = monitor.wait_until_settled()
         _fetch_connection_id(engine)
-        one = monitor.wait_until_settled()
+        after_one = monitor.wait_until_settled()
         with _holding_connections(engine, SMALL_BURST):
             pass
-        few = monitor.wait_until_settled()
+        return after_creation, after_one, monitor.wait_until_settled()
+
+
+def _observe_large_burst(
+    pool_type: PoolType, database_url: str, monitor: ConnectionMonitor
+) -> tuple[_HeldConnections, int, int]:
+    """Return a large burst's checkouts, and the connections during it and after it."""
     with _create_engine(pool_type, database_url, monitor) as engine:
         _fetch_connection_id(engine)
-        with _holding_connections(engine, LARGE_BURST) as many:
-            then = monitor.wait_until_settled()
-        after = monitor.wait_until_settled()
-    with _create_engine(pool_type, database_url, monitor) as engine:
-        waited = _measure_wait_when_full(engine, many.checked_out) if many.errors else None
+        with _holding_connections(engine, LARGE_BURST) as held:
+            open_at_peak = monitor.wait_until_settled()
+        return held, open_at_peak, monitor.wait_until_settled()
+
+
+def _is_recycled(pool_type: PoolType, database_url: str, monitor: ConnectionMonitor) -> bool:
     with _create_engine(pool_type, database_url, monitor, recycle=MAX_AGE) as engine:
         first = _fetch_connection_id(engine)
         sleep_idle(IDLE_DURATION)
-        is_renewed = _fetch_connection_id(engine) != first
-    failed, closed = _count_after_kills(pool_type, database_url, monitor, kill_all=False)
-    failed_all, _ = _count_after_kills(pool_type, database_url, monitor, kill_all=True)
-    turned_away = many.errors[0] if many.errors else ""
-    turned_away_after = max(many.waits) if many.waits else None
-    return PoolBehaviour(
-        made, one, few, many.checked_out, then, after, turned_away, turned_away_after, waited, is_renewed, failed, closed,
-        failed_all,
-    )  # fmt: skip
+        return _fetch_connection_id(engine) != first
 
 
 @contextmanager
@@ -113,28 +141,28 @@ def _create_engine(
 
 @contextmanager
 def _holding_connections(engine: Engine, count: int) -> Iterator[_HeldConnections]:
-    """Let so many threads borrow at once; the block runs when each has a connection or was turned away."""
+    """Let so many threads check out at once; the block runs when each has a connection or an error."""
     held = _HeldConnections()
 
-    def hold() -> None:
-        asked = time.monotonic()
+    def hold_connection() -> None:
+        started_at = time.monotonic()
         try:
             connection = engine.connect()
         except Exception as error:  # noqa: BLE001 - what a full pool says is what is asked
             with held.lock:
-                held.waits.append(time.monotonic() - asked)
+                held.waits.append(time.monotonic() - started_at)
                 held.errors.append(summarize_error(error))
             return
         with held.lock:
             held.checked_out += 1
         held.release.wait()
-        # One after the other, so that a connection that is shared is not used by two; a closed one may object.
+        # The lock: threads may share a connection, and close it one after the other. A closed one may raise.
         with held.lock, suppress(Exception):
             connection.close()
 
     with ThreadPoolExecutor(count) as threads:
         for _ in range(count):
-            threads.submit(hold)
+            threads.submit(hold_connection)
         try:
             while held.checked_out + len(held.errors) < count:
                 time.sleep(POLL_INTERVAL)
@@ -144,20 +172,20 @@ def _holding_connections(engine: Engine, count: int) -> Iterator[_HeldConnection
 
 
 def _measure_wait_when_full(engine: Engine, connections: int) -> float:
-    """Return how long the next one waits at a full pool when a connection comes back after 0.4 s."""
-    with _holding_connections(engine, connections) as full, ThreadPoolExecutor(1) as aside:
-        asked = time.monotonic()
-        next_one = aside.submit(_fetch_connection_id, engine)
+    """Return how long a checkout waits at a full pool when a connection is returned after 0.4 s."""
+    with _holding_connections(engine, connections) as held, ThreadPoolExecutor(1) as executor:
+        started_at = time.monotonic()
+        waiting = executor.submit(_fetch_connection_id, engine)
         time.sleep(HOLD_DURATION)
-        full.release.set()
-        next_one.result()
-        return time.monotonic() - asked
+        held.release.set()
+        waiting.result()
+        return time.monotonic() - started_at
 
 
 def _count_after_kills(
     pool_type: PoolType, database_url: str, monitor: ConnectionMonitor, *, kill_all: bool
 ) -> tuple[int, int]:
-    """Return how many of ten uses failed, and how many healthy connections are gone."""
+    """Return how many of ten uses failed, and how many healthy connections were closed."""
     with _create_engine(pool_type, database_url, monitor) as engine:
         _fetch_connection_id(engine)
         with _holding_connections(engine, SMALL_BURST):
@@ -174,14 +202,14 @@ def _count_after_kills(
 
 
 def _count_failures(engine: Engine) -> int:
-    """Borrow five, then use each, as five requests at once would; returns how many could not."""
-    failed, borrowed = 0, []
+    """Check out five connections, then use each, as five simultaneous requests would; return how many failed."""
+    failed, connections = 0, []
     for _ in range(SMALL_BURST):
         try:
-            borrowed.append(engine.connect())
+            connections.append(engine.connect())
         except Exception:  # noqa: BLE001 - it is counted
             failed += 1
-    for connection in borrowed:
+    for connection in connections:
         try:
             _connection_id(connection)
         except Exception:  # noqa: BLE001 - it is counted

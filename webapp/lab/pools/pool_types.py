@@ -1,4 +1,4 @@
-"""Ways to come by a connection, each as an engine: SQLAlchemy's pools, ours, and none."""
+"""The pools that are compared, each as an engine: SQLAlchemy's own, ours, and none."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from poolproof.settings import PoolSettings
 POOL_SIZE, MAX_OVERFLOW, POOL_TIMEOUT = 5, 10, 30.0
 """SQLAlchemy's own defaults."""
 MAX_CONNECTIONS_PER_REQUEST = 16
-"""One thread that borrows several is part of what is looked at."""
+"""High, because the benchmark checks out several connections in one thread."""
 READ_TIMEOUT = 5
-"""Seconds; where threads share a connection, one may wait for an answer that another has read."""
+"""Seconds; where threads share a connection, one may wait for a response that another has read."""
 
 
 @dataclass(frozen=True)
 class PoolOptions:
-    """What a way is asked for: the threads it serves, the longest wait and the greatest age, in seconds."""
+    """Options of an engine: the threads it serves, the checkout time-out and the greatest age, in seconds."""
 
     threads: int
     timeout: float = POOL_TIMEOUT
@@ -31,17 +31,17 @@ class PoolOptions:
 
 @dataclass(frozen=True)
 class PoolType:
-    """A way to come by a connection."""
+    """A way to get a connection: one of the pools, or none."""
 
     name: str
     purpose: str
     create: Callable[[str, PoolOptions], Engine]
     per_request: bool = False
-    """Keep the connection from a request's first query to its end, instead of giving it back after each."""
+    """Keep the connection from a request's first query to its end, instead of returning it after each query."""
 
 
 def _engine(database_url: str, **engine_arguments: Any) -> Engine:
-    # With TLS as ours has it: PyMySQL's own way takes 28 ms for each connect, and that is not the pool's.
+    # With our TLS settings: PyMySQL's defaults take 28 ms for each connect, which does not depend on the pool.
     ours = mysql_connection.connect_args(PoolSettings(), make_url(database_url))
     tls = {name: value for name, value in ours.items() if name.startswith("ssl")}
     return create_engine(database_url, connect_args={**tls, "read_timeout": READ_TIMEOUT}, **engine_arguments)
@@ -53,7 +53,7 @@ def _queue_pool(database_url: str, pool_options: PoolOptions) -> Engine:
 
 
 def _poolproof_pool(database_url: str, pool_options: PoolOptions) -> Engine:
-    # As many as the other lends at most; our settings take no longer wait than a minute.
+    # As many connections as QueuePool allows with its defaults; our settings allow no time-out above a minute.
     settings = PoolSettings(
         size=POOL_SIZE + MAX_OVERFLOW,
         timeout=min(pool_options.timeout, 60.0),
@@ -85,16 +85,16 @@ def _singleton_pool_per_thread(database_url: str, pool_options: PoolOptions) -> 
 
 DEFAULT_QUEUE_POOL, POOLPROOF_POOL = "QueuePool, defaults", "Poolproof"
 POOL_TYPES: Sequence[PoolType] = (
-    PoolType(DEFAULT_QUEUE_POOL, "Threads of one process, when they are few, or patient.", _queue_pool),
+    PoolType(DEFAULT_QUEUE_POOL, "A few threads of one process, or threads that may wait long.", _queue_pool),
     PoolType(
         POOLPROOF_POOL,
-        "Many more threads than connections: in turn, and never longer than a deadline.",
+        "Many more threads than connections: first come, first served, and no wait beyond a deadline.",
         _poolproof_pool,
     ),
     PoolType("NullPool", "Scripts, and a pooler (ProxySQL, MaxScale) in front of the server.", _null_pool),
     PoolType(
         "a connection per request",
-        "What frameworks without a pool do: simple, and as many as there are requests.",
+        "What frameworks without a pool do: simple, with as many connections as requests.",
         _null_pool,
         True,
     ),
@@ -103,7 +103,7 @@ POOL_TYPES: Sequence[PoolType] = (
     ),
     PoolType(
         "SingletonThreadPool, all",
-        "Few threads that live for ever: no waiting, one connection each.",
+        "A few long-lived threads: no waiting, one connection each.",
         _singleton_pool_per_thread,
     ),
     PoolType(

@@ -1,4 +1,4 @@
-"""The ways to come by a connection in words, numbers and two plots."""
+"""The report on the pools: verdict, findings, tables and two figures. Pure."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from webapp.lab.pools.pool_behaviour import (
 )
 from webapp.lab.pools.pool_benchmark import MAX_DURATION, BenchmarkResult, BenchmarkTask
 from webapp.lab.pools.pool_types import DEFAULT_QUEUE_POOL, POOLPROOF_POOL
-from webapp.lab.push.push_report import summarize_latency
 from webapp.lab.reporting import plots
+from webapp.lab.reporting.latency import summarize_latency
 from webapp.lab.reporting.plot_style import Tone
 from webapp.lab.reporting.report import Cell, Figure, LabReport, Table
 
 MILLISECONDS = 1000.0
 PLOTTED_TONES: Mapping[str, Tone] = {"NullPool": "others", DEFAULT_QUEUE_POOL: "wrong", POOLPROOF_POOL: "accent"}
-"""Whose connections are drawn over time, and how."""
+"""Pools whose connections are drawn over time, with their colours."""
 
 
 def build_report(
@@ -33,27 +33,27 @@ def build_report(
     *,
     is_complete: bool,
 ) -> LabReport:
-    """Return the report of the ways that could be measured until then."""
+    """Return the report on the pools that were measured."""
     return LabReport(
         kind="strategies",
-        title="Ways to come by a connection",
-        verdict=_verdict({one.pool_type.name: one for one in results}),
+        title="Ways to get a connection",
+        verdict=_verdict({result.pool_type.name: result for result in results}),
         findings=(
             *map(_fairness_finding, _comparable_results(results)),
-            *(finding for one in results if (finding := _error_finding(one))),
+            *(finding for result in results if (finding := _error_finding(result))),
         ),
         command=command,
         tables=(_benchmark_table(results), _behaviour_table(behaviours), _purpose_table(results)),
         figures=(_throughput_figure(results, task), _connection_figure(results)),
         data={
             "task": asdict(task),
-            "work": [_result_data(one) for one in results],
-            "habits": {name: asdict(one) for name, one in behaviours.items()},
+            "work": [_result_data(result) for result in results],
+            "behaviour": {name: asdict(behaviour) for name, behaviour in behaviours.items()},
         },
         rows=tuple(
-            {"way": one.pool_type.name, "seconds": at, "connections": n}
-            for one in results
-            for at, n in one.connection_counts
+            {"pool": result.pool_type.name, "seconds": seconds, "connections": count}
+            for result in results
+            for seconds, count in result.connection_counts
         ),
         is_complete=is_complete,
     )
@@ -62,100 +62,128 @@ def build_report(
 def _verdict(results: Mapping[str, BenchmarkResult]) -> str:
     sentences = []
     if DEFAULT_QUEUE_POOL in results and POOLPROOF_POOL in results:
-        theirs, ours = (summarize_latency(results[name].waits) for name in (DEFAULT_QUEUE_POOL, POOLPROOF_POOL))
-        rates = [results[name].units / results[name].seconds for name in (POOLPROOF_POOL, DEFAULT_QUEUE_POOL)]
+        theirs, ours = results[DEFAULT_QUEUE_POOL], results[POOLPROOF_POOL]
         sentences.append(
-            f"Poolproof did {rates[0]:,.0f} units a second and QueuePool with its defaults {rates[1]:,.0f}; the "
-            f"longest wait for a connection was {ours.worst * MILLISECONDS:,.0f} ms against "
-            f"{theirs.worst * MILLISECONDS:,.0f} ms."
+            f"Poolproof did {ours.units / ours.seconds:,.0f} units a second and QueuePool with its defaults "
+            f"{theirs.units / theirs.seconds:,.0f}; the longest wait was {_longest_wait_ms(ours):,.0f} "
+            f"ms against {_longest_wait_ms(theirs):,.0f} ms."
         )
-    failing = [one.pool_type.name for one in results.values() if one.failed]
+    failing = [result.pool_type.name for result in results.values() if result.failed]
     if failing:
         sentences.append(f"Not fit for threads on MySQL: {' and '.join(failing)}.")
-    return " ".join(sentences) or "Stopped before two ways could be compared."
+    return " ".join(sentences) or "Stopped before two pools could be compared."
+
+
+def _longest_wait_ms(result: BenchmarkResult) -> float:
+    return max(result.waits, default=0.0) * MILLISECONDS
 
 
 def _comparable_results(results: Sequence[BenchmarkResult]) -> list[BenchmarkResult]:
-    return [one for one in results if one.pool_type.name in {DEFAULT_QUEUE_POOL, POOLPROOF_POOL} and one.finished_after]
+    names = {DEFAULT_QUEUE_POOL, POOLPROOF_POOL}
+    return [result for result in results if result.pool_type.name in names and result.finished_after]
 
 
 def _fairness_finding(result: BenchmarkResult) -> str:
     """Say how far apart threads with the same work were done."""
-    first, last = min(result.finished_after), max(result.finished_after)
-    manner = {
-        DEFAULT_QUEUE_POOL: "whoever gives back may take again before those who wait, which saves changing threads",
-        POOLPROOF_POOL: "whoever waits the longest is the next",
+    order = {
+        DEFAULT_QUEUE_POOL: (
+            "a thread that returns a connection may check it out again before those that wait, which saves switching "
+            "threads"
+        ),
+        POOLPROOF_POOL: "the thread that has waited longest is the next",
     }[result.pool_type.name]
-    return f"{result.pool_type.name}: {manner}; the first thread was done after {first:.2f} s, the last after {last:.2f} s."
+    first, last = min(result.finished_after), max(result.finished_after)
+    return (
+        f"{result.pool_type.name}: {order}; the first thread was done after {first:.2f} s, the last after {last:.2f} s."
+    )
 
 
 def _error_finding(result: BenchmarkResult) -> str:
-    if not result.failed and not result.timed_out:
-        return ""
-    lines = (
-        [f"{result.pool_type.name}: {result.failed:,} failures, most of them {result.most_frequent_error}."]
-        if result.failed
-        else []
-    )
-    if result.wrong_answers:
-        lines.append(f"{result.wrong_answers:,} answers reached a thread that had not asked.")
+    name, sentences = result.pool_type.name, []
+    if result.failed:
+        sentences.append(f"{name}: {result.failed:,} failures, most of them {result.most_frequent_error}.")
+        if result.wrong_answers:
+            sentences.append(f"{result.wrong_answers:,} results reached a thread that had not asked for them.")
     if result.timed_out:
-        lines.append(f"{result.pool_type.name}: stopped after {MAX_DURATION:.0f} s, with {result.units:,} units done.")
-    return " ".join(lines)
+        sentences.append(f"{name}: stopped after {MAX_DURATION:.0f} s, with {result.units:,} units done.")
+    return " ".join(sentences)
 
 
 def _benchmark_table(results: Sequence[BenchmarkResult]) -> Table:
     columns = (
-        "way", "units a second", "connections opened", "at peak", "wait, half (ms)", "wait, 99 of 100 (ms)",
-        "longest wait (ms)", "first thread done (s)", "last thread done (s)", "failures", "answers to strangers",
+        "pool", "units a second", "connections opened", "at peak", "wait, half (ms)", "wait, 99 of 100 (ms)",
+        "longest wait (ms)", "first thread done (s)", "last thread done (s)", "failures", "wrong results",
     )  # fmt: skip
-    rows = []
-    for one in results:
-        waits = [value * MILLISECONDS for value in (summarize_latency(one.waits).p50, summarize_latency(one.waits).p99)]
-        cells: tuple[Cell, ...] = (
-            one.pool_type.name, one.units / one.seconds, one.connects, one.peak_connections, *waits,
-            summarize_latency(one.waits).worst * MILLISECONDS, min(one.finished_after, default=None),
-            max(one.finished_after, default=None), one.failed, one.wrong_answers,
-        )  # fmt: skip
-        rows.append(cells)
     note = (
-        "A unit is to borrow a connection, ask a short question and give it back; a connection per request is kept for "
-        "three. All threads have the same to do: the further apart the first and the last are done, the less fair."
+        "A unit is to check out a connection, run a short query and return the connection; a connection per request is "
+        "kept for three. All threads have the same to do: the further apart the first and the last are done, the "
+        "less fair."
     )
-    return Table("The same small work", columns, tuple(rows), note)
+    return Table("The same small work", columns, tuple(map(_benchmark_row, results)), note)
+
+
+def _benchmark_row(result: BenchmarkResult) -> tuple[Cell, ...]:
+    waits = summarize_latency(result.waits)
+    return (
+        result.pool_type.name,
+        result.units / result.seconds,
+        result.connects,
+        result.peak_connections,
+        waits.p50 * MILLISECONDS,
+        waits.p99 * MILLISECONDS,
+        waits.worst * MILLISECONDS,
+        min(result.finished_after, default=None),
+        max(result.finished_after, default=None),
+        result.failed,
+        result.wrong_answers,
+    )
 
 
 def _behaviour_table(behaviours: Mapping[str, PoolBehaviour]) -> Table:
     columns = (
-        "way", "open when made", "after one use", f"after {SMALL_BURST} at once", f"lent of {LARGE_BURST} at once", "open then",
-        "open afterwards", "wait at a full pool (s)", "rejected after (s)", "old one renewed",
-        "failed after one KILL", "healthy ones closed for it", "failed after a restart",
+        "pool", "open when created", "after one use", f"after {SMALL_BURST} at once",
+        f"checked out of {LARGE_BURST} at once", "open then", "open afterwards", "wait at a full pool (s)",
+        "rejected after (s)", "old one replaced", "failed after one KILL", "healthy ones closed for it",
+        "failed after a restart",
     )  # fmt: skip
-    rows = tuple(
-        (
-            name, one.after_creation, one.after_one, one.after_small_burst, one.max_checked_out, one.open_at_peak, one.after_large_burst, one.wait_when_full,
-            one.rejected_after, "yes" if one.is_recycled else "no", one.failed_after_kill, one.closed_after_kill,
-            one.failed_after_restart,
-        )
-        for name, one in behaviours.items()
-    )  # fmt: skip
-    said = next((one.rejection_message for name, one in behaviours.items() if name == DEFAULT_QUEUE_POOL), "")
+    rows = tuple(_behaviour_row(name, behaviour) for name, behaviour in behaviours.items())
+    message = behaviours[DEFAULT_QUEUE_POOL].rejection_message if DEFAULT_QUEUE_POOL in behaviours else ""
     note = (
-        f"Connections as the server counts them. Here the time-out is {POOL_TIMEOUT:g} s and the greatest age {MAX_AGE} s; "
-        "somebody gives back after 0.4 s. Ten uses follow a KILL of one of five idle connections, or of all five, as a "
-        f"restart does; they had lain idle for a second. QueuePool says to the sixteenth: {said}"
+        f"Connections as the server counts them. The time-out is {POOL_TIMEOUT:g} s and the greatest age {MAX_AGE} "
+        "s; a connection is returned after 0.4 s. Ten uses follow a KILL of one of five idle ones, or of all five, "
+        f"as by a restart; they had been idle for a second. QueuePool's message for the sixteenth checkout: {message}"
     )
-    return Table("Habits", columns, rows, note)
+    return Table("Behaviour", columns, rows, note)
+
+
+def _behaviour_row(name: str, behaviour: PoolBehaviour) -> tuple[Cell, ...]:
+    return (
+        name,
+        behaviour.after_creation,
+        behaviour.after_one,
+        behaviour.after_small_burst,
+        behaviour.max_checked_out,
+        behaviour.open_at_peak,
+        behaviour.after_large_burst,
+        behaviour.wait_when_full,
+        behaviour.rejected_after,
+        "yes" if behaviour.is_recycled else "no",
+        behaviour.failed_after_kill,
+        behaviour.closed_after_kill,
+        behaviour.failed_after_restart,
+    )
 
 
 def _purpose_table(results: Sequence[BenchmarkResult]) -> Table:
-    rows = tuple((one.pool_type.name, one.pool_type.purpose, one.most_frequent_error or "none") for one in results)
-    return Table("What each is for", ("way", "for", "its most frequent error here"), rows)
+    rows = tuple(
+        (result.pool_type.name, result.pool_type.purpose, result.most_frequent_error or "none") for result in results
+    )
+    return Table("What each is for", ("pool", "for", "its most frequent error here"), rows)
 
 
 def _throughput_figure(results: Sequence[BenchmarkResult], task: BenchmarkTask) -> Figure:
     groups: dict[str, dict[str, float | None]] = {
-        one.pool_type.name: {"units": None if one.failed else one.units / one.seconds} for one in results
+        result.pool_type.name: {"units": None if result.failed else result.units / result.seconds} for result in results
     }
     caption = (
         f"{task.threads} threads, {task.requests} requests of three units each, {task.seconds * MILLISECONDS:g} ms on "
@@ -165,13 +193,15 @@ def _throughput_figure(results: Sequence[BenchmarkResult], task: BenchmarkTask) 
 
 
 def _connection_figure(results: Sequence[BenchmarkResult]) -> Figure:
-    # Nobody had borrowed before: each begins with none.
+    # Before the first checkout each pool has no connection.
     series = {
-        one.pool_type.name: [(0.0, 0), *one.connection_counts] for one in results if one.pool_type.name in PLOTTED_TONES
+        result.pool_type.name: [(0.0, 0), *result.connection_counts]
+        for result in results
+        if result.pool_type.name in PLOTTED_TONES
     }
     caption = (
-        "NullPool opens one for each unit of work. QueuePool closes its overflow as soon as nobody waits, and opens it "
-        "again for the next push; Poolproof's pool fills once and stays full for a while."
+        "NullPool opens one for each unit of work. QueuePool closes its overflow as soon as no thread waits, and opens "
+        "it again for the next burst; Poolproof's pool opens its connections once and keeps them for a while."
     )
     return plots.plot_lines(
         "Connections on the server",
@@ -186,7 +216,14 @@ def _connection_figure(results: Sequence[BenchmarkResult]) -> Figure:
 
 def _result_data(result: BenchmarkResult) -> dict[str, Any]:
     return {
-        "way": result.pool_type.name, "seconds": result.seconds, "units": result.units, "waits": asdict(summarize_latency(result.waits)),
-        "finished_after": sorted(result.finished_after), "connects": result.connects, "peak": result.peak_connections, "errors": result.errors,
-        "answers_to_strangers": result.wrong_answers, "timed_out": result.timed_out,
-    }  # fmt: skip
+        "pool": result.pool_type.name,
+        "seconds": result.seconds,
+        "units": result.units,
+        "waits": asdict(summarize_latency(result.waits)),
+        "finished_after": sorted(result.finished_after),
+        "connects": result.connects,
+        "peak_connections": result.peak_connections,
+        "errors": result.errors,
+        "wrong_answers": result.wrong_answers,
+        "timed_out": result.timed_out,
+    }

@@ -1,1 +1,1 @@
-"""One push and what it found."""
+"""`poolproof lab push`: many people play one quiz at once, and what was acknowledged is read back."""

@@ -1,4 +1,4 @@
-"""What a push has shown, as numbers and as a page of text. Pure."""
+"""The summary of a push, as figures and as text. Pure."""
 
 from __future__ import annotations
 
@@ -7,47 +7,36 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from webapp.lab.loadgen.load_generator import ProcessResult
-from webapp.lab.loadgen.player import OK_STATUSES, STEPS, Visit
+from webapp.lab.loadgen.load_generator import MAX_CLIENT_CPU, ProcessResult
+from webapp.lab.loadgen.player import OK_RESULTS, STEPS, RequestSample, Visit
+from webapp.lab.reporting.latency import Latency, summarize_latency
 
-OK_RESULTS = {str(status) for status in OK_STATUSES}
-MAX_CLIENT_CPU = 0.85
 MAX_CLIENT_LAG = 0.25
-"""Above this share of a processor, or this lag of its event loop in seconds, the client itself was the bottleneck."""
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Seconds, from the intended start."""
-
-    count: int
-    p50: float
-    p95: float
-    p99: float
-    worst: float
+"""Above this lag of its event loop, in seconds, the load generator itself was the bottleneck."""
 
 
 @dataclass(frozen=True)
 class VerificationResult:
-    """What was read back afterwards."""
+    """What was read back after a push, compared with what the service had acknowledged."""
 
     answers: int
-    """Acknowledged, and compared."""
+    """Acknowledged answers, all of which were compared."""
     missing: int
     changed: int
     finishes: int
+    """Acknowledged finishes."""
     unfinished: int
-    """Finishes that were acknowledged and are not stored."""
+    """Acknowledged finishes that are not stored."""
 
     @property
     def is_intact(self) -> bool:
-        """Whether nothing acknowledged was lost."""
+        """Whether everything acknowledged is stored."""
         return not (self.missing or self.changed or self.unfinished)
 
 
 @dataclass(frozen=True)
 class DatabaseStats:
-    """What the database server saw meanwhile."""
+    """What the database server counted during the push."""
 
     connections_at_peak: int
     statements: int
@@ -55,7 +44,7 @@ class DatabaseStats:
 
 @dataclass(frozen=True)
 class PushSummary:
-    """A push, summed up; `seconds` from the first intended arrival to the last end."""
+    """Figures of a push; `seconds` run from the first intended arrival to the end of the last visit."""
 
     users: int
     done: int
@@ -68,14 +57,15 @@ class PushSummary:
     first_tries_failed: dict[str, int]
     failed: dict[str, int]
     client_cpu: float
-    """Processor seconds of the load's processes for each second of the push, as a share of one processor each."""
+    """Share of a processor that the busiest process of the load used."""
     client_lag: float
-    proof: VerificationResult | None = None
+    """Largest lag of an event loop of the load, in seconds."""
+    verification: VerificationResult | None = None
     server: DatabaseStats | None = None
 
     @property
     def client_was_the_bottleneck(self) -> bool:
-        """Whether the figures say more about the client than about the server."""
+        """Whether the load generator, and not the service, limited the push."""
         return self.client_cpu > MAX_CLIENT_CPU or self.client_lag > MAX_CLIENT_LAG
 
     def as_json(self) -> dict[str, Any]:
@@ -83,25 +73,14 @@ class PushSummary:
         return {**asdict(self), "client_was_the_bottleneck": self.client_was_the_bottleneck}
 
 
-def summarize_latency(seconds: Sequence[float]) -> Latency:
-    """Return the percentiles of these durations; all 0 when there are none."""
-    if not seconds:
-        return Latency(0, 0, 0, 0, 0)
-    ordered = sorted(seconds)
-    p50, p95, p99 = (ordered[min(len(ordered) - 1, int(len(ordered) * share))] for share in (0.5, 0.95, 0.99))
-    return Latency(len(ordered), p50, p95, p99, ordered[-1])
-
-
 def summarize(
-    results: Sequence[ProcessResult], proof: VerificationResult | None, server: DatabaseStats | None
+    results: Sequence[ProcessResult], verification: VerificationResult | None, server: DatabaseStats | None
 ) -> PushSummary:
-    """Return the report of a push."""
-    visits = [visit for share in results for visit in share.visits]
+    """Return the summary of a push."""
+    visits = [visit for result in results for visit in result.visits]
     samples = [sample for visit in visits for sample in visit.samples]
     seconds = _push_duration(visits)
-    finals = {step: [one.seconds for one in samples if one.step == step and one.is_final] for step in STEPS}
-    failed = Counter(f"{one.step} {one.result}" for one in samples if one.is_final and one.result not in OK_RESULTS)
-    tried = Counter(f"{one.step} {one.result}" for one in samples if one.result not in OK_RESULTS)
+    finals = [sample for sample in samples if sample.is_final]
     return PushSummary(
         users=len(visits),
         done=sum(visit.is_complete for visit in visits),
@@ -109,15 +88,20 @@ def summarize(
         requests=len(samples),
         sessions_per_second=len(visits) / seconds,
         requests_per_second=len(samples) / seconds,
-        steps={step: summarize_latency(found) for step, found in finals.items()},
+        steps={step: summarize_latency([final.seconds for final in finals if final.step == step]) for step in STEPS},
         session=summarize_latency([visit.seconds for visit in visits]),
-        first_tries_failed=dict(tried),
-        failed=dict(failed),
-        client_cpu=max(share.cpu_seconds for share in results) / seconds,
-        client_lag=max(share.max_lag for share in results),
-        proof=proof,
+        first_tries_failed=_count_failures(samples),
+        failed=_count_failures(finals),
+        client_cpu=max(result.cpu_seconds for result in results) / seconds,
+        client_lag=max(result.max_lag for result in results),
+        verification=verification,
         server=server,
     )
+
+
+def _count_failures(samples: Sequence[RequestSample]) -> dict[str, int]:
+    failed = [sample for sample in samples if sample.result not in OK_RESULTS]
+    return dict(Counter(f"{sample.step} {sample.result}" for sample in failed))
 
 
 def _push_duration(visits: Sequence[Visit]) -> float:
@@ -125,27 +109,23 @@ def _push_duration(visits: Sequence[Visit]) -> float:
 
 
 def as_text(summary: PushSummary) -> str:
-    """Return a page for people."""
-    came = f"{summary.done} of {summary.users} people came through in {summary.seconds:.1f} s: "
+    """Return the summary as lines for a terminal."""
+    rates = f"{summary.sessions_per_second:.0f} sessions/s, {summary.requests_per_second:.0f} requests/s"
     lines = [
-        came + f"{summary.sessions_per_second:.0f} sessions/s, {summary.requests_per_second:.0f} requests/s",
+        f"{summary.done} of {summary.users} people were served to the end in {summary.seconds:.1f} s: {rates}",
         "",
-        f"{'':<9}{'count':>8}{'p50':>9}{'p95':>9}{'p99':>9}{'worst':>9}   seconds from the intended start",
-    ]
-    for step, found in [*summary.steps.items(), ("session", summary.session)]:
-        times = "".join(f"{value:>9.3f}" for value in (found.p50, found.p95, found.p99, found.worst))
-        lines.append(f"{step:<9}{found.count:>8}{times}")
-    lines += [
+        f"{'':<12}{'count':>8}{'p50':>9}{'p95':>9}{'p99':>9}{'worst':>9}   seconds from the intended start",
+        *(_format_latency(step, latency) for step, latency in summary.steps.items()),
+        _format_latency("session", summary.session),
         "",
         f"failed in the end: {_format_counts(summary.failed)}",
         f"tried again after: {_format_counts(summary.first_tries_failed)}",
     ]
     if summary.server is not None:
-        each = summary.server.statements / summary.requests
-        lines.append(
-            f"the database: {summary.server.connections_at_peak} connections at peak, {each:.2f} statements per request"
-        )
-    lines.append(_format_verification(summary.proof))
+        statements = summary.server.statements / summary.requests
+        peak = summary.server.connections_at_peak
+        lines.append(f"the database: {peak} connections at peak, {statements:.2f} statements per request")
+    lines.append(_format_verification(summary.verification))
     lines.append(
         f"the load: {summary.client_cpu:.0%} of a processor, its loop at most {summary.client_lag * 1000:.0f} ms late"
     )
@@ -154,15 +134,20 @@ def as_text(summary: PushSummary) -> str:
     return "\n".join(lines)
 
 
-def _format_verification(proof: VerificationResult | None) -> str:
-    if proof is None:
-        return "the proof: not made"
-    verdict = "every one is stored as it was acknowledged" if proof.is_intact else "BROKEN"
+def _format_latency(step: str, latency: Latency) -> str:
+    times = (latency.p50, latency.p95, latency.p99, latency.worst)
+    return f"{step:<12}{latency.count:>8}" + "".join(f"{seconds:>9.3f}" for seconds in times)
+
+
+def _format_verification(verification: VerificationResult | None) -> str:
+    if verification is None:
+        return "the check of what was acknowledged: not made"
+    verdict = "every one is stored as it was acknowledged" if verification.is_intact else "BROKEN"
     return (
-        f"the proof: {proof.answers} answers and {proof.finishes} finishes were acknowledged; {verdict} "
-        f"({proof.missing} missing, {proof.changed} changed, {proof.unfinished} unfinished)"
+        f"read back: {verification.answers} answers and {verification.finishes} finishes were acknowledged; {verdict} "
+        f"({verification.missing} missing, {verification.changed} changed, {verification.unfinished} unfinished)"
     )
 
 
 def _format_counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} × {what}" for what, count in sorted(counts.items())) or "none"
+    return ", ".join(f"{count} × {label}" for label, count in sorted(counts.items())) or "none"

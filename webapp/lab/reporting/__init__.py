@@ -1,1 +1,1 @@
-"""Reports: one HTML page each, with figures, tables and where they were measured."""
+"""Reports as one HTML page and one JSON file, their plots, comparison and commands. Loads without matplotlib."""

@@ -1,4 +1,4 @@
-"""Where something was measured: machine, libraries, database, configuration. Numbers mean nothing without it."""
+"""Describes where something was measured: machine, libraries, database, configuration."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ GIBIBYTE = 2**30
 
 
 def describe_environment() -> dict[str, str]:
-    """Return what surrounds this process, as words; the database and the configuration within an app's context."""
-    found = {
+    """Return the environment of this process; within an app's context also the database and the configuration."""
+    environment = {
         "Machine": f"{platform.system()} {platform.release()}, {platform.machine()}",
         "Processor": f"{len(os.sched_getaffinity(0))} usable of {os.cpu_count()}{_cpu_model()}",
         "Memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / GIBIBYTE:.1f} GiB",
@@ -31,13 +31,13 @@ def describe_environment() -> dict[str, str]:
     }
     if has_app_context():
         settings: Settings = current_app.config["SETTINGS"]
-        found["Database"] = f"{_describe_database()}, {settings.redacted_database_url}"
-        found["Configuration"] = ", ".join(_changed_settings(settings)) or "defaults"
-    return found
+        environment["Database"] = f"{_describe_database()}, {settings.redacted_database_url}"
+        environment["Configuration"] = ", ".join(_changed_settings(settings)) or "defaults"
+    return environment
 
 
 def _cpu_model() -> str:
-    # Not every system has it.
+    # Only Linux has this file.
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -46,24 +46,24 @@ def _cpu_model() -> str:
 
 
 def _library_versions() -> list[str]:
-    found = []
+    versions = []
     for name in LIBRARIES:
         with suppress(metadata.PackageNotFoundError):
-            found.append(f"{name} {metadata.version(name)}")
-    return found
+            versions.append(f"{name} {metadata.version(name)}")
+    return versions
 
 
 def _describe_database() -> str:
     try:
         with get_pooling().console.read() as connection:
-            facts = read_server_info(connection)
+            server = read_server_info(connection)
     except SQLAlchemyError:
-        return "away"
-    return f"{facts.flavour} {facts.version}"
+        return "not reachable"
+    return f"{server.flavour} {server.version}"
 
 
 def _changed_settings(settings: Settings) -> list[str]:
-    """What differs from the defaults; the key is nobody's business."""
+    """Return the settings that differ from the defaults, without the secret key."""
     pool = [f"{variable(name)}={value}" for name, value in sorted(changed_settings(settings.pool).items())]
     service = settings.poolproof
     names = sorted(service.model_fields_set - {"secret_key", "instance"})

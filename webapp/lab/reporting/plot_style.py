@@ -1,4 +1,4 @@
-"""What all plots of the lab share: palette, typeface, room for words, and SVG out of matplotlib."""
+"""What all plots of the lab share: colours, fonts, margins for labels, and SVG from matplotlib."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLoc
 
 from webapp.lab.reporting.report import Figure
 
-Tone = Literal["accent", "wrong", "others", "look", "right", "quiet"]
+Tone = Literal["accent", "wrong", "others", "warning", "right", "quiet"]
 Points = Sequence[tuple[float, float]]
 # The palette of the service's own pages.
 TONES: Mapping[Tone, tuple[str, str]] = {
     "accent": ("#0b6b87", "#63c7e2"),
     "wrong": ("#a9261e", "#ff9f95"),
     "others": ("#7a57a3", "#b79bdc"),
-    "look": ("#8a5a00", "#f2c264"),
+    "warning": ("#8a5a00", "#f2c264"),
     "right": ("#0f6b39", "#74d8a1"),
     "quiet": ("#52656e", "#9fb2ba"),
 }
 BACKGROUND = ("#ffffff", "#152329")
 TEXT_COLOUR, MUTED_COLOUR, GRID_COLOUR = ("#12222a", "#e7eff2"), ("#52656e", "#9fb2ba"), ("#d3dee2", "#2c3f48")
-# Nobody has to tell lines apart by colour alone: each has its name at its end, and each tone has a dash.
+# Lines are not distinguished by colour alone: each has its name at its end, and each tone has a dash.
 DASHES: Sequence[Any] = ("-", (0, (5, 2)), (0, (1.2, 1.5)), (0, (7, 2, 1.2, 2)), (0, (3, 1.2)), (0, (9, 3)))
 WIDTH, HEIGHT, PANEL_HEIGHT, ROW_HEIGHT, LEFT_MARGIN = 7.6, 3.2, 1.25, 0.27, 0.55
 TOP_MARGIN, BOTTOM_MARGIN = 0.42, 0.55
-"""Inches: above each panel, for what its axis says, and below the last."""
+"""Inches: above each panel, for the label of its axis, and below the last panel."""
 POINT_SIZE = 10.5
 LETTER_WIDTH = 0.56
-"""Width of a letter on the average, of its height."""
+"""Mean width of a letter, as a share of its height."""
 LABEL_SPACING = 1.35
-"""Of the height of a letter: between two names at the ends of lines."""
+"""Distance of two labels at the ends of lines, as a multiple of the height of a letter."""
 FONT_FAMILY = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
 LABEL_OUTLINE = "stroke-width: 3px; stroke-linejoin: round;"
 LIGHT, DARK = 0, 1
@@ -47,15 +47,15 @@ LIGHT, DARK = 0, 1
 
 @dataclass(frozen=True)
 class PlotStyle:
-    """How a drawing is coloured: which tone a name has, and for which page it is drawn."""
+    """The colours of a drawing: the tone of each name, and the theme of the page."""
 
     tones: Mapping[str, Tone]
-    """Given ones; every other name gets one that is still free."""
+    """Tones of some names; every other name gets one that is not used yet."""
     theme: int
     assigned_names: list[str] = field(default_factory=list)
 
     def colour(self, name: str) -> str:
-        """Return a name's colour; the same wherever the name occurs in one figure."""
+        """Return a name's colour; it is the same wherever the name occurs in one figure."""
         return TONES[self._tone(name)][self.theme]
 
     def dash(self, name: str) -> Any:
@@ -74,19 +74,20 @@ class PlotStyle:
 def draw_figure(
     title: str, caption: str, tones: Mapping[str, Tone] | None, draw: Callable[[PlotStyle], Drawing]
 ) -> Figure:
-    """Draw the same for both pages."""
+    """Draw the same figure for a light and for a dark page."""
     light, dark = (_as_svg(draw, PlotStyle(tones or {}, page), title) for page in (LIGHT, DARK))
     return Figure(title, light, dark, caption)
 
 
 @contextmanager
 def _rc_context(theme: int, salt: str) -> Iterator[None]:
-    """Set how everything looks; `salt` makes the same drawing the same text, every time."""
+    """Set colours, fonts and lines; with the same `salt`, the same drawing gives the same SVG text."""
     with mpl.rc_context(
         {
             "svg.fonttype": "none", "svg.hashsalt": salt, "font.family": "DejaVu Sans", "font.size": POINT_SIZE,
             "text.color": TEXT_COLOUR[theme], "axes.labelcolor": MUTED_COLOUR[theme], "xtick.color": GRID_COLOUR[theme],
-            "ytick.color": GRID_COLOUR[theme], "xtick.labelcolor": MUTED_COLOUR[theme], "ytick.labelcolor": MUTED_COLOUR[theme],
+            "ytick.color": GRID_COLOUR[theme], "xtick.labelcolor": MUTED_COLOUR[theme],
+            "ytick.labelcolor": MUTED_COLOUR[theme],
             "axes.edgecolor": GRID_COLOUR[theme], "axes.spines.top": False, "axes.spines.right": False,
             "axes.spines.left": False, "axes.grid": True, "axes.grid.axis": "y", "grid.color": GRID_COLOUR[theme],
             "grid.linewidth": 0.8, "axes.axisbelow": True, "ytick.major.size": 0, "figure.facecolor": "none",
@@ -104,9 +105,9 @@ def _as_svg(draw: Callable[[PlotStyle], Drawing], style: PlotStyle, title: str) 
         FigureCanvasSVG(drawing)
         drawing.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     text = out.getvalue()
-    # The reader's own typeface: it is narrower than the one that has been measured with, so nothing overlaps.
+    # Use the reader's system font: it is narrower than the font with which widths were measured.
     text = re.sub(r"'DejaVu Sans'[^\";]*", FONT_FAMILY, text)
-    # A name stays readable where a line runs through it.
+    # An outline keeps a label readable where a line crosses it.
     text = text.replace(
         "font-weight: 700;",
         f"font-weight: 700; paint-order: stroke; stroke: {BACKGROUND[style.theme]}; {LABEL_OUTLINE}",
@@ -121,35 +122,35 @@ def create_panels(
     right_margin: float = 0.2,
     bottom_margin: float = BOTTOM_MARGIN,
 ) -> tuple[Drawing, list[Axes]]:
-    """Return a drawing of as many panels, of so many inches each, and with so much room beside and below them."""
+    """Return a drawing with panels of these heights and margins, in inches."""
     height = sum(heights) + TOP_MARGIN * len(heights) + bottom_margin
     # 72: SVG counts in points.
     drawing = Drawing(figsize=(WIDTH, height), dpi=72)
     ratios = {"height_ratios": list(heights), "hspace": TOP_MARGIN * len(heights) / sum(heights)}
-    found = drawing.subplots(len(heights), 1, sharex=True, squeeze=False, gridspec_kw=ratios)
+    rows = drawing.subplots(len(heights), 1, sharex=True, squeeze=False, gridspec_kw=ratios)
     drawing.subplots_adjust(
         left=left_margin / WIDTH,
         right=1 - right_margin / WIDTH,
         top=1 - TOP_MARGIN / height,
         bottom=bottom_margin / height,
     )
-    return drawing, [cast("Axes", row[0]) for row in found]
+    return drawing, [cast("Axes", row[0]) for row in rows]
 
 
 def label_width(names: Iterable[str]) -> float:
-    """Return the inches that the longest of these names needs beside an axis."""
+    """Return the width of the longest of these names, in inches."""
     return max(map(len, names), default=0) * LETTER_WIDTH * POINT_SIZE / 72 + 0.2
 
 
 def add_line(axes: Axes, style: PlotStyle, name: str, points: Points, marker: str) -> None:
-    """Add a line with the look of its name; one without points is not there."""
+    """Add a line in the style of its name; nothing when there are no points."""
     if points:
         x, y = zip(*points, strict=True)
         axes.plot(x, y, color=style.colour(name), linestyle=style.dash(name), marker=marker)
 
 
 def set_scales(axes: Axes, *, log_x: bool, log_y: bool, x: Sequence[float]) -> None:
-    """Set how the axes count; an axis of powers has a tick at each of the points."""
+    """Set linear or logarithmic scales; a logarithmic x axis has a tick at each of the points."""
     if log_x:
         axes.set_xscale("log")
         axes.set_xticks(sorted(set(x)))
@@ -165,7 +166,7 @@ def set_scales(axes: Axes, *, log_x: bool, log_y: bool, x: Sequence[float]) -> N
 
 
 def label_axes(axes: Axes, x_label: str, y_label: str, left_margin: float = LEFT_MARGIN) -> None:
-    """Say what the axes count: the upright one above it, to be read without turning the head."""
+    """Label the axes; the label of the y axis is horizontal and stands above it."""
     axes.set_xlabel(x_label, labelpad=6)
     axes.annotate(
         y_label, (0, 1), (-left_margin * 72, 8), xycoords="axes fraction", textcoords="offset points", va="bottom",
@@ -174,24 +175,24 @@ def label_axes(axes: Axes, x_label: str, y_label: str, left_margin: float = LEFT
 
 
 def draw_markers(axes: Axes, markers: Sequence[tuple[float, str]], style: PlotStyle) -> None:
-    """Draw upright lines, each with its word."""
-    for at, word in markers:
-        axes.axvline(at, color=MUTED_COLOUR[style.theme], linewidth=1, linestyle=(0, (2, 3)))
-        if word:
+    """Draw vertical lines, each with its label."""
+    for x, label in markers:
+        axes.axvline(x, color=MUTED_COLOUR[style.theme], linewidth=1, linestyle=(0, (2, 3)))
+        if label:
             axes.annotate(
-                word, (at, 1), (4, -2), xycoords=("data", "axes fraction"), textcoords="offset points", va="top",
+                label, (x, 1), (4, -2), xycoords=("data", "axes fraction"), textcoords="offset points", va="top",
                 fontsize=POINT_SIZE - 1, color=MUTED_COLOUR[style.theme],
             )  # fmt: skip
 
 
 def label_line_ends(axes: Axes, series: Mapping[str, Points], style: PlotStyle) -> None:
-    """Write each line's name where it ends, moved apart where they would overlap."""
+    """Write each line's name at its end; names that would overlap are moved apart."""
     ends = [(axes.transData.transform(points[-1])[1], name) for name, points in series.items() if points]
-    # Not on the line that all stand on, and not on each other.
-    at = axes.transAxes.transform((0, 0))[1] + (0.5 - LABEL_SPACING) * POINT_SIZE
+    # Start below the x axis: the first name may stand half a letter above it.
+    y = axes.transAxes.transform((0, 0))[1] + (0.5 - LABEL_SPACING) * POINT_SIZE
     for end, name in sorted(ends):
-        at = max(at + POINT_SIZE * LABEL_SPACING, end)
+        y = max(y + POINT_SIZE * LABEL_SPACING, end)
         axes.annotate(
-            name, series[name][-1], (8, at - end), textcoords="offset points", va="center_baseline",
+            name, series[name][-1], (8, y - end), textcoords="offset points", va="center_baseline",
             color=style.colour(name), fontweight="bold", annotation_clip=False,
         )  # fmt: skip

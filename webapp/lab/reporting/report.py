@@ -1,4 +1,4 @@
-"""What a run of the lab has found, kept as one page of HTML and one file of JSON. Knows no plotting library."""
+"""A report of the lab, stored as one HTML page and one JSON file. Does not import a plotting library."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from webapp.lab.reporting.environment_info import describe_environment
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates" / "lab"
 REPORTS_FOLDER = "reports"
-"""Below the instance folder, where no other one is named."""
+"""Default folder of the reports, in the instance folder."""
 Cell = str | float | int | None
 Grade = Literal["", "good", "bad"]
 
@@ -45,32 +45,32 @@ class Figure:
 
 @dataclass(frozen=True)
 class LabReport:
-    """What a run has found."""
+    """The results of one run."""
 
     kind: str
     """size, strategies, incident, drill or push."""
     title: str
     verdict: str
-    """One or two sentences: what was found, in plain words."""
+    """The result in one or two sentences."""
     findings: tuple[str, ...]
     command: str
-    """What repeats it."""
+    """Command line that repeats the run."""
     settings: str = ""
     """Lines to paste into the environment."""
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
-    """Everything measured, as JSON takes it."""
+    """Everything measured, in types that JSON has."""
     rows: tuple[Mapping[str, Any], ...] = ()
     """The same as flat rows, for a spreadsheet."""
     is_complete: bool = True
-    """False when the run was stopped, and this is what had been measured until then."""
+    """False when the run was stopped and the report has only what had been measured until then."""
     grade: Grade = ""
-    """The colour of the verdict, where it is good or bad."""
+    """Decides the colour of the verdict."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Machine, libraries, database, configuration; looked up when the report is written, unless it is given."""
+    """Machine, libraries, database, configuration; determined when the report is stored, if it is empty."""
     at: str = ""
-    """When it was written, in UTC."""
+    """When it was stored, in UTC."""
 
 
 @dataclass(frozen=True)
@@ -89,22 +89,22 @@ class NoSuchReportError(Exception):
 
 
 def save_report(report: LabReport, folder: Path) -> Path:
-    """Keep a report as `<UTC time>-<kind>.html` and `.json`; returns the page's path."""
+    """Store a report as `<UTC time>-<kind>.html` and `.json`; return the page's path."""
     now = datetime.now(UTC)
-    whole = replace(
+    complete = replace(
         report,
         environment=report.environment or describe_environment(),
         at=report.at or now.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00") + " UTC",
     )
     folder.mkdir(parents=True, exist_ok=True)
     page = unused_path(folder, f"{now:%Y%m%dT%H%M%SZ}-{report.kind}")
-    page.with_suffix(".json").write_text(json.dumps(as_json(whole), indent=1, default=str), encoding="utf-8")
-    page.write_text(as_html(whole), encoding="utf-8")
+    page.with_suffix(".json").write_text(json.dumps(as_json(complete), indent=1, default=str), encoding="utf-8")
+    page.write_text(as_html(complete), encoding="utf-8")
     return page
 
 
 def unused_path(folder: Path, stem: str) -> Path:
-    """Two reports of one second must not replace each other."""
+    """Return a path that does not exist yet: two reports of one second must not replace each other."""
     number = 1
     path = folder / f"{stem}.html"
     while path.exists():
@@ -114,27 +114,27 @@ def unused_path(folder: Path, stem: str) -> Path:
 
 
 def as_json(report: LabReport, *, figures: bool = True) -> dict[str, Any]:
-    """Return all of a report as JSON takes it, with its drawings or without."""
-    found = asdict(report)
+    """Return a report in types that JSON has, with the drawings of its figures or without."""
+    values = asdict(report)
     if not figures:
-        found["figures"] = [{"title": one.title, "caption": one.caption} for one in report.figures]
-    return found
+        values["figures"] = [{"title": figure.title, "caption": figure.caption} for figure in report.figures]
+    return values
 
 
 def list_reports(folder: Path) -> list[StoredReport]:
-    """Return the reports of a folder, newest first; what is no report is passed over."""
-    kept = []
+    """Return the reports of a folder, newest first; other files are ignored."""
+    stored = []
     for path in sorted(folder.glob("*.json"), reverse=True):
         try:
             report = load_report(folder, path.stem)
         except NoSuchReportError:
             continue
-        kept.append(StoredReport(path.stem, report.kind, report.title, report.verdict, report.at))
-    return kept
+        stored.append(StoredReport(path.stem, report.kind, report.title, report.verdict, report.at))
+    return stored
 
 
 def load_report(folder: Path, name: str) -> LabReport:
-    """Return a kept report by its name, or by the path of its page or its JSON.
+    """Return a stored report by its name, or by the path of its page or its JSON.
 
     Raises:
         NoSuchReportError: when there is none.
@@ -142,35 +142,37 @@ def load_report(folder: Path, name: str) -> LabReport:
     stem = name.removesuffix(".html").removesuffix(".json")
     path = Path(f"{stem}.json") if "/" in stem else folder / f"{stem}.json"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
         tables = tuple(
-            Table(one["title"], tuple(one["columns"]), tuple(map(tuple, one["rows"])), one["note"])
-            for one in found["tables"]
+            Table(table["title"], tuple(table["columns"]), tuple(map(tuple, table["rows"])), table["note"])
+            for table in values["tables"]
         )
-        figures = tuple(Figure(**one) for one in found["figures"])
-        lists = {name: tuple(found[name]) for name in ("findings", "rows")}
-        return LabReport(**{**found, **lists, "tables": tables, "figures": figures})
+        figures = tuple(Figure(**figure) for figure in values["figures"])
+        lists = {name: tuple(values[name]) for name in ("findings", "rows")}
+        return LabReport(**{**values, **lists, "tables": tables, "figures": figures})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NoSuchReportError(f"There is no report {name} in {path.parent}.") from error
 
 
 def as_html(report: LabReport) -> str:
-    """Return the page of a report: one file that needs nothing else."""
-    bare = {"data": report.data, "rows": report.rows}
+    """Return the page of a report: one file that refers to no other."""
+    measured = {"data": report.data, "rows": report.rows}
     return render_page(
-        "report.html", report=report, raw=json.dumps(bare, indent=1, default=str), table=as_csv(report.rows)
+        "report.html", report=report, raw=json.dumps(measured, indent=1, default=str), csv=as_csv(report.rows)
     )
 
 
 def render_page(template: str, **values: Any) -> str:
-    """Render a page of the lab; everything that is put in is escaped."""
-    rendering = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    rendering.filters.update(shown=format_value, address=_data_url, number=lambda value: isinstance(value, int | float))
-    return rendering.get_template(template).render(**values)
+    """Render a template of the lab; all values are escaped."""
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    environment.filters.update(
+        format_value=format_value, data_url=_data_url, is_number=lambda value: isinstance(value, int | float)
+    )
+    return environment.get_template(template).render(**values)
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return flat rows with one column for every name that occurs."""
+    """Return flat rows as CSV with one column for every name that occurs."""
     if not rows:
         return ""
     columns = list(dict.fromkeys(name for row in rows for name in row))
@@ -182,7 +184,7 @@ def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def format_value(value: Cell) -> str:
-    """Return a number with the digits that mean something."""
+    """Return a number with about three significant digits."""
     if value is None:
         return "–"
     if isinstance(value, str | bool):
@@ -194,5 +196,5 @@ def format_value(value: Cell) -> str:
 
 
 def _data_url(content: str, kind: str) -> str:
-    """Return the content as an address, so that the one file has it in it."""
+    """Return the content as a data: URL, so that the page refers to no other file."""
     return f"data:{kind};charset=utf-8,{quote(content)}"

@@ -1,13 +1,14 @@
-"""Where reports go, and how a command hands one over: to people a few lines and a page, to programs JSON."""
+"""How a command outputs its report (a few lines and a page, or JSON) and its progress."""
 
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 from flask import current_app
@@ -15,47 +16,48 @@ from flask import current_app
 from webapp.lab.reporting import report as reporting_report
 from webapp.lab.reporting.report import LabReport
 
-CommandFunction = TypeVar("CommandFunction", bound=Callable[..., Any])
 PROGRESS_INTERVAL = 10.0
-"""Seconds between two lines of progress where nobody sees a line that changes."""
+"""Seconds between two lines of progress where stderr is not a terminal."""
 
 
-def with_report_options(command: CommandFunction) -> CommandFunction:
-    """Add `--reports` and `--json` to a command, as `folder` and `as_json`."""
-    chosen = click.Path(file_okay=False, path_type=Path)
-    where = click.option(
-        "--reports", "folder", type=chosen, help="Folder of the reports. Default: reports in the instance folder."
-    )
-    return where(click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")(command))
+@contextmanager
+def logging_disabled() -> Iterator[None]:
+    """Suppress all log records: a command that breaks connections on purpose would fill the terminal with warnings."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def get_report_folder(folder: Path | None) -> Path:
-    """Return the folder that was chosen, or the one in this installation's instance folder."""
+    """Return this folder, or by default the one in the instance folder of this installation."""
     instance: Path = current_app.config["SETTINGS"].poolproof.instance
     return folder or instance / reporting_report.REPORTS_FOLDER
 
 
 def output_report(report: LabReport, folder: Path | None, *, as_json: bool) -> Path:
-    """Keep a report and print it; returns the page's path."""
+    """Store a report and print it; return the page's path."""
     page = reporting_report.save_report(report, get_report_folder(folder))
     if as_json:
         click.echo(json.dumps({**reporting_report.as_json(report, figures=False), "page": str(page)}, default=str))
     else:
-        lines = [report.verdict, *(f"- {one}" for one in report.findings), f"The report: {page}"]
+        lines = [report.verdict, *(f"- {finding}" for finding in report.findings), f"The report: {page}"]
         click.echo("\n".join(lines))
     return page
 
 
 class ProgressDisplay:
-    """Says on stderr what is being done and how long it will take; on a terminal in one line that changes."""
+    """Prints on stderr what is being done and how long it will take; on a terminal in one line that is overwritten."""
 
     def __init__(self, seconds: float) -> None:
-        """Begin; `seconds` is how long all of it is expected to take."""
+        """Start; `seconds` is how long all of it is expected to take."""
         self._expected_end = time.monotonic() + seconds
         self._last_message = ("", 0.0)
 
     def update(self, message: str, *, remaining: float | None = None) -> None:
-        """Say what is being done, and how many seconds are left where that is known better by now."""
+        """Print what is being done; `remaining` seconds replace the first estimate."""
         now = time.monotonic()
         if remaining is not None:
             self._expected_end = now + remaining
@@ -63,14 +65,20 @@ class ProgressDisplay:
         line = f"{message} · about {minutes}:{seconds:02} left"
         if sys.stderr.isatty():
             click.echo(f"\r\033[K{line}", err=True, nl=False)
-        elif (
-            message.split(":", maxsplit=1)[0] != self._last_message[0]
-            or now - self._last_message[1] >= PROGRESS_INTERVAL
-        ):
+        elif self._is_due(message, now):
             click.echo(line, err=True)
-            self._last_message = (message.split(":", maxsplit=1)[0], now)
+            self._last_message = (_topic(message), now)
 
     def finish(self) -> None:
-        """Leave the line as it is."""
+        """End the line on the terminal."""
         if sys.stderr.isatty():
             click.echo(err=True)
+
+    def _is_due(self, message: str, now: float) -> bool:
+        topic, printed_at = self._last_message
+        return _topic(message) != topic or now - printed_at >= PROGRESS_INTERVAL
+
+
+def _topic(message: str) -> str:
+    """Return what stands before the colon: a change of it is printed at once."""
+    return message.split(":", maxsplit=1)[0]

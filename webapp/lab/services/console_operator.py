@@ -1,4 +1,4 @@
-"""An operator who is signed in at the console of a running service."""
+"""A client that is signed in as operator at the console of a running service."""
 
 from __future__ import annotations
 
@@ -21,32 +21,33 @@ POLL_INTERVAL = 0.1
 
 
 class NotSignedInError(Exception):
-    """The service did not let the operator in; the text is what it answered."""
+    """The sign-in failed; the text is the response of the service."""
 
 
 @dataclass
 class Operator:
-    """An operator of a service; `operator` is the client with the session."""
+    """An operator of a service; `client` has the session."""
 
     service: PoolproofService
     client: httpx2.Client
 
     def fetch_data(self) -> dict[str, Any]:
-        """Return what the console shows."""
+        """Return the data that the console shows."""
         try:
-            answer = self.client.get("/console/data.json")
+            response = self.client.get("/console/data.json")
         except httpx2.TransportError:
-            # The worker at the other end of the kept connection was killed; a browser asks again, too.
-            answer = self.client.get("/console/data.json")
-        shown: dict[str, Any] = answer.raise_for_status().json()
-        return shown
+            # The worker at the other end of the keep-alive connection was killed; a browser retries, too.
+            response = self.client.get("/console/data.json")
+        data: dict[str, Any] = response.raise_for_status().json()
+        return data
 
     def workers(self) -> dict[int, dict[str, Any]]:
         """Return the workers that the console shows, by process id."""
-        return {one["pid"]: one for one in self.fetch_data()["processes"] if one["name"] == "worker"}
+        processes = self.fetch_data()["processes"]
+        return {process["pid"]: process for process in processes if process["name"] == "worker"}
 
     def perform(self, action: str, **values: str) -> str:
-        """Do what a button does as a person would: ask for it, confirm it, return what the page says then."""
+        """Request an action, confirm it, and return the notice of the next page, as with the console's buttons."""
         page = self.client.get(f"/console/actions/{action}", params=values).raise_for_status().text
         form = {**values, "csrf_token": _extract(r'name="csrf_token" value="([^"]+)"', page)}
         done = self.client.post(f"/console/actions/{action}", data=form, follow_redirects=True).raise_for_status().text
@@ -54,27 +55,27 @@ class Operator:
 
 
 def add_operator(environment: Mapping[str, str]) -> None:
-    """Make the operator's account in the database of these settings.
+    """Create the operator's account in the database of these settings.
 
     Raises:
-        NotSignedInError: when it cannot be made.
+        NotSignedInError: when it cannot be created.
     """
-    words = ("user", "add", NAME, "--role", "operator", "--password-stdin")
-    done = run_poolproof(environment, *words, stdin=f"{PASSWORD}\n")
+    arguments = ("user", "add", NAME, "--role", "operator", "--password-stdin")
+    done = run_poolproof(environment, *arguments, stdin=f"{PASSWORD}\n")
     if done.returncode:
         raise NotSignedInError(done.stderr)
 
 
 @contextmanager
 def signed_in(service: PoolproofService) -> Iterator[Operator]:
-    """Sign in an operator, whose account `add_operator` has made.
+    """Sign in an operator, whose account `add_operator` has created.
 
     Raises:
-        NotSignedInError: when the service does not let the operator in.
+        NotSignedInError: when the service refuses.
     """
-    with httpx2.Client(base_url=service.console, timeout=20) as operator:
-        _sign_in(service, operator)
-        yield Operator(service, operator)
+    with httpx2.Client(base_url=service.console, timeout=20) as client:
+        _sign_in(service, client)
+        yield Operator(service, client)
 
 
 def _sign_in(service: PoolproofService, client: httpx2.Client) -> None:
@@ -88,13 +89,13 @@ def _sign_in(service: PoolproofService, client: httpx2.Client) -> None:
                 raise NotSignedInError(f"The console does not answer. Its log ends:\n{tail(service.log)}") from error
             time.sleep(POLL_INTERVAL)
     form = {"name": NAME, "password": PASSWORD, "csrf_token": _extract(r'name="csrf_token"[^>]*value="([^"]+)"', page)}
-    answer = client.post("/sign-in", data=form, params={"next": "/console"})
-    if answer.headers.get("Location") != "/console":
-        raise NotSignedInError(answer.text)
+    response = client.post("/sign-in", data=form, params={"next": "/console"})
+    if response.headers.get("Location") != "/console":
+        raise NotSignedInError(response.text)
 
 
 def _extract(pattern: str, page: str) -> str:
-    found = re.search(pattern, page, re.DOTALL)
-    if found is None:
+    match = re.search(pattern, page, re.DOTALL)
+    if match is None:
         raise NotSignedInError(f"The page has no {pattern}:\n{page}")
-    return found[1]
+    return match[1]

@@ -1,4 +1,4 @@
-"""Fresh data directories of database servers: initialised once per version, then copied."""
+"""Fresh data directories of database servers: initialised once for each version, then copied."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from webapp.lab.services.debian import cache_folder
 from webapp.lab.services.programs import Flavour, Program, ServerError
 
-# Small and durable: what is committed is on the disk, as in production.
+# Small and durable: each commit is flushed to the disk, as in production.
 COMMON_OPTIONS = (
     "--bind-address=127.0.0.1",
     "--character-set-server=utf8mb4",
@@ -37,17 +37,17 @@ MARIADB_TABLES = (
 
 
 def server_command(program: Program, data: Path) -> list[str]:
-    """Return the words that call a server program on a data directory."""
+    """Return the command line of a server program on a data directory."""
     as_root = ["--user=root"] if os.geteuid() == 0 else []
     own = [*program.options, f"--datadir={data}", *COMMON_OPTIONS, *FLAVOUR_OPTIONS[program.flavour]]
     return [*program.command, "--no-defaults", *own, *as_root]
 
 
 def initialise(program: Program, data: Path) -> None:
-    """Make a fresh data directory, whose root account has no password.
+    """Create a fresh data directory, whose root account has no password.
 
     Raises:
-        ServerError: when the program cannot.
+        ServerError: when the program fails.
     """
     command, tables = server_command(program, data), b""
     if program.flavour == "mysql":
@@ -58,17 +58,17 @@ def initialise(program: Program, data: Path) -> None:
         tables = b"CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket=NULL;\n" + _mariadb_tables(program)
     done = subprocess.run(command, input=tables, capture_output=True, check=False)  # noqa: S603 - the caller's choice
     if done.returncode:
-        said = done.stderr.decode(errors="replace")[-2000:]
-        raise ServerError(f"{program.path} could not make fresh data in {data}. It said:\n{said}")
-    # Each copy is a server of its own and makes itself another name.
+        message = done.stderr.decode(errors="replace")[-2000:]
+        raise ServerError(f"{program.path} could not make fresh data in {data}. It said:\n{message}")
+    # Each copy is a server of its own and gets another UUID when it starts.
     (data / "auto.cnf").unlink(missing_ok=True)
 
 
 def cached_data_directory(program: Program) -> Path:
-    """Return initialised data of this version, made once on this machine: that takes longer than to start a server.
+    """Return the initialised data of this version, created once on this machine because it takes longer than a start.
 
     Raises:
-        ServerError: when the program cannot make them.
+        ServerError: when the program cannot create them.
     """
     folder = cache_folder() / f"{program.flavour}-{program.version}-data"
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -84,12 +84,12 @@ def cached_data_directory(program: Program) -> Path:
 
 
 def _mariadb_tables(program: Program) -> bytes:
-    asked = subprocess.run(  # noqa: S603 - the caller's choice
+    help_text = subprocess.run(  # noqa: S603 - the caller's choice
         [*program.command, "--no-defaults", *program.options, "--verbose", "--help"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    found = re.search(r"^lc-messages-dir\s+(\S+)", asked.stdout, re.MULTILINE)
-    folders = [Path(found[1])] if found else []
+    match = re.search(r"^lc-messages-dir\s+(\S+)", help_text.stdout, re.MULTILINE)
+    folders = [Path(match[1])] if match else []
     folders += [Path(name) for name in ("/usr/share/mariadb", "/usr/share/mysql")]
     for folder in folders:
         if (folder / MARIADB_TABLES[0]).is_file():

@@ -1,4 +1,4 @@
-"""Real database servers on fresh data: started in a second or two, stopped, killed, paused, restarted.
+"""Real database servers on fresh data, which can be started in a second or two, stopped, killed, paused and restarted.
 
 python -m webapp.lab.services.database_server mysql FOLDER [OPTION...]   runs one until Ctrl-C and prints its address
 """
@@ -31,7 +31,7 @@ SOCKET = "server.sock"
 
 @dataclass
 class DatabaseServer:
-    """A server of the caller's own: root without a password, on 127.0.0.1."""
+    """A server process of ours on 127.0.0.1; root has no password."""
 
     program: Program
     folder: Path
@@ -40,11 +40,11 @@ class DatabaseServer:
     base_options: tuple[str, ...] = ()
     """Options of every start."""
     options: tuple[str, ...] = field(default=())
-    """Options of the last start beside those."""
+    """Further options of the last start."""
 
     @property
     def flavour(self) -> Flavour:
-        """Name the product: mysql or mariadb."""
+        """The product: mysql or mariadb."""
         return self.program.flavour
 
     @property
@@ -63,15 +63,15 @@ class DatabaseServer:
         return self.data / "ca.pem"
 
     def url(self, database: str = "", user: str = "root", password: str = "", port: int | None = None) -> str:
-        """Return the address for SQLAlchemy; `port` is that of a proxy."""
+        """Return the URL for SQLAlchemy; `port` is that of a proxy."""
         secret = f":{password}" if password else ""
         return f"mysql+pymysql://{user}{secret}@{HOST}:{port or self.port}/{database}"
 
     def start(self, *options: str) -> None:
-        """Start on the same port and data, with these options; returns when a login succeeds.
+        """Start on the same port and data, with these options; return when a login succeeds.
 
         Raises:
-            ServerError: when it does not come up.
+            ServerError: when it does not start.
         """
         self.options = options
         own_files = [f"--port={self.port}", f"--socket={SOCKET}", f"--pid-file={self.folder / 'pid'}"]
@@ -80,11 +80,11 @@ class DatabaseServer:
         self._wait_for_login()
 
     def stop(self) -> None:
-        """Shut down in order and wait for it."""
+        """Shut down in order and wait for the end."""
         self._signal_and_wait(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End at once, as a crash would."""
+        """Kill the process, as in a crash."""
         self._signal_and_wait(signal.SIGKILL)
 
     def restart(self, *options: str) -> None:
@@ -93,10 +93,10 @@ class DatabaseServer:
         self.start(*options)
 
     def pause(self) -> None:
-        """Freeze it: connections stay open and none is answered; returns when every thread has stopped.
+        """Freeze the server: connections stay open without responses; return when every thread has stopped.
 
         Raises:
-            ServerError: when it does not stop.
+            ServerError: when a thread does not stop.
         """
         os.kill(self._running.pid, signal.SIGSTOP)
         deadline = time.monotonic() + STOP_TIMEOUT
@@ -107,19 +107,19 @@ class DatabaseServer:
             time.sleep(0.005)
 
     def resume(self) -> None:
-        """Go on after `pause`."""
+        """Continue after `pause`."""
         os.kill(self._running.pid, signal.SIGCONT)
 
     def execute(
         self, statement: str, arguments: Sequence[Any] = (), database: str | None = None
     ) -> list[tuple[Any, ...]]:
-        """Run one statement as root, on a connection of its own; returns the rows, if it has any."""
+        """Execute one statement as root, on a connection of its own; return its rows."""
         with closing(self.connect(database)) as connection, connection.cursor() as cursor:
             cursor.execute(statement, arguments or None)
             return list(cursor.fetchall())
 
     def create_database(self, name: str) -> None:
-        """Make an empty schema."""
+        """Create an empty schema."""
         self.execute(f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
 
     def connect(self, database: str | None = None) -> Any:
@@ -137,7 +137,7 @@ class DatabaseServer:
 
     def _thread_states(self) -> Iterator[str]:
         for stat in Path(f"/proc/{self._running.pid}/task").glob("*/stat"):
-            # A thread may end before it can be stopped. "pid (name) state …": the name may hold blanks and brackets.
+            # A thread may end before it can be stopped. "pid (name) state …": the name may contain blanks and brackets.
             with suppress(FileNotFoundError, ProcessLookupError):
                 yield stat.read_text().rpartition(")")[2].split()[0]
 
@@ -154,7 +154,7 @@ class DatabaseServer:
     def _signal_and_wait(self, signal_number: signal.Signals) -> None:
         if self.process is not None:
             self.process.send_signal(signal_number)
-            # A frozen process receives SIGTERM only when it goes on.
+            # A frozen process receives SIGTERM only after SIGCONT.
             self.process.send_signal(signal.SIGCONT)
             self.process.wait(STOP_TIMEOUT)
             self.process = None
@@ -172,7 +172,7 @@ def start_server(
     """Start a server on a copy of these data in `folder`, on a free port.
 
     Raises:
-        ServerError: when it does not come up.
+        ServerError: when it does not start.
     """
     folder.mkdir(parents=True)
     server = DatabaseServer(program, folder, free_port(), base_options=tuple(base_options))
@@ -188,7 +188,7 @@ def _driver() -> Any:
 
 def main() -> None:
     """Run a server in the foreground."""
-    flavour = next((one for one in PROGRAM_NAMES if sys.argv[1:2] == [one]), None)
+    flavour = next((name for name in PROGRAM_NAMES if sys.argv[1:2] == [name]), None)
     if flavour is None or len(sys.argv) == 2:  # noqa: PLR2004 - a flavour and no folder
         sys.exit(__doc__)
     server = new_server(flavour, Path(sys.argv[2]), *sys.argv[3:])

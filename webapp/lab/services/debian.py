@@ -1,4 +1,4 @@
-"""Programs out of Debian packages, unpacked once into the cache by .ci/debian.py: for tests and benches."""
+"""Programs from Debian packages, unpacked once into the cache by .ci/debian.py; for tests and benches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from webapp.settings import PROJECT_ROOT, environment
 
 
 def cache_folder() -> Path:
-    """Return the folder that all checkouts on this machine share (.ci/environment.py uses it too)."""
+    """Return the cache that all checkouts on this machine share (.ci/environment.py uses it, too)."""
     return Path(environment().get("XDG_CACHE_HOME") or Path.home() / ".cache") / "poolproof"
 
 
@@ -23,7 +23,7 @@ def unpack_packages(name: str, *packages: str) -> Path:
 
 
 def loader_command(root: Path, program: Path) -> tuple[str, ...]:
-    """Return the command that runs an unpacked program: newer than the machine, it needs its own C library."""
+    """Return the command that runs an unpacked program with the C library of its own release, not the machine's."""
     loader = next(iter(sorted(root.glob("usr/lib/*/ld-linux-*.so.*")) + sorted(root.glob("usr/lib64/ld-linux-*.so.*"))))
     libraries = next(root.glob("usr/lib/*-linux-gnu"))
     return (str(loader), "--library-path", str(libraries), str(program))

@@ -1,4 +1,4 @@
-"""A source with pages, over real HTTP: by number, offset, cursor, Link header or address in the body."""
+"""A paged source over real HTTP: pages by number, offset, cursor, Link header, or URL in the body."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 @dataclass(frozen=True)
 class RecordedRequest:
-    """A call as it came in."""
+    """A request that was received."""
 
     query: dict[str, str]
     headers: Mapping[str, str]
@@ -21,28 +21,32 @@ class RecordedRequest:
 
 @dataclass
 class FakePagedApi:
-    """Serves `records` in pages; what it does otherwise is said by its fields."""
+    """Serves `records` in pages; the other fields vary how."""
 
     records: list[Any]
     kind: str = "page"
     max_page_size: int = 1000
-    """Records in a page, whatever was asked for."""
+    """Most records in a page, whatever limit is requested."""
     total_error: int = 0
+    """By how much the stated total is wrong."""
     missing_after_end: bool = False
+    """Answer 404 instead of an empty page after the last one."""
     bare_list: bool = False
+    """Answer with a list of records only, without an object around it."""
     secret: str | None = None
+    """Required value of the header X-Key."""
     faults: dict[int, str] = field(default_factory=dict)
-    """By the number of the call: error, html, half, limited."""
+    """By the number of the request: error, html, half, limited."""
     next_url: Callable[[str], str] = lambda address: address
     requests: list[RecordedRequest] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         """Serve on a free port until the block ends."""
-        paged = self
+        fake = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                paged._answer(self)
+                fake._answer(self)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -87,20 +91,22 @@ class FakePagedApi:
     def _page(self, query: dict[str, str]) -> tuple[int, dict[str, str], Any]:
         size = min(self.max_page_size, int(query.get("limit", "1000")))
         start = self._start(query, size)
-        found = self.records[start : start + size]
-        more = start + size < len(self.records)
-        status = 404 if self.missing_after_end and not found and start else 200
-        onward = self.next_url(f"{self.address}?limit={size}&at={start + size}&x=a%20b")
+        page = self.records[start : start + size]
+        has_next = start + size < len(self.records)
+        status = 404 if self.missing_after_end and not page and start else 200
+        next_url = self.next_url(f"{self.address}?limit={size}&at={start + size}&x=a%20b")
         headers = {}
         meta: dict[str, Any] = {
             "total": max(0, len(self.records) + self.total_error),
             "pages": -(-len(self.records) // size),
-            "next": str(start + size) if more else None,
-            "href": onward if more else None,
+            "next": str(start + size) if has_next else None,
+            "href": next_url if has_next else None,
         }
         if self.kind == "link":
-            headers["Link"] = '<http://elsewhere/first>; rel="first"' + (f', <{onward}>; rel="next"' if more else "")
-        return status, headers, found if self.bare_list else {"meta": meta, "data": {"results": found}}
+            headers["Link"] = '<http://elsewhere/first>; rel="first"' + (
+                f', <{next_url}>; rel="next"' if has_next else ""
+            )
+        return status, headers, page if self.bare_list else {"meta": meta, "data": {"results": page}}
 
     def _start(self, query: dict[str, str], size: int) -> int:
         if self.kind == "page":

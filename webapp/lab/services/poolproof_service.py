@@ -17,11 +17,11 @@ from webapp.settings import OFF, PROJECT_ROOT, child_environment
 
 POOLPROOF_COMMAND = (sys.executable, "-m", "webapp")
 AUTHORS_PASSWORD = "the first author's password"  # noqa: S105 - of databases for tests
-"""Of the author in a database that was prepared for services instead of by the first start of one."""
+"""Password of the author in a database that was prepared in advance, not by the first start of a service."""
 
 
 class PoolproofService:
-    """A running service; `{port}` in another `command` than `poolproof serve` is where it listens."""
+    """A running service. In a `command` other than `poolproof serve`, `{port}` stands for the port to listen on."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class PoolproofService:
         Args:
             database_url: The database.
             folder: For the instance folder and the log.
-            project: The folder to run in: this one, or a copy of it.
+            source_folder: The folder to run in: this checkout, or a copy of it.
             command: Another command than `poolproof serve`.
             settings: POOL_* and POOLPROOF_* variables.
 
@@ -51,7 +51,7 @@ class PoolproofService:
         self.port = int(self.address.rpartition(":")[2])
         console = self.environment["POOLPROOF_CONSOLE_BIND"]
         self.console = "" if console == OFF else f"http://{console}"
-        """Address at which operators look."""
+        """Address of the console; empty when there is none."""
         self.project = source_folder
         self.log = folder / "log"
         self.log.write_bytes(b"")
@@ -60,7 +60,7 @@ class PoolproofService:
         self.start()
 
     def start(self) -> None:
-        """Start at the same addresses, and return when it answers.
+        """Start at the same addresses, and return when the service answers.
 
         Raises:
             NotServingError: when it does not.
@@ -73,7 +73,7 @@ class PoolproofService:
             raise
 
     def stop(self) -> None:
-        """Shut down in order and wait for it.
+        """Shut down in order and wait for the end.
 
         Raises:
             NotServingError: when it did not end and was killed.
@@ -82,7 +82,7 @@ class PoolproofService:
             raise NotServingError(f"The service did not end. Its log ends:\n{tail(self.log)}")
 
     def reload(self) -> None:
-        """Tell it to replace its workers by new ones."""
+        """Tell Gunicorn to replace its workers by new ones (HUP)."""
         self.process.send_signal(signal.SIGHUP)
 
     def workers(self) -> list[int]:
@@ -90,7 +90,7 @@ class PoolproofService:
         return children(self.process.pid)
 
     def kill_worker(self) -> int:
-        """End a worker at once; returns its process id."""
+        """Kill the oldest worker; return its process id."""
         victim = self.workers()[0]
         os.kill(victim, signal.SIGKILL)
         return victim
@@ -102,33 +102,49 @@ class PoolproofService:
         return printed[1] if printed else AUTHORS_PASSWORD
 
     def run_command(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Run `poolproof` with the service's own environment; `given` is its standard input."""
+        """Run `poolproof` with the service's own environment and this standard input."""
         return run_poolproof(self.environment, *arguments, stdin=stdin)
 
 
 @contextmanager
 def run_poolproof_service(
-    database_url: str, folder: Path, project: Path = PROJECT_ROOT, command: Sequence[str] = (), /, **settings: str
+    database_url: str,
+    folder: Path,
+    source_folder: Path = PROJECT_ROOT,
+    command: Sequence[str] = (),
+    /,
+    **settings: str,
 ) -> Iterator[PoolproofService]:
-    """Serve until the block ends; the arguments are those of `Service`."""
-    service = PoolproofService(database_url, folder, project, command, **settings)
+    """Serve until the block ends; the arguments are those of `PoolproofService`."""
+    service = PoolproofService(database_url, folder, source_folder, command, **settings)
     try:
         yield service
     finally:
         service.stop()
 
 
-def make_environment(database_url: str, instance: Path, **more: str) -> dict[str, str]:
-    """Return the environment of a service with these settings and none of this process's.
+def make_environment(database_url: str, instance: Path, **settings: str) -> dict[str, str]:
+    """Return the environment of a service with these settings and none of this process's."""
+    return child_environment({**_service_variables(database_url, instance), **settings}, inherit_settings=False)
 
-    No collector is started unless `more` asks for one: a process less where no caller looks at collections.
-    """
-    own = {"DATABASE_URL": database_url, "POOLPROOF_INSTANCE": str(instance), "POOLPROOF_COLLECTOR_PROCESSES": "0"}
-    return child_environment({**own, **more}, inherit_settings=False)
+
+def inherited_environment(database_url: str, instance: Path, **settings: str) -> dict[str, str]:
+    """Return the environment of a service that has this process's settings, and these in place of some of them."""
+    variables = {"POOLPROOF_OTLP_ENDPOINT": "", **_service_variables(database_url, instance)}
+    return child_environment({**variables, **settings}, import_from=PROJECT_ROOT)
+
+
+def _service_variables(database_url: str, instance: Path) -> dict[str, str]:
+    # No collector, unless the settings ask for one: a process less where no caller looks at collections.
+    return {
+        "DATABASE_URL": database_url,
+        "POOLPROOF_INSTANCE": str(instance),
+        "POOLPROOF_COLLECTOR_PROCESSES": "0",
+    }
 
 
 def run_poolproof(environment: Mapping[str, str], *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Run `poolproof` as a person would; `given` is its standard input."""
+    """Run `poolproof` as an operator would, with this standard input."""
     return subprocess.run(  # noqa: S603 - our own command
         [*POOLPROOF_COMMAND, *arguments],
         cwd=PROJECT_ROOT,

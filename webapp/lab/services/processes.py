@@ -1,8 +1,9 @@
-"""Child processes: started so that they end with this one, stopped in order, and their logs."""
+"""Child processes: started so that they end with this one, stopped in order, and their logs; ports and hosts."""
 
 from __future__ import annotations
 
 import ctypes
+import ipaddress
 import signal
 import socket
 import subprocess
@@ -26,7 +27,7 @@ def start(
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a program that appends to `log`, and count it; without `environment` it has this process's.
+    """Start a program that appends to `log`, and count it; by default it inherits this process's environment.
 
     It leads a process group of its own, so that Ctrl-C reaches only the process that started it, which stops it in
     order. Call it from the main thread: on Linux the program ends when the thread that started it ends.
@@ -40,7 +41,7 @@ def start(
 
 
 def stop(process: subprocess.Popen[bytes], timeout: float) -> bool:
-    """Ask a program to end and wait for it; kill it after the time-out. Returns whether it ended when asked."""
+    """Terminate a program and wait for it; kill it after the time-out. Return whether it ended by itself."""
     process.terminate()
     try:
         process.wait(timeout)
@@ -59,6 +60,15 @@ def children(pid: int) -> list[int]:
     """
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
     return sorted(int(number) for number in listed.split())
+
+
+def is_local_host(host: str) -> bool:
+    """Return whether a host is this machine: all its addresses are loopback addresses."""
+    try:
+        addresses = [info[4][0] for info in socket.getaddrinfo(host, None)]
+    except OSError:
+        return False
+    return all(ipaddress.ip_address(address).is_loopback for address in addresses)
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""Where a database server program comes from: named, on the PATH, in the usual folders, or Debian's, unpacked."""
+"""Finds the program of a database server: a named one, one on the PATH or in usual folders, or Debian's, unpacked."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ Flavour = Literal["mysql", "mariadb"]
 
 PROGRAM_NAMES: dict[Flavour, str] = {"mysql": "mysqld", "mariadb": "mariadbd"}
 PACKAGE_NAMES: dict[Flavour, str] = {"mysql": "mysql-server-core", "mariadb": "mariadb-server-core"}
-# Where distributions put servers, which is not on every PATH.
+# Folders of servers in distributions; they are not on every PATH.
 EXTRA_FOLDERS = ("/usr/sbin", "/usr/libexec", "/usr/local/sbin", "/usr/local/mysql/bin", "/opt/homebrew/bin")
 NO_PROGRAM_MESSAGE = (
     "There is no MySQL or MariaDB server program: neither mysqld nor mariadbd is on the PATH or in /usr/sbin. "
     "Install one (Debian: apt install mysql-server-core, or mariadb-server-core; it need not run), name it with "
-    "--mysqld PATH, or rehearse on a staging server of yours with --against URL --yes-this-is-staging."
+    "--mysqld PATH, or rehearse on a staging server of yours with --against URL --yes."
 )
 
 
 class ServerError(Exception):
-    """A database server was not found, or did not do what it was told; the text ends with what it said."""
+    """A database server was not found or failed; the text ends with the server's own message."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """A server program: the words that call it, and the options with which it finds its files."""
+    """A server program: its command, and the options with which it finds its files."""
 
     flavour: Flavour
     version: str
@@ -44,14 +44,14 @@ class Program:
 
 
 def find_program(program: str | None = None) -> Program:
-    """Return the server program that was named, or else the first on the PATH or where distributions put it.
+    """Return this server program; by default the first on the PATH or in the folders of distributions.
 
     Raises:
-        ServerError: when there is none, with what to install.
+        ServerError: when there is none; the text says what to install.
     """
     names = PROGRAM_NAMES.values()
-    places = [program] if program else [*names, *(f"{folder}/{name}" for folder in EXTRA_FOLDERS for name in names)]
-    path = next(filter(None, map(shutil.which, places)), None)
+    candidates = [program] if program else [*names, *(f"{folder}/{name}" for folder in EXTRA_FOLDERS for name in names)]
+    path = next(filter(None, map(shutil.which, candidates)), None)
     if path is None:
         raise ServerError(f"{program} is not a program that can be run." if program else NO_PROGRAM_MESSAGE)
     return _program((path,))
@@ -75,11 +75,11 @@ def get_program(flavour: Flavour) -> Program:
 
 
 def _program(command: tuple[str, ...], *options: str) -> Program:
-    asked = subprocess.run(  # noqa: S603 - the operator's choice
+    version_output = subprocess.run(  # noqa: S603 - the operator's choice
         [*command, "--no-defaults", "--version"], capture_output=True, text=True, check=False
     )
-    found = re.search(r"Ver (\d+\.\d+\.\d+)", asked.stdout)
-    if asked.returncode or found is None:
-        said = (asked.stderr or asked.stdout)[-300:]
-        raise ServerError(f"{command[-1]} does not say which server it is: {said}")
-    return Program("mariadb" if "mariadb" in asked.stdout.lower() else "mysql", found[1], command, options)
+    match = re.search(r"Ver (\d+\.\d+\.\d+)", version_output.stdout)
+    if version_output.returncode or match is None:
+        message = (version_output.stderr or version_output.stdout)[-300:]
+        raise ServerError(f"{command[-1]} does not say which server it is: {message}")
+    return Program("mariadb" if "mariadb" in version_output.stdout.lower() else "mysql", match[1], command, options)

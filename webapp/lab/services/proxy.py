@@ -1,4 +1,4 @@
-"""A proxy on the way to a database: it can lead elsewhere, and forget connections without a word, as firewalls do."""
+"""A proxy in front of a database: it can lead to another server, and drop traffic silently as firewalls do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CHUNK_SIZE = 65536
 
 
 class _ConnectionPair:
-    """A client's connection and ours to the server for it."""
+    """A client's connection, and the one to the server for it."""
 
     def __init__(self, client: socket.socket, server: socket.socket) -> None:
         self.client = client
@@ -20,10 +20,10 @@ class _ConnectionPair:
 
     def forward(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
-            while piece := source.recv(CHUNK_SIZE):
+            while chunk := source.recv(CHUNK_SIZE):
                 if not self.is_dropping:
-                    target.sendall(piece)
-        # What was forgotten stays open: neither side is told.
+                    target.sendall(chunk)
+        # A dropped connection stays open: neither side gets a FIN.
         if not self.is_dropping:
             self.close()
 
@@ -35,10 +35,10 @@ class _ConnectionPair:
 
 
 class Proxy:
-    """Listens on a port of this machine and leads to another one."""
+    """Listens on a port of this machine and forwards to another one."""
 
     def __init__(self, target_port: int) -> None:
-        """Lead to `port`."""
+        """Forward to `target_port`."""
         self._target_port = target_port
         self._pairs: list[_ConnectionPair] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -46,18 +46,18 @@ class Proxy:
         threading.Thread(target=self._accept_connections, name="lab-proxy", daemon=True).start()
 
     def redirect(self, target_port: int) -> None:
-        """Lead new connections to another server; the open ones stay where they are."""
+        """Forward new connections to another server; open ones keep theirs."""
         self._target_port = target_port
 
     def drop_traffic(self) -> int:
-        """Swallow every further byte of the connections that are open now; returns how many those were."""
-        forgotten = [pair for pair in self._pairs if not pair.is_dropping]
-        for pair in forgotten:
+        """Drop all further traffic of the connections that are open now; return how many those are."""
+        dropped = [pair for pair in self._pairs if not pair.is_dropping]
+        for pair in dropped:
             pair.is_dropping = True
-        return len(forgotten)
+        return len(dropped)
 
     def close(self) -> None:
-        """Hang up on everybody."""
+        """Close the listener and all connections."""
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

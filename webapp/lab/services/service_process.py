@@ -17,7 +17,7 @@ START_TIMEOUT, STOP_TIMEOUT = 90.0, 45.0
 POLL_INTERVAL = 0.05
 """Seconds."""
 PROCESS_KIND = "service"
-"""As which starts are counted."""
+"""Kind under which starts are counted."""
 
 
 class NotServingError(Exception):
@@ -26,19 +26,19 @@ class NotServingError(Exception):
 
 @dataclass(frozen=True)
 class ServiceSpec:
-    """How a service is started: `{port}` in the command is where it listens, `ready` answers 200 when it does."""
+    """How a service is started: `{port}` in the command is its port, `ready_path` answers 200 when it serves."""
 
     title: str
     command: Sequence[str]
     environment: Mapping[str, str]
     ready_path: str = "/healthz"
     folder: Path | None = None
-    """Where it runs; by default in the folder of its log."""
+    """Working directory; by default the folder of its log."""
 
 
 @dataclass(frozen=True)
 class RunningService:
-    """A service that answers."""
+    """A service that is ready."""
 
     title: str
     port: int
@@ -51,7 +51,7 @@ def run_service(spec: ServiceSpec, folder: Path, port: int) -> Iterator[RunningS
     """Serve until the block ends; the log is in `folder`.
 
     Raises:
-        NotServingError: when it ends by itself, or does not answer in time.
+        NotServingError: when it ends by itself, or is not ready in time.
     """
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "log"
@@ -69,7 +69,7 @@ def wait_until_ready(title: str, process: subprocess.Popen[bytes], log: Path, po
     """Wait until a GET of `path` is answered with 200.
 
     Raises:
-        NotServingError: when the process ends before, or after the time-out.
+        NotServingError: when the process ends, or after the time-out.
     """
     deadline = time.monotonic() + START_TIMEOUT
     while process.poll() is None and time.monotonic() < deadline:

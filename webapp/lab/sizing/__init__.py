@@ -1,1 +1,1 @@
-"""Which pool size is right: measured, fitted, recommended."""
+"""`poolproof lab size`: pool sizes are measured in a sweep, fitted by the scalability law, and one is recommended."""

@@ -1,4 +1,4 @@
-"""From the runs of a sweep to what is recommended, and how sure that is. Pure."""
+"""What the runs of a sweep recommend, with intervals. Pure."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
+from webapp.lab.sizing.bottleneck import Bottlenecks, ResourceUsage, find_bottlenecks
 from webapp.lab.sizing.measurements import RunResult, Setting
 from webapp.lab.sizing.recommendation import (
     THROUGHPUT_TOLERANCE,
-    Bottlenecks,
     Candidate,
-    ResourceUsage,
-    find_bottlenecks,
     find_knee,
     littles_law_ratio,
     mean_busy_connections,
@@ -20,27 +18,26 @@ from webapp.lab.sizing.recommendation import (
 from webapp.lab.sizing.usl import TooFewSizesError, UslFit, estimate_interval, fit_usl
 
 MAX_FAILED_SHARE = 0.01
-"""Above this share of failures a p99 says nothing: the slowest are among those that failed."""
-
+"""Above this share of failures a p99 says nothing: the slowest operations are among those that failed."""
 MIN_OPERATIONS_PER_CLIENT = 10
-"""So many operations of each client make the rough edges of a run small."""
+"""From so many operations of each client on, those at the edges of a run hardly matter."""
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What a sweep has found."""
+    """What a sweep recommends, and why."""
 
     setting: Setting
-    """Recommended."""
+    """The recommended one."""
     knee: Candidate
     candidates: tuple[Candidate, ...]
     rate: float
     """Operations a second at which the latencies were compared; 0 when they were not."""
     busy_connections: float
-    """Connections that are busy in the mean at that rate, of the whole fleet."""
+    """Mean number of busy connections of the whole fleet at that rate."""
     bottlenecks: Bottlenecks
     littles_law_ratios: tuple[float, ...]
-    """Throughput × response time / what was inside, of every closed loop."""
+    """Throughput × response time / operations under way, of every closed loop."""
     fit: UslFit | None
     """None with fewer than three sizes."""
     throughput_without_group_commit: float | None
@@ -48,25 +45,29 @@ class Recommendation:
 
 
 def collect_candidates(results: Sequence[RunResult], base: Setting, rate: float) -> list[Candidate]:
-    """Return the pool sizes that were measured with these workers and threads."""
-    own = [one for one in results if replace(one.setting, pool=base.pool) == base]
-    found = []
-    for size in sorted({one.setting.pool for one in own}):
-        runs = [one for one in own if one.setting.pool == size]
-        throughputs = [one.throughput for one in runs if not one.load.is_open]
-        times = [one.p99 for one in runs if one.load.rate == rate and rate and _is_p99_valid(one)]
+    """Return the pool sizes that were measured with these workers and threads; p99 at this rate of an open loop."""
+    runs_by_size: dict[int, list[RunResult]] = {}
+    for run in results:
+        if replace(run.setting, pool=base.pool) == base:
+            runs_by_size.setdefault(run.setting.pool, []).append(run)
+    candidates = []
+    for size, runs in sorted(runs_by_size.items()):
+        throughputs = [run.throughput for run in runs if not run.load.is_open]
+        p99s = [run.p99 for run in runs if rate and run.load.rate == rate and _is_p99_valid(run)]
         if throughputs:
-            p99 = estimate_interval(times) if times else None
-            found.append(Candidate(size, estimate_interval(throughputs), p99))
-    return found
+            candidates.append(
+                Candidate(size, estimate_interval(throughputs), estimate_interval(p99s) if p99s else None)
+            )
+    return candidates
 
 
 def usable_candidates(candidates: Sequence[Candidate], setting: Setting) -> Sequence[Candidate]:
-    """Return the candidates that the threads can use whole: each holds one connection, and more are never busy.
+    """Return the candidates that are not larger than the number of threads; all, where only larger ones were measured.
 
-    Larger ones are measured to show that, and may come out better by chance. All, where only such were measured.
+    A thread holds one connection, so more are never busy. Larger sizes are measured to show that, and may come out
+    better by chance.
     """
-    return [one for one in candidates if one.size <= setting.threads] or candidates
+    return [candidate for candidate in candidates if candidate.size <= setting.threads] or candidates
 
 
 def recommend(
@@ -81,34 +82,40 @@ def recommend(
     candidates = collect_candidates(results, chosen, rate)
     if not candidates:
         return None
-    best = find_knee(usable_candidates(candidates, chosen), tolerance)
-    setting = replace(chosen, pool=best.size)
-    closed = [one for one in results if not one.load.is_open]
-    full = [one for one in closed if one.setting == setting]
-    largest = max(one.size for one in candidates)
-    larger = min((one.size for one in candidates if one.size > best.size), default=0)
-    beyond = [one for one in closed if one.setting == replace(setting, pool=larger)]
-    alone = [one.throughput for one in closed if one.setting == replace(setting, is_grouped=False)]
+    knee = find_knee(usable_candidates(candidates, chosen), tolerance)
+    setting = replace(chosen, pool=knee.size)
+    closed = [run for run in results if not run.load.is_open]
+    at_knee = [run for run in closed if run.setting == setting]
+    ungrouped = [run.throughput for run in closed if run.setting == replace(setting, is_grouped=False)]
     return Recommendation(
         setting=setting,
-        knee=best,
+        knee=knee,
         candidates=tuple(candidates),
         rate=rate,
-        busy_connections=mean_busy_connections(rate or best.throughput.value, median(one.hold for one in full)),
+        busy_connections=mean_busy_connections(rate or knee.throughput.value, median(run.hold for run in at_knee)),
         bottlenecks=find_bottlenecks(
-            _median_usage(full),
-            still_rises=best.size == largest,
+            _median_usage(at_knee),
+            still_rises=knee.size == max(candidate.size for candidate in candidates),
             server_is_local=server_is_local,
-            next_larger=_median_usage(beyond) if beyond else None,
+            next_larger=_next_larger_usage(closed, setting, candidates),
         ),
-        littles_law_ratios=tuple(
-            littles_law_ratio(one.throughput, one.cycle_time, one.in_flight)
-            for one in closed
-            if one.done >= MIN_OPERATIONS_PER_CLIENT * one.in_flight
-        ),
+        littles_law_ratios=_littles_law_ratios(closed),
         fit=_fit_curve(closed, chosen),
-        throughput_without_group_commit=estimate_interval(alone).value if alone else None,
+        throughput_without_group_commit=estimate_interval(ungrouped).value if ungrouped else None,
     )
+
+
+def _next_larger_usage(
+    closed: Sequence[RunResult], setting: Setting, candidates: Sequence[Candidate]
+) -> ResourceUsage | None:
+    larger = min((candidate.size for candidate in candidates if candidate.size > setting.pool), default=0)
+    runs = [run for run in closed if run.setting == replace(setting, pool=larger)]
+    return _median_usage(runs) if runs else None
+
+
+def _littles_law_ratios(closed: Sequence[RunResult]) -> tuple[float, ...]:
+    long_enough = [run for run in closed if run.done >= MIN_OPERATIONS_PER_CLIENT * run.in_flight]
+    return tuple(littles_law_ratio(run.throughput, run.cycle_time, run.in_flight) for run in long_enough)
 
 
 def _is_p99_valid(result: RunResult) -> bool:
@@ -116,29 +123,29 @@ def _is_p99_valid(result: RunResult) -> bool:
 
 
 def _fit_curve(closed: Sequence[RunResult], chosen: Setting) -> UslFit | None:
-    """Fit the law to the connections that can be at work at once: threads use no more than there are of them."""
-    own = [one for one in closed if replace(one.setting, pool=chosen.pool) == chosen and one.throughput > 0]
-    sizes = [min(one.setting.pool, one.setting.threads) * one.setting.workers for one in own]
+    """Fit the law to the connections that can be busy at once: threads use no more than there are of them."""
+    runs = [run for run in closed if replace(run.setting, pool=chosen.pool) == chosen and run.throughput > 0]
+    sizes = [min(run.setting.pool, run.setting.threads) * run.setting.workers for run in runs]
     try:
-        return fit_usl(sizes, [one.throughput for one in own])
+        return fit_usl(sizes, [run.throughput for run in runs])
     except TooFewSizesError:
         return None
 
 
 def _median_usage(runs: Sequence[RunResult]) -> ResourceUsage:
-    """Return the medians of what was seen in repeated runs."""
-    first = runs[0].usage
-
-    def middle(name: str) -> float | None:
-        values = [value for one in runs if (value := getattr(one.usage, name)) is not None]
-        return median(values) if values else None
-
+    """Return the median of each share over repeated runs."""
+    usages = [run.usage for run in runs]
     return replace(
-        first,
-        machine_cpu=middle("machine_cpu"),
-        process_cpu=middle("process_cpu"),
-        own_cpu=middle("own_cpu"),
-        lock_share=middle("lock_share"),
-        flush_share=middle("flush_share"),
-        pool_share=middle("pool_share"),
+        usages[0],
+        machine_cpu=_median([usage.machine_cpu for usage in usages]),
+        process_cpu=_median([usage.process_cpu for usage in usages]),
+        own_cpu=_median([usage.own_cpu for usage in usages]),
+        lock_share=_median([usage.lock_share for usage in usages]),
+        flush_share=_median([usage.flush_share for usage in usages]),
+        pool_share=_median([usage.pool_share for usage in usages]),
     )
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None

@@ -8,7 +8,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,10 +21,11 @@ from sqlalchemy import make_url
 from poolproof.capacity.budget import FleetSize
 from poolproof.capacity.server_info import ServerInfo, read_server_info
 from poolproof.integrations.flask_ext import get_pooling
-from webapp.lab.reporting import report as reporting_report
-from webapp.lab.reporting import report_output
-from webapp.lab.reporting.report_output import output_report, with_report_options
-from webapp.lab.services.scratch_schema import ScratchSchemaError
+from webapp.lab.reporting.command_options import renamed_option, with_report_options
+from webapp.lab.reporting.report import LabReport
+from webapp.lab.reporting.report_output import ProgressDisplay, output_report
+from webapp.lab.services.processes import is_local_host
+from webapp.lab.services.scratch_schema import ScratchSchemaError, open_scratch_schema
 from webapp.lab.services.service_process import NotServingError
 from webapp.lab.sizing import report as sizing_report
 from webapp.lab.sizing import resource_sampler, workload
@@ -32,9 +33,8 @@ from webapp.lab.sizing.analysis import Recommendation, recommend
 from webapp.lab.sizing.measurements import Setting
 from webapp.lab.sizing.pool_workload import WorkloadRunError
 from webapp.lab.sizing.recommendation import FittedSize, fit_to_server
-from webapp.lab.sizing.scratch_schema import scratch_schema
 from webapp.lab.sizing.service_bench import ServiceBench
-from webapp.lab.sizing.sweep import Sweep, SweepPlan, next_size_above, sizes_up_to
+from webapp.lab.sizing.sweep import Sweep, SweepPlan, SweepProgress, next_size_above, sizes_up_to
 from webapp.lab.sizing.workload import WorkloadError
 from webapp.lab.sizing.workload_bench import WorkloadBench
 from webapp.settings import Settings
@@ -43,7 +43,7 @@ LATEST_FILE = "size-latest.json"
 DEFAULT_MINUTES, QUICK_MINUTES = 10.0, 1.0
 DEFAULT_MAX_CONNECTIONS = 64
 CPU_SAMPLE_DURATION = 1.0
-"""Seconds before the sweep, in which the machine should have nothing to do."""
+"""Seconds before the sweep for which the use of the processors by others is measured."""
 
 
 @dataclass(frozen=True)
@@ -59,106 +59,157 @@ class SizeOptions:
     threads: int
     clients: int
     processes: int
-    within: float
+    tolerance: float
     repetitions: int
     seed: int
-    times_all: bool
+    time_all: bool
     lab_database: str | None
 
 
 @click.command("size")
 @click.option("--workload", "name", help="A TOML file, or cpu, row_lock or waiting. Default: Poolproof's own mix.")
-@click.option("--minutes", type=click.FloatRange(0.1, 600), help="How long it may take.  [default: 10]")
-@click.option("--quick", is_flag=True, help="A minute or two, for a first look; pool sizes only.")
+@click.option("--minutes", type=click.FloatRange(0.1, 600), help="How many minutes the sweep may take.  [default: 10]")
+@click.option("--quick", is_flag=True, help="Measure pool sizes only, for a minute or two.")
 @click.option("--largest", type=click.IntRange(3, 1000), help="The largest pool that is tried.")
-@click.option("--workers", type=click.IntRange(1, 64), help="To begin with.  [default: POOLPROOF_WORKERS]")
-@click.option("--threads", type=click.IntRange(1, 256), help="To begin with.  [default: POOLPROOF_THREADS]")
-@click.option("--clients", default=64, show_default=True, type=click.IntRange(1, 4000), help="In the closed loop.")
-@click.option("--processes", default=1, show_default=True, type=click.IntRange(1, 64), help="For the clients.")
 @click.option(
-    "--within", default=0.05, show_default=True, type=click.FloatRange(0, 0.5), help="Of the best throughput."
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="Number of workers with which pool sizes are measured first.  [default: POOLPROOF_WORKERS]",
 )
-@click.option("--repetitions", default=3, show_default=True, type=click.IntRange(2, 50))
-@click.option("--seed", default=1, show_default=True, help="Of the order and the arrivals.")
-@click.option("--time-all", "times_all", is_flag=True, help="Measure the latency of every size, also of poor ones.")
-@click.option("--lab-database", help="An empty schema to work in, where the account may not create one.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 256),
+    help="Number of threads of each worker with which pool sizes are measured first.  [default: POOLPROOF_THREADS]",
+)
+@click.option(
+    "--clients",
+    default=64,
+    show_default=True,
+    type=click.IntRange(1, 4000),
+    help="How many clients visit the service at once while throughput is measured.",
+)
+@click.option(
+    "--processes",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="How many processes run these clients.",
+)
+@click.option(
+    "--tolerance",
+    default=0.05,
+    show_default=True,
+    type=click.FloatRange(0, 0.5),
+    help="Share of the best throughput by which a recommended setting may be slower.",
+)
+@click.option(
+    "--repetitions",
+    default=3,
+    show_default=True,
+    type=click.IntRange(2, 50),
+    help="How often each setting is measured.",
+)
+@click.option("--seed", default=1, show_default=True, help="Seed of the random order of runs and of the arrivals.")
+@click.option(
+    "--time-all", is_flag=True, help="Measure the latency of every size, also of those with a low throughput."
+)
+@click.option("--lab-database", help="URL of an empty schema to use, for an account that may not create one.")
+@renamed_option("--within", "--tolerance")
 @with_report_options
 def command(
-    *, name: str | None, minutes: float | None, quick: bool, as_json: bool, folder: Path | None, **more: Any
+    *, name: str | None, minutes: float | None, quick: bool, as_json: bool, folder: Path | None, **options: Any
 ) -> None:
     """Find the right number of workers, threads and connections, by measuring."""
     settings: Settings = current_app.config["SETTINGS"]
     try:
-        load = workload.load_workload(name) if name else None
-        threads = more.pop("threads") or (load.threads if load else settings.poolproof.threads)
-        workers = 1 if load else more.pop("workers") or settings.poolproof.workers
-        more.pop("workers", None)
-        lasts = minutes or (QUICK_MINUTES if quick else DEFAULT_MINUTES)
-        wish = SizeOptions(
-            custom_workload=load, minutes=lasts, is_quick=quick, workers=workers, threads=threads, **more
-        )
-        found = run_sweep(settings, wish)
+        report = run_sweep(settings, _size_options(settings, name, minutes, is_quick=quick, **options))
     except (WorkloadError, ScratchSchemaError, WorkloadRunError, NotServingError) as error:
         raise click.ClickException(str(error)) from error
-    page = output_report(found, folder, as_json=as_json)
-    save_latest(found, page.parent)
+    page = output_report(report, folder, as_json=as_json)
+    save_latest(report, page.parent)
     if not as_json:
-        click.echo(f"\n{found.settings}")
+        click.echo(f"\n{report.settings}")
 
 
-def save_latest(report: reporting_report.LabReport, folder: Path) -> None:
-    """Keep what is recommended, for the console to compare with; what was stopped early recommends nothing for long."""
+def _size_options(
+    settings: Settings,
+    name: str | None,
+    minutes: float | None,
+    *,
+    is_quick: bool,
+    workers: int | None,
+    threads: int | None,
+    **options: Any,
+) -> SizeOptions:
+    """Return the options with the defaults of this installation, or of the workload."""
+    custom_workload = workload.load_workload(name) if name else None
+    default_threads = custom_workload.threads if custom_workload else settings.poolproof.threads
+    return SizeOptions(
+        custom_workload=custom_workload,
+        minutes=minutes or (QUICK_MINUTES if is_quick else DEFAULT_MINUTES),
+        is_quick=is_quick,
+        # A workload runs in a single process.
+        workers=1 if custom_workload else workers or settings.poolproof.workers,
+        threads=threads or default_threads,
+        **options,
+    )
+
+
+def save_latest(report: LabReport, folder: Path) -> None:
+    """Store the recommendation, with which the console compares the running settings; nothing of an incomplete run."""
     if report.is_complete:
         (folder / LATEST_FILE).write_text(json.dumps(report.data["recommended"], indent=1), encoding="utf-8")
 
 
-def run_sweep(settings: Settings, options: SizeOptions) -> reporting_report.LabReport:
+def run_sweep(settings: Settings, options: SizeOptions) -> LabReport:
     """Sweep in a schema of the lab's own, and return the report.
 
     Raises:
         ScratchSchemaError, WorkloadRunError, NotServingError: when nothing can be measured.
     """
     with get_pooling().console.read() as connection:
-        facts = read_server_info(connection)
-    busy_before = resource_sampler.measure_machine_cpu(CPU_SAMPLE_DURATION)
-    with _sigterm_as_interrupt(), scratch_schema(settings.database_url, options.lab_database) as url:
-        bench = _create_bench(url, settings, options)
-        try:
-            plan = build_plan(options, facts).fit_to(options.minutes, bench.overhead)
-            progress = report_output.ProgressDisplay(plan.total_seconds(bench.overhead))
-            sweep = Sweep(
-                bench,
-                plan,
-                lambda at: progress.update(f"{at.number} of {at.total}: {at.message}", remaining=at.remaining),
-            )
-            sweep.run()
-            progress.finish()
-        finally:
-            bench.close()
-    is_here = resource_sampler.is_local_host(make_url(settings.database_url).host or "localhost")
+        server = read_server_info(connection)
+    cpu_before = resource_sampler.measure_machine_cpu(CPU_SAMPLE_DURATION)
+    with (
+        _sigterm_as_interrupt(),
+        open_scratch_schema(settings.database_url, "size", options.lab_database) as url,
+        closing(_create_bench(url, settings, options)) as bench,
+    ):
+        plan = build_plan(options, server).fit_to(options.minutes, bench.overhead)
+        progress = ProgressDisplay(plan.total_seconds(bench.overhead))
+
+        def show(state: SweepProgress) -> None:
+            progress.update(f"{state.number} of {state.total}: {state.message}", remaining=state.remaining)
+
+        sweep = Sweep(bench, plan, show)
+        sweep.run()
+        progress.finish()
+    server_is_local = is_local_host(make_url(settings.database_url).host or "localhost")
     chosen = sweep.chosen or plan.base
-    found = recommend(sweep.results, chosen, sweep.rate, options.within, server_is_local=is_here)
+    recommendation = recommend(
+        sweep.results, chosen, sweep.rate, options.tolerance, server_is_local=server_is_local
+    )  # fmt: skip
     return sizing_report.build_report(
-        found,
-        _fit_to_server(found, settings, facts),
+        recommendation,
+        _fit_to_server(recommendation, settings, server),
         sweep.results,
-        _run_context(settings, options, sweep, busy_before),
+        _run_context(settings, options, sweep, cpu_before),
     )
 
 
 def build_plan(options: SizeOptions, server: ServerInfo) -> SweepPlan:
-    """Return what is varied."""
-    room = (server.max_connections or DEFAULT_MAX_CONNECTIONS) - server.foreign_connections - 2
-    wanted = options.largest or (next_size_above(options.threads) if options.custom_workload else options.threads)
+    """Return which settings are measured."""
+    free_connections = (server.max_connections or DEFAULT_MAX_CONNECTIONS) - server.foreign_connections - 2
+    largest = options.largest or (next_size_above(options.threads) if options.custom_workload else options.threads)
     base = Setting(1, options.threads, options.workers)
-    pools = sizes_up_to(max(1, min(wanted, room // options.workers)))
+    pools = sizes_up_to(max(1, min(largest, free_connections // options.workers)))
     plan = SweepPlan(
         base,
         pools,
         repetitions=options.repetitions,
-        tolerance=options.within,
+        tolerance=options.tolerance,
         seed=options.seed,
-        time_all_sizes=options.times_all,
+        time_all_sizes=options.time_all,
     )
     if options.custom_workload or options.is_quick:
         return plan
@@ -197,14 +248,14 @@ def _run_context(
 
 
 def _command_line(options: SizeOptions) -> str:
-    """Return what repeats it; the address of the lab's schema may have a password in it."""
-    given = ["poolproof", *sys.argv[1:]]
-    return shlex.join(one if one != options.lab_database else "URL" for one in given)
+    """Return the command line without the URL of the lab's schema, which may contain a password."""
+    arguments = ["poolproof", *sys.argv[1:]]
+    return shlex.join("URL" if argument == options.lab_database else argument for argument in arguments)
 
 
 @contextmanager
 def _sigterm_as_interrupt() -> Iterator[None]:
-    """Let an end from outside be one like Ctrl-C: the schema is dropped, and what was measured is kept."""
+    """Handle SIGTERM as Ctrl-C: the schema is dropped, and the report has what was measured."""
 
     def stop(number: int, frame: object) -> NoReturn:
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""What one run of a sweep was asked, and what it measured. Pure."""
+"""The setting, the load and the figures of one run of a sweep. Pure."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from webapp.lab.sizing.recommendation import ResourceUsage
+from webapp.lab.loadgen.load_profile import LoadProfile, TimedOperation
+from webapp.lab.reporting.latency import percentile
+from webapp.lab.sizing.bottleneck import ResourceUsage
 
 
 @dataclass(frozen=True, order=True)
 class Setting:
-    """What is varied."""
+    """What a sweep varies."""
 
     pool: int
     """Connections of each process."""
@@ -21,36 +23,9 @@ class Setting:
     """Whether writes go through group commit; the product's mix only."""
 
     def __str__(self) -> str:
-        """Return it as an operator would say it."""
+        """Return it in words for a line of progress."""
         alone = "" if self.is_grouped else ", each write commits alone"
         return f"{self.workers} × {self.threads} threads, pool {self.pool}{alone}"
-
-
-@dataclass(frozen=True)
-class LoadProfile:
-    """How it is loaded: closed loop, or so many operations a second, whatever becomes of them; times in seconds."""
-
-    warm_up: float
-    seconds: float
-    rate: float | None = None
-    seed: int = 1
-
-    @property
-    def is_open(self) -> bool:
-        """Whether operations come at their own rate."""
-        return self.rate is not None
-
-
-@dataclass(frozen=True)
-class TimedOperation:
-    """One operation: when it was meant to begin, and seconds from then to its end, for a connection, and with it."""
-
-    intended_start: float
-    seconds: float
-    wait: float = 0.0
-    hold: float = 0.0
-    think: float = 0.0
-    succeeded: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,21 +37,22 @@ class RunResult:
     done: int
     failed: int
     throughput: float
-    """Operations that ended well, a second."""
+    """Operations that succeeded, a second."""
     mean: float
     p50: float
     p99: float
     worst: float
     wait: float
-    """For a connection, in the mean."""
+    """Mean time that an operation waited for a connection."""
     hold: float
+    """Mean time that it held one."""
     in_flight: float
-    """Operations under way at once: in a closed loop known, as many as there are clients."""
+    """Operations under way at once: in a closed loop as many as there are clients."""
     cycle_time: float
-    """From one start of a client to its next in the mean; closed loop only."""
+    """Mean time from one start of a client to its next one; closed loop only."""
     usage: ResourceUsage
     client_cpu: float | None = None
-    """Of a processor, by the busiest process of the load; None where the load is part of what is measured."""
+    """Share of a processor used by the busiest process of the load; None where the load is part of the measurement."""
 
     def as_row(self) -> dict[str, Any]:
         """Return it as one flat row."""
@@ -98,37 +74,33 @@ def summarize_run(
 ) -> RunResult:
     """Return the figures of a run that began with its warm-up at `starts_at`.
 
-    Throughput is what ended while it was measured. Latencies are in a closed loop those of the same operations; in
-    an open one those of all that were meant to begin then, however late they ended.
+    Throughput counts the operations that ended in the measured window. Latencies are those of the same operations in
+    a closed loop, and in an open one those of all that were meant to begin in the window, however late they ended.
     """
-    counts_from = starts_at + load.warm_up
-    window = (counts_from, counts_from + load.seconds)
-    ended = [one for one in operations if window[0] <= one.intended_start + one.seconds < window[1]]
-    counted = [one for one in operations if window[0] <= one.intended_start < window[1]] if load.is_open else ended
-    well = [one for one in counted if one.succeeded]
-    ordered = sorted(one.seconds for one in well)
+    window_start = starts_at + load.warm_up
+    window_end = window_start + load.seconds
+    ended = [operation for operation in operations if window_start <= operation.end < window_end]
+    started = [operation for operation in operations if window_start <= operation.intended_start < window_end]
+    counted = started if load.is_open else ended
+    succeeded = [operation for operation in counted if operation.succeeded]
+    ordered = sorted(operation.seconds for operation in succeeded)
     return RunResult(
         setting=setting,
         load=load,
-        done=len(well),
-        failed=len(counted) - len(well),
-        throughput=sum(one.succeeded for one in ended) / load.seconds,
+        done=len(succeeded),
+        failed=len(counted) - len(succeeded),
+        throughput=sum(operation.succeeded for operation in ended) / load.seconds,
         mean=_mean(ordered),
-        p50=quantile(ordered, 0.5),
-        p99=quantile(ordered, 0.99),
+        p50=percentile(ordered, 0.5),
+        p99=percentile(ordered, 0.99),
         worst=ordered[-1] if ordered else 0.0,
-        wait=_mean([one.wait for one in well]),
-        hold=_mean([one.hold for one in well]),
+        wait=_mean([operation.wait for operation in succeeded]),
+        hold=_mean([operation.hold for operation in succeeded]),
         in_flight=float(clients),
-        cycle_time=_mean([one.seconds + one.think for one in ended]),
+        cycle_time=_mean([operation.seconds + operation.think for operation in ended]),
         usage=usage,
         client_cpu=client_cpu,
     )
-
-
-def quantile(ordered: Sequence[float], share: float) -> float:
-    """Return a quantile of sorted seconds; 0 when there are none."""
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
 
 
 def _mean(values: Sequence[float]) -> float:

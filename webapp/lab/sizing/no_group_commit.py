@@ -1,6 +1,6 @@
-"""The service without group commit, for the lab's own Gunicorn only: what does it bring?
+"""The service without group commit, to measure what group commit gains; only the lab's own Gunicorn loads it.
 
-Each write is a transaction of its own, as most services do it, made by as many threads as there are for requests.
+Each write is a transaction of its own, as in most services, and as many threads write as there are request threads.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from typing import Any
 
 
 class NoGroupCommit:
-    """Takes the place of a worker's group commit."""
+    """Replaces a worker's group commit."""
 
     def __init__(self, write_one: Callable[[Any], Any], threads: int) -> None:
-        """Write every entry by `write_one`."""
+        """Write every entry with `write_one`, in so many threads."""
         self._write_one = write_one
-        self._threads = ThreadPoolExecutor(threads, "alone")
+        self._threads = ThreadPoolExecutor(threads, "ungrouped")
 
     def submit(self, value: Any) -> Any:
-        """Write, and return when it is committed."""
+        """Write an entry, and return when it is committed."""
         return self._write_one(value)
 
     def submit_async(self, value: Any, callback: Callable[[Any, BaseException | None], None]) -> None:
-        """Write in another thread, and say there how it ended."""
+        """Write an entry in another thread, which then calls `callback` with the result or the error."""
 
         def write() -> None:
             try:
                 result = self._write_one(value)
-            except Exception as error:  # noqa: BLE001 - whatever it was is told
+            except Exception as error:  # noqa: BLE001 - what a full pool says is what is asked
                 callback(None, error)
             else:
                 callback(result, None)
@@ -36,12 +36,12 @@ class NoGroupCommit:
         self._threads.submit(write)
 
     def stop(self) -> None:
-        """Take no more."""
+        """Accept no more entries."""
         self._threads.shutdown(wait=False)
 
 
 def disable_group_commit(app: Any) -> None:
-    """Let the app's writes commit one by one."""
+    """Make the app commit each write on its own."""
     writer, threads = app.extensions["attempt_service"].writer, app.config["SETTINGS"].poolproof.threads
     writer.group_commit = NoGroupCommit(writer.group_commit._write_one, threads)  # noqa: SLF001 - only the lab takes it apart
 

@@ -1,4 +1,4 @@
-"""A workload on our pool, in a process of its own: threads that share one engine with a pool of so many connections."""
+"""Runs a workload on our pool in a process of its own: threads that share one engine with a pool of a given size."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ from sqlalchemy.exc import SQLAlchemyError
 from poolproof.engine import configure_engine, engine_options
 from poolproof.settings import PoolSettings, with_size
 from poolproof.transactions.unit_of_work import UnitOfWork
-from webapp.lab.sizing.measurements import LoadProfile, Setting, TimedOperation
+from webapp.lab.loadgen.load_profile import LoadProfile, TimedOperation, poisson_arrivals
+from webapp.lab.sizing.measurements import Setting
 from webapp.lab.sizing.workload import Operation, Workload
 
 CHECKOUT_TIMEOUT = 60.0
-"""Seconds that an operation waits for a connection: how many are served is asked, not how many are turned away."""
+"""Seconds that an operation waits for a connection: long, because throughput is measured and not rejections."""
 DRAIN_TIMEOUT = 3.0
-"""So many seconds after the end of an open loop what is still waiting is given up, and counts as it stands."""
+"""Seconds after the end of an open loop at which operations that have not begun count as failed."""
 START_DELAY = 0.2
 
 
 @dataclass(frozen=True)
 class RunRequest:
-    """One run."""
+    """A run that the process is asked for."""
 
     setting: Setting
     load: LoadProfile
@@ -41,10 +42,10 @@ class RunRequest:
 
 
 class WorkloadProcess:
-    """The process, as the sweep sees it."""
+    """The sweep's end of the process."""
 
     def __init__(self, url: str, workload: Workload, pool: PoolSettings) -> None:
-        """Start it; it makes the workload's tables. It ends when this end of the pipe is closed."""
+        """Start it; it creates the workload's tables. It ends when this end of the pipe is closed."""
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=serve_runs, args=(theirs, url, workload, pool), daemon=True)
@@ -54,11 +55,11 @@ class WorkloadProcess:
 
     @property
     def pid(self) -> int:
-        """The process's number."""
+        """The process id."""
         return self._process.pid or 0
 
     def start_run(self, setting: Setting, load: LoadProfile) -> float:
-        """Order a run; return when it starts, on the monotonic clock."""
+        """Request a run; return when it starts, on the monotonic clock."""
         starts_at = time.monotonic() + START_DELAY
         self._pipe.send(RunRequest(setting, load, starts_at))
         return starts_at
@@ -76,11 +77,10 @@ class WorkloadProcess:
             self._process.join()
 
     def _receive(self) -> list[TimedOperation]:
-        found = self._pipe.recv()
-        if isinstance(found, str):
-            raise WorkloadRunError(found)
-        timed: list[TimedOperation] = found
-        return timed
+        message: list[TimedOperation] | str = self._pipe.recv()
+        if isinstance(message, str):
+            raise WorkloadRunError(message)
+        return message
 
 
 class WorkloadRunError(Exception):
@@ -88,14 +88,14 @@ class WorkloadRunError(Exception):
 
 
 def serve_runs(pipe: Pipe, url: str, workload: Workload, pool: PoolSettings) -> None:
-    """Make the tables, then run what is ordered until nobody is there any more."""
-    # Ctrl-C goes to the whole group: the sweep decides what it means.
+    """Create the tables, then execute the requested runs until the other end of the pipe is closed."""
+    # Ctrl-C reaches the whole process group; the sweep's own process decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(EOFError, BrokenPipeError):
         _send_result(pipe, lambda: _set_up(url, workload, pool))
         while True:
-            order = pipe.recv()
-            _send_result(pipe, partial(run_workload, url, workload, pool, order))
+            request = pipe.recv()
+            _send_result(pipe, partial(run_workload, url, workload, pool, request))
 
 
 def _send_result(pipe: Pipe, task: Callable[[], list[TimedOperation]]) -> None:
@@ -132,20 +132,20 @@ def _unit_of_work(url: str, pool: PoolSettings, size: int) -> Iterator[UnitOfWor
 
 
 def run_workload(url: str, workload: Workload, pool: PoolSettings, request: RunRequest) -> list[TimedOperation]:
-    """Run the workload once; return all operations, those of the warm-up too."""
+    """Run the workload once; return all operations, also those of the warm-up."""
     with _unit_of_work(url, pool, request.setting.pool) as work:
         _fill_pool(work, request.setting.pool)
-        one = _WorkloadRun(work, workload, request)
-        threads = [threading.Thread(target=one.run_thread, args=(n,)) for n in range(request.setting.threads)]
+        run = _WorkloadRun(work, workload, request)
+        threads = [threading.Thread(target=run.run_thread, args=(n,)) for n in range(request.setting.threads)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return one.collect()
+        return run.collect()
 
 
 def _fill_pool(work: UnitOfWork, size: int) -> None:
-    # The pool is opened before anything is timed, as that of a worker that serves for a while.
+    # Open all connections before anything is timed, as in a worker that has served for a while.
     with contextlib.ExitStack() as stack:
         for _ in range(size):
             stack.enter_context(work.read())
@@ -157,61 +157,72 @@ class _WorkloadRun:
     def __init__(self, work: UnitOfWork, workload: Workload, request: RunRequest) -> None:
         self._work = work
         self._operations = workload.operation
-        self._weights = [one.weight for one in workload.operation]
+        self._weights = [operation.weight for operation in workload.operation]
         self._load = request.load
-        self._ends_at = request.starts_at + request.load.warm_up + request.load.seconds
+        seconds = request.load.warm_up + request.load.seconds
         self._starts_at = request.starts_at
-        self._arrivals = _draw_arrivals(request) if request.load.is_open else []
+        self._ends_at = request.starts_at + seconds
+        rng = random.Random(request.load.seed)
+        rate = request.load.rate
+        self._arrivals = [] if rate is None else poisson_arrivals(rng, rate or 1.0, seconds, request.starts_at)
         self._next_arrival = itertools.count()
         self._completed: set[int] = set()
         self._timings: list[TimedOperation] = []
 
     def run_thread(self, number: int) -> None:
-        """Be one thread."""
-        draw = random.Random(self._load.seed * 1000 + number)
+        """Execute operations until the run ends; the work of one thread."""
+        rng = random.Random(self._load.seed * 1000 + number)
         time.sleep(max(0.0, self._starts_at - time.monotonic()))
         if self._load.is_open:
-            self._run_open_loop(draw)
+            self._run_open_loop(rng)
         else:
-            self._run_closed_loop(draw)
+            self._run_closed_loop(rng)
 
     def collect(self) -> list[TimedOperation]:
-        """Return what was done, and the arrivals that were never begun, as they stand: a queue that only grows."""
+        """Return all operations; those that were never begun, because the queue only grew, have failed."""
         now = time.monotonic()
-        left = [meant for at, meant in enumerate(self._arrivals) if at not in self._completed]
-        return self._timings + [TimedOperation(meant, now - meant, succeeded=False) for meant in left]
+        missed = [start for number, start in enumerate(self._arrivals) if number not in self._completed]
+        return self._timings + [TimedOperation(start, now - start, succeeded=False) for start in missed]
 
     def _run_closed_loop(self, rng: random.Random) -> None:
         while time.monotonic() < self._ends_at:
             operation = rng.choices(self._operations, self._weights)[0]
-            time.sleep(operation.think) if operation.think else None
+            if operation.think:
+                time.sleep(operation.think)
             self._timings.append(self._time_operation(operation, time.monotonic(), rng))
 
     def _run_open_loop(self, rng: random.Random) -> None:
-        for at in self._next_arrival:
-            if at >= len(self._arrivals) or time.monotonic() > self._ends_at + DRAIN_TIMEOUT:
+        for number in self._next_arrival:
+            if number >= len(self._arrivals) or time.monotonic() > self._ends_at + DRAIN_TIMEOUT:
                 return
-            meant = self._arrivals[at]
-            time.sleep(max(0.0, meant - time.monotonic()))
-            self._timings.append(self._time_operation(rng.choices(self._operations, self._weights)[0], meant, rng))
-            self._completed.add(at)
+            intended_start = self._arrivals[number]
+            time.sleep(max(0.0, intended_start - time.monotonic()))
+            operation = rng.choices(self._operations, self._weights)[0]
+            self._timings.append(self._time_operation(operation, intended_start, rng))
+            self._completed.add(number)
 
     def _time_operation(self, operation: Operation, intended_start: float, rng: random.Random) -> TimedOperation:
-        began = time.monotonic()
+        started_at = time.monotonic()
         row = rng.randint(1, operation.rows)
         try:
-            taken = self._execute(operation, row)
+            connected_at = self._execute(operation, row)
         except SQLAlchemyError:
             return TimedOperation(intended_start, time.monotonic() - intended_start, succeeded=False)
-        ended = time.monotonic()
-        return TimedOperation(intended_start, ended - intended_start, taken - began, ended - taken, operation.think)
+        ended_at = time.monotonic()
+        return TimedOperation(
+            intended_start,
+            ended_at - intended_start,
+            connected_at - started_at,
+            ended_at - connected_at,
+            operation.think,
+        )
 
     def _execute(self, operation: Operation, row: int) -> float:
-        """Do it; return when the connection was there."""
-        taken: list[float] = []
+        """Execute the operation; return when it had a connection."""
+        connected_at: list[float] = []
 
-        def deed(connection: Connection) -> None:
-            taken.append(time.monotonic())
+        def run(connection: Connection) -> None:
+            connected_at.append(time.monotonic())
             for statement in operation.statements:
                 result = connection.execute(text(statement), {"row": row} if ":row" in statement else {})
                 if result.returns_rows:
@@ -222,24 +233,13 @@ class _WorkloadRun:
 
         if operation.reads:
             with self._work.read() as connection:
-                deed(connection)
+                run(connection)
         else:
-            self._work.run_in_transaction(deed)
-        return taken[0]
+            self._work.run_in_transaction(run)
+        return connected_at[0]
 
 
 def _burn_cpu(seconds: float) -> None:
     ends_at = time.thread_time() + seconds
     while time.thread_time() < ends_at:
         sum(range(200))
-
-
-def _draw_arrivals(request: RunRequest) -> list[float]:
-    """Return the moments at which operations are meant to begin: independent of each other, as people's are."""
-    draw = random.Random(request.load.seed)
-    rate, at = request.load.rate or 1.0, request.starts_at
-    until = at + request.load.warm_up + request.load.seconds
-    moments = []
-    while (at := at + draw.expovariate(rate)) < until:
-        moments.append(at)
-    return moments

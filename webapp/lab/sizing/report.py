@@ -1,28 +1,29 @@
-"""The report of a sweep: curve with band, latency against load, tables, what to set. Pure."""
+"""The report of a sweep: verdict, findings, tables, figures and settings to paste. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from poolproof.capacity.budget import FleetSize
+from webapp.lab.loadgen.load_generator import MAX_CLIENT_CPU
 from webapp.lab.reporting.plots import plot_lines
 from webapp.lab.reporting.report import Figure, LabReport, Table
 from webapp.lab.sizing.analysis import Recommendation
 from webapp.lab.sizing.measurements import RunResult
 from webapp.lab.sizing.recommendation import FittedSize, describe_littles_law, format_settings
 from webapp.lab.sizing.sweep import COMPARISON_LOAD
-from webapp.lab.sizing.usl import Interval, estimate_interval
+from webapp.lab.sizing.usl import Interval, UslFit, estimate_interval
 
-MAX_CLIENT_CPU = 0.85
 MAX_BACKGROUND_CPU = 0.2
+"""Above this share of the processors other work disturbs the figures."""
 CURVE_POINTS = 60
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """What a report says beside the figures."""
+    """Circumstances of a sweep that its report states."""
 
     workload_title: str
     """The product's mix, or the workload's title."""
@@ -31,9 +32,8 @@ class RunContext:
     command: str
     background_processes: int
     cpu_before: float | None
-    """The share of this machine's processors that others used before it began."""
+    """Share of this machine's processors that other work used before the sweep."""
     planned_runs: int
-    """Runs."""
     is_complete: bool
 
 
@@ -43,25 +43,17 @@ def build_report(
     results: Sequence[RunResult],
     context: RunContext,
 ) -> LabReport:
-    """Return the report; where the sweep was stopped before anything was measured it says that."""
-    stopped = (
-        ""
-        if context.is_complete
-        else f" Stopped after {len(results)} of {context.planned_runs} runs; this is what they show."
-    )
+    """Return the report; also of a sweep that was stopped, even before anything was measured."""
+    title = f"Size: {context.workload_title}"
+    stopped = ""
+    if not context.is_complete:
+        stopped = f" Stopped after {len(results)} of {context.planned_runs} runs; this is what they show."
     if recommendation is None or fitted_size is None:
-        return LabReport(
-            "size",
-            f"Size: {context.workload_title}",
-            f"Nothing was measured.{stopped}",
-            (),
-            context.command,
-            is_complete=False,
-        )
+        return LabReport("size", title, f"Nothing was measured.{stopped}", (), context.command, is_complete=False)
     fleet = FleetSize(recommendation.setting.workers, recommendation.setting.threads, context.background_processes)
     return LabReport(
         kind="size",
-        title=f"Size: {context.workload_title}",
+        title=title,
         verdict=_verdict(recommendation, fitted_size) + stopped,
         findings=tuple(_findings(recommendation, fitted_size, results, context)),
         command=context.command,
@@ -70,16 +62,16 @@ def build_report(
         figures=tuple(_figures(recommendation, results)),
         data={
             "recommended": recommendation_data(recommendation, fitted_size, context),
-            "fit": _fit_data(recommendation),
-            "little": recommendation.littles_law_ratios,
+            "fit": _fit_data(recommendation.fit),
+            "littles_law_ratios": recommendation.littles_law_ratios,
         },
-        rows=tuple(one.as_row() for one in results),
+        rows=tuple(run.as_row() for run in results),
         is_complete=context.is_complete,
     )
 
 
 def recommendation_data(recommendation: Recommendation, fitted_size: FittedSize, context: RunContext) -> dict[str, Any]:
-    """Return what the console compares with later; seconds, and operations a second."""
+    """Return what is stored for the console, which compares the running settings with it."""
     p99 = recommendation.knee.p99
     return {
         "at": context.at,
@@ -100,146 +92,165 @@ def recommendation_data(recommendation: Recommendation, fitted_size: FittedSize,
 
 
 def _verdict(recommendation: Recommendation, fitted_size: FittedSize) -> str:
-    setting, best = recommendation.setting, recommendation.knee
-    said = (
+    setting, knee = recommendation.setting, recommendation.knee
+    verdict = (
         f"POOL_SIZE={fitted_size.size} for {setting.workers} × {setting.threads} threads: "
-        f"{_format_interval(best.throughput)} a second at most"
+        f"{_format_interval(knee.throughput)} a second at most"
     )
-    if best.p99 is not None:
-        said += f", and p99 {_format_interval(best.p99, 1000)} ms at {COMPARISON_LOAD:.0%} of the best ({recommendation.rate:.0f} a second)"
-    return f"{said}. What limits: {' and '.join(recommendation.bottlenecks.names)}."
+    if knee.p99 is not None:
+        verdict += (
+            f", and p99 {_format_interval(knee.p99, 1000)} ms at {COMPARISON_LOAD:.0%} of the best "
+            f"({recommendation.rate:.0f} a second)"
+        )
+    return f"{verdict}. What limits: {' and '.join(recommendation.bottlenecks.names)}."
 
 
 def _findings(
     recommendation: Recommendation, fitted_size: FittedSize, results: Sequence[RunResult], context: RunContext
-) -> list[str]:
-    said = list(recommendation.bottlenecks.sentences)
+) -> Iterator[str]:
+    yield from recommendation.bottlenecks.sentences
     rate = recommendation.rate or recommendation.knee.throughput.value
-    said.append(
-        f"At {rate:.0f} a second {recommendation.busy_connections:.1f} connections are busy in the mean (Little's law: arrivals × seconds "
-        "each is held); the rest is for moments at which more come."
+    yield (
+        f"At {rate:.0f} a second {recommendation.busy_connections:.1f} connections are busy in the mean (Little's law: "
+        "arrivals × seconds that each is held); the others are for moments with more arrivals."
     )
-    said += fitted_size.sentences
+    yield from fitted_size.sentences
     if recommendation.fit is not None:
-        said.append(recommendation.fit.describe())
-    if recommendation.throughput_without_group_commit is not None:
-        ratio = recommendation.knee.throughput.value / recommendation.throughput_without_group_commit
-        said.append(
-            f"With a commit for each write instead of group commit: {recommendation.throughput_without_group_commit:.0f} a second, {ratio:.1f} × less."
+        yield recommendation.fit.describe()
+    if (ungrouped := recommendation.throughput_without_group_commit) is not None:
+        ratio = recommendation.knee.throughput.value / ungrouped
+        yield f"With a commit for each write instead of group commit: {ungrouped:.0f} a second, {ratio:.1f} × less."
+    yield describe_littles_law(recommendation.littles_law_ratios)
+    yield from _warnings(recommendation, results, context)
+
+
+def _warnings(recommendation: Recommendation, results: Sequence[RunResult], context: RunContext) -> Iterator[str]:
+    client_cpu = max((run.client_cpu or 0.0 for run in results), default=0.0)
+    if client_cpu > MAX_CLIENT_CPU:
+        yield (
+            f"The load itself used {client_cpu:.0%} of a processor: it was the bottleneck, give it more --processes."
         )
-    said.append(describe_littles_law(recommendation.littles_law_ratios))
-    busy = max((one.client_cpu or 0.0 for one in results), default=0.0)
-    if busy > MAX_CLIENT_CPU:
-        said.append(f"The load itself used {busy:.0%} of a processor: it was the bottleneck, give it more --processes.")
     if recommendation.bottlenecks.not_observed:
-        said.append(f"It could not tell {'; '.join(recommendation.bottlenecks.not_observed)}.")
+        yield f"It could not tell {'; '.join(recommendation.bottlenecks.not_observed)}."
     if (context.cpu_before or 0.0) > MAX_BACKGROUND_CPU:
-        said.append(
-            f"Before it began {context.cpu_before:.0%} of the processors were busy already: others disturb these figures."
+        yield (
+            f"Before it began {context.cpu_before:.0%} of the processors were busy already: other work disturbs these "
+            "figures."
         )
-    return said
 
 
 def _size_table(recommendation: Recommendation, results: Sequence[RunResult]) -> Table:
-    rows = []
-    for one in recommendation.candidates:
-        setting = replace(recommendation.setting, pool=one.size)
-        seen = [run.usage for run in results if run.setting == setting and not run.load.is_open]
-        mark = "← recommended" if one.size == recommendation.knee.size else ""
-        p99 = _format_interval(one.p99, 1000) if one.p99 else None
-        shares = [
-            _format_share([getattr(each, name) for each in seen])
-            for name in ("pool_share", "machine_cpu", "own_cpu", "lock_share", "flush_share")
-        ]
-        rows.append((one.size, _format_interval(one.throughput), p99, *shares, mark))
     columns = (
-        "pool",
-        "a second (closed loop)",
-        "p99 ms (open loop)",
-        "waiting for it",
-        "processors",
-        "by this",
-        "row locks",
-        "log flush",
-        "",
+        "pool", "a second (closed loop)", "p99 ms (open loop)", "waiting for it", "processors", "by this", "row locks",
+        "log flush", "",
+    )  # fmt: skip
+    rows = []
+    for candidate in recommendation.candidates:
+        setting = replace(recommendation.setting, pool=candidate.size)
+        usages = [run.usage for run in results if run.setting == setting and not run.load.is_open]
+        rows.append(
+            (
+                candidate.size,
+                _format_interval(candidate.throughput),
+                _format_interval(candidate.p99, 1000) if candidate.p99 else None,
+                _format_share([usage.pool_share for usage in usages]),
+                _format_share([usage.machine_cpu for usage in usages]),
+                _format_share([usage.own_cpu for usage in usages]),
+                _format_share([usage.lock_share for usage in usages]),
+                _format_share([usage.flush_share for usage in usages]),
+                "← recommended" if candidate.size == recommendation.knee.size else "",
+            )
+        )
+    note = (
+        "90 % intervals over the repetitions. "
+        f"Latencies at {recommendation.rate:.0f} a second, from the intended start."
     )
-    note = f"90 % intervals over the repetitions. Latencies at {recommendation.rate:.0f} a second, from the intended start."
     return Table("Sizes", columns, tuple(rows), note)
 
 
 def _latency_tables(recommendation: Recommendation, results: Sequence[RunResult]) -> list[Table]:
-    runs = _open_loops_by_rate(recommendation, results)
-    if not runs:
+    runs_by_rate = _open_loops_by_rate(recommendation, results)
+    if not runs_by_rate:
         return []
     best = recommendation.rate / COMPARISON_LOAD
     rows = tuple(
         (
             f"{rate / best:.0%}",
             rate,
-            _mean([one.throughput for one in some]),
-            *_latencies_ms(some),
-            sum(one.failed for one in some),
+            _median([run.throughput for run in runs]),
+            *_latencies_ms(runs),
+            sum(run.failed for run in runs),
         )
-        for rate, some in sorted(runs.items())
+        for rate, runs in sorted(runs_by_rate.items())
     )
     columns = ("of the best", "come a second", "served a second", "p50 ms", "p99 ms", "worst ms", "failed")
     return [Table("Latency against load", columns, rows, f"Pool {recommendation.knee.size}; from the intended start.")]
 
 
 def _open_loops_by_rate(recommendation: Recommendation, results: Sequence[RunResult]) -> dict[float, list[RunResult]]:
-    by_rate: dict[float, list[RunResult]] = {}
-    for one in results:
-        if one.setting == recommendation.setting and one.load.rate is not None:
-            by_rate.setdefault(one.load.rate, []).append(one)
-    return by_rate
+    runs_by_rate: dict[float, list[RunResult]] = {}
+    for run in results:
+        if run.setting == recommendation.setting and run.load.rate is not None:
+            runs_by_rate.setdefault(run.load.rate, []).append(run)
+    return runs_by_rate
 
 
 def _latencies_ms(runs: Sequence[RunResult]) -> tuple[float, float, float]:
     return (
-        _mean([one.p50 for one in runs]) * 1000,
-        _mean([one.p99 for one in runs]) * 1000,
-        max(one.worst for one in runs) * 1000,
+        _median([run.p50 for run in runs]) * 1000,
+        _median([run.p99 for run in runs]) * 1000,
+        max(run.worst for run in runs) * 1000,
     )
 
 
-def _figures(recommendation: Recommendation, results: Sequence[RunResult]) -> list[Figure]:
-    series: dict[str, list[tuple[float, float]]] = {}
-    bands: dict[str, list[tuple[float, float, float]]] = {}
-    each = recommendation.setting.workers
-    most = recommendation.setting.threads
-    series["measured"] = [(min(one.size, most) * each, one.throughput.value) for one in recommendation.candidates]
-    if recommendation.fit is not None:
-        last = max(at for at, _ in series["measured"])
-        sizes = [1 + (last - 1) * number / CURVE_POINTS for number in range(CURVE_POINTS + 1)]
-        around = [(at, recommendation.fit.band(at)) for at in sizes]
-        series["the law"] = [(at, band.value) for at, band in around]
-        bands["the law"] = [(at, band.low, band.high) for at, band in around]
-    marks = [(min(recommendation.knee.size, most) * each, "recommended")]
-    label = "connections that can be at work at once"
-    drawn = [plot_lines("Throughput", label, "operations a second", series, bands=bands, markers=marks)]
-    times = [
-        (rate / recommendation.rate * COMPARISON_LOAD * 100, _latencies_ms(some))
-        for rate, some in sorted(_open_loops_by_rate(recommendation, results).items())
+def _figures(recommendation: Recommendation, results: Sequence[RunResult]) -> Iterator[Figure]:
+    yield _throughput_figure(recommendation)
+    latencies = [
+        (rate / recommendation.rate * COMPARISON_LOAD * 100, _latencies_ms(runs))
+        for rate, runs in sorted(_open_loops_by_rate(recommendation, results).items())
     ]
-    if times:
-        by_name = {"p50": [(at, p50) for at, (p50, _, _) in times], "p99": [(at, p99) for at, (_, p99, _) in times]}
+    if latencies:
+        series = {
+            "p50": [(load, p50) for load, (p50, _, _) in latencies],
+            "p99": [(load, p99) for load, (_, p99, _) in latencies],
+        }
         title = "Latency against load"
-        drawn.append(plot_lines(title, "load, % of the best throughput", "milliseconds", by_name, log_y=True))
-    return drawn
+        yield plot_lines(title, "load, % of the best throughput", "milliseconds", series, log_y=True)
 
 
-def _fit_data(recommendation: Recommendation) -> Mapping[str, Any] | None:
-    if recommendation.fit is None:
+def _throughput_figure(recommendation: Recommendation) -> Figure:
+    def connections(size: int) -> int:
+        """Return how many connections can be busy at once: not more than there are threads."""
+        return min(size, recommendation.setting.threads) * recommendation.setting.workers
+
+    measured = [
+        (float(connections(candidate.size)), candidate.throughput.value) for candidate in recommendation.candidates
+    ]
+    series = {"measured": measured}
+    bands = {}
+    if recommendation.fit is not None:
+        last = max(size for size, _ in measured)
+        sizes = [1 + (last - 1) * number / CURVE_POINTS for number in range(CURVE_POINTS + 1)]
+        intervals = [(size, recommendation.fit.band(size)) for size in sizes]
+        series["the law"] = [(size, interval.value) for size, interval in intervals]
+        bands["the law"] = [(size, interval.low, interval.high) for size, interval in intervals]
+    markers = [(connections(recommendation.knee.size), "recommended")]
+    label = "connections that can be busy at once"
+    return plot_lines("Throughput", label, "operations a second", series, bands=bands, markers=markers)
+
+
+def _fit_data(fit: UslFit | None) -> Mapping[str, Any] | None:
+    if fit is None:
         return None
-    named = ("rate", "contention", "coherency", "peak_at", "peak")
-    intervals = {name: asdict(getattr(recommendation.fit, name)) for name in named}
-    if not recommendation.fit.has_peak:
-        del intervals["peak_at"]
     return {
-        **intervals,
-        "has_peak": recommendation.fit.has_peak,
-        "misfit": recommendation.fit.misfit,
-        "level": recommendation.fit.level,
+        "rate": asdict(fit.rate),
+        "contention": asdict(fit.contention),
+        "coherency": asdict(fit.coherency),
+        **({"peak_at": asdict(fit.peak_at)} if fit.has_peak else {}),
+        "peak": asdict(fit.peak),
+        "has_peak": fit.has_peak,
+        "misfit": fit.misfit,
+        "level": fit.level,
     }
 
 
@@ -249,9 +260,9 @@ def _format_interval(interval: Interval, factor: float = 1.0) -> str:
 
 
 def _format_share(values: Sequence[float | None]) -> str | None:
-    there = [value for value in values if value is not None]
-    return f"{sum(there) / len(there):.0%}" if there else None
+    known = [value for value in values if value is not None]
+    return f"{sum(known) / len(known):.0%}" if known else None
 
 
-def _mean(values: Sequence[float]) -> float:
+def _median(values: Sequence[float]) -> float:
     return estimate_interval(values).value

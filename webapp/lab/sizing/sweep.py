@@ -1,4 +1,4 @@
-"""The sweep: sizes in random order, repeated; first for throughput (closed loop), then for latency (open loop)."""
+"""A sweep measures sizes repeatedly in random order: throughput first (closed loop), then latency (open loop)."""
 
 from __future__ import annotations
 
@@ -8,36 +8,37 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from webapp.lab.loadgen.load_profile import LoadProfile
 from webapp.lab.sizing.analysis import collect_candidates, usable_candidates
-from webapp.lab.sizing.measurements import LoadProfile, RunResult, Setting
+from webapp.lab.sizing.measurements import RunResult, Setting
 from webapp.lab.sizing.recommendation import find_knee
 from webapp.lab.sizing.usl import Interval, estimate_interval
 
 CANDIDATE_SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 COMPARISON_LOAD = 0.75
-"""Of the best throughput: the load at which all sizes' latencies are compared."""
+"""Share of the best throughput at which the latencies of all sizes are compared."""
 OTHER_LOADS = (0.5, 0.9, 1.1, 1.25, 1.5)
 MAX_TIMED_SIZES = 5
 MIN_DURATION, MAX_DURATION = 1.0, 10.0
-"""Seconds that a closed loop is measured."""
+"""Seconds for which a closed loop is measured."""
 OPEN_LOOP_FACTOR = 2.0
-"""A p99 needs more operations than a mean."""
+"""An open loop is measured for longer: a p99 needs more operations than a mean."""
 WARM_UP_SHARE = 0.25
-"""Of what is measured; discarded."""
+"""Share of the measured time that is added before it and discarded."""
 MIN_REPETITIONS, MIN_SIZES = 3, 4
 
 
 class Bench(Protocol):
-    """What can be measured: the product, or a workload of statements."""
+    """What a sweep measures: the service, or a workload of statements."""
 
     @property
     def overhead(self) -> float:
-        """Seconds that a run takes beside what is measured and its share of warm-up."""
+        """Seconds that a run takes beside the measured time and its share of warm-up."""
         ...
 
     @property
     def extra_warm_up(self) -> float:
-        """Seconds of these that a run is warmed up for longer, whatever its length: what has just started is slow."""
+        """Seconds of the overhead by which each warm-up is longer: a service that has just started is slow."""
         ...
 
     def measure(self, setting: Setting, load: LoadProfile) -> RunResult:
@@ -47,44 +48,45 @@ class Bench(Protocol):
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """What is varied and how long it is measured."""
+    """What is varied, and for how long each setting is measured."""
 
     base: Setting
     pools: tuple[int, ...]
     threads: tuple[int, ...] = ()
-    """Tried once the pool is found; none: as `base` has them."""
+    """Numbers of threads to try once the pool size is found; none: only that of `base`."""
     workers: tuple[int, ...] = ()
+    """The same for workers."""
     compare_group_commit: bool = False
     repetitions: int = 3
     seconds: float = 2.0
     tolerance: float = 0.05
     seed: int = 1
     time_all_sizes: bool = False
-    """Whether the latency of every size is measured, as slow as it may be."""
+    """Measure the latency of every size, also of those with a low throughput."""
 
     @property
     def run_counts(self) -> tuple[int, int]:
-        """How many closed and open loops there are at most."""
+        """Largest possible numbers of closed and of open loops."""
         settings = len(self.pools) + len(self.threads) + len(self.workers) + 2 * self.compare_group_commit
         timed = len(self.pools) if self.time_all_sizes else min(MAX_TIMED_SIZES, len(self.pools))
         return settings * self.repetitions, timed * self.repetitions + len(OTHER_LOADS)
 
     def total_seconds(self, overhead: float) -> float:
-        """Return how many seconds it takes at most."""
-        closed, opened = self.run_counts
-        return closed * self.run_seconds(overhead) + opened * self.run_seconds(overhead, is_open=True)
+        """Return how many seconds the sweep takes at most."""
+        closed_loops, open_loops = self.run_counts
+        return closed_loops * self.run_seconds(overhead) + open_loops * self.run_seconds(overhead, is_open=True)
 
     def run_seconds(self, overhead: float, *, is_open: bool = False) -> float:
         """Return how many seconds one run takes."""
         return self.seconds * (OPEN_LOOP_FACTOR if is_open else 1.0) * (1 + WARM_UP_SHARE) + overhead
 
     def fit_to(self, minutes: float, overhead: float) -> SweepPlan:
-        """Return the plan with runs as long as the time allows; where that is too short, with fewer of them."""
+        """Return the plan with runs as long as the time allows; where they would be too short, with fewer of them."""
         plan = self
         while True:
-            closed, opened = plan.run_counts
-            left = minutes * 60 - (closed + opened) * overhead
-            seconds = left / (1 + WARM_UP_SHARE) / (closed + opened * OPEN_LOOP_FACTOR)
+            closed_loops, open_loops = plan.run_counts
+            seconds_left = minutes * 60 - (closed_loops + open_loops) * overhead
+            seconds = seconds_left / (1 + WARM_UP_SHARE) / (closed_loops + open_loops * OPEN_LOOP_FACTOR)
             if seconds >= MIN_DURATION or (plan.repetitions <= MIN_REPETITIONS and len(plan.pools) <= MIN_SIZES):
                 return replace(plan, seconds=min(MAX_DURATION, max(MIN_DURATION, seconds)))
             if plan.repetitions > MIN_REPETITIONS:
@@ -94,29 +96,29 @@ class SweepPlan:
 
 
 def sizes_up_to(max_size: int) -> tuple[int, ...]:
-    """Return the sizes to try up to and including `most`."""
+    """Return the sizes to try up to and including `max_size`."""
     return (*(size for size in CANDIDATE_SIZES if size < max_size), max_size)
 
 
 def next_size_above(threads: int) -> int:
-    """Return the first size above so many threads: that it brings nothing more is to be seen, too."""
+    """Return the first size above the number of threads: the sweep shows that it gains nothing."""
     return next((size for size in CANDIDATE_SIZES if size > threads), threads + 1)
 
 
 @dataclass(frozen=True)
 class SweepProgress:
-    """Where a sweep is."""
+    """How far a sweep is."""
 
     message: str
     number: int
     total: int
     remaining: float
-    """Seconds, as it looks now."""
+    """Estimated seconds."""
 
 
 @dataclass
 class Sweep:
-    """One sweep; `measured` holds every run that came to its end, in the order they were made."""
+    """One sweep; `results` has every run that was completed, in the order of measurement."""
 
     bench: Bench
     plan: SweepPlan
@@ -124,9 +126,9 @@ class Sweep:
     results: list[RunResult] = field(default_factory=list)
     is_complete: bool = False
     chosen: Setting | None = None
-    """The workers and threads that were found best."""
+    """The setting with the best workers and threads; its pool is the smallest with nearly the best throughput."""
     rate: float = 0.0
-    """Operations a second at which latencies were compared."""
+    """Operations a second at which the latencies were compared."""
     _remaining_runs: int = 0
 
     def run(self) -> None:
@@ -140,80 +142,83 @@ class Sweep:
             self.is_complete = False
 
     def throughput(self, setting: Setting) -> Interval:
-        """Return what a setting does in a closed loop, over its repetitions."""
-        return estimate_interval([one.throughput for one in self.closed_loops() if one.setting == setting])
+        """Return the throughput of a setting in closed loops, over its repetitions."""
+        return estimate_interval([run.throughput for run in self.closed_loops() if run.setting == setting])
 
     def closed_loops(self) -> list[RunResult]:
         """Return the closed loops."""
-        return [one for one in self.results if not one.load.is_open]
+        return [run for run in self.results if not run.load.is_open]
 
     def open_loops(self) -> list[RunResult]:
         """Return the open loops."""
-        return [one for one in self.results if one.load.is_open]
+        return [run for run in self.results if run.load.is_open]
 
     def _run_closed_loops(self) -> None:
         plan = self.plan
-        self._repeat([replace(plan.base, pool=pool) for pool in plan.pools])
-        chosen = self._smallest_near_best([replace(plan.base, pool=pool) for pool in plan.pools])
+        settings = [replace(plan.base, pool=pool) for pool in plan.pools]
+        self._repeat(settings)
+        chosen = self._smallest_near_best(settings)
         chosen = self._choose_best([replace(chosen, threads=n, pool=min(chosen.pool, n)) for n in plan.threads], chosen)
         chosen = self._choose_best([replace(chosen, workers=n) for n in plan.workers], chosen)
         self.chosen = chosen
         if plan.compare_group_commit:
             self._repeat([replace(chosen, is_grouped=False)])
-        others = [replace(chosen, pool=pool) for pool in plan.pools]
         if chosen.threads != plan.base.threads or chosen.workers != plan.base.workers:
-            # The pool was found with other workers; the sizes around it are looked at once more.
-            near = [one for one in others if one.pool != chosen.pool][:MAX_TIMED_SIZES]
-            self._repeat(near)
+            # The pool size was found with other workers or threads: measure other sizes with the chosen ones.
+            others = [replace(chosen, pool=pool) for pool in plan.pools if pool != chosen.pool]
+            self._repeat(others[:MAX_TIMED_SIZES])
 
-    def _choose_best(self, tried: Sequence[Setting], chosen: Setting) -> Setting:
-        if not tried:
+    def _choose_best(self, settings: Sequence[Setting], chosen: Setting) -> Setting:
+        if not settings:
             return chosen
-        self._repeat([one for one in tried if one != chosen])
-        return self._smallest_near_best([*{*tried, chosen}])
+        self._repeat([setting for setting in settings if setting != chosen])
+        return self._smallest_near_best([*{*settings, chosen}])
 
     def _run_open_loops(self) -> None:
         settings = self._settings_to_time()
-        self.rate = COMPARISON_LOAD * max(self.throughput(one).value for one in settings)
-        common = self._make_profile(self.rate)
+        self.rate = COMPARISON_LOAD * max(self.throughput(setting).value for setting in settings)
+        profile = self._make_profile(self.rate)
         self._remaining_runs = len(settings) * self.plan.repetitions + len(OTHER_LOADS)
         for repetition in range(self.plan.repetitions):
             for setting in self._shuffled(settings, repetition):
-                self._measure(setting, replace(common, seed=self.plan.seed + repetition))
+                self._measure(setting, replace(profile, seed=self.plan.seed + repetition))
         chosen = self.chosen or self.plan.base
-        best = find_knee(
-            usable_candidates(collect_candidates(self.results, chosen, self.rate), chosen), self.plan.tolerance
-        )
+        candidates = usable_candidates(collect_candidates(self.results, chosen, self.rate), chosen)
+        knee = find_knee(candidates, self.plan.tolerance)
         for share in OTHER_LOADS:
-            self._measure(replace(chosen, pool=best.size), self._make_profile(self.rate / COMPARISON_LOAD * share))
+            self._measure(replace(chosen, pool=knee.size), self._make_profile(self.rate / COMPARISON_LOAD * share))
 
     def _settings_to_time(self) -> list[Setting]:
         chosen = self.chosen or self.plan.base
-        like = [replace(chosen, pool=pool) for pool in sorted({*self.plan.pools, chosen.pool})]
-        measured = {one.setting for one in self.closed_loops()}
-        there = [one for one in like if one in measured]
+        settings = [replace(chosen, pool=pool) for pool in sorted({*self.plan.pools, chosen.pool})]
+        measured = {run.setting for run in self.closed_loops()}
+        available = [setting for setting in settings if setting in measured]
         if self.plan.time_all_sizes:
-            return there
-        best = max(self.throughput(one).value for one in there)
-        worth = [one for one in there if self.throughput(one).value >= (1 - 2 * self.plan.tolerance) * best]
-        # The smallest are likeliest to be taken; the largest says whether more would be better.
-        return worth if len(worth) <= MAX_TIMED_SIZES else [*worth[: MAX_TIMED_SIZES - 1], worth[-1]]
+            return available
+        best = max(self.throughput(setting).value for setting in available)
+        near_best = [
+            setting for setting in available if self.throughput(setting).value >= (1 - 2 * self.plan.tolerance) * best
+        ]
+        # The smallest are likeliest to be recommended; the largest shows whether more would be better.
+        return near_best if len(near_best) <= MAX_TIMED_SIZES else [*near_best[: MAX_TIMED_SIZES - 1], near_best[-1]]
 
     def _smallest_near_best(self, settings: Sequence[Setting]) -> Setting:
-        """Return the setting that needs fewest connections of those with nearly the best throughput."""
-        best = max(self.throughput(one).value for one in settings)
-        good = [one for one in settings if self.throughput(one).value >= (1 - self.plan.tolerance) * best]
-        return min(good, key=lambda one: (one.workers * one.pool, one.threads))
+        """Return, of the settings with nearly the best throughput, the one that needs the fewest connections."""
+        best = max(self.throughput(setting).value for setting in settings)
+        near_best = [
+            setting for setting in settings if self.throughput(setting).value >= (1 - self.plan.tolerance) * best
+        ]
+        return min(near_best, key=lambda setting: (setting.workers * setting.pool, setting.threads))
 
     def _repeat(self, settings: Sequence[Setting]) -> None:
-        # Each repetition has all settings once, in an order of its own: what changes slowly meanwhile hits all alike.
+        # Each repetition measures all settings once, in a new order: slow changes of the machine affect all alike.
         for repetition in range(self.plan.repetitions):
             for setting in self._shuffled(settings, repetition):
                 self._measure(setting, self._make_profile(None, seed=self.plan.seed + repetition))
 
     def _shuffled(self, settings: Sequence[Setting], repetition: int) -> Iterator[Setting]:
-        draw = random.Random(f"{self.plan.seed} {repetition} {len(self.results)}")
-        yield from draw.sample(list(settings), len(settings))
+        rng = random.Random(f"{self.plan.seed} {repetition} {len(self.results)}")
+        yield from rng.sample(list(settings), len(settings))
 
     def _make_profile(self, rate: float | None, seed: int | None = None) -> LoadProfile:
         seconds = self.plan.seconds * (OPEN_LOOP_FACTOR if rate is not None else 1.0)
@@ -221,14 +226,18 @@ class Sweep:
         return LoadProfile(warm_up, seconds, rate, self.plan.seed if seed is None else seed)
 
     def _measure(self, setting: Setting, load: LoadProfile) -> None:
-        began = time.monotonic()
-        found = self.bench.measure(setting, load)
-        self.results.append(found)
+        started_at = time.monotonic()
+        result = self.bench.measure(setting, load)
+        self.results.append(result)
         self._remaining_runs = max(0, self._remaining_runs - 1)
-        took = time.monotonic() - began
-        how = f"{load.rate:.0f} a second come" if load.rate is not None else "closed loop"
-        said = f"{setting}, {how}: {found.throughput:.0f} a second, p99 {found.p99 * 1000:.0f} ms"
-        # Open loops are still to come while closed ones are measured, and take longer.
-        each = took if load.is_open else (took + self.plan.run_seconds(self.bench.overhead, is_open=True)) / 2
+        seconds = time.monotonic() - started_at
+        load_text = f"{load.rate:.0f} requests a second" if load.rate is not None else "closed loop"
+        message = f"{setting}, {load_text}: {result.throughput:.0f} a second, p99 {result.p99 * 1000:.0f} ms"
+        # While closed loops are measured, the remaining runs include open ones, which take longer.
+        seconds_per_run = (
+            seconds if load.is_open else (seconds + self.plan.run_seconds(self.bench.overhead, is_open=True)) / 2
+        )
         done = len(self.results)
-        self.on_progress(SweepProgress(said, done, done + self._remaining_runs, self._remaining_runs * each))
+        self.on_progress(
+            SweepProgress(message, done, done + self._remaining_runs, self._remaining_runs * seconds_per_run)
+        )

@@ -11,7 +11,7 @@ Scalability Based on Rational Functions, arXiv:0808.1431, 2008.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +25,7 @@ CONFIDENCE_LEVEL = 0.90
 BOOTSTRAP_SAMPLES = 500
 PARAMETERS = 3
 MIN_COHERENCY = 1e-9
-"""A κ below it is none: a peak beyond 30,000."""
+"""A smaller κ counts as 0: its peak would be beyond 30,000."""
 MAX_MISFIT = 0.10
 MAX_LEVERAGE = 0.9
 
@@ -36,14 +36,14 @@ class TooFewSizesError(Exception):
 
 @dataclass(frozen=True)
 class Interval:
-    """A value, and between what it lies at the stated level."""
+    """A value with the limits of its interval at the stated level."""
 
     low: float
     value: float
     high: float
 
     def overlaps(self, other: Interval) -> bool:
-        """Whether both could be one and the same."""
+        """Whether both could be the same value."""
         return self.low <= other.high and other.low <= self.high
 
 
@@ -56,7 +56,7 @@ class UslCurve:
     coherency: float
 
     def throughput_at(self, size: float) -> float:
-        """Return the throughput with so many at once."""
+        """Return the throughput with `size` at once."""
         return self.rate * size / (1 + self.contention * (size - 1) + self.coherency * size * (size - 1))
 
     @property
@@ -69,7 +69,7 @@ class UslCurve:
 
 @dataclass(frozen=True)
 class UslFit:
-    """The law that describes the figures best, and how sure that is."""
+    """The curve that describes the figures best, with intervals."""
 
     curve: UslCurve
     rate: Interval
@@ -77,10 +77,10 @@ class UslFit:
     coherency: Interval
     peak_at: Interval
     peak: Interval
-    """X(N*); within the sizes that were measured, where no peak was observed."""
+    """X(N*); where no peak was observed, the largest value within the measured sizes."""
     has_peak: bool
     misfit: float
-    """How far the mean of a size lies from the curve at worst, as a share: large where the law is not the curve's."""
+    """Largest relative distance of the mean of a size from the curve: large where the law does not fit."""
     max_size: int
     level: float
     resampled_curves: tuple[UslCurve, ...]
@@ -88,22 +88,22 @@ class UslFit:
     def band(self, size: float) -> Interval:
         """Return the throughput at a size with its interval."""
         return _percentile_interval(
-            self.curve.throughput_at(size), [law.throughput_at(size) for law in self.resampled_curves], self.level
+            self.curve.throughput_at(size), [curve.throughput_at(size) for curve in self.resampled_curves], self.level
         )
 
     def describe(self) -> str:
-        """Say where the peak is, or that none was seen."""
+        """Say where the peak is, or that none was observed."""
         if not self.has_peak:
-            said = f"No peak observed up to {self.max_size}: throughput never fell by more than chance would have it."
+            sentence = f"No peak observed up to {self.max_size}: throughput never fell by more than chance explains."
         else:
             at, peak = self.peak_at, self.peak
-            said = (
+            sentence = (
                 f"The peak is at {at.value:.1f} ({at.low:.1f} to {at.high:.1f}) with {peak.value:.0f} a second "
                 f"({peak.low:.0f} to {peak.high:.0f}); {self.level:.0%} intervals."
             )
         if self.misfit > MAX_MISFIT:
-            said += f" The law describes these figures poorly (off by up to {self.misfit:.0%}): trust the points."
-        return said
+            sentence += f" The law describes these figures poorly (off by up to {self.misfit:.0%}): trust the points."
+        return sentence
 
 
 def fit_usl(
@@ -118,55 +118,57 @@ def fit_usl(
     """Fit the law to measured throughputs; a size that was measured repeatedly is there repeatedly.
 
     N / X = a + b(N − 1) + cN(N − 1) with a = 1/λ, b = σ/λ, c = κ/λ is linear, so non-negative least squares on
-    relative errors (the noise of a throughput grows with it) finds the one best curve, and never a local one.
+    relative errors (the noise of a throughput grows with it) finds the global optimum.
 
     The intervals come from resampling residuals. The sizes are chosen, not drawn, and repeated a few times only:
-    resampling cases would leave out whole sizes, the first or the last among them, on which σ and κ hang.
-    Residuals are scaled by their leverage, as a fit bends towards its own points.
+    resampling cases would leave out whole sizes, among them the first or the last, which determine σ and κ.
+    Residuals are scaled by their leverage, because a fit bends towards its own points.
 
     Args:
         sizes: N, each above 0.
         throughputs: Operations a second, each above 0.
-        weights: How much each figure counts; 1 each by default.
+        weights: Of the figures; 1 each by default.
         level: Of the intervals.
-        resamples: How many.
-        seed: The same one gives the same intervals.
+        resamples: How often residuals are drawn.
+        seed: Of the random numbers; the same seed gives the same intervals.
 
     Raises:
         TooFewSizesError: with fewer than three different sizes, or figures that are not above 0.
     """
-    at, measured = np.asarray(sizes, float), np.asarray(throughputs, float)
-    weighed = np.ones_like(at) if weights is None else np.asarray(weights, float)
-    if len(np.unique(at)) < PARAMETERS or not (measured > 0).all() or not (at > 0).all():
-        raise TooFewSizesError(f"{len(np.unique(at))} different sizes; at least {PARAMETERS}, with figures above 0.")
-    law = _fit_curve(at, measured, weighed)
-    noise = _resample_residuals(law, at, measured, weighed, resamples, seed=seed)
-    expected = _predict(law, at)
-    laws = tuple(_fit_curve(at, expected * np.exp(one), weighed) for one in noise)
-    largest = float(at.max())
-    coherency = _percentile_interval(law.coherency, [one.coherency for one in laws], level)
-    has_peak = coherency.low > MIN_COHERENCY and law.peak_at <= largest
-    tops = [_peak_throughput(one, largest) for one in laws]
+    size, measured = np.asarray(sizes, float), np.asarray(throughputs, float)
+    weight = np.ones_like(size) if weights is None else np.asarray(weights, float)
+    if len(np.unique(size)) < PARAMETERS or not (measured > 0).all() or not (size > 0).all():
+        raise TooFewSizesError(f"{len(np.unique(size))} different sizes; at least {PARAMETERS}, with figures above 0.")
+    curve = _fit_curve(size, measured, weight)
+    residuals = _resample_residuals(curve, size, measured, weight, resamples, seed=seed)
+    expected = _predict(curve, size)
+    resampled = tuple(_fit_curve(size, expected * np.exp(noise), weight) for noise in residuals)
+    max_size = float(size.max())
+
+    def interval(value: Callable[[UslCurve], float]) -> Interval:
+        return _percentile_interval(value(curve), [value(other) for other in resampled], level)
+
+    coherency = interval(lambda fitted: fitted.coherency)
     return UslFit(
-        curve=law,
-        rate=_percentile_interval(law.rate, [one.rate for one in laws], level),
-        contention=_percentile_interval(law.contention, [one.contention for one in laws], level),
+        curve=curve,
+        rate=interval(lambda fitted: fitted.rate),
+        contention=interval(lambda fitted: fitted.contention),
         coherency=coherency,
-        peak_at=_percentile_interval(law.peak_at, [one.peak_at for one in laws], level),
-        peak=_percentile_interval(_peak_throughput(law, largest), tops, level),
-        has_peak=has_peak,
-        misfit=_misfit(law, at, measured),
-        max_size=int(largest),
+        peak_at=interval(lambda fitted: fitted.peak_at),
+        peak=interval(lambda fitted: _peak_throughput(fitted, max_size)),
+        has_peak=coherency.low > MIN_COHERENCY and curve.peak_at <= max_size,
+        misfit=_misfit(curve, size, measured),
+        max_size=int(max_size),
         level=level,
-        resampled_curves=laws,
+        resampled_curves=resampled,
     )
 
 
 def estimate_interval(values: Sequence[float], level: float = CONFIDENCE_LEVEL) -> Interval:
-    """Return the median of repeated figures, which one disturbed run does not move, with Student's interval.
+    """Return the median of repeated figures, which one disturbed run does not change, with Student's interval.
 
-    The interval is one on the scale of logarithms, as their noise is one of factors; plainly where a figure is 0. One
-    figure alone has no interval: its low and high are itself.
+    The interval is computed on the logarithms, because the noise is relative; on the figures themselves where one of
+    them is 0. For a single figure both limits are the figure.
     """
     figures = np.asarray(values, float)
     value = float(np.median(figures))
@@ -177,12 +179,12 @@ def estimate_interval(values: Sequence[float], level: float = CONFIDENCE_LEVEL) 
 
 
 def _student_interval(figures: FloatArray, level: float) -> tuple[float, float]:
-    middle = float(figures.mean())
+    mean = float(figures.mean())
     if len(figures) == 1:
-        return middle, middle
-    spread = float(figures.std(ddof=1)) / math.sqrt(len(figures))
-    half = float(student.ppf((1 + level) / 2, len(figures) - 1)) * spread
-    return middle - half, middle + half
+        return mean, mean
+    standard_error = float(figures.std(ddof=1)) / math.sqrt(len(figures))
+    half_width = float(student.ppf((1 + level) / 2, len(figures) - 1)) * standard_error
+    return mean - half_width, mean + half_width
 
 
 def _peak_throughput(curve: UslCurve, largest: float) -> float:
@@ -194,17 +196,18 @@ def _design_matrix(sizes: FloatArray) -> FloatArray:
 
 
 def _fit_curve(sizes: FloatArray, throughputs: FloatArray, weights: FloatArray) -> UslCurve:
-    # Each row is taken times what is expected of its size, so that what is left over is its relative error. The
-    # figures themselves are the first guess; with it alone those that came out high by chance would weigh more.
+    # Each row is multiplied by the throughput expected of its size, so that its residual is a relative error. The
+    # figures themselves are the first expectation; with it alone, figures that are high by chance would have more
+    # weight.
     expected = throughputs
     for _ in range(2):
         scale = expected / sizes * np.sqrt(weights)
-        found, _ = nnls(_design_matrix(sizes) * scale[:, None], sizes / throughputs * scale)
-        if found[0] <= 0:
+        solution, _ = nnls(_design_matrix(sizes) * scale[:, None], sizes / throughputs * scale)
+        if solution[0] <= 0:
             break
-        expected = sizes / (_design_matrix(sizes) @ found)
-    first = max(float(found[0]), MIN_COHERENCY)
-    return UslCurve(1 / first, float(found[1]) / first, float(found[2]) / first)
+        expected = sizes / (_design_matrix(sizes) @ solution)
+    intercept = max(float(solution[0]), MIN_COHERENCY)
+    return UslCurve(1 / intercept, float(solution[1]) / intercept, float(solution[2]) / intercept)
 
 
 def _predict(curve: UslCurve, sizes: FloatArray) -> FloatArray:
@@ -214,7 +217,7 @@ def _predict(curve: UslCurve, sizes: FloatArray) -> FloatArray:
 def _resample_residuals(
     curve: UslCurve, sizes: FloatArray, throughputs: FloatArray, weights: FloatArray, resamples: int, *, seed: int
 ) -> FloatArray:
-    """Return what is drawn anew from the residuals, one row for each resampling."""
+    """Return residuals drawn with replacement, one row for each resampling."""
     expected, scale = _predict(curve, sizes), np.sqrt(weights)
     orthogonal, _ = np.linalg.qr(_design_matrix(sizes) * (expected / sizes * scale)[:, None])
     leverage = np.minimum((orthogonal**2).sum(axis=1), MAX_LEVERAGE)
@@ -233,7 +236,7 @@ def _percentile_interval(value: float, resampled: Sequence[float], level: float)
     if not resampled:
         return Interval(value, value, value)
     ordered = sorted(resampled)
-    # By rank, without interpolation: an infinite peak among them is one like any other.
+    # By rank, without interpolation: some peaks may be infinite.
     low = ordered[int((1 - level) / 2 * (len(ordered) - 1))]
     high = ordered[math.ceil((1 + level) / 2 * (len(ordered) - 1))]
     return Interval(min(low, value), value, max(high, value))

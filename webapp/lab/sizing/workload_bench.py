@@ -1,4 +1,4 @@
-"""Runs a workload of statements on our pool and watches the machine meanwhile."""
+"""Measures a workload of statements on our pool, and how busy the machine is meanwhile."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from poolproof.engine import configure_engine, engine_options
 from poolproof.lanes import console_settings
 from poolproof.settings import PoolSettings
 from poolproof.transactions.unit_of_work import UnitOfWork
+from webapp.lab.loadgen.load_profile import LoadProfile, TimedOperation
 from webapp.lab.sizing import resource_sampler
-from webapp.lab.sizing.measurements import LoadProfile, RunResult, Setting, TimedOperation, summarize_run
+from webapp.lab.sizing.measurements import RunResult, Setting, summarize_run
 from webapp.lab.sizing.pool_workload import WorkloadProcess
 from webapp.lab.sizing.workload import Workload
 
 
 def create_sampler_work(url: str, pool: PoolSettings) -> UnitOfWork:
-    """Return one connection of the lab's own, with which it asks the server what is busy."""
+    """Return a unit of work with one connection, for reading the server's counters."""
     settings = console_settings(pool)
     engine = create_engine(url, **engine_options(settings, make_url(url), 1))
-    configure_engine(engine, settings, "witness")
+    configure_engine(engine, settings, "sampler")
     return UnitOfWork(engine)
 
 
@@ -32,10 +33,10 @@ class WorkloadBench:
     """Seconds that a run takes beside what is measured."""
 
     def __init__(self, url: str, workload: Workload, pool: PoolSettings) -> None:
-        """Start the process and make the workload's tables.
+        """Start the process and create the workload's tables.
 
         Raises:
-            WorkloadRunError: when they cannot be made.
+            WorkloadRunError: when they cannot be created.
         """
         self._sampler_work = create_sampler_work(url, pool)
         self._workload_process = WorkloadProcess(url, workload, pool)
@@ -52,20 +53,21 @@ class WorkloadBench:
         before = resource_sampler.take_sample(self._sampler_work, [self._workload_process.pid], self._server_pid)
         sleep_until(starts_at + load.warm_up + load.seconds)
         after = resource_sampler.take_sample(self._sampler_work, [self._workload_process.pid], self._server_pid)
-        timed = self._workload_process.wait_result()
-        seen = resource_sampler.usage_between(before, after, setting, setting.threads, pool_wait_share(timed))
-        return summarize_run(setting, load, timed, starts_at, clients=setting.threads, usage=seen)
+        operations = self._workload_process.wait_result()
+        usage = resource_sampler.usage_between(before, after, setting, setting.threads, pool_wait_share(operations))
+        return summarize_run(setting, load, operations, starts_at, clients=setting.threads, usage=usage)
 
     def close(self) -> None:
-        """End the process and give back the connection."""
+        """End the process and close the connection."""
         self._workload_process.close()
         self._sampler_work.engine.dispose()
 
 
 def pool_wait_share(operations: list[TimedOperation]) -> float | None:
-    """Return the share of the operations' time that went by waiting for a connection."""
-    seconds = sum(one.seconds for one in operations if one.succeeded)
-    return sum(one.wait for one in operations if one.succeeded) / seconds if seconds else None
+    """Return the share of the operations' time that was spent waiting for a connection."""
+    succeeded = [operation for operation in operations if operation.succeeded]
+    seconds = sum(operation.seconds for operation in succeeded)
+    return sum(operation.wait for operation in succeeded) / seconds if seconds else None
 
 
 def sleep_until(deadline: float) -> None:

@@ -22,11 +22,12 @@ from tests.support import PROJECT
 from tests.support.narrowing import match_in, not_none
 from webapp.cli import create_cli
 from webapp.lab.drills import DRILLS
-from webapp.lab.drills.framework import STAGING_MARKER_TABLE, DrillTarget
+from webapp.lab.drills.framework import DrillTarget
 from webapp.lab.drills.runner import DrillResult, run_drills
 from webapp.lab.services import programs
 from webapp.lab.services.poolproof_service import make_environment
 from webapp.lab.services.programs import Flavour
+from webapp.lab.services.scratch_schema import LAB_MARKER_TABLE
 
 SECTION = match_in(r"^## Drills\n(.*?)^## ", (PROJECT / "docs" / "lab.md").read_text(), re.MULTILINE | re.DOTALL)[1]
 QUICK = "leak"
@@ -44,36 +45,38 @@ def test_every_drill_says_what_it_takes_away() -> None:
 
 
 @pytest.fixture(scope="module")
-def ground(server_flavour: Flavour, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DrillTarget]:
+def target(server_flavour: Flavour, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DrillTarget]:
     """The lab's own server, by a program that stands for one on the PATH."""
-    found = programs.get_program(server_flavour)
+    server_program = programs.get_program(server_flavour)
     program = tmp_path_factory.mktemp("program") / "server"
-    program.write_text(f'#!/bin/sh\nexec {shlex.join(found.command)} "$@" {shlex.join(found.options)}\n')
+    program.write_text(
+        f'#!/bin/sh\nexec {shlex.join(server_program.command)} "$@" {shlex.join(server_program.options)}\n'
+    )
     program.chmod(0o755)
-    ground = DrillTarget(programs.find_program(str(program)))
-    yield ground
-    ground.close()
-    assert not ground._folder.exists()
-    assert all(server.process is None for server in ground._servers)
+    target = DrillTarget(programs.find_program(str(program)))
+    yield target
+    target.close()
+    assert not target._folder.exists()
+    assert all(server.process is None for server in target._servers)
 
 
-def held(ground: DrillTarget, name: str, *, is_protected: bool) -> DrillResult:
-    (result,) = run_drills(ground, [DRILLS[name]], is_protected=is_protected, on_progress=lambda _: None)
+def run_one(target: DrillTarget, name: str, *, is_protected: bool) -> DrillResult:
+    (result,) = run_drills(target, [DRILLS[name]], is_protected=is_protected, on_progress=lambda _: None)
     return result
 
 
-def test_forgotten_connections_are_found_by_our_pool(ground: DrillTarget) -> None:
-    ours = not_none(held(ground, "mute", is_protected=True).history)
-    # How soon is a matter of the machine, which may stand still; that nobody gets an error and all goes on is not.
+def test_forgotten_connections_are_found_by_our_pool(target: DrillTarget) -> None:
+    ours = not_none(run_one(target, "mute", is_protected=True).history)
+    # How soon depends on the machine, which may stand still; that there is no error and that it recovers does not.
     assert ours.errors() == {}
     assert ours.time_to_full_rate() is not None
 
 
 @pytest.mark.soak
 def test_forgotten_connections_cost_our_pool_no_time_and_are_waited_for_for_ever_by_the_stock_one(
-    ground: DrillTarget,
+    target: DrillTarget,
 ) -> None:
-    ours, stock = (held(ground, "mute", is_protected=is_protected) for is_protected in (True, False))
+    ours, stock = (run_one(target, "mute", is_protected=is_protected) for is_protected in (True, False))
     assert ours.verdict == "passed", ours.checks
     assert stock.verdict == "failed", stock.checks
     assert not_none(stock.history).errors() == {"no end": 4}
@@ -87,7 +90,7 @@ def staging(server_flavour: Flavour, new_schema: Callable[[str, str], str]) -> C
         url = new_schema(server_flavour, f"poolproof_drills_{name}")
         engine = create_engine(url)
         with engine.begin() as connection:
-            connection.execute(text(f"CREATE TABLE {STAGING_MARKER_TABLE} (id INT PRIMARY KEY)"))
+            connection.execute(text(f"CREATE TABLE {LAB_MARKER_TABLE} (id INT PRIMARY KEY)"))
         engine.dispose()
         return url
 
@@ -102,8 +105,8 @@ def drill(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def against(url: str, *more: str) -> tuple[str, ...]:
-    return ("--against", url, "--yes-this-is-staging", *more)
+def against(url: str, *options: str) -> tuple[str, ...]:
+    return ("--against", url, "--yes", *options)
 
 
 @dataclass(frozen=True)
@@ -118,28 +121,28 @@ class Leaks:
 @pytest.fixture(scope="module")
 def leaks(staging: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Leaks:
     folder = tmp_path_factory.mktemp("leaks")
-    kept = ("--reports", str(folder / "kept"))
+    report_folder = ("--reports", str(folder / "kept"))
     running = (
         drill(folder / "ours", QUICK, "frozen", *against(staging("ours"), "--json")),
-        drill(folder / "stock", QUICK, "--without-protection", *against(staging("stock"), *kept)),
+        drill(folder / "stock", QUICK, "--without-protection", *against(staging("stock"), *report_folder)),
     )
-    ended = [(one.communicate(timeout=100), one.args, one.returncode) for one in running]
-    return Leaks(folder, *(subprocess.CompletedProcess(args, status, *said) for said, args, status in ended))
+    results = [(process.communicate(timeout=100), process.args, process.returncode) for process in running]
+    return Leaks(folder, *(subprocess.CompletedProcess(args, status, *output) for output, args, status in results))
 
 
 def test_on_a_staging_server_a_leak_is_named_and_freed_and_what_needs_an_own_server_is_left_out(leaks: Leaks) -> None:
     report: dict[str, Any] = json.loads(leaks.ours.stdout)
-    verdicts = {one["drill"]: one["verdict"] for one in report["data"]["drills"]}
+    verdicts = {drill["drill"]: drill["verdict"] for drill in report["data"]["drills"]}
     assert verdicts.keys() == {QUICK, "frozen"}
-    assert verdicts["frozen"] == "left out"
-    leak = next(one for one in report["data"]["drills"] if one["drill"] == QUICK)
-    assert "is orphaned" in leak["checks"][0]["found"]
-    # How soon is a matter of the machine, which may stand still; that it recovers is not.
-    assert not any("never again" in check["found"] for check in leak["checks"])
+    assert verdicts["frozen"] == "skipped"
+    leak = next(drill for drill in report["data"]["drills"] if drill["drill"] == QUICK)
+    assert "is orphaned" in leak["checks"][0]["observed"]
+    # How soon depends on the machine, which may stand still; that it recovers does not.
+    assert not any("never again" in check["observed"] for check in leak["checks"])
     assert leaks.ours.returncode == (0 if verdicts[QUICK] == "passed" else 1), leaks.ours.stderr
     assert report["is_complete"]
     assert Path(report["page"]).is_file()
-    assert len(report["rows"]) == len(leak["time_line"])
+    assert len(report["rows"]) == len(leak["timeline"])
     assert "left" in leaks.ours.stderr
 
 
@@ -162,7 +165,7 @@ def test_ctrl_c_keeps_what_was_measured(staging: Callable[[str], str], tmp_path:
     assert running.returncode == 130, error
     report = json.loads(output)
     assert not report["is_complete"]
-    assert [(one["drill"], one["verdict"]) for one in report["data"]["drills"]] == [("slow", "cut short")]
+    assert [(drill["drill"], drill["verdict"]) for drill in report["data"]["drills"]] == [("slow", "interrupted")]
     assert report["data"]["drills"][0]["units"] > 0
 
 
@@ -171,9 +174,9 @@ def test_ctrl_c_keeps_what_was_measured(staging: Callable[[str], str], tmp_path:
     [
         (("nonsense",), 2, "'nonsense' is not one of 'wait-timeout'"),
         (("--mysqld", "/nowhere/mysqld"), 1, "/nowhere/mysqld is not a program that can be run."),
-        (("--against", "mysql://root@192.0.2.1/quiz"), 2, "Add --yes-this-is-staging"),
-        (("--against", "sqlite:///quiz", "--yes-this-is-staging"), 2, "--against takes a MySQL or MariaDB server"),
-        (("--against", "mysql://a:secret@127.0.0.1:1/b", "--yes-this-is-staging"), 1, "cannot be reached"),
+        (("--against", "mysql://root@192.0.2.1/quiz"), 2, "Add --yes if"),
+        (("--against", "sqlite:///quiz", "--yes"), 2, "--against takes a MySQL or MariaDB server"),
+        (("--against", "mysql://a:secret@127.0.0.1:1/b", "--yes"), 1, "cannot be reached"),
     ],
 )
 def test_what_cannot_be_rehearsed_is_told_in_a_sentence(
@@ -190,7 +193,7 @@ def test_a_server_that_is_not_marked_is_left_alone(
     app: Flask, server_flavour: Flavour, new_schema: Callable[[str, str], str]
 ) -> None:
     url = new_schema(server_flavour, "poolproof_unmarked")
-    arguments = ["lab", "drill", "--against", url, "--yes-this-is-staging"]
+    arguments = ["lab", "drill", "--against", url, "--yes"]
     result = app.test_cli_runner().invoke(create_cli(lambda: app), arguments)
     assert result.exit_code == 1
     assert "is not marked as a server for drills" in result.output

@@ -1,4 +1,4 @@
-"""The incident on a real MySQL: the defaults end in QueuePool's message, ours in nothing to tell."""
+"""The incident on a real MySQL: the defaults end in QueuePool's message, ours has no error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.commands import called, called_aside
 from tests.support.waiting import wait_until
 from tests.unit.lab.services.test_scratch_schema import all_schemas, run
 from tests.unit.lab.test_commands import without_matplotlib
-from webapp.lab.reporting import report as reporting_report
+from webapp.lab.reporting.report import list_reports
 from webapp.lab.services.poolproof_service import make_environment
 from webapp.lab.services.programs import Flavour
 
@@ -26,7 +26,7 @@ from webapp.lab.services.programs import Flavour
 @dataclass(frozen=True)
 class Ended:
     status: int
-    found: dict[str, Any]
+    report: dict[str, Any]
     error: str
     url: str
     folder: Path
@@ -38,7 +38,7 @@ def small(
 ) -> Ended:
     url, folder = new_schema(server_flavour, "poolproof_incident"), tmp_path_factory.mktemp("incident")
     # A pool whose time-out is 0 says at once what one of 30 s says after 30 s.
-    options = ("--users", "60", "--threads", "60", "--pool-timeout", "0", "--within", "0.1")
+    options = ("--users", "60", "--threads", "60", "--pool-timeout", "0", "--ramp", "0.1")
     done = called_aside(url, folder, "lab", "incident", *options, "--json")
     assert done.stdout, done.stderr
     return Ended(done.returncode, json.loads(done.stdout), done.stderr, url, folder)
@@ -46,7 +46,7 @@ def small(
 
 @pytest.mark.slow(reason="two services are pushed by turns, and the first waits until its pool gives up")
 def test_the_defaults_end_in_queuepools_own_message(small: Ended) -> None:
-    theirs, ours = small.found["data"]["services"]
+    theirs, ours = small.report["data"]["services"]
     assert theirs["message"] == "QueuePool limit of size 5 overflow 10 reached, connection timed out, timeout 0.00"
     assert theirs["queuepool_messages"] >= 1
     assert theirs["errors"]["500, an error of the service"] >= theirs["queuepool_messages"]
@@ -55,27 +55,27 @@ def test_the_defaults_end_in_queuepools_own_message(small: Ended) -> None:
 
 
 def test_ours_has_no_error_and_loses_nothing_so_the_exit_status_is_0(small: Ended) -> None:
-    ours = small.found["data"]["services"][1]
+    ours = small.report["data"]["services"][1]
     assert (ours["errors"], ours["summary"]["done"]) == ({}, 60)
-    assert ours["summary"]["proof"]["answers"] > 0
-    assert (ours["summary"]["proof"]["missing"], ours["summary"]["proof"]["changed"]) == (0, 0)
-    assert ours["connections_at_peak"] < small.found["data"]["services"][0]["connections_at_peak"]
-    assert (small.status, small.found["grade"]) == (0, "good")
+    assert ours["summary"]["verification"]["answers"] > 0
+    assert (ours["summary"]["verification"]["missing"], ours["summary"]["verification"]["changed"]) == (0, 0)
+    assert ours["connections_at_peak"] < small.report["data"]["services"][0]["connections_at_peak"]
+    assert (small.status, small.report["grade"]) == (0, "good")
 
 
 def test_the_course_is_told_four_times_a_second_and_each_request_is_kept(small: Ended) -> None:
-    seconds = [row["seconds"] for row in small.found["rows"] if row["service"] == "Poolproof"]
+    seconds = [row["seconds"] for row in small.report["rows"] if row["service"] == "Poolproof"]
     assert seconds[:3] == [0, 0.25, 0.5]
-    requests = Path(small.found["page"].replace(".html", "-requests.csv")).read_text().splitlines()
-    counted = sum(one["summary"]["requests"] for one in small.found["data"]["services"])
-    assert requests[0] == "service,step,began,ended,result,words"
+    requests = Path(small.report["page"].replace(".html", "-requests.csv")).read_text().splitlines()
+    counted = sum(run["summary"]["requests"] for run in small.report["data"]["services"])
+    assert requests[0] == "service,step,began,ended,result,message"
     assert sum(line.startswith(("Poolproof,", '"Flask-SQLAlchemy, defaults",')) for line in requests) == counted
 
 
 def test_the_report_is_kept_and_what_was_made_on_the_server_is_gone(small: Ended) -> None:
-    (kept,) = reporting_report.list_reports(small.folder / "reports")
-    assert kept.kind == "incident"
-    assert "QueuePool limit" in kept.verdict
+    (stored,) = list_reports(small.folder / "reports")
+    assert stored.kind == "incident"
+    assert "QueuePool limit" in stored.verdict
     assert [name for name in all_schemas(small.url) if name.startswith("poolproof_lab_incident")] == []
 
 
@@ -96,18 +96,18 @@ def test_ctrl_c_keeps_what_was_measured_and_stops_what_was_started(
     # People take a minute before each answer: as soon as all have begun they are in the middle of the quiz.
     wait_until(lambda: attempts(url) == 5)
     process.send_signal(signal.SIGINT)
-    found = json.loads(process.communicate(timeout=60)[0])
+    report = json.loads(process.communicate(timeout=60)[0])
     assert process.returncode == 1
-    assert (found["is_complete"], len(found["data"]["services"])) == (False, 1)
-    assert found["data"]["services"][0]["summary"]["users"] == 5
+    assert (report["is_complete"], len(report["data"]["services"])) == (False, 1)
+    assert report["data"]["services"][0]["summary"]["users"] == 5
     assert [name for name in all_schemas(url) if name.startswith("poolproof_lab_incident")] == []
 
 
 def attempts(url: str) -> int:
     """Return how many attempts have begun at the service under way."""
     rows = "SELECT table_schema FROM information_schema.tables WHERE table_name = 'attempt' AND table_schema LIKE '{}'"
-    found = run(url, rows.format("poolproof_lab_incident%"))
-    return int(run(url, f"SELECT COUNT(*) FROM {found[0]}.attempt")[0]) if found else 0
+    schemas = run(url, rows.format("poolproof_lab_incident%"))
+    return int(run(url, f"SELECT COUNT(*) FROM {schemas[0]}.attempt")[0]) if schemas else 0
 
 
 def test_a_database_that_is_a_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
@@ -122,5 +122,5 @@ def test_without_the_extra_it_says_what_to_install_and_the_push_is_still_there(t
         make_environment("", tmp_path), ["incident", "--users", "5"], ["push", "--help"], ["--help"]
     )
     assert (incident.returncode, "pip install poolproof-quiz[lab]" in incident.stderr) == (1, True)
-    assert "--yes-i-own-this-server" in push.stdout
+    assert "--yes" in push.stdout
     assert "pip install poolproof-quiz[lab]" in lab.stdout

@@ -6,31 +6,31 @@ from webapp.lab.incident.timeline import build_timeline, error_kind, errors_by_k
 from webapp.lab.loadgen.player import CUT_OFF, RequestSample
 
 
-def sample(began: float, came_back: float, ended: str = "200") -> RequestSample:
-    return RequestSample("open", came_back - began, ended, is_final=True, sent_at=began, ended_at=came_back)
+def sample(sent_at: float, ended_at: float, result: str = "200") -> RequestSample:
+    return RequestSample("open", ended_at - sent_at, result, is_final=True, sent_at=sent_at, ended_at=ended_at)
 
 
 SAMPLES = [sample(0.1, 0.3), sample(0.2, 1.0), sample(0.2, 0.9, "500"), sample(0.9, 2.0, CUT_OFF)]
 
 
 def test_who_waits_has_asked_and_is_not_answered() -> None:
-    assert [one.waiting for one in build_timeline(SAMPLES, [], 2.0)] == [0, 3, 2, 2, 1, 1, 1, 1, 0, 0]
+    assert [point.waiting for point in build_timeline(SAMPLES, [], 2.0)] == [0, 3, 2, 2, 1, 1, 1, 1, 0, 0]
 
 
 def test_errors_are_counted_by_kind_and_never_fewer() -> None:
-    course = build_timeline(SAMPLES, [], 2.0)
-    assert [one.error_count for one in course] == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2]
-    assert course[-1].errors == {"500, an error of the service": 1, "still waiting at the end": 1}
+    timeline = build_timeline(SAMPLES, [], 2.0)
+    assert [point.error_count for point in timeline] == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2]
+    assert timeline[-1].errors == {"500, an error of the service": 1, "still waiting at the end": 1}
     assert errors_by_kind([*SAMPLES, SAMPLES[2]]) == {"500, an error of the service": 2, "still waiting at the end": 1}
 
 
 def test_the_throughput_is_of_the_last_second_and_of_what_went_well() -> None:
-    assert [one.response_rate for one in build_timeline(SAMPLES, [], 1.0)] == [0, 0, 1, 1, 2, 2]
+    assert [point.response_rate for point in build_timeline(SAMPLES, [], 1.0)] == [0, 0, 1, 1, 2, 2]
 
 
 def test_connections_are_those_of_the_last_look() -> None:
-    course = build_timeline(SAMPLES, [(0.2, 3), (0.6, 5)], 0.75)
-    assert [one.connections for one in course] == [None, 3, 3, 5, 5]
+    timeline = build_timeline(SAMPLES, [(0.2, 3), (0.6, 5)], 0.75)
+    assert [point.connections for point in timeline] == [None, 3, 3, 5, 5]
 
 
 def test_an_error_that_nobody_has_words_for_keeps_its_name() -> None:
@@ -39,4 +39,4 @@ def test_an_error_that_nobody_has_words_for_keeps_its_name() -> None:
 
 
 def test_of_nothing_there_is_a_course_too() -> None:
-    assert [one.waiting for one in build_timeline([], [], 0.0)] == [0, 0]
+    assert [point.waiting for point in build_timeline([], [], 0.0)] == [0, 0]

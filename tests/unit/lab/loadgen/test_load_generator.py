@@ -23,20 +23,20 @@ def mute() -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
-def visits(port: int, within: float, ends_after: float) -> list[Visit]:
+def visits(port: int, ramp: float, ends_after: float) -> list[Visit]:
     now = time.monotonic()
-    plan = PushPlan("127.0.0.1", port, "push", 1, [(1, 4)], now, within, 0.0, retry=True, ends_at=now + ends_after)
-    # Aside: the browser of other tests has an event loop in this thread.
-    with ThreadPoolExecutor(1) as aside:
-        return aside.submit(asyncio.run, load_generator._visit_all(plan, range(4), 4)).result()[0]
+    plan = PushPlan("127.0.0.1", port, "push", 1, [(1, 4)], now, ramp, 0.0, retry=True, ends_at=now + ends_after)
+    # In another thread: the browser of other tests has an event loop in this one.
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(asyncio.run, load_generator._visit_all(plan, range(4), 4)).result()[0]
 
 
 def test_whoever_waits_when_the_time_is_over_is_cut_off_and_says_since_when(mute: int) -> None:
-    found = visits(mute, within=0.0, ends_after=0.3)
-    assert [(one.is_complete, one.samples[-1].result) for one in found] == [(False, CUT_OFF)] * 4
-    assert all(max(0.3, one.samples[-1].sent_at) <= one.samples[-1].ended_at for one in found)
+    visited = visits(mute, ramp=0.0, ends_after=0.3)
+    assert [(visit.is_complete, visit.samples[-1].result) for visit in visited] == [(False, CUT_OFF)] * 4
+    assert all(max(0.3, visit.samples[-1].sent_at) <= visit.samples[-1].ended_at for visit in visited)
 
 
 def test_whoever_has_not_come_by_then_has_asked_nothing(mute: int) -> None:
-    found = visits(mute, within=3600.0, ends_after=0.3)
-    assert [len(one.samples) for one in found] == [1, 0, 0, 0]
+    visited = visits(mute, ramp=3600.0, ends_after=0.3)
+    assert [len(visit.samples) for visit in visited] == [1, 0, 0, 0]

@@ -34,9 +34,9 @@ def url(server_flavour: Flavour, new_schema: Callable[[str, str], str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def observer(url: str) -> Iterator[ConnectionMonitor]:
-    with closing(ConnectionMonitor(url)) as observer:
-        yield observer
+def monitor(url: str) -> Iterator[ConnectionMonitor]:
+    with closing(ConnectionMonitor(url)) as monitor:
+        yield monitor
 
 
 @pytest.fixture(autouse=True)
@@ -44,13 +44,13 @@ def in_silence(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("CRITICAL")
 
 
-def way(name: str) -> PoolType:
-    return next(one for one in POOL_TYPES if one.name == name)
+def pool_type(name: str) -> PoolType:
+    return next(pool_type for pool_type in POOL_TYPES if pool_type.name == name)
 
 
 @contextmanager
 def clocks_that_pass() -> Iterator[None]:
-    """Let habits pass time by setting the clocks that pools look at; what waits for an event waits for it."""
+    """Let idle time pass by setting the clocks that pools read; what waits for an event really waits."""
     with pytest.MonkeyPatch.context() as patch:
         ahead, clock = [0.0], SettableClock(time.monotonic)
 
@@ -67,12 +67,12 @@ def clocks_that_pass() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def both(server_flavour: Flavour, new_schema: Callable[[str, str], str]) -> list[PoolBehaviour]:
-    """Habits of the defaults and of ours, watched at the same time in schemas of their own: mostly that waits."""
+    """Behaviour of the defaults and of ours, observed at the same time in schemas of their own; most of it waits."""
 
     def watched(name: str, schema: str) -> PoolBehaviour:
         url = new_schema(server_flavour, schema)
-        with closing(ConnectionMonitor(url)) as observer:
-            return pool_behaviour.observe_behaviour(way(name), url, observer)
+        with closing(ConnectionMonitor(url)) as monitor:
+            return pool_behaviour.observe_behaviour(pool_type(name), url, monitor)
 
     with clocks_that_pass(), ThreadPoolExecutor(2) as threads:
         return list(threads.map(watched, (DEFAULT_QUEUE_POOL, POOLPROOF_POOL), ("poolproof_theirs", "poolproof_ours")))
@@ -88,13 +88,19 @@ def ours(both: list[PoolBehaviour]) -> PoolBehaviour:
     return both[1]
 
 
-def work(name: str, url: str, observer: ConnectionMonitor, task: BenchmarkTask = SMALL) -> BenchmarkResult:
-    return pool_benchmark.run_benchmark(way(name), url, task, observer)
+def work(name: str, url: str, monitor: ConnectionMonitor, task: BenchmarkTask = SMALL) -> BenchmarkResult:
+    return pool_benchmark.run_benchmark(pool_type(name), url, task, monitor)
 
 
 def test_both_pools_fill_from_none_and_grow_as_they_are_asked(theirs: PoolBehaviour, ours: PoolBehaviour) -> None:
-    for one in (theirs, ours):
-        assert (one.after_creation, one.after_one, one.after_small_burst, one.max_checked_out, one.open_at_peak) == (
+    for behaviour in (theirs, ours):
+        assert (
+            behaviour.after_creation,
+            behaviour.after_one,
+            behaviour.after_small_burst,
+            behaviour.max_checked_out,
+            behaviour.open_at_peak,
+        ) == (
             0,
             1,
             5,
@@ -114,9 +120,9 @@ def test_at_a_full_pool_somebody_waits_for_what_comes_back_and_one_too_many_is_t
 ) -> None:
     assert theirs.rejection_message.startswith("TimeoutError: QueuePool limit of size 5 overflow 10 reached")
     assert ours.rejection_message.startswith("PoolTimeoutError: QueuePool limit of 15 connections reached")
-    for one in (theirs, ours):
-        assert not_none(one.wait_when_full) >= pool_behaviour.HOLD_DURATION
-        assert not_none(one.rejected_after) >= pool_behaviour.POOL_TIMEOUT
+    for behaviour in (theirs, ours):
+        assert not_none(behaviour.wait_when_full) >= pool_behaviour.HOLD_DURATION
+        assert not_none(behaviour.rejected_after) >= pool_behaviour.POOL_TIMEOUT
 
 
 def test_an_old_connection_is_renewed(theirs: PoolBehaviour, ours: PoolBehaviour) -> None:
@@ -136,25 +142,23 @@ def test_a_restart_is_not_seen_by_those_who_borrow_from_ours(theirs: PoolBehavio
     assert ours.failed_after_restart == 0
 
 
-def test_without_a_pool_each_unit_opens_a_connection_and_each_request_one(
-    url: str, observer: ConnectionMonitor
-) -> None:
-    each_unit, each_request = (work(name, url, observer) for name in ("NullPool", "a connection per request"))
+def test_without_a_pool_each_unit_opens_a_connection_and_each_request_one(url: str, monitor: ConnectionMonitor) -> None:
+    each_unit, each_request = (work(name, url, monitor) for name in ("NullPool", "a connection per request"))
     assert (each_unit.units, each_unit.connects) == (UNITS, UNITS)
     assert (each_request.units, each_request.connects) == (UNITS, UNITS / 3)
 
 
 @pytest.mark.parametrize("name", [DEFAULT_QUEUE_POOL, POOLPROOF_POOL, "SingletonThreadPool, all"])
-def test_a_pool_does_the_work_on_few_connections(name: str, url: str, observer: ConnectionMonitor) -> None:
-    done = work(name, url, observer)
+def test_a_pool_does_the_work_on_few_connections(name: str, url: str, monitor: ConnectionMonitor) -> None:
+    done = work(name, url, monitor)
     assert (done.units, done.failed, done.timed_out) == (UNITS, 0, False)
     assert done.connects <= 15
     assert len(done.finished_after) == 8
 
 
 @pytest.mark.parametrize("name", ["StaticPool", "SingletonThreadPool, 5"])
-def test_what_threads_cannot_share_fails_and_says_how(name: str, url: str, observer: ConnectionMonitor) -> None:
-    done = work(name, url, observer, BenchmarkTask(threads=16, requests=10, seconds=0.001))
+def test_what_threads_cannot_share_fails_and_says_how(name: str, url: str, monitor: ConnectionMonitor) -> None:
+    done = work(name, url, monitor, BenchmarkTask(threads=16, requests=10, seconds=0.001))
     assert done.failed > 0
     assert done.most_frequent_error in done.errors
 
@@ -173,20 +177,20 @@ def test_the_command_compares_ways_and_leaves_nothing_behind(url: str, tmp_path:
         "2",
         "--rounds",
         "1",
-        "--way",
+        "--pool",
         DEFAULT_QUEUE_POOL,
-        "--way",
+        "--pool",
         "NullPool",
         "--json",
     )
     with clocks_that_pass():
         done = called(url, tmp_path, "lab", "strategies", *options)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert [one["way"] for one in found["data"]["work"]] == [DEFAULT_QUEUE_POOL, "NullPool"]
-    assert [row[0] for row in found["tables"][0]["rows"]] == [DEFAULT_QUEUE_POOL, "NullPool"]
-    assert set(found["data"]["habits"]) == {DEFAULT_QUEUE_POOL, "NullPool"}
-    assert found["command"].endswith(f"--way '{DEFAULT_QUEUE_POOL}' --way 'NullPool'")
-    assert found["is_complete"]
+    report = json.loads(done.stdout)
+    assert [work["pool"] for work in report["data"]["work"]] == [DEFAULT_QUEUE_POOL, "NullPool"]
+    assert [row[0] for row in report["tables"][0]["rows"]] == [DEFAULT_QUEUE_POOL, "NullPool"]
+    assert set(report["data"]["behaviour"]) == {DEFAULT_QUEUE_POOL, "NullPool"}
+    assert report["command"].endswith(f"--pool '{DEFAULT_QUEUE_POOL}' --pool 'NullPool'")
+    assert report["is_complete"]
     assert [name for name in all_schemas(url) if name.startswith("poolproof_lab_strategies")] == []
-    assert "is watched · about" in done.stderr
+    assert "is observed · about" in done.stderr

@@ -1,4 +1,4 @@
-"""The push on the real service, and a proof that fails when it has to."""
+"""The push on the real service, and a verification that fails when it has to."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def service(
 
 
 def push(service: PoolproofService, *options: str) -> tuple[int, str, str]:
-    done = called_push(service, "--users", "30", "--within", "0.2", "--url", service.address, *options)
+    done = called_push(service, "--users", "30", "--ramp", "0.2", "--url", service.address, *options)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -45,7 +45,7 @@ def test_everybody_comes_through_and_nothing_acknowledged_is_missing(service: Po
     assert status == 0, error
     report = json.loads(output)
     assert (report["users"], report["done"], report["failed"]) == (30, 30, {})
-    assert report["proof"] == {
+    assert report["verification"] == {
         "answers": report["steps"]["answer"]["count"], "missing": 0, "changed": 0, "finishes": 30, "unfinished": 0
     }  # fmt: skip
     assert report["server"]["connections_at_peak"] >= 1
@@ -56,7 +56,7 @@ def test_everybody_comes_through_and_nothing_acknowledged_is_missing(service: Po
 def test_the_report_is_a_page_for_people_too(service: PoolproofService) -> None:
     status, output, _ = push(service, "--processes", "2")
     assert status == 0
-    assert "30 of 30 people came through" in output
+    assert "30 of 30 people were served to the end" in output
     assert "every one is stored as it was acknowledged" in output
 
 
@@ -66,8 +66,8 @@ def test_the_proof_fails_when_something_acknowledged_is_gone_or_changed(service:
     engine = create_engine(service.environment["DATABASE_URL"])
     with engine.begin() as connection:
         newest = connection.execute(text("SELECT attempt_id FROM answer ORDER BY attempt_id DESC LIMIT 2")).scalars()
-        gone, changed = newest.all()
-        connection.execute(text("DELETE FROM answer WHERE attempt_id = :id"), {"id": gone})
+        deleted, changed = newest.all()
+        connection.execute(text("DELETE FROM answer WHERE attempt_id = :id"), {"id": deleted})
         connection.execute(text("UPDATE answer SET chosen = 2 WHERE attempt_id = :id"), {"id": changed})
     engine.dispose()
     visits[0].is_finished = True
@@ -77,10 +77,10 @@ def test_the_proof_fails_when_something_acknowledged_is_gone_or_changed(service:
 
 
 def read_back(service: PoolproofService, visits: list[Visit]) -> VerificationResult:
-    """Make the proof in a thread of its own: the browser of other tests has an event loop in this one."""
+    """Verify in a thread of its own: the browser of other tests has an event loop in this one."""
     host, port = service.address.removeprefix("http://").split(":")
-    with ThreadPoolExecutor(1) as aside:
-        return aside.submit(verification.verify_acknowledged, host, int(port), visits).result()
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(verification.verify_acknowledged, host, int(port), visits).result()
 
 
 def answered(service: PoolproofService, number: int) -> Visit:
@@ -96,7 +96,7 @@ def answered(service: PoolproofService, number: int) -> Visit:
 def test_a_foreign_server_is_not_loaded_unless_it_is_owned(service: PoolproofService) -> None:
     done = called_push(service, "--url", "http://192.0.2.1:80")
     assert done.returncode == 2
-    assert "--yes-i-own-this-server" in done.stderr
+    assert "add --yes if it is yours" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ RISING = [(1, 10.0), (2, 20.0), (4, 30.0), (8, 25.0)]
 def sizes() -> Figure:
     return plots.plot_lines(
         "Throughput", "connections", "answers a second", {"measured": RISING, "fit < all": RISING},
-        bands={"measured": [(x, y - 2, y + 2) for x, y in RISING]}, markers=[(4, "the knee")], log_x=True, caption="So.",
+        bands={"measured": [(x, y - 2, y + 2) for x, y in RISING]}, markers=[(4, "the knee")], log_x=True,
+        caption="So.",
     )  # fmt: skip
 
 
@@ -34,15 +35,15 @@ def work() -> Figure:
 
 @pytest.mark.parametrize("draw", [sizes, push, work])
 def test_a_figure_is_whole_svg_and_alike_every_time(draw: Callable[[], Figure]) -> None:
-    found = draw()
-    for svg in (found.svg_light, found.svg_dark):
+    figure = draw()
+    for svg in (figure.svg_light, figure.svg_dark):
         assert ElementTree.fromstring(svg).tag.endswith("svg")
-    assert draw() == found
+    assert draw() == figure
 
 
 def test_the_words_of_a_plot_are_text_that_can_be_read() -> None:
-    words = texts(sizes().svg_light)
-    assert {"connections", "answers a second", "measured", "fit < all", "the knee", "1", "8"} <= words
+    labels = texts(sizes().svg_light)
+    assert {"connections", "answers a second", "measured", "fit < all", "the knee", "1", "8"} <= labels
     assert {"waiting", "errors", "theirs", "ours", "here"} <= texts(push().svg_light)
     assert {"QueuePool", "2,031", "StaticPool", "–"} <= texts(work().svg_light)
 
@@ -56,8 +57,8 @@ def test_light_and_dark_differ_in_nothing_but_colours() -> None:
 
 def test_names_at_the_ends_of_lines_do_not_overlap() -> None:
     same = {name: [(0, 0.0), (1, 5.0)] for name in ("one", "two", "three")}
-    found = plots.plot_lines("Same", "x", "y", same).svg_light
-    heights = sorted(float(y) for y, _ in names(found))
+    svg = plots.plot_lines("Same", "x", "y", same).svg_light
+    heights = sorted(float(y) for y, _ in names(svg))
     assert len(heights) == 3
     assert all(below - above > 10 for above, below in pairwise(heights))
 
@@ -78,5 +79,5 @@ def texts(svg: str) -> set[str | None]:
 
 def names(svg: str) -> list[tuple[str, str]]:
     """Height and colour of each name at a line's end, from the lowest up within a panel."""
-    found = re.findall(r'<text style="font-weight: 700;[^"]*fill: (#\w+)"[^>]* y="([\d.]+)"', svg)
-    return [(y, colour) for colour, y in found]
+    matches = re.findall(r'<text style="font-weight: 700;[^"]*fill: (#\w+)"[^>]* y="([\d.]+)"', svg)
+    return [(y, colour) for colour, y in matches]

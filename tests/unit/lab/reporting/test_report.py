@@ -32,11 +32,11 @@ REPORT = LabReport(
 
 def test_a_page_has_all_that_was_found_and_needs_nothing_else(tmp_path: Path) -> None:
     page = reporting_report.save_report(REPORT, tmp_path).read_text()
-    for words in (
+    for text in (
         "Eight connections are enough", "At 8 it did 900", "POOL_SIZE=8", "poolproof lab size --users 64", "It bends.",
         "a loom", "One run.", "&#34;sizes&#34;", "size,rate,note",
     ):  # fmt: skip
-        assert words in page
+        assert text in page
     assert "<script" not in page
     assert re.findall(r'(?:src|srcset|href)="(?!data:)', page) == []
 
@@ -60,13 +60,13 @@ def test_a_report_can_be_read_again(tmp_path: Path) -> None:
 
 def test_reports_are_listed_newest_first_and_what_is_none_is_passed_over(tmp_path: Path) -> None:
     for name in ("20260101T000000Z-size", "20260301T000000Z-size"):
-        found = json.dumps(reporting_report.as_json(replace(REPORT, title=name)))
-        (tmp_path / f"{name}.json").write_text(found)
+        stored = json.dumps(reporting_report.as_json(replace(REPORT, title=name)))
+        (tmp_path / f"{name}.json").write_text(stored)
     (tmp_path / "20260401T000000Z-size.json").write_text("{")
     (tmp_path / "other.json").write_text('{"kind": "size"}')
-    kept = reporting_report.list_reports(tmp_path)
-    assert [one.name for one in kept] == ["20260301T000000Z-size", "20260101T000000Z-size"]
-    assert (kept[0].kind, kept[0].verdict) == ("size", REPORT.verdict)
+    listed = reporting_report.list_reports(tmp_path)
+    assert [report.name for report in listed] == ["20260301T000000Z-size", "20260101T000000Z-size"]
+    assert (listed[0].kind, listed[0].verdict) == ("size", REPORT.verdict)
 
 
 def test_two_reports_of_one_second_are_both_kept(tmp_path: Path) -> None:
@@ -90,18 +90,22 @@ def test_json_for_people_has_no_drawings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "words"),
+    ("value", "text"),
     [(None, "–"), ("a", "a"), (12345, "12,345"), (123.456, "123"), (12.34, "12.3"), (1.234, "1.23"), (0.1234, "0.123"),
      (0.0, "0")],
 )  # fmt: skip
-def test_numbers_have_the_digits_that_mean_something(value: reporting_report.Cell, words: str) -> None:
-    assert format_value(value) == words
+def test_numbers_have_the_digits_that_mean_something(value: reporting_report.Cell, text: str) -> None:
+    assert format_value(value) == text
 
 
 def test_a_report_says_where_it_was_measured_and_no_secret(app: Flask, tmp_path: Path) -> None:
     with app.app_context():
         page = reporting_report.save_report(replace(REPORT, environment={}), tmp_path)
-    found = reporting_report.load_report(tmp_path, page.stem).environment
-    assert {"Machine", "Processor", "Python", "Libraries", "Database", "Configuration"} <= set(found)
-    assert "sqlite" in found["Database"] or "mysql" in found["Database"] or "mariadb" in found["Database"]
+    environment = reporting_report.load_report(tmp_path, page.stem).environment
+    assert {"Machine", "Processor", "Python", "Libraries", "Database", "Configuration"} <= set(environment)
+    assert (
+        "sqlite" in environment["Database"]
+        or "mysql" in environment["Database"]
+        or "mariadb" in environment["Database"]
+    )
     assert "k" * 40 not in page.read_text()

@@ -20,7 +20,7 @@ from webapp.lab.services.fake_opentdb import (
 )
 
 BANK = make_questions(60, 3)
-BOOKS = [one for one in BANK if one.category == 10]
+BOOKS = [question for question in BANK if question.category == 10]
 
 
 def token_of(server: FakeOpenTdb) -> str:
@@ -35,7 +35,7 @@ def test_a_bank_of_any_size_has_a_few_records_twice() -> None:
     bank = make_questions(5250)
     assert len(bank) == 5250
     assert 5000 < len(unique_questions(bank)) == len(dedupe_keys(bank)) < 5250
-    assert {one.category for one in bank} == set(CATEGORIES)
+    assert {question.category for question in bank} == set(CATEGORIES)
 
 
 @pytest.mark.parametrize(
@@ -49,10 +49,10 @@ def test_a_bank_of_any_size_has_a_few_records_twice() -> None:
 )
 def test_every_encoding_gives_the_same_texts(encode: dict[str, str], decode: Any) -> None:
     with FakeOpenTdb(BANK) as server:
-        found = ask(server, amount=20, category=10, **encode)["results"]
-    assert {decode(one["question"]) for one in found} == {one.question for one in BOOKS}
-    assert {decode(one["category"]) for one in found} == {"Entertainment: Books"}
-    assert {decode(one["type"]) for one in found} == {"multiple", "boolean"}
+        results = ask(server, amount=20, category=10, **encode)["results"]
+    assert {decode(result["question"]) for result in results} == {question.question for question in BOOKS}
+    assert {decode(result["category"]) for result in results} == {"Entertainment: Books"}
+    assert {decode(result["type"]) for result in results} == {"multiple", "boolean"}
 
 
 def test_the_default_encoding_is_html() -> None:
@@ -90,7 +90,7 @@ def test_a_token_with_a_short_tail_gives_nothing_of_it(code: int) -> None:
         reset = httpx2.get(f"{server.address}/api_token.php", params={"command": "reset", "token": token})
         assert reset.json() == {"response_code": 0, "token": token}
         assert ask(server, amount=20, category=10, token=token)["response_code"] == 0
-    assert {html.unescape(one["question"]) for one in first + rest} == {one.question for one in BOOKS}
+    assert {html.unescape(result["question"]) for result in first + rest} == {question.question for question in BOOKS}
 
 
 def test_more_than_there_are_is_code_1() -> None:

@@ -35,11 +35,11 @@ def test_a_schema_is_dropped_when_the_block_fails(url: str) -> None:
 def test_a_schema_without_the_mark_is_never_dropped(url: str) -> None:
     with create_scratch_schema(url, "test") as own:
         schema = not_none(make_url(own).database)
-        run(url, f"ALTER TABLE {schema}.lab_mark RENAME {schema}.kept")
+        run(url, f"ALTER TABLE {schema}.lab_mark RENAME {schema}.unmarked")
         with pytest.raises(ScratchSchemaError, match="not the lab's"):
             scratch_schema.drop_schema(url, schema)
         assert schema in all_schemas(url)
-        run(url, f"ALTER TABLE {schema}.kept RENAME {schema}.lab_mark")
+        run(url, f"ALTER TABLE {schema}.unmarked RENAME {schema}.lab_mark")
 
 
 def test_a_schema_with_the_mark_and_another_name_is_never_dropped(url: str) -> None:
@@ -71,9 +71,9 @@ def run(url: str, statement: str) -> list[str]:
     engine = create_engine(url)
     with engine.begin() as connection:
         result = connection.execute(text(statement))
-        found = [str(row[0]) for row in result] if result.returns_rows else []
+        rows = [str(row[0]) for row in result] if result.returns_rows else []
     engine.dispose()
-    return found
+    return rows
 
 
 def all_schemas(url: str) -> list[str]:

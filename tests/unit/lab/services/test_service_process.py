@@ -39,9 +39,9 @@ def test_a_service_is_stopped_when_the_block_fails(tmp_path: Path) -> None:
 
 
 def test_a_service_that_does_not_start_says_what_its_log_says(tmp_path: Path) -> None:
-    recipe = ServiceSpec("Nothing", (sys.executable, "-c", "raise SystemExit('no such thing')"), os.environ)
+    spec = ServiceSpec("Nothing", (sys.executable, "-c", "raise SystemExit('no such thing')"), os.environ)
     with (
         pytest.raises(NotServingError, match=r"(?s)Nothing did not start.*no such thing"),
-        run_service(recipe, tmp_path, free_port()),
+        run_service(spec, tmp_path, free_port()),
     ):
         pass

@@ -4,43 +4,35 @@ from __future__ import annotations
 
 import pytest
 
-from webapp.lab.sizing.measurements import (
-    LoadProfile,
-    RunResult,
-    Setting,
-    TimedOperation,
-    quantile,
-    summarize_run,
-)
-from webapp.lab.sizing.recommendation import ResourceUsage
+from webapp.lab.loadgen.load_profile import LoadProfile, TimedOperation
+from webapp.lab.sizing.bottleneck import ResourceUsage
+from webapp.lab.sizing.measurements import RunResult, Setting, summarize_run
 
 SETTING = Setting(1, 2)
-SEEN = ResourceUsage(1, 2)
+USAGE = ResourceUsage(1, 2)
 
 
 def figures(load: LoadProfile, *timed: TimedOperation) -> RunResult:
-    return summarize_run(SETTING, load, timed, 0.0, clients=2, usage=SEEN)
+    return summarize_run(SETTING, load, timed, 0.0, clients=2, usage=USAGE)
 
 
 def test_a_closed_loop_counts_what_ends_after_the_warm_up() -> None:
     early, across, late = TimedOperation(0.0, 0.5), TimedOperation(0.5, 1.0), TimedOperation(2.5, 1.0)
-    found = figures(LoadProfile(1.0, 2.0), early, across, late)
-    assert (found.done, found.throughput, found.mean) == (1, 0.5, 1.0)
+    run = figures(LoadProfile(1.0, 2.0), early, across, late)
+    assert (run.done, run.throughput, run.mean) == (1, 0.5, 1.0)
 
 
 def test_an_open_loop_counts_what_was_meant_to_begin_however_late_it_ended() -> None:
     early, late = TimedOperation(0.5, 9.0), TimedOperation(2.5, 10.0)
-    found = figures(LoadProfile(1.0, 2.0, rate=1.0), early, late)
-    assert (found.done, found.p99) == (1, 10.0)
+    run = figures(LoadProfile(1.0, 2.0, rate=1.0), early, late)
+    assert (run.done, run.p99) == (1, 10.0)
     # Nothing ended while it was measured.
-    assert found.throughput == 0
+    assert run.throughput == 0
 
 
 def test_what_failed_is_counted_and_has_no_latency() -> None:
-    found = figures(
-        LoadProfile(0.0, 2.0, rate=1.0), TimedOperation(0.5, 0.1), TimedOperation(0.6, 9.0, succeeded=False)
-    )
-    assert (found.done, found.failed, found.worst) == (1, 1, 0.1)
+    run = figures(LoadProfile(0.0, 2.0, rate=1.0), TimedOperation(0.5, 0.1), TimedOperation(0.6, 9.0, succeeded=False))
+    assert (run.done, run.failed, run.worst) == (1, 1, 0.1)
 
 
 def test_a_client_that_thinks_is_inside_for_its_whole_cycle() -> None:
@@ -52,8 +44,3 @@ def test_a_row_has_everything_flat() -> None:
     assert row["pool"] == 1
     assert row["rate"] is None
     assert not any(isinstance(value, dict | list | tuple) for value in row.values())
-
-
-def test_no_figures_have_a_quantile_of_nothing() -> None:
-    assert quantile([], 0.99) == 0
-    assert quantile([1, 2, 3, 4], 0.5) == 3

@@ -9,9 +9,7 @@ from poolproof.capacity.server_info import ServerInfo
 from poolproof.settings import PoolSettings
 from webapp.lab.sizing.recommendation import (
     Candidate,
-    ResourceUsage,
     describe_littles_law,
-    find_bottlenecks,
     find_knee,
     fit_to_server,
     format_settings,
@@ -65,7 +63,7 @@ def test_no_candidates_have_no_knee() -> None:
 
 def test_a_neighbour_of_the_best_is_within_one_step_and_the_next_one_is_not() -> None:
     run = [candidate(1, 1, 0.5), candidate(2, 1, 0.3), candidate(4, 1, 0.1), candidate(8, 1, 0.3)]
-    assert [within_one_step(one.size, run) for one in run] == [False, True, True, True]
+    assert [within_one_step(measured.size, run) for measured in run] == [False, True, True, True]
     assert not within_one_step(3, run)
 
 
@@ -77,56 +75,21 @@ def test_littles_law_holds_or_is_said_not_to() -> None:
     assert mean_busy_connections(640, 0.005) == pytest.approx(3.2)
 
 
-@pytest.mark.parametrize(
-    ("seen", "rises", "names"),
-    [
-        (ResourceUsage(4, 16, machine_cpu=0.97, lock_share=0.0, flush_share=0.1), False, ("CPU",)),
-        (ResourceUsage(4, 16, machine_cpu=0.6, process_cpu=0.99), False, ("CPU",)),
-        (ResourceUsage(4, 16, machine_cpu=0.97, own_cpu=0.8), False, ("CPU",)),
-        (ResourceUsage(4, 16, machine_cpu=0.97, own_cpu=0.2), False, ("other work",)),
-        (ResourceUsage(2, 16, machine_cpu=0.3, lock_share=0.8, flush_share=0.7), False, ("locks", "commits")),
-        (ResourceUsage(16, 16, machine_cpu=0.1, lock_share=0.0), True, ("threads",)),
-        (ResourceUsage(8, 16, machine_cpu=0.1, pool_share=0.5), True, ("pool",)),
-        (ResourceUsage(8, 16, machine_cpu=0.1, lock_share=0.0, flush_share=0.0), False, ("idle holds",)),
-    ],
-)
-def test_what_limits_is_named(seen: ResourceUsage, rises: bool, names: tuple[str, ...]) -> None:
-    assert find_bottlenecks(seen, still_rises=rises, server_is_local=True).names == names
-
-
-def test_rows_that_are_waited_for_beyond_the_knee_are_what_limits_at_it() -> None:
-    knee_, next_ = (
-        ResourceUsage(2, 24, machine_cpu=0.3, lock_share=0.2),
-        ResourceUsage(4, 24, machine_cpu=0.3, lock_share=0.6),
-    )
-    found = find_bottlenecks(knee_, still_rises=False, server_is_local=True, next_larger=next_)
-    assert found.names == ("locks",)
-    assert "4 connections spend 60%" in found.sentences[0]
-    assert find_bottlenecks(knee_, still_rises=True, server_is_local=True, next_larger=next_).names == ("pool",)
-
-
-def test_what_was_not_seen_is_said_not_to_be_known() -> None:
-    known = ResourceUsage(4, 16, machine_cpu=0.97, lock_share=0.0, flush_share=0.1)
-    assert find_bottlenecks(known, still_rises=False, server_is_local=True).not_observed == ()
-    assert len(find_bottlenecks(known, still_rises=False, server_is_local=False).not_observed) == 1
-    assert len(find_bottlenecks(ResourceUsage(4, 16), still_rises=False, server_is_local=True).not_observed) == 3
-
-
 def server(max_connections: int) -> ServerInfo:
     return ServerInfo("mysql", "9.7.0", wait_timeout=28800, max_connections=max_connections)
 
 
 def test_a_size_that_fits_the_server_is_kept_with_its_sum() -> None:
-    found = fit_to_server(8, FleetSize(2, 8, 1), PoolSettings(), server(100))
+    fitted = fit_to_server(8, FleetSize(2, 8, 1), PoolSettings(), server(100))
     # 2 × (8 + 2 + 1) × 2 + 3 + 2
-    assert (found.size, found.max_connections_needed) == (8, 49)
-    assert "= 49" in found.sentences[0]
+    assert (fitted.size, fitted.max_connections_needed) == (8, 49)
+    assert "= 49" in fitted.sentences[0]
 
 
 def test_a_size_that_does_not_fit_is_lowered_to_one_that_does() -> None:
-    found = fit_to_server(32, FleetSize(2, 32, 1), PoolSettings(), server(49))
-    assert (found.size, found.max_connections_needed) == (8, 49)
-    assert "32 would be better" in found.sentences[1]
+    fitted = fit_to_server(32, FleetSize(2, 32, 1), PoolSettings(), server(49))
+    assert (fitted.size, fitted.max_connections_needed) == (8, 49)
+    assert "32 would be better" in fitted.sentences[1]
 
 
 def test_a_server_without_room_for_any_size_is_said_to_have_none() -> None:

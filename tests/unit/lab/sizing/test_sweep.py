@@ -20,14 +20,19 @@ from poolproof.settings import PoolSettings
 from tests.support import PROJECT
 from tests.support.commands import called
 from tests.support.narrowing import not_none
+from webapp.lab.loadgen.load_profile import LoadProfile
 from webapp.lab.services.poolproof_service import make_environment
 from webapp.lab.services.programs import Flavour
-from webapp.lab.services.scratch_schema import SCHEMA_PREFIX, ScratchSchemaError
+from webapp.lab.services.scratch_schema import (
+    LAB_MARKER_TABLE,
+    SCHEMA_PREFIX,
+    ScratchSchemaError,
+    open_scratch_schema,
+)
 from webapp.lab.sizing import workload
 from webapp.lab.sizing.analysis import Recommendation, recommend
-from webapp.lab.sizing.measurements import LoadProfile, RunResult, Setting
-from webapp.lab.sizing.recommendation import ResourceUsage, find_bottlenecks
-from webapp.lab.sizing.scratch_schema import LAB_MARKER_TABLE, scratch_schema
+from webapp.lab.sizing.bottleneck import ResourceUsage, find_bottlenecks
+from webapp.lab.sizing.measurements import RunResult, Setting
 from webapp.lab.sizing.service_bench import ServiceBench
 from webapp.lab.sizing.sweep import Sweep, SweepPlan, next_size_above, sizes_up_to
 from webapp.lab.sizing.usl import UslCurve
@@ -57,60 +62,60 @@ class Known:
         rate = self.law.throughput_at(min(setting.pool, setting.threads)) * setting.workers
         served, mean = min(rate, load.rate or rate), 32 / rate
         p99 = 0.1 / setting.pool if self.flatters else 0.01 * (1 + setting.pool / 100)
-        seen = ResourceUsage(setting.pool, setting.threads)
-        return RunResult(setting, load, 1000, 0, served, mean, mean, p99, p99, 0, 0.01, 32, mean, seen)
+        usage = ResourceUsage(setting.pool, setting.threads)
+        return RunResult(setting, load, 1000, 0, served, mean, mean, p99, p99, 0, 0.01, 32, mean, usage)
 
 
-def swept(bench: Known, **plan: Any) -> tuple[Sweep, Recommendation | None]:
+def run_sweep(bench: Known, **plan: Any) -> tuple[Sweep, Recommendation | None]:
     sweep = Sweep(bench, replace(SweepPlan(BASE, SIZES), **plan))
     sweep.run()
     return sweep, recommend(sweep.results, sweep.chosen or BASE, sweep.rate)
 
 
-def recommended(bench: Known, **plan: Any) -> tuple[Sweep, Recommendation]:
+def run_and_recommend(bench: Known, **plan: Any) -> tuple[Sweep, Recommendation]:
     """Sweep, and return what it has found as well."""
-    sweep, found = swept(bench, **plan)
-    return sweep, not_none(found)
+    sweep, recommendation = run_sweep(bench, **plan)
+    return sweep, not_none(recommendation)
 
 
 def test_the_knee_of_a_known_curve_is_found_with_its_law() -> None:
-    sweep, found = recommended(Known())
+    sweep, recommendation = run_and_recommend(Known())
     best = max(LAW.throughput_at(size) for size in SIZES)
     assert sweep.is_complete
-    assert found.setting.pool == next(size for size in SIZES if LAW.throughput_at(size) >= 0.95 * best)
-    fit = not_none(found.fit)
+    assert recommendation.setting.pool == next(size for size in SIZES if LAW.throughput_at(size) >= 0.95 * best)
+    fit = not_none(recommendation.fit)
     assert fit.curve.contention == pytest.approx(0.1)
     assert fit.has_peak
     assert sweep.rate == pytest.approx(0.75 * best)
-    assert found.busy_connections == pytest.approx(sweep.rate * 0.01)
+    assert recommendation.busy_connections == pytest.approx(sweep.rate * 0.01)
 
 
 def test_more_connections_than_threads_are_never_recommended() -> None:
     bench = Known(UslCurve(100, 0.0, 0.0), flatters=True)
-    _, found = recommended(bench, base=replace(BASE, threads=8), pools=(2, 4, 8, 12, 16))
-    assert found.setting.pool == 8
-    assert found.bottlenecks.names == ("threads",)
+    _, recommendation = run_and_recommend(bench, base=replace(BASE, threads=8), pools=(2, 4, 8, 12, 16))
+    assert recommendation.setting.pool == 8
+    assert recommendation.bottlenecks.names == ("threads",)
 
 
 def test_what_has_just_started_is_given_time_before_it_is_measured() -> None:
     bench = Known(extra_warm_up=1.0)
-    swept(bench, seconds=2.0)
+    run_sweep(bench, seconds=2.0)
     assert {load.warm_up for _, load in bench.orders if not load.is_open} == {1.5}
 
 
 def test_each_repetition_has_every_size_once_in_an_order_of_its_own() -> None:
     bench = Known()
-    swept(bench)
+    run_sweep(bench)
     pools = [setting.pool for setting, load in bench.orders if not load.is_open]
     rounds = [tuple(pools[first : first + len(SIZES)]) for first in range(0, len(pools), len(SIZES))]
     assert len(rounds) == 3
-    assert all(sorted(one) == list(SIZES) for one in rounds)
+    assert all(sorted(order) == list(SIZES) for order in rounds)
     assert len(set(rounds)) == len(rounds)
 
 
 def test_latencies_of_all_sizes_are_compared_under_the_same_arrivals() -> None:
     bench = Known()
-    sweep, _ = swept(bench)
+    sweep, _ = run_sweep(bench)
     compared = [(setting.pool, load.seed) for setting, load in bench.orders if load.rate == sweep.rate]
     seeds = {pool: sorted(seed for other, seed in compared if other == pool) for pool, _ in compared}
     assert len(seeds) > 1
@@ -119,28 +124,30 @@ def test_latencies_of_all_sizes_are_compared_under_the_same_arrivals() -> None:
 
 def test_the_recommended_size_is_loaded_from_half_to_one_and_a_half_of_the_best() -> None:
     bench = Known()
-    sweep, found = recommended(bench)
+    sweep, recommendation = run_and_recommend(bench)
     loads = {round(not_none(load.rate) / sweep.rate * 0.75, 2) for setting, load in bench.orders if load.is_open}
     assert loads == {0.5, 0.75, 0.9, 1.1, 1.25, 1.5}
-    assert {setting for setting, load in bench.orders if load.is_open and load.rate != sweep.rate} == {found.setting}
+    assert {setting for setting, load in bench.orders if load.is_open and load.rate != sweep.rate} == {
+        recommendation.setting
+    }
 
 
 def test_threads_and_workers_are_tried_once_the_pool_is_found() -> None:
-    sweep, found = recommended(Known(), threads=(2, 32), workers=(1, 2), compare_group_commit=True)
-    assert (found.setting.workers, found.setting.threads) == (2, 32)
-    assert found.throughput_without_group_commit is not None
-    assert len({one.setting.pool for one in sweep.closed_loops() if one.setting.workers == 2}) > 1
+    sweep, recommendation = run_and_recommend(Known(), threads=(2, 32), workers=(1, 2), compare_group_commit=True)
+    assert (recommendation.setting.workers, recommendation.setting.threads) == (2, 32)
+    assert recommendation.throughput_without_group_commit is not None
+    assert len({run.setting.pool for run in sweep.closed_loops() if run.setting.workers == 2}) > 1
 
 
 def test_ctrl_c_keeps_what_was_measured() -> None:
-    sweep, found = swept(Known(stops_after=9))
+    sweep, recommendation = run_sweep(Known(stops_after=9))
     assert not sweep.is_complete
     assert len(sweep.results) == 9
-    assert found is not None
+    assert recommendation is not None
 
 
 def test_ctrl_c_before_the_first_run_leaves_nothing_to_recommend() -> None:
-    assert swept(Known(stops_after=0))[1] is None
+    assert run_sweep(Known(stops_after=0))[1] is None
 
 
 def test_sizes_end_where_they_are_told_to() -> None:
@@ -161,37 +168,6 @@ def test_a_short_plan_leaves_sizes_out_rather_than_repetitions() -> None:
     assert plan.repetitions == 3
     assert len(plan.pools) <= 4
     assert (plan.pools[0], plan.pools[-1]) == (1, 24)
-
-
-@pytest.mark.parametrize("name", workload.shipped_names())
-def test_every_shipped_workload_is_whole(name: str) -> None:
-    assert workload.load_workload(name).operation
-
-
-@pytest.mark.parametrize(
-    ("written", "sentence"),
-    [
-        ("title = 'x'", "operation"),
-        ("title = 'x'\n[[operation]]", "does nothing"),
-        ("title = 'x'\n[[operation]]\nhold = 1\nwieght = 2", "operation.1.wieght"),
-        ("title =", "is not TOML"),
-    ],
-)
-def test_what_is_wrong_in_a_workload_is_named(tmp_path: Path, written: str, sentence: str) -> None:
-    (tmp_path / "own.toml").write_text(written)
-    with pytest.raises(workload.WorkloadError, match=sentence):
-        workload.load_workload(str(tmp_path / "own.toml"))
-
-
-def test_the_workload_of_the_documentation_is_whole(tmp_path: Path) -> None:
-    page = (PROJECT / "docs" / "lab.md").read_text()
-    (tmp_path / "own.toml").write_text(page.split("```toml\n")[1].split("```")[0])
-    assert len(workload.load_workload(str(tmp_path / "own.toml")).operation) == 2
-
-
-def test_a_workload_that_is_not_there_is_answered_with_those_that_are() -> None:
-    with pytest.raises(workload.WorkloadError, match="cpu, row_lock, waiting"):
-        workload.load_workload("missing")
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +194,7 @@ def asking(url: str) -> Iterator[Callable[[str], list[tuple[str, ...]]]]:
 
 
 def test_the_lab_works_in_a_schema_of_its_own_and_drops_it(url: str) -> None:
-    with scratch_schema(url) as own:
+    with open_scratch_schema(url, "size") as own:
         assert make_url(own).database in schemas(url)
     assert schemas(url) == set()
 
@@ -226,21 +202,21 @@ def test_the_lab_works_in_a_schema_of_its_own_and_drops_it(url: str) -> None:
 def test_a_schema_with_somebodys_tables_is_refused_and_a_marked_one_emptied(
     server_flavour: Flavour, new_schema: Callable[[str, str], str]
 ) -> None:
-    given = new_schema(server_flavour, "poolproof_given")
-    with asking(given) as ask:
+    marked = new_schema(server_flavour, "poolproof_given")
+    with asking(marked) as ask:
         ask("CREATE TABLE theirs (id INT)")
-        with pytest.raises(ScratchSchemaError, match="not empty"), scratch_schema(given, given):
+        with pytest.raises(ScratchSchemaError, match="not empty"), open_scratch_schema(marked, "size", marked):
             pass
         assert ask("SHOW TABLES") == [("theirs",)]
         ask(f"CREATE TABLE {LAB_MARKER_TABLE} (id INT)")
-        with scratch_schema(given, given):
+        with open_scratch_schema(marked, "size", marked):
             assert ask("SHOW TABLES") == [(LAB_MARKER_TABLE,)]
             ask("CREATE TABLE own (id INT)")
         assert ask("SHOW TABLES") == [(LAB_MARKER_TABLE,)]
 
 
 def test_sqlite_has_no_size_to_be_found(tmp_path: Path) -> None:
-    with pytest.raises(ScratchSchemaError, match="SQLite"), scratch_schema(f"sqlite:///{tmp_path}/x"):
+    with pytest.raises(ScratchSchemaError, match="SQLite"), open_scratch_schema(f"sqlite:///{tmp_path}/x", "size"):
         pass
 
 
@@ -263,37 +239,38 @@ hold = 0.02
 def test_a_tiny_sweep_on_a_real_server_finds_that_more_connections_wait_less(url: str, tmp_path: Path) -> None:
     (tmp_path / "waiting.toml").write_text(WAITING)
     load = workload.load_workload(str(tmp_path / "waiting.toml"))
-    with scratch_schema(url) as own:
+    with open_scratch_schema(url, "size") as own:
         bench = WorkloadBench(own, load, PoolSettings())
         try:
             sweep = Sweep(bench, SweepPlan(Setting(1, 4), (1, 2, 4), repetitions=2, seconds=0.2))
             sweep.run()
         finally:
             bench.close()
-    found = not_none(recommend(sweep.results, not_none(sweep.chosen), sweep.rate))
-    alone, *_, four = found.candidates
+    recommendation = not_none(recommend(sweep.results, not_none(sweep.chosen), sweep.rate))
+    alone, *_, four = recommendation.candidates
     # Of four threads that each hold one for 20 ms, one connection serves 50 a second at most, and the one at the edge.
     assert alone.throughput.value <= (1 + 0.2 / 0.02) / 0.2
     assert four.throughput.value > 1.5 * alone.throughput.value
-    assert found.setting.pool > 1
-    assert all(one.failed == 0 for one in sweep.closed_loops())
+    assert recommendation.setting.pool > 1
+    assert all(run.failed == 0 for run in sweep.closed_loops())
     # From the intended start: with more to do than can be done, the wait before the start counts.
-    loads = sorted(
-        (one for one in sweep.open_loops() if one.setting == found.setting), key=lambda one: not_none(one.load.rate)
+    open_loops = sorted(
+        (run for run in sweep.open_loops() if run.setting == recommendation.setting),
+        key=lambda run: not_none(run.load.rate),
     )
-    assert loads[-1].p99 > loads[0].p50
+    assert open_loops[-1].p99 > open_loops[0].p50
 
 
 def test_rows_that_are_waited_for_are_seen_to_limit(url: str) -> None:
-    with scratch_schema(url) as own:
+    with open_scratch_schema(url, "size") as own:
         bench = WorkloadBench(own, workload.load_workload("row_lock"), PoolSettings())
         try:
-            found = bench.measure(Setting(6, 6), LoadProfile(0.2, 1.0))
+            run = bench.measure(Setting(6, 6), LoadProfile(0.2, 1.0))
         finally:
             bench.close()
-    assert not_none(found.usage.lock_share) > 0.3
-    assert 0 < not_none(found.usage.own_cpu) <= not_none(found.usage.machine_cpu) + 0.05
-    assert "locks" in find_bottlenecks(found.usage, still_rises=False, server_is_local=True).names
+    assert not_none(run.usage.lock_share) > 0.3
+    assert 0 < not_none(run.usage.own_cpu) <= not_none(run.usage.machine_cpu) + 0.05
+    assert "locks" in find_bottlenecks(run.usage, still_rises=False, server_is_local=True).names
 
 
 def test_ctrl_c_ends_the_command_with_a_report_and_without_its_schema(url: str, tmp_path: Path) -> None:
@@ -304,8 +281,8 @@ def test_ctrl_c_ends_the_command_with_a_report_and_without_its_schema(url: str, 
         command, cwd=PROJECT, env=make_environment(url, tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, start_new_session=True,
     )  # fmt: skip
-    said = iter(not_none(running.stderr).readline, "")
-    assert any(line.startswith("1 of ") for line in said)
+    lines = iter(not_none(running.stderr).readline, "")
+    assert any(line.startswith("1 of ") for line in lines)
     time.sleep(0.5)
     running.send_signal(signal.SIGINT)
     output, error = running.communicate(timeout=60)
@@ -327,15 +304,15 @@ def test_sqlite_is_refused_in_a_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.slow(reason="each setting of the sweep is a service that is started and measured")
 def test_the_product_is_measured_on_its_own_gunicorn_with_group_commit_and_without(url: str) -> None:
-    with scratch_schema(url) as own:
+    with open_scratch_schema(url, "size") as own:
         bench = ServiceBench(own, PoolSettings(), clients=8)
         try:
             grouped = bench.measure(Setting(2, 4), LoadProfile(0.3, 0.6))
             alone = bench.measure(Setting(2, 4, is_grouped=False), LoadProfile(0.3, 0.6))
         finally:
             bench.close()
-    for one in (grouped, alone):
-        assert one.throughput > 0
-        assert one.failed == 0
+    for run in (grouped, alone):
+        assert run.throughput > 0
+        assert run.failed == 0
     # Every write holds a connection for its own commit, instead of one for all that wait.
     assert alone.hold > grouped.hold

@@ -27,8 +27,8 @@ def fitted(law: UslCurve, noise: float = 0.03, seed: int = 7, resamples: int = 5
 
 @pytest.mark.parametrize("law", KNOWN)
 def test_known_parameters_come_back_from_exact_figures(law: UslCurve) -> None:
-    found = fit_usl(*figures(law, 0.0, 1), resamples=1).curve
-    assert (found.rate, found.contention, found.coherency) == pytest.approx(
+    curve = fit_usl(*figures(law, 0.0, 1), resamples=1).curve
+    assert (curve.rate, curve.contention, curve.coherency) == pytest.approx(
         (law.rate, law.contention, law.coherency), rel=1e-6
     )
 
@@ -36,11 +36,11 @@ def test_known_parameters_come_back_from_exact_figures(law: UslCurve) -> None:
 @pytest.mark.parametrize("law", KNOWN)
 @pytest.mark.parametrize("noise", [0.01, 0.03, 0.05])
 def test_parameters_and_peak_come_back_within_five_percent_from_noisy_figures(law: UslCurve, noise: float) -> None:
-    found = [fitted(law, noise, seed, resamples=1) for seed in range(20)]
-    assert np.median([one.curve.peak_at for one in found]) == pytest.approx(law.peak_at, rel=0.05)
+    fits = [fitted(law, noise, seed, resamples=1) for seed in range(20)]
+    assert np.median([fit.curve.peak_at for fit in fits]) == pytest.approx(law.peak_at, rel=0.05)
     for name in ("rate", "contention", "coherency"):
-        assert np.median([getattr(one.curve, name) for one in found]) == pytest.approx(getattr(law, name), rel=0.05)
-    assert all(one.peak.value == pytest.approx(law.throughput_at(law.peak_at), rel=0.05) for one in found)
+        assert np.median([getattr(fit.curve, name) for fit in fits]) == pytest.approx(getattr(law, name), rel=0.05)
+    assert all(fit.peak.value == pytest.approx(law.throughput_at(law.peak_at), rel=0.05) for fit in fits)
 
 
 @pytest.mark.parametrize("law", [KNOWN[1], KNOWN[3]])
@@ -52,28 +52,28 @@ def test_intervals_of_90_percent_cover_the_truth_as_often_as_they_say(law: UslCu
         "peak_at": law.peak_at,
         "peak": law.throughput_at(law.peak_at),
     }
-    found = [fitted(law, 0.03, seed, resamples=100) for seed in range(200)]
+    fits = [fitted(law, 0.03, seed, resamples=100) for seed in range(200)]
     for name, truth in truths.items():
-        covered = sum(getattr(one, name).low <= truth <= getattr(one, name).high for one in found)
+        covered = sum(getattr(fit, name).low <= truth <= getattr(fit, name).high for fit in fits)
         assert 160 <= covered <= 196, name
 
 
 def test_a_curve_without_a_peak_is_said_to_have_none() -> None:
-    found = fitted(UslCurve(100, 0.05, 0.0))
-    assert not found.has_peak
-    assert "No peak observed up to 64" in found.describe()
+    fit = fitted(UslCurve(100, 0.05, 0.0))
+    assert not fit.has_peak
+    assert "No peak observed up to 64" in fit.describe()
 
 
 def test_a_peak_beyond_what_was_measured_was_not_observed() -> None:
-    found = fitted(UslCurve(100, 0.02, 0.0001), noise=0.001)
-    assert found.curve.peak_at > 90
-    assert not found.has_peak
+    fit = fitted(UslCurve(100, 0.02, 0.0001), noise=0.001)
+    assert fit.curve.peak_at > 90
+    assert not fit.has_peak
 
 
 def test_a_linear_curve_is_linear() -> None:
-    found = fitted(UslCurve(20, 0.0, 0.0), noise=0.01)
-    assert found.curve.throughput_at(32) == pytest.approx(640, rel=0.03)
-    assert found.contention.low == 0
+    fit = fitted(UslCurve(20, 0.0, 0.0), noise=0.01)
+    assert fit.curve.throughput_at(32) == pytest.approx(640, rel=0.03)
+    assert fit.contention.low == 0
 
 
 def test_the_sentence_names_the_peak_and_its_interval() -> None:
@@ -82,8 +82,8 @@ def test_the_sentence_names_the_peak_and_its_interval() -> None:
 
 def test_figures_of_another_shape_are_said_to_be_described_poorly() -> None:
     at = [float(size) for size in SIZES]
-    found = fit_usl(at, [min(size, 16) * 20 for size in at])
-    assert "poorly" in found.describe()
+    fit = fit_usl(at, [min(size, 16) * 20 for size in at])
+    assert "poorly" in fit.describe()
 
 
 def test_a_figure_of_little_weight_bends_the_curve_little() -> None:
@@ -100,9 +100,9 @@ def test_the_same_seed_gives_the_same_intervals() -> None:
 
 
 def test_the_band_holds_the_curve() -> None:
-    found = fitted(KNOWN[1])
-    band = found.band(10)
-    assert band.low < found.curve.throughput_at(10) < band.high
+    fit = fitted(KNOWN[1])
+    band = fit.band(10)
+    assert band.low < fit.curve.throughput_at(10) < band.high
 
 
 @pytest.mark.parametrize(("sizes", "measured"), [([1, 2], [10, 20]), ([1, 2, 2], [10, 20, 20]), ([1, 2, 4], [9, 0, 9])])
@@ -112,15 +112,15 @@ def test_two_sizes_or_no_throughput_determine_no_law(sizes: list[float], measure
 
 
 def test_one_disturbed_run_does_not_move_the_middle_but_widens_the_interval() -> None:
-    found = estimate_interval([100, 101, 20])
-    assert found.value == 100
-    assert found.low < 20
+    interval = estimate_interval([100, 101, 20])
+    assert interval.value == 100
+    assert interval.low < 20
     assert estimate_interval([0, 100, 100]).value == 100
 
 
 def test_repeated_figures_have_an_interval_around_their_median() -> None:
-    found = estimate_interval([90, 100, 111.1])
-    assert found.low < 90 < found.value < 111 < found.high
+    interval = estimate_interval([90, 100, 111.1])
+    assert interval.low < 90 < interval.value < 111 < interval.high
     assert astuple(estimate_interval([5.0])) == pytest.approx((5, 5, 5))
 
 

@@ -1,6 +1,6 @@
-"""A stand-in for Open Trivia DB over real HTTP, true to its contract in every point.
+"""A stand-in for Open Trivia DB over real HTTP that follows its contract in every point.
 
-By hand: `python -m webapp.lab.services.fake_opentdb --port 8765 --questions 5250 --spacing 5`.
+To run it by hand: `python -m webapp.lab.services.fake_opentdb --port 8765 --questions 5250 --spacing 5`.
 """
 
 from webapp.lab.services.fake_opentdb.contract import ContractOptions, Fault

@@ -1,4 +1,4 @@
-"""Serve the stand-in by hand."""
+"""Serves the stand-in from the command line."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8765)
     parser.add_argument("--questions", type=int, default=5250)
     parser.add_argument("--spacing", type=float, default=5.0, help="seconds between two calls")
-    given = parser.parse_args()
-    switches = ContractOptions(spacing=given.spacing)
-    with FakeOpenTdb(make_questions(given.questions), switches, port=given.port) as server:
+    options = parser.parse_args()
+    switches = ContractOptions(spacing=options.spacing)
+    with FakeOpenTdb(make_questions(options.questions), switches, port=options.port) as server:
         print(server.address, flush=True)  # noqa: T201
-        shown = 0
+        printed = 0
         with suppress(KeyboardInterrupt):
             while True:
                 time.sleep(0.2)
-                for call in server.calls[shown:]:
+                for call in server.calls[printed:]:
                     print(f"{call.arrived_at:.3f} {call.path} {call.query} {call.status} {call.code}", flush=True)  # noqa: T201
-                    shown += 1
+                    printed += 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What Open Trivia DB answers, without HTTP. What is not known for certain of it is a field of `Switches`."""
+"""The responses of Open Trivia DB, without HTTP. What is not known for certain is a `ContractOptions` field."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from urllib.parse import quote, quote_plus
 from webapp.lab.services.fake_opentdb.questions import CATEGORIES, DIFFICULTIES, TYPES, OpenTdbQuestion
 
 MAX_AMOUNT = 50
-"""Questions in an answer."""
+"""Questions in a response."""
 ASCII = 127
 
 
 @dataclass(frozen=True)
 class ContractOptions:
-    """What the real one may do so or so."""
+    """Behaviour in which the real service may differ."""
 
     short_tail: int = 4
-    """The code when a token has some questions left, but fewer than are asked for: 1 or 4."""
+    """The code when a token has some questions left, but fewer than requested: 1 or 4."""
     limited_status: int = 429
     """HTTP status of a call that came too early: 429 or 200; the code is 5 either way."""
     limit_all_calls: bool = True
     """Calls for tokens, categories and counts are limited like those for questions."""
     count_refused_calls: bool = False
-    """A call that came too early makes the next one wait anew."""
+    """A call that came too early restarts the waiting time."""
     count_error: int = 0
-    """How much the count is too high, or, below 0, too low."""
+    """By how much the count is too high or, below 0, too low."""
     empty_categories: int = 0
-    """So many categories without a question are listed too."""
+    """Number of categories without a question that are listed, too."""
     spacing: float = 0.0
-    """Seconds that must lie between the starts of two calls, over all clients."""
+    """Minimum seconds between the starts of two calls, over all clients."""
     token_seconds: float = 6 * 3600.0
-    """A token that was not used for so long is gone."""
+    """A token that was not used for so long is forgotten."""
     hang_seconds: float = 30.0
     """Seconds after which a call that gets no answer is hung up."""
 
 
 class Fault(StrEnum):
-    """What happens to an answer that the server has made."""
+    """A fault that affects the response to a call which the server has processed."""
 
     ERROR = "HTTP 500"
     HTML = "a page instead of JSON"
@@ -60,7 +60,8 @@ class Fault(StrEnum):
 def _encode_entities(text: str) -> str:
     text = html.escape(text, quote=True).replace("&#x27;", "&#039;")
     return "".join(
-        f"&{codepoint2name[ord(one)]};" if ord(one) > ASCII and ord(one) in codepoint2name else one for one in text
+        f"&{codepoint2name[ord(letter)]};" if ord(letter) > ASCII and ord(letter) in codepoint2name else letter
+        for letter in text
     )
 
 
@@ -79,10 +80,10 @@ class _Token:
 
 
 class OpenTdbContract:
-    """The contract without HTTP: a call and its time in, a status and a body out."""
+    """The contract without HTTP: takes a call and its time, returns a status and a body."""
 
     def __init__(self, bank: Sequence[OpenTdbQuestion], switches: ContractOptions, seed: int = 0) -> None:
-        """Begin with no token; `seed` decides which questions are drawn."""
+        """Start without tokens; `seed` decides which questions are drawn."""
         self.bank = bank
         self.switches = switches
         self.tokens: dict[str, _Token] = {}
@@ -119,7 +120,7 @@ class OpenTdbContract:
         token = self._get_live_token(query["token"], now) if "token" in query else _Token(now)
         if token is None:
             return _response(3)
-        matching = [number for number, one in enumerate(self.bank) if _matches(one, query)]
+        matching = [number for number, question in enumerate(self.bank) if _matches(question, query)]
         left = [number for number in matching if number not in token.returned]
         if len(matching) < amount or len(left) < amount:
             return _response(self._too_few_code(len(matching), len(left)))
@@ -154,7 +155,7 @@ class OpenTdbContract:
         return token
 
     def _categories(self, query: dict[str, str], now: float) -> Any:
-        used = {one.category for one in self.bank}
+        used = {question.category for question in self.bank}
         empty = [number for number in CATEGORIES if number not in used]
         listed = sorted(used.union(empty[: self.switches.empty_categories]))
         return {"trivia_categories": [{"id": number, "name": CATEGORIES[number]} for number in listed]}
@@ -163,9 +164,9 @@ class OpenTdbContract:
         category = _parse_int(query.get("category"))
         if category not in CATEGORIES:
             return {"response_code": 2}
-        found = [one.difficulty for one in self.bank if one.category == category]
-        counts = {f"total_{level}_question_count": found.count(level) for level in DIFFICULTIES}
-        total = max(0, len(found) + self.switches.count_error) if found else 0
+        difficulties = [question.difficulty for question in self.bank if question.category == category]
+        counts = {f"total_{level}_question_count": difficulties.count(level) for level in DIFFICULTIES}
+        total = max(0, len(difficulties) + self.switches.count_error) if difficulties else 0
         return {"category_id": category, "category_question_count": {"total_question_count": total, **counts}}
 
 

@@ -1,4 +1,4 @@
-"""Banks of questions as Open Trivia DB has them, with all kinds of characters."""
+"""Question banks like that of Open Trivia DB, with all kinds of characters."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ CATEGORIES = dict(enumerate((name.strip() for name in _NAMES.split("|")), start=
 DIFFICULTIES = ("easy", "medium", "hard")
 TYPES = ("multiple", "boolean")
 REPEAT_PERIOD, BOOLEAN_PERIOD = 25, 4
-"""Of so many questions one comes again, with the same options or with others; of so many one is true or false."""
+"""One of 25 questions is repeated, with the same options or with others; one of 4 is of type boolean."""
 
 
 @dataclass(frozen=True)
 class OpenTdbQuestion:
-    """A question as its author wrote it, with no encoding."""
+    """A question in plain text, before any encoding."""
 
     category: int
     type: str
@@ -47,12 +47,12 @@ _STEMS = (
 
 
 def make_questions(count: int, categories: int | Sequence[int] = 24, seed: int = 0) -> tuple[OpenTdbQuestion, ...]:
-    """Make a bank: all kinds of characters, some records twice, some stems with other options again."""
+    """Make a bank: all kinds of characters, some records twice, some stems repeated with other options."""
     ids = list(CATEGORIES)[:categories] if isinstance(categories, int) else list(categories)
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     bank: list[OpenTdbQuestion] = []
     for number in range(count):
-        question = _make_question(number, ids[number % len(ids)], chance)
+        question = _make_question(number, ids[number % len(ids)], rng)
         earlier = bank[number - len(ids)] if number >= len(ids) else None
         if earlier and number % REPEAT_PERIOD == REPEAT_PERIOD - 1:
             question = earlier
@@ -73,10 +73,10 @@ def _make_question(number: int, category: int, rng: random.Random) -> OpenTdbQue
 
 
 def unique_questions(bank: Iterable[OpenTdbQuestion]) -> set[OpenTdbQuestion]:
-    """Return what a collection must have in the end: every record once."""
+    """Return what a complete collection has: every record once."""
     return set(bank)
 
 
 def dedupe_keys(bank: Iterable[OpenTdbQuestion]) -> set[bytes]:
     """Return the dedupe keys of every record."""
-    return {dedupe_key(one.question, (one.correct, *one.incorrect), (0,)) for one in bank}
+    return {dedupe_key(question.question, (question.correct, *question.incorrect), (0,)) for question in bank}

@@ -1,6 +1,6 @@
 """The stand-in's HTTP server.
 
-Faults come by plan, after the server has done what it was asked for: the token has moved, and the answer is lost.
+A planned fault affects a call after the server has processed it: the token has moved on, and the response is lost.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from webapp.lab.services.fake_opentdb.contract import ContractOptions, Fault, Op
 from webapp.lab.services.fake_opentdb.questions import OpenTdbQuestion
 
 POLL_INTERVAL = 0.005
-"""Seconds until a server that is stopped notices it."""
+"""Seconds between two checks whether the server is to stop."""
 FaultPlan = Mapping[int, Fault] | Callable[[int, str], Fault | None]
-"""By the number of the call, from 0; a callable gets the path too."""
+"""Faults by the number of the call, from 0; a callable gets the path, too."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call as it came in; `arrived` by the monotonic clock, `code` what was answered or would have been."""
+    """A call that was received: `arrived_at` on the monotonic clock, `code` of the response, even if a fault hid it."""
 
     number: int
     arrived_at: float
@@ -41,7 +41,7 @@ class Call:
 
 
 class FakeOpenTdb:
-    """The server: `with FakeOpenTdb(questions(60, 3)) as server: get(f"{server.address}/api.php?amount=10")`."""
+    """The server: `with FakeOpenTdb(make_questions(60, 3)) as server: get(f"{server.address}/api.php?amount=10")`."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class FakeOpenTdb:
 
     @property
     def address(self) -> str:
-        """Where it is asked."""
+        """The server's URL."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
@@ -73,7 +73,7 @@ class FakeOpenTdb:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Hang up, and wait for the threads."""
+        """Close the connections, and wait for the threads."""
         self.closing.set()
         self._server.shutdown()
         self._server.close_connections()
@@ -81,7 +81,7 @@ class FakeOpenTdb:
         self._thread.join()
 
     def handle_call(self, path: str, query: dict[str, str], client_port: int) -> tuple[Fault | None, int, bytes]:
-        """Answer a call and write it down."""
+        """Answer a call and record it."""
         with self._lock:
             now, number = time.monotonic(), len(self.calls)
             fault = self.faults(number, path) if callable(self.faults) else self.faults.get(number)
@@ -109,13 +109,13 @@ class _Server(socketserver.ThreadingTCPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of clients that have hung up."""
+        """Ignore clients that have closed their connection."""
 
     def close_connections(self) -> None:
         """End the connections that clients keep open, so that their threads end."""
-        for one in list(self.open_sockets):
+        for connection in list(self.open_sockets):
             with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -125,12 +125,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
-        stand_in = self.server.fake
+        fake = self.server.fake
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        fault, status, body = stand_in.handle_call(parts.path, query, self.client_address[1])
+        fault, status, body = fake.handle_call(parts.path, query, self.client_address[1])
         kind = "application/json"
         if fault is Fault.SILENCE:
-            stand_in.closing.wait(stand_in.switches.hang_seconds)
+            fake.closing.wait(fake.switches.hang_seconds)
         if fault in {Fault.SILENCE, Fault.CUT}:
             self.close_connection = True
             return
