@@ -17,12 +17,13 @@ from poolproof.engine import engine_options
 from poolproof.fleet import process_snapshot
 from poolproof.fleet.fleet_metrics import fleet_families
 from poolproof.fleet.registry import FleetSnapshot, Member
+from poolproof.integrations import flask_ext  # noqa: F401 - so does it
 from poolproof.lanes import open_lanes
 from poolproof.metrics import counters
 from poolproof.metrics.metrics import MetricFamily
 from poolproof.settings import PoolSettings
 from poolproof.transactions.group_commit import GroupCommit
-from webapp.collector import run_store  # noqa: F401 - it declares what it counts
+from webapp.collector import http_fetcher, run_store  # noqa: F401 - they declare what they count
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| (.+) \| (.*)\|$", re.MULTILINE)

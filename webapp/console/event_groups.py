@@ -17,7 +17,6 @@ class EventGroup:
     kind: str
     place: str
     count: int
-    first_at: float
     last_at: float
     process: str
     sentence: str
@@ -36,7 +35,6 @@ def group_events(events: Sequence[JsonObject]) -> list[EventGroup]:
             key[0],
             str(event["place"]),
             group.count + 1 if group else 1,
-            event["at"],
             group.last_at if group else event["at"],
             group.process if group else str(event.get("by", "")),
             group.sentence if group else str(event["sentence"]),

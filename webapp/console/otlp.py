@@ -57,7 +57,7 @@ METRIC_NAMES = {
     "poolproof_pool_refused_total": ("poolproof.pool.refused", "{request}"),
     "poolproof_pool_oldest_wait_seconds": ("poolproof.pool.oldest_wait", "s"),
     "poolproof_pool_closed_total": ("poolproof.pool.closed", "{connection}"),
-    "poolproof_pool_holds_total": ("poolproof.pool.holds", "{connection}"),
+    "poolproof_pool_violations_total": ("poolproof.pool.violations", "{connection}"),
     "poolproof_processes": ("poolproof.processes", "{process}"),
     "poolproof_requests_total": ("poolproof.requests", "{request}"),
     "poolproof_request_statements_total": ("poolproof.request.statements", "{statement}"),
@@ -66,6 +66,7 @@ METRIC_NAMES = {
     "poolproof_group_commit_refused_total": ("poolproof.group_commit.refused", "{entry}"),
     "poolproof_group_commit_waiting": ("poolproof.group_commit.waiting", "{entry}"),
     "poolproof_collected_records_total": ("poolproof.collector.records", "{record}"),
+    "poolproof_blocking_calls_total": ("poolproof.blocking.calls", "{call}"),
     "poolproof_collector_calls_total": ("poolproof.collector.calls", "{call}"),
 }
 """OpenTelemetry's names with their units, by Prometheus's names."""

@@ -7,7 +7,6 @@ cache when it is another one.
 
 from __future__ import annotations
 
-from datetime import datetime
 from math import inf
 from typing import Any, cast
 
@@ -64,10 +63,6 @@ class PublishedQuizCache:
         cached = generation.versions.get(version_id)
         version = cached.peek() if cached is not None else None
         return version.as_of(catalog_version.now()) if version is not None else None
-
-    def now(self) -> datetime:
-        """Return the database's present time, extrapolated from the last read."""
-        return self._catalog_version.get().now()
 
     def invalidate(self) -> None:
         """Have the next request read the catalog version, after a change by this worker."""

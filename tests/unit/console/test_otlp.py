@@ -18,6 +18,7 @@ from opentelemetry.sdk.resources import Resource
 from poolproof import event_log
 from poolproof.fleet.fleet_metrics import fleet_families
 from poolproof.fleet.registry import FleetDirectory
+from poolproof.integrations.flask_ext import BLOCKING_CALLS
 from poolproof.metrics.counters import LABEL_SEPARATOR
 from tests.support.waiting import wait_until
 from tests.unit.poolproof.fleet.member import several
@@ -127,7 +128,11 @@ def export_once(collector: Collector, exporter: OtlpExporter) -> dict[str, Any]:
     return collector.metrics()
 
 
-COLLECTED = {CALLS.name: {"birds": 3}, RECORDS.name: {LABEL_SEPARATOR.join(("birds", "new")): 5}}
+COLLECTED = {
+    CALLS.name: {"birds": 3},
+    RECORDS.name: {LABEL_SEPARATOR.join(("birds", "new")): 5},
+    BLOCKING_CALLS.name: {"sleeping": 1},
+}
 
 
 def test_a_collector_gets_opentelemetrys_names_with_units_values_and_attributes(

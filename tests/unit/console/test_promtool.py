@@ -85,12 +85,12 @@ def test_promtool_takes_the_alerts(promtool: tuple[str, ...]) -> None:
         ("a service that is down", {WORKERS: "2x80"}, {"PoolproofAway"}),
         (
             "the first leak of all",
-            {f'poolproof_pool_holds_total{{{INTERACTIVE}, kind="leaked"}}': "_x88 1x20"},
+            {f'poolproof_pool_violations_total{{{INTERACTIVE}, kind="leaked"}}': "_x88 1x20"},
             {"PoolproofConnectionsHeldWrongly"},
         ),
         (
             "a leak a week ago",
-            {f'poolproof_pool_holds_total{{{INTERACTIVE}, kind="leaked"}}': "1x100"},
+            {f'poolproof_pool_violations_total{{{INTERACTIVE}, kind="leaked"}}': "1x100"},
             set(),
         ),
         ("shedding", {f"poolproof_pool_shed_total{{{INTERACTIVE}}}": "0x88 3x20"}, {"PoolproofRequestsTurnedAway"}),

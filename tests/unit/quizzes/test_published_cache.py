@@ -12,6 +12,7 @@ from tests.support.narrowing import not_none
 from webapp.errors import NotFoundError
 from webapp.lab.factories import make_quiz
 from webapp.quizzes import drafts, publishing
+from webapp.quizzes.catalog_version import read_catalog_version
 from webapp.quizzes.drafts import DraftValues
 from webapp.quizzes.published import QuizId, QuizState, Slug
 from webapp.quizzes.published_cache import CATALOG_TTL, PublishedQuizCache
@@ -104,7 +105,8 @@ def test_a_quiz_that_is_not_there_may_come_later(
 def test_the_window_opens_in_memory_by_the_databases_clock(
     work: UnitOfWork, reads: CountedReads, clock: SettableClock
 ) -> None:
-    now = PublishedQuizCache(reads).now()
+    with work.read() as connection:
+        now = read_catalog_version(connection).now()
     quiz = make_quiz(work, opens_at=now + timedelta(hours=1), closes_at=now + timedelta(hours=2))
     cache = PublishedQuizCache(reads, ttl=7200)
     assert cache.current(Slug(quiz.slug)).state is QuizState.UPCOMING

@@ -49,18 +49,18 @@ class AgentProcess:
         return {"beats": self.beats, "by": {"one": 1}}, now
 
     def execute(self, command: JsonObject) -> str:
-        if command["deed"] == "note":
+        if command["action"] == "note":
             event_log.record("noted", command["sentence"])
-        elif command["deed"] == "fork":
+        elif command["action"] == "fork":
             child = os.fork()
             if not child:
                 signal.alarm(60)
                 time.sleep(60)
                 os._exit(0)
             return str(child)
-        elif command["deed"] == "break":
+        elif command["action"] == "break":
             self.is_failing = True
-        elif command["deed"] == "fill the disk":
+        elif command["action"] == "fill the disk":
             resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))
         else:
             raise CommandError("unknown.")

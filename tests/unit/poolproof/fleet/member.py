@@ -143,9 +143,9 @@ class Member:
 
         def execute(command: Any) -> str:
             received.append(command)
-            if command["deed"] == "impossible":
+            if command["action"] == "impossible":
                 raise CommandError("it cannot be done.")
-            if command["deed"] == "broken":
+            if command["action"] == "broken":
                 raise KeyError("not foreseen")
             return f"done by {os.getpid()}"
 

@@ -78,7 +78,7 @@ def test_ending_an_idle_hold_frees_its_place_at_once_and_its_holder_gets_an_erro
         wait_until(lambda: lanes.interactive.leak_detector.checkouts.live()[0].idle_seconds(time.monotonic()) > 0.05)
         waiter = threads.submit(wait)
         wait_until(lambda: lanes.interactive.engine.pool.waiting() == 1)  # type: ignore[attr-defined]
-        outcome = handler.execute({"deed": "end", "connection": held_connection_id(lanes)})
+        outcome = handler.execute({"action": "end", "connection": held_connection_id(lanes)})
         assert waiter.result(timeout=30) == 1, "while the holder still sleeps"
         go_on.set()
         assert holder.exception(timeout=30) is not None
@@ -95,7 +95,7 @@ def test_a_transaction_that_was_ended_has_changed_nothing(lanes: Lanes) -> None:
     def write() -> None:
         with work.transaction() as connection:
             connection.execute(text("INSERT INTO steered VALUES (1)"))
-            handler.execute({"deed": "end", "connection": held_connection_id(lanes)})
+            handler.execute({"action": "end", "connection": held_connection_id(lanes)})
 
     with pytest.raises(Exception, match=r".+"):
         write()
@@ -129,7 +129,7 @@ def test_a_long_statement_on_a_server_is_ended_there_and_not_tried_again(
         wait_until(lambda: runs_there() == 1)
         waiter = threads.submit(wait)
         wait_until(lambda: lanes.interactive.engine.pool.waiting() == 1)  # type: ignore[attr-defined]
-        handler.execute({"deed": "end", "connection": held_connection_id(lanes)})
+        handler.execute({"action": "end", "connection": held_connection_id(lanes)})
         assert sleeper.exception(timeout=30) is not None
         assert waiter.result(timeout=30) == 1
         assert runs_there() == 0
@@ -151,7 +151,7 @@ def test_a_long_statement_on_sqlite_is_interrupted(tmp_path: Path) -> None:
         wait_until(lambda: len(lanes.interactive.leak_detector.checkouts.live()) == 1)
         wait_until(lambda: "RECURSIVE" in lanes.interactive.leak_detector.checkouts.live()[0].statement)
         time.sleep(0.1)
-        handler.execute({"deed": "end", "connection": held_connection_id(lanes)})
+        handler.execute({"action": "end", "connection": held_connection_id(lanes)})
         assert "interrupted" in str(counter.exception(timeout=30))
     close(lanes)
 
@@ -162,11 +162,11 @@ def test_a_connection_that_is_back_gives_a_refusal(lanes: Lanes) -> None:
         connection.execute(ONE)
         number = held_connection_id(lanes)
     with pytest.raises(CommandError, match="is back in its pool already"):
-        handler.execute({"deed": "end", "connection": number})
+        handler.execute({"action": "end", "connection": number})
 
 
 def test_what_is_not_known_is_refused(lanes: Lanes) -> None:
-    for command in ({"deed": "explode"}, {}):
+    for command in ({"action": "explode"}, {}):
         with pytest.raises(CommandError, match="does not know how to"):
             CommandHandler(lanes).execute(command)
 
@@ -175,7 +175,7 @@ def test_an_end_is_an_event_with_its_place(lanes: Lanes) -> None:
     event_log.drain()
     with lanes.interactive.engine.connect() as connection:
         connection.execute(ONE)
-        CommandHandler(lanes).execute({"deed": "end", "connection": held_connection_id(lanes)})
+        CommandHandler(lanes).execute({"action": "end", "connection": held_connection_id(lanes)})
         connection.invalidate()
     (event,) = [event for event in event_log.drain() if event["kind"] == "ended"]
     assert "An operator has ended connection" in event["sentence"]
@@ -190,7 +190,7 @@ def test_draining_asks_this_process_to_end_as_gunicorn_would(lanes: Lanes) -> No
 
     before = signal.signal(signal.SIGTERM, record)
     try:
-        assert "finishes its requests" in CommandHandler(lanes).execute({"deed": "drain"})
+        assert "finishes its requests" in CommandHandler(lanes).execute({"action": "drain"})
         wait_until(lambda: received == [signal.SIGTERM])
     finally:
         signal.signal(signal.SIGTERM, before)

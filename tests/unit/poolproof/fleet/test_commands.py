@@ -30,7 +30,7 @@ def test_an_order_reaches_the_process_it_is_for_and_only_that_one(folder: Path) 
     with several(folder, 2) as (process, other):
         name = commands.send(process.key, "end", connection=7)
         assert other.do("execute_pending") == []
-        assert process.do("execute_pending") == [{"deed": "end", "connection": 7}]
+        assert process.do("execute_pending") == [{"action": "end", "connection": 7}]
         assert commands.wait_result(name, 5) == f"done by {process.pid}"
         assert process.do("execute_pending") == [], "it is done once"
     assert leftover_files(folder) == []
@@ -104,7 +104,7 @@ def test_a_torn_or_foreign_order_harms_nobody(folder: Path, content: str) -> Non
         name = commands.send(process.key, "end")
         (folder / "orders" / f"{process.key}.torn.json").write_text(content)
         (folder / "orders" / "note").write_text(content)
-        (folder / "standing.json").write_text(content)
+        (folder / "overrides.json").write_text(content)
         assert len(process.do("execute_pending")) == 1
         assert commands.wait_result(name, 5) is not None
         assert commands.overrides(A_MASTER) == {}

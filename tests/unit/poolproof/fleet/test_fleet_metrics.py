@@ -38,7 +38,7 @@ def counted(borrows: int, seconds: float, entries: list[int]) -> dict[str, Any]:
     sizes = {size: entries.count(size) for size in entries}
     writer = {"batches": process_snapshot._batch_size_histogram(sizes), "entries": sum(entries), "refused": 1}
     return {
-        "lanes": {"interactive": {**stats.snapshot_to_dict(statistics.snapshot()), "holds": {"leaked": 1}}},
+        "lanes": {"interactive": {**stats.snapshot_to_dict(statistics.snapshot()), "violations": {"leaked": 1}}},
         "requests": process_snapshot.request_counters(requests),
         "commits": {"writer": {**writer, "commits": stats.histogram_to_dict(Histogram())}},
     }
@@ -82,7 +82,7 @@ def test_gauges_are_summed_over_those_that_live_and_counters_over_all(folder: Fl
     assert values["db_client_connection_use_time_seconds_sum", POOL] == 6
     assert values["db_client_connection_timeouts_total", POOL] == 3
     assert values["poolproof_pool_closed_total", f'{POOL},reason="age"'] == 3
-    assert values["poolproof_pool_holds_total", f'{POOL},kind="leaked"'] == 3
+    assert values["poolproof_pool_violations_total", f'{POOL},kind="leaked"'] == 3
     assert values["poolproof_requests_total", ""] == 12
     assert values["poolproof_request_statements_total", ""] == 24
     assert values["poolproof_group_commit_waiting", 'writer="writer"'] == 4

@@ -68,7 +68,7 @@ def test_counters_are_those_of_the_pools(lanes: Lanes) -> None:
             pass
     counters = process_snapshot.lane_counters(lanes)
     assert (counters["console"]["borrows"], counters["interactive"]["borrows"]) == (3, 0)
-    assert counters["console"]["holds"] == {}
+    assert counters["console"]["violations"] == {}
 
 
 def test_requests_are_counted_by_route() -> None:

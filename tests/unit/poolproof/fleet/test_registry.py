@@ -213,12 +213,12 @@ def test_a_torn_or_foreign_file_harms_nobody(folder: FleetDirectory, content: by
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "null", "3", '{"format":1}', '{"format":0}', "{", '{"format":1,"keys":5}']
+    "content", ["", "[]", "null", "3", '{"format":2}', '{"format":0}', "{", '{"format":2,"keys":5}']
 )
 def test_a_torn_or_foreign_sum_of_the_gone_begins_anew(folder: FleetDirectory, content: str) -> None:
     with several(folder.path, 2) as (process, other):
         other.do("say", {"count": 2}, {})
-        (folder.path / "gone.json").write_text(content)
+        (folder.path / "exited.json").write_text(content)
         process.signal(signal.SIGKILL)
         assert folder.snapshot().counters == {"count": 2}
         assert [death["pid"] for death in folder.crashed()] == [process.pid]

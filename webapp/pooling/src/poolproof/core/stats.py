@@ -85,7 +85,6 @@ class RequestStatistics:
         """Called after each request with the number of requests so far."""
         self.requests = 0
         self.statements = 0
-        self.max_statements = 0
         self._routes: dict[RouteKey, Histogram] = {}
 
     def record_request(self, statements: int) -> None:
@@ -93,7 +92,6 @@ class RequestStatistics:
         with self._lock:
             self.requests += 1
             self.statements += statements
-            self.max_statements = max(self.max_statements, statements)
             self.on_request(self.requests)
 
     def record_response(self, method: str, rule: str, status: int, seconds: float) -> None:

@@ -39,9 +39,9 @@ class CommandHandler:
             CommandError: when it cannot be executed, with the reason.
         """
         actions: dict[str, Callable[[JsonObject], str]] = {"end": self._end_checkout, "drain": self._drain}
-        action = actions.get(str(command.get("deed")))
+        action = actions.get(str(command.get("action")))
         if action is None:
-            raise CommandError(f"This process does not know how to {command.get('deed')}.")
+            raise CommandError(f"This process does not know how to {command.get('action')}.")
         return action(command)
 
     def apply_overrides(self, overrides: JsonObject) -> None:

@@ -33,13 +33,13 @@ class CommandQueue:
     def __init__(self, folder: Path) -> None:
         """Create nothing yet."""
         self._folder = folder / "orders"
-        self._overrides_path = folder / "standing.json"
+        self._overrides_path = folder / "overrides.json"
 
     def send(self, key: str, action: str, **arguments: Any) -> str:
         """Send a command to the process with this key; return the command's name."""
         self._folder.mkdir(parents=True, exist_ok=True)
         name = uuid.uuid4().hex
-        write_json(self._folder / f"{key}.{name}.json", {"deed": action, **arguments})
+        write_json(self._folder / f"{key}.{name}.json", {"action": action, **arguments})
         return name
 
     def wait_result(self, name: str, timeout: float) -> str | None:
@@ -73,7 +73,7 @@ class CommandQueue:
             CommandError: when another process holds the lock, so that nothing was changed.
         """
         # The file is read and written as a whole: without the lock, one of two simultaneous changes would be lost.
-        with locked(self._overrides_path.with_name("standing.lock"), OVERRIDE_LOCK_TIMEOUT) as is_locked:
+        with locked(self._overrides_path.with_name("overrides.lock"), OVERRIDE_LOCK_TIMEOUT) as is_locked:
             if not is_locked:
                 raise CommandError("Another process is changing the overrides, and does not finish.")
             overrides = {**self.overrides(master), **changes}

@@ -48,7 +48,7 @@ def _pool_states(fleet: FleetSnapshot, min_idle: int) -> list[PoolState]:
                     {**counters, "closed": {**dict.fromkeys(CLOSE_REASONS, 0), **counters["closed"]}}
                 ),
                 # Zeros from the start, so that a rate includes the first one.
-                violations={**dict.fromkeys(Violation, 0), **counters["holds"]},
+                violations={**dict.fromkeys(Violation, 0), **counters["violations"]},
             )
         )
     return states

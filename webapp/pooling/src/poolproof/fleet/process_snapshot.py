@@ -31,7 +31,7 @@ def lane_states(lanes: Lanes) -> dict[str, JsonObject]:
 def lane_counters(lanes: Lanes) -> dict[str, JsonObject]:
     """Return what every lane has counted."""
     return {
-        lane.name: {**stats.snapshot_to_dict(pool.statistics.snapshot()), "holds": dict(lane.leak_detector.counts)}
+        lane.name: {**stats.snapshot_to_dict(pool.statistics.snapshot()), "violations": dict(lane.leak_detector.counts)}
         for lane, pool in fair_pools(lanes)
         if pool.statistics is not None
     }

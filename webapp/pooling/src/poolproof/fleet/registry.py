@@ -5,7 +5,7 @@ lives, and the kernel releases the lock however the process ends: so no process 
 another one is alive. The counters of a dead process are added to those of all exited processes, once, by the first
 process that notices; so the fleet's counters never go backwards.
 
-A file's content is a JSON object: `about` (identity), `counted` (numbers that only grow), `now` (the rest).
+A file's content is a JSON object: `identity`, `counters` (numbers that only grow), `status` (the rest).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 
 from poolproof.runtime.files import JsonObject, is_locked, locked, open_locked, read_json, write_json
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 STATE_SUFFIX = ".state"
 HEADER_SIZE = 35
 """Bytes: checksum and length of what follows and how many times the state was published, in hexadecimal."""
@@ -94,7 +94,7 @@ class FleetDirectory:
         exited = self._read_exited()
         reaped = set(exited["keys"])
         present = [(member, is_alive) for member, is_alive in members if member.key not in reaped]
-        counters = exited["counted"]
+        counters = exited["counters"]
         for member, _ in present:
             counters = add_trees(counters, member.counters)
         if not all(is_alive for _, is_alive in present):
@@ -106,7 +106,7 @@ class FleetDirectory:
 
     def crashed(self) -> list[JsonObject]:
         """Return the identities of the processes that ended without unregistering, the latest last."""
-        return list(self._read_exited()["unexpected"])
+        return list(self._read_exited()["crashed"])
 
     def _read_members(self) -> list[tuple[Member, bool]]:
         """Return every process that has a file, and whether it is alive."""
@@ -115,7 +115,7 @@ class FleetDirectory:
             is_alive = is_locked(path)
             if (state := _read_state(path, is_alive=is_alive)) is not None:
                 silent_for = max(0.0, time.monotonic() - state["at"])
-                member = Member(path.stem, state["about"], state["counted"], state["now"], silent_for)
+                member = Member(path.stem, state["identity"], state["counters"], state["status"], silent_for)
                 members.append((member, is_alive))
         return members
 
@@ -130,13 +130,13 @@ class FleetDirectory:
                 if member.key not in exited["keys"]:
                     _add_exited(exited, member)
             # In this order: a process that is killed in between leaves files whose keys are known to be added up.
-            write_json(self.path / "gone.json", exited)
+            write_json(self.path / "exited.json", exited)
             for member in dead:
                 (self.path / f"{member.key}{STATE_SUFFIX}").unlink(missing_ok=True)
 
     def _read_exited(self) -> JsonObject:
-        empty: JsonObject = {"format": FORMAT_VERSION, "keys": [], "counted": {}, "unexpected": []}
-        content = read_json(self.path / "gone.json") or empty
+        empty: JsonObject = {"format": FORMAT_VERSION, "keys": [], "counters": {}, "crashed": []}
+        content = read_json(self.path / "exited.json") or empty
         is_valid = content.get("format") == FORMAT_VERSION and all(
             type(content.get(key)) is type(empty[key]) for key in empty
         )
@@ -144,11 +144,11 @@ class FleetDirectory:
 
 
 def _add_exited(exited: JsonObject, member: Member) -> None:
-    exited["counted"] = add_trees(exited["counted"], member.counters)
+    exited["counters"] = add_trees(exited["counters"], member.counters)
     exited["keys"] = [*exited["keys"], member.key][-MAX_EXITED:]
     if not member.status.get("goodbye"):
         crashed = {**member.identity, "found_at": time.time()}
-        exited["unexpected"] = [*exited["unexpected"], crashed][-MAX_CRASHED:]
+        exited["crashed"] = [*exited["crashed"], crashed][-MAX_CRASHED:]
 
 
 class Registration:
@@ -182,9 +182,9 @@ class Registration:
         state = {
             "format": FORMAT_VERSION,
             "at": time.monotonic(),
-            "about": self.identity,
-            "counted": counters,
-            "now": status,
+            "identity": self.identity,
+            "counters": counters,
+            "status": status,
         }
         body = json.dumps(state, separators=(",", ":")).encode()
         content = b"%08x %08x %016x\n" % (zlib.crc32(body), len(body), self._publish_count + 1) + body

@@ -21,11 +21,16 @@ from poolproof.fleet.registry import FleetDirectory
 from poolproof.integrations.wsgi import ConnectionCleanupMiddleware
 from poolproof.lanes import Lanes, open_lanes
 from poolproof.leaks import blocking_guard, checkouts
+from poolproof.metrics import counters
 from poolproof.runtime.files import JsonObject
 from poolproof.settings import PoolSettings
 from poolproof.transactions.unit_of_work import UnitOfWork
 
 Result = TypeVar("Result")
+
+BLOCKING_CALLS = counters.declare(
+    "poolproof_blocking_calls", "Sleeps, renderings and calls of requests that held a connection.", ("activity",)
+)
 
 SINGLE_PROCESS = FleetSize(workers=1, threads=1)
 
@@ -88,7 +93,7 @@ def init_app(
     app.wsgi_app = middleware  # type: ignore[method-assign]
     app.before_request(_set_request_name)
     before_render_template.connect(_before_rendering, app)
-    blocking_guard.install()
+    blocking_guard.install(lambda activity: BLOCKING_CALLS.increment(activity.partition(" ")[0]))
     return pooling
 
 

@@ -1,7 +1,7 @@
 """Keeps requests from sleeping, rendering or opening network connections while they hold a connection.
 
-In development and tests that is an error which names the line; in production it is counted, and logged once for each
-line.
+In development and tests that is an error which names the line; in production it is counted by `on_blocking_call`, and
+logged once for each line.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import functools
 import logging
 import sys
 import time
-from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from poolproof.drivers.connect_state import connect_state
@@ -22,11 +22,11 @@ log = logging.getLogger(__name__)
 
 MAX_CACHED_LINES = 1000
 
-counts: Counter[str] = Counter()
-"""How often each line of this process held a connection idle, e.g. "sleeping at webapp/bank/items.py:12 in find"."""
-
+_logged_lines: set[str] = set()
+"""E.g. "sleeping at app/items.py:12 in find"."""
 _NETWORK_EVENTS = {"socket.connect", "http.client.connect", "http.client.send"}
 _installed: list[bool] = []
+_callbacks: list[Callable[[str], None]] = []
 
 
 def assert_no_connection_held(activity: str) -> None:
@@ -45,17 +45,22 @@ def assert_no_connection_held(activity: str) -> None:
     )
     if request.guard_raises:
         raise PoolUsageError(sentence)
-    if counts[line] == 0 and len(counts) < MAX_CACHED_LINES:
+    for callback in _callbacks:
+        callback(activity)
+    if line not in _logged_lines and len(_logged_lines) < MAX_CACHED_LINES:
+        _logged_lines.add(line)
         log.warning("%s", sentence)
-    if line in counts or len(counts) < MAX_CACHED_LINES:
-        counts[line] += 1
 
 
-def install() -> None:
-    """Guard time.sleep and new network connections of this process; a second call does nothing."""
+def install(on_blocking_call: Callable[[str], None]) -> None:
+    """Guard time.sleep and new network connections of this process; a second call does nothing.
+
+    `on_blocking_call` is called with the activity, e.g. "sleeping", where a connection is held and no error is raised.
+    """
     if _installed:
         return
     _installed.append(True)
+    _callbacks.append(on_blocking_call)
     # Python 3.11 has no audit event for sleep, as later ones do.
     time.sleep = _guard_sleep(time.sleep)
     sys.addaudithook(_audit_hook)

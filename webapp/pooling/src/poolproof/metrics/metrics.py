@@ -178,7 +178,10 @@ def _poolproof(states: list[PoolState]) -> Iterator[MetricFamily]:
         {state.name: state.statistics.closed for state in states},
     )
     yield _labelled_counter(
-        "poolproof_pool_holds", "Connections held wrongly.", "kind", {state.name: state.violations for state in states}
+        "poolproof_pool_violations",
+        "Connections held wrongly.",
+        "kind",
+        {state.name: state.violations for state in states},
     )
 
 
