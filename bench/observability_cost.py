@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,13 +49,12 @@ def observed(service: PoolproofService) -> Iterator[None]:
                 operator.client.get("/console?part=live").raise_for_status()
                 httpx2.get(f"{service.console}/metrics").raise_for_status()
 
-        thread = threading.Thread(target=poll)
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
+        with ThreadPoolExecutor(1) as executor:
+            executor.submit(poll)
+            try:
+                yield
+            finally:
+                done.set()
 
 
 def processor_seconds(service: PoolproofService) -> float:

@@ -86,7 +86,7 @@ def put_answer(token, item):
         abort(409)
     question = db.get_or_404(Question, item)
     choice = request.get_json()["choices"][0]
-    if not 0 <= choice < len(question.choices):
+    if choice not in range(len(question.choices)):
         abort(422)
     answer = db.session.scalar(select(Answer).filter_by(attempt_id=attempt.id, question_id=item))
     if answer is None:

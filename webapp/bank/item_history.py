@@ -20,12 +20,12 @@ class PastVersion:
 
     version: int
     kind: str
+    category: str | None
+    difficulty: str | None
     stem: str
     choices: tuple[str, ...]
     right: tuple[int, ...]
     explanation: str
-    category: str | None
-    difficulty: str | None
     source: str | None
     licence: str | None
     address: str | None

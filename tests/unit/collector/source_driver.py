@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from webapp.bank.deduplication import dedupe_key
 from webapp.bank.formats.parse_result import Accepted, Rejected
+from webapp.collector.sources import base
 from webapp.collector.sources.base import (
     CollectedRecord,
     Fetch,
     FetchError,
     Partition,
     RateLimitedError,
-    RecordPage,
     Source,
     SourceResponse,
 )
@@ -37,6 +37,9 @@ MAX_STEPS = 200
 TIMEOUT = 30.0
 
 sleep = time.sleep
+
+
+StringPairs = Mapping[str, str] | None
 
 
 class HttpFetch:
@@ -60,10 +63,10 @@ class HttpFetch:
     def __call__(
         self,
         address: str,
-        parameters: Mapping[str, str] | None = None,
+        parameters: StringPairs = None,
         *,
         idempotent: bool = True,
-        headers: Mapping[str, str] | None = None,
+        headers: StringPairs = None,
     ) -> SourceResponse:
         for attempts_left in reversed(range(MAX_ATTEMPTS if idempotent else 1)):
             self._wait()
@@ -98,7 +101,7 @@ def list_partitions(source: Source, fetch: Fetch, wait: float = 0.0) -> list[Par
 
 def pages_of(
     source: Source, fetch: Fetch, partition: Partition, wait: float = 0.0
-) -> Iterable[tuple[Partition, RecordPage]]:
+) -> Iterable[tuple[Partition, base.RecordPage]]:
     """Yield every page of a partition, with the partition as it was before."""
     for _ in range(MAX_STEPS):
         try:

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
-from webapp.bank.formats import metadata_comment
+from webapp.bank.formats import metadata_comment, parse_result
 from webapp.bank.formats.line_reader import MAX_LINE_BYTES, MIB, decode_line, read_lines
 from webapp.bank.formats.parse_result import (
     ByteStream,
@@ -28,7 +28,6 @@ from webapp.bank.formats.parse_result import (
     Rejected,
     UnreadableError,
     UnsupportedCallback,
-    validate_record,
 )
 from webapp.bank.item_draft import DETAIL_FIELDS, MAX_CHOICES, MIN_CHOICES, TRUE_AND_FALSE, ItemDraft
 from webapp.bank.item_kinds import Kind
@@ -162,7 +161,7 @@ def _parse_row(source: _LineSource, columns: Sequence[str], cells: Sequence[str]
         original=row.get("original"),
         **texts,
     )
-    return validate_record(
+    return parse_result.validate_record(
         source.row_start, draft, repaired=source.repaired, item_id=_parse_id(row.get("id", "").strip())
     )
 
