@@ -43,7 +43,7 @@ class NoGroupCommit:
 def disable_group_commit(app: Any) -> None:
     """Make the app commit each write on its own."""
     writer, threads = app.extensions["attempt_service"].writer, app.config["SETTINGS"].poolproof.threads
-    writer.group_commit = NoGroupCommit(writer.group_commit._write_one, threads)  # noqa: SLF001 - only the lab takes it apart
+    writer.group_commit = NoGroupCommit(writer.group_commit.write_one, threads)
 
 
 WSGI = """from webapp.lab.sizing.no_group_commit import disable_group_commit

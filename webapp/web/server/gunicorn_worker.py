@@ -4,6 +4,12 @@ Where all bytes of a short request have arrived, no thread handles it: the main 
 about it can block. Responses that depend on a commit are deferred; see `deferred`.
 
 This module is loaded by Gunicorn's master and imports nothing of ours but the other modules of its package.
+
+This package alone touches what Gunicorn does not document (hence `gunicorn<28`; a contract test has the same list):
+`ThreadWorker.load_wsgi`, `_keepalive_after`, `handle`, `handle_request`, `handle_error`, `accept`, `get_thread_pool`,
+`enqueue_req`, `finish_request`, `wait_for_and_dispatch_events`, `on_client_socket_readable`, its attributes `wsgi`,
+`tpool`, `poller`, `nr_conns`, `method_queue`, `keepalived_conns`; `TConn` with `sock`, `server`, `parser`, `is_http2`;
+`SocketUnreader.chunk`; of a response `write`, `close`, `should_close`, `must_close`, `req`.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class GroupCommit(Generic[Value, Result]):
         """
         self.name = name
         self._write = write
-        self._write_one = write_one
+        self.write_one = write_one
         self._timeout = timeout
         self._thread = PeriodicThread(f"poolproof-{name}", self._drain_queue)
         self._deadline_thread = PeriodicThread(f"poolproof-{name}-clock", self._expire_overdue)
@@ -227,7 +227,7 @@ class GroupCommit(Generic[Value, Result]):
     def _commit_one_by_one(self, batch: list[_Entry[Value, Result]]) -> None:
         for entry in batch:
             try:
-                result = self._write_with_retry(partial(self._write_one, entry.value))
+                result = self._write_with_retry(partial(self.write_one, entry.value))
             except Exception as error:  # noqa: BLE001 - it is passed to its caller
                 entry.settle(None, error)
             else:
