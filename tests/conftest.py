@@ -96,9 +96,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     summary, leftovers = config.stash[SUMMARY], config.stash[LEFTOVERS]
     summary.count_starts()
-    if keeper := sys.modules.get("poolproof.health.housekeeper"):
-        # The one thread that looks after the pools of the whole process.
-        keeper._thread.stop()
+    # The threads that look after the pools and write the log, one of each in a process.
+    if housekeeper := sys.modules.get("poolproof.health.housekeeper"):
+        housekeeper.stop()
+    if log_config := sys.modules.get("webapp.web.log_config"):
+        log_config.flush_request_log()
     leftovers.found += leftovers.look(patiently=session.exitstatus != pytest.ExitCode.INTERRUPTED)
     if hasattr(config, "workeroutput"):
         config.workeroutput.update(summary=summary.to_hand_over(), leftovers=leftovers.found)
