@@ -24,14 +24,23 @@ BLOCKED_CALL = 9
 
 
 class Gate:
-    """Blocks one call of a source, so that its collection is running for as long as a test wants."""
+    """Blocks calls of a source from one of them on, so that its collection is running for as long as a test wants."""
 
     def __init__(self) -> None:
-        self.is_open = threading.Event()
+        self._is_open = threading.Event()
+        self._first_blocked_call = BLOCKED_CALL
 
     def __call__(self, number: int, path: str) -> None:
-        if number == BLOCKED_CALL:
-            self.is_open.wait(GATE_TIMEOUT)
+        if number >= self._first_blocked_call:
+            self._is_open.wait(GATE_TIMEOUT)
+
+    def open(self) -> None:
+        self._is_open.set()
+
+    def close(self) -> None:
+        """Block every call from now on."""
+        self._first_blocked_call = 0
+        self._is_open.clear()
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +52,7 @@ def gate() -> Gate:
 def source(gate: Gate) -> Iterator[FakeOpenTdb]:
     with FakeOpenTdb(BANK, ContractOptions(), gate) as server:
         yield server
-        gate.is_open.set()
+        gate.open()
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +82,7 @@ def test_a_collection_is_watched_cancelled_and_resumed(visitor: Visitor, service
     expect(returned).to_be_visible(timeout=VISIBLE_TIMEOUT)
     expect(returned).not_to_have_attribute("value", "0", timeout=VISIBLE_TIMEOUT)
     page.get_by_role("button", name="Cancel").click()
-    gate.is_open.set()
+    gate.open()
     expect(page.get_by_text("cancelled", exact=True).first).to_be_visible(timeout=VISIBLE_TIMEOUT)
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_text("finished", exact=True).first).to_be_visible(timeout=VISIBLE_TIMEOUT)
@@ -83,8 +92,10 @@ def test_a_collection_is_watched_cancelled_and_resumed(visitor: Visitor, service
 
 
 def test_a_second_collection_of_the_same_source_is_refused_with_the_first_ones_number(
-    visitor: Visitor, service: PoolproofService
+    visitor: Visitor, service: PoolproofService, gate: Gate
 ) -> None:
+    # Otherwise the first one could be over before it is cancelled.
+    gate.close()
     page = visitor.page(javascript=False)
     sign_in(page, service)
     page.goto("/studio/collections")
@@ -95,3 +106,4 @@ def test_a_second_collection_of_the_same_source_is_refused_with_the_first_ones_n
     page.get_by_role("link", name="Run").first.click()
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_text("cancelled", exact=True).first).to_be_visible()
+    gate.open()
