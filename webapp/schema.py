@@ -24,7 +24,12 @@ class UnknownRevisionError(Exception):
 
 def head_revision() -> str:
     """Return the revision that the newest migration leads to; files are named by revision (a test checks that)."""
-    return max(path.name for path in (MIGRATIONS_FOLDER / "versions").glob("[0-9]*.py")).partition("_")[0]
+    return max(known_revisions())
+
+
+def known_revisions() -> set[str]:
+    """Return the revisions of all migrations of this version."""
+    return {path.name.partition("_")[0] for path in (MIGRATIONS_FOLDER / "versions").glob("[0-9]*.py")}
 
 
 def current_revision(connection: Connection) -> str | None:
@@ -42,8 +47,7 @@ def check_revision(connection: Connection) -> None:
         UnknownRevisionError: when an older or a newer version has made them.
     """
     revision = current_revision(connection)
-    known = {path.name.partition("_")[0] for path in (MIGRATIONS_FOLDER / "versions").glob("[0-9]*.py")}
-    if revision is None or revision in known:
+    if revision is None or revision in known_revisions():
         return
     if revision < BASELINE:
         raise UnknownRevisionError(

@@ -26,6 +26,7 @@ from webapp.schema import (
     current_revision,
     downgrade,
     head_revision,
+    known_revisions,
     upgrade,
 )
 
@@ -49,7 +50,7 @@ def migrated(database: str, migrated_schema: Callable[[str, str], str], tmp_path
         yield app
 
 
-REVISIONS = [path.name.partition("_")[0] for path in sorted((MIGRATIONS_FOLDER / "versions").glob("[0-9]*.py"))]
+REVISIONS = sorted(known_revisions())
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,10 @@ OUTAGE_TIMEOUT = 600.0
 
 
 def retry_on_db_errors(operation: Callable[[], Result], is_stopping: Callable[[], bool]) -> Result:
-    """Do a deed that may be repeated, again while the database does not serve or others are in the way.
+    """Run an idempotent operation, and repeat it while the database is unavailable or locks are contended.
 
     Raises:
-        SQLAlchemyError, BusyError: what it met last, after ten minutes or when there is no time left.
+        SQLAlchemyError, BusyError: the last error, after ten minutes or when the run is to stop.
     """
     gives_up_at, backoff = time.monotonic() + OUTAGE_TIMEOUT, Backoff(INITIAL_BACKOFF, MAX_BACKOFF)
     while True:
