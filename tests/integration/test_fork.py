@@ -17,6 +17,7 @@ from sqlalchemy import Engine, text
 
 from poolproof.core.queue_pool import FairQueuePool
 from tests.integration.test_connection_age import SIZE, identities, identity, new_engine
+from tests.support.waiting import wait_until_returned
 from webapp.lab.services.database_server import DatabaseServer
 
 CHILD_TIMEOUT = 30
@@ -27,7 +28,7 @@ CHILD_TIMEOUT = 30
 def engine(server: DatabaseServer) -> Iterator[Engine]:
     engine = new_engine(server.url("poolproof"))
     yield engine
-    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    wait_until_returned(engine.pool)
     engine.dispose()
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from poolproof.drivers.mysql import errors as mysql_errors
 from tests.integration.test_connection_age import SIZE, identities, identity, new_engine
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, wait_until_returned
 from webapp.lab.services.database_server import DatabaseServer
 
 SOON = 2.0
@@ -32,7 +32,7 @@ def engine(server: DatabaseServer) -> Iterator[Engine]:
     server.execute("GRANT ALL ON poolproof.* TO ordinary@'%'")
     engine = new_engine(server.url("poolproof", "ordinary", "a%20secret"))
     yield engine
-    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    wait_until_returned(engine.pool)
     engine.dispose()
 
 

@@ -20,7 +20,7 @@ from poolproof.errors import PoolTimeoutError
 from poolproof.health.connection_age import MaintenanceAction
 from poolproof.transactions.unit_of_work import UnitOfWork
 from tests.integration.test_connection_age import SIZE, identities, identity, new_engine
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, wait_until_returned
 from webapp.lab.services.database_server import DatabaseServer
 
 
@@ -34,7 +34,7 @@ def make(server: DatabaseServer) -> Iterator[Callable[..., Engine]]:
 
     yield make
     for engine in made:
-        assert pool_of(engine).checkedout() == 0
+        wait_until_returned(engine.pool)
         engine.dispose()
 
 

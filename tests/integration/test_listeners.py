@@ -15,6 +15,7 @@ from sqlalchemy import Engine, event, text
 
 from poolproof.transactions.unit_of_work import UnitOfWork
 from tests.integration.test_connection_age import SIZE, identities, new_engine
+from tests.support.waiting import wait_until_returned
 from webapp.lab.services.database_server import DatabaseServer
 
 UNITS, THREADS = 400, 8
@@ -34,7 +35,7 @@ def engine(server: DatabaseServer) -> Iterator[Engine]:
     identities(engine)
     yield engine
     engine.pool.resize(SIZE)  # type: ignore[attr-defined]
-    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    wait_until_returned(engine.pool)
     assert engine.pool.describe_holders() == ""  # type: ignore[attr-defined]
     assert len(identities(engine)) == SIZE
     must_become(server, SIZE)

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask, has_app_context
 
 from tests.support.accounts import AUTHORS_PASSWORD_HASH
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, wait_until_returned
 from webapp import schema
 from webapp.accounts import users
 from webapp.accounts.roles import Role
@@ -79,8 +79,7 @@ def lent(app: Flask) -> Iterator[Flask]:
     log_config.flush_request_log()
     try:
         assert not has_app_context(), "a test left an app context behind"
-        # The housekeeper borrows a connection for a moment when it pings; what a test has kept never comes back.
-        wait_until(lambda: work.engine.pool.checkedout() == 0, "a connection was not given back")
+        wait_until_returned(work.engine.pool)
         wait_until(lambda: threading.active_count() <= before, "a thread was left behind")
     finally:
         with work.transaction() as connection:
