@@ -8,11 +8,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import PoolProxiedConnection
 
+from poolproof import deadlines
 from poolproof.core.queue_pool import FairQueuePool
 from poolproof.engine import engine_options
 from poolproof.errors import PoolTimeoutError
@@ -159,6 +161,20 @@ def test_the_time_out_counts_from_the_end_of_the_pause_whenever_that_is(
         for connection in connections:
             connection.close()
         waits.result(timeout=END_TIMEOUT).close()
+
+
+def test_a_wait_in_a_suspended_pool_ends_with_the_deadline_of_its_request(pool: FairQueuePool) -> None:
+    pool.suspend()
+
+    def ask() -> float:
+        started_at = time.perf_counter()
+        deadlines.set_deadline(0.2)
+        with pytest.raises(PoolTimeoutError, match="suspended"):
+            pool.connect()
+        return time.perf_counter() - started_at
+
+    assert copy_context().run(ask) < END_TIMEOUT
+    assert pool.waiting() == 0
 
 
 def test_pausing_twice_is_pausing_once(pool: FairQueuePool) -> None:

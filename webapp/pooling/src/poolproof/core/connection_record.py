@@ -22,8 +22,9 @@ from __future__ import annotations
 import logging
 import math
 import random
+import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import frexp
 from typing import Any
 
@@ -47,6 +48,10 @@ class MonotonicRecord(_ConnectionRecord):
 
     _soft_invalidate_time: float = 0
     _expires_at: float = math.inf
+    generation = 0
+    """How often the pool had been disposed when the record was made."""
+    reclaim: Callable[[MonotonicRecord], None] | None = None
+    """Takes the record back when it is collected although the pool counts a slot for it; None once it does not."""
 
     def __init__(self, pool: Pool, statistics: PoolStatistics | None) -> None:
         """Connect at once."""
@@ -60,6 +65,11 @@ class MonotonicRecord(_ConnectionRecord):
         except BaseException:
             self._release_counters()
             raise
+
+    def __del__(self) -> None:
+        """Give the slot back where the record is lost on its way to a borrower, as by an exception in between."""
+        if self.reclaim is not None and not sys.is_finalizing():
+            self.reclaim(self)
 
     def _ConnectionRecord__connect(self) -> None:  # noqa: N802 - SQLAlchemy's name, mangled
         started_at = time.monotonic()
@@ -91,7 +101,8 @@ class MonotonicRecord(_ConnectionRecord):
     def get_connection(self) -> DBAPIConnection:
         """Return the connection, renewed when it is too old or was invalidated."""
         counters = self.counters
-        if counters is not None:
+        # With a proxy it is the same checkout: a listener has found the connection dead, and it is replaced.
+        if counters is not None and self.fairy_ref is None:
             counters.checkouts += 1
             self._checked_out_at = time.monotonic()
         connection = self.dbapi_connection
@@ -153,6 +164,7 @@ class MonotonicRecord(_ConnectionRecord):
     def retire(self, reason: str) -> None:
         """Close the connection for good: the slot is given up."""
         self.close_reason = reason
+        self.reclaim = None
         try:
             self.close()
         finally:

@@ -186,6 +186,9 @@ class CheckoutRegistry:
         """Record a checkout."""
         request = current_request.get() or _thread_state.checkouts
         checkout = Checkout(self, request, connection, dbapi_connection)
+        if (previous := self._live.get(id(record))) is not None:
+            # A listener that ran later found the connection dead; this is the one in its place.
+            previous.end()
         self.on_checkout(checkout)
         request.add(checkout)
         self._live[id(record)] = record.info[_CHECKOUT_KEY] = checkout
