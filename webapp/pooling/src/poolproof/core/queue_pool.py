@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, Self, cast
 
@@ -24,7 +24,9 @@ from poolproof.core.codel import CoDel
 from poolproof.core.connection_record import MonotonicRecord, close_all
 from poolproof.core.slots import Action, ActionFor, IdleLoan, Slots
 from poolproof.core.stats import PoolStatistics
+from poolproof.core.thread_share import ThreadShare
 from poolproof.core.wait_queue import Waiter, WaitQueue
+from poolproof.leaks.checkouts import current_request
 
 
 class FairQueuePool(QueuePool):
@@ -59,6 +61,8 @@ class FairQueuePool(QueuePool):
         self._wait_queue = WaitQueue(max_waiting, shedding)
         self.statistics = statistics
         self.describe_holders: Callable[[], str] = str
+        self.suspended_wait_share: ThreadShare | None = None
+        """In which requests hold a place while they wait for this pool although it is suspended."""
         self._slots = Slots(self._wait_queue)
         self._slots.set_bounds(self._size, self._max_overflow)
 
@@ -115,7 +119,7 @@ class FairQueuePool(QueuePool):
             pre_ping=self._pre_ping, recycle=self._recycle, echo=self.echo, logging_name=self._orig_logging_name,
             reset_on_return=self._reset_on_return, _dispatch=self.dispatch, dialect=self._dialect,
         )  # fmt: skip
-        pool.describe_holders = self.describe_holders
+        pool.describe_holders, pool.suspended_wait_share = self.describe_holders, self.suspended_wait_share
         if self._slots.generation:
             # Disposed and now replaced: what a thread that still has this pool opens in it is not kept.
             with self._slots.lock:
@@ -255,7 +259,11 @@ class FairQueuePool(QueuePool):
         shed_if_stalled = partial(self._slots.run_locked, queue.shed_if_stalled)
         timeout = math.inf if self._timeout is None else self._timeout
         try:
-            waiter.wait(timeout, queue.check_interval(), shed_if_stalled, queue.timeout_origin)
+            with ExitStack() as share:
+                if self.is_suspended:
+                    self._hold_share(share)
+                origin = partial(self._timeout_origin, share)
+                waiter.wait(timeout, queue.check_interval(), shed_if_stalled, origin)
         except BaseException:
             # KeyboardInterrupt or the like while waiting: what was granted in this moment goes to the next waiter.
             self._slots.run_locked(queue.remove, waiter)
@@ -272,3 +280,14 @@ class FairQueuePool(QueuePool):
                 self.statistics.record_wait(waited)
             return waiter.record
         raise rejections.shed(self, waited) if waiter.rejected else rejections.timed_out(self, waited)
+
+    def _timeout_origin(self, share: ExitStack) -> float:
+        if self.is_suspended:
+            self._hold_share(share)
+        return self._wait_queue.timeout_origin()
+
+    def _hold_share(self, share: ExitStack) -> None:
+        # A request keeps its thread while the pool is suspended. One that had waited before goes on without a place
+        # until its time-out; then it has one or ends.
+        if self.suspended_wait_share is not None and current_request.get() is not None:
+            share.enter_context(self.suspended_wait_share.hold())
