@@ -21,7 +21,7 @@ from webapp.quizzes.published import QuizId, Slug
 from webapp.web.fast_path.request_body import read_json_body
 from webapp.web.fast_path.routes import JSON_MEDIA_TYPE, FastRoute, PendingResponse, RawResponse, ResponseCallback
 from webapp.web.security import security_headers
-from webapp.web.validators import is_id, is_storable
+from webapp.web.validators import is_id, is_storable, is_visible
 
 INLINE_PREFIX = b"PUT /api/v1/attempts/"
 """Requests that begin so are short enough for Gunicorn's main loop to handle them inline."""
@@ -80,7 +80,7 @@ def _start(service: AttemptService, environ: WSGIEnvironment, quiz_id: str) -> R
 def _is_plain_name(name: object) -> TypeGuard[str]:
     if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_LENGTH:
         return False
-    return name.isprintable() and bool(name.strip()) and is_storable(name)
+    return name.isprintable() and is_visible(name) and is_storable(name)
 
 
 def _answer(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import fields, validate
 
 from webapp.attempts.models import MAX_NAME_LENGTH
-from webapp.web.rest.openapi import BaseSchema, TextField
+from webapp.web.rest.openapi import BaseSchema, TextField, visible
 
 MAX_CHOICES = 63
 """Choices of a question; each is a bit of a signed 64-bit number."""
@@ -18,7 +18,7 @@ class StartIn(BaseSchema):
 
     name = TextField(
         load_default=ANONYMOUS,
-        validate=[validate.Length(1, MAX_NAME_LENGTH), validate.Regexp(r".*\S", error="Give a name that can be seen.")],
+        validate=[validate.Length(1, MAX_NAME_LENGTH), visible],
         metadata={"description": "The name on the leaderboard"},
     )
     player = TextField(

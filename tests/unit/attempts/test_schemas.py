@@ -13,7 +13,7 @@ def test_without_a_name_a_player_is_anonymous() -> None:
     assert StartIn().load({}) == {"name": ANONYMOUS, "player": None}
 
 
-@pytest.mark.parametrize("name", ["", "  ", "x" * (MAX_NAME_LENGTH + 1), "bell\x07", 7])
+@pytest.mark.parametrize("name", ["", "  ", "\u2800", "\u00ad\ufeff", "x" * (MAX_NAME_LENGTH + 1), "bell\x07", 7])
 def test_a_name_that_cannot_be_shown_is_refused(name: Any) -> None:
     with pytest.raises(ValidationError):
         StartIn().load({"name": name})

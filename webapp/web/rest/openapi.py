@@ -22,7 +22,7 @@ from webapp.web.rest.idempotency import HEADER as IDEMPOTENCY_HEADER
 from webapp.web.rest.idempotency import MAX_KEY_LENGTH
 from webapp.web.rest.pagination import MAX_ID
 from webapp.web.uploads import is_upload_request
-from webapp.web.validators import is_id, is_storable
+from webapp.web.validators import INVISIBLE, is_id, is_storable, is_visible
 
 PREFIX = "/api/v1"
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -95,6 +95,16 @@ class TextField(fields.String):
         if not is_storable(text):
             raise ValidationError("Contains a character that cannot be stored.")
         return text
+
+
+def visible(text: str) -> None:
+    """Refuse, as a validator of a field, text of which nothing can be seen.
+
+    Raises:
+        ValidationError: for such a text.
+    """
+    if not is_visible(text):
+        raise ValidationError(INVISIBLE)
 
 
 class BaseSchema(MarshmallowSchema):
