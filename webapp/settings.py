@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -229,26 +228,6 @@ def child_environment(
     if import_from is not None:
         inherited["PYTHONPATH"] = os.pathsep.join([str(import_from), *filter(None, [inherited.get("PYTHONPATH")])])
     return {**inherited, **variables}
-
-
-def secret_key(settings: Settings) -> str:
-    """Return the signing key; the first time it is generated and stored in a file that only this account can read."""
-    if settings.poolproof.secret_key is not None:
-        return settings.poolproof.secret_key.get_secret_value()
-    path = settings.poolproof.instance / "secret_key"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"secret_key.{os.getpid()}")
-    if not path.exists():
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_hex(32), encoding="ascii")
-        # link() never replaces a file: two processes that start at once both use the first one's key.
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_text(encoding="ascii").strip()
 
 
 def _is_ip(host: str) -> bool:
