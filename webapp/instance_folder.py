@@ -30,7 +30,7 @@ def prepare_folder(folder: Path) -> None:
         folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         _keep_others_out(folder)
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise _unwritable_error(folder, error) from error
 
 
 def prepare_database_file(url: URL) -> None:
@@ -70,7 +70,7 @@ def secret_key(settings: Settings) -> str:
         _keep_others_out(path)
         key = path.read_text(encoding="ascii", errors="replace").strip()
     except OSError as error:
-        raise _unwritable(path.parent, error) from error
+        raise _unwritable_error(path.parent, error) from error
     if len(key) < MIN_SECRET_KEY_LENGTH:
         raise SettingsError(
             f"The signing key in {path} has {len(key)} characters, and needs {MIN_SECRET_KEY_LENGTH}: anybody could "
@@ -114,7 +114,7 @@ def _keep_others_out(path: Path) -> None:
         path.chmod(stat.S_IMODE(status.st_mode) & ~OTHERS)
 
 
-def _unwritable(folder: Path, error: OSError) -> SettingsError:
+def _unwritable_error(folder: Path, error: OSError) -> SettingsError:
     return SettingsError(
         f"The instance folder {folder} cannot be written: {error.strerror}. Give this account write access, or name "
         "another folder in POOLPROOF_INSTANCE."

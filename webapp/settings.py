@@ -13,11 +13,11 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
 from poolproof.capacity.budget import FleetSize
 from poolproof.settings import PoolSettings
 from poolproof.settings import variable as pool_variable
+from webapp.database_url import normalize_url
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 """The folder with wsgi.py, gunicorn.conf.py and migrations/."""
@@ -26,7 +26,6 @@ MIN_SECRET_KEY_LENGTH = 32
 OFF = "off"
 """The value of POOLPROOF_CONSOLE_BIND without a console."""
 
-DRIVER_BY_BACKEND = {"sqlite": "sqlite", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
 SETTING_PREFIXES = ("DATABASE_URL", "POOL_", "POOLPROOF_")
 
 RENAMED = {
@@ -174,15 +173,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _normalize_database_url(self) -> Self:
-        try:
-            url = make_url(self.database_url or self._default_database_url())
-        except ArgumentError as error:
-            raise ValueError("DATABASE_URL cannot be read; write mysql+pymysql://user:password@host/schema") from error
-        backend = url.get_backend_name()
-        if backend not in DRIVER_BY_BACKEND:
-            raise ValueError(f"DATABASE_URL names {backend}; Poolproof runs on MySQL, MariaDB and SQLite")
-        # The driver is fixed, so that mysql:// alone is enough.
-        url = url.set(drivername=DRIVER_BY_BACKEND[backend])
+        url = normalize_url(self.database_url or self._default_database_url())
         object.__setattr__(self, "database_url", url.render_as_string(hide_password=False))
         return self
 
