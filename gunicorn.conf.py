@@ -38,6 +38,7 @@ timeout = 30
 graceful_timeout = 30
 accesslog = None
 errorlog = "-"
+loglevel = _settings.log_level
 proc_name = "poolproof"
 # The server is controlled by signals only.
 control_socket_disable = True

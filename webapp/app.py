@@ -34,7 +34,7 @@ def create_app(settings: Settings | None = None, *, with_routes: bool = True) ->
         PoolConfigurationError: when the pool cannot serve this database.
     """
     settings = settings or load_settings()
-    log_config.configure_logging(settings.poolproof.log_format)
+    log_config.configure_logging(settings.poolproof.log_format, settings.poolproof.log_level)
     app = PoolproofFlask("webapp", instance_path=str(settings.poolproof.instance.resolve()))
     app.config.update(_configuration(settings))
     _bind_database(app, settings)

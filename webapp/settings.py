@@ -95,6 +95,8 @@ class ServiceSettings(BaseModel):
     max_import_mib: int = Field(32, ge=1, le=1024)
     """Size of the largest file that can be uploaded, in MiB; commands import files of any size."""
     log_format: Literal["json", "text"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least level of records that are logged; above `info` finished requests are not."""
     secure_cookies: bool = False
     """Send cookies over HTTPS only; for a service behind a proxy that terminates TLS."""
     trusted_proxies: int = Field(0, ge=0, le=5)
