@@ -112,7 +112,7 @@ def _take_step(table: str, is_done: Callable[[sa.Inspector], bool], change: Call
             if error.connection_invalidated or not is_done(sa.inspect(op.get_bind())):
                 raise
         return
-    what = f"The table {table}" if table else "A row that this migration changes"
+    what = f"The table {table}, or one that it refers to," if table else "A row that this migration changes"
     raise MigrationError(
         f"{what} has been in use by others for {ATTEMPTS * PAUSE:g} s: a transaction of another session, a backup, or "
         "a statement of a start that was killed. A change waits for a table for some seconds only, because all others "

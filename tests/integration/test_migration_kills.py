@@ -2,114 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import Connection, NullPool, create_engine, make_url, text
+from sqlalchemy import make_url
 
-from tests.support import PROJECT, snapshots
+from tests.support import snapshots
 from tests.support.databases import Databases
-from tests.support.migration_runner import COUNTED, Kill
-from tests.support.narrowing import match_in, not_none
+from tests.support.migration_runner import Kill
+from tests.support.migration_starts import Described, NewSchema, Runner, described
+from tests.support.narrowing import not_none
 from webapp.lab.services.database_server import DatabaseServer
-from webapp.settings import child_environment
+from webapp.migration_lease.row_lease import LEASE_TABLE
 
-NewSchema = Callable[[str, str], str]
 SCHEMA = "poolproof"
 KILLED = -9
-LEASE = "migration_lease"
 SERVER_DELAYS = (0.0, 0.001, 0.003, 0.008, 0.02)
 """Seconds by which a server outlives the beginning of the statement in which it is killed, by turns."""
 
 
-Described = tuple[str, list[tuple[Any, ...]]]
-"""A table's definition, and its rows or how many there are."""
-
-
-class Runner:
-    """The program that starts and is killed."""
-
-    def __init__(self, instance: Path) -> None:
-        self._instance = instance
-        self._fresh: dict[str, tuple[int, dict[str, Described]]] = {}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.migration_runner"], cwd=PROJECT,
-            env=child_environment({}, inherit_settings=False, import_from=PROJECT),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-
-    def run(self, action: str, url: str, kill: Kill | None = None) -> tuple[int, str]:
-        """Return how it ended, and what it said."""
-        order = {"action": action, "url": url, "instance": str(self._instance), "kill": kill}
-        stdin, stdout = not_none(self.process.stdin), not_none(self.process.stdout)
-        stdin.write(f"{json.dumps(order)}\n")
-        stdin.flush()
-        answer: dict[str, Any] = json.loads(stdout.readline())
-        return answer["status"], answer["said"]
-
-    def succeed(self, action: str, url: str) -> int:
-        """Return how many statements it took."""
-        status, said = self.run(action, url)
-        assert status == 0, said
-        return int(match_in(rf"{COUNTED}(\d+)", said)[1])
-
-    def fresh(self, database: str, new_schema: NewSchema) -> tuple[int, dict[str, Described]]:
-        """Return how many statements a start on an empty schema takes, and what it makes."""
-        if database not in self._fresh:
-            url = new_schema(database, "fresh")
-            self._fresh[database] = self.succeed("start", url), described(url)
-        return self._fresh[database]
-
-    def end(self) -> None:
-        not_none(self.process.stdin).close()
-        assert self.process.wait(30) == 0
-        not_none(self.process.stdout).close()
-
-
 @pytest.fixture(scope="module")
 def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    runner = Runner(tmp_path_factory.mktemp("instance"))
+    runner = Runner(tmp_path_factory.mktemp("instance"), expires_after=0.2)
     yield runner
     runner.end()
-
-
-def described(url: str) -> dict[str, Described]:
-    """Each table's definition and number of rows, and what stands in those that a first start fills."""
-    engine = create_engine(url, poolclass=NullPool)
-    with engine.connect() as connection:
-        definitions = definitions_in(connection)
-        return {
-            name: (definition, [tuple(row) for row in connection.execute(text(contents(name)))])
-            for name, definition in definitions.items()
-        }
-
-
-def definitions_in(connection: Connection) -> dict[str, str]:
-    if connection.dialect.name == "sqlite":
-        known = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-        others = "SELECT tbl_name, sql FROM sqlite_master WHERE type <> 'table' AND sql IS NOT NULL ORDER BY name"
-        found = {name: sql for name, sql in connection.execute(text(known)) if not re.match(r"item_words_", name)}
-        for name, sql in connection.execute(text(others)):
-            found[name] += sql
-        return found
-    names = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
-    return {
-        name: re.sub(r" AUTO_INCREMENT=\d+", "", connection.execute(text(f"SHOW CREATE TABLE `{name}`")).one()[1])
-        for (name,) in connection.execute(text(names)).all()
-    }
-
-
-def contents(table: str) -> str:
-    """Return the statement that reads what does not differ from one first start to the next."""
-    named = {"user": "name, role", "quiz": "slug, title", "item": "stem", LEASE: "owner, unfinished"}
-    columns = "version_num" if table == "alembic_version" else named.get(table, "COUNT(*)")
-    return f"SELECT {columns} FROM {'`user`' if table == 'user' else table} ORDER BY 1"
 
 
 def definitions(tables: dict[str, Described]) -> dict[str, str]:
@@ -147,7 +63,7 @@ def check_after(runner: Runner, url: str, fresh: dict[str, Described], *, is_rep
     """
     if is_repeated:
         runner.succeed("down", url)
-        assert described(url).keys() - {LEASE} == {"alembic_version"}
+        assert described(url).keys() - {LEASE_TABLE} == {"alembic_version"}
     runner.succeed("start", url)
     assert definitions(described(url)) == definitions(fresh)
     assert not is_repeated or described(url) == fresh

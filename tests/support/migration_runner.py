@@ -1,7 +1,8 @@
 """Starts on a database, each in a process of its own that is killed, or kills the server, at a given statement.
 
-A program: it reads one order a line as JSON and answers with one line, `{"status": …, "said": …}`. Importing the app
-takes longer than a start, so it is done once, and each start is a fork of this program, which has one thread.
+A program, whose argument is when a lease expires: it reads one order a line as JSON and answers with one line,
+`{"status": …, "said": …}`. Importing the app takes longer than a start, so it is done once, and each start is a fork of
+this program, which has one thread.
 """
 
 from __future__ import annotations
@@ -114,8 +115,10 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    # A lease whose holder was killed is waited for: here, for a moment only.
-    row_lease.EXPIRES_AFTER, row_lease.RENEWED_EVERY, lease.POLL_INTERVAL = 0.2, 0.05, 0.02
+    # A lease whose holder was killed is waited for: with one start at a time, for a moment only.
+    if len(sys.argv) > 1:
+        row_lease.EXPIRES_AFTER, row_lease.RENEWED_EVERY = float(sys.argv[1]), 0.05
+    lease.POLL_INTERVAL = 0.02
     for name in LOADED:
         import_module(name)
     for line in sys.stdin:
