@@ -17,6 +17,8 @@ from webapp.migration_lease.row_lease import LEASE_TABLE
 
 SCHEMA = "poolproof"
 KILLED = -9
+OPTIONS = ("--innodb-flush-log-at-trx-commit=2",)
+"""What a process has written outlives it without being flushed to the disk."""
 SERVER_DELAYS = (0.0, 0.001, 0.003, 0.008, 0.02)
 """Seconds by which a server outlives the beginning of the statement in which it is killed, by turns."""
 
@@ -101,7 +103,7 @@ class Victims:
 
 @pytest.fixture(params=["mysql", "mariadb"])
 def victims(request: pytest.FixtureRequest, databases: Databases, runner: Runner) -> Victims:
-    return Victims(databases.breakable(request.param), runner)
+    return Victims(databases.breakable(request.param, *OPTIONS), runner)
 
 
 @pytest.mark.soak
@@ -131,6 +133,6 @@ def test_a_server_may_be_killed_at_every_statement(
         pid, delay = not_none(victims.server.process).pid, SERVER_DELAYS[at % len(SERVER_DELAYS)]
         runner.run(action, victims.url, Kill(at, "during", pid, delay))
         victims.server.kill()
-        victims.server.start()
+        victims.server.start(*OPTIONS)
         victims.check(action, is_repeated=at % 2 == 1)
     record_property("kill points", count)

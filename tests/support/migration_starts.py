@@ -93,6 +93,6 @@ def definitions_in(connection: Connection) -> dict[str, str]:
 
 def contents(table: str) -> str:
     """Return the statement that reads what does not differ from one first start to the next."""
-    named = {"user": "name, role", "quiz": "slug, title", "item": "stem", LEASE_TABLE: "owner, unfinished"}
+    named = {"user": "name, role", "quiz": "slug, title", "item": "stem", LEASE_TABLE: "unfinished"}
     columns = "version_num" if table == "alembic_version" else named.get(table, "COUNT(*)")
     return f"SELECT {columns} FROM {'`user`' if table == 'user' else table} ORDER BY 1"
