@@ -1,4 +1,4 @@
-"""Whether a database is ready to be served: checked at every start, by two statements, without an app."""
+"""Whether a database is ready to be served: checked at every start, by a few statements, without an app."""
 
 from __future__ import annotations
 
@@ -20,5 +20,4 @@ def is_set_up(settings: Settings) -> bool:
         # Connecting would create the file.
         return False
     with UnitOfWork(create_unpooled_engine(url, settings.pool, "boot")).read() as connection:
-        is_current = schema.current_revision(connection) == schema.head_revision()
-        return is_current and not users.has_no_users(connection)
+        return schema.is_current(connection) and not users.has_no_users(connection)

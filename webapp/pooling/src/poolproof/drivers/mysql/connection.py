@@ -4,6 +4,7 @@
 tests/unit/poolproof/test_private_parts.py checks that each exists in the installed version and means this:
 
 - `Connection._read_timeout`: seconds for each read, looked at before each of them
+- `Connection._sock`: the socket, or None once it is closed; over TLS the one that speaks it
 - `Connection._result`: the result of the last buffered statement: `message`, `warning_count`
 - `Connection._read_query_result(unbuffered)` (overridden): reads what a statement returns into `_result`
 - `Connection._read_packet()`: reads one packet of the server
@@ -14,6 +15,7 @@ tests/unit/poolproof/test_private_parts.py checks that each exists in the instal
 from __future__ import annotations
 
 import re
+import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,6 +32,9 @@ from poolproof.settings import PoolSettings
 
 LOCAL_INFILE_CHUNK_SIZE = 64 * 1024
 """Bytes of LOAD DATA content sent in one packet."""
+
+TCP_KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
+"""Seconds of silence before the first probe, seconds between two, and how many may be lost."""
 
 _RECORDS_PATTERN = re.compile(rb"Records: (\d+)")
 
@@ -137,6 +142,28 @@ class TrackedConnection(pymysql.Connection):
         with self.cursor() as cursor:
             cursor.execute(init_session_statement(self.server_version, settings))
 
+    def lift_time_limits(self) -> None:
+        """Let statements of this session take any time, as a migration needs it.
+
+        TCP's keep-alive finds a machine that is gone, and keeps firewalls from forgetting a connection that is silent.
+        """
+        variable = "max_statement_time" if "MariaDB" in self.server_version else "max_execution_time"
+        with self.cursor() as cursor:
+            cursor.execute(f"SET SESSION {variable} = 0")
+        set_read_timeout(self, None)
+        if self._sock.family != socket.AF_UNIX:
+            # Systems other than Linux lack some of these.
+            for option, value in TCP_KEEPALIVE.items():
+                if hasattr(socket, option):
+                    self._sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+    def abort(self) -> None:
+        """Break the connection, from any thread: whoever waits for the server gets an error at once."""
+        if (sock := self._sock) is not None:
+            with suppress(OSError):
+                # Not the method of a TLS socket, which would also take away what the other thread reads by.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
     def _read_query_result(self, unbuffered: bool = False) -> int:  # noqa: FBT001, FBT002 - PyMySQL's signature
         if unbuffered:
             affected: int = super()._read_query_result(unbuffered)  # type: ignore[misc]
@@ -198,8 +225,11 @@ def init_session_statement(server_version: str, settings: PoolSettings) -> str:
     return f"SET SESSION time_zone = '+00:00', SESSION {isolation}, SESSION {modes}, SESSION {limit}"
 
 
-def set_read_timeout(connection: Any, seconds: float) -> None:
-    """Bound each further read on this connection. PyMySQL offers no setter, but looks at this before each read."""
+def set_read_timeout(connection: Any, seconds: float | None) -> None:
+    """Bound each further read on this connection; None: it may take any time.
+
+    PyMySQL offers no setter, but looks at this before each read.
+    """
     connection._read_timeout = seconds
 
 
