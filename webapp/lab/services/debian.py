@@ -15,9 +15,10 @@ def cache_folder() -> Path:
     return Path(environment().get("XDG_CACHE_HOME") or Path.home() / ".cache") / "poolproof"
 
 
-def unpack_packages(name: str, *packages: str) -> Path:
-    """Return the folder of the cache in which these Debian packages are unpacked, with all they depend on."""
-    command = [sys.executable, str(PROJECT_ROOT / ".ci" / "debian.py"), str(cache_folder() / name), *packages]
+def unpack_packages(name: str, *packages: str, suite: str = "sid") -> Path:
+    """Return the folder of the cache in which these packages of Debian are unpacked, with all they depend on."""
+    script, folder = PROJECT_ROOT / ".ci" / "debian.py", cache_folder() / name
+    command = [sys.executable, str(script), str(folder), *packages, "--suite", suite]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - a script of ours
     return Path(done.stdout.strip())
 

@@ -153,7 +153,9 @@ def _configure_mysql(engine: Engine, settings: PoolSettings) -> None:
     def connect(dialect: Any, record: ConnectionPoolEntry, arguments: list[Any], named: dict[str, Any]) -> Any:
         return TrackedConnection(*arguments, **named)
 
-    @event.listens_for(engine, "connect")
+    # Before all other listeners: SQLAlchemy's own asks the first session how names are quoted, and the session's SQL
+    # mode, which may be another than the server's default, decides that.
+    @event.listens_for(engine, "connect", insert=True)
     def init_session(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
         dbapi_connection.init_session(settings)
 

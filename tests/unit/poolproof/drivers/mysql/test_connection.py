@@ -72,6 +72,7 @@ def test_every_wait_is_bounded_and_no_context_is_made_without_tls() -> None:
 def test_a_session_is_set_in_the_servers_own_words(version: str, words: tuple[str, ...]) -> None:
     statement = init_session_statement(version, PoolSettings(statement_timeout=2.5))
     assert statement.startswith("SET SESSION time_zone = '+00:00'")
+    assert "SESSION autocommit = 1" in statement
     assert all(word in statement for word in words)
 
 

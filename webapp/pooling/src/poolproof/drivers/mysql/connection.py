@@ -35,6 +35,8 @@ LOCAL_INFILE_CHUNK_SIZE = 64 * 1024
 
 TCP_KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
 """Seconds of silence before the first probe, seconds between two, and how many may be lost."""
+NO_LIMIT = 2**64 - 1
+"""What a server means by no limit of the rows of a SELECT."""
 
 _RECORDS_PATTERN = re.compile(rb"Records: (\d+)")
 
@@ -213,16 +215,32 @@ def init_session_statement(server_version: str, settings: PoolSettings) -> str:
 
     Read committed, because ranges that one transaction has read must not lock out the
     inserts of others; UTC; no silent truncation; statements bounded by the server.
+
+    What decides the meaning of a statement or the end of a transaction is set in any case: a server may have any
+    default for it, and its greeting says "autocommit" whatever the default is, so that PyMySQL's own argument sends
+    nothing.
     """
     # MariaDB reports "5.5.5-10.11.6-MariaDB", so that old clients accept it as MySQL.
     if "MariaDB" in server_version:
+        transaction = "tx"
         limit = f"max_statement_time = {settings.statement_timeout:g}"
-        isolation = "tx_isolation = 'READ-COMMITTED'"
     else:
+        transaction = "transaction"
         limit = f"max_execution_time = {int(settings.statement_timeout * 1000)}"
-        isolation = "transaction_isolation = 'READ-COMMITTED'"
-    modes = "sql_mode = 'TRADITIONAL,ONLY_FULL_GROUP_BY'"
-    return f"SET SESSION time_zone = '+00:00', SESSION {isolation}, SESSION {modes}, SESSION {limit}"
+    assignments = (
+        "time_zone = '+00:00'",
+        f"{transaction}_isolation = 'READ-COMMITTED'",
+        f"{transaction}_read_only = 0",
+        "sql_mode = 'TRADITIONAL,ONLY_FULL_GROUP_BY'",
+        "autocommit = 1",
+        "completion_type = 'NO_CHAIN'",
+        "foreign_key_checks = 1",
+        "unique_checks = 1",
+        "sql_safe_updates = 0",
+        f"sql_select_limit = {NO_LIMIT}",
+        limit,
+    )
+    return f"SET SESSION {', SESSION '.join(assignments)}"
 
 
 def set_read_timeout(connection: Any, seconds: float | None) -> None:
