@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import URL, Engine, create_engine
 
 from poolproof.core.queue_pool import FairQueuePool
+from poolproof.core.thread_share import ThreadShare
 from poolproof.engine import configure_engine, engine_options
 from poolproof.leaks.leak_detector import LeakDetector
 from poolproof.settings import PoolSettings
@@ -56,6 +57,12 @@ class Lanes:
 def fair_pools(lanes: Lanes) -> list[tuple[Lane, FairQueuePool]]:
     """Return the lanes whose pool is a FairQueuePool, each with its pool."""
     return [(lane, lane.engine.pool) for lane in lanes if isinstance(lane.engine.pool, FairQueuePool)]
+
+
+def limit_suspended_waits(lanes: Lanes, share: ThreadShare) -> None:
+    """Let requests that wait for a suspended lane hold a place in `share` meanwhile."""
+    for _, pool in fair_pools(lanes):
+        pool.suspended_wait_share = share  # type: ignore[attr-defined] # declared by the pool that enters it
 
 
 def open_lanes(interactive: Engine, settings: PoolSettings) -> Lanes:
