@@ -67,7 +67,7 @@ def _create_services(app: Flask, settings: Settings) -> None:
     attempt_service = AttemptService(
         PublishedQuizCache(pooling.work.read),
         LeaderboardCache(pooling.work.read),
-        AnswerWriter(pooling.work, settings.pool.timeout, service.grace_seconds),
+        AnswerWriter(pooling.writer, settings.pool.timeout, service.grace_seconds),
         PlayerRateLimiter(service.player_rate_limit / service.workers),
         app.config["SECRET_KEY"],
         app.config["ATTEMPT_TTL"],

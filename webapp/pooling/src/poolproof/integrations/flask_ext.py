@@ -47,6 +47,8 @@ class PoolingState:
     """On the interactive lane, for requests."""
     background: UnitOfWork
     console: UnitOfWork
+    writer: UnitOfWork
+    """For the group commit; on the interactive lane where the fleet has none."""
     probe: Probe
     requests: RequestStatistics
     long_work: ThreadShare
@@ -72,7 +74,7 @@ def init_app(
     proxy that sets it, any client could.
     `fleet_folder` is where the processes of this machine publish their state.
     """
-    lanes = open_lanes(engine, settings)
+    lanes = open_lanes(engine, settings, has_writer=fleet.has_writer)
     long_work = ThreadShare(share_limit(fleet.threads, settings.long_work_share))
     limit_suspended_waits(lanes, long_work)
     requests = RequestStatistics(is_timing=settings.metrics)
@@ -83,6 +85,7 @@ def init_app(
         work=UnitOfWork(lanes.interactive.engine),
         background=UnitOfWork(lanes.background.engine),
         console=UnitOfWork(lanes.console.engine),
+        writer=UnitOfWork(lanes.writer.engine),
         probe=Probe(lanes.console.engine),
         requests=requests,
         long_work=long_work,
