@@ -113,7 +113,8 @@ class ServiceSettings(BaseModel):
     @property
     def fleet(self) -> FleetSize:
         """The processes that share the database's connections."""
-        return FleetSize(self.workers, self.threads, self.background_processes + self.collector_processes)
+        beside = self.background_processes + self.collector_processes
+        return FleetSize(self.workers, self.threads, beside, has_writer=True)
 
     @field_validator("console_bind")
     @classmethod

@@ -132,7 +132,7 @@ def test_a_restarted_server_empties_the_pool(server: DatabaseServer, make: Calla
         # The numbers that the server gives to connections are well above those of its first ones.
         server.execute("SELECT 1")
     identities(engine)
-    server.restart("--max-connections=20")
+    server.restart("--max-connections=24")
     with engine.connect() as connection, pytest.raises(DBAPIError):
         connection.execute(text("SELECT 1"))
     # One request has paid; with a window of a minute each of the others would have.

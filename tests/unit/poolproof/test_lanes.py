@@ -43,6 +43,24 @@ def test_each_lane_has_a_pool_of_its_own_size(lanes: Lanes) -> None:
     }
 
 
+def test_a_process_without_group_commit_has_no_lane_for_it(lanes: Lanes) -> None:
+    assert lanes.writer is lanes.interactive
+
+
+def test_the_group_commit_has_its_connection_when_all_others_are_taken(pooling: PoolingState) -> None:
+    settings = PoolSettings(size=1, max_waiting=0)
+    url = pooling.work.engine.url
+    engine = create_engine(url, **engine_options(settings, url, threads=3))
+    lanes = open_lanes(engine, settings, has_writer=True)
+    assert [lane.name for lane in lanes] == ["interactive", "background", "console", "writer"]
+    writer = pool_of(lanes.writer.engine)
+    assert (writer.size(), writer.limit(), writer.is_overloaded()) == (1, 1, False)
+    with lanes.interactive.engine.connect(), lanes.writer.engine.connect() as connection:
+        assert connection.execute(text("SELECT 1")).scalar_one() == 1
+    for lane in lanes:
+        lane.engine.dispose()
+
+
 def test_a_saturated_background_lane_makes_no_request_wait(lanes: Lanes) -> None:
     done = threading.Event()
 
@@ -89,5 +107,5 @@ def test_a_database_in_memory_has_one_lane_for_all() -> None:
     url = make_url("sqlite://")
     lanes = open_lanes(create_engine(url, **engine_options(settings, url, threads=1)), settings)
     assert [lane.name for lane in lanes] == ["interactive"]
-    assert lanes.background is lanes.console is lanes.interactive
+    assert lanes.background is lanes.console is lanes.writer is lanes.interactive
     lanes.interactive.engine.dispose()

@@ -18,6 +18,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from poolproof.drivers.mysql.errors import is_transient
+from poolproof.errors import ThreadShareFullError
 from webapp.errors import BusyError, DomainError, QuotaExceededError, list_error_types
 from webapp.web import form_retry
 from webapp.web.request_context import request_id
@@ -26,6 +27,13 @@ log = logging.getLogger(__name__)
 
 IANA_REGISTERED_KINDS = {BusyError.kind, QuotaExceededError.kind}
 IANA_TYPE_PREFIX = "https://iana.org/assignments/http-problem-types#"
+
+SAFE_METHODS = {"GET", "HEAD"}
+PAGE_UNAVAILABLE = "This page cannot be shown just now. Try again in a moment."
+LONG_WORK_REFUSED = (
+    "As many requests that take long (imports, exports, large files, waits for a paused part of the service) as may "
+    "run at once are under way."
+)
 
 
 blueprint = Blueprint("problems", __name__)
@@ -76,16 +84,26 @@ def _http_error(error: HTTPException) -> WerkzeugResponse:
 
 
 def _pool_timeout_error(error: PoolTimeoutError) -> WerkzeugResponse:
+    if isinstance(error, ThreadShareFullError):
+        log.warning("Too much long work at once: %s", error)
+        return _domain_error(BusyError(f"{LONG_WORK_REFUSED} Nothing was done; please repeat the request."))
     log.warning("No connection in time: %s", error)
-    return _domain_error(BusyError("All database connections are in use. Nothing was done; please repeat the request."))
+    return _domain_error(
+        BusyError(_page_or("All database connections are in use. Nothing was done; please repeat the request."))
+    )
 
 
 def _database_error(error: DBAPIError) -> WerkzeugResponse:
     if is_transient(error):
         log.warning("The database did not serve the request: %s", error.orig)
-        return _domain_error(BusyError("The database cannot be reached just now. Please repeat the request."))
+        return _domain_error(BusyError(_page_or("The database cannot be reached just now. Please repeat the request.")))
     log.error("The database refused a statement", exc_info=error)
     return _http_error(InternalServerError(original_exception=error))
+
+
+def _page_or(detail: str) -> str:
+    """Return what a reader of a page needs to know; elsewhere the detail."""
+    return PAGE_UNAVAILABLE if request.method in SAFE_METHODS and not _wants_problem_json() else detail
 
 
 def _flatten_messages(messages: Any, path: str = "") -> Iterator[dict[str, str]]:
@@ -114,10 +132,6 @@ def _error_page(status: int, title: str, detail: str, retry_after: int | None) -
     if retry_after is None:
         return Response(render_template("web/problem.html", status=status, title=title, detail=detail), status)
     retained_form = form_retry.get_retained_form()
-    if retained_form is not None:
-        detail = retained_form.message
-    elif request.method in {"GET", "HEAD"}:
-        detail = "This page cannot be shown just now. Try again in a moment."
     page = render_template(
         "web/busy.html", status=status, title=title, detail=detail, retry_after=retry_after, retained_form=retained_form
     )

@@ -45,6 +45,7 @@ LIMITS: Mapping[str, Limits] = MappingProxyType(
         "codel_target": Limits(0, 60),
         "codel_interval": _MINUTE,
         "request_deadline": _HOUR,
+        "long_work_share": Limits(0, 1, is_open=True),
         "recycle": Limits(1, 10 * 365 * 86_400),
         "ping_idle_after": Limits(0, 3600),
         "max_idle": Limits(0, 86_400, is_open=True),
@@ -98,6 +99,9 @@ class PoolSettings:
     codel_interval: float = 1.0
     request_deadline: float = 20.0
     """For a whole request: no wait for a connection lasts beyond it."""
+    long_work_share: float = 0.5
+    """Share of a process's request threads that requests may occupy for long: transfers of files, and waits for a
+    suspended lane. At least one thread; the next such request is refused at once."""
     recycle: int | None = None
     """Age at which a connection is renewed. Default: 80 % of the server's wait_timeout."""
     ping_idle_after: float = 0.5

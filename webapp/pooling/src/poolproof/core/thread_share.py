@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from poolproof.errors import ThreadShareFullError
 from poolproof.runtime import fork
 
-_holds: ContextVar[tuple[object, ...]] = ContextVar("poolproof_thread_share_holds", default=())
+_request_places: ContextVar[tuple[object, ...]] = ContextVar("poolproof_thread_share_places", default=())
 """The places that the request of this context holds, in whichever share."""
 
 
@@ -33,14 +33,14 @@ class ThreadShare:
         self.limit = limit
         self.rejected = 0
         """Requests refused because all places were held."""
-        self._holders: set[object] = set()
-        # Guards `_holders` between the comparison with the limit and the change.
+        self._occupants: set[object] = set()
+        # Guards `_occupants` between the comparison with the limit and the change.
         self._lock = threading.Lock()
         fork.track(self, fork.Phase.LOCKS)
 
     def held(self) -> int:
         """How many requests hold a place."""
-        return len(self._holders)
+        return len(self._occupants)
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -49,33 +49,33 @@ class ThreadShare:
         Raises:
             ThreadShareFullError: at once, when all places are held.
         """
-        if any(place in self._holders for place in _holds.get()):
+        if any(place in self._occupants for place in _request_places.get()):
             yield
             return
         place = self._take_place()
-        _holds.set((*_holds.get(), place))
+        _request_places.set((*_request_places.get(), place))
         try:
             yield
         finally:
             # Not a reset by token: a response's body may be closed in another context than the one that began it.
-            _holds.set(tuple(other for other in _holds.get() if other is not place))
+            _request_places.set(tuple(other for other in _request_places.get() if other is not place))
             with self._lock:
-                self._holders.discard(place)
+                self._occupants.discard(place)
 
     def reset_after_fork(self) -> None:
         """Begin with no holder: the requests are the parent's, and one of them may have held the lock."""
         self._lock = threading.Lock()
-        self._holders = set()
+        self._occupants = set()
 
     def _take_place(self) -> object:
         place = object()
         with self._lock:
-            if len(self._holders) >= self.limit:
+            if len(self._occupants) >= self.limit:
                 self.rejected += 1
                 raise ThreadShareFullError(
                     f"{self.limit} requests of this process occupy their threads for long already, and no more may, "
                     "so that threads are left for all other requests. Let fewer of them run at once, raise their share "
                     "of the threads, or resume the suspended lane that they wait for."
                 )
-            self._holders.add(place)
+            self._occupants.add(place)
         return place
