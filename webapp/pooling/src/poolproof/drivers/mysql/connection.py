@@ -4,7 +4,7 @@
 tests/unit/poolproof/test_private_parts.py checks that each exists in the installed version and means this:
 
 - `Connection._read_timeout`: seconds for each read, looked at before each of them
-- `Connection._result`: the result of the last buffered statement: `message`, `warning_count`
+- `Connection._result`: the result of the last buffered statement: `warning_count`
 - `Connection._read_query_result(unbuffered)` (overridden): reads what a statement returns into `_result`
 - `Connection._read_packet()`: reads one packet of the server
 - `MySQLResult._read_load_local_packet(packet)` (overridden): answers the server's request for a file
@@ -13,7 +13,6 @@ tests/unit/poolproof/test_private_parts.py checks that each exists in the instal
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,7 +21,7 @@ from typing import Any
 import pymysql
 from pymysql.connections import MySQLResult
 from pymysql.constants import CLIENT, SERVER_STATUS
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL
 
 from poolproof.drivers.connect_state import connect_state
 from poolproof.drivers.mysql import tls
@@ -30,8 +29,6 @@ from poolproof.settings import PoolSettings
 
 LOCAL_INFILE_CHUNK_SIZE = 64 * 1024
 """Bytes of LOAD DATA content sent in one packet."""
-
-_RECORDS_PATTERN = re.compile(rb"Records: (\d+)")
 
 
 class LocalInfileResult(MySQLResult):
@@ -195,20 +192,13 @@ def init_session_statement(server_version: str, settings: PoolSettings) -> str:
         limit = f"max_execution_time = {int(settings.statement_timeout * 1000)}"
         isolation = "transaction_isolation = 'READ-COMMITTED'"
     modes = "sql_mode = 'TRADITIONAL,ONLY_FULL_GROUP_BY'"
-    return f"SET SESSION time_zone = '+00:00', SESSION {isolation}, SESSION {modes}, SESSION {limit}"
+    # The server's default of 50 s is longer than any caller waits.
+    lock_wait = f"innodb_lock_wait_timeout = {settings.lock_wait_timeout}"
+    return (
+        f"SET SESSION time_zone = '+00:00', SESSION {isolation}, SESSION {modes}, SESSION {limit}, SESSION {lock_wait}"
+    )
 
 
 def set_read_timeout(connection: Any, seconds: float) -> None:
     """Bound each further read on this connection. PyMySQL offers no setter, but looks at this before each read."""
     connection._read_timeout = seconds
-
-
-def insert_select_row_count(connection: Connection, rowcount: int) -> int:
-    """Return how many rows the INSERT … SELECT that `connection` has just executed has inserted or updated.
-
-    MySQL's count of affected rows counts an update twice; its message counts it once
-    ("Records: 3  Duplicates: 1  Warnings: 0"). Elsewhere `rowcount` is right.
-    """
-    result = getattr(connection.connection.dbapi_connection, "_result", None)
-    match = _RECORDS_PATTERN.search(result.message or b"") if result is not None else None
-    return int(match[1]) if match else rowcount
