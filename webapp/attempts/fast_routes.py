@@ -11,11 +11,11 @@ from wsgiref.types import WSGIEnvironment
 
 from webapp.attempts import scoring, serializers, tokens
 from webapp.attempts.answer_store import AttemptState
-from webapp.attempts.answer_writer import Entry
+from webapp.attempts.entry_batch import Entry
 from webapp.attempts.leaderboard_cache import Leaderboard
 from webapp.attempts.models import MAX_NAME_LENGTH
 from webapp.attempts.page_cache import CACHE_HEADERS, PageCache, get_page_cache, is_cacheable
-from webapp.attempts.schemas import ANONYMOUS, DEFAULT_PLACES, MAX_CHOICES
+from webapp.attempts.schemas import ANONYMOUS, DEFAULT_PLACES, MAX_CHOICES, MAX_SEQUENCE
 from webapp.attempts.service import AttemptService, get_attempt_service
 from webapp.quizzes.published import QuizId, Slug
 from webapp.web.fast_path.request_body import read_json_body
@@ -91,13 +91,20 @@ def _answer(
     if inline and version is None:
         return None
     body = _parse_json(environ)
-    if body is None or not is_id(item_id) or body.keys() != {"choices"} or not _are_choices(body["choices"]):
+    if body is None or not is_id(item_id) or not _is_answer(body):
         return None
     item = int(item_id)
-    entry = service.prepare_answer(token, item, body["choices"], version)
+    entry = service.prepare_answer(token, item, body["choices"], body.get("sequence"), version)
     stored = serializers.dump_answer(item, scoring.as_positions(entry.chosen[item]))
     response = RawResponse(OK, _JSON_HEADERS, _dump_json(stored))
     return _after_commit(service, entry, lambda _: response)
+
+
+def _is_answer(body: dict[str, Any]) -> bool:
+    if not {"choices"} <= body.keys() <= {"choices", "sequence"} or not _are_choices(body["choices"]):
+        return False
+    sequence = body.get("sequence")
+    return sequence is None or (type(sequence) is int and 0 <= sequence <= MAX_SEQUENCE)
 
 
 def _are_choices(value: object) -> TypeGuard[list[int]]:

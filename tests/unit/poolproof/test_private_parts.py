@@ -192,11 +192,11 @@ def test_pymysql_bounds_a_read_by_what_stands_in_the_connection() -> None:
     connection._sock = None
 
 
-def test_pymysql_keeps_the_last_result_with_its_words_and_warnings() -> None:
+def test_pymysql_keeps_the_last_result_with_its_warnings() -> None:
     connection: Any = pymysql.Connection(defer_connect=True)
     assert connection._result is None
     result: Any = MySQLResult(connection)
-    assert (result.message, result.warning_count, result.server_status) == (None, 0, None)
+    assert (result.warning_count, result.server_status) == (0, None)
 
 
 @pytest.mark.parametrize(

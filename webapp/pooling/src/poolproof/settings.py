@@ -56,6 +56,7 @@ LIMITS: Mapping[str, Limits] = MappingProxyType(
         "read_timeout": _HOUR,
         "write_timeout": _HOUR,
         "statement_timeout": _HOUR,
+        "lock_wait_timeout": Limits(1, 3600),
     }
 )
 """The range of each numeric setting."""
@@ -125,6 +126,9 @@ class PoolSettings:
     write_timeout: float = 15.0
     statement_timeout: float = 10.0
     """The server ends a longer statement (MySQL: SELECT only; MariaDB: every one)."""
+    lock_wait_timeout: int = 1
+    """Whole seconds that a statement waits for a row that another transaction has locked. Shorter than a request waits
+    for its answer: the unit of work is repeated meanwhile, or ends with 503."""
     boot_check: BootCheck = "strict"
     """At boot: `strict` refuses to start when a check fails, `warn` logs it and starts, `off` skips the checks."""
     tls: TlsMode = "auto"

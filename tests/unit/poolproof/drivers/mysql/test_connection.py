@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import pymysql
 import pytest
 from pymysql.constants import CLIENT, SERVER_STATUS
-from sqlalchemy import Connection, make_url
+from sqlalchemy import make_url
 
 from poolproof.drivers.mysql.connection import (
     TrackedConnection,
     connect_args,
     init_session_statement,
-    insert_select_row_count,
 )
 from poolproof.settings import PoolSettings
 
@@ -32,27 +31,6 @@ class Silent(TrackedConnection):
 
     def _read_ok_packet(self) -> None:
         """Take any answer for a good one."""
-
-
-class Message:
-    """A result with the words that a server says at its end."""
-
-    def __init__(self, message: bytes | None) -> None:
-        self.message = message
-
-
-def sqlalchemy_connection(result: Message | None) -> Connection:
-    """Return what `insert_select_row_count` looks at of a connection."""
-
-    class Double:
-        dbapi_connection: Any = None
-
-    double = Double()
-    double.dbapi_connection = Double()
-    double.dbapi_connection._result = result
-    outer = Double()
-    outer.connection = double  # type: ignore[attr-defined]
-    return cast("Connection", outer)
 
 
 def test_every_wait_is_bounded_and_no_context_is_made_without_tls() -> None:
@@ -74,6 +52,12 @@ def test_a_session_is_set_in_the_servers_own_words(version: str, words: tuple[st
     assert statement.startswith("SET SESSION time_zone = '+00:00'")
     assert "SESSION autocommit = 1" in statement
     assert all(word in statement for word in words)
+
+
+@pytest.mark.parametrize("version", ["9.7.4", "5.5.5-10.11.6-MariaDB"])
+def test_a_session_waits_for_a_lock_as_long_as_it_is_set_in_whole_seconds(version: str) -> None:
+    statement = init_session_statement(version, PoolSettings(lock_wait_timeout=3))
+    assert "SESSION innodb_lock_wait_timeout = 3" in statement
 
 
 def test_a_transaction_is_ended_only_where_one_is_open() -> None:
@@ -99,11 +83,3 @@ def test_a_statement_that_fails_is_counted_and_does_not_run_any_more() -> None:
     with pytest.raises(AttributeError):
         connection.query("SELECT 1")
     assert (connection.statement_count, connection.query_started_at) == (1, None)
-
-
-@pytest.mark.parametrize(
-    ("result", "count"),
-    [(Message(b"Records: 3  Duplicates: 1  Warnings: 0"), 3), (Message(None), 4), (None, 4)],
-)
-def test_rows_are_counted_once_also_where_the_server_counts_an_update_twice(result: Message | None, count: int) -> None:
-    assert insert_select_row_count(sqlalchemy_connection(result), 4) == count

@@ -5,7 +5,7 @@ tests/unit/poolproof/test_private_parts.py checks that each exists in the instal
 
 - `Connection._read_timeout`: seconds for each read, looked at before each of them
 - `Connection._sock`: the socket, or None once it is closed; over TLS the one that speaks it
-- `Connection._result`: the result of the last buffered statement: `message`, `warning_count`
+- `Connection._result`: the result of the last buffered statement: `warning_count`
 - `Connection._read_query_result(unbuffered)` (overridden): reads what a statement returns into `_result`
 - `Connection._read_packet()`: reads one packet of the server
 - `MySQLResult._read_load_local_packet(packet)` (overridden): answers the server's request for a file
@@ -14,7 +14,6 @@ tests/unit/poolproof/test_private_parts.py checks that each exists in the instal
 
 from __future__ import annotations
 
-import re
 import socket
 import time
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from typing import Any
 import pymysql
 from pymysql.connections import MySQLResult
 from pymysql.constants import CLIENT, SERVER_STATUS
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL
 
 from poolproof.drivers.connect_state import connect_state
 from poolproof.drivers.mysql import tls
@@ -37,8 +36,6 @@ TCP_KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
 """Seconds of silence before the first probe, seconds between two, and how many may be lost."""
 NO_LIMIT = 2**64 - 1
 """What a server means by no limit of the rows of a SELECT."""
-
-_RECORDS_PATTERN = re.compile(rb"Records: (\d+)")
 
 
 class LocalInfileResult(MySQLResult):
@@ -238,6 +235,8 @@ def init_session_statement(server_version: str, settings: PoolSettings) -> str:
         "unique_checks = 1",
         "sql_safe_updates = 0",
         f"sql_select_limit = {NO_LIMIT}",
+        # The server's default of 50 s is longer than any caller waits.
+        f"innodb_lock_wait_timeout = {settings.lock_wait_timeout}",
         limit,
     )
     return f"SET SESSION {', SESSION '.join(assignments)}"
@@ -249,14 +248,3 @@ def set_read_timeout(connection: Any, seconds: float | None) -> None:
     PyMySQL offers no setter, but looks at this before each read.
     """
     connection._read_timeout = seconds
-
-
-def insert_select_row_count(connection: Connection, rowcount: int) -> int:
-    """Return how many rows the INSERT … SELECT that `connection` has just executed has inserted or updated.
-
-    MySQL's count of affected rows counts an update twice; its message counts it once
-    ("Records: 3  Duplicates: 1  Warnings: 0"). Elsewhere `rowcount` is right.
-    """
-    result = getattr(connection.connection.dbapi_connection, "_result", None)
-    match = _RECORDS_PATTERN.search(result.message or b"") if result is not None else None
-    return int(match[1]) if match else rowcount
