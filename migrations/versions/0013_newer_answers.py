@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
+
+from webapp import schema_steps
 
 revision = "0013"
 down_revision = "0012"
 
 
 def upgrade() -> None:
-    op.add_column("answer", sa.Column("sequence", sa.BigInteger))
-    op.add_column("attempt", sa.Column("saved_batches", sa.Integer, nullable=False, server_default=sa.text("0")))
+    schema_steps.add_column("answer", sa.Column("sequence", sa.BigInteger))
+    schema_steps.add_column(
+        "attempt", sa.Column("saved_batches", sa.Integer, nullable=False, server_default=sa.text("0"))
+    )
 
 
 def downgrade() -> None:
-    op.drop_column("attempt", "saved_batches")
-    op.drop_column("answer", "sequence")
+    schema_steps.drop_column("attempt", "saved_batches")
+    schema_steps.drop_column("answer", "sequence")

@@ -63,7 +63,7 @@ def fair_pools(lanes: Lanes) -> list[tuple[Lane, FairQueuePool]]:
 def limit_suspended_waits(lanes: Lanes, share: ThreadShare) -> None:
     """Let requests that wait for a suspended lane hold a place in `share` meanwhile."""
     for _, pool in fair_pools(lanes):
-        pool.suspended_wait_share = share  # type: ignore[attr-defined] # declared by the pool that enters it
+        pool.suspended_wait_share = share
 
 
 def open_lanes(interactive: Engine, settings: PoolSettings, *, has_writer: bool = False) -> Lanes:
