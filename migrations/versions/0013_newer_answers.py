@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from webapp import schema_steps
+from webapp.schema_steps import add_column, drop_column
 
 revision = "0013"
 down_revision = "0012"
 
 
 def upgrade() -> None:
-    schema_steps.add_column("answer", sa.Column("sequence", sa.BigInteger))
-    schema_steps.add_column(
-        "attempt", sa.Column("saved_batches", sa.Integer, nullable=False, server_default=sa.text("0"))
-    )
+    add_column("answer", sa.Column("sequence", sa.BigInteger))
+    add_column("attempt", sa.Column("saved_batches", sa.Integer, nullable=False, server_default=sa.text("0")))
 
 
 def downgrade() -> None:
-    schema_steps.drop_column("attempt", "saved_batches")
-    schema_steps.drop_column("answer", "sequence")
+    drop_column("attempt", "saved_batches")
+    drop_column("answer", "sequence")
