@@ -55,6 +55,7 @@ LIMITS: Mapping[str, Limits] = MappingProxyType(
         "read_timeout": _HOUR,
         "write_timeout": _HOUR,
         "statement_timeout": _HOUR,
+        "background_statement_timeout": Limits(0, 1800, is_open=True),
     }
 )
 """The range of each numeric setting."""
@@ -121,6 +122,8 @@ class PoolSettings:
     write_timeout: float = 15.0
     statement_timeout: float = 10.0
     """The server ends a longer statement (MySQL: SELECT only; MariaDB: every one)."""
+    background_statement_timeout: float = 60.0
+    """The same for work that no request waits for, whose reads and writes get as much more time; at least the above."""
     boot_check: BootCheck = "strict"
     """At boot: `strict` refuses to start when a check fails, `warn` logs it and starts, `off` skips the checks."""
     tls: TlsMode = "auto"
