@@ -7,8 +7,8 @@ own (a test checks that); each step is one statement. Before each one the lease 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
+from time import sleep
 from typing import Any
 
 import sqlalchemy as sa
@@ -99,7 +99,7 @@ def _take_step(table: str, is_done: Callable[[sa.Inspector], bool], change: Call
     busy: DBAPIError | None = None
     for _ in range(ATTEMPTS):
         if busy is not None:
-            time.sleep(RETRY_INTERVAL)
+            sleep(RETRY_INTERVAL)
         lease.check()
         try:
             if not is_done(sa.inspect(op.get_bind())):
@@ -114,8 +114,8 @@ def _take_step(table: str, is_done: Callable[[sa.Inspector], bool], change: Call
         return
     what = f"The table {table}, or one that it refers to," if table else "A row that this migration changes"
     raise MigrationError(
-        f"{what} has been in use by others for {ATTEMPTS * RETRY_INTERVAL:g} s: a transaction of another session, a backup, or "
-        "a statement of a start that was killed. A change waits for a table for some seconds only, because all others "
-        "would wait behind it. End that session (SHOW PROCESSLIST names it) and start again: the migration goes on "
-        "where it stopped."
+        f"{what} has been in use by others for {ATTEMPTS * RETRY_INTERVAL:g} s: a transaction of another session, a "
+        "backup, or a statement of a start that was killed. A change waits for a table for some seconds only, because "
+        "all others would wait behind it. End that session (SHOW PROCESSLIST names it) and start again: the migration "
+        "goes on where it stopped."
     ) from busy

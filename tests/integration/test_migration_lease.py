@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import NullPool, create_engine, make_url, text
@@ -27,7 +28,7 @@ from webapp.migration_lease.hold import hold
 from webapp.migration_lease.lease import MigrationError
 from webapp.settings import Settings
 
-IMPATIENT = {"read_timeout": 1.0, "statement_timeout": 0.9, "write_timeout": 1.0}
+IMPATIENT: dict[str, Any] = {"read_timeout": 1.0, "statement_timeout": 0.9, "write_timeout": 1.0}
 """Of the app: in seconds, less than the migrations below take."""
 SLOW_SECONDS = 2.5
 OTHER = "another machine, process 1, 0"

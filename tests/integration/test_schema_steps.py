@@ -157,7 +157,7 @@ def test_a_table_that_is_busy_for_a_while_is_waited_for_without_queueing_in_fron
             held.__exit__(None, None, None)
 
     # Between two attempts nobody waits behind the change.
-    monkeypatch.setattr(schema_steps.time, "sleep", let_go)
+    monkeypatch.setattr(schema_steps, "sleep", let_go)
     upgrade(url, tmp_path)
     assert (has_note(url), len(waits)) == (True, 2)
 
