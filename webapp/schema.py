@@ -177,7 +177,7 @@ class _Migration:
             return place
         place = self.revisions.index(unfinished) - is_up
         if self._name(place) != (current or "base"):
-            self._call("stamp", self._name(place), purge=True)
+            self._run_command("stamp", self._name(place), purge=True)
         return place
 
     def _find(self, target: str, place: int) -> int:
@@ -196,10 +196,10 @@ class _Migration:
 
     def _run(self, command: str, number: int, target: str) -> None:
         self.lease.set_unfinished(self.revisions[number])
-        self._call(command, target)
+        self._run_command(command, target)
         self.lease.set_unfinished(None)
 
-    def _call(self, command: str, target: str, **arguments: Any) -> None:
+    def _run_command(self, command: str, target: str, **arguments: Any) -> None:
         """Call one of Alembic's commands on a connection of its own."""
         from alembic import command as commands
         from alembic.config import Config

@@ -7,8 +7,8 @@ own (a test checks that); each step is one statement. Before each one the lease 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
+from time import sleep
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,7 +21,7 @@ from poolproof.drivers.mysql.errors import is_contention
 from webapp.migration_lease.lease import Lease, MigrationError
 
 ATTEMPTS = 12
-PAUSE = 5.0
+RETRY_INTERVAL = 5.0
 """Seconds between two attempts on a table that is busy; meanwhile nobody queues behind the change."""
 
 
@@ -46,12 +46,12 @@ def drop_table(name: str) -> None:
 
 def add_column(table: str, column: sa.Column[Any]) -> None:
     """Add a column, if it is missing."""
-    _take_step(table, lambda found: column.name in _columns(found, table), lambda: op.add_column(table, column))
+    _take_step(table, lambda found: column.name in _column_names(found, table), lambda: op.add_column(table, column))
 
 
 def drop_column(table: str, name: str) -> None:
     """Drop a column, if it is there."""
-    _take_step(table, lambda found: name not in _columns(found, table), lambda: op.drop_column(table, name))
+    _take_step(table, lambda found: name not in _column_names(found, table), lambda: op.drop_column(table, name))
 
 
 def create_index(name: str, table: str, columns: Sequence[str | sa.TextClause], **options: Any) -> None:
@@ -66,7 +66,7 @@ def create_full_text_index(name: str, table: str, columns: Sequence[str]) -> Non
 
 def drop_index(name: str, table: str) -> None:
     """Drop an index, if it is there."""
-    _take_step(table, lambda found: name not in _indexes(found, table), lambda: op.drop_index(name, table))
+    _take_step(table, lambda found: name not in _index_names(found, table), lambda: op.drop_index(name, table))
 
 
 def has_table(name: str) -> bool:
@@ -80,15 +80,15 @@ def execute(statement: str, parameters: Mapping[str, Any] | None = None) -> None
 
 
 def _create_index(table: str, index: sa.Index) -> None:
-    _take_step(table, lambda found: index.name in _indexes(found, table), lambda: op.execute(CreateIndex(index)))
+    _take_step(table, lambda found: index.name in _index_names(found, table), lambda: op.execute(CreateIndex(index)))
 
 
-def _columns(found: sa.Inspector, table: str) -> set[str]:
+def _column_names(found: sa.Inspector, table: str) -> set[str]:
     """Return the names of a table's columns; none where there is no such table."""
     return {column["name"] for column in found.get_columns(table)} if found.has_table(table) else set()
 
 
-def _indexes(found: sa.Inspector, table: str) -> set[str | None]:
+def _index_names(found: sa.Inspector, table: str) -> set[str | None]:
     """Return the names of a table's indexes; none where there is no such table."""
     return {index["name"] for index in found.get_indexes(table)} if found.has_table(table) else set()
 
@@ -99,7 +99,7 @@ def _take_step(table: str, is_done: Callable[[sa.Inspector], bool], change: Call
     busy: DBAPIError | None = None
     for _ in range(ATTEMPTS):
         if busy is not None:
-            time.sleep(PAUSE)
+            sleep(RETRY_INTERVAL)
         lease.check()
         try:
             if not is_done(sa.inspect(op.get_bind())):
@@ -114,8 +114,8 @@ def _take_step(table: str, is_done: Callable[[sa.Inspector], bool], change: Call
         return
     what = f"The table {table}, or one that it refers to," if table else "A row that this migration changes"
     raise MigrationError(
-        f"{what} has been in use by others for {ATTEMPTS * PAUSE:g} s: a transaction of another session, a backup, or "
-        "a statement of a start that was killed. A change waits for a table for some seconds only, because all others "
-        "would wait behind it. End that session (SHOW PROCESSLIST names it) and start again: the migration goes on "
-        "where it stopped."
+        f"{what} has been in use by others for {ATTEMPTS * RETRY_INTERVAL:g} s: a transaction of another session, a "
+        "backup, or a statement of a start that was killed. A change waits for a table for some seconds only, because "
+        "all others would wait behind it. End that session (SHOW PROCESSLIST names it) and start again: the migration "
+        "goes on where it stopped."
     ) from busy

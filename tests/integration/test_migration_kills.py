@@ -40,8 +40,8 @@ def test_after_a_start_that_was_killed_the_next_one_succeeds(
 ) -> None:
     count, fresh = runner.fresh(database, new_schema)
     url = new_schema(database, "killed")
-    status, said = runner.run("start", url, Kill(round(count * share)))
-    assert status == KILLED, said
+    status, output = runner.run("start", url, Kill(round(count * share)))
+    assert status == KILLED, output
     runner.succeed("start", url)
     assert described(url) == fresh
 
@@ -115,9 +115,9 @@ def test_a_process_may_be_killed_at_every_statement(
     points = [Kill(at) for at in range(1, count + 1)] + [Kill(at, "during") for at in range(1, count + 1, 3)]
     for kill in points:
         victims.prepare(action)
-        status, said = runner.run(action, victims.url, kill)
+        status, output = runner.run(action, victims.url, kill)
         # A kill while the last statement runs may come too late.
-        assert status == KILLED or (kill.at, kill.when) == (count, "during"), (kill, said)
+        assert status == KILLED or (kill.at, kill.when) == (count, "during"), (kill, output)
         victims.check(action, is_repeated=kill.at % 2 == 1)
     record_property("kill points", len(points))
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import NullPool, create_engine, make_url, text
@@ -27,9 +28,9 @@ from webapp.migration_lease.hold import hold
 from webapp.migration_lease.lease import MigrationError
 from webapp.settings import Settings
 
-IMPATIENT = {"read_timeout": 1.0, "statement_timeout": 0.9, "write_timeout": 1.0}
+IMPATIENT: dict[str, Any] = {"read_timeout": 1.0, "statement_timeout": 0.9, "write_timeout": 1.0}
 """Of the app: in seconds, less than the migrations below take."""
-SLOW = 2.5
+SLOW_SECONDS = 2.5
 OTHER = "another machine, process 1, 0"
 
 
@@ -65,7 +66,7 @@ def test_a_migration_takes_longer_than_every_time_out_of_the_app(
 ) -> None:
     add_migration(tmp_path, monkeypatch, f"""
         steps.create_table("slow", sa.Column("slept", sa.Integer))
-        steps.execute("INSERT INTO slow SELECT SLEEP({SLOW})")
+        steps.execute("INSERT INTO slow SELECT SLEEP({SLOW_SECONDS})")
     """)  # fmt: skip
     set_up(settings)
     # 1: the server has interrupted it.
@@ -82,8 +83,8 @@ def is_current(settings: Settings) -> bool:
 def test_a_slow_migration_keeps_its_lease_and_the_others_go_on_when_it_has_ended(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(row_lease, "EXPIRES_AFTER", SLOW / 2)
-    up = f'steps.create_table("slow", sa.Column("slept", sa.Integer)); steps.execute("SELECT SLEEP({SLOW})")'
+    monkeypatch.setattr(row_lease, "EXPIRES_AFTER", SLOW_SECONDS / 2)
+    up = f'steps.create_table("slow", sa.Column("slept", sa.Integer)); steps.execute("SELECT SLEEP({SLOW_SECONDS})")'
     # Each run of the migration leaves a row.
     add_migration(tmp_path, monkeypatch, f'{up}; steps.execute("INSERT INTO slow VALUES (1)")')
     with ThreadPoolExecutor(2) as starts:
@@ -110,7 +111,7 @@ def test_of_two_first_starts_at_once_one_makes_the_account_and_both_succeed(
     with ThreadPoolExecutor(2) as starts:
         ended = list(starts.map(lambda runner: runner.run("start", url), runners))
     assert [status for status, _ in ended] == [0, 0], ended
-    assert sum("Welcome" in said for _, said in ended) == 1
+    assert sum("Welcome" in output for _, output in ended) == 1
     made = described(url)
     assert (made["user"][1], made["quiz"][1]) == ([("author", "author")], [("warm-up", "Warm-up")])
 

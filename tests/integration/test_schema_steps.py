@@ -115,7 +115,7 @@ def url(server_flavour: Flavour, migrated_schema: NewSchema) -> str:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema, "WAIT_FOR_TABLE", 1)
-    monkeypatch.setattr(schema_steps, "PAUSE", 0.05)
+    monkeypatch.setattr(schema_steps, "RETRY_INTERVAL", 0.05)
 
 
 @contextmanager
@@ -157,7 +157,7 @@ def test_a_table_that_is_busy_for_a_while_is_waited_for_without_queueing_in_fron
             held.__exit__(None, None, None)
 
     # Between two attempts nobody waits behind the change.
-    monkeypatch.setattr(schema_steps.time, "sleep", let_go)
+    monkeypatch.setattr(schema_steps, "sleep", let_go)
     upgrade(url, tmp_path)
     assert (has_note(url), len(waits)) == (True, 2)
 
@@ -170,10 +170,10 @@ def test_a_statement_of_a_start_that_was_killed_goes_on_in_the_server_and_is_tak
     waiting = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'ALTER TABLE quiz%'"
     killed = threading.Thread(target=run, args=(url, "ALTER TABLE quiz ADD COLUMN note VARCHAR(10)"))
     started = threading.Thread(target=upgrade, args=(url, tmp_path))
-    with engine_on(url) as engine, engine.connect() as looking:
+    with engine_on(url) as engine, engine.connect() as other_session:
 
         def until(count: int) -> None:
-            wait_until(lambda: looking.execute(text(waiting)).scalar_one() == count)
+            wait_until(lambda: other_session.execute(text(waiting)).scalar_one() == count)
 
         with reading(url):
             killed.start()

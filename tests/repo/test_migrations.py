@@ -148,9 +148,9 @@ def test_a_new_migration_would_leave_the_table_of_the_lease_alone(
     migrated: Flask, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     migrated.test_cli_runner().invoke(load_command("db"), ["check"])
-    said = caplog.text + capsys.readouterr().out
-    assert "upgrade operations detected" in said
-    assert LEASE_TABLE not in said
+    output = caplog.text + capsys.readouterr().out
+    assert "upgrade operations detected" in output
+    assert LEASE_TABLE not in output
 
 
 def test_no_migration_calls_alembic_itself() -> None:

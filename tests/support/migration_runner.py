@@ -1,7 +1,7 @@
 """Starts on a database, each in a process of its own that is killed, or kills the server, at a given statement.
 
 A program, whose argument is when a lease expires: it reads one order a line as JSON and answers with one line,
-`{"status": …, "said": …}`. Importing the app takes longer than a start, so it is done once, and each start is a fork of
+`{"status": …, "output": …}`. Importing the app takes longer than a start: it is done once, and each start is a fork of
 this program, which has one thread.
 """
 
@@ -29,7 +29,7 @@ CHANGES = re.compile(r"CREATE|DROP|ALTER|INSERT|UPDATE|DELETE|REPLACE")
 RENEWAL = re.compile(r"UPDATE migration_lease SET heartbeat_at=\S+ WHERE")
 """It changes nothing that another start could see, and is sent at intervals."""
 COUNTED = "statements: "
-LOADED = (
+PRELOADED = (
     *LIBRARIES, "alembic.command", "argon2", "flask_migrate", "pymysql", "webapp.first_start", "webapp.database_setup",
 )  # fmt: skip
 """What a start would import."""
@@ -50,7 +50,7 @@ class KillPoint:
 
     def __init__(self, kill: Kill | None) -> None:
         self.count = 0
-        self._kill = kill
+        self._kill_at = kill
         event.listen(Engine, "before_cursor_execute", lambda *arguments: self._on_sent(arguments[2]))
         event.listen(Engine, "after_cursor_execute", lambda *arguments: self._on_done(arguments[2]))
         event.listen(Engine, "commit", lambda connection: self._on_sent("UPDATE: commit"))
@@ -59,21 +59,21 @@ class KillPoint:
         if not is_change(statement):
             return
         self.count += 1
-        if self._kill is None or self.count != self._kill.at:
+        if self._kill_at is None or self.count != self._kill_at.at:
             return
-        if self._kill.when == "before":
+        if self._kill_at.when == "before":
             self._end()
-        elif self._kill.when == "during":
-            threading.Timer(self._kill.delay, self._end).start()
+        elif self._kill_at.when == "during":
+            threading.Timer(self._kill_at.delay, self._end).start()
 
     def _on_done(self, statement: str) -> None:
-        kill = self._kill
+        kill = self._kill_at
         if is_change(statement) and kill is not None and (kill.at, kill.when) == (self.count, "after"):
             self._end()
 
     def _end(self) -> None:
-        assert self._kill is not None
-        os.kill(self._kill.pid or os.getpid(), signal.SIGKILL)
+        assert self._kill_at is not None
+        os.kill(self._kill_at.pid or os.getpid(), signal.SIGKILL)
 
 
 def is_change(statement: str) -> bool:
@@ -91,13 +91,13 @@ def carry_out(action: str, url: str, instance: Path) -> None:
 
 
 def run(order: dict[str, Any]) -> dict[str, Any]:
-    """Fork, carry the order out there, and say how that ended and what was said."""
-    said = Path(order["instance"]) / "said"
+    """Fork, carry the order out there, and return how that ended and what it printed."""
+    log = Path(order["instance"]) / "output"
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
         status = 1
-        with said.open("w") as output:
+        with log.open("w") as output:
             os.dup2(output.fileno(), 1)
             os.dup2(output.fileno(), 2)
         try:
@@ -111,7 +111,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
             sys.stdout.flush()
             os._exit(status)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return {"status": status, "said": said.read_text(errors="replace")}
+    return {"status": status, "output": log.read_text(errors="replace")}
 
 
 def main() -> None:
@@ -119,7 +119,7 @@ def main() -> None:
     if len(sys.argv) > 1:
         row_lease.EXPIRES_AFTER, row_lease.RENEWED_EVERY = float(sys.argv[1]), 0.05
     lease.POLL_INTERVAL = 0.02
-    for name in LOADED:
+    for name in PRELOADED:
         import_module(name)
     for line in sys.stdin:
         sys.stdout.write(f"{json.dumps(run(json.loads(line)))}\n")

@@ -38,19 +38,19 @@ class Runner:
         )  # fmt: skip
 
     def run(self, action: str, url: str, kill: Kill | None = None) -> tuple[int, str]:
-        """Return how it ended, and what it said."""
+        """Return how it ended, and what it output."""
         order = {"action": action, "url": url, "instance": str(self._instance), "kill": kill}
         stdin, stdout = not_none(self.process.stdin), not_none(self.process.stdout)
         stdin.write(f"{json.dumps(order)}\n")
         stdin.flush()
         answer: dict[str, Any] = json.loads(stdout.readline())
-        return answer["status"], answer["said"]
+        return answer["status"], answer["output"]
 
     def succeed(self, action: str, url: str) -> int:
         """Return how many statements it took."""
-        status, said = self.run(action, url)
-        assert status == 0, said
-        return int(match_in(rf"{COUNTED}(\d+)", said)[1])
+        status, output = self.run(action, url)
+        assert status == 0, output
+        return int(match_in(rf"{COUNTED}(\d+)", output)[1])
 
     def fresh(self, database: str, new_schema: NewSchema) -> tuple[int, dict[str, Described]]:
         """Return how many statements a start on an empty schema takes, and what it makes."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from webapp.migration_lease.lease import wait_for
+from webapp.migration_lease.lease import wait_for_lease
 
 
 class FileLease:
@@ -41,5 +41,5 @@ def hold_file(path: Path) -> Iterator[FileLease]:
                 return "it holds the file's lock"
             return None
 
-        wait_for(take)
+        wait_for_lease(take)
         yield FileLease()

@@ -46,7 +46,7 @@ class Lease(Protocol):
         """Break this connection when the lease is lost, so that no statement waits for a server that is gone."""
 
 
-def wait_for(take: Callable[[], str | None]) -> None:
+def wait_for_lease(take: Callable[[], str | None]) -> None:
     """Call `take` until it returns None; it returns who has the lease instead."""
     deadline, is_told = time.monotonic() + WAIT_FOR_OTHERS, False
     while (holder := take()) is not None:

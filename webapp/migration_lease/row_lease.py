@@ -44,7 +44,7 @@ from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.db.timestamps import seconds_ago, utc_now
 from webapp.db.types import MYSQL_TABLE_OPTIONS, UtcDateTime
 from webapp.db.upsert import upsert_from
-from webapp.migration_lease.lease import MigrationError, wait_for
+from webapp.migration_lease.lease import MigrationError, wait_for_lease
 
 EXPIRES_AFTER = 30.0
 """Seconds without a heartbeat after which another process takes the lease over."""
@@ -82,8 +82,8 @@ class RowLease:
         self._work = work
         self._owner = owner
         self._renewed_at = time.monotonic()
-        self._ended = threading.Event()
-        self._lost: str | None = None
+        self._stop_event = threading.Event()
+        self._lost_reason: str | None = None
         """Why the lease is lost; None while it is held."""
         self._break_connection: Callable[[], None] | None = None
         self._thread = threading.Thread(target=self._keep_renewing, name="migration-lease", daemon=True)
@@ -114,7 +114,7 @@ class RowLease:
 
     def end(self) -> None:
         """Stop renewing, and give the lease back."""
-        self._ended.set()
+        self._stop_event.set()
         self._thread.join()
         # A server that is gone gives it back by time.
         with suppress(SQLAlchemyError):
@@ -126,11 +126,11 @@ class RowLease:
         Raises:
             MigrationError: when it is lost.
         """
-        if self._lost is not None:
-            raise MigrationError(self._lost) from cause
+        if self._lost_reason is not None:
+            raise MigrationError(self._lost_reason) from cause
 
     def _keep_renewing(self) -> None:
-        while not self._ended.wait(RENEWED_EVERY):
+        while not self._stop_event.wait(RENEWED_EVERY):
             try:
                 if not self._update(heartbeat_at=utc_now()):
                     self._lose("Another process has taken the lease on this database over.")
@@ -138,21 +138,21 @@ class RowLease:
                 # The next one may succeed; nobody takes the lease before it expires.
                 if time.monotonic() - self._renewed_at > EXPIRES_AFTER:
                     self._lose(f"The database has not answered for {EXPIRES_AFTER:g} s; start again when it does.")
-            if self._lost is not None:
+            if self._lost_reason is not None:
                 return
 
     def _update(self, **values: Any) -> bool:
         """Change the row if it is still this process's; say whether it is."""
         began_at = time.monotonic()
-        is_own = update(_lease).where(_lease.c.id == LEASE_ID, _lease.c.owner == self._owner)
+        own_row = update(_lease).where(_lease.c.id == LEASE_ID, _lease.c.owner == self._owner)
         with self._work.autocommit() as connection:
-            is_held = connection.execute(is_own.values(**values)).rowcount == 1
+            is_held = connection.execute(own_row.values(**values)).rowcount == 1
         if is_held:
             self._renewed_at = began_at
         return is_held
 
     def _lose(self, reason: str) -> None:
-        self._lost = f"{reason} What this one had begun is continued by the next start."
+        self._lost_reason = f"{reason} What this one had begun is continued by the next start."
         if self._break_connection is not None:
             self._break_connection()
 
@@ -166,7 +166,9 @@ def hold_row(url: URL, settings: PoolSettings) -> Iterator[RowLease]:
     try:
         with work.autocommit() as connection:
             connection.execute(CreateTable(_lease, if_not_exists=True))
-        wait_for(lambda: work.run_in_transaction(lambda connection: _take(connection, owner), idempotent=True))
+        wait_for_lease(
+            lambda: work.run_in_transaction(lambda connection: _try_acquire(connection, owner), idempotent=True)
+        )
         lease = RowLease(work, owner)
         try:
             yield lease
@@ -180,7 +182,7 @@ def hold_row(url: URL, settings: PoolSettings) -> Iterator[RowLease]:
         engine.dispose()
 
 
-def _take(connection: Connection, owner: str) -> str | None:
+def _try_acquire(connection: Connection, owner: str) -> str | None:
     """Take the lease if it is free or has expired; return None then, otherwise who has it."""
     free = select(literal(LEASE_ID), literal(NOBODY), utc_now()).where(true())
     upsert_from(connection, _lease, ["id", "owner", "heartbeat_at"], free, key=["id"])

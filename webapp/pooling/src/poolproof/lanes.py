@@ -17,7 +17,7 @@ from poolproof.core.queue_pool import FairQueuePool
 from poolproof.core.thread_share import ThreadShare
 from poolproof.engine import configure_engine, engine_options
 from poolproof.leaks.leak_detector import LeakDetector
-from poolproof.settings import PoolSettings
+from poolproof.settings import LIMITS, PoolSettings
 
 BACKGROUND_TIMEOUT = 60.0
 """Seconds that background work waits for a connection."""
@@ -88,12 +88,25 @@ def background_settings(settings: PoolSettings) -> PoolSettings:
     return replace(
         settings,
         **_FIXED_SETTINGS,
+        **background_time_limits(settings),
         size=settings.background_size,
         timeout=BACKGROUND_TIMEOUT,
         request_deadline=max(settings.request_deadline, BACKGROUND_TIMEOUT),
         max_waiting=None,
         codel_target=0.0,
     )
+
+
+def background_time_limits(settings: PoolSettings) -> dict[str, Any]:
+    """Return the time-outs of statements that no request waits for, as settings."""
+    statement = max(settings.background_statement_timeout, settings.statement_timeout)
+    # A read still outlasts the statement that it waits for, by as much as elsewhere.
+    read = statement + settings.read_timeout - settings.statement_timeout
+    return {
+        "statement_timeout": statement,
+        "read_timeout": min(read, LIMITS["read_timeout"].maximum),
+        "write_timeout": max(statement, settings.write_timeout),
+    }
 
 
 def console_settings(settings: PoolSettings) -> PoolSettings:

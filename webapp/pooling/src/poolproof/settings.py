@@ -57,6 +57,7 @@ LIMITS: Mapping[str, Limits] = MappingProxyType(
         "write_timeout": _HOUR,
         "statement_timeout": _HOUR,
         "lock_wait_timeout": Limits(1, 3600),
+        "background_statement_timeout": Limits(0, 1800, is_open=True),
     }
 )
 """The range of each numeric setting."""
@@ -129,6 +130,8 @@ class PoolSettings:
     lock_wait_timeout: int = 1
     """Whole seconds that a statement waits for a row that another transaction has locked. Shorter than a request waits
     for its answer: the unit of work is repeated meanwhile, or ends with 503."""
+    background_statement_timeout: float = 60.0
+    """The same for work that no request waits for, whose reads and writes get as much more time; at least the above."""
     boot_check: BootCheck = "strict"
     """At boot: `strict` refuses to start when a check fails, `warn` logs it and starts, `off` skips the checks."""
     tls: TlsMode = "auto"

@@ -162,7 +162,8 @@ def _check_pool(fleet: FleetSize, pool: PoolSettings) -> Iterator[Finding]:
     yield Finding(
         "time-outs",
         Level.OK,
-        f"A statement ends after {pool.statement_timeout:g} s, a silent server is given up after "
+        f"A statement ends after {pool.statement_timeout:g} s, one of background work after "
+        f"{max(pool.background_statement_timeout, pool.statement_timeout):g} s, a silent server is given up after "
         f"{pool.read_timeout:g} s, a wait for a connection after {pool.timeout:g} s.",
     )
     if pool.max_overflow:

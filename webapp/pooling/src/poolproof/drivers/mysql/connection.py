@@ -74,6 +74,7 @@ class TrackedConnection(pymysql.Connection):
     killed_by_operator = False
     """Whether an operator has killed this connection: what it was doing is not to be repeated."""
     server_version: str
+    _sock: Any
     query_started_at: float | None = None
     """When the running statement was sent, on the monotonic clock; None while none runs."""
     local_infile_content: bytes | None = None
