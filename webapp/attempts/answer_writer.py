@@ -6,8 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from poolproof.errors import PoolTimeoutError
+from sqlalchemy.exc import DBAPIError
+
+from poolproof.drivers.mysql.errors import is_transient
+from poolproof.errors import PoolQueueFullError, PoolTimeoutError
+from poolproof.transactions import outcomes
 from poolproof.transactions.group_commit import GroupCommit, ResultCallback
+from poolproof.transactions.outcomes import Outcome
 from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.attempts import answer_store, batch_writes
 from webapp.attempts.answer_store import AttemptState
@@ -22,6 +27,8 @@ MAX_CACHED = 50_000
 """Attempts that are known to have their row; about a hundred bytes each."""
 CLOSE_MARGIN = timedelta(seconds=2)
 """So long after the end of a window answers are refused without the database, whose clock decides until then."""
+
+REPEAT = "Send it again; that is safe."
 
 Entry = SaveAnswers | FinishAttempt
 
@@ -76,9 +83,11 @@ class AnswerWriter:
     def write(self, entry: Entry) -> AttemptState | None:
         """Write an entry and return when it is committed; raises what `save` and `finish` raise."""
         try:
-            return self.group_commit.submit(entry)
-        except PoolTimeoutError as error:
-            raise _busy_error() from error
+            state = self.group_commit.submit(entry)
+        except (PoolTimeoutError, DBAPIError) as error:
+            raise _as_busy(error) from error
+        outcomes.record_committed()
+        return state
 
     def write_async(self, entry: Entry, callback: ResultCallback[AttemptState | None]) -> None:
         """Write an entry; `callback` gets in another thread what `write` would return or raise.
@@ -88,12 +97,12 @@ class AnswerWriter:
         """
 
         def on_result(state: AttemptState | None, error: BaseException | None) -> None:
-            callback(state, _busy_error() if isinstance(error, PoolTimeoutError) else error)
+            callback(state, error if error is None else _as_busy(error))
 
         try:
             self.group_commit.submit_async(entry, on_result)
         except PoolTimeoutError as error:
-            raise _busy_error() from error
+            raise _as_busy(error) from error
 
     def _write_batch(self, entries: Sequence[Entry]) -> Sequence[AttemptState | None]:
         saves = [entry for entry in entries if isinstance(entry, SaveAnswers)]
@@ -135,5 +144,15 @@ class AnswerWriter:
             del self._stored_attempts[oldest]
 
 
-def _busy_error() -> BusyError:
-    return BusyError("It was not confirmed as stored in time. Send it again; that is safe.")
+def _as_busy(error: BaseException) -> BaseException:
+    """Return what a caller is told of an error of the group commit: what is known of its entry, where it may repeat."""
+    if isinstance(error, PoolQueueFullError):
+        return BusyError("Too many answers wait to be stored.", "Nothing was stored; send it again.", Outcome.NOT_DONE)
+    if isinstance(error, PoolTimeoutError):
+        return BusyError("It was not confirmed as stored in time.", REPEAT, Outcome.UNKNOWN)
+    if is_transient(error):
+        # An earlier attempt of its batch may have been committed unseen.
+        return BusyError(
+            "The database cannot be reached just now.", f"It may be stored or not. {REPEAT}", Outcome.UNKNOWN
+        )
+    return error
