@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from poolproof.transactions.outcomes import Outcome
+from poolproof.transactions.outcomes import WriteOutcome
 
 
 class DomainError(Exception):
@@ -174,7 +174,7 @@ class BusyError(DomainError):
     kind = "temporary-reduced-capacity"
     title = "We are very busy for a moment."
 
-    def __init__(self, reason: str, advice: str = "", outcome: Outcome | None = None) -> None:
+    def __init__(self, reason: str, advice: str = "", outcome: WriteOutcome | None = None) -> None:
         """Make an error whose `reason` is a sentence.
 
         Where no `advice` is given, how to repeat the request is said by what is known of its writes, and so is the

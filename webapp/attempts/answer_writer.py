@@ -12,7 +12,7 @@ from poolproof.drivers.mysql.errors import is_transient
 from poolproof.errors import PoolQueueFullError, PoolTimeoutError
 from poolproof.transactions import outcomes
 from poolproof.transactions.group_commit import GroupCommit, ResultCallback
-from poolproof.transactions.outcomes import Outcome
+from poolproof.transactions.outcomes import WriteOutcome
 from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.attempts import answer_store, batch_writes
 from webapp.attempts.answer_store import AttemptState
@@ -147,12 +147,14 @@ class AnswerWriter:
 def _as_busy(error: BaseException) -> BaseException:
     """Return what a caller is told of an error of the group commit: what is known of its entry, where it may repeat."""
     if isinstance(error, PoolQueueFullError):
-        return BusyError("Too many answers wait to be stored.", "Nothing was stored; send it again.", Outcome.NOT_DONE)
+        return BusyError(
+            "Too many answers wait to be stored.", "Nothing was stored; send it again.", WriteOutcome.NOT_DONE
+        )
     if isinstance(error, PoolTimeoutError):
-        return BusyError("It was not confirmed as stored in time.", REPEAT, Outcome.UNKNOWN)
+        return BusyError("It was not confirmed as stored in time.", REPEAT, WriteOutcome.UNKNOWN)
     if is_transient(error):
         # An earlier attempt of its batch may have been committed unseen.
         return BusyError(
-            "The database cannot be reached just now.", f"It may be stored or not. {REPEAT}", Outcome.UNKNOWN
+            "The database cannot be reached just now.", f"It may be stored or not. {REPEAT}", WriteOutcome.UNKNOWN
         )
     return error

@@ -68,7 +68,7 @@ def put_answer(body: dict[str, list[int]], token: str, item_id: int) -> dict[str
 
 
 @blueprint.route("/attempts/<token>/finish", methods=["POST"])
-@repeating.repeatable
+@repeating.safe_to_repeat
 @blueprint.response(200, AttemptOut)
 @blueprint.doc(operationId="finishAttempt")
 @problem_responses(blueprint, 404, 409, 415, 429)

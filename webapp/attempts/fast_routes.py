@@ -12,7 +12,7 @@ from wsgiref.types import WSGIEnvironment
 from sqlalchemy.exc import DBAPIError
 
 from poolproof.errors import PoolTimeoutError
-from poolproof.transactions.outcomes import Outcome
+from poolproof.transactions.outcomes import WriteOutcome
 from webapp.attempts import scoring, serializers, tokens
 from webapp.attempts.answer_store import AttemptState
 from webapp.attempts.answer_writer import REPEAT, Entry
@@ -138,7 +138,7 @@ def _after_commit(
             return make_response(state)
         except (PoolTimeoutError, DBAPIError) as error:
             # Flask, which answers errors, does not know that anything was committed.
-            raise BusyError("It is stored, but cannot be shown just now.", REPEAT, Outcome.PARTLY_DONE) from error
+            raise BusyError("It is stored, but cannot be shown just now.", REPEAT, WriteOutcome.PARTLY_DONE) from error
 
     def add_done_callback(callback: ResponseCallback) -> None:
         service.writer.write_async(entry, lambda state, error: callback(partial(respond, state), error))

@@ -129,7 +129,7 @@ def list_versions(item_id: int) -> dict[str, Any]:
 @require_api(Permission.EDIT_BANK)
 @uploads.accepts_upload
 @long_work.takes_long()
-@repeating.repeatable
+@repeating.safe_to_repeat
 @blueprint.arguments(ImportArguments, location="query")
 @blueprint.response(201, ImportOut, headers=LOCATION)
 @blueprint.alt_response(200, schema=ImportOut, description="What an import would do (dry_run)")
@@ -189,7 +189,7 @@ def read_import(import_id: int) -> ImportJob:
 @imports.route(f"/<{ID}:import_id>/import", methods=["POST"])
 @require_api(Permission.EDIT_BANK)
 @long_work.takes_long()
-@repeating.repeatable
+@repeating.safe_to_repeat
 @imports.response(200, ImportOut)
 @imports.doc(operationId="carryOutImport")
 @problem_responses(imports, 401, 403, 404, 409, 422)
@@ -201,7 +201,7 @@ def run_import(import_id: int) -> ImportJob:
 @imports.route(f"/<{ID}:import_id>/undo", methods=["POST"])
 @require_api(Permission.EDIT_BANK)
 @long_work.takes_long()
-@repeating.repeatable
+@repeating.safe_to_repeat
 @imports.response(200, ImportOut)
 @imports.doc(operationId="undoImport")
 @problem_responses(imports, 401, 403, 404, 409)

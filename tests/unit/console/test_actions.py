@@ -13,7 +13,7 @@ from poolproof.fleet.commands import CommandQueue
 from poolproof.integrations.flask_ext import PoolingState
 from webapp.console import actions
 
-PAUSE = actions.ActionRequest("pause", "Pause the background lane?", "Imports wait.", {"lane": "background"})
+PAUSE_REQUEST = actions.ActionRequest("pause", "Pause the background lane?", "Imports wait.", {"lane": "background"})
 
 
 class TakingQueue(CommandQueue):
@@ -33,18 +33,18 @@ def test_an_action_that_was_executed_is_told_as_executed_when_its_outcome_cannot
     pooling: PoolingState, tmp_path: Path
 ) -> None:
     commands = TakingQueue(tmp_path, pooling)
-    outcome = actions.execute(pooling.console, commands, "grace", PAUSE)
+    outcome = actions.execute(pooling.console, commands, "grace", PAUSE_REQUEST)
     assert commands.taken is not None
     commands.taken.close()
     assert outcome.startswith("The background lane of each worker is paused.")
     assert "The audit log says only that it was started" in outcome
     with pooling.console.read() as connection:
         (entry,) = actions.recent_entries(connection)
-    assert (entry.action, entry.outcome) == (PAUSE.question, "started")
+    assert (entry.action, entry.outcome) == (PAUSE_REQUEST.question, "started")
 
 
 def test_an_action_that_cannot_be_recorded_is_not_executed(pooling: PoolingState, tmp_path: Path) -> None:
     commands = TakingQueue(tmp_path, pooling)
     with pooling.lanes.console.engine.connect(), pytest.raises(PoolTimeoutError):
-        actions.execute(pooling.console, commands, "grace", PAUSE)
+        actions.execute(pooling.console, commands, "grace", PAUSE_REQUEST)
     assert commands.taken is None

@@ -19,7 +19,7 @@ from marshmallow.validate import OneOf
 from werkzeug.exceptions import UnsupportedMediaType
 from werkzeug.routing import IntegerConverter
 
-from poolproof.transactions.outcomes import Outcome
+from poolproof.transactions.outcomes import WriteOutcome
 from webapp.web.rest.idempotency import HEADER as IDEMPOTENCY_HEADER
 from webapp.web.rest.idempotency import MAX_KEY_LENGTH
 from webapp.web.rest.pagination import MAX_ID
@@ -129,7 +129,7 @@ class Problem(BaseSchema):
     instance = fields.String(required=True)
     errors = fields.List(fields.Nested(FieldProblem))
     outcome = fields.String(
-        validate=OneOf([str(outcome) for outcome in Outcome]),
+        validate=OneOf([str(outcome) for outcome in WriteOutcome]),
         metadata={
             "description": "With 503: nothing was changed; a part was stored before the rest failed; it may be stored"
         },

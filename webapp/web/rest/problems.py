@@ -19,7 +19,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from poolproof.drivers.mysql.errors import is_transient
 from poolproof.errors import ThreadShareFullError
-from poolproof.transactions.outcomes import Outcome
+from poolproof.transactions.outcomes import WriteOutcome
 from webapp.errors import BusyError, DomainError, QuotaExceededError, list_error_types
 from webapp.web import form_retry
 from webapp.web.request_context import request_id
@@ -137,13 +137,17 @@ def _error_response(
     if _wants_problem_json():
         response = _problem_json(status, type_uri, title, detail, extra)
     else:
-        response = _error_page(status, title, detail, retry_after, Outcome(extra.get("outcome", Outcome.NOT_DONE)))
+        response = _error_page(
+            status, title, detail, retry_after, WriteOutcome(extra.get("outcome", WriteOutcome.NOT_DONE))
+        )
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
     return response
 
 
-def _error_page(status: int, title: str, detail: str, retry_after: int | None, outcome: Outcome) -> WerkzeugResponse:
+def _error_page(
+    status: int, title: str, detail: str, retry_after: int | None, outcome: WriteOutcome
+) -> WerkzeugResponse:
     if retry_after is None:
         return Response(render_template("web/problem.html", status=status, title=title, detail=detail), status)
     retained_form = form_retry.get_retained_form()

@@ -8,53 +8,56 @@ from typing import Any, TypeVar
 from flask import current_app, request
 
 from poolproof.transactions import outcomes
-from poolproof.transactions.outcomes import Outcome
+from poolproof.transactions.outcomes import WriteOutcome
 from webapp.web import form_retry
 from webapp.web.rest import idempotency
 
 IDEMPOTENT_METHODS = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"}
 """A repeat has no further effect (RFC 9110). A PUT with If-Match, or a DELETE, that was done is answered 412 or 404."""
 
-_KNOWN = {
-    Outcome.NOT_DONE: "Nothing was changed; please repeat the request.",
-    Outcome.PARTLY_DONE: "A part of it was stored before, the rest was not.",
-    Outcome.UNKNOWN: "It is not known whether it was stored.",
+_SENTENCES = {
+    WriteOutcome.NOT_DONE: "Nothing was changed; please repeat the request.",
+    WriteOutcome.PARTLY_DONE: "A part of it was stored before, the rest was not.",
+    WriteOutcome.UNKNOWN: "It is not known whether it was stored.",
 }
 
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-def repeatable(view: View) -> View:
+def safe_to_repeat(view: View) -> View:
     """Declare that a request to this view may be sent again as often as one likes, whatever its method."""
-    view.is_repeatable = True  # type: ignore[attr-defined]
+    view.is_safe_to_repeat = True  # type: ignore[attr-defined]
     return view
 
 
-def known_outcome() -> Outcome:
+def known_outcome() -> WriteOutcome:
     """Return what is known of the writes of the present request if it fails now."""
     writes = outcomes.current_writes.get()
     if writes is None:
-        return Outcome.NOT_DONE if request.method in {"GET", "HEAD"} else Outcome.UNKNOWN
+        return WriteOutcome.NOT_DONE if request.method in {"GET", "HEAD"} else WriteOutcome.UNKNOWN
     return writes.outcome()
 
 
-def may_repeat(outcome: Outcome) -> bool:
+def may_repeat(outcome: WriteOutcome) -> bool:
     """Say whether the request can be sent again as it is without taking effect twice."""
     return (
-        outcome is Outcome.NOT_DONE or request.method in IDEMPOTENT_METHODS or idempotency.is_keyed() or _is_declared()
+        outcome is WriteOutcome.NOT_DONE
+        or request.method in IDEMPOTENT_METHODS
+        or idempotency.is_keyed()
+        or _is_declared()
     )
 
 
 def _is_declared() -> bool:
     view = current_app.view_functions.get(request.endpoint or "")
-    return hasattr(view, "is_repeatable") or form_retry.is_repeatable()
+    return hasattr(view, "is_safe_to_repeat") or form_retry.is_repeatable()
 
 
-def advice(outcome: Outcome) -> str:
+def advice(outcome: WriteOutcome) -> str:
     """Return what is known, and how to repeat the request, in sentences."""
-    known = _KNOWN[outcome]
-    if outcome is Outcome.NOT_DONE:
+    known = _SENTENCES[outcome]
+    if outcome is WriteOutcome.NOT_DONE:
         return known
     if not may_repeat(outcome):
         return f"{known} Look before you repeat the request."

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from poolproof.transactions import outcomes
-from poolproof.transactions.outcomes import Outcome, RequestWrites
+from poolproof.transactions.outcomes import RequestWrites, WriteOutcome
 from poolproof.transactions.unit_of_work import UnitOfWork
 
 WRITE = text("UPDATE item SET category = category WHERE id = -1")
@@ -24,7 +24,7 @@ class InterruptedByTestError(BaseException):
     """As KeyboardInterrupt, which would end the run."""
 
 
-def outcome_of(request: Callable[[], None]) -> Outcome:
+def outcome_of(request: Callable[[], None]) -> WriteOutcome:
     """Return what is known after a request that runs in a context of its own."""
     writes = RequestWrites()
     context = Context()
@@ -44,7 +44,7 @@ def failing(work: UnitOfWork, *statements: Any) -> None:
 
 
 def test_a_transaction_that_fails_has_done_nothing(work: UnitOfWork) -> None:
-    assert outcome_of(lambda: failing(work, WRITE, WRITE)) is Outcome.NOT_DONE
+    assert outcome_of(lambda: failing(work, WRITE, WRITE)) is WriteOutcome.NOT_DONE
 
 
 def test_what_an_earlier_transaction_has_committed_is_a_part_that_is_done(work: UnitOfWork) -> None:
@@ -53,7 +53,7 @@ def test_what_an_earlier_transaction_has_committed_is_a_part_that_is_done(work: 
             connection.execute(WRITE)
         failing(work, WRITE)
 
-    assert outcome_of(request) is Outcome.PARTLY_DONE
+    assert outcome_of(request) is WriteOutcome.PARTLY_DONE
 
 
 def test_a_transaction_that_only_reads_has_changed_nothing(work: UnitOfWork) -> None:
@@ -65,7 +65,7 @@ def test_a_transaction_that_only_reads_has_changed_nothing(work: UnitOfWork) -> 
         work.run_in_transaction(lambda connection: connection.execute(READ).scalar_one())
         failing(work)
 
-    assert outcome_of(request) is Outcome.NOT_DONE
+    assert outcome_of(request) is WriteOutcome.NOT_DONE
 
 
 def test_each_statement_in_autocommit_mode_is_done_or_not(work: UnitOfWork) -> None:
@@ -82,9 +82,9 @@ def test_each_statement_in_autocommit_mode_is_done_or_not(work: UnitOfWork) -> N
             connection.execute(READ)
             connection.execute(WRITE)
 
-    assert outcome_of(one_that_fails) is Outcome.NOT_DONE
-    assert outcome_of(the_second_fails) is Outcome.PARTLY_DONE
-    assert outcome_of(one) is Outcome.PARTLY_DONE
+    assert outcome_of(one_that_fails) is WriteOutcome.NOT_DONE
+    assert outcome_of(the_second_fails) is WriteOutcome.PARTLY_DONE
+    assert outcome_of(one) is WriteOutcome.PARTLY_DONE
 
 
 def test_units_of_work_of_other_threads_and_commands_have_nothing_to_record(work: UnitOfWork) -> None:
@@ -92,34 +92,34 @@ def test_units_of_work_of_other_threads_and_commands_have_nothing_to_record(work
         Context().run(failing, work, WRITE)
         Context().run(lambda: work.run_in_transaction(lambda connection: connection.execute(WRITE).rowcount))
 
-    assert outcome_of(request) is Outcome.NOT_DONE
+    assert outcome_of(request) is WriteOutcome.NOT_DONE
 
 
 def test_what_was_committed_elsewhere_or_undone_can_be_recorded() -> None:
-    assert outcome_of(outcomes.record_committed) is Outcome.PARTLY_DONE
+    assert outcome_of(outcomes.record_committed) is WriteOutcome.PARTLY_DONE
 
     def undone() -> None:
         outcomes.record_committed()
         outcomes.record_undone()
 
-    assert outcome_of(undone) is Outcome.NOT_DONE
+    assert outcome_of(undone) is WriteOutcome.NOT_DONE
 
 
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (pymysql.err.OperationalError(2013, "Lost connection"), Outcome.UNKNOWN),
-        (pymysql.err.OperationalError(2006, "Gone away"), Outcome.UNKNOWN),
-        (pymysql.err.OperationalError(1053, "Shutdown"), Outcome.UNKNOWN),
-        (pymysql.err.InternalError("Packet sequence number wrong"), Outcome.UNKNOWN),
-        (InterruptedByTestError(), Outcome.UNKNOWN),
-        (pymysql.err.OperationalError(1213, "Deadlock"), Outcome.NOT_DONE),
-        (pymysql.err.OperationalError(1290, "Read-only"), Outcome.NOT_DONE),
-        (pymysql.err.InterfaceError(0, ""), Outcome.NOT_DONE),
+        (pymysql.err.OperationalError(2013, "Lost connection"), WriteOutcome.UNKNOWN),
+        (pymysql.err.OperationalError(2006, "Gone away"), WriteOutcome.UNKNOWN),
+        (pymysql.err.OperationalError(1053, "Shutdown"), WriteOutcome.UNKNOWN),
+        (pymysql.err.InternalError("Packet sequence number wrong"), WriteOutcome.UNKNOWN),
+        (InterruptedByTestError(), WriteOutcome.UNKNOWN),
+        (pymysql.err.OperationalError(1213, "Deadlock"), WriteOutcome.NOT_DONE),
+        (pymysql.err.OperationalError(1290, "Read-only"), WriteOutcome.NOT_DONE),
+        (pymysql.err.InterfaceError(0, ""), WriteOutcome.NOT_DONE),
     ],
 )
 def test_only_a_commit_without_a_reply_is_not_known(
-    work: UnitOfWork, monkeypatch: pytest.MonkeyPatch, error: BaseException, expected: Outcome
+    work: UnitOfWork, monkeypatch: pytest.MonkeyPatch, error: BaseException, expected: WriteOutcome
 ) -> None:
     if work.engine.dialect.name == "sqlite":
         pytest.skip("SQLite has no reply that could be lost")
@@ -145,7 +145,7 @@ def test_an_uncertain_attempt_whose_repeat_was_committed_is_done(work: UnitOfWor
             current.is_uncertain = True
         work.run_in_transaction(lambda connection: connection.execute(WRITE).rowcount)
 
-    assert outcome_of(request) is Outcome.PARTLY_DONE
+    assert outcome_of(request) is WriteOutcome.PARTLY_DONE
 
 
 @pytest.mark.parametrize(

@@ -8,43 +8,45 @@ import pytest
 from flask import Flask, g
 
 from poolproof.transactions import outcomes
-from poolproof.transactions.outcomes import Outcome
+from poolproof.transactions.outcomes import WriteOutcome
 from webapp.errors import BusyError
 from webapp.web.rest import idempotency, repeating
 
 QUIZZES, FINISH, UNDO_PAGE = "/api/v1/quizzes", "/api/v1/attempts/token/finish", "/studio/imports/1/undo"
-SAFE, LOOK = "that is safe, it takes effect once", "Look before you repeat the request."
+SAFE_REPEAT, LOOK_FIRST = "that is safe, it takes effect once", "Look before you repeat the request."
 
 
 @pytest.mark.parametrize(
     ("method", "address", "outcome", "words"),
     [
-        ("POST", QUIZZES, Outcome.NOT_DONE, "Nothing was changed; please repeat the request."),
-        ("POST", QUIZZES, Outcome.UNKNOWN, f"It is not known whether it was stored. {LOOK}"),
-        ("POST", QUIZZES, Outcome.PARTLY_DONE, f"A part of it was stored before, the rest was not. {LOOK}"),
-        ("PUT", f"{QUIZZES}/1", Outcome.UNKNOWN, f"Repeat the request: {SAFE}"),
-        ("DELETE", f"{QUIZZES}/1", Outcome.PARTLY_DONE, f"Repeat the request: {SAFE}"),
-        ("POST", FINISH, Outcome.UNKNOWN, f"Repeat the request: {SAFE}"),
-        ("POST", UNDO_PAGE, Outcome.UNKNOWN, f"Repeat the request: {SAFE}"),
+        ("POST", QUIZZES, WriteOutcome.NOT_DONE, "Nothing was changed; please repeat the request."),
+        ("POST", QUIZZES, WriteOutcome.UNKNOWN, f"It is not known whether it was stored. {LOOK_FIRST}"),
+        ("POST", QUIZZES, WriteOutcome.PARTLY_DONE, f"A part of it was stored before, the rest was not. {LOOK_FIRST}"),
+        ("PUT", f"{QUIZZES}/1", WriteOutcome.UNKNOWN, f"Repeat the request: {SAFE_REPEAT}"),
+        ("DELETE", f"{QUIZZES}/1", WriteOutcome.PARTLY_DONE, f"Repeat the request: {SAFE_REPEAT}"),
+        ("POST", FINISH, WriteOutcome.UNKNOWN, f"Repeat the request: {SAFE_REPEAT}"),
+        ("POST", UNDO_PAGE, WriteOutcome.UNKNOWN, f"Repeat the request: {SAFE_REPEAT}"),
     ],
 )
 def test_the_advice_fits_what_is_known_and_how_the_request_can_be_repeated(
-    app: Flask, method: str, address: str, outcome: Outcome, words: str
+    app: Flask, method: str, address: str, outcome: WriteOutcome, words: str
 ) -> None:
     with app.test_request_context(address, method=method):
         assert words in repeating.advice(outcome)
-        assert repeating.may_repeat(outcome) is (LOOK not in words)
+        assert repeating.may_repeat(outcome) is (LOOK_FIRST not in words)
 
 
 def test_a_key_that_was_taken_makes_the_repeat_safe(app: Flask) -> None:
     with app.test_request_context(QUIZZES, method="POST", headers={idempotency.HEADER: "one"}):
-        assert LOOK in repeating.advice(Outcome.UNKNOWN), "no view has looked at the key"
+        assert LOOK_FIRST in repeating.advice(WriteOutcome.UNKNOWN), "no view has looked at the key"
         g.has_idempotency_key = True
-        assert f"Repeat the request with the same Idempotency-Key: {SAFE}" in repeating.advice(Outcome.UNKNOWN)
+        assert f"Repeat the request with the same Idempotency-Key: {SAFE_REPEAT}" in repeating.advice(
+            WriteOutcome.UNKNOWN
+        )
 
 
 def test_without_a_record_only_a_reading_request_is_known_to_have_done_nothing(app: Flask) -> None:
-    for method, outcome in (("GET", Outcome.NOT_DONE), ("POST", Outcome.UNKNOWN)):
+    for method, outcome in (("GET", WriteOutcome.NOT_DONE), ("POST", WriteOutcome.UNKNOWN)):
         with app.test_request_context(QUIZZES, method=method):
             assert repeating.known_outcome() is outcome
 
@@ -60,4 +62,4 @@ def test_an_error_of_the_domain_says_what_the_requests_writes_say(app: Flask) ->
 
     outcome, detail = copy_context().run(answer)
     assert outcome == "partly-done"
-    assert detail == f"Others do the same. A part of it was stored before, the rest was not. {LOOK}"
+    assert detail == f"Others do the same. A part of it was stored before, the rest was not. {LOOK_FIRST}"

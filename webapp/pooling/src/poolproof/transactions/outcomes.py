@@ -23,7 +23,7 @@ READ_STATEMENT_PREFIXES = ("SELECT", "SHOW", "WITH", "EXPLAIN", "DESC", "PRAGMA"
 _LONGEST_PREFIX = max(map(len, READ_STATEMENT_PREFIXES))
 
 
-class Outcome(StrEnum):
+class WriteOutcome(StrEnum):
     """What is known of the writes of a request that has failed."""
 
     NOT_DONE = "not-done"
@@ -42,29 +42,31 @@ class RequestWrites:
         self.has_committed = False
         self.is_uncertain = False
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> WriteOutcome:
         """Return what is known if the request fails now."""
         if self.is_uncertain:
-            return Outcome.UNKNOWN
-        return Outcome.PARTLY_DONE if self.has_committed else Outcome.NOT_DONE
+            return WriteOutcome.UNKNOWN
+        return WriteOutcome.PARTLY_DONE if self.has_committed else WriteOutcome.NOT_DONE
 
 
 current_writes: ContextVar[RequestWrites | None] = ContextVar("poolproof_request_writes", default=None)
 """Those of the present request; None outside of requests."""
 
 
-class _UnitWrites:
+class UnitWrites:
     """The writes of one unit of work, on one connection."""
 
     __slots__ = ("has_committed", "has_pending", "is_autocommit")
 
     def __init__(self, *, is_autocommit: bool) -> None:
+        """Begin with nothing; with `is_autocommit` each statement is a transaction of its own."""
         self.is_autocommit = is_autocommit
         self.has_committed = False
         self.has_pending = False
         """Whether a write was sent whose end is not known yet: that of its transaction, in autocommit mode its own."""
 
     def begin_statement(self, *, is_write: bool) -> None:
+        """Record that a statement is about to be sent."""
         if not self.is_autocommit:
             self.has_pending = self.has_pending or is_write
             return
@@ -73,6 +75,7 @@ class _UnitWrites:
         self.has_pending = is_write
 
     def end(self, *, is_uncertain: bool = False, is_done: bool = False) -> None:
+        """Tell the present request what is known at the end of the unit of work."""
         writes = current_writes.get()
         if writes is not None:
             writes.is_uncertain = writes.is_uncertain or (is_uncertain and self.has_pending)
@@ -81,7 +84,7 @@ class _UnitWrites:
 
 def record_statement(connection: Connection, statement: str) -> None:
     """Record that a statement is about to be sent."""
-    unit: _UnitWrites | None = connection.get_execution_options().get(WRITES)
+    unit: UnitWrites | None = connection.get_execution_options().get(WRITES)
     if unit is not None:
         unit.begin_statement(is_write=not is_read(statement))
 
@@ -91,14 +94,18 @@ def is_read(statement: str) -> bool:
     return statement.lstrip()[:_LONGEST_PREFIX].upper().startswith(READ_STATEMENT_PREFIXES)
 
 
-@contextmanager
-def committed(connection: Connection) -> Iterator[None]:
-    """Commit what the block writes on `connection` at its end, and record what is known of that."""
-    unit = _UnitWrites(is_autocommit=False)
+def begin_transaction(connection: Connection) -> UnitWrites:
+    """Record from now on what is written on `connection` in a transaction."""
+    unit = UnitWrites(is_autocommit=False)
     connection.execution_options(**{WRITES: unit})
-    yield
+    return unit
+
+
+@contextmanager
+def committing(connection: Connection, unit: UnitWrites) -> Iterator[None]:
+    """Record what is known of a transaction for which the block sends COMMIT."""
     try:
-        connection.commit()
+        yield
     except BaseException as error:
         unit.end(is_uncertain=_is_uncertain(connection, error))
         raise
@@ -108,7 +115,7 @@ def committed(connection: Connection) -> Iterator[None]:
 @contextmanager
 def autocommitted(connection: Connection) -> Iterator[None]:
     """Record what is known of the statements of the block, each of which is a transaction of its own."""
-    unit = _UnitWrites(is_autocommit=True)
+    unit = UnitWrites(is_autocommit=True)
     connection.execution_options(**{WRITES: unit})
     try:
         yield

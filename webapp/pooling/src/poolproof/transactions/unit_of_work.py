@@ -49,8 +49,11 @@ class UnitOfWork:
 
         The transaction begins with the first statement; without one, nothing is sent.
         """
-        with self.engine.connect() as connection, outcomes.committed(connection):
+        with self.engine.connect() as connection:
+            unit = outcomes.begin_transaction(connection)
             yield connection
+            with outcomes.committing(connection, unit):
+                connection.commit()
 
     @contextmanager
     def autocommit(self) -> Iterator[Connection]:
