@@ -6,9 +6,14 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from poolproof.errors import PoolTimeoutError
+from sqlalchemy.exc import DBAPIError
+
+from poolproof.drivers.mysql.errors import is_transient
+from poolproof.errors import PoolQueueFullError, PoolTimeoutError
+from poolproof.transactions import outcomes
 from poolproof.transactions.commit_queue import ResultCallback
 from poolproof.transactions.group_commit import GroupCommit
+from poolproof.transactions.outcomes import WriteOutcome
 from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.attempts import batch_writes
 from webapp.attempts.answer_store import AttemptState
@@ -32,6 +37,8 @@ MAX_FINISHED = 10_000
 CLOCK_READINGS = 3
 CLOSE_MARGIN = timedelta(seconds=2)
 """So long after the end of a window answers are refused without the database, whose clock decides until then."""
+
+REPEAT = "Send it again; that is safe."
 
 
 class AnswerWriter:
@@ -101,9 +108,11 @@ class AnswerWriter:
     def write(self, entry: Entry) -> AttemptState | None:
         """Write an entry and return when it is committed; raises what `save` and `finish` raise."""
         try:
-            return self.group_commit.submit(entry)
-        except PoolTimeoutError as error:
-            raise _busy_error() from error
+            state = self.group_commit.submit(entry)
+        except (PoolTimeoutError, DBAPIError) as error:
+            raise _as_busy(error) from error
+        outcomes.record_committed()
+        return state
 
     def write_async(self, entry: Entry, callback: ResultCallback[AttemptState | None]) -> None:
         """Write an entry; `callback` gets in another thread what `write` would return or raise.
@@ -113,12 +122,12 @@ class AnswerWriter:
         """
 
         def on_result(state: AttemptState | None, error: BaseException | None) -> None:
-            callback(state, _busy_error() if isinstance(error, PoolTimeoutError) else error)
+            callback(state, error if error is None else _as_busy(error))
 
         try:
             self.group_commit.submit_async(entry, on_result)
         except PoolTimeoutError as error:
-            raise _busy_error() from error
+            raise _as_busy(error) from error
 
     def _write_batch(self, entries: Sequence[Entry]) -> Sequence[AttemptState | Exception | None]:
         """Write entries with one commit; return the outcome of each."""
@@ -150,5 +159,17 @@ class AnswerWriter:
                 self._clock.record(database_now(connection), sent_at, time.monotonic())
 
 
-def _busy_error() -> BusyError:
-    return BusyError("It was not confirmed as stored in time. Send it again; that is safe.")
+def _as_busy(error: BaseException) -> BaseException:
+    """Return what a caller is told of an error of the group commit: what is known of its entry, where it may repeat."""
+    if isinstance(error, PoolQueueFullError):
+        return BusyError(
+            "Too many answers wait to be stored.", "Nothing was stored; send it again.", WriteOutcome.NOT_DONE
+        )
+    if isinstance(error, PoolTimeoutError):
+        return BusyError("It was not confirmed as stored in time.", REPEAT, WriteOutcome.UNKNOWN)
+    if is_transient(error):
+        # An earlier attempt of its batch may have been committed unseen.
+        return BusyError(
+            "The database cannot be reached just now.", f"It may be stored or not. {REPEAT}", WriteOutcome.UNKNOWN
+        )
+    return error

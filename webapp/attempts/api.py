@@ -19,6 +19,7 @@ from webapp.attempts.schemas import (
 )
 from webapp.attempts.service import AttemptService, get_attempt_service
 from webapp.quizzes.published import QuizId
+from webapp.web.rest import repeating
 from webapp.web.rest.openapi import ID, LOCATION, api_blueprint, problem_responses
 
 blueprint = api_blueprint("attempts", __name__, "", "Play.")
@@ -67,6 +68,7 @@ def put_answer(body: dict[str, Any], token: str, item_id: int) -> dict[str, Any]
 
 
 @blueprint.route("/attempts/<token>/finish", methods=["POST"])
+@repeating.safe_to_repeat
 @blueprint.response(200, AttemptOut)
 @blueprint.doc(operationId="finishAttempt")
 @problem_responses(blueprint, 404, 409, 415, 429)

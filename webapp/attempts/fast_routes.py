@@ -9,14 +9,20 @@ from functools import partial
 from typing import Any, TypeGuard
 from wsgiref.types import WSGIEnvironment
 
+from sqlalchemy.exc import DBAPIError
+
+from poolproof.errors import PoolTimeoutError
+from poolproof.transactions.outcomes import WriteOutcome
 from webapp.attempts import scoring, serializers, tokens
 from webapp.attempts.answer_store import AttemptState
+from webapp.attempts.answer_writer import REPEAT
 from webapp.attempts.entry_batch import Entry
 from webapp.attempts.leaderboard_cache import Leaderboard
 from webapp.attempts.models import MAX_NAME_LENGTH
 from webapp.attempts.page_cache import CACHE_HEADERS, PageCache, get_page_cache, is_cacheable
 from webapp.attempts.schemas import ANONYMOUS, DEFAULT_PLACES, MAX_CHOICES, MAX_SEQUENCE
 from webapp.attempts.service import AttemptService, get_attempt_service
+from webapp.errors import BusyError
 from webapp.quizzes.published import QuizId, Slug
 from webapp.web.fast_path.request_body import read_json_body
 from webapp.web.fast_path.routes import JSON_MEDIA_TYPE, FastRoute, PendingResponse, RawResponse, ResponseCallback
@@ -135,10 +141,17 @@ def _after_commit(
     *,
     in_thread: bool = False,
 ) -> PendingResponse:
-    def add_done_callback(callback: ResponseCallback) -> None:
-        service.writer.write_async(entry, lambda state, error: callback(partial(make_response, state), error))
+    def respond(state: AttemptState | None) -> RawResponse:
+        try:
+            return make_response(state)
+        except (PoolTimeoutError, DBAPIError) as error:
+            # Flask, which answers errors, does not know that anything was committed.
+            raise BusyError("It is stored, but cannot be shown just now.", REPEAT, WriteOutcome.PARTLY_DONE) from error
 
-    return PendingResponse(lambda: make_response(service.writer.write(entry)), add_done_callback, in_thread=in_thread)
+    def add_done_callback(callback: ResponseCallback) -> None:
+        service.writer.write_async(entry, lambda state, error: callback(partial(respond, state), error))
+
+    return PendingResponse(lambda: respond(service.writer.write(entry)), add_done_callback, in_thread=in_thread)
 
 
 class _EncodedLeaderboards:

@@ -26,7 +26,7 @@ from webapp.bank.schemas import (
     ItemVersionsOut,
 )
 from webapp.web import long_work, uploads
-from webapp.web.rest import conditional, pagination
+from webapp.web.rest import conditional, pagination, repeating
 from webapp.web.rest.idempotency import create_once
 from webapp.web.rest.openapi import (
     ETAG,
@@ -129,6 +129,7 @@ def list_versions(item_id: int) -> dict[str, Any]:
 @require_api(Permission.EDIT_BANK)
 @uploads.accepts_upload
 @long_work.takes_long()
+@repeating.safe_to_repeat
 @blueprint.arguments(ImportArguments, location="query")
 @blueprint.response(201, ImportOut, headers=LOCATION)
 @blueprint.alt_response(200, schema=ImportOut, description="What an import would do (dry_run)")
@@ -188,6 +189,7 @@ def read_import(import_id: int) -> ImportJob:
 @imports.route(f"/<{ID}:import_id>/import", methods=["POST"])
 @require_api(Permission.EDIT_BANK)
 @long_work.takes_long()
+@repeating.safe_to_repeat
 @imports.response(200, ImportOut)
 @imports.doc(operationId="carryOutImport")
 @problem_responses(imports, 401, 403, 404, 409, 422)
@@ -199,6 +201,7 @@ def run_import(import_id: int) -> ImportJob:
 @imports.route(f"/<{ID}:import_id>/undo", methods=["POST"])
 @require_api(Permission.EDIT_BANK)
 @long_work.takes_long()
+@repeating.safe_to_repeat
 @imports.response(200, ImportOut)
 @imports.doc(operationId="undoImport")
 @problem_responses(imports, 401, 403, 404, 409)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection
 
 from poolproof import deadlines
+from poolproof.transactions import outcomes
 from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.bank import import_jobs, import_store, import_undo, imports, upload_chunks
 from webapp.bank.formats.parse_result import Accepted, ByteStream, UnreadableError
@@ -28,7 +29,7 @@ def import_lock() -> Iterator[None]:
         BusyError: when another request has the lock: parsing two files at once would only slow the players down.
     """
     if not _lock.acquire(blocking=False):
-        raise BusyError("Another file is being imported just now. Nothing was done; please repeat the request.")
+        raise BusyError("Another file is being imported just now.")
     try:
         yield
     finally:
@@ -50,6 +51,7 @@ def store_upload(work: UnitOfWork, spec: ImportSpec, upload: upload_chunks.Uploa
             upload_chunks.save(work, import_id, upload, max_bytes)
         except BaseException:
             work.run_in_transaction(lambda connection: import_jobs.discard(connection, import_id))
+            outcomes.record_undone()
             raise
     return import_id
 
@@ -76,6 +78,7 @@ def process_upload(
             work.run_in_transaction(
                 lambda connection: import_jobs.discard(connection, import_id, ImportState.RECEIVING)
             )
+            outcomes.record_undone()
             raise
 
 

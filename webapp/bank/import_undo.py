@@ -79,7 +79,7 @@ def _remove_added(connection: Connection, import_id: int, after: int) -> int | N
     try:
         removed = connection.execute(delete(Item).where(Item.id.in_(ids))).rowcount
     except IntegrityError as error:
-        raise BusyError("A quiz was just built from one of the items; undo it again.") from error
+        raise BusyError("A quiz was just built from one of the items.", "Undo it again; that is safe.") from error
     statement = update(ItemImport).where(ItemImport.id == import_id)
     connection.execute(statement.values(removed=ItemImport.removed + removed))
     return ids[-1]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from poolproof.capacity.budget import FleetSize, compute_budget
 from poolproof.fleet.agent import master_identity
@@ -16,6 +18,8 @@ from webapp.console.fleet_view import FleetView, ProcessView, apply_sizes
 from webapp.console.models import ConsoleAction
 from webapp.db.timestamps import utc_now
 from webapp.errors import InvalidInputError, NotFoundError
+
+log = logging.getLogger(__name__)
 
 RESULT_TIMEOUT = 1.5
 """Seconds to wait for a process to report its result."""
@@ -66,14 +70,19 @@ def execute(work: UnitOfWork, commands: CommandQueue, operator: str, action_requ
     """Record who does what, execute it, and record the outcome; return the outcome.
 
     Raises:
-        SQLAlchemyError: when it cannot be recorded; then it was not executed.
+        SQLAlchemyError: when its start cannot be recorded; then it was not executed.
     """
     entry_id = work.run_in_transaction(lambda connection: _insert_entry(connection, operator, action_request.question))
     try:
         outcome = _execute(commands, action_request)
     except CommandError as error:
         outcome = f"Not done: {error}"
-    work.run_in_transaction(lambda connection: _update_outcome(connection, entry_id, outcome))
+    try:
+        work.run_in_transaction(lambda connection: _update_outcome(connection, entry_id, outcome))
+    except SQLAlchemyError as error:
+        # It was executed, and recorded as started: an error would say that it was not.
+        log.warning("The outcome of an action could not be recorded: %s", error)
+        return f"{outcome} The audit log says only that it was started: the database is unavailable."
     return outcome
 
 

@@ -15,9 +15,11 @@ from flask import Flask, Response, render_template, request, send_from_directory
 from flask_smorest import Api, Blueprint
 from marshmallow import Schema as MarshmallowSchema
 from marshmallow import ValidationError, fields
+from marshmallow.validate import OneOf
 from werkzeug.exceptions import UnsupportedMediaType
 from werkzeug.routing import IntegerConverter
 
+from poolproof.transactions.outcomes import WriteOutcome
 from webapp.web.rest.idempotency import HEADER as IDEMPOTENCY_HEADER
 from webapp.web.rest.idempotency import MAX_KEY_LENGTH
 from webapp.web.rest.pagination import MAX_ID
@@ -136,6 +138,12 @@ class Problem(BaseSchema):
     detail = fields.String(required=True)
     instance = fields.String(required=True)
     errors = fields.List(fields.Nested(FieldProblem))
+    outcome = fields.String(
+        validate=OneOf([str(outcome) for outcome in WriteOutcome]),
+        metadata={
+            "description": "With 503: nothing was changed; a part was stored before the rest failed; it may be stored"
+        },
+    )
 
 
 PROBLEM_SCHEMA = Problem()

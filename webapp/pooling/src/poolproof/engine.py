@@ -20,8 +20,7 @@ from poolproof.leaks import checkouts
 from poolproof.leaks.leak_detector import LeakDetector
 from poolproof.runtime import fork
 from poolproof.settings import PoolSettings
-
-READ_STATEMENT_PREFIXES = ("SELECT", "SHOW", "WITH", "EXPLAIN", "DESC", "PRAGMA", "BEGIN", "(")
+from poolproof.transactions import outcomes
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -138,8 +137,9 @@ def _connect_args(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> dict[
 def _refuse_writes_in_read(engine: Engine) -> None:
     @event.listens_for(engine, "before_cursor_execute")
     def check_statement(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        outcomes.record_statement(connection, statement)
         is_read_only = connection.get_execution_options().get(READ_ONLY, False)
-        if is_read_only and not statement.lstrip().upper().startswith(READ_STATEMENT_PREFIXES):
+        if is_read_only and not outcomes.is_read(statement):
             verb = statement.split(maxsplit=1)[0]
             raise PoolUsageError(
                 f"{verb} inside of read(): what writes belongs into transaction() or run_in_transaction()."

@@ -7,3 +7,6 @@ READ_ONLY = "poolproof_read_only"
 
 AUTOCOMMIT = "poolproof_autocommit"
 """Every statement of the connection is a transaction of its own."""
+
+WRITES = "poolproof_writes"
+"""What records the writes of a unit of work; see `transactions.outcomes`."""

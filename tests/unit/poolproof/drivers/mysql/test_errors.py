@@ -68,6 +68,19 @@ def test_a_server_that_shuts_down_or_is_read_only_is_a_disconnect(number: int, e
     assert errors.is_disconnect(pymysql.err.OperationalError(number, "text")) is expected
 
 
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [(1213, True), (1062, True), (3024, True), (4031, False), (0, True), (2013, False), (2006, False), (1053, False)],
+)
+def test_a_refusal_of_the_server_is_a_reply_and_a_lost_connection_is_none(number: int, expected: bool) -> None:
+    assert errors.is_reply(pymysql.err.OperationalError(number, "text")) is expected
+
+
+def test_an_error_without_a_number_is_no_reply() -> None:
+    assert not errors.is_reply(pymysql.err.InternalError("Packet sequence number wrong"))
+    assert not errors.is_reply(TimeoutError())
+
+
 def test_a_protocol_out_of_step_is_a_disconnect_and_a_lost_connection() -> None:
     error = pymysql.err.InternalError("Packet sequence number wrong - got 1 expected 2")
     assert errors.is_disconnect(error)

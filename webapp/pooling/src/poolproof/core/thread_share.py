@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from poolproof import event_log
 from poolproof.errors import ThreadShareFullError
 from poolproof.runtime import fork
 
@@ -70,12 +71,16 @@ class ThreadShare:
     def _take_place(self) -> object:
         place = object()
         with self._lock:
-            if len(self._occupants) >= self.limit:
+            is_full = len(self._occupants) >= self.limit
+            if is_full:
                 self.rejected += 1
-                raise ThreadShareFullError(
-                    f"{self.limit} requests of this process occupy their threads for long already, and no more may, "
-                    "so that threads are left for all other requests. Let fewer of them run at once, raise their share "
-                    "of the threads, or resume the suspended lane that they wait for."
-                )
-            self._occupants.add(place)
+            else:
+                self._occupants.add(place)
+        if is_full:
+            event_log.record_throttled("long-work", f"Long requests were refused: {self.limit} occupied their threads.")
+            raise ThreadShareFullError(
+                f"{self.limit} requests of this process occupy their threads for long already, and no more may, so "
+                "that threads are left for all other requests. Let fewer of them run at once, raise their share of the "
+                "threads, or resume the suspended lane that they wait for."
+            )
         return place

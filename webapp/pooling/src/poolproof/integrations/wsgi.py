@@ -9,6 +9,7 @@ from typing import Any
 from poolproof import deadlines
 from poolproof.core.stats import RequestStatistics
 from poolproof.leaks.checkouts import RequestCheckouts, current_request
+from poolproof.transactions import outcomes
 
 StartResponse = Callable[..., Any]
 Environ = dict[str, Any]
@@ -47,6 +48,7 @@ class ConnectionCleanupMiddleware:
             # `with client:` in a test pops Flask's contexts outside of this call.
             return self._application(environ, start_response)
         context.run(current_request.set, checkouts)
+        context.run(outcomes.current_writes.set, outcomes.RequestWrites())
         context.run(deadlines.set_deadline, self._request_deadline(environ))
         try:
             body = context.run(self._application, environ, start_response)

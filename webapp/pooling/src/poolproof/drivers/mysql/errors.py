@@ -12,6 +12,7 @@ from enum import StrEnum
 from sqlalchemy.exc import DBAPIError
 
 _SERVER_SHUTDOWN = 1053
+_FIRST_CLIENT_ERROR, _LAST_CLIENT_ERROR = 2000, 2999
 
 TOO_MANY_CONNECTIONS_ERRORS = {
     1040,  # ER_CON_COUNT_ERROR
@@ -92,6 +93,19 @@ def is_disconnect(error: BaseException) -> bool:
     """
     number = error_number(error)
     return number in READ_ONLY_ERRORS or number == _SERVER_SHUTDOWN or "Packet sequence number wrong" in str(error)
+
+
+def is_reply(error: BaseException) -> bool:
+    """Say whether the server itself has refused the statement, or never got it, so that it had no effect.
+
+    Otherwise (the connection was lost or given up, the thread interrupted) it may have had its effect unseen.
+    """
+    number = error_number(error)
+    if number is None:
+        return False
+    is_of_server = number < _FIRST_CLIENT_ERROR or number > _LAST_CLIENT_ERROR
+    # 0 is what PyMySQL gives for a connection that it has closed itself: nothing is sent on it.
+    return number == 0 or (is_of_server and number not in LOST_CONNECTION_ERRORS)
 
 
 def is_connection_lost(error: BaseException) -> bool:
