@@ -53,9 +53,7 @@ def stored(server: DatabaseServer) -> list[str]:
         return [text for (text,) in cursor.fetchall()]
 
 
-def test_what_was_acknowledged_is_stored_whatever_the_servers_defaults(
-    unusual: DatabaseServer, engine: Engine
-) -> None:
+def test_what_was_acknowledged_is_stored_whatever_the_servers_defaults(unusual: DatabaseServer, engine: Engine) -> None:
     work = UnitOfWork(engine)
     table = engine.dialect.identifier_preparer.quote("note")
     insert = text(f"INSERT INTO {table} VALUES (:key, :text)")
