@@ -39,8 +39,8 @@ def test_a_server_that_cannot_start_says_what_its_log_says(server_flavour: Flavo
 def test_compose_starts_the_line_of_mysql_that_the_tests_run_on() -> None:
     compose = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
     product, _, version = compose["services"]["database"]["image"].partition(":")
-    shipped, tested = (tuple(map(int, text.split("."))) for text in (version, get_program("mysql").version))
+    started, tested = (tuple(map(int, text.split("."))) for text in (version, get_program("mysql").version))
     assert product == "mysql"
     # The tests may be a minor version ahead for a while, never behind.
-    assert shipped[0] == tested[0]
-    assert shipped <= tested
+    assert started[0] == tested[0]
+    assert started <= tested

@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from tests.support import PROJECT
-from webapp.lab.services.data_directory import cached_data_directory, initialise
+from webapp.lab.services.data_directory import cached_data_directory
 from webapp.lab.services.database_server import DatabaseServer, start_server
 from webapp.lab.services.programs import Flavour, get_program
 
@@ -106,12 +106,8 @@ COMBINED: dict[str, ServerConfiguration] = {
 def start_configured(configuration: ServerConfiguration, folder: Path) -> DatabaseServer:
     """Start such a server, with an empty schema of its own character set and the service's account."""
     program = get_program(configuration.flavour, configuration.suite)
-    if initial := configuration.initial_options:
-        template = folder / "template"
-        folder.mkdir(parents=True)
-        initialise(program, template, *initial)
-    else:
-        template = cached_data_directory(program)
+    initial = configuration.initial_options
+    template = cached_data_directory(program, *initial)
     server = start_server(program, template, folder / "server", *configuration.options, base_options=initial)
     server.execute(f"CREATE DATABASE {SCHEMA}")
     server.execute("CREATE USER %s@'%%' IDENTIFIED BY %s", (ACCOUNT, PASSWORD))
