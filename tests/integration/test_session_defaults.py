@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, select, text
 
 from poolproof.transactions.unit_of_work import UnitOfWork
 from tests.integration.test_connection_age import new_engine
 from tests.support.waiting import wait_until_returned
+from webapp.attempts.json_rowset import encode_rows, rowset, text_column
 from webapp.lab.services.database_server import DatabaseServer
 
 DEFAULTS = {
@@ -23,7 +24,7 @@ DEFAULTS = {
 }
 NAMES = {"mariadb": {"transaction_read_only": "tx_read_only"}}
 """What a product calls a variable of another name."""
-TEXTS = ["plain", "back\\slash", "both \\' and \""]
+NOTES = ["plain", "back\\slash", "both \\' and \""]
 
 
 @pytest.fixture(params=DEFAULTS)
@@ -57,7 +58,7 @@ def test_what_was_acknowledged_is_stored_whatever_the_servers_defaults(unusual: 
     work = UnitOfWork(engine)
     table = engine.dialect.identifier_preparer.quote("note")
     insert = text(f"INSERT INTO {table} VALUES (:key, :text)")
-    for key, value in enumerate(TEXTS):
+    for key, value in enumerate(NOTES):
         with work.autocommit() as connection:
             connection.execute(insert, {"key": key, "text": value})
             # Before the connection is returned: others see it at once.
@@ -66,6 +67,16 @@ def test_what_was_acknowledged_is_stored_whatever_the_servers_defaults(unusual: 
         connection.execute(text("UPDATE note SET text = CONCAT(text, '!')"))
     with work.autocommit() as connection:
         connection.execute(insert, {"key": 9, "text": "last"})
-        assert stored(unusual) == sorted([*(f"{value}!" for value in TEXTS), "last"])
+        assert stored(unusual) == sorted([*(f"{value}!" for value in NOTES), "last"])
     with work.read() as connection:
-        assert len(connection.execute(text("SELECT * FROM note")).all()) == len(TEXTS) + 1
+        assert len(connection.execute(text("SELECT * FROM note")).all()) == len(NOTES) + 1
+
+
+def test_the_text_of_a_batch_survives_a_schema_in_another_character_set(server: DatabaseServer) -> None:
+    server.execute("CREATE DATABASE western CHARACTER SET latin1")
+    engine = new_engine(server.url("western"))
+    table = rowset(engine.dialect.name, "sent", [text_column("name", 40)])
+    with UnitOfWork(engine).read() as connection:
+        assert connection.execute(select(table), encode_rows([["ß한🦆"]])).scalars().all() == ["ß한🦆"]
+    wait_until_returned(engine.pool)
+    engine.dispose()

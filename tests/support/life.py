@@ -16,10 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from sqlalchemy import make_url
 
+from poolproof.engine import create_unpooled_engine
+from poolproof.settings import PoolSettings
+from poolproof.transactions.unit_of_work import UnitOfWork
+from tests.support.accounts import OPERATORS_PASSWORD_HASH
 from tests.support.commands import called
 from tests.support.server_configurations import url_of
 from tests.support.waiting import wait_until
+from webapp.accounts import users
+from webapp.accounts.roles import Role
+from webapp.lab.services.console_operator import NAME, signed_in
 from webapp.lab.services.database_server import DatabaseServer
 from webapp.lab.services.fake_opentdb import ContractOptions, FakeOpenTdb, dedupe_keys, make_questions
 from webapp.lab.services.poolproof_service import PoolproofService, run_poolproof_service
@@ -31,8 +39,8 @@ PLAYERS = 20
 IMPORTED = 40
 BANK = make_questions(30, 2)
 TIMEOUT = 60.0
-KEEPALIVE_INTERVAL = 2
-QUIET = 2.0 * KEEPALIVE_INTERVAL
+KEEPALIVE_INTERVAL = 1
+IDLE_SECONDS = 2.0 * KEEPALIVE_INTERVAL
 """Seconds."""
 SETTINGS = {
     "POOLPROOF_WORKERS": "1", "POOLPROOF_THREADS": "4", "POOLPROOF_COLLECTOR_PROCESSES": "1",
@@ -126,13 +134,27 @@ class Life:
         run = self.get(address, headers=self.author)
         assert (run["status"], run["new"], run["rejected"]) == ("finished", len(dedupe_keys(BANK)), 0), run
 
+    def watch(self) -> None:
+        """Look at the console and the metrics as an operator."""
+        engine = create_unpooled_engine(make_url(url_of(self.server)), PoolSettings(), "test")
+        UnitOfWork(engine).run_in_transaction(
+            lambda connection: users.add(connection, NAME, OPERATORS_PASSWORD_HASH, Role.OPERATOR)
+        )
+        with signed_in(self.service) as operator:
+            for path in ("/console", "/console/audit", "/metrics"):
+                operator.client.get(path).raise_for_status()
+            wait_until(lambda: bool(operator.fetch_data()["checks"]), "the console does not know the server")
+            checks = operator.fetch_data()["checks"]
+        assert checks[0]["sentence"].startswith(f"{self.server.flavour} {self.server.version}"), checks
+        assert not [check for check in checks if check["level"] == "fail"], checks
+
     def restart_server(self) -> None:
         """Let the server crash and be asked for, and start again; leave the service alone, and go on as before."""
         assert self._readiness() == 200
         self.server.kill()
         assert self._readiness() == 503
         self.server.start(*self.server.options)
-        time.sleep(QUIET)
+        time.sleep(IDLE_SECONDS)
         assert self._readiness() == 200
         self.play(2)
 
@@ -170,6 +192,7 @@ STEPS: tuple[Callable[[Life], None], ...] = (
     Life.play,
     Life.import_and_export,
     Life.collect,
+    Life.watch,
     Life.restart_server,
     Life.ask_doctor,
     Life.read_log,

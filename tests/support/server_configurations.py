@@ -9,7 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from webapp.lab.services.data_directory import cached_data_directory, initialise
+import yaml
+
+from tests.support import PROJECT
+from webapp.lab.services.data_directory import cached_data_directory
 from webapp.lab.services.database_server import DatabaseServer, start_server
 from webapp.lab.services.programs import Flavour, get_program
 
@@ -47,6 +50,11 @@ class ServerConfiguration:
     """Debian's suite that the program comes from."""
 
 
+def _compose_options() -> tuple[str, ...]:
+    compose = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
+    return tuple(compose["services"]["database"]["command"])
+
+
 def _singles(flavour: Flavour) -> dict[str, ServerConfiguration]:
     options = {
         "defaults": (),
@@ -65,6 +73,7 @@ def _singles(flavour: Flavour) -> dict[str, ServerConfiguration]:
 
 MATRIX: dict[str, ServerConfiguration] = {
     **_singles("mysql"),
+    "mysql of Docker Compose": ServerConfiguration("mysql", _compose_options()),
     "mysql lower_case_table_names=1": ServerConfiguration("mysql", initial_options=(LOWER_CASE,)),
     "mysql performance_schema=OFF": ServerConfiguration("mysql", (f"{PERFORMANCE_SCHEMA}OFF",)),
     "mysql sql_require_primary_key": ServerConfiguration("mysql", (NEEDS_PRIMARY_KEY,)),
@@ -97,12 +106,8 @@ COMBINED: dict[str, ServerConfiguration] = {
 def start_configured(configuration: ServerConfiguration, folder: Path) -> DatabaseServer:
     """Start such a server, with an empty schema of its own character set and the service's account."""
     program = get_program(configuration.flavour, configuration.suite)
-    if initial := configuration.initial_options:
-        template = folder / "template"
-        folder.mkdir(parents=True)
-        initialise(program, template, *initial)
-    else:
-        template = cached_data_directory(program)
+    initial = configuration.initial_options
+    template = cached_data_directory(program, *initial)
     server = start_server(program, template, folder / "server", *configuration.options, base_options=initial)
     server.execute(f"CREATE DATABASE {SCHEMA}")
     server.execute("CREATE USER %s@'%%' IDENTIFIED BY %s", (ACCOUNT, PASSWORD))

@@ -41,8 +41,11 @@ def number_column(name: str) -> RowsetColumn:
 
 
 def text_column(name: str, length: int) -> RowsetColumn:
-    """Return a column of text."""
-    return RowsetColumn(name, f"VARCHAR({length})", String(length))
+    """Return a column of text.
+
+    Its character set is named: MariaDB would take the schema's, and turn what that cannot hold into question marks.
+    """
+    return RowsetColumn(name, f"VARCHAR({length}) CHARACTER SET utf8mb4", String(length))
 
 
 def datetime_column(name: str) -> RowsetColumn:

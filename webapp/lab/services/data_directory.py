@@ -66,13 +66,13 @@ def initialise(program: Program, data: Path, *options: str) -> None:
     (data / "auto.cnf").unlink(missing_ok=True)
 
 
-def cached_data_directory(program: Program) -> Path:
-    """Return the initialised data of this version, created once on this machine because it takes longer than a start.
+def cached_data_directory(program: Program, *options: str) -> Path:
+    """Return data initialised by this version with these options, once on this machine: it takes longer than a start.
 
     Raises:
         ServerError: when the program cannot create them.
     """
-    folder = cache_folder() / f"{program.flavour}-{program.version}-data"
+    folder = cache_folder() / f"{program.flavour}-{program.version}-data{''.join(options)}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f".{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -80,7 +80,7 @@ def cached_data_directory(program: Program) -> Path:
             draft = folder.with_name(f".{folder.name}-{os.getpid()}")
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir()
-            initialise(program, draft / "data")
+            initialise(program, draft / "data", *options)
             draft.rename(folder)
     return folder / "data"
 
