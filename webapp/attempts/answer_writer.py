@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from sqlalchemy.exc import DBAPIError
 
-from poolproof.drivers.mysql.errors import is_transient
+from poolproof.drivers.mysql.errors import is_lock_wait_timeout, is_transient
 from poolproof.errors import PoolQueueFullError, PoolTimeoutError
 from poolproof.transactions import outcomes
 from poolproof.transactions.commit_queue import ResultCallback
@@ -19,8 +19,9 @@ from webapp.attempts import batch_writes
 from webapp.attempts.answer_store import AttemptState
 from webapp.attempts.batch_writes import FinishAttempt, SaveAnswers
 from webapp.attempts.entry_batch import Entry, EntryBatch
+from webapp.attempts.lock_probe import find_locked_attempts
 from webapp.attempts.recent_ids import RecentIds
-from webapp.attempts.refusals import finished_error
+from webapp.attempts.refusals import blocked_error, finished_error
 from webapp.attempts.tokens import AttemptClaim
 from webapp.db import cluster
 from webapp.db.server_clock import ServerClock
@@ -35,6 +36,8 @@ MAX_STORED = 50_000
 MAX_FINISHED = 10_000
 """Attempts that are known to be finished: their answers are refused without the database."""
 CLOCK_READINGS = 3
+PROBE_TIME = 10.0
+"""Seconds after a wait for a lock that took too long, for which each batch asks first which of its rows are locked."""
 CLOSE_MARGIN = timedelta(seconds=2)
 """So long after the end of a window answers are refused without the database, whose clock decides until then."""
 
@@ -55,6 +58,7 @@ class AnswerWriter:
         self._grace = grace
         self._counts_batches = counts_batches
         self._clock = ServerClock()
+        self._probes_until = 0.0
         self._stored_attempts = RecentIds(MAX_STORED)
         self._finished_attempts = RecentIds(MAX_FINISHED)
         self.group_commit: GroupCommit[Entry, AttemptState | None] = GroupCommit("writer", self._write_batch, timeout)
@@ -133,6 +137,26 @@ class AnswerWriter:
         """Write entries with one commit; return the outcome of each."""
         if not self._clock.is_known():
             self._learn_server()
+        if time.monotonic() < self._probes_until:
+            return self._write_unlocked(entries)
+        try:
+            return self._write_all(entries)
+        except DBAPIError as error:
+            if not is_lock_wait_timeout(error):
+                raise
+            # Whoever was blocked will send it again: for a while no batch waits for what can be found out before.
+            self._probes_until = time.monotonic() + PROBE_TIME
+            return self._write_unlocked(entries)
+
+    def _write_unlocked(self, entries: Sequence[Entry]) -> Sequence[AttemptState | Exception | None]:
+        """Write the entries whose rows nobody has locked; the others are blocked."""
+        with self._work.autocommit() as connection:
+            locked = find_locked_attempts(connection, entries)
+        free = [entry for entry in entries if entry.claim.attempt_id not in locked]
+        outcomes = iter(self._write_all(free) if free else ())
+        return [blocked_error() if entry.claim.attempt_id in locked else next(outcomes) for entry in entries]
+
+    def _write_all(self, entries: Sequence[Entry]) -> Sequence[AttemptState | Exception | None]:
         batch = EntryBatch(entries, self._clock, self._grace)
         new_attempts = [claim for claim in batch.claims.values() if claim.attempt_id not in self._stored_attempts]
         if new_attempts or batch.finishes or self._counts_batches:

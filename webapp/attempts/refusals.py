@@ -65,6 +65,11 @@ def finished_error() -> AttemptFinishedError:
     return AttemptFinishedError("The attempt is finished; its answers can no longer change.")
 
 
+def blocked_error() -> EntryBlockedError:
+    """Return the error of an entry that is written by a later batch."""
+    return EntryBlockedError("The attempt is locked by another session.")
+
+
 def _of_window(attempt: _AttemptStatus) -> Exception | None:
     version = attempt.version
     if attempt.is_open:
@@ -79,7 +84,7 @@ def _of_window(attempt: _AttemptStatus) -> Exception | None:
 def _of_row(attempt: _AttemptStatus) -> Exception:
     if attempt.has_other_attempt and not attempt.has_row:
         return AttemptExistsError("You have begun this quiz in another attempt; continue there.")
-    return EntryBlockedError("The attempt is locked by another session.")
+    return blocked_error()
 
 
 def find_refusals(connection: Connection, claims: Iterable[AttemptClaim], grace: int) -> Refusals:

@@ -13,16 +13,25 @@ TOLERANCE = 0.005
 never exchanges the order of two moments that are further apart."""
 
 
+MAX_READING_AGE = 5.0
+"""Seconds after which the server's time is read again, where there is something to write."""
+
+
 class ServerClock:
     """The difference between the database's clock and the monotonic one; written by one thread."""
 
     def __init__(self) -> None:
         """Know nothing yet."""
         self._difference: float | None = None
+        self._read_at = 0.0
 
     def is_known(self) -> bool:
         """Say whether the difference was measured."""
         return self._difference is not None
+
+    def is_recent(self, now: float) -> bool:
+        """Say whether the difference was measured a short while before `now`, on the monotonic clock."""
+        return self._difference is not None and now - self._read_at < MAX_READING_AGE
 
     def record(self, server_now: datetime, sent_at: float, received_at: float) -> None:
         """Take the server's time, which it read between these moments on the monotonic clock.
@@ -30,6 +39,7 @@ class ServerClock:
         The present difference is kept where this measurement agrees with it. Otherwise the server's clock was set, the
         server is another one, or this machine slept.
         """
+        self._read_at = received_at
         now = server_now.timestamp()
         least, greatest = now - received_at - TOLERANCE, now - sent_at + TOLERANCE
         if self._difference is None or not least <= self._difference <= greatest:

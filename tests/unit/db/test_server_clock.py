@@ -37,6 +37,14 @@ def test_a_reading_that_agrees_changes_nothing_so_that_no_order_is_exchanged() -
     assert clock.at(100.0) == before
 
 
+def test_a_reading_is_recent_for_some_seconds() -> None:
+    clock = ServerClock()
+    assert not clock.is_recent(100.0)
+    clock.record(SERVER, sent_at=100.0, received_at=100.2)
+    assert clock.is_recent(101.0)
+    assert not clock.is_recent(200.0)
+
+
 @pytest.mark.parametrize("step", [-3600.0, -0.5, 0.5, 3600.0])
 def test_a_clock_that_was_set_is_followed(step: float) -> None:
     clock = ServerClock()

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 _SERVER_SHUTDOWN = 1053
 _FIRST_CLIENT_ERROR, _LAST_CLIENT_ERROR = 2000, 2999
+_LOCK_WAIT_TIMEOUT = 1205
 
 TOO_MANY_CONNECTIONS_ERRORS = {
     1040,  # ER_CON_COUNT_ERROR
@@ -46,7 +47,7 @@ UNAVAILABLE_ERRORS = LOST_CONNECTION_ERRORS | {
 
 CONTENTION_ERRORS = {
     1213,  # ER_LOCK_DEADLOCK
-    1205,  # ER_LOCK_WAIT_TIMEOUT
+    _LOCK_WAIT_TIMEOUT,
     1020,  # ER_CHECKREAD; MariaDB with innodb_snapshot_isolation, its default since 11.6: the row was changed meanwhile
 }
 """Two transactions wanted the same rows; the one that lost may be repeated."""
@@ -116,6 +117,11 @@ def is_connection_lost(error: BaseException) -> bool:
     broke = number in LOST_CONNECTION_ERRORS or (number == 0 and type(original).__name__ == "InterfaceError")
     was_slow = isinstance(original.__context__, TimeoutError)
     return (broke or "Packet sequence number wrong" in str(original)) and not was_slow
+
+
+def is_lock_wait_timeout(error: BaseException) -> bool:
+    """Say whether a statement has waited too long for a row that another transaction has locked."""
+    return error_number(error) == _LOCK_WAIT_TIMEOUT
 
 
 def is_read_only(error: BaseException) -> bool:
