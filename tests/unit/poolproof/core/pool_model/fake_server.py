@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple, Self
 
 import pymysql
 from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
@@ -57,10 +57,10 @@ FAULTS = (
 class FakeConnection:
     """A connection of PyMySQL, as far as a pool sees it."""
 
-    def __init__(self, server: FakeServer, number: int, record: Any) -> None:
+    def __init__(self, server: FakeServer, number: int, pool: object) -> None:
         self._server = server
         self._number = number
-        self.record = record
+        self.pool = pool
         self.is_closed = self.is_dead = False
         self.statement_count = 0
         self.query_started_at = None
@@ -112,7 +112,7 @@ class FakeConnection:
 class FakeCursor:
     """Answers one question: how long a connection may be idle."""
 
-    def __enter__(self) -> FakeCursor:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *arguments: object) -> None:
@@ -141,13 +141,13 @@ class FakeServer:
         """Begin a step in which these calls fail, each once."""
         self.faults, self.fired = list(faults), []
 
-    def connect(self, connection_record: Any) -> FakeConnection:
-        """Open a connection for a record of a pool; the creator of the engine."""
+    def connect(self, pool: object) -> FakeConnection:
+        """Open a connection for a pool."""
         self.call("open")
         if not self.is_up:
             raise self.fired_error(pymysql.OperationalError(2003, "Can't connect"))
         self.opened += 1
-        connection = FakeConnection(self, self.opened, connection_record)
+        connection = FakeConnection(self, self.opened, pool)
         self.open.add(connection)
         return connection
 
