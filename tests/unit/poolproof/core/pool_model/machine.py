@@ -5,18 +5,61 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from poolproof.core.connection_record import invalidate_older_connections
+from poolproof.core.queue_pool import FairQueuePool
 from poolproof.leaks.checkouts import RequestCheckouts
 from tests.unit.poolproof.core.pool_model.fake_server import FAULTS, FakeConnection, Fault, Interrupted
 from tests.unit.poolproof.core.pool_model.watched_pool import QUIET, Waiting, WatchedPool
 
 faults = st.one_of(st.just(()), st.lists(st.sampled_from(FAULTS), max_size=3))
 index = st.integers(0, 7)
+BROKEN = RuntimeError("broken")
+Ending = Callable[[FairQueuePool, Any], None]
+
+
+def close(proxy: Any) -> None:
+    """Give a connection back."""
+    proxy.close()
+    assert not proxy.is_valid
+
+
+def invalidate(pool: FairQueuePool, proxy: Any) -> None:
+    """Give it up."""
+    proxy.invalidate()
+    assert not proxy.is_valid
+
+
+def invalidate_after_error(pool: FairQueuePool, proxy: Any) -> None:
+    """Give it up because of an error."""
+    proxy.invalidate(BROKEN)
+    assert not proxy.is_valid
+
+
+def invalidate_with_pool(pool: FairQueuePool, proxy: Any) -> None:
+    """Give it up, and all others with it."""
+    pool._invalidate(proxy, BROKEN)
+    assert not proxy.is_valid
+
+
+def detach(proxy: Any) -> None:
+    """Take it out of the pool for good."""
+    proxy.detach()
+
+
+def drop(proxy: Any) -> None:
+    """Do nothing with it: the last reference ends with the call."""
+
+
+def put_into_a_cycle(proxy: Any) -> None:
+    """Leave it to the collector of cycles."""
+    cycle: list[Any] = [proxy]
+    cycle.append(cycle)
 
 
 class PoolModel(WatchedPool):
@@ -49,9 +92,7 @@ class PoolModel(WatchedPool):
             is_wanted = bool(pool.waiting())
             is_kept = pool is self.pool and not pool.is_suspended and idle < pool.size() and not self.is_unsettled
             is_kept = is_kept and idle + pool.checkedout() <= pool.limit()
-            self.over.append(lent.request)
-            lent.proxy.close()
-            assert not lent.proxy.is_valid
+            self._let_go(lent, close)
             if is_kept and not is_wanted:
                 assert pool.checkedin() == idle + 1, "what came back was closed"
                 assert self.server.fired or not connection.is_closed
@@ -60,37 +101,38 @@ class PoolModel(WatchedPool):
     @rule(
         number=index,
         faults=faults,
-        how=st.sampled_from(["hard", "soft", "error", "pool", "pool and it"]),
+        how=st.sampled_from([invalidate, invalidate_after_error, invalidate_with_pool]),
         lazy=st.booleans(),
     )
-    def invalidate(self, number: int, faults: Sequence[Fault], how: str, *, lazy: bool) -> None:
-        """Give one up as unusable: now, at its next checkout, because of an error, or all of the pool."""
-        lent = self._pick(self.lent, number)
-        error = RuntimeError("broken")
-        ways: dict[str, Callable[[], None]] = {
-            "hard": lent.proxy.invalidate,
-            "soft": lambda: lent.proxy.invalidate(soft=True),
-            "error": lambda: lent.proxy.invalidate(error),
-            "pool": lambda: lent.pool._invalidate(lent.proxy, error, _checkin=False),
-            "pool and it": lambda: lent.pool._invalidate(lent.proxy, error),
-        }
+    def give_up(
+        self, number: int, faults: Sequence[Fault], how: Callable[[FairQueuePool, Any], None], *, lazy: bool
+    ) -> None:
+        """Give one up as unusable, alone or with all of the pool."""
         with self._step(faults, lazy=lazy):
-            if how not in {"soft", "pool"}:
-                self.lent.remove(lent)
-                self.over.append(lent.request)
-            ways[how]()
-            assert lent.proxy.is_valid == (how in {"soft", "pool"})
+            lent = self._pick(self.lent, number)
+            self.lent.remove(lent)
+            self._let_go(lent, partial(how, lent.pool))
+
+    @precondition(lambda self: self.lent)
+    @rule(number=index, faults=faults, is_pool=st.booleans())
+    def renew_later(self, number: int, faults: Sequence[Fault], *, is_pool: bool) -> None:
+        """Have one, or all of the pool, renewed at the next checkout; whoever uses it goes on."""
+        with self._step(faults):
+            lent = self._pick(self.lent, number)
+            if is_pool:
+                lent.pool._invalidate(lent.proxy, BROKEN, _checkin=False)
+            else:
+                lent.proxy.invalidate(soft=True)
 
     @precondition(lambda self: self.lent)
     @rule(number=index, faults=faults, lazy=st.booleans())
-    def detach(self, number: int, faults: Sequence[Fault], *, lazy: bool) -> None:
+    def take_out(self, number: int, faults: Sequence[Fault], *, lazy: bool) -> None:
         """Take one out of the pool for good."""
         with self._step(faults, lazy=lazy):
             lent = self._pick(self.lent, number)
             self.lent.remove(lent)
-            self.over.append(lent.request)
             self.detached.append(lent.proxy)
-            lent.proxy.detach()
+            self._let_go(lent, detach)
 
     @precondition(lambda self: self.detached)
     @rule()
@@ -110,15 +152,9 @@ class PoolModel(WatchedPool):
         with self._step(faults):
             lent = self._pick(self.lent, number)
             self.lent.remove(lent)
-            proxy, lent.proxy = lent.proxy, None
-            if in_a_cycle:
-                cycle: list[Any] = [proxy]
-                cycle.append(cycle)
-                del cycle
-            del proxy
+            self._let_go(lent, put_into_a_cycle if in_a_cycle else drop)
             # Only what is younger than the last collection, since the cycle is: a full one takes long.
             gc.collect(0)
-            self.over.append(lent.request)
 
     @precondition(lambda self: self.waiting)
     @rule(number=index, faults=faults)
@@ -144,9 +180,7 @@ class PoolModel(WatchedPool):
             try:
                 self.housekeeper.run_once()
             finally:
-                if seconds > self.settings.leak_threshold or self.server.fired:
-                    # It has taken back what threads hold that have ended.
-                    self.lent = [lent for lent in self.lent if lent.proxy.is_valid or not lent.is_thread_over]
+                self._drop_reclaimed()
 
     @rule()
     def stop_server(self) -> None:

@@ -63,6 +63,7 @@ class Lent:
     proxy: Any
     pool: FairQueuePool
     request: RequestCheckouts
+    since: float
     is_thread_over: bool = False
     """The thread that borrowed it has ended: the leak detector takes it back."""
 
@@ -177,6 +178,7 @@ class WatchedPool(RuleBasedStateMachine):
             for _ in range(ROUNDS_AFTER_QUIET):
                 with self._step():
                     self.housekeeper.run_once()
+                    self._drop_reclaimed()
                 self.clock.advance(self.settings.keepalive_interval)
             self._borrow_every_slot()
             self._end()
@@ -246,9 +248,10 @@ class WatchedPool(RuleBasedStateMachine):
                 except (Exception, Interrupted) as error:  # noqa: BLE001 - judged
                     self._judge(error)
                     forget(error)
-            self.is_unsettled = self.is_unsettled or lazy
+                self.is_unsettled = self.is_unsettled or lazy
+                if not lazy:
+                    self._settle(last_first=last_first)
             if not lazy:
-                self._settle(last_first=last_first)
                 self._check()
         except BaseException:
             self.has_failed = True
@@ -265,11 +268,28 @@ class WatchedPool(RuleBasedStateMachine):
         original, sys.unraisablehook = sys.unraisablehook, note
         try:
             yield
+            while unraisable:
+                error = unraisable.pop()
+                self._judge(error)
+                forget(error)
+                del error
         finally:
             sys.unraisablehook = original
-        for error in unraisable:
-            self._judge(error)
-            forget(error)
+
+    def _let_go(self, lent: Lent, use: Callable[[Any], None]) -> None:
+        """Do the last thing with a connection; when this returns or raises nobody refers to the proxy any more."""
+        self.over.append(lent.request)
+        proxy, lent.proxy = lent.proxy, None
+        use(proxy)
+
+    def _drop_reclaimed(self) -> None:
+        """Drop what the leak detector takes back: what a thread holds that has ended, for too long."""
+        latest = self.clock.now - self.settings.leak_threshold
+        reclaimed = [
+            lent for lent in self.lent if lent.is_thread_over and lent.since <= latest and not lent.proxy.is_valid
+        ]
+        self.over += [lent.request for lent in reclaimed]
+        self.lent = [lent for lent in self.lent if lent not in reclaimed]
 
     def _judge(self, error: BaseException) -> None:
         if self.server.has_raised(error):
@@ -290,7 +310,7 @@ class WatchedPool(RuleBasedStateMachine):
         for waiting in ended:
             worker = waiting.worker
             if worker.error is None:
-                self._take(Lent(worker.outcome, waiting.pool, waiting.request, is_thread_over=True))
+                self._take(Lent(worker.outcome, waiting.pool, waiting.request, self.clock.now, is_thread_over=True))
                 still = [other.worker.number for other in self.waiting if other.pool is waiting.pool]
                 assert worker.number < min(still, default=worker.number + 1), "a newcomer was served first"
             elif not isinstance(worker.error, (PoolTimeoutError, Interrupted)):
@@ -365,4 +385,4 @@ class WatchedPool(RuleBasedStateMachine):
             self.over.append(request)
             raise
         else:
-            self._take(Lent(proxy, pool, request))
+            self._take(Lent(proxy, pool, request, self.clock.now))
