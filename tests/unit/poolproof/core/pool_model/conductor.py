@@ -59,9 +59,11 @@ class Worker:
             self.has_ended, conductor.turn = True, None
             conductor.changed.notify_all()
 
-    def is_parked(self) -> bool:
-        """Say whether the thread waits, and nothing has happened that ends its wait."""
-        return self.signal is not None and not self.is_ready()
+    def raise_interruption(self) -> None:
+        """Raise what the model has thrown in."""
+        if self.interruption is not None:
+            interruption, self.interruption = self.interruption, None
+            raise interruption
 
     def is_ready(self) -> bool:
         """Say whether the thread would run if it were let."""
@@ -101,14 +103,10 @@ class Signal:
         worker: Worker | None = getattr(conductor.current, "worker", None)
         assert worker is not None, "the main thread would wait for ever"
         self.ends_at = float("inf") if timeout < 0 else conductor.clock.now + timeout
-        with conductor.changed:
-            worker.signal, conductor.turn = self, None
-            conductor.changed.notify_all()
-            conductor.changed.wait_for(lambda: conductor.turn is worker)
+        worker.signal = self
+        conductor.yield_turn(worker)
         worker.signal = None
-        if worker.interruption is not None:
-            interruption, worker.interruption = worker.interruption, None
-            raise interruption
+        worker.raise_interruption()
 
 
 class Conductor:
@@ -120,6 +118,8 @@ class Conductor:
         self.current = threading.local()
         self.turn: Worker | None = None
         self.workers: list[Worker] = []
+        self.network_is_slow = False
+        """Other threads run, up to the end of the step, whenever one would wait for the network."""
         self._started = 0
 
     def signal(self) -> Signal:
@@ -135,16 +135,38 @@ class Conductor:
         self._let_run(worker)
         return worker
 
-    def settle(self, *, last_first: bool) -> list[Worker]:
-        """Let every thread run whose wait is over; return those that have ended."""
+    def settle(self, *, last_first: bool) -> None:
+        """Let every thread run whose wait is over."""
+        self.network_is_slow = False
         while ready := [worker for worker in self.workers if worker.is_ready()]:
             self._let_run(ready[-1 if last_first else 0])
+
+    def reap(self) -> None:
+        """Wait until those are gone that have ended."""
         ended = [worker for worker in self.workers if worker.has_ended]
         for worker in ended:
             worker.thread.join(TIMEOUT)
             assert not worker.thread.is_alive()
         self.workers = [worker for worker in self.workers if not worker.has_ended]
-        return ended
+
+    def do_io(self) -> None:
+        """Let other threads run, as they do while one waits for the network."""
+        if not self.network_is_slow:
+            return
+        worker: Worker | None = getattr(self.current, "worker", None)
+        if worker is not None:
+            self.yield_turn(worker)
+            worker.raise_interruption()
+            return
+        for ready in [worker for worker in self.workers if worker.is_ready()]:
+            self._let_run(ready)
+
+    def yield_turn(self, worker: Worker) -> None:
+        """Let the main thread run, until it lets `worker` run again."""
+        with self.changed:
+            self.turn = None
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: self.turn is worker)
 
     def _let_run(self, worker: Worker) -> None:
         with self.changed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, Self
 
 import pymysql
@@ -13,7 +13,6 @@ LISTENERS = (
     "connect", "checkout", "checkin", "reset", "close", "invalidate", "soft_invalidate", "detach",
 )  # fmt: skip
 """Events of the pool; a listener of each is called before poolproof's own, and one after them."""
-DRIVER_CALLS = ("open", "ping", "rollback", "shut")
 
 
 class ListenerError(Exception):
@@ -38,20 +37,22 @@ class Fault(NamedTuple):
         return self.kind(2013, "Lost connection") if issubclass(self.kind, pymysql.Error) else self.kind(self.point)
 
 
-FAULTS = (
-    *(Fault(point, kind) for point in DRIVER_CALLS for kind in (pymysql.OperationalError, Interrupted)),
-    *(
-        Fault(f"{when} {name}", kind)
-        for name in LISTENERS
-        for when in ("early", "late")
-        for kind in (ListenerError, Interrupted)
-    ),
-    *(
-        Fault(f"{when} checkout", kind)
-        for when in ("early", "late")
-        for kind in (DisconnectionError, InvalidatePoolError)
-    ),
+def possible_faults(calls: str, listeners: str, *kinds_at_checkout: type[BaseException]) -> list[Fault]:
+    """Return the ways in which these calls of the driver, and listeners of these events, can fail."""
+    early_and_late = [f"{when} {name}" for name in listeners.split() for when in ("early", "late")]
+    return [
+        *(Fault(point, kind) for point in calls.split() for kind in (pymysql.OperationalError, Interrupted)),
+        *(Fault(point, kind) for point in early_and_late for kind in (ListenerError, Interrupted)),
+        *(Fault(f"{when} checkout", kind) for when in ("early", "late") for kind in kinds_at_checkout),
+    ]
+
+
+OF_BORROWING = possible_faults(
+    "open ping shut", "connect checkout invalidate close", DisconnectionError, InvalidatePoolError
 )
+OF_RETURNING = possible_faults("rollback shut open", "reset checkin invalidate close detach connect")
+OF_CLOSING = possible_faults("shut open", "close connect")
+OF_KEEPING = possible_faults("ping shut rollback", "close invalidate checkin")
 
 
 class FakeConnection:
@@ -78,17 +79,20 @@ class FakeConnection:
 
     def responds_within(self, timeout: float, usual_timeout: float) -> bool:
         """Say whether the server answers; a driver's call of it may fail as well."""
+        self._server.do_io()
         self._server.call("ping")
         return not self.is_dead
 
     def ping(self, *, reconnect: bool = False) -> None:
         """Ping as SQLAlchemy's dialect does."""
+        self._server.do_io()
         self._server.call("ping")
         self._answer()
 
     def rollback(self) -> None:
         """Roll back; on a connection that is dead it fails."""
         assert not self.is_closed, "rolled back after it was closed"
+        self._server.do_io()
         self._server.call("rollback")
         self._answer()
 
@@ -97,7 +101,10 @@ class FakeConnection:
     def close(self) -> None:
         """Close; also where the call fails the socket is gone, as PyMySQL does it."""
         assert not self.is_closed, "closed twice"
-        self._server.closed(self)
+        try:
+            self._server.do_io()
+        finally:
+            self._server.closed(self)
         self._server.call("shut")
 
     def cursor(self) -> FakeCursor:
@@ -129,20 +136,25 @@ class FakeCursor:
 class FakeServer:
     """Knows which connections are open, and raises the faults of the present step."""
 
-    def __init__(self) -> None:
+    def __init__(self, do_io: Callable[[], None]) -> None:
+        self.do_io = do_io
+        """Called wherever a thread would wait for the network."""
         self.open: set[FakeConnection] = set()
         self.is_up = True
         self.faults: list[Fault] = []
         self.fired: list[weakref.ref[BaseException]] = []
-        """What was raised in this step; weakly, since an error's traceback keeps alive what its frames borrowed."""
+        """What was raised since all threads were at rest; weakly, since a traceback keeps alive what was borrowed."""
         self.opened = 0
 
-    def set_faults(self, faults: Iterable[Fault]) -> None:
-        """Begin a step in which these calls fail, each once."""
-        self.faults, self.fired = list(faults), []
+    def set_faults(self, faults: Iterable[Fault], *, is_new: bool = True) -> None:
+        """Begin a step in which these calls fail, each once; `is_new` forgets what was raised in steps before."""
+        self.faults = list(faults)
+        if is_new:
+            self.fired = []
 
     def connect(self, pool: object) -> FakeConnection:
         """Open a connection for a pool."""
+        self.do_io()
         self.call("open")
         if not self.is_up:
             raise self.fired_error(pymysql.OperationalError(2003, "Can't connect"))

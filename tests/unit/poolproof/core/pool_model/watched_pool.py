@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextvars
 import gc
+import math
 import sys
+import threading
 import traceback
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +32,6 @@ from poolproof.leaks.checkouts import RequestCheckouts, current_request
 from poolproof.settings import PoolSettings
 from tests.unit.poolproof.core.pool_model.conductor import Conductor, Worker
 from tests.unit.poolproof.core.pool_model.fake_server import (
-    FAULTS,
     LISTENERS,
     FakeConnection,
     FakeServer,
@@ -43,9 +44,6 @@ QUIET = 40_000.0
 """Seconds: longer than every interval of the pool, its keeper and the fake server's wait_timeout."""
 ROUNDS_AFTER_QUIET = 3
 STEPS_BETWEEN_COLLECTIONS = 5000
-
-faults = st.one_of(st.just(()), st.lists(st.sampled_from(FAULTS), max_size=3))
-index = st.integers(0, 7)
 
 
 def forget(error: BaseException | None) -> None:
@@ -74,6 +72,20 @@ class Lent:
         return connection
 
 
+@dataclass(frozen=True)
+class How:
+    """In which order threads run during a step, and after it."""
+
+    is_lazy: bool = False
+    """Those that can go on do so at the end of a later step."""
+    is_slow: bool = False
+    """Others run whenever a thread would wait for the network."""
+    is_last_first: bool = False
+
+
+CALM = How()
+
+
 @dataclass(eq=False)
 class Waiting:
     """A thread that has asked for a connection."""
@@ -95,7 +107,7 @@ class WatchedPool(RuleBasedStateMachine):
         super().__init__()
         self.conductor = conductor
         self.clock = conductor.clock
-        self.server = FakeServer()
+        self.server = FakeServer(self._do_io)
         self.lent: list[Lent] = []
         self.waiting: list[Waiting] = []
         self.detached: list[Any] = []
@@ -103,16 +115,19 @@ class WatchedPool(RuleBasedStateMachine):
         """Requests that have given back what they held in this step."""
         self.records: weakref.WeakSet[Any] = weakref.WeakSet()
         self.old_pools: list[FairQueuePool] = []
+        self.highest_limits: weakref.WeakKeyDictionary[FairQueuePool, float] = weakref.WeakKeyDictionary()
+        """The limit of each pool; where it was lowered while threads were connecting, what it was before."""
+        self.unraisable: list[BaseException | None] = []
         self.has_failed = False
         self.is_unsettled = False
 
     # --- the beginning and the end of a run
 
     @initialize(
-        size=st.integers(1, 3),
-        overflow=st.integers(0, 2),
+        size=st.sampled_from([1, 1, 1, 2]),
+        overflow=st.sampled_from([0, 0, 0, 1]),
         pre_ping=st.booleans(),
-        max_waiting=st.sampled_from([None, 0, 2]),
+        max_waiting=st.sampled_from([None, None, None, 1]),
         codel_target=st.sampled_from([0.0, 0.05]),
         is_counting=st.booleans(),
         forks=st.sampled_from([0, 0, 0, 1]),
@@ -144,16 +159,20 @@ class WatchedPool(RuleBasedStateMachine):
             housekeeper.Housekeeper = original  # type: ignore[misc]
         self.housekeeper = made[0]
         self._listen("late")
-        self.settings = settings
+        self.settings, self.size, self.overflow = settings, size, overflow
         # A fork takes as long as some hundred other steps.
         self.forks_left = forks
 
     def _connect(self, connection_record: Any) -> FakeConnection:
         pool = connection_record._ConnectionRecord__pool
         # What is being closed is open until its `close` has returned.
-        assert len(self._open(pool)) < max(pool.limit(), 1), "more connections than the limit"
+        assert len(self._open(pool)) < self.highest_limits.get(pool, pool.limit()), "more connections than the limit"
         self.records.add(connection_record)
         return self.server.connect(pool)
+
+    def _do_io(self) -> None:
+        assert not getattr(self.pool, "_lock", threading.Lock()).locked(), "the network is used under the pool's lock"
+        self.conductor.do_io()
 
     def _listen(self, when: str) -> None:
         for name in LISTENERS:
@@ -191,9 +210,7 @@ class WatchedPool(RuleBasedStateMachine):
         self.server.set_faults(())
         for waiting in self.waiting:
             waiting.worker.interruption = Interrupted()
-        while self.conductor.workers:
-            self.conductor.settle(last_first=False)
-        self._collect_ended()
+        self._settle(last_first=False)
         for lent in self.lent:
             lent.proxy.close()
         for proxy in self.detached:
@@ -237,10 +254,14 @@ class WatchedPool(RuleBasedStateMachine):
         return pool
 
     @contextmanager
-    def _step(self, faults: Sequence[Fault] = (), *, lazy: bool = False, last_first: bool = False) -> Iterator[None]:
-        """Run a step in which `faults` happen; `lazy` lets no waiter run yet."""
+    def _step(self, faults: Sequence[Fault] = (), how: How = CALM) -> Iterator[None]:
+        """Run a step in which `faults` happen."""
         WatchedPool.steps += 1
-        self.server.set_faults(faults)
+        self.server.set_faults(faults, is_new=not self.is_unsettled)
+        if not self.is_unsettled:
+            self.highest_limits.clear()
+        self._note_limit()
+        self.conductor.network_is_slow = how.is_slow
         try:
             with self._finalizers_may_fail():
                 try:
@@ -248,33 +269,39 @@ class WatchedPool(RuleBasedStateMachine):
                 except (Exception, Interrupted) as error:  # noqa: BLE001 - judged
                     self._judge(error)
                     forget(error)
-                self.is_unsettled = self.is_unsettled or lazy
-                if not lazy:
-                    self._settle(last_first=last_first)
-            if not lazy:
+                self._note_limit()
+                self.is_unsettled = self.is_unsettled or how.is_lazy
+                if how.is_lazy:
+                    self._collect_ended()
+                    self._drop_unraisable()
+                else:
+                    self._settle(last_first=how.is_last_first)
+            if not how.is_lazy:
                 self._check()
         except BaseException:
             self.has_failed = True
             raise
 
+    def _note_limit(self) -> None:
+        for pool in (self.pool, *self.old_pools):
+            self.highest_limits[pool] = max(self.highest_limits.get(pool, 0), pool.limit())
+
     @contextmanager
     def _finalizers_may_fail(self) -> Iterator[None]:
         """Judge what is raised where nobody can catch it: while a connection is given back by garbage collection."""
-        unraisable: list[BaseException] = []
-
-        def note(raised: Any) -> None:
-            unraisable.append(raised.exc_value)
-
-        original, sys.unraisablehook = sys.unraisablehook, note
+        original, sys.unraisablehook = sys.unraisablehook, lambda raised: self.unraisable.append(raised.exc_value)
         try:
             yield
-            while unraisable:
-                error = unraisable.pop()
-                self._judge(error)
-                forget(error)
-                del error
         finally:
             sys.unraisablehook = original
+
+    def _drop_unraisable(self) -> None:
+        while self.unraisable:
+            error = self.unraisable.pop()
+            assert error is not None
+            self._judge(error)
+            forget(error)
+            del error
 
     def _let_go(self, lent: Lent, use: Callable[[Any], None]) -> None:
         """Do the last thing with a connection; when this returns or raises nobody refers to the proxy any more."""
@@ -300,11 +327,17 @@ class WatchedPool(RuleBasedStateMachine):
         raise error
 
     def _settle(self, *, last_first: bool) -> None:
-        self.conductor.settle(last_first=last_first)
-        self._collect_ended()
+        # What an error has kept alive comes back when it is dropped, and may end another thread's wait.
+        self._drop_unraisable()
+        while any(worker.is_ready() or worker.has_ended for worker in self.conductor.workers):
+            self.conductor.settle(last_first=last_first)
+            self.is_unsettled = False
+            self._collect_ended()
+            self._drop_unraisable()
         self.is_unsettled = False
 
     def _collect_ended(self) -> None:
+        self.conductor.reap()
         ended = [waiting for waiting in self.waiting if waiting.worker.has_ended]
         self.waiting = [waiting for waiting in self.waiting if not waiting.worker.has_ended]
         for waiting in ended:
@@ -312,7 +345,8 @@ class WatchedPool(RuleBasedStateMachine):
             if worker.error is None:
                 self._take(Lent(worker.outcome, waiting.pool, waiting.request, self.clock.now, is_thread_over=True))
                 still = [other.worker.number for other in self.waiting if other.pool is waiting.pool]
-                assert worker.number < min(still, default=worker.number + 1), "a newcomer was served first"
+                is_first = self.is_unsettled or worker.number < min(still, default=worker.number + 1)
+                assert is_first, "a newcomer was served first"
             elif not isinstance(worker.error, (PoolTimeoutError, Interrupted)):
                 self._judge(worker.error)
                 forget(worker.error)
@@ -334,6 +368,7 @@ class WatchedPool(RuleBasedStateMachine):
 
     def _check(self) -> None:
         self.old_pools = [pool for pool in self.old_pools if pool is not self.pool]
+        assert (self.pool.size(), self.pool.limit()) == (self.size, self._limit()), "other bounds than told"
         for pool in (self.pool, *self.old_pools):
             self._check_pool(pool)
         owned = {record.dbapi_connection for record in self.records} - {None}
@@ -341,21 +376,27 @@ class WatchedPool(RuleBasedStateMachine):
         assert owned | detached == self.server.open, "an open connection belongs to nobody, or a closed one to a record"
         self._check_checkouts()
 
+    def _limit(self) -> float:
+        """Return how many connections there may be: as many as the last command said, none while the pool is paused."""
+        if self.pool.is_suspended:
+            return 0
+        return math.inf if self.size == 0 or self.overflow == -1 else self.size + self.overflow
+
     def _check_pool(self, pool: FairQueuePool) -> None:
         lent = [lent for lent in self.lent if lent.pool is pool]
         waiting = [waiting for waiting in self.waiting if waiting.pool is pool]
         idle, limit = pool.checkedin(), pool.limit()
         assert pool.checkedout() == len(lent), "slots are in use by nobody, or lent ones are not counted"
-        assert idle <= pool.max_idle()
-        assert idle == 0 or idle + len(lent) <= limit
-        assert len(self._open(pool)) <= idle + len(lent)
+        assert idle <= pool.max_idle(), "more are idle than may be"
+        assert idle == 0 or idle + len(lent) <= limit, "one is idle above the limit"
+        assert len(self._open(pool)) <= idle + len(lent), "more connections are open than slots in use"
         assert pool.waiting() == len(waiting), "a thread waits that the pool does not know, or the other way round"
         assert not waiting or (idle == 0 and len(lent) >= limit), "a thread waits while a slot is free"
 
     def _check_checkouts(self) -> None:
-        assert len(self.leak_detector.checkouts.live()) == len(self.lent)
+        assert len(self.leak_detector.checkouts.live()) == len(self.lent), "the leak detector sees others"
         for lent in self.lent:
-            assert lent.proxy.is_valid
+            assert lent.proxy.is_valid, "what is lent was taken away"
             assert len(lent.request.live()) == 1, "a request holds more than it has borrowed"
         for request in self.over:
             assert request.live() == [], "a request holds what it has given back"
