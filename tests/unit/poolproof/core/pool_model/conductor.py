@@ -149,12 +149,16 @@ class Conductor:
             assert not worker.thread.is_alive()
         self.workers = [worker for worker in self.workers if not worker.has_ended]
 
+    def is_main(self) -> bool:
+        """Say whether it is the main thread that asks."""
+        return not hasattr(self.current, "worker")
+
     def do_io(self) -> None:
         """Let other threads run, as they do while one waits for the network."""
         if not self.network_is_slow:
             return
-        worker: Worker | None = getattr(self.current, "worker", None)
-        if worker is not None:
+        if not self.is_main():
+            worker: Worker = self.current.worker
             self.yield_turn(worker)
             worker.raise_interruption()
             return

@@ -23,7 +23,7 @@ from tests.unit.poolproof.core.pool_model.fake_server import (
     Fault,
     Interrupted,
 )
-from tests.unit.poolproof.core.pool_model.watched_pool import QUIET, How, Waiting, WatchedPool
+from tests.unit.poolproof.core.pool_model.watched_pool import QUIET, How, WatchedPool
 
 
 def some(faults: list[Fault]) -> st.SearchStrategy[Sequence[Fault]]:
@@ -35,6 +35,7 @@ index = st.integers(0, 7)
 how = st.builds(How, is_lazy=st.booleans(), is_slow=st.booleans(), is_last_first=st.booleans())
 BROKEN = RuntimeError("broken")
 Ending = Callable[[FairQueuePool, Any], None]
+SIZES, OVERFLOWS = st.sampled_from([0, 1, 1, 1, 2, 3]), st.sampled_from([None, None, 0, 0, 1, -1])
 
 
 def close(proxy: Any) -> None:
@@ -89,9 +90,7 @@ class PoolModel(WatchedPool):
 
     def _ask(self, faults: Sequence[Fault], how: How, deadline: float | None) -> None:
         with self._step(faults, how):
-            pool, request = self.pool, RequestCheckouts()
-            worker = self.conductor.start(lambda: self._in_request(pool.connect, request, deadline))
-            self.waiting.append(Waiting(worker, pool, request))
+            self._start_borrower(deadline)
 
     @rule(faults=some(OF_BORROWING), how=how, deadline=st.sampled_from([None, 0.5, 3.0]))
     def borrow_in_a_thread(self, faults: Sequence[Fault], how: How, deadline: float | None) -> None:
@@ -110,6 +109,7 @@ class PoolModel(WatchedPool):
             pool, idle, connection = lent.pool, lent.pool.checkedin(), lent.connection
             is_kept = pool is self.pool and not pool.is_suspended and idle < pool.size() and not pool.waiting()
             is_kept = is_kept and idle + pool.checkedout() <= pool.limit() and not self.is_unsettled
+            is_kept = is_kept and not how.is_slow
             self._let_go(lent, close)
             if is_kept:
                 assert pool.checkedin() == idle + 1, "what came back was closed"
@@ -182,6 +182,18 @@ class PoolModel(WatchedPool):
         with self._step(faults, how):
             self._pick(self.waiting, number).worker.interruption = Interrupted()
 
+    @precondition(lambda self: self.waiting and self.lent)
+    @rule(number=index, faults=some(OF_CLOSING))
+    def interrupt_the_one_served(self, number: int, faults: Sequence[Fault]) -> None:
+        """Throw into the wait of a thread that has been granted a connection in this moment."""
+        with self._step(faults):
+            lent = self._pick(self.lent, number)
+            self.lent.remove(lent)
+            first = next((waiting for waiting in self.waiting if waiting.pool is lent.pool), None)
+            self._let_go(lent, close)
+            if first is not None:
+                first.worker.interruption = Interrupted()
+
     # --- what the time, the server and the operator do
 
     @rule(seconds=st.sampled_from([0.02, 0.2, 1.1, 2.5]), faults=some(OF_BORROWING))
@@ -212,7 +224,12 @@ class PoolModel(WatchedPool):
             elif alive:
                 self._pick(alive, number).is_dead = True
 
-    @rule(size=st.sampled_from([0, 1, 1, 1, 2, 3]), overflow=st.sampled_from([None, None, 0, 0, 1, -1]), faults=some(OF_CLOSING), how=how)
+    @rule(
+        size=st.sampled_from([0, 1, 1, 1, 2, 3]),
+        overflow=st.sampled_from([None, None, 0, 0, 1, -1]),
+        faults=some(OF_CLOSING),
+        how=how,
+    )
     def resize(self, size: int, overflow: int | None, faults: Sequence[Fault], how: How) -> None:
         """Change the size."""
         with self._step(faults, how):

@@ -79,7 +79,7 @@ class How:
     is_lazy: bool = False
     """Those that can go on do so at the end of a later step."""
     is_slow: bool = False
-    """Others run whenever a thread would wait for the network."""
+    """Others run whenever a thread would wait for the network, and one comes that wants a connection."""
     is_last_first: bool = False
 
 
@@ -118,6 +118,7 @@ class WatchedPool(RuleBasedStateMachine):
         self.highest_limits: weakref.WeakKeyDictionary[FairQueuePool, float] = weakref.WeakKeyDictionary()
         """The limit of each pool; where it was lowered while threads were connecting, what it was before."""
         self.unraisable: list[BaseException | None] = []
+        self.newcomers_left = 0
         self.has_failed = False
         self.is_unsettled = False
 
@@ -172,6 +173,9 @@ class WatchedPool(RuleBasedStateMachine):
 
     def _do_io(self) -> None:
         assert not getattr(self.pool, "_lock", threading.Lock()).locked(), "the network is used under the pool's lock"
+        if self.newcomers_left and self.conductor.is_main():
+            self.newcomers_left -= 1
+            self._start_borrower(None)
         self.conductor.do_io()
 
     def _listen(self, when: str) -> None:
@@ -261,7 +265,7 @@ class WatchedPool(RuleBasedStateMachine):
         if not self.is_unsettled:
             self.highest_limits.clear()
         self._note_limit()
-        self.conductor.network_is_slow = how.is_slow
+        self.conductor.network_is_slow, self.newcomers_left = how.is_slow, int(how.is_slow)
         try:
             with self._finalizers_may_fail():
                 try:
@@ -327,6 +331,7 @@ class WatchedPool(RuleBasedStateMachine):
         raise error
 
     def _settle(self, *, last_first: bool) -> None:
+        self.newcomers_left = 0
         # What an error has kept alive comes back when it is dropped, and may end another thread's wait.
         self._drop_unraisable()
         while any(worker.is_ready() or worker.has_ended for worker in self.conductor.workers):
@@ -413,6 +418,11 @@ class WatchedPool(RuleBasedStateMachine):
             return task()
 
         return contextvars.copy_context().run(run)
+
+    def _start_borrower(self, deadline: float | None) -> None:
+        pool, request = self.pool, RequestCheckouts()
+        worker = self.conductor.start(lambda: self._in_request(pool.connect, request, deadline))
+        self.waiting.append(Waiting(worker, pool, request))
 
     def _borrow_now(self) -> None:
         pool, request = self.pool, RequestCheckouts()
