@@ -354,7 +354,7 @@ class WatchedPool(RuleBasedStateMachine):
                 assert is_first, "a newcomer was served first"
             elif not isinstance(worker.error, (PoolTimeoutError, Interrupted)):
                 self._judge(worker.error)
-                forget(worker.error)
+            forget(worker.error)
             worker.outcome = worker.error = None
 
     def _take(self, lent: Lent) -> None:
