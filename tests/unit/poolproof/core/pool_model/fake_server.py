@@ -43,7 +43,8 @@ def possible_faults(calls: str, listeners: str, *kinds_at_checkout: type[BaseExc
     return [
         *(Fault(point, kind) for point in calls.split() for kind in (pymysql.OperationalError, Interrupted)),
         *(Fault(point, kind) for point in early_and_late for kind in (ListenerError, Interrupted)),
-        *(Fault(f"{when} checkout", kind) for when in ("early", "late") for kind in kinds_at_checkout),
+        # These begin a new attempt: where most of what can go wrong does.
+        *(Fault(f"{when} checkout", kind) for when in ("early", "late", "late") for kind in kinds_at_checkout * 2),
     ]
 
 
