@@ -111,9 +111,9 @@ class PoolModel(WatchedPool):
             is_kept = is_kept and idle + pool.checkedout() <= pool.limit() and not self.is_unsettled
             is_kept = is_kept and not how.is_slow
             self._let_go(lent, close)
-            if is_kept:
-                assert pool.checkedin() == idle + 1, "what came back was closed"
-                assert self.server.fired or not connection.is_closed, "what came back was closed"
+            if is_kept and not self.server.fired:
+                assert pool.checkedin() == idle + 1, "what came back was not kept"
+                assert not connection.is_closed, "what came back was closed"
 
     @precondition(lambda self: self.lent)
     @rule(number=index, faults=some(OF_RETURNING), how=how)
