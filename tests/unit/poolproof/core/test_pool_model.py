@@ -27,7 +27,7 @@ UNMENDED = pytest.mark.xfail(
     "for good, listeners that raise leave phantoms, interruptions lose slots: each is in test_failures_on_the_way.",
 )
 STEPS = 200_000
-SHORT, LONG = 8, 40
+FEW_EVENTS, MANY_EVENTS = 8, 40
 """Events of a run. Short ones come first: a fault that they find needs no shrinking, which replays thousands."""
 
 
@@ -71,7 +71,7 @@ def run_the_model(conductor: Conductor, runs: int, events: int) -> int:
 
 
 @UNMENDED
-@pytest.mark.parametrize(("runs", "events"), [(120, SHORT), (90, LONG)])
+@pytest.mark.parametrize(("runs", "events"), [(120, FEW_EVENTS), (90, MANY_EVENTS)])
 def test_no_order_of_events_costs_a_slot_a_connection_or_a_waiter(conductor: Conductor, runs: int, events: int) -> None:
     assert run_the_model(conductor, runs, events) > 1000
 
@@ -79,6 +79,6 @@ def test_no_order_of_events_costs_a_slot_a_connection_or_a_waiter(conductor: Con
 @SOAK
 @UNMENDED
 def test_no_order_of_two_hundred_thousand_events_does(conductor: Conductor) -> None:
-    steps = run_the_model(conductor, 1000, SHORT)
+    steps = run_the_model(conductor, 1000, FEW_EVENTS)
     while steps < STEPS:
-        steps += run_the_model(conductor, 200, LONG)
+        steps += run_the_model(conductor, 200, MANY_EVENTS)

@@ -24,14 +24,14 @@ PRIVATE = "reads or writes the private queue `_pool` or the counter `_overflow`,
 CLOCK = "sets the wall clock ahead; ages are counted on the monotonic clock"
 LIFO = "expects first in, first out; ours lends last in, first out unless told otherwise"
 LOGGER = "expects the logger `sqlalchemy.pool.impl.QueuePool`; a logger is named after the class and its module"
-STATE = "compares every private attribute of the pool and of its successor; ours have a lock and a queue each"
+PRIVATE_STATE = "compares every private attribute of the pool and of its successor; ours have a lock and a queue each"
 DISPOSE = "a fault: after dispose() the same pool keeps no connection"
 
 DIFFERENCES = {
     "PoolDialectTest.test_queue_pool": DISPOSE,
     "QueuePoolTest.test_dispose_closes_pooled": DISPOSE,
-    "PoolTest.test_recreate_state[FairQueuePool-pool_args0]": STATE,
-    "PoolTest.test_recreate_state[FairQueuePool-pool_args1]": STATE,
+    "PoolTest.test_recreate_state[FairQueuePool-pool_args0]": PRIVATE_STATE,
+    "PoolTest.test_recreate_state[FairQueuePool-pool_args1]": PRIVATE_STATE,
     "QueuePoolTest.test_connect_checkout_handler_always_gets_info": PRIVATE,
     "QueuePoolTest.test_connect_handler_not_called_for_recycled": PRIVATE,
     "QueuePoolTest.test_error_on_pooled_reconnect_cleanup_invalidate": PRIVATE,
@@ -62,7 +62,7 @@ def source() -> Path:
 def failed_tests(source: Path, report: Path, *plugins: str) -> set[str]:
     """Run the tests in a process of their own; return which failed."""
     plugins = tuple(word for plugin in plugins for word in ("-p", plugin))
-    without = ("-p", "no:cacheprovider", "-p", "no:anyio", "-p", "no:schemathesis", "-p", "no:flask")
+    plugins_off = ("-p", "no:cacheprovider", "-p", "no:anyio", "-p", "no:schemathesis", "-p", "no:flask")
     files = [f"test/engine/{name}.py" for name in MODULES]
     options = ("-q", "--db", "sqlite", "--junitxml", str(report), "-o", "addopts=", "-o", "junit_family=xunit1")
     environment = os.environ | {
@@ -70,7 +70,7 @@ def failed_tests(source: Path, report: Path, *plugins: str) -> set[str]:
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     # -s: their conftest would put the folder's own library before the one that is installed.
-    command = [sys.executable, "-s", "-m", "pytest", *plugins, *without, *options, *files]
+    command = [sys.executable, "-s", "-m", "pytest", *plugins, *plugins_off, *options, *files]
     done = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
     assert report.exists(), done.stdout + done.stderr
     cases = list(ET.parse(report).iter("testcase"))  # noqa: S314 - our own report

@@ -50,7 +50,7 @@ class Worker:
         conductor = self._conductor
         conductor.current.worker = self
         with conductor.changed:
-            conductor.changed.wait_for(lambda: conductor.turn is self)
+            conductor.wait_until(lambda: conductor.turn is self)
         try:
             self.outcome = self._task()
         except BaseException as error:  # noqa: BLE001 - the model judges it
@@ -165,18 +165,25 @@ class Conductor:
         for ready in [worker for worker in self.workers if worker.is_ready()]:
             self._let_run(ready)
 
+    def wait_until(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Wait until a condition holds, which changes with `changed` only; `changed` must be held."""
+        while not condition():
+            if not self.changed.wait(timeout):
+                return condition()
+        return True
+
     def yield_turn(self, worker: Worker) -> None:
         """Let the main thread run, until it lets `worker` run again."""
         with self.changed:
             self.turn = None
             self.changed.notify_all()
-            self.changed.wait_for(lambda: self.turn is worker)
+            self.wait_until(lambda: self.turn is worker)
 
     def _let_run(self, worker: Worker) -> None:
         with self.changed:
             self.turn = worker
             self.changed.notify_all()
-            assert self.changed.wait_for(lambda: self.turn is None, TIMEOUT), "a thread is blocked"
+            assert self.wait_until(lambda: self.turn is None, TIMEOUT), "a thread is blocked"
 
 
 class ThreadingOfTheModel:

@@ -147,10 +147,10 @@ class FakeServer:
         """What was raised since all threads were at rest; weakly, since a traceback keeps alive what was borrowed."""
         self.opened = 0
 
-    def set_faults(self, faults: Iterable[Fault], *, is_new: bool = True) -> None:
-        """Begin a step in which these calls fail, each once; `is_new` forgets what was raised in steps before."""
+    def set_faults(self, faults: Iterable[Fault], *, forgets_earlier: bool = True) -> None:
+        """Begin a step in which these calls fail, each once; `forgets_earlier`: what was raised before is forgotten."""
         self.faults = list(faults)
-        if is_new:
+        if forgets_earlier:
             self.fired = []
 
     def connect(self, pool: object) -> FakeConnection:

@@ -40,7 +40,7 @@ from tests.unit.poolproof.core.pool_model.fake_server import (
 )
 
 URL = make_url("mysql+pymysql://model@nowhere/")
-QUIET = 40_000.0
+LONG_PAUSE = 40_000.0
 """Seconds: longer than every interval of the pool, its keeper and the fake server's wait_timeout."""
 ROUNDS_AFTER_QUIET = 3
 STEPS_BETWEEN_COLLECTIONS = 5000
@@ -83,7 +83,7 @@ class How:
     is_last_first: bool = False
 
 
-CALM = How()
+DEFAULT_ORDER = How()
 
 
 @dataclass(eq=False)
@@ -111,7 +111,7 @@ class WatchedPool(RuleBasedStateMachine):
         self.lent: list[Lent] = []
         self.waiting: list[Waiting] = []
         self.detached: list[Any] = []
-        self.over: list[RequestCheckouts] = []
+        self.finished_requests: list[RequestCheckouts] = []
         """Requests that have given back what they held in this step."""
         self.records: weakref.WeakSet[Any] = weakref.WeakSet()
         self.old_pools: list[FairQueuePool] = []
@@ -150,7 +150,7 @@ class WatchedPool(RuleBasedStateMachine):
         )
         options = engine_options(settings, URL, threads=size)
         self.engine = create_engine(URL, creator=self._connect, _initialize=False, pool_pre_ping=pre_ping, **options)
-        self._listen("early")
+        self._add_listeners("early")
         made: list[Any] = []
         original = housekeeper.Housekeeper
         housekeeper.Housekeeper = lambda *arguments: made.append(original(*arguments)) or made[0]  # type: ignore[assignment,misc,func-returns-value]
@@ -159,7 +159,7 @@ class WatchedPool(RuleBasedStateMachine):
         finally:
             housekeeper.Housekeeper = original  # type: ignore[misc]
         self.housekeeper = made[0]
-        self._listen("late")
+        self._add_listeners("late")
         self.settings, self.size, self.overflow = settings, size, overflow
         # A fork takes as long as some hundred other steps.
         self.forks_left = forks
@@ -178,7 +178,7 @@ class WatchedPool(RuleBasedStateMachine):
             self._start_borrower(None)
         self.conductor.do_io()
 
-    def _listen(self, when: str) -> None:
+    def _add_listeners(self, when: str) -> None:
         for name in LISTENERS:
             event.listen(self.engine, name, self._listener(f"{when} {name}"))
 
@@ -193,13 +193,13 @@ class WatchedPool(RuleBasedStateMachine):
             self._let_all_go()
             return
         try:
-            with self._step():
+            with self._run_step():
                 self._let_all_go()
                 self.server.is_up = True
                 self.pool.resume()
-            self.clock.advance(QUIET)
+            self.clock.advance(LONG_PAUSE)
             for _ in range(ROUNDS_AFTER_QUIET):
-                with self._step():
+                with self._run_step():
                     self.housekeeper.run_once()
                     self._drop_reclaimed()
                 self.clock.advance(self.settings.keepalive_interval)
@@ -224,14 +224,14 @@ class WatchedPool(RuleBasedStateMachine):
     def _borrow_every_slot(self) -> None:
         limit = self.pool.limit()
         for _ in range(int(min(limit, 5))):
-            with self._step():
+            with self._run_step():
                 self._borrow_now()
         assert len(self.lent) == min(limit, 5), "a slot cannot be borrowed"
         if limit <= 5:
-            with self._step():
+            with self._run_step():
                 self._borrow_now()
             assert len(self.lent) == limit
-        with self._step():
+        with self._run_step():
             for lent in self.lent:
                 lent.proxy.close()
             self.lent.clear()
@@ -258,10 +258,10 @@ class WatchedPool(RuleBasedStateMachine):
         return pool
 
     @contextmanager
-    def _step(self, faults: Sequence[Fault] = (), how: How = CALM) -> Iterator[None]:
+    def _run_step(self, faults: Sequence[Fault] = (), how: How = DEFAULT_ORDER) -> Iterator[None]:
         """Run a step in which `faults` happen."""
         WatchedPool.steps += 1
-        self.server.set_faults(faults, is_new=not self.is_unsettled)
+        self.server.set_faults(faults, forgets_earlier=not self.is_unsettled)
         if not self.is_unsettled:
             self.highest_limits.clear()
         self._note_limit()
@@ -281,7 +281,7 @@ class WatchedPool(RuleBasedStateMachine):
                 else:
                     self._settle(last_first=how.is_last_first)
             if not how.is_lazy:
-                self._check()
+                self._check_everything()
         except BaseException:
             self.has_failed = True
             raise
@@ -309,7 +309,7 @@ class WatchedPool(RuleBasedStateMachine):
 
     def _let_go(self, lent: Lent, use: Callable[[Any], None]) -> None:
         """Do the last thing with a connection; when this returns or raises nobody refers to the proxy any more."""
-        self.over.append(lent.request)
+        self.finished_requests.append(lent.request)
         proxy, lent.proxy = lent.proxy, None
         use(proxy)
 
@@ -319,7 +319,7 @@ class WatchedPool(RuleBasedStateMachine):
         reclaimed = [
             lent for lent in self.lent if lent.is_thread_over and lent.since <= latest and not lent.proxy.is_valid
         ]
-        self.over += [lent.request for lent in reclaimed]
+        self.finished_requests += [lent.request for lent in reclaimed]
         self.lent = [lent for lent in self.lent if lent not in reclaimed]
 
     def _judge(self, error: BaseException) -> None:
@@ -348,7 +348,9 @@ class WatchedPool(RuleBasedStateMachine):
         for waiting in ended:
             worker = waiting.worker
             if worker.error is None:
-                self._take(Lent(worker.outcome, waiting.pool, waiting.request, self.clock.now, is_thread_over=True))
+                self._record_lent(
+                    Lent(worker.outcome, waiting.pool, waiting.request, self.clock.now, is_thread_over=True)
+                )
                 still = [other.worker.number for other in self.waiting if other.pool is waiting.pool]
                 is_first = self.is_unsettled or worker.number < min(still, default=worker.number + 1)
                 assert is_first, "a newcomer was served first"
@@ -357,7 +359,7 @@ class WatchedPool(RuleBasedStateMachine):
             forget(worker.error)
             worker.outcome = worker.error = None
 
-    def _take(self, lent: Lent) -> None:
+    def _record_lent(self, lent: Lent) -> None:
         connection = lent.connection
         assert isinstance(connection, FakeConnection), "nothing was lent"
         assert not connection.is_closed, "a closed connection was lent"
@@ -371,9 +373,9 @@ class WatchedPool(RuleBasedStateMachine):
             connection for connection in self.server.open if connection.pool is pool and id(connection) not in detached
         ]
 
-    def _check(self) -> None:
+    def _check_everything(self) -> None:
         self.old_pools = [pool for pool in self.old_pools if pool is not self.pool]
-        assert (self.pool.size(), self.pool.limit()) == (self.size, self._limit()), "other bounds than told"
+        assert (self.pool.size(), self.pool.limit()) == (self.size, self._expected_limit()), "other bounds than told"
         for pool in (self.pool, *self.old_pools):
             self._check_pool(pool)
         owned = {record.dbapi_connection for record in self.records} - {None}
@@ -381,7 +383,7 @@ class WatchedPool(RuleBasedStateMachine):
         assert owned | detached == self.server.open, "an open connection belongs to nobody, or a closed one to a record"
         self._check_checkouts()
 
-    def _limit(self) -> float:
+    def _expected_limit(self) -> float:
         """Return how many connections there may be: as many as the last command said, none while the pool is paused."""
         if self.pool.is_suspended:
             return 0
@@ -403,9 +405,9 @@ class WatchedPool(RuleBasedStateMachine):
         for lent in self.lent:
             assert lent.proxy.is_valid, "what is lent was taken away"
             assert len(lent.request.live()) == 1, "a request holds more than it has borrowed"
-        for request in self.over:
+        for request in self.finished_requests:
             assert request.live() == [], "a request holds what it has given back"
-        self.over.clear()
+        self.finished_requests.clear()
 
     def _pick(self, items: list[Any], number: int) -> Any:
         return items[number % len(items)]
@@ -433,7 +435,7 @@ class WatchedPool(RuleBasedStateMachine):
         except PoolTimeoutError:
             assert self.is_unsettled or not has_room, "refused although a slot is free"
         except BaseException:
-            self.over.append(request)
+            self.finished_requests.append(request)
             raise
         else:
-            self._take(Lent(proxy, pool, request, self.clock.now))
+            self._record_lent(Lent(proxy, pool, request, self.clock.now))
