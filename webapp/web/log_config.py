@@ -160,7 +160,7 @@ def configure_logging(
     root.setLevel(level)
     _request_log_writer.is_enabled = level <= logging.INFO
     # httpx2 logs whole URLs, which may contain a key.
-    for name in ("alembic", "poolproof.core.queue_pool", "httpx2"):
+    for name in ("alembic", "sqlalchemy.pool", "httpx2"):
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     structlog.configure(
         processors=[*_SHARED_PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

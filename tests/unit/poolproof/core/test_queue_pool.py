@@ -259,13 +259,16 @@ def test_a_wait_that_is_interrupted_leaves_no_trace(fair: Callable[..., FairQueu
     assert pool.checkedout() == 0
 
 
-def test_what_a_disposed_pool_had_lent_is_closed_when_it_comes_back(fair: Callable[..., FairQueuePool]) -> None:
+def test_what_a_pool_that_was_replaced_had_lent_is_closed_when_it_comes_back(
+    fair: Callable[..., FairQueuePool],
+) -> None:
     pool = fair(pool_size=2)
     held, idle = pool.connect(), pool.connect()
     closed: list[object] = []
     event.listen(pool, "close", lambda connection, record: closed.append(connection))
     idle.close()
     pool.dispose()
+    pool.recreate()
     assert len(closed) == 1
     held.close()
     assert (len(closed), pool.checkedin(), pool.checkedout()) == (2, 0, 0)

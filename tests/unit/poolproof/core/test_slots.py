@@ -114,16 +114,11 @@ def test_a_record_whose_connection_is_gone_is_not_kept_idle(queue: WaitQueue, re
     assert (list(slots.idle), slots.total) == ([records[1]], 1)
 
 
-def test_what_was_lent_before_the_pool_was_disposed_is_not_kept(
-    queue: WaitQueue, records: list[MonotonicRecord]
-) -> None:
-    slots = new_slots(queue, 3, total=3)
-    slots.idle.append(records[0])
-    assert slots.take_all_idle() == [records[0]]
-    records[2].generation = slots.generation
-    slots.returned.extend(records[1:])
-    assert slots.distribute_returned() == [records[1]]
-    assert list(slots.idle) == [records[2]]
+def test_what_is_taken_back_from_nobody_is_not_kept(queue: WaitQueue, records: list[MonotonicRecord]) -> None:
+    slots = new_slots(queue, 3, total=1)
+    slots.reclaim(records[0])
+    assert (slots.total, slots.closing, list(slots.idle)) == (0, 0, [])
+    assert records[0].dbapi_connection is None
 
 
 def test_a_surplus_connection_that_is_slow_to_close_keeps_no_other_from_its_waiter(

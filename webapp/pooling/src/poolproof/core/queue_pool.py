@@ -11,6 +11,7 @@ closed outside of the lock.
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -31,6 +32,9 @@ from poolproof.leaks.checkouts import current_request
 
 class FairQueuePool(QueuePool):
     """A bounded pool for threads that serves waiters in order."""
+
+    _sqla_logger_namespace = "sqlalchemy.pool.FairQueuePool"
+    """The name of the logger: where applications look for what a pool does."""
 
     def __init__(  # noqa: PLR0917 - QueuePool's signature
         self,
@@ -55,7 +59,7 @@ class FairQueuePool(QueuePool):
         Pool.__init__(self, creator, **kw)
         self._size = pool_size
         self._max_overflow = max_overflow
-        self.is_suspended = False
+        self.is_suspended = self._is_disposed = False
         self._timeout = timeout  # type: ignore[assignment]
         self._use_lifo = use_lifo
         self._wait_queue = WaitQueue(max_waiting, shedding)
@@ -120,8 +124,8 @@ class FairQueuePool(QueuePool):
             reset_on_return=self._reset_on_return, _dispatch=self.dispatch, dialect=self._dialect,
         )  # fmt: skip
         pool.describe_holders, pool.suspended_wait_share = self.describe_holders, self.suspended_wait_share
-        if self._slots.generation:
-            # Disposed and now replaced: what a thread that still has this pool opens in it is not kept.
+        if self._is_disposed and self._slots.pid == os.getpid():
+            # Disposed and now replaced: what threads still return to it, or open in it, is not kept.
             with self._slots.lock:
                 self._slots.max_idle = 0
                 surplus = self._slots.take_surplus()
@@ -129,10 +133,8 @@ class FairQueuePool(QueuePool):
         return pool.suspend() if self.is_suspended else pool
 
     def dispose(self) -> None:
-        """Close what is idle; what is lent is closed when it comes back, unless another thread waits for it.
-
-        The pool may be used again: connections that are opened later are kept.
-        """
+        """Close what is idle. The pool may be used again; one that `recreate` has replaced keeps nothing any more."""
+        self._is_disposed = True
         with self._slots.lock:
             surplus = [*(self._slots.distribute_returned() or ()), *self._slots.take_all_idle()]
         self._slots.after_lock(surplus, "disposed")
@@ -244,13 +246,12 @@ class FairQueuePool(QueuePool):
         return f"{super().status()} Waiting: {self.waiting()}"
 
     def _connect_in_own_slot(self) -> MonotonicRecord:
-        generation = self._slots.generation
         try:
             record = self._create_connection()
         except BaseException:
             self._slots.release(lent=1)
             raise
-        record.reclaim, record.generation = self._slots.reclaim, generation
+        record.reclaim = self._slots.reclaim
         return record
 
     def _wait(self, waiter: Waiter) -> MonotonicRecord | None:

@@ -9,6 +9,7 @@ inside a garbage collection that began in the very thread that holds it; so a th
 from __future__ import annotations
 
 import math
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -40,7 +41,7 @@ class Slots:
     is free.
     """
 
-    __slots__ = ("_wait_queue", "closing", "generation", "idle", "limit", "lock", "max_idle", "returned", "total")
+    __slots__ = ("_wait_queue", "closing", "idle", "limit", "lock", "max_idle", "pid", "returned", "total")
 
     def __init__(self, wait_queue: WaitQueue) -> None:
         """Begin empty and with no slot."""
@@ -56,8 +57,8 @@ class Slots:
         """Slots whose connection is being closed: the server counts it until then."""
         self.idle = deque[MonotonicRecord]()
         self.returned = deque[MonotonicRecord]()
-        self.generation = 0
-        """How often the pool was disposed; records of an earlier generation are not kept."""
+        self.pid = os.getpid()
+        """The process whose connections these are; a child of fork must not close them."""
 
     def set_bounds(self, size: int, max_overflow: int) -> None:
         """Allow `size` connections (0: no limit) and `max_overflow` more that are closed on return (-1: no limit)."""
@@ -89,7 +90,8 @@ class Slots:
         return surplus
 
     def _is_worth_keeping(self, record: MonotonicRecord) -> bool:
-        return record.dbapi_connection is not None and record.generation == self.generation
+        # Without a connection there is nothing to keep; what was done with a reclaimed one is not known.
+        return record.dbapi_connection is not None and record.starttime > -math.inf
 
     def grant_free(self) -> None:
         """Let waiters open connections, as many as there are free slots."""
@@ -106,8 +108,7 @@ class Slots:
         return surplus
 
     def take_all_idle(self) -> list[MonotonicRecord]:
-        """Take out all idle connections, and keep none that is lent now; the caller closes them."""
-        self.generation += 1
+        """Take out all idle connections; the caller closes them."""
         taken = list(self.idle)
         self.idle.clear()
         self.total, self.closing = self.total - len(taken), self.closing + len(taken)
@@ -163,10 +164,10 @@ class Slots:
 
     def reclaim(self, record: MonotonicRecord) -> None:
         """Take back a record that nothing refers to any more, unless the pool itself is collected with it."""
-        if record in self.idle.copy() or record in self.returned.copy():
+        if self.pid != os.getpid() or record in self.idle.copy() or record in self.returned.copy():
             return
-        # What was done with the connection is not known: it is closed, or renewed for the next borrower.
-        record.starttime, record.generation = -math.inf, -1
+        # It is closed, or renewed for the next borrower.
+        record.starttime = -math.inf
         self.returned.append(record)
         self.drain_returned()
 

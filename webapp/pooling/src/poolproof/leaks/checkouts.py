@@ -218,8 +218,9 @@ def track_checkouts(engine: Engine, name: str) -> CheckoutRegistry:
     """Record every checkout of `engine` with the request it is made for."""
     registry = CheckoutRegistry(name)
     event.listen(engine, "checkout", registry.record_checkout)
-    event.listen(engine, "checkin", registry.record_checkin)
-    event.listen(engine, "detach", registry.record_checkin)
+    # Before all others: one that raises must not keep the end of a checkout from being recorded.
+    event.listen(engine, "checkin", registry.record_checkin, insert=True)
+    event.listen(engine, "detach", registry.record_checkin, insert=True)
     event.listen(engine, "reset", registry.record_reset)
 
     @event.listens_for(engine, "before_cursor_execute")
