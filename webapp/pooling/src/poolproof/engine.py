@@ -12,7 +12,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool, SingletonThreadPool, 
 from poolproof.core.codel import CoDel
 from poolproof.core.queue_pool import FairQueuePool
 from poolproof.core.stats import PoolStatistics
-from poolproof.drivers import sqlite
+from poolproof.drivers import session, sqlite
 from poolproof.errors import PoolConfigurationError, PoolUsageError
 from poolproof.execution_options import AUTOCOMMIT, READ_ONLY
 from poolproof.health import housekeeper, liveness
@@ -130,9 +130,9 @@ def _check_pool_class(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> N
 def _connect_args(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> dict[str, Any]:
     if is_sqlite:
         return {"check_same_thread": False, "timeout": sqlite.BUSY_TIMEOUT}
-    from poolproof.drivers.mysql import connection as mysql_connection
+    from poolproof.drivers.mysql import connect_args
 
-    return mysql_connection.connect_args(settings, url)
+    return connect_args.connect_args(settings, url)
 
 
 def _refuse_writes_in_read(engine: Engine) -> None:
@@ -160,5 +160,8 @@ def _configure_mysql(engine: Engine, settings: PoolSettings) -> None:
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Any) -> None:
         options = connection.get_execution_options()
-        if not options.get(READ_ONLY, False) and not options.get(AUTOCOMMIT, False):
+        is_autocommit = options.get(AUTOCOMMIT, False) or connection.connection.dbapi_connection.is_autocommit
+        if not is_autocommit and not options.get(READ_ONLY, False):
             connection.exec_driver_sql("BEGIN")
+
+    session.protect_sessions(engine)

@@ -7,17 +7,14 @@ from typing import Any, cast
 import pymysql
 import pytest
 from pymysql.constants import CLIENT, SERVER_STATUS
-from sqlalchemy import Connection, make_url
+from sqlalchemy import Connection
 
 from poolproof.drivers.mysql.connection import (
     TrackedConnection,
-    connect_args,
     init_session_statement,
     insert_select_row_count,
 )
 from poolproof.settings import PoolSettings
-
-LOCAL = make_url("mysql+pymysql://user@127.0.0.1/schema")
 
 
 class Silent(TrackedConnection):
@@ -31,7 +28,7 @@ class Silent(TrackedConnection):
         self.sent.append(sql)
 
     def _read_ok_packet(self) -> None:
-        """Take any answer for a good one."""
+        """Take any reply for a good one."""
 
 
 class Message:
@@ -53,13 +50,6 @@ def sqlalchemy_connection(result: Message | None) -> Connection:
     outer = Double()
     outer.connection = double  # type: ignore[attr-defined]
     return cast("Connection", outer)
-
-
-def test_every_wait_is_bounded_and_no_context_is_made_without_tls() -> None:
-    arguments = connect_args(PoolSettings(connect_timeout=1.5, write_timeout=7, tls="off"), LOCAL)
-    assert (arguments["connect_timeout"], arguments["read_timeout"], arguments["write_timeout"]) == (1.5, 1.5, 7)
-    assert arguments["ssl_disabled"] is True
-    assert "ssl_disabled" not in connect_args(PoolSettings(tls="required"), LOCAL)
 
 
 @pytest.mark.parametrize(
@@ -106,3 +96,29 @@ def test_a_statement_that_fails_is_counted_and_does_not_run_any_more() -> None:
 )
 def test_rows_are_counted_once_also_where_the_server_counts_an_update_twice(result: Message | None, count: int) -> None:
     assert insert_select_row_count(sqlalchemy_connection(result), 4) == count
+
+
+def test_a_connection_is_lent_again_only_as_it_was_set_up() -> None:
+    connection = Silent()
+    connection._sock = object()  # type: ignore[attr-defined]
+    connection.server_status = SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT
+    assert connection.is_reusable()
+    connection.server_status |= SERVER_STATUS.SERVER_STATUS_IN_TRANS
+    assert not connection.is_reusable()
+    connection.server_status = 0
+    assert not connection.is_reusable(), "autocommit is off"
+    connection.server_status = SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT
+    connection.session_changed = True
+    assert not connection.is_reusable()
+    connection.session_changed, connection._sock = False, None  # type: ignore[attr-defined]
+    assert not connection.is_reusable(), "it is closed"
+
+
+def test_a_level_before_the_session_is_set_up_is_that_of_all_checkouts() -> None:
+    connection = Silent()
+    connection.use_isolation_level("SERIALIZABLE")
+    assert "transaction_isolation = 'SERIALIZABLE'" in init_session_statement("9.7.4", PoolSettings(), "SERIALIZABLE")
+    connection.restore_isolation_level()
+    assert (connection.isolation_level, connection.sent) == ("SERIALIZABLE", [])
+    connection.use_isolation_level("AUTOCOMMIT")
+    assert connection.is_autocommit

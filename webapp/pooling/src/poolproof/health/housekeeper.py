@@ -6,7 +6,6 @@ never exceeds the budget, and a caller finds either a connection or a free slot.
 
 from __future__ import annotations
 
-import time
 import weakref
 
 from sqlalchemy import Engine, event
@@ -17,6 +16,7 @@ from poolproof.core.queue_pool import FairQueuePool
 from poolproof.health.connection_age import MaintenanceAction, due_action
 from poolproof.health.liveness import LAST_ALIVE_AT, Liveness
 from poolproof.leaks.leak_detector import LeakDetector
+from poolproof.runtime import clock
 from poolproof.runtime.periodic_thread import PeriodicThread
 from poolproof.settings import PoolSettings
 
@@ -49,14 +49,14 @@ class Housekeeper:
             if action is not MaintenanceAction.PING:
                 pool.evict(record, action)
             elif self._liveness is None or self._liveness.ping(record.dbapi_connection):
-                record.info[LAST_ALIVE_AT] = time.monotonic()
+                record.info[LAST_ALIVE_AT] = clock.since_boot()
                 pool.return_idle(record)
             else:
                 pool.evict(record, "lost")
         return min(interval, self._settings.max_idle / 4, self._settings.keepalive_interval / 4)
 
     def _borrow_due(self, pool: FairQueuePool) -> tuple[MonotonicRecord, MaintenanceAction] | None:
-        now = time.monotonic()
+        now = clock.since_boot()
 
         def action_for(record: MonotonicRecord, idle: int) -> MaintenanceAction | None:
             return due_action(
