@@ -19,6 +19,7 @@ from poolproof.health import housekeeper, liveness
 from poolproof.leaks import checkouts
 from poolproof.leaks.leak_detector import LeakDetector
 from poolproof.runtime import fork
+from poolproof.runtime.threads import REMEDY, require_threads
 from poolproof.settings import PoolSettings
 
 READ_STATEMENT_PREFIXES = ("SELECT", "SHOW", "WITH", "EXPLAIN", "DESC", "PRAGMA", "BEGIN", "(")
@@ -66,7 +67,13 @@ def configure_engine(engine: Engine, settings: PoolSettings, lane: str = "intera
     """Prepare every new connection of `engine`, and record every checkout with the request it serves.
 
     `lane` is the name of the lane, for messages and statistics. Returns the leak detector of the engine.
+
+    Raises:
+        PoolConfigurationError: when the engine is asynchronous, or threads were replaced by something else.
     """
+    require_threads()
+    if engine.dialect.is_async:
+        raise PoolConfigurationError(f"An asynchronous engine cannot be used with this pool. {REMEDY}")
     monitor = None
     if engine.dialect.name == "sqlite":
         sqlite.configure(engine)

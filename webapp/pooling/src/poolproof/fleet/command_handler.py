@@ -66,7 +66,7 @@ class CommandHandler:
         described = f"connection {number} of {checkout.request.name or checkout.thread.name}, borrowed at {site}"
         is_ended = True
         try:
-            self._end(checkout, number)
+            self._disconnect(checkout, number)
         except Exception as error:
             # Where the reply to KILL was lost, it is not known: the connection is closed when it returns.
             is_ended = mysql_errors.is_connection_lost(error)
@@ -76,7 +76,7 @@ class CommandHandler:
         event_log.record("ended", f"An operator has ended {described}.", site=site)
         return f"Ended {described}."
 
-    def _end(self, checkout: Checkout, number: int) -> None:
+    def _disconnect(self, checkout: Checkout, number: int) -> None:
         if not checkout.is_statement_running():
             # Closed, and its slot in the pool is free at once; its holder gets an error at the next statement.
             _invalidate(checkout)
@@ -86,9 +86,9 @@ class CommandHandler:
             time.sleep(INTERRUPT_GRACE)
             _invalidate(checkout)
         else:
-            self._kill(checkout, number)
+            self._kill_connection(checkout, number)
 
-    def _kill(self, checkout: Checkout, number: int) -> None:
+    def _kill_connection(self, checkout: Checkout, number: int) -> None:
         # Not closed here: the thread that waits for the reply would keep waiting. The server ends its wait.
         connection = checkout.dbapi_connection
         with self._lanes.console.engine.connect() as console:

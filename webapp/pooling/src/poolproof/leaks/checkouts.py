@@ -143,6 +143,7 @@ class Checkout:
         """Record that the connection is back."""
         self.is_returned = True
         self.request.statement_count += self.statement_count
+        self.request.discard(self)
 
 
 class RequestCheckouts:
@@ -157,16 +158,20 @@ class RequestCheckouts:
         self.guard_raises = False
         """Whether the guard raises or only counts; see `blocking_guard`."""
         self.is_finished = False
-        self._checkouts: list[Checkout] = []
+        self._checkouts: dict[int, Checkout] = {}
+        """Never replaced, and changed by single steps: threads that a request has started share it."""
 
     def live(self) -> list[Checkout]:
         """Return the checkouts that are not over."""
-        self._checkouts = [checkout for checkout in self._checkouts if not checkout.is_returned]
-        return self._checkouts
+        return [checkout for checkout in self._checkouts.copy().values() if not checkout.is_returned]
 
     def add(self, checkout: Checkout) -> None:
         """Record a checkout."""
-        self._checkouts.append(checkout)
+        self._checkouts[checkout.number] = checkout
+
+    def discard(self, checkout: Checkout) -> None:
+        """Forget a checkout that is over."""
+        self._checkouts.pop(checkout.number, None)
 
     def release_all(self) -> list[Checkout]:
         """Return every connection that is still out to its pool; return the checkouts that this has ended."""
@@ -256,6 +261,7 @@ class CheckoutRegistry:
         """Forget every checkout: the threads that made them are the parent's."""
         for checkout in self._live.values():
             checkout.is_returned = True
+            checkout.request.discard(checkout)
         self._live.clear()
 
 
