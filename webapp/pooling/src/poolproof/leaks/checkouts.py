@@ -227,6 +227,8 @@ class CheckoutRegistry:
         self, dbapi_connection: Any, record: ConnectionPoolEntry, connection: PoolProxiedConnection
     ) -> None:
         """Record a checkout."""
+        # A later listener has raised DisconnectionError, and the same checkout begins anew with another connection.
+        self.record_end(None, record)
         request = current_request.get() or _thread_state.checkouts
         checkout = Checkout(self, request, connection, dbapi_connection)
         self.on_checkout(checkout)
