@@ -294,3 +294,22 @@ def test_a_level_that_cannot_be_restored_costs_the_connection_and_no_error(
     check_that_the_session_is_ours(engine, make_engine)
     assert isinstance(engine.pool, FairQueuePool)
     assert engine.pool.checkedout() == 0
+
+
+def test_a_statement_that_was_prepared_is_gone_with_its_connection(engine: Engine) -> None:
+    skip_on_sqlite(engine)
+    numbers = set()
+    for _ in range(2):
+        with engine.connect() as connection:
+            numbers.add(connection.execute(text("SELECT CONNECTION_ID()")).scalar_one())
+            connection.exec_driver_sql("PREPARE mine FROM 'SELECT 1'")
+    assert len(numbers) == 2
+
+
+def test_a_connection_that_its_borrower_has_closed_is_not_lent_on(engine: Engine) -> None:
+    raw = engine.raw_connection()
+    dbapi_connection: Any = raw.dbapi_connection
+    dbapi_connection.close()
+    raw.close()
+    with engine.connect() as connection:
+        assert connection.execute(COUNT_ROWS).scalar_one() == 0
