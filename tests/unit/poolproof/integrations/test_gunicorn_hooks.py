@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class Worker:
 
     log = logging.getLogger("gunicorn.error")
     age = 3
-    tpool: gunicorn_hooks.ThreadPoolStats = Threads()
+    tpool: object = Threads()
 
 
 def test_a_worker_is_registered_with_the_state_of_its_threads_and_says_goodbye(
@@ -51,6 +52,20 @@ def test_a_worker_is_registered_with_the_state_of_its_threads_and_says_goodbye(
     agent.stop_all()
     assert directory.snapshot().members == []
     assert directory.crashed() == []
+
+
+def test_gunicorns_own_threads_serve_as_well_and_tell_nothing_of_their_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = FleetDirectory(tmp_path / "fleet" / "machine")
+    own = FleetAgent(directory, lambda: ({}, {"lanes": {}}), str, lambda overrides: None)
+    monkeypatch.setattr(agent, "_instances", {own})
+    worker = Worker()
+    with ThreadPoolExecutor(1) as threads:
+        worker.tpool = threads
+        gunicorn_hooks.post_worker_init(worker)
+        assert own.extra_status() == {}
+    agent.stop_all()
 
 
 def test_a_worker_writes_what_waits_before_it_closes_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:

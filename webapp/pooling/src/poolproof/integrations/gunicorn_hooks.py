@@ -7,7 +7,7 @@ loaded again by a reload (HUP).
 from __future__ import annotations
 
 import logging
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from poolproof.engine import dispose_engines
 from poolproof.fleet import agent
@@ -20,6 +20,7 @@ WORKER_BOOT_ERROR = 3
 """The exit code with which a worker tells Gunicorn not to start another one in its place."""
 
 
+@runtime_checkable
 class ThreadPoolStats(Protocol):
     """What the fleet publishes about a worker's request threads."""
 
@@ -33,8 +34,8 @@ class ThreadWorker(Protocol):
     log: logging.Logger
     age: int
     """The how many-th worker of its master it is."""
-    tpool: ThreadPoolStats
-    """Only workers that serve requests in threads have one."""
+    tpool: object
+    """Only workers that serve requests in threads have one; Gunicorn's own tells nothing about its state."""
 
 
 def post_worker_init(worker: ThreadWorker) -> None:
@@ -49,6 +50,8 @@ def post_worker_init(worker: ThreadWorker) -> None:
         raise SystemExit(WORKER_BOOT_ERROR)
 
     def status() -> JsonObject:
+        if not isinstance(threads, ThreadPoolStats):
+            return {}
         return {"threads": {"queued": threads.queued(), "stuck_for": round(threads.stuck_for(), 3)}}
 
     agent.start_all("worker", worker.age, status)
