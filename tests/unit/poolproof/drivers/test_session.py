@@ -174,6 +174,20 @@ def test_an_engine_in_autocommit_sends_no_begin(make_engine: MakeEngine) -> None
     assert rows_for_others(make_engine) == 2
 
 
+def test_a_unit_of_work_is_a_transaction_also_on_an_engine_in_autocommit(make_engine: MakeEngine) -> None:
+    work = UnitOfWork(make_engine(isolation_level="AUTOCOMMIT"))
+
+    def fail(connection: Connection) -> None:
+        connection.execute(INSERT)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        work.run_in_transaction(fail)
+    assert rows_for_others(make_engine) == 0
+    work.run_in_transaction(lambda connection: connection.execute(INSERT))
+    assert rows_for_others(make_engine) == 1
+
+
 def test_a_connection_without_the_option_costs_no_statement_more(engine: Engine) -> None:
     with UnitOfWork(engine).read() as connection:
         dbapi_connection: Any = connection.connection.dbapi_connection

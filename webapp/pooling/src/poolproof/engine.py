@@ -14,7 +14,7 @@ from poolproof.core.queue_pool import FairQueuePool
 from poolproof.core.stats import PoolStatistics
 from poolproof.drivers import session, sqlite
 from poolproof.errors import PoolConfigurationError, PoolUsageError
-from poolproof.execution_options import AUTOCOMMIT, READ_ONLY
+from poolproof.execution_options import READ_ONLY
 from poolproof.health import housekeeper, liveness
 from poolproof.leaks import checkouts
 from poolproof.leaks.leak_detector import LeakDetector
@@ -166,9 +166,7 @@ def _configure_mysql(engine: Engine, settings: PoolSettings) -> None:
 
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Any) -> None:
-        options = connection.get_execution_options()
-        is_autocommit = options.get(AUTOCOMMIT, False) or connection.connection.dbapi_connection.is_autocommit
-        if not is_autocommit and not options.get(READ_ONLY, False):
+        if session.needs_transaction(connection) and not connection.get_execution_options().get(READ_ONLY, False):
             connection.exec_driver_sql("BEGIN")
 
     session.protect_sessions(engine)

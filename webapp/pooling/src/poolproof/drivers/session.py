@@ -15,6 +15,8 @@ from typing import Any, Protocol
 from sqlalchemy import Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from poolproof.execution_options import AUTOCOMMIT, TRANSACTION
+
 log = logging.getLogger(__name__)
 
 
@@ -41,6 +43,15 @@ def protect_sessions(engine: Engine) -> None:
         if dbapi_connection is not None and not dbapi_connection.is_reusable():
             log.info("A connection is closed and not lent again: its session was changed, or it is not usable.")
             record.invalidate()
+
+
+def needs_transaction(connection: Any) -> bool:
+    """Say whether what a SQLAlchemy connection is about to execute belongs into a transaction."""
+    options = connection.get_execution_options()
+    if options.get(AUTOCOMMIT, False):
+        return False
+    # `transaction()` promises one, whatever the engine's own level.
+    return options.get(TRANSACTION, False) or not connection.connection.dbapi_connection.is_autocommit
 
 
 def _use_isolation_level(connection: ProtectedConnection, level: str) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from poolproof.drivers import session
-from poolproof.execution_options import AUTOCOMMIT, READ_ONLY
+from poolproof.execution_options import READ_ONLY
 
 BUSY_TIMEOUT = 5.0
 """Seconds that a statement waits for the database to be unlocked."""
@@ -63,10 +63,9 @@ def configure(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Any) -> None:
-        options = connection.get_execution_options()
-        if options.get(AUTOCOMMIT, False) or connection.connection.dbapi_connection.is_autocommit:
+        if not session.needs_transaction(connection):
             return
-        is_read_only = options.get(READ_ONLY, False)
+        is_read_only = connection.get_execution_options().get(READ_ONLY, False)
         # Immediately: two transactions that have read would each wait for the other one before they write.
         connection.exec_driver_sql("BEGIN" if is_read_only else "BEGIN IMMEDIATE")
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from poolproof import deadlines
 from poolproof.drivers.mysql.errors import TransientCause, transient_cause
-from poolproof.execution_options import AUTOCOMMIT, READ_ONLY
+from poolproof.execution_options import AUTOCOMMIT, READ_ONLY, TRANSACTION
 from poolproof.runtime.backoff import Backoff
 
 Result = TypeVar("Result")
@@ -49,6 +49,7 @@ class UnitOfWork:
         The transaction begins with the first statement; without one, nothing is sent.
         """
         with self.engine.connect() as connection:
+            connection.execution_options(**{TRANSACTION: True})
             yield connection
             connection.commit()
 
