@@ -211,7 +211,8 @@ def test_pymysql_keeps_the_last_result_with_its_warnings() -> None:
     connection: Any = pymysql.Connection(defer_connect=True)
     assert connection._result is None
     result: Any = MySQLResult(connection)
-    assert (result.warning_count, result.server_status) == (0, None)
+    assert (result.message, result.warning_count, result.server_status) == (None, 0, None)
+    assert (result.unbuffered_active, result.has_next) == (False, None)
 
 
 @pytest.mark.parametrize(
@@ -219,6 +220,7 @@ def test_pymysql_keeps_the_last_result_with_its_warnings() -> None:
     [
         (pymysql.Connection, "_read_query_result"),
         (pymysql.Connection, "_read_packet"),
+        (pymysql.Connection, "_read_ok_packet"),
         (MySQLResult, "_read_load_local_packet"),
         (MySQLResult, "_read_ok_packet"),
     ],

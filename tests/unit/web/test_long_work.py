@@ -119,7 +119,6 @@ def test_an_import_is_counted_once_and_gives_its_place_back(
     assert pooling.long_work.held() == 0
 
 
-@pytest.mark.xfail(strict=False, reason="needs the pool's half: a wait for a suspended pool holds a place")
 def test_plain_requests_that_wait_for_a_paused_lane_leave_threads_for_others(
     app: Flask, author: Headers, pooling: PoolingState
 ) -> None:

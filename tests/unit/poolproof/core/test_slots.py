@@ -119,29 +119,3 @@ def test_what_is_taken_back_from_nobody_is_not_kept(queue: WaitQueue, records: l
     slots.reclaim(records[0])
     assert (slots.total, slots.closing, list(slots.idle)) == (0, 0, [])
     assert records[0].dbapi_connection is None
-
-
-def test_a_surplus_connection_that_is_slow_to_close_keeps_no_other_from_its_waiter(
-    queue: WaitQueue, records: list[MonotonicRecord], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slots = new_slots(queue, 2, total=3)
-    first, second = queue.enqueue(), queue.enqueue()
-    served_while_closing = []
-
-    def retire(reason: str) -> None:
-        served_while_closing.append((first.granted, second.granted))
-
-    monkeypatch.setattr(records[0], "retire", retire)
-    distribute = slots.distribute_returned
-
-    def distribute_while_others_return() -> list[MonotonicRecord] | None:
-        surplus = distribute()
-        if records[1] not in slots.returned and not first.granted:
-            # Two threads return now, and find the lock held.
-            slots.returned.extend(records[1:])
-        return surplus
-
-    monkeypatch.setattr(Slots, "distribute_returned", lambda _: distribute_while_others_return())
-    slots.returned.append(records[0])
-    slots.drain_returned()
-    assert served_while_closing == [(True, True)]

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeoutError
 
 from poolproof.core.queue_pool import FairQueuePool
-from poolproof.core.stats import BUCKET_OFFSET, Histogram, PoolStatistics, bucket_index
+from poolproof.core.stats import BUCKET_OFFSET, Histogram, PoolStatistics, RequestStatistics, bucket_index
 from poolproof.errors import PoolQueueFullError
 from tests.support.clock import SettableClock
 from tests.support.waiting import wait_until
@@ -157,3 +157,23 @@ def test_nothing_is_lost_when_many_threads_count_at_once() -> None:
     snapshot = counted(pool).snapshot()
     assert (snapshot.checkouts, snapshot.use_time.count, snapshot.wait_time.count) == (threads * cycles,) * 3
     pool.dispose()
+
+
+def test_a_disk_that_does_not_answer_one_request_holds_up_no_other() -> None:
+    statistics, is_blocked, may_go_on = RequestStatistics(), threading.Event(), threading.Event()
+
+    def write(requests: int) -> None:
+        if requests == 1:
+            is_blocked.set()
+            assert may_go_on.wait(60)
+
+    statistics.on_request = write
+    with ThreadPoolExecutor(2) as threads:
+        try:
+            first = threads.submit(statistics.record_request, 1)
+            assert is_blocked.wait(30)
+            threads.submit(statistics.record_request, 1).result(timeout=30)
+            assert statistics.requests == 2
+        finally:
+            may_go_on.set()
+        first.result(timeout=30)

@@ -135,3 +135,22 @@ def test_a_driver_that_counts_nothing_may_be_running_a_statement() -> None:
     checkout = Checkout(CheckoutRegistry("test"), RequestCheckouts(), Proxy(), object())  # type: ignore[arg-type]
     assert checkout.is_statement_running()
     assert checkout.statement_count == 0
+
+
+def test_a_later_listener_that_asks_for_another_connection_leaves_no_second_holder(
+    engine: Engine, registry: CheckoutRegistry
+) -> None:
+    refused: list[object] = []
+
+    @event.listens_for(engine, "checkout")
+    def refuse_once(dbapi_connection: object, record: object, proxy: object) -> None:
+        if not refused:
+            refused.append(dbapi_connection)
+            raise DisconnectionError
+
+    with engine.connect() as connection:
+        connection.execute(ONE)
+        (checkout,) = registry.live()
+        request = checkout.request
+        assert request.live() == [checkout]
+    assert (registry.live(), request.live()) == ([], [])

@@ -12,13 +12,14 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool, SingletonThreadPool, 
 from poolproof.core.codel import CoDel
 from poolproof.core.queue_pool import FairQueuePool
 from poolproof.core.stats import PoolStatistics
-from poolproof.drivers import sqlite
+from poolproof.drivers import session, sqlite
 from poolproof.errors import PoolConfigurationError, PoolUsageError
-from poolproof.execution_options import AUTOCOMMIT, READ_ONLY
+from poolproof.execution_options import READ_ONLY
 from poolproof.health import housekeeper, liveness
 from poolproof.leaks import checkouts
 from poolproof.leaks.leak_detector import LeakDetector
 from poolproof.runtime import fork
+from poolproof.runtime.threads import REMEDY, require_threads
 from poolproof.settings import PoolSettings
 from poolproof.transactions import outcomes
 
@@ -65,7 +66,13 @@ def configure_engine(engine: Engine, settings: PoolSettings, lane: str = "intera
     """Prepare every new connection of `engine`, and record every checkout with the request it serves.
 
     `lane` is the name of the lane, for messages and statistics. Returns the leak detector of the engine.
+
+    Raises:
+        PoolConfigurationError: when the engine is asynchronous, or threads were replaced by something else.
     """
+    require_threads()
+    if engine.dialect.is_async:
+        raise PoolConfigurationError(f"An asynchronous engine cannot be used with this pool. {REMEDY}")
     monitor = None
     if engine.dialect.name == "sqlite":
         sqlite.configure(engine)
@@ -129,9 +136,9 @@ def _check_pool_class(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> N
 def _connect_args(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> dict[str, Any]:
     if is_sqlite:
         return {"check_same_thread": False, "timeout": sqlite.BUSY_TIMEOUT}
-    from poolproof.drivers.mysql import connection as mysql_connection
+    from poolproof.drivers.mysql import connect_args
 
-    return mysql_connection.connect_args(settings, url)
+    return connect_args.connect_args(settings, url)
 
 
 def _refuse_writes_in_read(engine: Engine) -> None:
@@ -161,6 +168,7 @@ def _configure_mysql(engine: Engine, settings: PoolSettings) -> None:
 
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Any) -> None:
-        options = connection.get_execution_options()
-        if not options.get(READ_ONLY, False) and not options.get(AUTOCOMMIT, False):
+        if session.needs_transaction(connection) and not connection.get_execution_options().get(READ_ONLY, False):
             connection.exec_driver_sql("BEGIN")
+
+    session.protect_sessions(engine)

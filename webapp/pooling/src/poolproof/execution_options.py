@@ -10,3 +10,6 @@ AUTOCOMMIT = "poolproof_autocommit"
 
 WRITES = "poolproof_writes"
 """What records the writes of a unit of work; see `transactions.outcomes`."""
+
+TRANSACTION = "poolproof_transaction"
+"""A transaction begins with the first statement, also where the engine was created in autocommit mode."""

@@ -7,16 +7,12 @@ from typing import Any
 import pymysql
 import pytest
 from pymysql.constants import CLIENT, SERVER_STATUS
-from sqlalchemy import make_url
 
 from poolproof.drivers.mysql.connection import (
     TrackedConnection,
-    connect_args,
     init_session_statement,
 )
 from poolproof.settings import PoolSettings
-
-LOCAL = make_url("mysql+pymysql://user@127.0.0.1/schema")
 
 
 class Silent(TrackedConnection):
@@ -30,14 +26,7 @@ class Silent(TrackedConnection):
         self.sent.append(sql)
 
     def _read_ok_packet(self) -> None:
-        """Take any answer for a good one."""
-
-
-def test_every_wait_is_bounded_and_no_context_is_made_without_tls() -> None:
-    arguments = connect_args(PoolSettings(connect_timeout=1.5, write_timeout=7, tls="off"), LOCAL)
-    assert (arguments["connect_timeout"], arguments["read_timeout"], arguments["write_timeout"]) == (1.5, 1.5, 7)
-    assert arguments["ssl_disabled"] is True
-    assert "ssl_disabled" not in connect_args(PoolSettings(tls="required"), LOCAL)
+        """Take any reply for a good one."""
 
 
 @pytest.mark.parametrize(
@@ -83,3 +72,29 @@ def test_a_statement_that_fails_is_counted_and_does_not_run_any_more() -> None:
     with pytest.raises(AttributeError):
         connection.query("SELECT 1")
     assert (connection.statement_count, connection.query_started_at) == (1, None)
+
+
+def test_a_connection_is_lent_again_only_as_it_was_set_up() -> None:
+    connection = Silent()
+    connection._sock = object()
+    connection.server_status = SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT
+    assert connection.is_reusable()
+    connection.server_status |= SERVER_STATUS.SERVER_STATUS_IN_TRANS
+    assert not connection.is_reusable()
+    connection.server_status = 0
+    assert not connection.is_reusable(), "autocommit is off"
+    connection.server_status = SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT
+    connection.session_changed = True
+    assert not connection.is_reusable()
+    connection.session_changed, connection._sock = False, None
+    assert not connection.is_reusable(), "it is closed"
+
+
+def test_a_level_before_the_session_is_set_up_is_that_of_all_checkouts() -> None:
+    connection = Silent()
+    connection.use_isolation_level("SERIALIZABLE")
+    assert "transaction_isolation = 'SERIALIZABLE'" in init_session_statement("9.7.4", PoolSettings(), "SERIALIZABLE")
+    connection.restore_isolation_level()
+    assert (connection.isolation_level, connection.sent) == ("SERIALIZABLE", [])
+    connection.use_isolation_level("AUTOCOMMIT")
+    assert connection.is_autocommit

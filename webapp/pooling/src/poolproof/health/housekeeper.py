@@ -7,7 +7,6 @@ never exceeds the budget, and a caller finds either a connection or a free slot.
 from __future__ import annotations
 
 import logging
-import time
 import weakref
 
 from sqlalchemy import Engine, event
@@ -18,6 +17,7 @@ from poolproof.core.queue_pool import FairQueuePool
 from poolproof.health.connection_age import MaintenanceAction, due_action
 from poolproof.health.liveness import LAST_ALIVE_AT, Liveness
 from poolproof.leaks.leak_detector import LeakDetector
+from poolproof.runtime import clock
 from poolproof.runtime.periodic_thread import PeriodicThread
 from poolproof.settings import PoolSettings
 
@@ -52,7 +52,7 @@ class Housekeeper:
 
     def _maintain_next(self, pool: FairQueuePool) -> bool:
         """Do what is due for one connection; say whether there was any."""
-        now = time.monotonic()
+        now = clock.since_boot()
 
         def action_for(record: MonotonicRecord, idle: int) -> MaintenanceAction | None:
             return due_action(
@@ -70,7 +70,7 @@ class Housekeeper:
             if loan.action is not MaintenanceAction.PING:
                 loan.close_reason = loan.action
             elif self._liveness is None or self._liveness.ping(loan.record.dbapi_connection):
-                loan.record.info[LAST_ALIVE_AT] = time.monotonic()
+                loan.record.info[LAST_ALIVE_AT] = clock.since_boot()
             else:
                 loan.close_reason = "lost"
         return True

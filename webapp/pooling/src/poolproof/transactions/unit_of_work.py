@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from poolproof import deadlines
 from poolproof.drivers.mysql.errors import TransientCause, transient_cause
-from poolproof.execution_options import AUTOCOMMIT, READ_ONLY
+from poolproof.execution_options import AUTOCOMMIT, READ_ONLY, TRANSACTION
 from poolproof.runtime.backoff import Backoff
 from poolproof.transactions import outcomes
 
@@ -51,6 +51,7 @@ class UnitOfWork:
         """
         with self.engine.connect() as connection:
             unit = outcomes.begin_transaction(connection)
+            connection.execution_options(**{TRANSACTION: True})
             yield connection
             with outcomes.committing(connection, unit):
                 connection.commit()
