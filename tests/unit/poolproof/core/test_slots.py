@@ -106,12 +106,15 @@ def test_a_connection_that_was_taken_out_is_not_put_back_past_who_waits(
     assert not slots.idle
 
 
-def test_a_record_whose_connection_is_gone_is_not_kept_idle(queue: WaitQueue, records: list[MonotonicRecord]) -> None:
+def test_a_record_whose_connection_is_gone_is_idle_and_no_idle_connection(
+    queue: WaitQueue, records: list[MonotonicRecord]
+) -> None:
     slots = new_slots(queue, 3, total=2)
     records[0].invalidate()
     slots.returned.extend(records[:2])
-    assert slots.distribute_returned() == [records[0]]
-    assert (list(slots.idle), slots.total) == ([records[1]], 1)
+    assert slots.distribute_returned() is None
+    assert (list(slots.idle), slots.idle_connections()) == (records[:2], 1)
+    assert slots.borrow_idle(lambda record, idle: idle == 2) is None
 
 
 def test_what_is_taken_back_from_nobody_is_not_kept(queue: WaitQueue, records: list[MonotonicRecord]) -> None:

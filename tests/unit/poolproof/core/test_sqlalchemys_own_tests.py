@@ -23,13 +23,11 @@ SOURCE = "SQLALCHEMY_SOURCE"
 PRIVATE = "reads or writes the private queue `_pool` or the counter `_overflow`, which ours does not have"
 CLOCK = "sets the wall clock ahead; ages are counted on the monotonic clock"
 LIFO = "expects first in, first out; ours lends last in, first out unless told otherwise"
-LOGGER = "expects the logger `sqlalchemy.pool.impl.QueuePool`; a logger is named after the class and its module"
 PRIVATE_STATE = "compares every private attribute of the pool and of its successor; ours have a lock and a queue each"
-DISPOSE = "a fault: after dispose() the same pool keeps no connection"
+REPLACED = "goes on using a pool that was disposed of and replaced; ours closes what comes back to it"
 
 DIFFERENCES = {
-    "PoolDialectTest.test_queue_pool": DISPOSE,
-    "QueuePoolTest.test_dispose_closes_pooled": DISPOSE,
+    "PoolDialectTest.test_queue_pool": REPLACED,
     "PoolTest.test_recreate_state[FairQueuePool-pool_args0]": PRIVATE_STATE,
     "PoolTest.test_recreate_state[FairQueuePool-pool_args1]": PRIVATE_STATE,
     "QueuePoolTest.test_connect_checkout_handler_always_gets_info": PRIVATE,
@@ -43,8 +41,6 @@ DIFFERENCES = {
     "QueuePoolTest.test_fifo": LIFO,
     "MockReconnectTest.test_reconnect": LIFO,
     "QueuePoolTest.test_recycle": CLOCK,
-    "PoolLoggingTest.test_queuepool_echo": LOGGER,
-    "PoolLoggingTest.test_queuepool_logging": LOGGER,
 }
 """The tests of SQLAlchemy 2.1.9 that fail with our pool, each with its reason; docs/pooling.md has the reasons."""
 

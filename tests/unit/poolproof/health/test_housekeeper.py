@@ -116,9 +116,10 @@ def test_a_record_whose_connection_was_lost_costs_no_slot(make: Callable[..., Ho
     for connection in [house.engine.connect() for _ in range(3)]:
         connection.invalidate()
         connection.close()
-    assert house.pool.checkedin() == 0
+    assert (house.pool.checkedin(), house.pool.idle_connections()) == (3, 0)
     clock.advance(11.0)
     house.housekeeper.run_once()
+    assert (house.pings.count, house.pool.checkedin()) == (0, 3)
     lent = [house.engine.connect() for _ in range(3)]
     for connection in lent:
         connection.close()

@@ -207,10 +207,15 @@ def last_used_at(record: ConnectionPoolEntry) -> float:
     return used_at
 
 
-def close_all(records: Iterable[Any], reason: str) -> None:
-    """Close connections for good; a listener that raises keeps none of the others open."""
+def close_all(records: Iterable[MonotonicRecord], reason: str) -> None:
+    """Close connections for good; what a listener raises, or an interruption, keeps none of the others open."""
+    interruption: BaseException | None = None
     for record in records:
         try:
             record.retire(reason)
         except Exception:
             log.exception("A listener raised while a connection was closed")
+        except BaseException as error:  # noqa: BLE001 - it is raised when all are closed
+            interruption = interruption or error
+    if interruption is not None:
+        raise interruption

@@ -205,8 +205,12 @@ class FairQueuePool(QueuePool):
         """Connections that are kept."""
         return self._size
 
+    def idle_connections(self) -> int:
+        """Connections that are idle; unlike `checkedin` without the records that have lost theirs."""
+        return self._slots.idle_connections()
+
     def checkedin(self) -> int:
-        """Connections that are idle."""
+        """Records that are idle."""
         return len(self._slots.idle) + len(self._slots.returned)
 
     def checkedout(self) -> int:

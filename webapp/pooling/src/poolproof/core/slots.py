@@ -37,8 +37,8 @@ class IdleLoan(Generic[Action]):
 class Slots:
     """The state of a pool. The methods up to `return_idle` need the lock, those after it take it.
 
-    Idle connections and waiters never exist at the same time. A record whose connection is gone is never idle: its slot
-    is free.
+    Idle connections and waiters never exist at the same time. An idle record may be without a connection, as in
+    SQLAlchemy's pool: it was lost, and its next borrower connects.
     """
 
     __slots__ = ("_wait_queue", "closing", "idle", "limit", "lock", "max_idle", "pid", "returned", "total")
@@ -90,8 +90,8 @@ class Slots:
         return surplus
 
     def _is_worth_keeping(self, record: MonotonicRecord) -> bool:
-        # Without a connection there is nothing to keep; what was done with a reclaimed one is not known.
-        return record.dbapi_connection is not None and record.starttime > -math.inf
+        # What was done with a reclaimed connection is not known.
+        return record.starttime > -math.inf
 
     def grant_free(self) -> None:
         """Let waiters open connections, as many as there are free slots."""
@@ -116,12 +116,16 @@ class Slots:
 
     def borrow_idle(self, action_for: ActionFor[Action]) -> IdleLoan[Action] | None:
         """Take the longest unused idle connection for which `action_for` returns an action; it counts as lent."""
-        count = len(self.idle)
+        count = self.idle_connections()
         due = next(((record, action) for record in self.idle if (action := action_for(record, count))), None)
         if due is None:
             return None
         self.idle.remove(due[0])
         return IdleLoan(*due)
+
+    def idle_connections(self) -> int:
+        """How many of the idle records have a connection. Needs no lock."""
+        return sum(record.dbapi_connection is not None for record in self.idle.copy())
 
     def return_idle(self, record: MonotonicRecord) -> bool:
         """Put a connection back at its old position in the order of use; say whether it may be idle."""

@@ -110,7 +110,7 @@ def _lane_state(lane: Lane, pool: FairQueuePool) -> JsonObject:
     limit = pool.limit()
     return {
         "used": pool.checkedout(),
-        "idle": pool.checkedin(),
+        "idle": pool.idle_connections(),
         "size": pool.size(),
         "most": limit if limit != float("inf") else None,
         "waiting": pool.waiting(),

@@ -55,6 +55,9 @@ class Housekeeper:
         now = clock.since_boot()
 
         def action_for(record: MonotonicRecord, idle: int) -> MaintenanceAction | None:
+            if record.dbapi_connection is None:
+                # Its connection was lost; there is nothing to maintain until the next borrower connects.
+                return None
             return due_action(
                 unused_for=now - record.info.get(LAST_USED_AT, now),
                 unverified_for=now - record.info.get(LAST_ALIVE_AT, now),

@@ -59,7 +59,7 @@ def pool_state(
     return PoolState(
         name,
         used=pool.checkedout(),
-        idle=pool.checkedin(),
+        idle=pool.idle_connections(),
         maximum=maximum,
         idle_maximum=idle_maximum,
         idle_minimum=min_idle,
