@@ -34,6 +34,7 @@ def definitions(tables: dict[str, Described]) -> dict[str, str]:
     return {name: definition for name, (definition, _) in tables.items()}
 
 
+@pytest.mark.slow(reason="every start makes all tables")
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.95])
 def test_after_a_start_that_was_killed_the_next_one_succeeds(
     database: str, new_schema: NewSchema, runner: Runner, share: float
@@ -46,6 +47,7 @@ def test_after_a_start_that_was_killed_the_next_one_succeeds(
     assert described(url) == fresh
 
 
+@pytest.mark.slow(reason="every start makes all tables")
 @pytest.mark.parametrize("is_repeated", [True, False], ids=["down again", "up"])
 def test_after_a_way_down_that_was_killed_the_way_down_and_a_start_succeed(
     database: str, new_schema: NewSchema, runner: Runner, is_repeated: bool

@@ -119,6 +119,14 @@ def test_down_takes_everything_away_and_up_again_works(migrated: Flask) -> None:
     assert {"user", "item", "quiz", "quiz_item", "quiz_version", "attempt", "answer"} <= tables(migrated)
 
 
+def test_the_command_goes_down_by_steps_and_up_to_the_newest(migrated: Flask) -> None:
+    run = migrated.test_cli_runner().invoke
+    before = [None, *REVISIONS][-2]
+    for arguments, revision in (["downgrade"], before), (["upgrade"], head_revision()), (["downgrade", "-1"], before):
+        result = run(load_command("db"), arguments)
+        assert (result.exit_code, result.exception, revision_of(migrated)) == (0, None, revision)
+
+
 def test_migrating_twice_changes_nothing(migrated: Flask) -> None:
     before = tables(migrated)
     upgrade(migrated)

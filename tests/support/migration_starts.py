@@ -85,8 +85,10 @@ def definitions_in(connection: Connection) -> dict[str, str]:
             found[name] += sql
         return found
     names = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
+    # Of a column whose character set was given with its table it says so, though it is the same.
+    unimportant = re.compile(r" AUTO_INCREMENT=\d+| CHARACTER SET utf8mb4(?= COLLATE)")
     return {
-        name: re.sub(r" AUTO_INCREMENT=\d+", "", connection.execute(text(f"SHOW CREATE TABLE `{name}`")).one()[1])
+        name: unimportant.sub("", connection.execute(text(f"SHOW CREATE TABLE `{name}`")).one()[1])
         for (name,) in connection.execute(text(names)).all()
     }
 

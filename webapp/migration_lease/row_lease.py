@@ -47,7 +47,11 @@ from webapp.db.upsert import upsert_from
 from webapp.migration_lease.lease import MigrationError, wait_for_lease
 
 EXPIRES_AFTER = 30.0
-"""Seconds without a heartbeat after which another process takes the lease over."""
+"""Seconds without a heartbeat after which another process takes the lease over.
+
+A statement of the former holder that went on in the server has its table by then, or has given up waiting for it: it is
+longer than `schema.WAIT_FOR_TABLE`. Whoever asks what is there waits for a statement that has the table.
+"""
 RENEWED_EVERY = 5.0
 RENEWAL_TIMEOUT = 10.0
 """Seconds that one renewal may take; the lease outlives one that is missed."""
