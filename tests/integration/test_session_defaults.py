@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, inspect, select, text
 
 from poolproof.transactions.unit_of_work import UnitOfWork
 from tests.integration.test_connection_age import new_engine
@@ -56,8 +56,8 @@ def stored(server: DatabaseServer) -> list[str]:
 
 def test_what_was_acknowledged_is_stored_whatever_the_servers_defaults(unusual: DatabaseServer, engine: Engine) -> None:
     work = UnitOfWork(engine)
-    table = engine.dialect.identifier_preparer.quote("note")
-    insert = text(f"INSERT INTO {table} VALUES (:key, :text)")
+    assert inspect(engine).has_table("note")
+    insert = text("INSERT INTO note VALUES (:key, :text)")
     for key, value in enumerate(NOTES):
         with work.autocommit() as connection:
             connection.execute(insert, {"key": key, "text": value})

@@ -147,15 +147,15 @@ def _refuse_writes_in_read(engine: Engine) -> None:
 
 
 def _configure_mysql(engine: Engine, settings: PoolSettings) -> None:
-    from poolproof.drivers.mysql.connection import TrackedConnection
+    from poolproof.drivers.mysql.connection import SQL_MODE, TrackedConnection
 
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Any, record: ConnectionPoolEntry, arguments: list[Any], named: dict[str, Any]) -> Any:
-        return TrackedConnection(*arguments, **named)
+        # From the connect on: before any listener of ours, SQLAlchemy asks the first session how names are quoted, and
+        # its SQL mode decides that.
+        return TrackedConnection(*arguments, **{"sql_mode": SQL_MODE, **named})
 
-    # Before all other listeners: SQLAlchemy's own asks the first session how names are quoted, and the session's SQL
-    # mode, which may be another than the server's default, decides that.
-    @event.listens_for(engine, "connect", insert=True)
+    @event.listens_for(engine, "connect")
     def init_session(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
         dbapi_connection.init_session(settings)
 

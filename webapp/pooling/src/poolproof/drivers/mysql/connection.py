@@ -31,6 +31,8 @@ from poolproof.settings import PoolSettings
 LOCAL_INFILE_CHUNK_SIZE = 64 * 1024
 """Bytes of LOAD DATA content sent in one packet."""
 
+SQL_MODE = "TRADITIONAL,ONLY_FULL_GROUP_BY"
+"""No silent truncation, and names are quoted in MySQL's own way."""
 NO_LIMIT = 2**64 - 1
 """What a server means by no limit of the rows of a SELECT."""
 
@@ -205,7 +207,7 @@ def init_session_statement(server_version: str, settings: PoolSettings) -> str:
         "time_zone = '+00:00'",
         f"{transaction}_isolation = 'READ-COMMITTED'",
         f"{transaction}_read_only = 0",
-        "sql_mode = 'TRADITIONAL,ONLY_FULL_GROUP_BY'",
+        f"sql_mode = '{SQL_MODE}'",
         "autocommit = 1",
         "completion_type = 'NO_CHAIN'",
         "foreign_key_checks = 1",
