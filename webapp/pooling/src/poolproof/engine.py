@@ -13,6 +13,7 @@ from poolproof.core.codel import CoDel
 from poolproof.core.queue_pool import FairQueuePool
 from poolproof.core.stats import PoolStatistics
 from poolproof.drivers import sqlite
+from poolproof.drivers.mysql.session_setup import SQL_MODE
 from poolproof.errors import PoolConfigurationError, PoolUsageError
 from poolproof.execution_options import AUTOCOMMIT, READ_ONLY
 from poolproof.health import housekeeper, liveness
@@ -147,7 +148,7 @@ def _refuse_writes_in_read(engine: Engine) -> None:
 
 
 def _configure_mysql(engine: Engine, settings: PoolSettings) -> None:
-    from poolproof.drivers.mysql.connection import SQL_MODE, TrackedConnection
+    from poolproof.drivers.mysql.connection import TrackedConnection
 
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Any, record: ConnectionPoolEntry, arguments: list[Any], named: dict[str, Any]) -> Any:

@@ -9,12 +9,7 @@ import pytest
 from pymysql.constants import CLIENT, SERVER_STATUS
 from sqlalchemy import Connection, make_url
 
-from poolproof.drivers.mysql.connection import (
-    TrackedConnection,
-    connect_args,
-    init_session_statement,
-    insert_select_row_count,
-)
+from poolproof.drivers.mysql.connection import TrackedConnection, connect_args, insert_select_row_count
 from poolproof.settings import PoolSettings
 
 LOCAL = make_url("mysql+pymysql://user@127.0.0.1/schema")
@@ -60,20 +55,6 @@ def test_every_wait_is_bounded_and_no_context_is_made_without_tls() -> None:
     assert (arguments["connect_timeout"], arguments["read_timeout"], arguments["write_timeout"]) == (1.5, 1.5, 7)
     assert arguments["ssl_disabled"] is True
     assert "ssl_disabled" not in connect_args(PoolSettings(tls="required"), LOCAL)
-
-
-@pytest.mark.parametrize(
-    ("version", "words"),
-    [
-        ("9.7.4", ("SESSION max_execution_time = 2500", "SESSION transaction_isolation = 'READ-COMMITTED'")),
-        ("5.5.5-10.11.6-MariaDB", ("SESSION max_statement_time = 2.5", "SESSION tx_isolation = 'READ-COMMITTED'")),
-    ],
-)
-def test_a_session_is_set_in_the_servers_own_words(version: str, words: tuple[str, ...]) -> None:
-    statement = init_session_statement(version, PoolSettings(statement_timeout=2.5))
-    assert statement.startswith("SET SESSION time_zone = '+00:00'")
-    assert "SESSION autocommit = 1" in statement
-    assert all(word in statement for word in words)
 
 
 def test_a_transaction_is_ended_only_where_one_is_open() -> None:

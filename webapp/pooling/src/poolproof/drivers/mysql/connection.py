@@ -26,15 +26,11 @@ from sqlalchemy import URL, Connection
 
 from poolproof.drivers.connect_state import connect_state
 from poolproof.drivers.mysql import tls
+from poolproof.drivers.mysql.session_setup import init_session_statement
 from poolproof.settings import PoolSettings
 
 LOCAL_INFILE_CHUNK_SIZE = 64 * 1024
 """Bytes of LOAD DATA content sent in one packet."""
-
-SQL_MODE = "TRADITIONAL,ONLY_FULL_GROUP_BY"
-"""No silent truncation, and names are quoted in MySQL's own way."""
-NO_LIMIT = 2**64 - 1
-"""What a server means by no limit of the rows of a SELECT."""
 
 _RECORDS_PATTERN = re.compile(rb"Records: (\d+)")
 
@@ -184,39 +180,6 @@ def connect_args(settings: PoolSettings, url: URL) -> dict[str, Any]:
         # Otherwise PyMySQL builds an SSL context at every connect: 28 ms instead of 0.5.
         arguments["ssl_disabled"] = True
     return arguments
-
-
-def init_session_statement(server_version: str, settings: PoolSettings) -> str:
-    """Return the one SET that sets up a new session.
-
-    Read committed, because ranges that one transaction has read must not lock out the
-    inserts of others; UTC; no silent truncation; statements bounded by the server.
-
-    What decides the meaning of a statement or the end of a transaction is set in any case: a server may have any
-    default for it, and its greeting says "autocommit" whatever the default is, so that PyMySQL's own argument sends
-    nothing.
-    """
-    # MariaDB reports "5.5.5-10.11.6-MariaDB", so that old clients accept it as MySQL.
-    if "MariaDB" in server_version:
-        transaction = "tx"
-        limit = f"max_statement_time = {settings.statement_timeout:g}"
-    else:
-        transaction = "transaction"
-        limit = f"max_execution_time = {int(settings.statement_timeout * 1000)}"
-    assignments = (
-        "time_zone = '+00:00'",
-        f"{transaction}_isolation = 'READ-COMMITTED'",
-        f"{transaction}_read_only = 0",
-        f"sql_mode = '{SQL_MODE}'",
-        "autocommit = 1",
-        "completion_type = 'NO_CHAIN'",
-        "foreign_key_checks = 1",
-        "unique_checks = 1",
-        "sql_safe_updates = 0",
-        f"sql_select_limit = {NO_LIMIT}",
-        limit,
-    )
-    return f"SET SESSION {', SESSION '.join(assignments)}"
 
 
 def set_read_timeout(connection: Any, seconds: float) -> None:
