@@ -134,7 +134,7 @@ class Life:
         run = self.get(address, headers=self.author)
         assert (run["status"], run["new"], run["rejected"]) == ("finished", len(dedupe_keys(BANK)), 0), run
 
-    def watch(self) -> None:
+    def look_at_console(self) -> None:
         """Look at the console and the metrics as an operator."""
         engine = create_unpooled_engine(make_url(url_of(self.server)), PoolSettings(), "test")
         UnitOfWork(engine).run_in_transaction(
@@ -192,7 +192,7 @@ STEPS: tuple[Callable[[Life], None], ...] = (
     Life.play,
     Life.import_and_export,
     Life.collect,
-    Life.watch,
+    Life.look_at_console,
     Life.restart_server,
     Life.ask_doctor,
     Life.read_log,

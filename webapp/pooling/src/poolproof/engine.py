@@ -13,6 +13,7 @@ from poolproof.core.codel import CoDel
 from poolproof.core.queue_pool import FairQueuePool
 from poolproof.core.stats import PoolStatistics
 from poolproof.drivers import session, sqlite
+from poolproof.drivers.mysql.session_setup import SQL_MODE
 from poolproof.errors import PoolConfigurationError, PoolUsageError
 from poolproof.execution_options import READ_ONLY
 from poolproof.health import housekeeper, liveness
@@ -158,11 +159,11 @@ def _configure_mysql(engine: Engine, settings: PoolSettings) -> None:
 
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Any, record: ConnectionPoolEntry, arguments: list[Any], named: dict[str, Any]) -> Any:
-        return TrackedConnection(*arguments, **named)
+        # From the connect on: before any listener of ours, SQLAlchemy asks the first session how names are quoted, and
+        # its SQL mode decides that.
+        return TrackedConnection(*arguments, **{"sql_mode": SQL_MODE, **named})
 
-    # Before all other listeners: SQLAlchemy's own asks the first session how names are quoted, and the session's SQL
-    # mode, which may be another than the server's default, decides that.
-    @event.listens_for(engine, "connect", insert=True)
+    @event.listens_for(engine, "connect")
     def init_session(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
         dbapi_connection.init_session(settings)
 

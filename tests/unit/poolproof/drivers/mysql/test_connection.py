@@ -8,10 +8,8 @@ import pymysql
 import pytest
 from pymysql.constants import CLIENT, SERVER_STATUS
 
-from poolproof.drivers.mysql.connection import (
-    TrackedConnection,
-    init_session_statement,
-)
+from poolproof.drivers.mysql.connection import TrackedConnection
+from poolproof.drivers.mysql.session_setup import init_session_statement
 from poolproof.settings import PoolSettings
 
 
@@ -27,26 +25,6 @@ class Silent(TrackedConnection):
 
     def _read_ok_packet(self) -> None:
         """Take any reply for a good one."""
-
-
-@pytest.mark.parametrize(
-    ("version", "words"),
-    [
-        ("9.7.4", ("SESSION max_execution_time = 2500", "SESSION transaction_isolation = 'READ-COMMITTED'")),
-        ("5.5.5-10.11.6-MariaDB", ("SESSION max_statement_time = 2.5", "SESSION tx_isolation = 'READ-COMMITTED'")),
-    ],
-)
-def test_a_session_is_set_in_the_servers_own_words(version: str, words: tuple[str, ...]) -> None:
-    statement = init_session_statement(version, PoolSettings(statement_timeout=2.5))
-    assert statement.startswith("SET SESSION time_zone = '+00:00'")
-    assert "SESSION autocommit = 1" in statement
-    assert all(word in statement for word in words)
-
-
-@pytest.mark.parametrize("version", ["9.7.4", "5.5.5-10.11.6-MariaDB"])
-def test_a_session_waits_for_a_lock_as_long_as_it_is_set_in_whole_seconds(version: str) -> None:
-    statement = init_session_statement(version, PoolSettings(lock_wait_timeout=3))
-    assert "SESSION innodb_lock_wait_timeout = 3" in statement
 
 
 def test_a_transaction_is_ended_only_where_one_is_open() -> None:

@@ -28,10 +28,10 @@ from pymysql.constants import CLIENT, SERVER_STATUS
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from poolproof.drivers.connect_state import connect_state
+from poolproof.drivers.mysql.session_setup import READ_COMMITTED, init_session_statement
 from poolproof.drivers.mysql.session_tracking import reports_change
 from poolproof.settings import PoolSettings
 
-READ_COMMITTED = "READ COMMITTED"
 AUTOCOMMIT = "AUTOCOMMIT"
 """SQLAlchemy's name for a session whose every statement is a transaction of its own."""
 
@@ -42,8 +42,6 @@ LOCAL_INFILE_CHUNK_SIZE = 64 * 1024
 
 TCP_KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
 """Seconds of silence before the first probe, seconds between two, and how many may be lost."""
-NO_LIMIT = 2**64 - 1
-"""What a server means by no limit of the rows of a SELECT."""
 
 
 class LocalInfileResult(MySQLResult):
@@ -282,43 +280,6 @@ class TrackedConnection(pymysql.Connection):
         finally:
             self.query_started_at = None
             self.last_reply_at = time.monotonic()
-
-
-def init_session_statement(server_version: str, settings: PoolSettings, level: str = READ_COMMITTED) -> str:
-    """Return the one SET that sets up a new session.
-
-    Read committed unless the engine was created with another level, because ranges that one transaction has read must
-    not lock out the inserts of others; UTC; no silent truncation; statements bounded by the server; changes of the
-    session are reported.
-
-    What decides the meaning of a statement or the end of a transaction is set in any case: a server may have any
-    default for it, and its greeting says "autocommit" whatever the default is, so that PyMySQL's own argument sends
-    nothing.
-    """
-    # MariaDB reports "5.5.5-10.11.6-MariaDB", so that old clients accept it as MySQL.
-    if "MariaDB" in server_version:
-        transaction = "tx"
-        limit = f"max_statement_time = {settings.statement_timeout:g}"
-    else:
-        transaction = "transaction"
-        limit = f"max_execution_time = {int(settings.statement_timeout * 1000)}"
-    assignments = (
-        "time_zone = '+00:00'",
-        f"{transaction}_isolation = '{level.replace(' ', '-')}'",
-        f"{transaction}_read_only = 0",
-        "sql_mode = 'TRADITIONAL,ONLY_FULL_GROUP_BY'",
-        "autocommit = 1",
-        "completion_type = 'NO_CHAIN'",
-        "foreign_key_checks = 1",
-        "unique_checks = 1",
-        "sql_safe_updates = 0",
-        f"sql_select_limit = {NO_LIMIT}",
-        # The server's default of 50 s is longer than any caller waits.
-        f"innodb_lock_wait_timeout = {settings.lock_wait_timeout}",
-        limit,
-        "session_track_state_change = ON",
-    )
-    return f"SET SESSION {', SESSION '.join(assignments)}"
 
 
 def _server_level(level: str) -> str:
