@@ -375,9 +375,15 @@ def test_a_discarded_group_leaves_no_thread(numbers: UnitOfWork) -> None:
 
 def test_a_group_that_is_discarded_with_something_to_write_writes_it_first(numbers: UnitOfWork) -> None:
     outcomes: list[int | None] = []
+    tries: list[int] = []
+
+    def write(values: Sequence[int]) -> Sequence[int | Exception]:
+        tries.append(1)
+        gc.collect()
+        return [EntryBlockedError() for _ in values] if len(tries) < 5 else values
 
     def submit_and_discard() -> None:
-        group: GroupCommit[int, int] = GroupCommit("discarded", list, 10.0)
+        group: GroupCommit[int, int] = GroupCommit("discarded", write, 10.0)
         group.submit_async(1, lambda result, error: outcomes.append(result))
 
     submit_and_discard()
