@@ -216,13 +216,14 @@ def lock_its_answer(connection: Connection, claim: AttemptClaim) -> None:
     assert connection.execute(rows).all()
 
 
+@pytest.mark.slow(reason="one answer is worked on for as long as its caller waits")
 @pytest.mark.parametrize("lock", [lock_the_attempt, lock_its_answer])
 def test_while_one_row_is_locked_only_its_own_player_is_told_to_come_again(
     work: UnitOfWork, quiz: PublishedVersion, lock: Callable[[Connection, AttemptClaim], None]
 ) -> None:
     if work.engine.dialect.name == "sqlite":
         pytest.skip("SQLite locks the database and no row")
-    writer, item = AnswerWriter(work, timeout=6), items(quiz)[0]
+    writer, item = AnswerWriter(work, timeout=10), items(quiz)[0]
     blocked, *others = claims = [start(quiz) for _ in range(21)]
     for claim in claims:
         writer.save(claim, quiz, {item: 1})
