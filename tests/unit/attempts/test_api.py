@@ -60,7 +60,7 @@ def test_of_two_numbered_answers_the_greater_number_stays_whichever_arrives_firs
     for choice, sequence in ((1, 7), (2, 6), (0, 5)):
         body = json.dumps({"choices": [choice], "sequence": sequence})
         sent = client.put(address, data=body, content_type=content_type)
-        assert (sent.status_code, sent.json["saved"]) == (200, True)
+        assert (sent.status_code, sent.get_json()["saved"]) == (200, True)
     assert client.get(attempt).get_json()["questions"][0]["chosen"] == [1]
     refused = client.put(address, data='{"choices": [2], "sequence": "8"}', content_type=content_type)
     assert refused.status_code == 422
