@@ -318,3 +318,19 @@ def test_an_attempt_whose_row_is_gone_is_stored_again(
         connection.execute(delete(Attempt))
     writer.save(claim, quiz, {item: 2})
     assert stored(work) == {(claim.attempt_id, item): 2}
+
+
+def test_on_a_cluster_with_local_locks_each_save_changes_its_attempt_and_all_is_as_elsewhere(
+    work: UnitOfWork, quiz: PublishedVersion
+) -> None:
+    writer, item = AnswerWriter(work, timeout=30, counts_batches=True), items(quiz)[0]
+    claim = start(quiz)
+    for bits in (1, 2, 4):
+        writer.save(claim, quiz, {item: bits})
+    assert stored(work) == {(claim.attempt_id, item): 4}
+    with work.read() as connection:
+        assert connection.execute(select(Attempt.saved_batches)).scalar_one() == 3
+    assert writer.finish(claim, quiz.document).finished_at is not None
+    with pytest.raises(AttemptFinishedError):
+        writer.save(claim, quiz, {item: 1})
+    writer.group_commit.stop()
