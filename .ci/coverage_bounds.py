@@ -25,9 +25,14 @@ BOUNDS = {
     ),
     "writer": (
         (
+            "webapp/pooling/src/poolproof/transactions/commit_queue.py",
             "webapp/pooling/src/poolproof/transactions/group_commit.py",
+            "webapp/attempts/answer_batch.py",
             "webapp/attempts/answer_writer.py",
             "webapp/attempts/batch_writes.py",
+            "webapp/attempts/entry_batch.py",
+            "webapp/attempts/lock_probe.py",
+            "webapp/attempts/refusals.py",
         ),
         95.0,
     ),

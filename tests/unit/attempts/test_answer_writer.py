@@ -216,13 +216,14 @@ def lock_its_answer(connection: Connection, claim: AttemptClaim) -> None:
     assert connection.execute(rows).all()
 
 
+@pytest.mark.slow(reason="one answer is worked on for as long as its caller waits")
 @pytest.mark.parametrize("lock", [lock_the_attempt, lock_its_answer])
 def test_while_one_row_is_locked_only_its_own_player_is_told_to_come_again(
     work: UnitOfWork, quiz: PublishedVersion, lock: Callable[[Connection, AttemptClaim], None]
 ) -> None:
     if work.engine.dialect.name == "sqlite":
         pytest.skip("SQLite locks the database and no row")
-    writer, item = AnswerWriter(work, timeout=6), items(quiz)[0]
+    writer, item = AnswerWriter(work, timeout=10), items(quiz)[0]
     blocked, *others = claims = [start(quiz) for _ in range(21)]
     for claim in claims:
         writer.save(claim, quiz, {item: 1})
@@ -317,3 +318,19 @@ def test_an_attempt_whose_row_is_gone_is_stored_again(
         connection.execute(delete(Attempt))
     writer.save(claim, quiz, {item: 2})
     assert stored(work) == {(claim.attempt_id, item): 2}
+
+
+def test_on_a_cluster_with_local_locks_each_save_changes_its_attempt_and_all_is_as_elsewhere(
+    work: UnitOfWork, quiz: PublishedVersion
+) -> None:
+    writer, item = AnswerWriter(work, timeout=30, counts_batches=True), items(quiz)[0]
+    claim = start(quiz)
+    for bits in (1, 2, 4):
+        writer.save(claim, quiz, {item: bits})
+    assert stored(work) == {(claim.attempt_id, item): 4}
+    with work.read() as connection:
+        assert connection.execute(select(Attempt.saved_batches)).scalar_one() == 3
+    assert writer.finish(claim, quiz.document).finished_at is not None
+    with pytest.raises(AttemptFinishedError):
+        writer.save(claim, quiz, {item: 1})
+    writer.group_commit.stop()

@@ -375,13 +375,22 @@ def test_a_discarded_group_leaves_no_thread(numbers: UnitOfWork) -> None:
 
 def test_a_group_that_is_discarded_with_something_to_write_writes_it_first(numbers: UnitOfWork) -> None:
     outcomes: list[int | None] = []
+    tries: list[int] = []
+    is_collected = threading.Event()
+
+    def write(values: Sequence[int]) -> Sequence[int | Exception]:
+        tries.append(1)
+        return values if is_collected.is_set() else [EntryBlockedError() for _ in values]
 
     def submit_and_discard() -> None:
-        group: GroupCommit[int, int] = GroupCommit("discarded", list, 10.0)
+        group: GroupCommit[int, int] = GroupCommit("discarded", write, 60.0)
         group.submit_async(1, lambda result, error: outcomes.append(result))
 
     submit_and_discard()
+    # Between two batches no thread refers to the group.
+    wait_until(lambda: len(tries) > 2)
     gc.collect()
+    is_collected.set()
     wait_until(lambda: outcomes == [1])
 
 
