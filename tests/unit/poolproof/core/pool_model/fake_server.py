@@ -9,6 +9,8 @@ from typing import NamedTuple, Self
 import pymysql
 from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
 
+from tests.unit.poolproof.core.pool_model.conductor import ModelClock
+
 LISTENERS = (
     "connect", "checkout", "checkin", "reset", "close", "invalidate", "soft_invalidate", "detach",
 )  # fmt: skip
@@ -64,6 +66,7 @@ class FakeConnection:
         self._number = number
         self.pool = pool
         self.is_closed = self.is_dead = False
+        self.opened_at = server.clock.now
         self.statement_count = 0
         self.query_started_at = None
         self.killed_by_operator = False
@@ -137,7 +140,8 @@ class FakeCursor:
 class FakeServer:
     """Knows which connections are open, and raises the faults of the present step."""
 
-    def __init__(self, do_io: Callable[[], None]) -> None:
+    def __init__(self, clock: ModelClock, do_io: Callable[[], None]) -> None:
+        self.clock = clock
         self.do_io = do_io
         """Called wherever a thread would wait for the network."""
         self.open: set[FakeConnection] = set()
