@@ -25,7 +25,7 @@ CLOCK = "sets the wall clock ahead; ages are counted on the monotonic clock"
 LIFO = "expects first in, first out; ours lends last in, first out unless told otherwise"
 LOGGER = "expects the logger `sqlalchemy.pool.impl.QueuePool`; a logger is named after the class and its module"
 PRIVATE_STATE = "compares every private attribute of the pool and of its successor; ours have a lock and a queue each"
-DISPOSE = "what is lent when dispose() is called is closed when it comes back; SQLAlchemy's pool keeps it"
+DISPOSE = "a fault: after dispose() the same pool keeps no connection"
 
 DIFFERENCES = {
     "PoolDialectTest.test_queue_pool": DISPOSE,
