@@ -38,6 +38,7 @@ timeout = 30
 graceful_timeout = 30
 accesslog = None
 errorlog = "-"
+loglevel = _settings.log_level
 proc_name = "poolproof"
 # The server is controlled by signals only.
 control_socket_disable = True
@@ -83,7 +84,7 @@ def post_worker_init(worker: Any) -> None:
     """Register in the fleet, and exempt everything loaded so far from garbage collection: it is never freed."""
     from poolproof.integrations.gunicorn_hooks import post_worker_init as register
 
-    register(worker.age, worker.tpool)
+    register(worker)
     gc.collect()
     gc.freeze()
 

@@ -268,22 +268,20 @@ class Stress:
         def action_for(record: ConnectionPoolEntry, idle: int) -> MaintenanceAction:
             return what
 
-        if (due := pool.borrow_idle(action_for)) is not None:
-            self.count(f"kept house: {what}")
-            if what is MaintenanceAction.PING:
-                pool.return_idle(due[0])
-            else:
-                pool.evict(due[0], what)
+        with pool.borrow_idle(action_for) as loan:
+            if loan is not None:
+                self.count(f"kept house: {what}")
+                loan.close_reason = None if what is MaintenanceAction.PING else what
         self._check_state(pool)
 
     def _check_state(self, pool: FairQueuePool) -> None:
         """Check the state of the pool, which has to be consistent whenever no thread holds the lock."""
-        with pool._lock:
+        with pool._slots.lock:
             slots = pool._slots
             starve = pool.waiting() and (slots.idle or slots.has_free())
             is_wrong = slots.closing < 0 or slots.total < len(slots.idle)
         # As every thread does that has released the lock.
-        pool._after_lock()
+        pool._slots.after_lock()
         if starve or is_wrong:
             self.broken.append(f"{'a thread waits, a slot is free' if starve else 'miscounted'}: {pool.status()}")
 
@@ -327,9 +325,9 @@ class Stress:
 
 def in_use(pool: FairQueuePool) -> tuple[int, int]:
     """Return how many slots are in use, and how many connections are given up but not closed yet."""
-    with pool._lock:
+    with pool._slots.lock:
         counted = pool._slots.total, pool._slots.closing
-    pool._after_lock()
+    pool._slots.after_lock()
     return counted
 
 

@@ -1,55 +1,42 @@
-"""Run migrations on the app's database, one process at a time, without queueing behind a busy table."""
+"""Run migrations on the connection that `webapp.schema` has opened; what only looks gets one of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from alembic import context
-from sqlalchemy import Connection, text
+from flask import current_app
+from sqlalchemy import Connection, make_url
 
 from webapp.extensions import db
-
-WAIT_FOR_OTHERS = 120
-"""Seconds that a second `poolproof serve` waits for the one that is migrating."""
-WAIT_FOR_TABLE = 5
-"""Seconds a change waits for a table; while it waits, everybody behind it waits too."""
+from webapp.migration_lease.row_lease import LEASE_TABLE
+from webapp.schema import create_migration_engine
+from webapp.settings import Settings
 
 
-@contextmanager
-def alone(connection: Connection) -> Iterator[None]:
-    """Hold the server's named lock, so that two machines never migrate at once. SQLite locks its file itself."""
-    if connection.dialect.name == "sqlite":
-        yield
-        return
-    connection.execute(text("SET SESSION lock_wait_timeout = :seconds"), {"seconds": WAIT_FOR_TABLE})
-    name = {"name": "poolproof_migration", "seconds": WAIT_FOR_OTHERS}
-    if connection.execute(text("SELECT GET_LOCK(:name, :seconds)"), name).scalar_one() != 1:
-        raise RuntimeError(
-            f"Another process has been migrating this database for {WAIT_FOR_OTHERS} s; try again later."
-        )
-    try:
-        yield
-    finally:
-        connection.execute(text("SELECT RELEASE_LOCK(:name)"), name)
+def is_migrated(name: str | None, kind: str, parents: object) -> bool:
+    """Leave out the table of the lease under which migrations run: it is no model, and stays."""
+    return (kind, name) != ("table", LEASE_TABLE)
 
 
-def run() -> None:
-    """Bring the database to the wanted revision."""
-    with db.engine.connect() as connection, alone(connection):
-        connection.commit()
-        context.configure(
-            connection=connection,
-            target_metadata=db.metadata,
-            compare_type=True,
-            render_as_batch=connection.dialect.name == "sqlite",
-            transaction_per_migration=True,
-        )
-        with context.begin_transaction():
-            context.run_migrations()
-        connection.commit()
+def run(connection: Connection) -> None:
+    """Do what Alembic was called for."""
+    context.configure(
+        connection=connection,
+        target_metadata=db.metadata,
+        compare_type=True,
+        include_name=is_migrated,
+        render_as_batch=connection.dialect.name == "sqlite",
+        transaction_per_migration=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
 
 
 if context.is_offline_mode():
     raise SystemExit("Migrations are run against a database; --sql is not offered.")
-run()
+if (given := context.config.attributes.get("connection")) is not None:
+    run(given)
+else:
+    settings: Settings = current_app.config["SETTINGS"]
+    with create_migration_engine(make_url(settings.database_url), settings.pool).connect() as own:
+        run(own)
+        own.commit()

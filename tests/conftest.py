@@ -192,9 +192,10 @@ def app(app_on: Callable[[str], Flask], database: str) -> Iterator[Flask]:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SettableClock:
-    """Let a test advance the process's monotonic clock."""
+    """Let a test advance the process's monotonic clock, and with it the one that goes on while the machine sleeps."""
     clock = SettableClock(time.monotonic)
     monkeypatch.setattr(time, "monotonic", clock)
+    monkeypatch.setattr("poolproof.runtime.clock.since_boot", clock)
     return clock
 
 

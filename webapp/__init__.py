@@ -7,7 +7,8 @@ The packages and modules, from top to bottom (an import only goes down):
     app         create_app: puts the parts together
     routes      everything that is served over HTTP, for processes that answer requests
     lab         measurements and drills; never on the serving path
-    schema      the revision of the tables, and migrations
+    schema      the revision of the tables, and migrations, with schema_steps (what they are written with) and
+                migration_lease (one process at a time)
     settings    the environment, read once
     console     pages for operators, diagnosis, metrics
     results     statistics of finished attempts, for authors

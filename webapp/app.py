@@ -13,7 +13,8 @@ from poolproof.integrations import flask_ext as pooling
 from webapp.collector.sources.open_trivia import OpenTriviaSource
 from webapp.collector.sources.registry import SourceRegistry
 from webapp.extensions import db
-from webapp.settings import OFF, ServiceSettings, Settings, environment, load_settings, secret_key
+from webapp.instance_folder import prepare_database_file, prepare_folder, secret_key
+from webapp.settings import OFF, ServiceSettings, Settings, environment, load_settings
 from webapp.web import log_config, uploads
 from webapp.web.request_context import PoolproofFlask
 
@@ -33,7 +34,7 @@ def create_app(settings: Settings | None = None, *, with_routes: bool = True) ->
         PoolConfigurationError: when the pool cannot serve this database.
     """
     settings = settings or load_settings()
-    log_config.configure_logging(settings.poolproof.log_format)
+    log_config.configure_logging(settings.poolproof.log_format, settings.poolproof.log_level)
     app = PoolproofFlask("webapp", instance_path=str(settings.poolproof.instance.resolve()))
     app.config.update(_configuration(settings))
     _bind_database(app, settings)
@@ -73,13 +74,15 @@ def _console_port(service: ServiceSettings) -> str:
 
 def _bind_database(app: Flask, settings: Settings) -> None:
     service = settings.poolproof
-    if settings.database_url.startswith("sqlite"):
-        service.instance.mkdir(parents=True, exist_ok=True)
+    is_watched = service.console_bind != OFF or service.otlp_endpoint is not None
+    url = make_url(settings.database_url)
+    if is_watched or url.get_backend_name() == "sqlite":
+        prepare_folder(service.instance)
+    prepare_database_file(url)
     db.init_app(app)
     with app.app_context():
         engine = db.engine
     header = "X-Request-Timeout" if service.trusted_proxies else None
-    is_watched = service.console_bind != OFF or service.otlp_endpoint is not None
     fleet_folder = service.instance / "fleet" / socket.gethostname() if is_watched else None
     pooling.init_app(app, engine, settings.pool, service.fleet, deadline_header=header, fleet_folder=fleet_folder)
 

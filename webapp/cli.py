@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 from collections.abc import Callable
 from functools import update_wrapper
 from importlib import import_module
+from importlib.metadata import version
 from typing import Any, NamedTuple, cast
 
 import click
@@ -118,6 +120,16 @@ def create_cli(create_app: Callable[[], Flask]) -> FlaskGroup:
     """Return the command group for apps made by `create_app`."""
     return LazyGroup(
         name="poolproof",
+        params=[
+            click.Option(
+                ["--version"],
+                is_flag=True,
+                expose_value=False,
+                is_eager=True,
+                callback=_print_version,
+                help="Show the version and exit.",
+            )
+        ],
         create_app=create_app,
         add_default_commands=False,
         add_version_option=False,
@@ -125,6 +137,12 @@ def create_cli(create_app: Callable[[], Flask]) -> FlaskGroup:
         load_dotenv=False,
         help="Poolproof: a quiz service that survives its own push notification.",
     )
+
+
+def _print_version(ctx: click.Context, option: click.Parameter, is_asked: bool) -> None:
+    if is_asked and not ctx.resilient_parsing:
+        click.echo(f"Poolproof {version('poolproof-quiz')}, Python {platform.python_version()}")
+        ctx.exit()
 
 
 def _wrap_in_app_context(command: click.Command) -> click.Command:

@@ -7,8 +7,9 @@ from sqlalchemy.exc import OperationalError
 
 from poolproof.drivers.mysql.errors import UNAVAILABLE_CAUSES, transient_cause
 from poolproof.errors import PoolConfigurationError
+from webapp.database_setup import UnsupportedServerError
 from webapp.errors import DomainError
-from webapp.schema import UnknownRevisionError
+from webapp.migration_lease.lease import MigrationError
 from webapp.settings import SettingsError
 
 
@@ -30,6 +31,6 @@ def describe_error(error: Exception) -> str | None:
         is_unreachable = transient_cause(error) in UNAVAILABLE_CAUSES
         what = "The database cannot be reached" if is_unreachable else "The database refused"
         return f"{what}: {error.orig.args[-1] if error.orig else error}"
-    if isinstance(error, SettingsError | PoolConfigurationError | UnknownRevisionError):
+    if isinstance(error, SettingsError | PoolConfigurationError | MigrationError | UnsupportedServerError):
         return str(error)
     return None

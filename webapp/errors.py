@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from poolproof.transactions.outcomes import WriteOutcome
+
 
 class DomainError(Exception):
     """An error that a caller can understand and act on.
@@ -162,11 +164,25 @@ class CollectionStateError(DomainError):
 
 
 class BusyError(DomainError):
-    """The service is overloaded; the same request will succeed a moment later."""
+    """The service is overloaded, or its database is away; the member `outcome` says what is known of the request.
+
+    `not-done`: nothing was changed. `partly-done`: a part of it was stored before the rest failed. `unknown`: it may be
+    stored or not.
+    """
 
     status = 503
     kind = "temporary-reduced-capacity"
     title = "We are very busy for a moment."
+
+    def __init__(self, reason: str, advice: str = "", outcome: WriteOutcome | None = None) -> None:
+        """Make an error whose `reason` is a sentence.
+
+        Where no `advice` is given, how to repeat the request is said by what is known of its writes, and so is the
+        `outcome`.
+        """
+        super().__init__(f"{reason} {advice}".strip())
+        self.has_advice = bool(advice)
+        self.outcome = outcome
 
 
 class QuotaExceededError(DomainError):

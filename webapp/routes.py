@@ -37,7 +37,7 @@ from webapp.quizzes.published_cache import PublishedQuizCache
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
 from webapp.settings import ServiceSettings, Settings, SettingsError
-from webapp.web import assets, health, request_context, template_filters, uploads
+from webapp.web import assets, health, long_work, request_context, template_filters, uploads
 from webapp.web.fast_path import middleware
 from webapp.web.fast_path.middleware import FastPathMiddleware
 from webapp.web.rest import openapi, problems
@@ -50,7 +50,9 @@ def add_routes(app: Flask, settings: Settings) -> None:
     Raises:
         SettingsError: when the settings ask for a library that is not installed.
     """
-    for module in (request_context, middleware, uploads, problems, security_headers, template_filters, assets, auth):
+    # Before all that reads a body: `uploads` may look at a session, `csrf` reads forms.
+    first = (request_context, middleware, long_work, uploads)
+    for module in (*first, problems, security_headers, template_filters, assets, auth):
         module.init_app(app)
     csrf.init_app(app)
     _create_services(app, settings)
@@ -65,7 +67,7 @@ def _create_services(app: Flask, settings: Settings) -> None:
     attempt_service = AttemptService(
         PublishedQuizCache(pooling.work.read),
         LeaderboardCache(pooling.work.read),
-        AnswerWriter(pooling.work, settings.pool.timeout, service.grace_seconds),
+        AnswerWriter(pooling.writer, settings.pool.timeout, service.grace_seconds),
         PlayerRateLimiter(service.player_rate_limit / service.workers),
         app.config["SECRET_KEY"],
         app.config["ATTEMPT_TTL"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -14,11 +13,11 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
 from poolproof.capacity.budget import FleetSize
 from poolproof.settings import PoolSettings
 from poolproof.settings import variable as pool_variable
+from webapp.database_url import normalize_url
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 """The folder with wsgi.py, gunicorn.conf.py and migrations/."""
@@ -27,7 +26,6 @@ MIN_SECRET_KEY_LENGTH = 32
 OFF = "off"
 """The value of POOLPROOF_CONSOLE_BIND without a console."""
 
-DRIVER_BY_BACKEND = {"sqlite": "sqlite", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
 SETTING_PREFIXES = ("DATABASE_URL", "POOL_", "POOLPROOF_")
 
 RENAMED = {
@@ -97,6 +95,8 @@ class ServiceSettings(BaseModel):
     max_import_mib: int = Field(32, ge=1, le=1024)
     """Size of the largest file that can be uploaded, in MiB; commands import files of any size."""
     log_format: Literal["json", "text"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least level of records that are logged; above `info` finished requests are not."""
     secure_cookies: bool = False
     """Send cookies over HTTPS only; for a service behind a proxy that terminates TLS."""
     trusted_proxies: int = Field(0, ge=0, le=5)
@@ -113,7 +113,8 @@ class ServiceSettings(BaseModel):
     @property
     def fleet(self) -> FleetSize:
         """The processes that share the database's connections."""
-        return FleetSize(self.workers, self.threads, self.background_processes + self.collector_processes)
+        beside = self.background_processes + self.collector_processes
+        return FleetSize(self.workers, self.threads, beside, has_writer=True)
 
     @field_validator("console_bind")
     @classmethod
@@ -175,15 +176,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _normalize_database_url(self) -> Self:
-        try:
-            url = make_url(self.database_url or self._default_database_url())
-        except ArgumentError as error:
-            raise ValueError("DATABASE_URL cannot be read; write mysql+pymysql://user:password@host/schema") from error
-        backend = url.get_backend_name()
-        if backend not in DRIVER_BY_BACKEND:
-            raise ValueError(f"DATABASE_URL names {backend}; Poolproof runs on MySQL, MariaDB and SQLite")
-        # The driver is fixed, so that mysql:// alone is enough.
-        url = url.set(drivername=DRIVER_BY_BACKEND[backend])
+        url = normalize_url(self.database_url or self._default_database_url())
         object.__setattr__(self, "database_url", url.render_as_string(hide_password=False))
         return self
 
@@ -229,26 +222,6 @@ def child_environment(
     if import_from is not None:
         inherited["PYTHONPATH"] = os.pathsep.join([str(import_from), *filter(None, [inherited.get("PYTHONPATH")])])
     return {**inherited, **variables}
-
-
-def secret_key(settings: Settings) -> str:
-    """Return the signing key; the first time it is generated and stored in a file that only this account can read."""
-    if settings.poolproof.secret_key is not None:
-        return settings.poolproof.secret_key.get_secret_value()
-    path = settings.poolproof.instance / "secret_key"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"secret_key.{os.getpid()}")
-    if not path.exists():
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_hex(32), encoding="ascii")
-        # link() never replaces a file: two processes that start at once both use the first one's key.
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_text(encoding="ascii").strip()
 
 
 def _is_ip(host: str) -> bool:

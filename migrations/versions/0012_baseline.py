@@ -6,10 +6,10 @@ What came before (revisions 0001 to 0011) had other names of tables; such a sche
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
 
 from webapp.bank.models import Blob
 from webapp.db.types import MYSQL_TABLE_OPTIONS, BigId, Sha256, UtcDateTime, UuidBytes
+from webapp.schema_steps import create_full_text_index, create_table, drop_table, execute, has_table, is_sqlite
 
 revision = "0012"
 down_revision = None
@@ -51,14 +51,14 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    if op.get_bind().dialect.name == "sqlite":
-        op.execute("DROP TABLE item_words")
+    if is_sqlite():
+        drop_table("item_words")
     for table in TABLES:
-        op.drop_table(table)
+        drop_table(table)
 
 
 def _create_user() -> None:
-    op.create_table(
+    create_table(
         "user",
         sa.Column("id", BigId, primary_key=True),
         sa.Column("name", sa.String(64), nullable=False),
@@ -71,7 +71,7 @@ def _create_user() -> None:
 
 
 def _create_bank() -> None:
-    op.create_table(
+    create_table(
         "item",
         sa.Column("id", BigId, primary_key=True),
         sa.Column("kind", sa.String(16), nullable=False),
@@ -104,12 +104,13 @@ def _create_bank() -> None:
         sa.Index("ix_item_import_id_id", "import_id", "id"),
         **MYSQL_TABLE_OPTIONS,
     )
-    if op.get_bind().dialect.name == "sqlite":
+    if not is_sqlite():
+        create_full_text_index("ft_item_words", "item", ["words"])
+    elif not has_table("item_words"):
+        # One transaction: the table is there with its triggers, or neither is.
         for statement in FULL_TEXT_INDEX:
-            op.execute(statement)
-    else:
-        op.execute("CREATE FULLTEXT INDEX ft_item_words ON item (words)")
-    op.create_table(
+            execute(statement)
+    create_table(
         "item_version",
         sa.Column("item_id", BigId, primary_key=True),
         sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
@@ -129,7 +130,7 @@ def _create_bank() -> None:
         sa.Index("ix_item_version_import_id_item_id", "import_id", "item_id"),
         **MYSQL_TABLE_OPTIONS,
     )
-    op.create_table(
+    create_table(
         "item_import",
         sa.Column("id", BigId, primary_key=True),
         sa.Column("at", UtcDateTime, nullable=False),
@@ -144,7 +145,7 @@ def _create_bank() -> None:
         sqlite_autoincrement=True,
         **MYSQL_TABLE_OPTIONS,
     )
-    op.create_table(
+    create_table(
         "item_import_chunk",
         sa.Column("import_id", BigId, primary_key=True, autoincrement=False),
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
@@ -157,7 +158,7 @@ def _create_bank() -> None:
 
 
 def _create_quizzes() -> None:
-    op.create_table(
+    create_table(
         "quiz",
         sa.Column("id", BigId, primary_key=True),
         sa.Column("slug", sa.String(80), nullable=False),
@@ -169,7 +170,7 @@ def _create_quizzes() -> None:
         sa.UniqueConstraint("slug", name="uq_quiz_slug"),
         **MYSQL_TABLE_OPTIONS,
     )
-    op.create_table(
+    create_table(
         "quiz_item",
         sa.Column("quiz_id", BigId, primary_key=True),
         sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
@@ -179,7 +180,7 @@ def _create_quizzes() -> None:
         sa.Index("ix_quiz_item_item_id", "item_id"),
         **MYSQL_TABLE_OPTIONS,
     )
-    op.create_table(
+    create_table(
         "quiz_version",
         sa.Column("id", BigId, primary_key=True),
         sa.Column("quiz_id", BigId, nullable=False),
@@ -195,7 +196,7 @@ def _create_quizzes() -> None:
         sa.Index("ix_quiz_version_closes_at_id", "closes_at", "id"),
         **MYSQL_TABLE_OPTIONS,
     )
-    op.create_table(
+    create_table(
         "catalog_version",
         sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
         sa.Column("version", sa.BigInteger, nullable=False),
@@ -204,7 +205,7 @@ def _create_quizzes() -> None:
 
 
 def _create_attempts() -> None:
-    op.create_table(
+    create_table(
         "attempt",
         sa.Column("id", UuidBytes, primary_key=True),
         sa.Column("quiz_version_id", sa.BigInteger, nullable=False),
@@ -219,7 +220,7 @@ def _create_attempts() -> None:
         sa.Index("ix_attempt_leaderboard", "quiz_version_id", sa.text("score DESC"), "milliseconds", "id"),
         **MYSQL_TABLE_OPTIONS,
     )
-    op.create_table(
+    create_table(
         "answer",
         sa.Column("attempt_id", UuidBytes, primary_key=True),
         sa.Column("item_id", sa.BigInteger, primary_key=True, autoincrement=False),
@@ -230,7 +231,7 @@ def _create_attempts() -> None:
 
 
 def _create_console() -> None:
-    op.create_table(
+    create_table(
         "worker_minute",
         sa.Column("id", BigId, primary_key=True),
         sa.Column("ended_at", UtcDateTime, nullable=False),
@@ -252,7 +253,7 @@ def _create_console() -> None:
         sa.Index("ix_worker_minute_ended_at", "ended_at"),
         **MYSQL_TABLE_OPTIONS,
     )
-    op.create_table(
+    create_table(
         "console_action",
         sa.Column("id", BigId, primary_key=True),
         sa.Column("done_at", UtcDateTime, nullable=False),
@@ -264,7 +265,7 @@ def _create_console() -> None:
 
 
 def _create_collection_runs() -> None:
-    op.create_table(
+    create_table(
         "collection_run",
         sa.Column("id", BigId, primary_key=True),
         sa.Column("source", sa.String(64), nullable=False),
@@ -284,7 +285,7 @@ def _create_collection_runs() -> None:
         sa.Index("ix_collection_run_source_id", "source", "id"),
         **MYSQL_TABLE_OPTIONS,
     )
-    op.create_table(
+    create_table(
         "collection_partition",
         sa.Column("run_id", BigId, primary_key=True),
         sa.Column("place", sa.Integer, primary_key=True, autoincrement=False),
@@ -297,7 +298,7 @@ def _create_collection_runs() -> None:
         _run_foreign_key("partition"),
         **MYSQL_TABLE_OPTIONS,
     )
-    op.create_table(
+    create_table(
         "collection_event",
         sa.Column("id", BigId, primary_key=True),
         sa.Column("run_id", BigId, nullable=False),
@@ -311,7 +312,7 @@ def _create_collection_runs() -> None:
 
 
 def _create_collection_quota() -> None:
-    op.create_table(
+    create_table(
         "collection_quota",
         sa.Column("source", sa.String(64), primary_key=True),
         sa.Column("day_began_at", UtcDateTime, nullable=False),
@@ -319,7 +320,7 @@ def _create_collection_quota() -> None:
         sa.Column("free_at", UtcDateTime, nullable=False),
         **MYSQL_TABLE_OPTIONS,
     )
-    op.create_table(
+    create_table(
         "collection_call",
         sa.Column("id", BigId, primary_key=True),
         sa.Column("source", sa.String(64), nullable=False),
@@ -336,7 +337,7 @@ def _create_collection_quota() -> None:
 
 
 def _create_idempotency_key() -> None:
-    op.create_table(
+    create_table(
         "idempotency_key",
         sa.Column("digest", Sha256, primary_key=True),
         sa.Column("body", Sha256, nullable=False),

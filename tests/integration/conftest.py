@@ -13,8 +13,8 @@ from webapp.lab.services.database_server import DatabaseServer
 from webapp.lab.services.poolproof_service import PoolproofService, run_poolproof_service
 from webapp.lab.services.programs import Flavour
 
-OPTIONS = ("--max-connections=20",)
-# 2 × (2 + 1 + 1) connections, twice while it reloads, 1 × 2 beside it, 2 in reserve: 20, all that the server has.
+OPTIONS = ("--max-connections=24",)
+# 2 × (2 + 1 + 1 + 1) connections, twice while it reloads, 1 × 2 beside it, 2 in reserve: 24, all that the server has.
 WORKERS = 2
 TWO_WORKERS = {
     "POOLPROOF_WORKERS": str(WORKERS), "POOLPROOF_THREADS": "2", "POOL_BACKGROUND_SIZE": "1",
@@ -25,7 +25,7 @@ TWO_WORKERS = {
 
 @pytest.fixture(scope="module")
 def server(databases: Databases, server_flavour: Flavour) -> DatabaseServer:
-    """A server that these tests may restart and reconfigure; it has 20 connections and an empty schema `poolproof`."""
+    """A server that these tests may restart and reconfigure; it has 24 connections and an empty schema `poolproof`."""
     return databases.breakable(server_flavour, *OPTIONS)
 
 

@@ -72,7 +72,7 @@ def test_when_all_are_killed_no_request_notices(server: DatabaseServer, engine: 
 
 def test_a_restart_between_two_requests_is_not_noticed(server: DatabaseServer, engine: Engine) -> None:
     identities(engine)
-    server.restart("--max-connections=20")
+    server.restart("--max-connections=24")
     assert len(identities(engine)) == SIZE
 
 

@@ -207,7 +207,7 @@ def test_a_fleet_that_does_not_fit_is_not_started_and_told_the_arithmetic(
 ) -> None:
     refused = serve(server.url("poolproof"), tmp_path, POOLPROOF_WORKERS="2", POOLPROOF_THREADS="8")
     assert refused.returncode == 1
-    assert "2 workers × (8 interactive + 2 background + 1 console) × 2 while reloading" in refused.stderr
+    assert "2 workers × (8 interactive + 2 background + 1 console + 1 writer) × 2 while reloading" in refused.stderr
     assert "Raise max_connections to" in refused.stderr
     assert "Traceback" not in refused.stderr
 

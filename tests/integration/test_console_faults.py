@@ -98,7 +98,8 @@ def test_a_wrong_hold_is_shown_and_ended_from_the_page_while_it_lasts(running: F
         started_at = time.monotonic()
         eventually(lambda: bool(shown()))
         (holder,) = shown()
-        outcome = running.perform("end", process=holder["process"], connection=str(holder["id"]))
+        numbers = {name: str(holder[key]) for name, key in (("connection", "id"), ("checkout", "checkout"))}
+        outcome = running.perform("end", process=holder["process"], **numbers)
         eventually(lambda: not shown())
         status = request.result().status_code
         took = time.monotonic() - started_at

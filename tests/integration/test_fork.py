@@ -163,7 +163,7 @@ def test_a_lock_that_another_thread_held_at_the_fork_does_not_stop_the_child(eng
     assert isinstance(pool, FairQueuePool)
     assert pool.statistics is not None
     identities(engine)
-    lock: AbstractContextManager[object] = pool._lock if whose == "pool" else pool.statistics._lock
+    lock: AbstractContextManager[object] = pool._slots.lock if whose == "pool" else pool.statistics._lock
     is_held, may_go = threading.Event(), threading.Event()
 
     def hold() -> None:

@@ -97,7 +97,7 @@ def test_idle_connections_outlive_the_servers_wait_timeout(server: DatabaseServe
         another = server.connect()
         for record in pool_of(engine)._slots.idle:
             # Their age would renew them first.
-            record._expires_at = math.inf  # type: ignore[attr-defined]
+            record._expires_at = math.inf
         # It is as old as they are, and is not pinged.
         wait_until(lambda: another.thread_id() not in connected(server))
         after = identities(engine)
@@ -132,7 +132,7 @@ def test_a_restarted_server_empties_the_pool(server: DatabaseServer, make: Calla
         # The numbers that the server gives to connections are well above those of its first ones.
         server.execute("SELECT 1")
     identities(engine)
-    server.restart("--max-connections=20")
+    server.restart("--max-connections=24")
     with engine.connect() as connection, pytest.raises(DBAPIError):
         connection.execute(text("SELECT 1"))
     # One request has paid; with a window of a minute each of the others would have.
@@ -212,10 +212,8 @@ def test_what_the_keeper_has_taken_counts_as_in_use(make: Callable[..., Engine])
     engine = make()
     identities(engine)
     pool = pool_of(engine)
-    borrowed = pool.borrow_idle(lambda record, idle: MaintenanceAction.PING)
-    assert borrowed is not None
-    assert (pool.checkedout(), pool.checkedin()) == (1, SIZE - 1)
-    pool.return_idle(borrowed[0])
+    with pool.borrow_idle(lambda record, idle: MaintenanceAction.PING):
+        assert (pool.checkedout(), pool.checkedin()) == (1, SIZE - 1)
     assert (pool.checkedout(), pool.checkedin()) == (0, SIZE)
 
 
@@ -223,9 +221,6 @@ def test_whoever_waits_gets_what_the_keeper_gives_back(make: Callable[..., Engin
     engine = make()
     identities(engine)
     pool = pool_of(engine)
-    borrowed = pool.borrow_idle(lambda record, idle: MaintenanceAction.PING)
-    assert borrowed is not None
-    held = [engine.connect() for _ in range(SIZE - 1)]
     served = threading.Event()
 
     def wait() -> None:
@@ -233,9 +228,10 @@ def test_whoever_waits_gets_what_the_keeper_gives_back(make: Callable[..., Engin
             served.set()
 
     waiter = threading.Thread(target=wait)
-    waiter.start()
-    wait_until(lambda: pool.waiting() == 1)
-    pool.return_idle(borrowed[0])
+    with pool.borrow_idle(lambda record, idle: MaintenanceAction.PING):
+        held = [engine.connect() for _ in range(SIZE - 1)]
+        waiter.start()
+        wait_until(lambda: pool.waiting() == 1)
     assert served.wait(5)
     waiter.join()
     for connection in held:

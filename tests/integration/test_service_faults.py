@@ -184,7 +184,7 @@ def test_reloads_under_load_fail_no_request_and_never_exceed_the_budget(
             reload_all(service, lambda: counts.append(len(our_connections(server))))
             running.wait_for_successes(50)
     assert running.counts().keys() <= {200, 201}
-    assert 2 < max(counts) <= 2 * WORKERS * (2 + 1 + 1)
+    assert 2 < max(counts) <= 2 * WORKERS * (2 + 1 + 1 + 1)
     assert refused(server) == before
 
 

@@ -44,7 +44,7 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> dict[str, MetricFamily
         lane.engine.dispose()
     requests = RequestStatistics()
     requests.record_response("GET", "/", 200, 0.01)
-    writer = GroupCommit[int, int]("metrics", write=list, write_one=int, timeout=5.0)
+    writer = GroupCommit[int, int]("metrics", write=list, timeout=5.0)
     writer.submit(1)
     writer.stop()
     counted = {

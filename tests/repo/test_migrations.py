@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from webapp.cli import load_command
 from webapp.cli_errors import describe_error
 from webapp.extensions import db
 from webapp.lab.factories import make_settings
+from webapp.migration_lease.row_lease import LEASE_TABLE
 from webapp.schema import (
     MIGRATIONS_FOLDER,
     UnknownRevisionError,
@@ -83,12 +85,15 @@ def revision_of(app: Flask) -> str | None:
 
 
 # FTS5 keeps its index in tables of its own; reflection cannot tell the order of an index's columns.
-NOT_COMPARED = ("item_words", "ft_item", "ix_attempt_leaderboard")
+NOT_COMPARED = ("item_words", "ft_item", "ix_attempt_leaderboard", LEASE_TABLE)
 
 
 def tables(app: Flask) -> set[str]:
     engine = app.extensions["pooling"].work.engine
-    return {name for name in inspect(engine).get_table_names() if not name.startswith("item_words")}
+    # The lease, under which migrations run, is none of the tables that they make.
+    return {
+        name for name in inspect(engine).get_table_names() if not name.startswith("item_words") and name != LEASE_TABLE
+    }
 
 
 def test_every_step_goes_down_and_up_by_itself(walk: Walk) -> None:
@@ -137,6 +142,27 @@ def test_tables_of_another_version_are_refused_and_left_alone(migrated: Flask, r
     refused = migrated.test_cli_runner().invoke(load_command("db"), ["upgrade"])
     assert isinstance(refused.exception, UnknownRevisionError)
     assert (revision_of(migrated), tables(migrated)) == (revision, before)
+
+
+def test_a_new_migration_would_leave_the_table_of_the_lease_alone(
+    migrated: Flask, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    migrated.test_cli_runner().invoke(load_command("db"), ["check"])
+    output = caplog.text + capsys.readouterr().out
+    assert "upgrade operations detected" in output
+    assert LEASE_TABLE not in output
+
+
+def test_no_migration_calls_alembic_itself() -> None:
+    # Its functions do not ask what is there, so a migration that was killed midway could not be run again.
+    for path in (MIGRATIONS_FOLDER / "versions").glob("*.py"):
+        modules = {
+            name
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in [getattr(node, "module", ""), *(alias.name for alias in node.names)]
+        }
+        assert not any(str(name).partition(".")[0] in {"alembic", "op"} for name in modules), path.name
 
 
 def test_a_start_on_tables_of_another_version_says_what_to_do() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
+from typing import Any
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -58,3 +62,31 @@ def test_every_guarded_route_turns_a_stranger_away(app: Flask, client: FlaskClie
 @pytest.mark.parametrize("address", ["/studio", "/api/v1/items"])
 def test_the_list_above_is_not_all_there_is(client: FlaskClient, address: str) -> None:
     assert client.get(address).status_code in {302, 401}
+
+
+def names_used(function: Any, module_functions: dict[str, Any]) -> set[str]:
+    """Return the names that a function uses, and those that functions of its own module use for it."""
+    names, open_functions = set[str](), [function]
+    while open_functions:
+        code = open_functions.pop().__code__
+        codes = [code, *(each for each in code.co_consts if hasattr(each, "co_names"))]
+        new = {name for each in codes for name in each.co_names} - names
+        names |= new
+        open_functions += [module_functions[name] for name in new if name in module_functions]
+    return names
+
+
+def test_every_view_that_uses_the_background_lane_declares_that_it_takes_long(app: Flask) -> None:
+    users, declared = set(), set()
+    for name, view in app.view_functions.items():
+        plain = inspect.unwrap(getattr(view, "view_class", view))
+        if not inspect.isfunction(plain):
+            continue
+        module = sys.modules[plain.__module__]
+        functions = {key: value for key, value in vars(module).items() if inspect.isfunction(value)}
+        if "background" in names_used(plain, functions):
+            users.add(name)
+        if hasattr(view, "takes_long"):
+            declared.add(name)
+    assert users == declared
+    assert len(users) == 8

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -47,3 +49,12 @@ def test_every_option_of_a_command_has_a_sentence_of_help(name: str) -> None:
     for option in (option for each in commands for option in each.params if isinstance(option, click.Option)):
         assert option.help, option.name
         assert option.help.rstrip().endswith((".", "]")), option.help
+
+
+def test_the_version_is_said_without_an_app() -> None:
+    def refuse() -> Flask:
+        raise AssertionError("no app is needed")
+
+    result = CliRunner().invoke(create_cli(refuse), ["--version"])
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"Poolproof {version('poolproof-quiz')}, Python 3.")

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
 import pytest
 
-from webapp.settings import Settings, SettingsError, load_settings, secret_key
+from webapp.settings import Settings, SettingsError, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -69,21 +68,3 @@ def test_everything_that_is_wrong_is_said_at_once(clean_environment: pytest.Monk
     with pytest.raises(SettingsError) as refusal:
         loaded(clean_environment, POOL_SIZE="many", POOLPROOF_WORKERS="0")
     assert len(str(refusal.value).splitlines()) == 2
-
-
-def test_the_secret_key_is_made_once_and_readable_by_this_account_only(
-    clean_environment: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    settings = loaded(clean_environment)
-    key = secret_key(settings)
-    assert secret_key(settings) == key
-    assert len(key) == 64
-    assert stat.S_IMODE((tmp_path / "secret_key").stat().st_mode) == 0o600
-    assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]
-
-
-def test_a_given_secret_key_is_taken_and_never_shown(clean_environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    settings = loaded(clean_environment, POOLPROOF_SECRET_KEY="a secret of more than thirty-two characters")
-    assert secret_key(settings).startswith("a secret")
-    assert "a secret" not in repr(settings)
-    assert list(tmp_path.iterdir()) == []

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore
 
+from poolproof.transactions.outcomes import WriteOutcome
 from webapp.errors import BusyError, InvalidInputError
 
 MIN_LENGTH = 10
@@ -63,7 +64,7 @@ def random_password() -> str:
 @contextmanager
 def _hash_slot() -> Iterator[None]:
     if not _hash_slots.acquire(timeout=HASH_SLOT_TIMEOUT):
-        raise BusyError("Many people are signing in just now. Please try again in a moment.")
+        raise BusyError("Many people are signing in just now.", "Please try again in a moment.", WriteOutcome.NOT_DONE)
     try:
         yield
     finally:

@@ -2,71 +2,107 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from uuid import UUID
 
-from poolproof.errors import PoolTimeoutError
-from poolproof.transactions.group_commit import GroupCommit, ResultCallback
+from sqlalchemy.exc import DBAPIError
+
+from poolproof.drivers.mysql.errors import is_lock_wait_timeout, is_transient
+from poolproof.errors import PoolQueueFullError, PoolTimeoutError
+from poolproof.transactions import outcomes
+from poolproof.transactions.commit_queue import ResultCallback
+from poolproof.transactions.group_commit import GroupCommit
+from poolproof.transactions.outcomes import WriteOutcome
 from poolproof.transactions.unit_of_work import UnitOfWork
-from webapp.attempts import answer_store, batch_writes
+from webapp.attempts import batch_writes
 from webapp.attempts.answer_store import AttemptState
 from webapp.attempts.batch_writes import FinishAttempt, SaveAnswers
+from webapp.attempts.entry_batch import Entry, EntryBatch
+from webapp.attempts.lock_probe import find_locked_attempts
+from webapp.attempts.recent_ids import RecentIds
+from webapp.attempts.refusals import blocked_error, finished_error
 from webapp.attempts.tokens import AttemptClaim
+from webapp.db import cluster
+from webapp.db.server_clock import ServerClock
+from webapp.db.timestamps import database_now
 from webapp.errors import BusyError
 from webapp.quizzes import published
 from webapp.quizzes.documents import QuizDocument
 from webapp.quizzes.published import PublishedVersion
 
-MAX_CACHED = 50_000
-"""Attempts that are known to have their row; about a hundred bytes each."""
+MAX_STORED = 50_000
+"""Attempts that are known to have their row."""
+MAX_FINISHED = 10_000
+"""Attempts that are known to be finished: their answers are refused without the database."""
+CLOCK_READINGS = 3
+PROBE_TIME = 10.0
+"""Seconds after a wait for a lock that took too long, for which each batch asks first which of its rows are locked."""
 CLOSE_MARGIN = timedelta(seconds=2)
 """So long after the end of a window answers are refused without the database, whose clock decides until then."""
 
-Entry = SaveAnswers | FinishAttempt
+REPEAT = "Send it again; that is safe."
 
 
 class AnswerWriter:
     """Stores what players send, and returns when it is committed."""
 
-    def __init__(self, work: UnitOfWork, timeout: float, grace: int = 0) -> None:
+    def __init__(self, work: UnitOfWork, timeout: float, grace: int = 0, *, counts_batches: bool | None = None) -> None:
         """Write on connections of `work`; a request waits at most `timeout` seconds for its commit.
 
-        For `grace` seconds after the end of a window, answers and finishes are still accepted.
+        For `grace` seconds after the end of a window, answers and finishes are still accepted. With `counts_batches`
+        each batch changes the rows of its attempts (see `EntryBatch.write`); None: where the server is a node of a
+        cluster that needs it.
         """
         self._work = work
         self._grace = grace
-        self._stored_attempts: dict[UUID, None] = {}
-        self.group_commit: GroupCommit[Entry, AttemptState | None] = GroupCommit(
-            "writer", self._write_batch, self._write_one, timeout
-        )
+        self._counts_batches = counts_batches
+        self._clock = ServerClock()
+        self._probes_until = 0.0
+        self._stored_attempts = RecentIds(MAX_STORED)
+        self._finished_attempts = RecentIds(MAX_FINISHED)
+        self.group_commit: GroupCommit[Entry, AttemptState | None] = GroupCommit("writer", self._write_batch, timeout)
 
     def save(self, claim: AttemptClaim, version: PublishedVersion, chosen: Mapping[int, int]) -> None:
-        """Store answers (item → chosen bits), all or none; a repeat replaces the earlier choice.
+        """Store answers (item → chosen bits), all or none; a newer choice replaces an older one.
+
+        The statement that writes also checks the window and the attempt's finish, on the database's clock, so that no
+        time passes between check and write.
 
         Raises:
-            QuizNotOpenError, AttemptFinishedError, AttemptExistsError: as `answer_store.save`.
+            QuizNotOpenError: before the window opens and from its last moment on.
+            AttemptFinishedError: when the attempt has been scored.
+            AttemptExistsError: when the player has begun another attempt at this version.
             BusyError: when it was not committed in time.
         """
         entry = self.prepare_save(claim, version, chosen)
         if chosen:
             self.write(entry)
 
-    def prepare_save(self, claim: AttemptClaim, version: PublishedVersion, chosen: Mapping[int, int]) -> SaveAnswers:
-        """Return the entry for answers.
+    def prepare_save(
+        self, claim: AttemptClaim, version: PublishedVersion, chosen: Mapping[int, int], sequence: int | None = None
+    ) -> SaveAnswers:
+        """Return the entry for answers that arrive now; `sequence` is the client's own number of them.
 
         Raises:
             QuizNotOpenError: when they are too late beyond doubt; near the end the database's clock decides.
+            AttemptFinishedError: when this worker knows that the attempt has been scored.
         """
+        if claim.attempt_id in self._finished_attempts:
+            raise finished_error()
         if version.now > version.closes_at + timedelta(seconds=self._grace) + CLOSE_MARGIN:
             raise published.too_late_error(version.closes_at)
-        return SaveAnswers(claim, chosen)
+        return SaveAnswers(claim, chosen, sequence)
 
     def finish(self, claim: AttemptClaim, document: QuizDocument) -> AttemptState:
         """Score the attempt and return it; every further call returns the first result.
 
+        Answers that were stored in time count also when the quiz has closed since; but an attempt without a row cannot
+        be stored after the window and its grace.
+
         Raises:
-            QuizNotOpenError, AttemptExistsError: as `answer_store.finish`.
+            QuizNotOpenError: when there is nothing to score and the window is not open.
+            AttemptExistsError: when the player has begun another attempt at this version.
             BusyError: when it was not committed in time.
         """
         state = self.write(FinishAttempt(claim, document))
@@ -76,9 +112,11 @@ class AnswerWriter:
     def write(self, entry: Entry) -> AttemptState | None:
         """Write an entry and return when it is committed; raises what `save` and `finish` raise."""
         try:
-            return self.group_commit.submit(entry)
-        except PoolTimeoutError as error:
-            raise _busy_error() from error
+            state = self.group_commit.submit(entry)
+        except (PoolTimeoutError, DBAPIError) as error:
+            raise _as_busy(error) from error
+        outcomes.record_committed()
+        return state
 
     def write_async(self, entry: Entry, callback: ResultCallback[AttemptState | None]) -> None:
         """Write an entry; `callback` gets in another thread what `write` would return or raise.
@@ -88,52 +126,74 @@ class AnswerWriter:
         """
 
         def on_result(state: AttemptState | None, error: BaseException | None) -> None:
-            callback(state, _busy_error() if isinstance(error, PoolTimeoutError) else error)
+            callback(state, error if error is None else _as_busy(error))
 
         try:
             self.group_commit.submit_async(entry, on_result)
         except PoolTimeoutError as error:
-            raise _busy_error() from error
+            raise _as_busy(error) from error
 
-    def _write_batch(self, entries: Sequence[Entry]) -> Sequence[AttemptState | None]:
-        saves = [entry for entry in entries if isinstance(entry, SaveAnswers)]
-        finishes = [entry for entry in entries if isinstance(entry, FinishAttempt)]
-        claims = {entry.claim.attempt_id: entry.claim for entry in entries}
-        new_attempts = {key: claim for key, claim in claims.items() if key not in self._stored_attempts}
-        if not new_attempts and not finishes:
+    def _write_batch(self, entries: Sequence[Entry]) -> Sequence[AttemptState | Exception | None]:
+        """Write entries with one commit; return the outcome of each."""
+        if not self._clock.is_known():
+            self._learn_server()
+        if time.monotonic() < self._probes_until:
+            return self._write_unlocked(entries)
+        try:
+            return self._write_all(entries)
+        except DBAPIError as error:
+            if not is_lock_wait_timeout(error):
+                raise
+            # Whoever was blocked will send it again: for a while no batch waits for what can be found out before.
+            self._probes_until = time.monotonic() + PROBE_TIME
+            return self._write_unlocked(entries)
+
+    def _write_unlocked(self, entries: Sequence[Entry]) -> Sequence[AttemptState | Exception | None]:
+        """Write the entries whose rows nobody has locked; the others are blocked."""
+        with self._work.autocommit() as connection:
+            locked = find_locked_attempts(connection, entries)
+        free = [entry for entry in entries if entry.claim.attempt_id not in locked]
+        outcomes = iter(self._write_all(free) if free else ())
+        return [blocked_error() if entry.claim.attempt_id in locked else next(outcomes) for entry in entries]
+
+    def _write_all(self, entries: Sequence[Entry]) -> Sequence[AttemptState | Exception | None]:
+        batch = EntryBatch(entries, self._clock, self._grace)
+        new_attempts = [claim for claim in batch.claims.values() if claim.attempt_id not in self._stored_attempts]
+        if new_attempts or batch.finishes or self._counts_batches:
+            with self._work.transaction() as connection:
+                if new_attempts:
+                    batch_writes.ensure_rows(connection, new_attempts, self._grace)
+                batch.write(connection, counts_batches=bool(self._counts_batches))
+        else:
+            # Answers alone are one statement, and that is a transaction of its own.
             with self._work.autocommit() as connection:
-                batch_writes.save(connection, saves, self._grace)
-            return [None] * len(entries)
-        states = self._write_in_transaction(new_attempts, saves, finishes)
-        self._remember_stored(new_attempts)
-        return [states.get(entry.claim.attempt_id) if isinstance(entry, FinishAttempt) else None for entry in entries]
+                batch.save(connection)
+        self._finished_attempts.add(batch.finished_attempts())
+        self._stored_attempts.add(batch.claims.keys())
+        self._stored_attempts.discard(batch.attempts_without_row())
+        return [batch.outcome(entry) for entry in entries]
 
-    def _write_in_transaction(
-        self, new_attempts: Mapping[UUID, AttemptClaim], saves: Sequence[SaveAnswers], finishes: Sequence[FinishAttempt]
-    ) -> dict[UUID, AttemptState]:
-        with self._work.transaction() as connection:
-            if new_attempts:
-                batch_writes.ensure_rows(connection, new_attempts.values(), self._grace)
-            if saves:
-                batch_writes.save(connection, saves, self._grace)
-            return batch_writes.finish(connection, finishes) if finishes else {}
+    def _learn_server(self) -> None:
+        with self._work.read() as connection:
+            if self._counts_batches is None:
+                self._counts_batches = cluster.row_locks_are_local(connection)
+            # More than once: a reading that took long, because the process stood still, is corrected by the next.
+            for _ in range(CLOCK_READINGS):
+                sent_at = time.monotonic()
+                self._clock.record(database_now(connection), sent_at, time.monotonic())
 
-    def _write_one(self, entry: Entry) -> AttemptState | None:
-        if isinstance(entry, FinishAttempt):
-            return self._work.run_in_transaction(
-                lambda connection: answer_store.finish(connection, entry.claim, entry.document, self._grace),
-                idempotent=True,
-            )
-        self._work.run_in_transaction(
-            lambda connection: answer_store.save(connection, entry.claim, entry.chosen, self._grace), idempotent=True
+
+def _as_busy(error: BaseException) -> BaseException:
+    """Return what a caller is told of an error of the group commit: what is known of its entry, where it may repeat."""
+    if isinstance(error, PoolQueueFullError):
+        return BusyError(
+            "Too many answers wait to be stored.", "Nothing was stored; send it again.", WriteOutcome.NOT_DONE
         )
-        return None
-
-    def _remember_stored(self, attempts: Mapping[UUID, AttemptClaim]) -> None:
-        self._stored_attempts.update(dict.fromkeys(attempts))
-        for oldest in list(self._stored_attempts)[: max(0, len(self._stored_attempts) - MAX_CACHED)]:
-            del self._stored_attempts[oldest]
-
-
-def _busy_error() -> BusyError:
-    return BusyError("It was not confirmed as stored in time. Send it again; that is safe.")
+    if isinstance(error, PoolTimeoutError):
+        return BusyError("It was not confirmed as stored in time.", REPEAT, WriteOutcome.UNKNOWN)
+    if is_transient(error):
+        # An earlier attempt of its batch may have been committed unseen.
+        return BusyError(
+            "The database cannot be reached just now.", f"It may be stored or not. {REPEAT}", WriteOutcome.UNKNOWN
+        )
+    return error

@@ -19,6 +19,7 @@ from webapp.attempts.schemas import (
 )
 from webapp.attempts.service import AttemptService, get_attempt_service
 from webapp.quizzes.published import QuizId
+from webapp.web.rest import repeating
 from webapp.web.rest.openapi import ID, LOCATION, api_blueprint, problem_responses
 
 blueprint = api_blueprint("attempts", __name__, "", "Play.")
@@ -61,12 +62,13 @@ def read_attempt(token: str) -> dict[str, Any]:
 @blueprint.response(200, AnswerOut)
 @blueprint.doc(operationId="putAnswer")
 @problem_responses(blueprint, 400, 404, 409, 413, 415, 422, 429)
-def put_answer(body: dict[str, list[int]], token: str, item_id: int) -> dict[str, Any]:
-    """Answer an item, or change the answer. Repeating it is safe; 200 means that it is stored."""
-    return serializers.dump_answer(item_id, _service().answer(token, item_id, body["choices"]))
+def put_answer(body: dict[str, Any], token: str, item_id: int) -> dict[str, Any]:
+    """Answer an item, or change the answer. Repeating it is safe; 200 means that it, or a newer one, is stored."""
+    return serializers.dump_answer(item_id, _service().answer(token, item_id, body["choices"], body["sequence"]))
 
 
 @blueprint.route("/attempts/<token>/finish", methods=["POST"])
+@repeating.safe_to_repeat
 @blueprint.response(200, AttemptOut)
 @blueprint.doc(operationId="finishAttempt")
 @problem_responses(blueprint, 404, 409, 415, 429)

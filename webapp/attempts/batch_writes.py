@@ -1,24 +1,33 @@
-"""The saves and finishes of many players in a few statements.
+"""The saves and finishes of many players in a few statements, whose text is the same for every batch.
 
-A batch assumes that every entry is acceptable: its window open, its attempt unfinished. The statements contain these
-conditions, on the database's clock, and the server returns how many rows met them. Where one did not,
-`BatchRejectedError` is raised, and the caller writes each entry alone with `answer_store`, which knows every reason.
+The statements contain the conditions (window open on the database's clock, attempt unfinished), write the entries that
+meet them, and leave the others out; so does one whose attempt another session has locked, instead of waiting for it.
+`find_unsaved` reads which entries were left out, and `refusals` says why.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BindParameter, Connection, Executable, Table, bindparam, select, update
+from sqlalchemy import BindParameter, Connection, Executable, Table, bindparam, exists, select, update
 
-from poolproof.drivers.mysql.connection import insert_select_row_count
 from webapp.attempts.answer_store import AttemptState, with_score
-from webapp.attempts.json_rowset import encode_rows, number_column, rowset, text_column, uuid_column
+from webapp.attempts.json_rowset import (
+    datetime_column,
+    encode_datetime,
+    encode_rows,
+    number_column,
+    rows_first,
+    rowset,
+    text_column,
+    uuid_column,
+)
 from webapp.attempts.models import MAX_NAME_LENGTH, Answer, Attempt
 from webapp.attempts.tokens import AttemptClaim
 from webapp.db.timestamps import utc_now
@@ -27,13 +36,11 @@ from webapp.quizzes import published
 from webapp.quizzes.documents import QuizDocument
 
 _attempt: Table = Attempt.__table__  # type: ignore[assignment]
-_answer: Table = Answer.__table__  # type: ignore[assignment]
-
-TIMESTAMP_LENGTH = 26
 
 
-class BatchRejectedError(Exception):
-    """Not every entry of a batch met the conditions."""
+def _monotonic() -> float:
+    # Looked up at each call: tests set the clock.
+    return time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,10 @@ class SaveAnswers:
 
     claim: AttemptClaim
     chosen: Mapping[int, int]
+    sequence: int | None = None
+    """The client's own number of these choices, if it has given one."""
+    arrived_at: float = field(default_factory=_monotonic)
+    """When this worker got them, on the monotonic clock."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +64,7 @@ class FinishAttempt:
 
 
 def ensure_rows(connection: Connection, claims: Iterable[AttemptClaim], grace: int) -> None:
-    """Insert rows of attempts whose window is open and which have none; afterwards all rows are locked."""
+    """Insert rows of attempts whose window is open, that have none, and whose player has no other attempt."""
     # All batches lock in the same order, so that two wait for each other and never deadlock.
     rows = [
         [
@@ -61,7 +72,7 @@ def ensure_rows(connection: Connection, claims: Iterable[AttemptClaim], grace: i
             claim.version_id,
             claim.player_id.hex,
             claim.player_name,
-            claim.started_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
+            encode_datetime(claim.started_at),
         ]
         for claim in sorted(claims, key=lambda claim: claim.attempt_id)
     ]
@@ -70,32 +81,22 @@ def ensure_rows(connection: Connection, claims: Iterable[AttemptClaim], grace: i
     )
 
 
-def save(connection: Connection, saves: Sequence[SaveAnswers], grace: int) -> None:
-    """Store the answers of attempts that have a row; one statement.
+def lock_attempts(connection: Connection, ids: Iterable[UUID]) -> set[UUID]:
+    """Lock the rows of attempts that nobody else has locked until the transaction ends; return which."""
+    return set(connection.execute(_LOCK_ATTEMPTS, {"ids": sorted(ids)}).scalars())
 
-    Raises:
-        BatchRejectedError: when one of them is finished or unknown, or its window is not open.
-    """
-    rows = [[entry.claim.attempt_id.hex, item, bits] for entry in saves for item, bits in entry.chosen.items()]
-    result = connection.execute(
-        _upsert_answers(connection.dialect.name), {**encode_rows(rows), published.GRACE_PARAMETER: grace}
-    )
-    if insert_select_row_count(connection, result.rowcount) != len(rows):
-        raise BatchRejectedError
+
+def count_batch(connection: Connection, ids: Iterable[UUID]) -> None:
+    """Change the rows of unfinished attempts, so that a node that finishes one of them notices the conflict."""
+    connection.execute(_COUNT_BATCH, {"ids": sorted(ids)})
 
 
 def finish(connection: Connection, finishes: Sequence[FinishAttempt]) -> dict[UUID, AttemptState]:
-    """Score attempts that have a row; for one that is scored already, return its first result.
-
-    Raises:
-        BatchRejectedError: when one of them has no row.
-    """
+    """Score attempts whose rows are locked; for one that is scored already, return its first result."""
     documents = {entry.claim.attempt_id: entry.document for entry in finishes}
     ids = sorted(documents)
     connection.execute(_SET_FINISHED, {"ids": ids})
     stored = _load_attempts(connection, ids)
-    if len(stored) != len(ids):
-        raise BatchRejectedError
     scored = {
         attempt_id: _score(documents[attempt_id], attempt)
         for attempt_id, attempt in stored.items()
@@ -132,6 +133,12 @@ def _score(document: QuizDocument, attempt: _StoredAttempt) -> AttemptState:
 
 
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_LOCK_ATTEMPTS = select(Attempt.id).where(Attempt.id.in_(_IDS)).with_for_update(skip_locked=True)
+_COUNT_BATCH = (
+    update(Attempt)
+    .where(Attempt.id.in_(_IDS), Attempt.finished_at.is_(None))
+    .values(saved_batches=Attempt.saved_batches + 1)
+)
 _SET_FINISHED = update(Attempt).where(Attempt.id.in_(_IDS), Attempt.finished_at.is_(None)).values(finished_at=utc_now())
 _SELECT_ATTEMPTS = (
     select(
@@ -156,30 +163,17 @@ def _insert_attempts(dialect: str) -> Executable:
         number_column("version"),
         uuid_column("player"),
         text_column("name", MAX_NAME_LENGTH),
-        text_column("started", TIMESTAMP_LENGTH),
+        datetime_column("started"),
     ]
-    sent = rowset(dialect, "sent", columns)
-    rows = select(*sent.c).where(published.accepts_answers(sent.c.version))
+    sent, existing = rowset(dialect, "sent", columns), _attempt.alias("existing")
+    of_player = (existing.c.quiz_version_id == sent.c.version) & (existing.c.player_id == sent.c.player)
+    # These reads take no locks; an insert of a row that exists would wait for whoever has locked it.
+    rows = rows_first(select(*sent.c)).where(
+        published.accepts_answers(sent.c.version),
+        ~exists(select(existing.c.id).where(existing.c.id == sent.c.attempt)),
+        ~exists(select(existing.c.id).where(of_player)),
+    )
     return upsert_statement(dialect, _attempt, _ATTEMPT_COLUMNS, rows, key=["id"])
-
-
-@cache
-def _upsert_answers(dialect: str) -> Executable:
-    sent = rowset(dialect, "sent", [uuid_column("attempt"), number_column("item"), number_column("chosen")])
-    rows = (
-        select(_attempt.c.id, sent.c.item, sent.c.chosen, utc_now())
-        .select_from(sent.join(_attempt, _attempt.c.id == sent.c.attempt))
-        .where(_attempt.c.finished_at.is_(None), published.accepts_answers(_attempt.c.quiz_version_id))
-        # A shared lock: while an attempt is being finished, its answer waits, and is then either scored or refused.
-        .with_for_update(read=True, of=_attempt)
-        # In this order: the few sent rows look up their attempts, whatever the optimizer assumes about a new table.
-        .prefix_with("STRAIGHT_JOIN", dialect="mysql")
-        .prefix_with("STRAIGHT_JOIN", dialect="mariadb")
-    )
-    columns = ["attempt_id", "item_id", "chosen", "answered_at"]
-    return upsert_statement(
-        dialect, _answer, columns, rows, key=["attempt_id", "item_id"], replace=["chosen", "answered_at"]
-    )
 
 
 @cache
@@ -190,11 +184,9 @@ def _set_scores(dialect: str) -> Executable:
     # An upsert whose rows all exist: the syntax of an UPDATE with a join differs between the databases.
     unchanged = [_attempt.c[name] for name in _ATTEMPT_COLUMNS]
     rows = (
-        select(*unchanged, computed.c.score, computed.c.milliseconds)
+        rows_first(select(*unchanged, computed.c.score, computed.c.milliseconds))
         .select_from(computed.join(_attempt, _attempt.c.id == computed.c.attempt))
         .where(_attempt.c.score.is_(None))
-        .prefix_with("STRAIGHT_JOIN", dialect="mysql")
-        .prefix_with("STRAIGHT_JOIN", dialect="mariadb")
     )
     columns = [*_ATTEMPT_COLUMNS, "score", "milliseconds"]
     return upsert_statement(dialect, _attempt, columns, rows, key=["id"], replace=["score", "milliseconds"])

@@ -9,19 +9,25 @@ from functools import partial
 from typing import Any, TypeGuard
 from wsgiref.types import WSGIEnvironment
 
+from sqlalchemy.exc import DBAPIError
+
+from poolproof.errors import PoolTimeoutError
+from poolproof.transactions.outcomes import WriteOutcome
 from webapp.attempts import scoring, serializers, tokens
 from webapp.attempts.answer_store import AttemptState
-from webapp.attempts.answer_writer import Entry
+from webapp.attempts.answer_writer import REPEAT
+from webapp.attempts.entry_batch import Entry
 from webapp.attempts.leaderboard_cache import Leaderboard
 from webapp.attempts.models import MAX_NAME_LENGTH
 from webapp.attempts.page_cache import CACHE_HEADERS, PageCache, get_page_cache, is_cacheable
-from webapp.attempts.schemas import ANONYMOUS, DEFAULT_PLACES, MAX_CHOICES
+from webapp.attempts.schemas import ANONYMOUS, DEFAULT_PLACES, MAX_CHOICES, MAX_SEQUENCE
 from webapp.attempts.service import AttemptService, get_attempt_service
+from webapp.errors import BusyError
 from webapp.quizzes.published import QuizId, Slug
 from webapp.web.fast_path.request_body import read_json_body
 from webapp.web.fast_path.routes import JSON_MEDIA_TYPE, FastRoute, PendingResponse, RawResponse, ResponseCallback
 from webapp.web.security import security_headers
-from webapp.web.validators import is_id, is_storable
+from webapp.web.validators import is_id, is_storable, is_visible
 
 INLINE_PREFIX = b"PUT /api/v1/attempts/"
 """Requests that begin so are short enough for Gunicorn's main loop to handle them inline."""
@@ -80,7 +86,7 @@ def _start(service: AttemptService, environ: WSGIEnvironment, quiz_id: str) -> R
 def _is_plain_name(name: object) -> TypeGuard[str]:
     if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_LENGTH:
         return False
-    return name.isprintable() and bool(name.strip()) and is_storable(name)
+    return name.isprintable() and is_visible(name) and is_storable(name)
 
 
 def _answer(
@@ -91,13 +97,20 @@ def _answer(
     if inline and version is None:
         return None
     body = _parse_json(environ)
-    if body is None or not is_id(item_id) or body.keys() != {"choices"} or not _are_choices(body["choices"]):
+    if body is None or not is_id(item_id) or not _is_answer(body):
         return None
     item = int(item_id)
-    entry = service.prepare_answer(token, item, body["choices"], version)
+    entry = service.prepare_answer(token, item, body["choices"], body.get("sequence"), version)
     stored = serializers.dump_answer(item, scoring.as_positions(entry.chosen[item]))
     response = RawResponse(OK, _JSON_HEADERS, _dump_json(stored))
     return _after_commit(service, entry, lambda _: response)
+
+
+def _is_answer(body: dict[str, Any]) -> bool:
+    if not {"choices"} <= body.keys() <= {"choices", "sequence"} or not _are_choices(body["choices"]):
+        return False
+    sequence = body.get("sequence")
+    return sequence is None or (type(sequence) is int and 0 <= sequence <= MAX_SEQUENCE)
 
 
 def _are_choices(value: object) -> TypeGuard[list[int]]:
@@ -128,10 +141,17 @@ def _after_commit(
     *,
     in_thread: bool = False,
 ) -> PendingResponse:
-    def add_done_callback(callback: ResponseCallback) -> None:
-        service.writer.write_async(entry, lambda state, error: callback(partial(make_response, state), error))
+    def respond(state: AttemptState | None) -> RawResponse:
+        try:
+            return make_response(state)
+        except (PoolTimeoutError, DBAPIError) as error:
+            # Flask, which answers errors, does not know that anything was committed.
+            raise BusyError("It is stored, but cannot be shown just now.", REPEAT, WriteOutcome.PARTLY_DONE) from error
 
-    return PendingResponse(lambda: make_response(service.writer.write(entry)), add_done_callback, in_thread=in_thread)
+    def add_done_callback(callback: ResponseCallback) -> None:
+        service.writer.write_async(entry, lambda state, error: callback(partial(respond, state), error))
+
+    return PendingResponse(lambda: respond(service.writer.write(entry)), add_done_callback, in_thread=in_thread)
 
 
 class _EncodedLeaderboards:

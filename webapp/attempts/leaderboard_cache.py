@@ -101,10 +101,12 @@ class _CachedLeaderboard:
     def _read_all(self) -> None:
         with self._connect() as connection:
             rows = leaderboard.top_results(connection, self._version_id)
-            finished_count = leaderboard.count_finished(connection, self._version_id)
+            # Counted only where there are more than these: who finishes between two statements is found by the next
+            # `_read_new`, and would be counted twice.
+            finished_count = leaderboard.count_finished(connection, self._version_id) if _is_cut(rows) else len(rows)
         results = _KnownResults()
         results.add(rows)
-        results.finished_count = max(finished_count, results.finished_count)
+        results.finished_count = finished_count
         self._results, self._full_refresh_at = results, time.monotonic() + FULL_REFRESH_INTERVAL
 
     def _read_new(self) -> None:
@@ -112,6 +114,10 @@ class _CachedLeaderboard:
         with self._connect() as connection:
             rows = leaderboard.finished_since(connection, self._version_id, since)
         self._results.add(rows)
+
+
+def _is_cut(rows: Sequence[AttemptResult]) -> bool:
+    return len(rows) >= leaderboard.MAX_RESULTS
 
 
 class LeaderboardCache:

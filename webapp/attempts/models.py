@@ -37,6 +37,8 @@ class Attempt(Base):
     score: Mapped[int | None]
     milliseconds: Mapped[int | None] = mapped_column(BigInteger)
     """From start to finish by the database's clock; the faster of two equal scores leads."""
+    saved_batches: Mapped[int] = mapped_column(server_default=text("0"))
+    """Counts batches that saved answers, where row locks are local to a node: there only a changed row is noticed."""
 
 
 class Answer(Base):
@@ -48,4 +50,7 @@ class Answer(Base):
     attempt_id: Mapped[uuid.UUID] = mapped_column(UuidBytes, primary_key=True)
     item_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     chosen: Mapped[int] = mapped_column(BigInteger)
+    sequence: Mapped[int | None] = mapped_column(BigInteger)
+    """The client's own number of the choice, where it gives one; of two choices the greater number is the newer."""
     answered_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """When a worker got the choice, by the database's clock."""

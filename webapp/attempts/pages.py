@@ -21,7 +21,7 @@ from webapp.quizzes.documents import QuizDocument
 from webapp.quizzes.published import PublishedVersion, Slug
 from webapp.web.form_retry import retryable_form
 from webapp.web.security.fetch_metadata import require_same_origin
-from webapp.web.validators import is_decimal, validate_storable
+from webapp.web.validators import is_decimal, validate_storable, validate_visible
 
 blueprint = Blueprint("attempt_pages", __name__)
 blueprint.before_request(require_same_origin)
@@ -42,7 +42,8 @@ class StartForm(FlaskForm):  # type: ignore[misc]
         csrf = False
 
     name = StringField(
-        "Your name on the leaderboard", [DataRequired("Give a name."), Length(max=MAX_NAME_LENGTH), validate_storable]
+        "Your name on the leaderboard",
+        [DataRequired("Give a name."), Length(max=MAX_NAME_LENGTH), validate_storable, validate_visible],
     )
 
 

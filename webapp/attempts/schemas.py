@@ -5,10 +5,12 @@ from __future__ import annotations
 from marshmallow import fields, validate
 
 from webapp.attempts.models import MAX_NAME_LENGTH
-from webapp.web.rest.openapi import BaseSchema, TextField
+from webapp.web.rest.openapi import BaseSchema, TextField, visible
 
 MAX_CHOICES = 63
 """Choices of a question; each is a bit of a signed 64-bit number."""
+MAX_SEQUENCE = 2**63 - 1
+"""Of a signed 64-bit number."""
 DEFAULT_PLACES = 20
 ANONYMOUS = "Anonymous"
 
@@ -18,7 +20,7 @@ class StartIn(BaseSchema):
 
     name = TextField(
         load_default=ANONYMOUS,
-        validate=[validate.Length(1, MAX_NAME_LENGTH), validate.Regexp(r".*\S", error="Give a name that can be seen.")],
+        validate=[validate.Length(1, MAX_NAME_LENGTH), visible],
         metadata={"description": "The name on the leaderboard"},
     )
     player = TextField(
@@ -46,10 +48,20 @@ class AnswerIn(BaseSchema):
         required=True,
         validate=validate.Length(1, MAX_CHOICES),
     )
+    sequence = fields.Integer(
+        strict=True,
+        load_default=None,
+        allow_none=True,
+        validate=validate.Range(0, MAX_SEQUENCE),
+        metadata={
+            "description": "The client's own number of this choice. Of two choices that have one, the greater number "
+            "is the newer choice, whichever arrives first; otherwise the choice that arrives later."
+        },
+    )
 
 
 class AnswerOut(BaseSchema):
-    """An answer that is stored."""
+    """An answer that is stored, or was replaced by a newer one of the same player."""
 
     item = fields.Integer(required=True)
     choices = fields.List(fields.Integer(), required=True)

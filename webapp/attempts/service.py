@@ -83,30 +83,37 @@ class AttemptService:
         )
 
     def prepare_answer(
-        self, token: str, item_id: int, choices: Sequence[int], version: PublishedVersion | None = None
+        self,
+        token: str,
+        item_id: int,
+        choices: Sequence[int],
+        sequence: int | None = None,
+        version: PublishedVersion | None = None,
     ) -> SaveAnswers:
         """Return the entry to write for an answer; with the version that `peek_version` has returned, nothing is read.
 
+        `sequence` is the client's own number of the choice, if it has given one.
+
         Raises:
             NotFoundError, InvalidInputError: when the token, the item or a choice is not of the quiz.
-            QuizNotOpenError: when it is too late beyond doubt.
+            QuizNotOpenError, AttemptFinishedError: as `AnswerWriter.prepare_save`.
             QuotaExceededError: when the player writes too often.
         """
         claim = self.verify_write(token)
         if version is None:
             version = self.quiz_cache.by_version(claim.version_id)
         return self.writer.prepare_save(
-            claim, version, {item_id: scoring.as_bits(version.document.question(item_id), choices)}
+            claim, version, {item_id: scoring.as_bits(version.document.question(item_id), choices)}, sequence
         )
 
-    def answer(self, token: str, item_id: int, choices: Sequence[int]) -> list[int]:
-        """Store an answer; return the positions that are stored.
+    def answer(self, token: str, item_id: int, choices: Sequence[int], sequence: int | None = None) -> list[int]:
+        """Store an answer, unless a newer one is stored already; return its positions.
 
         Raises:
             NotFoundError, InvalidInputError: as `prepare_answer`.
             QuizNotOpenError, AttemptFinishedError, AttemptExistsError, BusyError: as `AnswerWriter.save`.
         """
-        entry = self.prepare_answer(token, item_id, choices)
+        entry = self.prepare_answer(token, item_id, choices, sequence)
         self.writer.write(entry)
         return scoring.as_positions(entry.chosen[item_id])
 

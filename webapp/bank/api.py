@@ -25,8 +25,8 @@ from webapp.bank.schemas import (
     ItemPage,
     ItemVersionsOut,
 )
-from webapp.web import uploads
-from webapp.web.rest import conditional, pagination
+from webapp.web import long_work, uploads
+from webapp.web.rest import conditional, pagination, repeating
 from webapp.web.rest.idempotency import create_once
 from webapp.web.rest.openapi import (
     ETAG,
@@ -128,6 +128,8 @@ def list_versions(item_id: int) -> dict[str, Any]:
 @blueprint.route("/import", methods=["POST"])
 @require_api(Permission.EDIT_BANK)
 @uploads.accepts_upload
+@long_work.takes_long()
+@repeating.safe_to_repeat
 @blueprint.arguments(ImportArguments, location="query")
 @blueprint.response(201, ImportOut, headers=LOCATION)
 @blueprint.alt_response(200, schema=ImportOut, description="What an import would do (dry_run)")
@@ -148,6 +150,7 @@ def import_items(query: dict[str, Any]) -> tuple[ImportJob, int, dict[str, str]]
 
 @blueprint.route("/export", methods=["GET"])
 @require_api(Permission.EDIT_BANK)
+@long_work.takes_long()
 @blueprint.arguments(ExportArguments, location="query")
 @blueprint.doc(operationId="exportItems", responses={200: {"description": "The file", "content": EXPORT_CONTENT}})
 @problem_responses(blueprint, 401, 403, 422)
@@ -185,6 +188,8 @@ def read_import(import_id: int) -> ImportJob:
 
 @imports.route(f"/<{ID}:import_id>/import", methods=["POST"])
 @require_api(Permission.EDIT_BANK)
+@long_work.takes_long()
+@repeating.safe_to_repeat
 @imports.response(200, ImportOut)
 @imports.doc(operationId="carryOutImport")
 @problem_responses(imports, 401, 403, 404, 409, 422)
@@ -195,6 +200,8 @@ def run_import(import_id: int) -> ImportJob:
 
 @imports.route(f"/<{ID}:import_id>/undo", methods=["POST"])
 @require_api(Permission.EDIT_BANK)
+@long_work.takes_long()
+@repeating.safe_to_repeat
 @imports.response(200, ImportOut)
 @imports.doc(operationId="undoImport")
 @problem_responses(imports, 401, 403, 404, 409)

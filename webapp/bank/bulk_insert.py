@@ -28,7 +28,7 @@ MAX_ERROR_CHARACTERS = 500
 MIN_LOAD_ROWS = 100
 """Rows from which on LOAD DATA is worth its three additional round trips."""
 MAX_ATTEMPTS = 5
-CONTENTION = "Others are storing the same items just now; try again in a moment."
+CONTENTION = "Others are storing the same items just now."
 
 
 def find_existing_keys(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from enum import StrEnum
-from itertools import chain
+from itertools import chain, islice
 
 from sqlalchemy import Connection
 
@@ -42,18 +42,24 @@ def file_name_and_type(file_format: ExportFormat) -> tuple[str, str]:
 
 
 def stream_export(work: UnitOfWork, file_format: ExportFormat, category: str | None) -> Iterator[str]:
-    """Yield a file's text for a request, without the request's deadline; the first piece is made before it returns.
+    """Yield a file's text for a request; the first page of items is read, and the first piece made, before it returns.
 
-    Items that the format cannot hold are left out.
+    The first page is read within the request's deadline, the others without one. Items that the format cannot hold are
+    left out.
     """
+    is_begun = False
 
     @contextmanager
     def connect() -> Iterator[Connection]:
-        with deadlines.without_deadline(), work.read() as connection:
+        nonlocal is_begun
+        with deadlines.without_deadline() if is_begun else nullcontext(), work.read() as connection:
+            is_begun = True
             yield connection
 
-    text = dump(file_format, iter_items(connect, category), lambda *_: None)
+    items_read = iter_items(connect, category)
     # An error before the first byte can still become an error response.
+    first = list(islice(items_read, 1))
+    text = dump(file_format, chain(first, items_read), lambda *_: None)
     return chain([next(text, "")], text)
 
 

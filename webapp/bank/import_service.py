@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection
 
 from poolproof import deadlines
+from poolproof.transactions import outcomes
 from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.bank import import_jobs, import_store, import_undo, imports, upload_chunks
 from webapp.bank.formats.parse_result import Accepted, ByteStream, UnreadableError
@@ -22,16 +23,15 @@ _lock = threading.Lock()
 
 @contextmanager
 def import_lock() -> Iterator[None]:
-    """Allow one long operation of this process at a time, without the request's deadline.
+    """Allow one long operation of this process at a time.
 
     Raises:
         BusyError: when another request has the lock: parsing two files at once would only slow the players down.
     """
     if not _lock.acquire(blocking=False):
-        raise BusyError("Another file is being imported just now. Nothing was done; please repeat the request.")
+        raise BusyError("Another file is being imported just now.")
     try:
-        with deadlines.without_deadline():
-            yield
+        yield
     finally:
         _lock.release()
 
@@ -39,17 +39,19 @@ def import_lock() -> Iterator[None]:
 def store_upload(work: UnitOfWork, spec: ImportSpec, upload: upload_chunks.Upload, max_bytes: int) -> int:
     """Store an upload and return its import's number; nothing of an incomplete upload stays.
 
+    The first step is bounded by the request's deadline, so that a suspended lane is not waited for longer; what has
+    begun takes as long as its file is.
+
     Raises:
         TooLargeError: when it has more than `max_bytes`.
     """
+    import_id = work.run_in_transaction(lambda connection: import_jobs.create(connection, spec, ImportState.RECEIVING))
     with deadlines.without_deadline():
-        import_id = work.run_in_transaction(
-            lambda connection: import_jobs.create(connection, spec, ImportState.RECEIVING)
-        )
         try:
             upload_chunks.save(work, import_id, upload, max_bytes)
         except BaseException:
             work.run_in_transaction(lambda connection: import_jobs.discard(connection, import_id))
+            outcomes.record_undone()
             raise
     return import_id
 
@@ -69,14 +71,15 @@ def process_upload(
         InvalidInputError: when it is not of its format.
     """
     import_id = store_upload(work, spec, upload, max_bytes)
-    try:
-        return operation(work, import_id)
-    except BusyError:
-        with deadlines.without_deadline():
+    with deadlines.without_deadline():
+        try:
+            return operation(work, import_id)
+        except BusyError:
             work.run_in_transaction(
                 lambda connection: import_jobs.discard(connection, import_id, ImportState.RECEIVING)
             )
-        raise
+            outcomes.record_undone()
+            raise
 
 
 def dry_run(work: UnitOfWork, import_id: int) -> ImportJob:
@@ -101,6 +104,8 @@ def dry_run(work: UnitOfWork, import_id: int) -> ImportJob:
 def run(work: UnitOfWork, import_id: int) -> ImportJob:
     """Import a stored file; an interrupted import is continued to its end.
 
+    Only the first step is bounded by the request's deadline.
+
     Raises:
         NotFoundError: when there is no such import.
         ImportStateError: when it is already done.
@@ -109,14 +114,19 @@ def run(work: UnitOfWork, import_id: int) -> ImportJob:
     """
     with import_lock():
         work.run_in_transaction(lambda connection: _mark_importing(connection, import_id))
-        report = ImportReport()
-        try:
-            _import_stored_file(work, import_id, make_batch_handler(work, import_id), report)
-        except UnreadableError as error:
-            import_undo.undo(work, import_id)
-            raise _discard_unreadable(work, import_id, error) from error
-        finish(work, import_id, report)
-        return _load_job(work, import_id)
+        with deadlines.without_deadline():
+            return _run_marked(work, import_id)
+
+
+def _run_marked(work: UnitOfWork, import_id: int) -> ImportJob:
+    report = ImportReport()
+    try:
+        _import_stored_file(work, import_id, make_batch_handler(work, import_id), report)
+    except UnreadableError as error:
+        import_undo.undo(work, import_id)
+        raise _discard_unreadable(work, import_id, error) from error
+    finish(work, import_id, report)
+    return _load_job(work, import_id)
 
 
 WRITER_THREADS = 4

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Select, and_, delete, exists, not_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from poolproof import deadlines
 from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.bank import bulk_insert, import_jobs, upload_chunks
 from webapp.bank.import_jobs import ImportJob, ImportState
@@ -37,12 +38,14 @@ def undo(work: UnitOfWork, import_id: int) -> ImportJob:
         BusyError: when a quiz was built from one of its items at the same time.
     """
     work.run_in_transaction(lambda connection: _start(connection, import_id))
-    for step in (_remove_added, _restore_changed):
-        after: int | None = 0
-        while after is not None:
-            after = work.run_in_transaction(partial(step, import_id=import_id, after=after))
-    with work.read() as connection:
-        return import_jobs.find(connection, import_id)
+    # What has begun takes as long as the import was; only the first step is bounded by a request's deadline.
+    with deadlines.without_deadline():
+        for step in (_remove_added, _restore_changed):
+            after: int | None = 0
+            while after is not None:
+                after = work.run_in_transaction(partial(step, import_id=import_id, after=after))
+        with work.read() as connection:
+            return import_jobs.find(connection, import_id)
 
 
 def _start(connection: Connection, import_id: int) -> None:
@@ -76,7 +79,7 @@ def _remove_added(connection: Connection, import_id: int, after: int) -> int | N
     try:
         removed = connection.execute(delete(Item).where(Item.id.in_(ids))).rowcount
     except IntegrityError as error:
-        raise BusyError("A quiz was just built from one of the items; undo it again.") from error
+        raise BusyError("A quiz was just built from one of the items.", "Undo it again; that is safe.") from error
     statement = update(ItemImport).where(ItemImport.id == import_id)
     connection.execute(statement.values(removed=ItemImport.removed + removed))
     return ids[-1]

@@ -8,7 +8,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from webapp.bank import item_history
@@ -66,6 +66,11 @@ def column_values(draft: ItemDraft) -> dict[str, Any]:
 def changed_values(values: dict[str, Any]) -> dict[str, Any]:
     """Return the columns that a change of an item writes: when and from what it was collected stays."""
     return {name: value for name, value in values.items() if name not in PROVENANCE_FIELDS}
+
+
+def has_no_items(connection: Connection) -> bool:
+    """Say whether the bank is empty."""
+    return not connection.execute(select(exists(select(ItemRow.id)))).scalar_one()
 
 
 def find(connection: Connection, item_id: int) -> Item:

@@ -24,7 +24,7 @@ from webapp.bank.imports import Format, detect_format
 from webapp.bank.item_draft import MAX_CATEGORY_LENGTH
 from webapp.bank.items import Filters
 from webapp.errors import DomainError, NotFoundError
-from webapp.web import uploads
+from webapp.web import long_work, uploads
 from webapp.web.form_retry import retryable_form
 from webapp.web.rest import pagination
 from webapp.web.rest.openapi import ID
@@ -112,6 +112,7 @@ def item(item_id: int) -> str:
 
 @blueprint.get("/export")
 @require_page(Permission.EDIT_BANK)
+@long_work.takes_long()
 def export() -> Response:
     """Send the bank, or a category of it, as a file."""
     try:
@@ -126,6 +127,7 @@ def export() -> Response:
 @blueprint.route("/import", methods=["GET", "POST"])
 @require_page(Permission.EDIT_BANK)
 @uploads.accepts_upload
+@long_work.takes_long("POST")
 def begin() -> str | WerkzeugResponse:
     """Store an uploaded file and show what importing it would do; show the recent imports."""
     form = ImportForm()
@@ -156,6 +158,7 @@ def imported(import_id: int) -> str:
 
 @blueprint.post(f"/imports/<{ID}:import_id>/import")
 @require_page(Permission.EDIT_BANK)
+@long_work.takes_long()
 @retryable_form("The file is kept and nothing of it is lost; import it again in a moment.")
 def carry_out(import_id: int) -> WerkzeugResponse:
     """Import a file after its dry run."""
@@ -169,6 +172,7 @@ def carry_out(import_id: int) -> WerkzeugResponse:
 
 @blueprint.post(f"/imports/<{ID}:import_id>/undo")
 @require_page(Permission.EDIT_BANK)
+@long_work.takes_long()
 @retryable_form("Nothing is lost; undo it again in a moment. What is undone already stays so.")
 def undo(import_id: int) -> WerkzeugResponse:
     """Undo an import."""

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from poolproof.capacity.budget import FleetSize, compute_budget
 from poolproof.fleet.agent import master_identity
-from poolproof.fleet.commands import CommandError, CommandQueue
+from poolproof.fleet.commands import CommandError, CommandQueue, CommandResult, not_done
 from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.console.fleet_view import FleetView, ProcessView, apply_sizes
 from webapp.console.models import ConsoleAction
 from webapp.db.timestamps import utc_now
 from webapp.errors import InvalidInputError, NotFoundError
+
+log = logging.getLogger(__name__)
 
 RESULT_TIMEOUT = 1.5
 """Seconds to wait for a process to report its result."""
@@ -62,19 +66,25 @@ def prepare(view: FleetView, action: str, values: Mapping[str, str], fleet: Flee
     raise InvalidInputError(f"There is no action called {action}.")
 
 
-def execute(work: UnitOfWork, commands: CommandQueue, operator: str, action_request: ActionRequest) -> str:
+def execute(work: UnitOfWork, commands: CommandQueue, operator: str, action_request: ActionRequest) -> CommandResult:
     """Record who does what, execute it, and record the outcome; return the outcome.
 
     Raises:
-        SQLAlchemyError: when it cannot be recorded; then it was not executed.
+        SQLAlchemyError: when its start cannot be recorded; then it was not executed.
     """
     entry_id = work.run_in_transaction(lambda connection: _insert_entry(connection, operator, action_request.question))
     try:
-        outcome = _execute(commands, action_request)
+        result = _execute(commands, action_request)
     except CommandError as error:
-        outcome = f"Not done: {error}"
-    work.run_in_transaction(lambda connection: _update_outcome(connection, entry_id, outcome))
-    return outcome
+        result = not_done(error)
+    try:
+        work.run_in_transaction(lambda connection: _update_outcome(connection, entry_id, result.sentence))
+    except SQLAlchemyError as error:
+        # It was executed, and recorded as started: an error would say that it was not.
+        log.warning("The outcome of an action could not be recorded: %s", error)
+        sentence = f"{result.sentence} The audit log says only that it was started: the database is unavailable."
+        return CommandResult(sentence, is_done=result.is_done)
+    return result
 
 
 def recent_entries(connection: Connection) -> list[AuditEntry]:
@@ -98,21 +108,23 @@ def _update_outcome(connection: Connection, entry_id: int, outcome: str) -> None
     connection.execute(update(ConsoleAction).where(ConsoleAction.id == entry_id).values(outcome=outcome[:500]))
 
 
-def _execute(commands: CommandQueue, action_request: ActionRequest) -> str:
+def _execute(commands: CommandQueue, action_request: ActionRequest) -> CommandResult:
     action, values = action_request.action, action_request.values
     if action in {"end", "drain"}:
         return _send_command(commands, action, values)
     if action == "resize":
-        return _override_size(commands, values["lane"], int(values["size"]))
-    return _override_paused(commands, values["lane"], is_paused=action == "pause")
+        sentence = _override_size(commands, values["lane"], int(values["size"]))
+    else:
+        sentence = _override_paused(commands, values["lane"], is_paused=action == "pause")
+    return CommandResult(sentence, is_done=True)
 
 
-def _send_command(commands: CommandQueue, action: str, values: Mapping[str, str]) -> str:
-    is_end = action == "end"
-    details = {"connection": int(values["connection"]), "since": float(values["since"])} if is_end else {}
+def _send_command(commands: CommandQueue, action: str, values: Mapping[str, str]) -> CommandResult:
+    details = {name: int(values[name]) for name in ("connection", "checkout")} if action == "end" else {}
     name = commands.send(values["process"], action, **details)
     result = commands.wait_result(name, RESULT_TIMEOUT)
-    return result or f"The process was sent the command but did not reply within {RESULT_TIMEOUT:g} s."
+    unknown = f"The process was sent the command but did not reply within {RESULT_TIMEOUT:g} s."
+    return result or CommandResult(unknown, is_done=False)
 
 
 def _override_size(commands: CommandQueue, lane: str, size: int) -> str:
@@ -139,15 +151,14 @@ def _find_process(view: FleetView, values: Mapping[str, str]) -> ProcessView:
 def _prepare_end(view: FleetView, values: Mapping[str, str]) -> ActionRequest:
     process = _find_process(view, values)
     for holder in view.holders:
-        since = f"{holder.since:.6f}"
-        is_same_connection = holder.process.key == process.key and str(holder.id) == values.get("connection")
-        if is_same_connection and values.get("since", since) == since:
+        # By its checkout: the connection may have another holder by now, whom nobody has asked to end.
+        if holder.process.key == process.key and str(holder.checkout) == values.get("checkout"):
             return ActionRequest(
                 "end",
                 f"End connection {holder.id} of {process.label}, held by {holder.name}?",
                 "Its transaction is rolled back, the request that holds it gets an error, and its slot becomes "
                 "available.",
-                {"process": process.key, "connection": str(holder.id), "since": since},
+                {"process": process.key, "connection": str(holder.id), "checkout": str(holder.checkout)},
             )
     raise NotFoundError("That connection is back in its pool already.")
 

@@ -8,10 +8,8 @@ from dataclasses import asdict
 
 import click
 
-from poolproof.capacity.budget import run_checks
-from poolproof.capacity.server_info import read_server_info
 from poolproof.integrations.flask_ext import get_pooling, read
-from webapp.console.findings import has_failure, print_findings
+from webapp.console.findings import check_deployment, has_failure, print_findings
 
 
 @click.command()
@@ -23,8 +21,7 @@ def doctor(as_json: bool) -> None:
     """
     pooling = get_pooling()
     with read() as connection:
-        facts = read_server_info(connection)
-    findings = run_checks(pooling.fleet, pooling.settings, facts)
+        findings = check_deployment(connection, pooling.fleet, pooling.settings)
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:

@@ -11,6 +11,7 @@ from typing import Any, cast
 from sqlalchemy.exc import SQLAlchemyError
 
 from poolproof.capacity.advice import Demand
+from poolproof.fleet.commands import CommandResult
 from poolproof.integrations.flask_ext import PoolingState
 from poolproof.transactions.cached_read import SingleFlightCache
 from webapp.console import actions as console_actions
@@ -105,7 +106,7 @@ class ConsoleService:
             raise ForbiddenError("This console is read-only: POOLPROOF_CONSOLE_READ_ONLY is set.")
         return console_actions.prepare(self.fleet_view(), action, values, self._pooling.fleet)
 
-    def execute_action(self, operator: str, action_request: ActionRequest) -> str:
+    def execute_action(self, operator: str, action_request: ActionRequest) -> CommandResult:
         """Record and execute an action; return its outcome.
 
         Raises:

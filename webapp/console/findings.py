@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import click
-from sqlalchemy import make_url
+from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import OperationalError
 
 from poolproof.capacity.budget import Finding, FleetSize, Level, run_checks
@@ -13,6 +13,7 @@ from poolproof.capacity.server_info import read_server_info
 from poolproof.engine import create_unpooled_engine
 from poolproof.settings import PoolSettings
 from poolproof.transactions.unit_of_work import UnitOfWork
+from webapp.db.privileges import missing_privileges
 
 LEVEL_LABELS = {Level.OK: "ok  ", Level.WARN: "WARN", Level.FAIL: "FAIL"}
 
@@ -31,6 +32,16 @@ def has_failure(findings: list[Finding]) -> bool:
     return any(finding.level is Level.FAIL for finding in findings)
 
 
+def check_deployment(connection: Connection, fleet: FleetSize, pool: PoolSettings) -> list[Finding]:
+    """Return what there is to say about a fleet on the server behind `connection`, the good things too."""
+    findings = run_checks(fleet, pool, read_server_info(connection))
+    if missing := missing_privileges(connection):
+        names = ", ".join(missing)
+        sentence = f"The account lacks {names} on its schema: the service cannot store what people do."
+        findings.append(Finding("grants", Level.FAIL, sentence, f"GRANT {names} on the schema to the account."))
+    return findings
+
+
 def check_at_boot(database_url: str, fleet: FleetSize, pool: PoolSettings) -> None:
     """Print what is wrong, as POOL_BOOT_CHECK asks; uses a connection of its own and closes it.
 
@@ -41,7 +52,7 @@ def check_at_boot(database_url: str, fleet: FleetSize, pool: PoolSettings) -> No
         return
     try:
         with UnitOfWork(create_unpooled_engine(make_url(database_url), pool, "boot")).read() as connection:
-            findings = run_checks(fleet, pool, read_server_info(connection))
+            findings = check_deployment(connection, fleet, pool)
     except OperationalError as error:
         # It may recover at any moment; until then requests get 503 and /readyz says why.
         click.echo(f"The budget could not be checked, the database does not respond: {error.orig}", err=True)

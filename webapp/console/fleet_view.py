@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from poolproof import event_log
@@ -103,8 +103,8 @@ class HolderView:
 
     process: ProcessView
     id: int
-    since: float
-    """On the machine's monotonic clock; distinguishes this checkout from the next one of the same connection."""
+    checkout: int
+    """Its number in its process; the next checkout of the same connection has another one."""
     lane: str
     name: str
     seconds: float
@@ -249,11 +249,17 @@ def _process_view(member: Member) -> ProcessView:
     )
 
 
+_PUBLISHED_HOLDER_FIELDS = tuple(
+    each.name for each in fields(HolderView) if each.name not in {"process", "stack", "now_at", "on_server"}
+)
+
+
 def _holder_views(members: Sequence[Member], processes: Sequence[ProcessView], server: ServerView) -> list[HolderView]:
     holders = [
         HolderView(
             process,
-            **{name: value for name, value in holder.items() if name not in {"stack", "now_at"}},
+            # While the service is reloaded, a process of another release may publish other fields.
+            **{name: holder.get(name) for name in _PUBLISHED_HOLDER_FIELDS},
             stack=holder.get("stack", ()),
             now_at=holder.get("now_at", ""),
             on_server=server.processes.get(str(holder["id"])),

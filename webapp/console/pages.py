@@ -117,7 +117,7 @@ def execute(action: str) -> WerkzeugResponse:
     except DomainError as error:
         flash(error.detail, "error")
     else:
-        flash(outcome, "error" if outcome.startswith("Not done") else "success")
+        flash(outcome.sentence, "success" if outcome.is_done else "error")
     return redirect(url_for("console.overview"))
 
 

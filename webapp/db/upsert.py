@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Select, Table
+from sqlalchemy import ColumnElement, Connection, Executable, Select, Table, case
 from sqlalchemy.dialects import mysql, sqlite
+
+ReplaceCondition = Callable[[Any, Any], ColumnElement[bool]]
+"""Whether a row replaces one that exists: called with the columns of the new row and those of the stored one."""
 
 
 def upsert_statement(
@@ -17,19 +20,32 @@ def upsert_statement(
     *,
     key: Sequence[str],
     replace: Sequence[str] = (),
+    replace_if: ReplaceCondition | None = None,
 ) -> Executable:
-    """Return the statement of `upsert_from`, for a caller that executes it often and caches it."""
+    """Return the statement of `upsert_from`, for a caller that executes it often and caches it.
+
+    With `replace_if` a row that exists is replaced only where that holds. MySQL assigns the columns one after the
+    other, in the order of `replace`, and evaluates the condition for each: it must still hold after the columns before
+    have been replaced.
+    """
     if dialect == "sqlite":
         sqlite_insert = sqlite.insert(table).from_select(list(columns), rows)
         if replace:
             return sqlite_insert.on_conflict_do_update(
-                index_elements=list(key), set_={name: sqlite_insert.excluded[name] for name in replace}
+                index_elements=list(key),
+                set_={name: sqlite_insert.excluded[name] for name in replace},
+                where=replace_if(sqlite_insert.excluded, table.c) if replace_if else None,
             )
         return sqlite_insert.on_conflict_do_nothing()
     mysql_insert = mysql.insert(table).from_select(list(columns), rows)
     # Setting a key column to itself changes nothing, and unlike INSERT IGNORE it hides no other errors.
-    changes = {name: mysql_insert.inserted[name] for name in replace} or {key[0]: table.c[key[0]]}
-    return mysql_insert.on_duplicate_key_update(changes)
+    if not replace:
+        return mysql_insert.on_duplicate_key_update({key[0]: table.c[key[0]]})
+    new: dict[str, Any] = {name: mysql_insert.inserted[name] for name in replace}
+    if replace_if:
+        condition = replace_if(mysql_insert.inserted, table.c)
+        new = {name: case((condition, value), else_=table.c[name]) for name, value in new.items()}
+    return mysql_insert.on_duplicate_key_update([(name, new[name]) for name in replace])
 
 
 def upsert_from(

@@ -24,6 +24,7 @@ from webapp.errors import (
 )
 from webapp.quizzes import catalog_version
 from webapp.quizzes.models import Quiz, QuizItem, QuizVersion
+from webapp.web.validators import is_visible
 
 MAX_QUIZ_ITEMS = 200
 """Every player gets the whole document."""
@@ -182,8 +183,8 @@ def _validate(connection: Connection, values: DraftValues) -> None:
 
 
 def _field_errors(values: DraftValues) -> Iterator[tuple[str, str]]:
-    if not 1 <= len(values.title.strip()) <= MAX_TITLE_LENGTH:
-        yield "title", f"Give a title of 1 to {MAX_TITLE_LENGTH} characters."
+    if not (is_visible(values.title) and len(values.title.strip()) <= MAX_TITLE_LENGTH):
+        yield "title", f"Give a title of 1 to {MAX_TITLE_LENGTH} characters that can be seen."
     if len(values.description) > MAX_DESCRIPTION_LENGTH:
         yield "description", f"Give at most {MAX_DESCRIPTION_LENGTH} characters."
     if values.slug is not None and not (len(values.slug) <= MAX_SLUG_LENGTH and SLUG_PATTERN.fullmatch(values.slug)):

@@ -140,6 +140,12 @@ def by_version(connection: Connection, version_id: int) -> PublishedVersion:
     return _load_one(connection, QuizVersion.id == version_id)
 
 
+def list_by_ids(connection: Connection, version_ids: Sequence[int]) -> dict[int, VersionSummary]:
+    """Return the versions with these ids that exist, by id."""
+    query = select(*_SUMMARY_COLUMNS).join(Quiz, Quiz.id == QuizVersion.quiz_id).where(QuizVersion.id.in_(version_ids))
+    return {row.version_id: VersionSummary(*row) for row in connection.execute(query)}
+
+
 def list_versions(connection: Connection, quiz_id: int) -> Sequence[VersionSummary]:
     """Return the versions of a quiz, the newest first; the last hundred."""
     query = select(*_SUMMARY_COLUMNS).join(Quiz, Quiz.id == QuizVersion.quiz_id).where(QuizVersion.quiz_id == quiz_id)

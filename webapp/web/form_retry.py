@@ -33,6 +33,11 @@ def retryable_form(message: str) -> Callable[[View], View]:
     return declare
 
 
+def is_repeatable() -> bool:
+    """Say whether the view of the present request has declared that posting to it is repeatable."""
+    return hasattr(current_app.view_functions.get(request.endpoint or ""), "busy_message")
+
+
 def get_retained_form() -> RetainedForm | None:
     """Return the posted form if its view is repeatable and it is no larger than our own forms are.
 

@@ -59,6 +59,8 @@ class BatchedWriter:
     def __init__(self) -> None:
         """Drop every line until there is a handler."""
         self.handler: AtomicLineHandler | None = None
+        self.is_enabled = True
+        """Whether requests are logged at all."""
         self._lines: deque[str] = deque()
         self._thread = PeriodicThread("poolproof-log", self._flush_periodically)
         self._is_flush_scheduled = False
@@ -115,6 +117,8 @@ def log_request(method: str, route: str, status: int, seconds: float, request_id
 
     `route` is the rule and never the path: an attempt's token is a secret.
     """
+    if not _request_log_writer.is_enabled:
+        return
     if _request_log_writer.handler is None:
         fields = {"method": method, "route": route, "status": status, "seconds": round(seconds, 4)}
         _log.info("request", **fields, request_id=request_id)
@@ -127,8 +131,10 @@ def log_request(method: str, route: str, status: int, seconds: float, request_id
     )
 
 
-def configure_logging(log_format: Literal["json", "text"]) -> None:
-    """Send our own and every library's log records through one formatter."""
+def configure_logging(
+    log_format: Literal["json", "text"], log_level: Literal["debug", "info", "warning", "error"] = "info"
+) -> None:
+    """Send our own and every library's log records of at least this level through one formatter."""
     renderer: structlog.typing.Processor
     if log_format == "json":
         renderer = structlog.processors.JSONRenderer()
@@ -150,10 +156,12 @@ def configure_logging(log_format: Literal["json", "text"]) -> None:
             root.removeHandler(present)
     root.addHandler(handler)
     _request_log_writer.handler = handler if log_format == "json" else None
-    root.setLevel(logging.INFO)
+    level = logging.getLevelNamesMapping()[log_level.upper()]
+    root.setLevel(level)
+    _request_log_writer.is_enabled = level <= logging.INFO
     # httpx2 logs whole URLs, which may contain a key.
-    for name in ("alembic", "poolproof.core.queue_pool", "httpx2"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("alembic", "sqlalchemy.pool", "httpx2"):
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
     structlog.configure(
         processors=[*_SHARED_PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -1,4 +1,4 @@
-"""What text must be to be stored or read as a number: control characters, half characters, digits."""
+"""What text must be to be stored, seen, or read as a number: control characters, half characters, blanks, digits."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import unicodedata
 from wtforms import Field, Form
 from wtforms.validators import ValidationError
 
+BLANK_CHARACTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0\U0001d159")
+"""Letters and symbols by their category that show nothing: Hangul fillers, the empty Braille pattern, a null note."""
+INVISIBLE = "Give a name that can be seen."
 MAX_ID_DIGITS = 18
 """A number of so many digits fits every id column."""
 
@@ -20,6 +23,17 @@ def validate_storable(form: Form, field: Field) -> None:
     """Refuse, as a validator of a form's field, text for which `is_storable` is false."""
     if field.data and not is_storable(field.data):
         raise ValidationError("Contains a character that cannot be stored.")
+
+
+def is_visible(text: str) -> bool:
+    """Say whether something of the text can be seen: a letter, digit, punctuation mark or symbol that is not blank."""
+    return any(unicodedata.category(char)[0] in "LNPS" and char not in BLANK_CHARACTERS for char in text)
+
+
+def validate_visible(form: Form, field: Field) -> None:
+    """Refuse, as a validator of a form's field, text of which nothing can be seen."""
+    if field.data and not is_visible(field.data):
+        raise ValidationError(INVISIBLE)
 
 
 def is_decimal(text: str, max_digits: int) -> bool:

@@ -12,12 +12,16 @@ from sqlalchemy import Connection, event, func, select
 from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.attempts import answer_store, tokens
 from webapp.attempts.answer_store import AttemptState
+from webapp.attempts.answer_writer import AnswerWriter
+from webapp.attempts.batch_writes import FinishAttempt, SaveAnswers
 from webapp.attempts.models import Answer, Attempt
 from webapp.attempts.tokens import AttemptClaim
 from webapp.errors import AttemptExistsError, AttemptFinishedError, QuizNotOpenError
 from webapp.lab.factories import make_quiz
 from webapp.quizzes import publishing
 from webapp.quizzes.published import PublishedVersion
+
+TIMEOUT = 30.0
 
 
 @pytest.fixture
@@ -31,11 +35,14 @@ def claim(quiz: PublishedVersion) -> AttemptClaim:
 
 
 def save(work: UnitOfWork, claim: AttemptClaim, chosen: dict[int, int]) -> None:
-    work.run_in_transaction(lambda connection: answer_store.save(connection, claim, chosen))
+    """Save as a worker that knows nothing of the attempt."""
+    AnswerWriter(work, TIMEOUT).group_commit.write_one(SaveAnswers(claim, chosen))
 
 
 def finish(work: UnitOfWork, claim: AttemptClaim, quiz: PublishedVersion) -> AttemptState:
-    return work.run_in_transaction(lambda connection: answer_store.finish(connection, claim, quiz.document))
+    state = AnswerWriter(work, TIMEOUT).group_commit.write_one(FinishAttempt(claim, quiz.document))
+    assert state is not None
+    return state
 
 
 def stored(work: UnitOfWork, claim: AttemptClaim) -> AttemptState:

@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, delete, event, select
 
 from poolproof.transactions.unit_of_work import UnitOfWork
-from webapp.attempts import answer_store, service, tokens
+from tests.support.waiting import wait_until
+from webapp.attempts import answer_store, batch_writes, service, tokens
 from webapp.attempts.answer_writer import AnswerWriter
+from webapp.attempts.batch_writes import FinishAttempt, SaveAnswers
 from webapp.attempts.models import Answer, Attempt
 from webapp.attempts.tokens import AttemptClaim
 from webapp.errors import AttemptExistsError, AttemptFinishedError, BusyError, DomainError, QuizNotOpenError
@@ -201,3 +205,115 @@ def test_what_could_not_be_stored_in_time_may_be_sent_again_and_says_so(
         connection.close()
     writer.save(start(quiz), quiz, {items(quiz)[0]: 1})
     writer.group_commit.stop()
+
+
+def lock_the_attempt(connection: Connection, claim: AttemptClaim) -> None:
+    assert batch_writes.lock_attempts(connection, [claim.attempt_id])
+
+
+def lock_its_answer(connection: Connection, claim: AttemptClaim) -> None:
+    rows = select(Answer.item_id).where(Answer.attempt_id == claim.attempt_id).with_for_update()
+    assert connection.execute(rows).all()
+
+
+@pytest.mark.parametrize("lock", [lock_the_attempt, lock_its_answer])
+def test_while_one_row_is_locked_only_its_own_player_is_told_to_come_again(
+    work: UnitOfWork, quiz: PublishedVersion, lock: Callable[[Connection, AttemptClaim], None]
+) -> None:
+    if work.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite locks the database and no row")
+    writer, item = AnswerWriter(work, timeout=6), items(quiz)[0]
+    blocked, *others = claims = [start(quiz) for _ in range(21)]
+    for claim in claims:
+        writer.save(claim, quiz, {item: 1})
+    outcomes: dict[UUID, BaseException | None] = {}
+
+    def send(claim: AttemptClaim, bits: int) -> None:
+        writer.write_async(
+            SaveAnswers(claim, {item: bits}), lambda state, error: outcomes.update({claim.attempt_id: error})
+        )
+
+    with work.transaction() as holder:
+        lock(holder, blocked)
+        for bits in (2, 4):
+            for claim in claims:
+                send(claim, bits)
+            wait_until(lambda: len(outcomes) == len(others))
+            assert outcomes == dict.fromkeys([claim.attempt_id for claim in others])
+            outcomes.clear()
+        wait_until(lambda: blocked.attempt_id in outcomes)
+        assert isinstance(outcomes[blocked.attempt_id], BusyError)
+    assert sorted(stored(work).values()) == [1, *[4] * 20]
+    writer.save(blocked, quiz, {item: 4})
+    assert set(stored(work).values()) == {4}
+    writer.group_commit.stop()
+
+
+def test_one_who_may_not_costs_a_batch_two_statements_and_no_further_commit(
+    work: UnitOfWork, quiz: PublishedVersion
+) -> None:
+    writer, item = AnswerWriter(work, timeout=30), items(quiz)[0]
+    finished, *claims = (start(quiz) for _ in range(60))
+    for claim in (finished, *claims):
+        writer.save(claim, quiz, {item: 1})
+    AnswerWriter(work, timeout=30).group_commit.write_one(FinishAttempt(finished, quiz.document))
+
+    def statements_for(entries: list[SaveAnswers]) -> int:
+        statements: list[str] = []
+
+        def count(connection: Connection, cursor: object, statement: str, *rest: object) -> None:
+            statements.append(statement)
+
+        event.listen(work.engine, "before_cursor_execute", count)
+        try:
+            outcomes = writer.group_commit._write(entries)
+        finally:
+            event.remove(work.engine, "before_cursor_execute", count)
+        assert sum(isinstance(outcome, AttemptFinishedError) for outcome in outcomes) == (entries[0].claim is finished)
+        return len(statements)
+
+    alone = statements_for([SaveAnswers(claim, {item: 2}) for claim in claims])
+    beside = statements_for([SaveAnswers(claim, {item: 4}) for claim in (finished, *claims)])
+    assert alone <= 2
+    assert beside <= 4
+    assert sorted(stored(work).values()) == [1, *[4] * 59]
+    writer.group_commit.stop()
+
+
+def test_an_answer_that_a_slow_worker_writes_late_does_not_replace_a_newer_one(
+    work: UnitOfWork, quiz: PublishedVersion
+) -> None:
+    slow, quick = (AnswerWriter(work, timeout=30) for _ in range(2))
+    claim, item = start(quiz), items(quiz)[0]
+    late = slow.prepare_save(claim, quiz, {item: 1})
+    time.sleep(0.05)
+    quick.save(claim, quiz, {item: 2})
+    slow.write(late)
+    assert stored(work) == {(claim.attempt_id, item): 2}
+    slow.save(claim, quiz, {item: 4})
+    assert stored(work) == {(claim.attempt_id, item): 4}
+    for writer in (slow, quick):
+        writer.group_commit.stop()
+
+
+def test_who_goes_on_answering_after_the_finish_is_refused_without_the_database(
+    work: UnitOfWork, writer: AnswerWriter, quiz: PublishedVersion
+) -> None:
+    claim, item = start(quiz), items(quiz)[0]
+    AnswerWriter(work, timeout=30).group_commit.write_one(FinishAttempt(claim, quiz.document))
+    for _ in range(3):
+        with pytest.raises(AttemptFinishedError):
+            writer.save(claim, quiz, {item: 1})
+    assert sum(writer.group_commit.batch_sizes.values()) == 1
+
+
+def test_an_attempt_whose_row_is_gone_is_stored_again(
+    work: UnitOfWork, writer: AnswerWriter, quiz: PublishedVersion
+) -> None:
+    claim, item = start(quiz), items(quiz)[0]
+    writer.save(claim, quiz, {item: 1})
+    with work.transaction() as connection:
+        connection.execute(delete(Answer))
+        connection.execute(delete(Attempt))
+    writer.save(claim, quiz, {item: 2})
+    assert stored(work) == {(claim.attempt_id, item): 2}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.lab.factories import make_quiz
 from webapp.quizzes import publishing
 from webapp.quizzes.published import PublishedVersion
+from webapp.web.fast_path.routes import JSON_MEDIA_TYPE
 
 
 @pytest.fixture
@@ -46,6 +48,22 @@ def test_right_answers_are_told_when_finished_and_not_before(client: FlaskClient
     after = client.post(f"{attempt}/finish").get_json()
     assert after["questions"][0]["right"] == list(quiz.document.questions[0].right)
     assert "always called" in after["questions"][0]["explanation"]
+
+
+@pytest.mark.parametrize("content_type", [JSON_MEDIA_TYPE, f"{JSON_MEDIA_TYPE}; charset=utf-8"])
+def test_of_two_numbered_answers_the_greater_number_stays_whichever_arrives_first(
+    client: FlaskClient, quiz: PublishedVersion, content_type: str
+) -> None:
+    # The fast path takes the plain content type, Flask the other one.
+    attempt, item = start(client, quiz), quiz.document.questions[0].item_id
+    address = f"{attempt}/answers/{item}"
+    for choice, sequence in ((1, 7), (2, 6), (0, 5)):
+        body = json.dumps({"choices": [choice], "sequence": sequence})
+        sent = client.put(address, data=body, content_type=content_type)
+        assert (sent.status_code, sent.get_json()["saved"]) == (200, True)
+    assert client.get(attempt).get_json()["questions"][0]["chosen"] == [1]
+    refused = client.put(address, data='{"choices": [2], "sequence": "8"}', content_type=content_type)
+    assert refused.status_code == 422
 
 
 def test_a_finish_sent_again_answers_the_same(client: FlaskClient, quiz: PublishedVersion) -> None:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from poolproof.transactions.unit_of_work import UnitOfWork
 from tests.unit.attempts.results import store_results
-from webapp.attempts import answer_store, attempt_stats, tokens
+from webapp.attempts import attempt_stats, tokens
+from webapp.attempts.answer_writer import AnswerWriter
 from webapp.attempts.attempt_stats import AttemptTotals, ChoiceCount
+from webapp.attempts.batch_writes import FinishAttempt, SaveAnswers
 from webapp.lab.factories import make_quiz
 from webapp.quizzes.published import PublishedVersion
 
@@ -20,9 +22,10 @@ def test_totals_are_of_finished_attempts_and_count_those_begun(work: UnitOfWork)
 def play(work: UnitOfWork, quiz: PublishedVersion, chosen: int, *, finish: bool) -> None:
     claim = tokens.new_claim(quiz.version_id, tokens.new_player_id(), "Ada", quiz.now)
     item = quiz.document.questions[0].item_id
-    work.run_in_transaction(lambda connection: answer_store.save(connection, claim, {item: chosen}))
+    group_commit = AnswerWriter(work, 30.0).group_commit
+    group_commit.write_one(SaveAnswers(claim, {item: chosen}))
     if finish:
-        work.run_in_transaction(lambda connection: answer_store.finish(connection, claim, quiz.document) and None)
+        group_commit.write_one(FinishAttempt(claim, quiz.document))
 
 
 def test_choices_are_counted_in_finished_attempts(work: UnitOfWork) -> None:

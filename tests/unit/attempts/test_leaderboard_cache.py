@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import event
 
 from poolproof.transactions.unit_of_work import UnitOfWork
 from tests.support.counted_reads import CountedReads
@@ -91,3 +92,18 @@ def test_whoever_has_just_finished_sees_his_place_although_the_board_is_older(
     assert {(place.rank, place.player_name) for place in shown} == {(1, "best"), (2, "same"), (2, "own")}
     known = board.places_including(AttemptResult(board.places[0].attempt_id, "best", 2, 100, None), limit=1)
     assert [place.player_name for place in known] == ["best"]
+
+
+def test_whoever_finishes_while_everything_is_read_is_counted_once(
+    work: UnitOfWork, leaderboards: LeaderboardCache
+) -> None:
+    quiz = make_quiz(work)
+    store_results(work, quiz, ("first", 1, 100))
+    engine = work.engine
+
+    @event.listens_for(engine, "after_cursor_execute", once=True)
+    def finish_another(*_: object) -> None:
+        store_results(work, quiz, ("second", 2, 50))
+
+    leaderboards.get(quiz.version_id)
+    assert leaderboards.get(quiz.version_id).finished_count == 2

@@ -63,7 +63,7 @@ def test_a_form_that_was_tampered_with_is_refused(client: FlaskClient, quiz: Pub
 
 
 def test_a_start_without_a_name_asks_for_one(client: FlaskClient, quiz: PublishedVersion) -> None:
-    for name in ("", "   ", "x" * 41):
+    for name in ("", "   ", "\u3164", "\u200b", "x" * 41):
         assert client.post(f"/quizzes/{quiz.slug}/start", data={"name": name}).status_code == 422
 
 

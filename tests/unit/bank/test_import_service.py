@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
 
 from poolproof import deadlines
+from poolproof.errors import PoolTimeoutError
+from poolproof.integrations.flask_ext import PoolingState
 from poolproof.transactions.unit_of_work import UnitOfWork
-from webapp.bank import bulk_insert, import_jobs, import_service, import_undo, imports, items, upload_chunks
+from tests.support.pools import queue_pool
+from webapp.bank import bulk_insert, exports, import_jobs, import_service, import_undo, imports, items, upload_chunks
 from webapp.bank.formats import native_json
 from webapp.bank.formats.parse_result import Accepted, Rejected
 from webapp.bank.import_jobs import ImportJob, ImportSpec, ImportState
@@ -159,16 +165,50 @@ def test_a_process_imports_one_file_at_a_time(work: UnitOfWork) -> None:
     assert import_service.run(work, number).new == 1
 
 
-def test_an_import_may_take_longer_than_a_request() -> None:
-    def a_request() -> tuple[float | None, float | None]:
-        deadlines.set_deadline(1000)
-        with import_service.import_lock():
-            inside = deadlines.remaining()
-        return inside, deadlines.remaining()
+@pytest.mark.parametrize("operation", [import_service.dry_run, import_service.run])
+def test_an_import_may_take_longer_than_a_request_once_it_has_begun(
+    work: UnitOfWork, operation: Callable[[UnitOfWork, int], ImportJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parse, remaining = imports.parse, list[float | None]()
 
-    inside, after = copy_context().run(a_request)
+    def parse_and_look(*arguments: Any) -> Any:
+        remaining.append(deadlines.remaining())
+        return parse(*arguments)
+
+    def a_request() -> None:
+        deadlines.set_deadline(1000)
+        import_service.process_upload(work, TRIVIA, io.BytesIO(GOOD), MAX_BYTES, operation)
+        remaining.append(deadlines.remaining())
+
+    monkeypatch.setattr(imports, "parse", parse_and_look)
+    copy_context().run(a_request)
+    inside, after = remaining
     assert inside is None
     assert after is not None
+
+
+def test_a_transfer_that_has_not_begun_waits_no_longer_than_its_request_may(
+    pooling: PoolingState, work: UnitOfWork
+) -> None:
+    number, background = upload(work, GOOD), pooling.background
+    beginnings: list[Callable[[], Any]] = [
+        lambda: import_service.process_upload(background, TRIVIA, io.BytesIO(GOOD), MAX_BYTES, import_service.run),
+        lambda: import_service.run(background, number),
+        lambda: import_undo.undo(background, number),
+        *(partial(exports.stream_export, background, file_format, None) for file_format in exports.ExportFormat),
+    ]
+
+    def a_request(begin: Callable[[], Any]) -> None:
+        deadlines.set_deadline(0)
+        with pytest.raises(PoolTimeoutError):
+            begin()
+
+    pool = queue_pool(background.engine)
+    held = [pool.connect() for _ in range(pool.size())]
+    for begin in beginnings:
+        copy_context().run(a_request, begin)
+    for connection in held:
+        connection.close()
 
 
 def test_undoing_takes_away_what_was_added_and_may_be_repeated(work: UnitOfWork) -> None:

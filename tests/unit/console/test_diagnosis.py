@@ -37,7 +37,7 @@ def worker(number: int, **changes: Any) -> ProcessView:
 
 def holder(process: ProcessView, **changes: Any) -> HolderView:
     usual = HolderView(
-        process, 57, 100.0, "interactive", "GET studio.results (request 4f1c)", 12.3, 1, "SELECT …", None, 12.0,
+        process, 57, 100, "interactive", "GET studio.results (request 4f1c)", 12.3, 1, "SELECT …", None, 12.0,
         "webapp/results/pages.py:18 in results", ["idle-held"], [], "", None,
     )  # fmt: skip
     return replace(usual, **changes)

@@ -6,10 +6,12 @@ The lists are in the docstrings of poolproof/core/connection_record.py and poolp
 from __future__ import annotations
 
 import re
+import socket
 import sqlite3
 import time
 import tokenize
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -192,11 +194,25 @@ def test_pymysql_bounds_a_read_by_what_stands_in_the_connection() -> None:
     connection._sock = None
 
 
-def test_pymysql_keeps_the_last_result_with_its_words_and_warnings() -> None:
+def test_pymysql_has_its_socket_where_another_thread_can_break_it() -> None:
+    connection: Any = mysql_connection.TrackedConnection(defer_connect=True)
+    assert connection._sock is None
+    connection.abort()
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ThreadPoolExecutor(1) as other:
+        connection._sock = ours
+        waiting = other.submit(ours.recv, 1)
+        connection.abort()
+        assert waiting.result(30) == b""
+        connection._sock = None
+
+
+def test_pymysql_keeps_the_last_result_with_its_warnings() -> None:
     connection: Any = pymysql.Connection(defer_connect=True)
     assert connection._result is None
     result: Any = MySQLResult(connection)
     assert (result.message, result.warning_count, result.server_status) == (None, 0, None)
+    assert (result.unbuffered_active, result.has_next) == (False, None)
 
 
 @pytest.mark.parametrize(
@@ -204,6 +220,7 @@ def test_pymysql_keeps_the_last_result_with_its_words_and_warnings() -> None:
     [
         (pymysql.Connection, "_read_query_result"),
         (pymysql.Connection, "_read_packet"),
+        (pymysql.Connection, "_read_ok_packet"),
         (MySQLResult, "_read_load_local_packet"),
         (MySQLResult, "_read_ok_packet"),
     ],

@@ -48,6 +48,7 @@ def test_a_slug_is_made_of_plain_letters(title: str, slug: str) -> None:
     "values",
     [
         {"title": " "},
+        {"title": "\u3164"},
         {"title": "x" * 201},
         {"slug": "Not Plain"},
         {"item_ids": (1, 1)},

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
+import sys
 import threading
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 
@@ -65,3 +68,24 @@ def test_a_requests_line_is_json_with_its_route(
     assert (line["route"], line["status"], line["seconds"], line["request_id"]) == (
         "/attempts/<token>", 200, 0.0123, "trace-0042"
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("level", "requests"), [("debug", 1), ("info", 1), ("warning", 0), ("error", 0)])
+def test_the_level_decides_whether_requests_are_logged(
+    level: Literal["debug", "info", "warning", "error"],
+    requests: int,
+    stream: io.StringIO,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stderr", stream)
+    log_config.configure_logging("json", level)
+    try:
+        log_config.log_request("GET", "/quizzes/<slug>", 200, 0.1, "abc")
+        logging.getLogger("poolproof.test").warning("a warning")
+        log_config._request_log_writer.flush()
+    finally:
+        monkeypatch.undo()
+        log_config.configure_logging("json")
+    events = [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
+    assert events.count("request") == requests
+    assert ("a warning" in events) == (level != "error")

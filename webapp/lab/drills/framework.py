@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
-from poolproof.drivers.mysql import connection as mysql_connection
+from poolproof.drivers.mysql.connect_args import connect_args
 from poolproof.settings import PoolSettings
 from webapp.lab.drills.paced_load import PacedLoad, Unit
 from webapp.lab.drills.pool_under_test import CREATE_NOTES, NOTES_TABLE, PoolUnderTest, create_pool
@@ -192,7 +192,7 @@ def _create_account(server: DatabaseServer) -> DatabaseServer:
 @contextmanager
 def direct_connection(database_url: str) -> Iterator[Connection]:
     """Yield a connection outside of any pool, in autocommit."""
-    arguments = mysql_connection.connect_args(PoolSettings(), make_url(database_url))
+    arguments = connect_args(PoolSettings(), make_url(database_url))
     engine = create_engine(database_url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=arguments)
     with engine.connect() as connection:
         yield connection

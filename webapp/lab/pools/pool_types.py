@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Engine, NullPool, QueuePool, SingletonThreadPool, StaticPool, create_engine, make_url
 
-from poolproof.drivers.mysql import connection as mysql_connection
+from poolproof.drivers.mysql.connect_args import connect_args
 from poolproof.engine import configure_engine, engine_options
 from poolproof.settings import PoolSettings
 
@@ -42,7 +42,7 @@ class PoolType:
 
 def _engine(database_url: str, **engine_arguments: Any) -> Engine:
     # With our TLS settings: PyMySQL's defaults take 28 ms for each connect, which does not depend on the pool.
-    ours = mysql_connection.connect_args(PoolSettings(), make_url(database_url))
+    ours = connect_args(PoolSettings(), make_url(database_url))
     tls = {name: value for name, value in ours.items() if name.startswith("ssl")}
     return create_engine(database_url, connect_args={**tls, "read_timeout": READ_TIMEOUT}, **engine_arguments)
 

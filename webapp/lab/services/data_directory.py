@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from itertools import product
 from pathlib import Path
 
 from webapp.lab.services.debian import cache_folder
@@ -25,15 +26,16 @@ FLAVOUR_OPTIONS: dict[Flavour, tuple[str, ...]] = {
     "mysql": ("--mysqlx=OFF", "--secure-file-priv=NULL", "--innodb-redo-log-capacity=32M"),
     "mariadb": ("--innodb-log-file-size=32M", "--performance-schema=OFF"),
 }
-# What MariaDB's own installer feeds to --bootstrap, in its order.
+# What MariaDB's own installer feeds to --bootstrap, in its order; before version 11 the names began with mysql.
 MARIADB_TABLES = (
-    "mariadb_system_tables.sql",
-    "mariadb_performance_tables.sql",
-    "mariadb_system_tables_data.sql",
+    "{prefix}_system_tables.sql",
+    "{prefix}_performance_tables.sql",
+    "{prefix}_system_tables_data.sql",
     "fill_help_tables.sql",
     "maria_add_gis_sp_bootstrap.sql",
-    "mariadb_sys_schema.sql",
+    "{prefix}_sys_schema.sql",
 )
+MARIADB_PREFIXES = ("mariadb", "mysql")
 
 
 def server_command(program: Program, data: Path) -> list[str]:
@@ -43,13 +45,13 @@ def server_command(program: Program, data: Path) -> list[str]:
     return [*program.command, "--no-defaults", *own, *as_root]
 
 
-def initialise(program: Program, data: Path) -> None:
-    """Create a fresh data directory, whose root account has no password.
+def initialise(program: Program, data: Path, *options: str) -> None:
+    """Create a fresh data directory with these options; its root account has no password.
 
     Raises:
         ServerError: when the program fails.
     """
-    command, tables = server_command(program, data), b""
+    command, tables = [*server_command(program, data), *options], b""
     if program.flavour == "mysql":
         command.append("--initialize-insecure")
     else:
@@ -64,13 +66,13 @@ def initialise(program: Program, data: Path) -> None:
     (data / "auto.cnf").unlink(missing_ok=True)
 
 
-def cached_data_directory(program: Program) -> Path:
-    """Return the initialised data of this version, created once on this machine because it takes longer than a start.
+def cached_data_directory(program: Program, *options: str) -> Path:
+    """Return data initialised by this version with these options, once on this machine: it takes longer than a start.
 
     Raises:
         ServerError: when the program cannot create them.
     """
-    folder = cache_folder() / f"{program.flavour}-{program.version}-data"
+    folder = cache_folder() / f"{program.flavour}-{program.version}-data{''.join(options)}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f".{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -78,7 +80,7 @@ def cached_data_directory(program: Program) -> Path:
             draft = folder.with_name(f".{folder.name}-{os.getpid()}")
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir()
-            initialise(program, draft / "data")
+            initialise(program, draft / "data", *options)
             draft.rename(folder)
     return folder / "data"
 
@@ -91,7 +93,8 @@ def _mariadb_tables(program: Program) -> bytes:
     match = re.search(r"^lc-messages-dir\s+(\S+)", help_text.stdout, re.MULTILINE)
     folders = [Path(match[1])] if match else []
     folders += [Path(name) for name in ("/usr/share/mariadb", "/usr/share/mysql")]
-    for folder in folders:
-        if (folder / MARIADB_TABLES[0]).is_file():
-            return b"".join((folder / name).read_bytes() for name in MARIADB_TABLES)
+    for folder, prefix in product(folders, MARIADB_PREFIXES):
+        files = [folder / name.format(prefix=prefix) for name in MARIADB_TABLES]
+        if files[0].is_file():
+            return b"".join(file.read_bytes() for file in files)
     raise ServerError(f"{program.path} came without its system tables (mariadb_system_tables.sql).")

@@ -14,6 +14,8 @@ Flavour = Literal["mysql", "mariadb"]
 
 PROGRAM_NAMES: dict[Flavour, str] = {"mysql": "mysqld", "mariadb": "mariadbd"}
 PACKAGE_NAMES: dict[Flavour, str] = {"mysql": "mysql-server-core", "mariadb": "mariadb-server-core"}
+NEWEST_SUITE = "sid"
+"""Debian's suite with the newest servers."""
 # Folders of servers in distributions; they are not on every PATH.
 EXTRA_FOLDERS = ("/usr/sbin", "/usr/libexec", "/usr/local/sbin", "/usr/local/mysql/bin", "/opt/homebrew/bin")
 NO_PROGRAM_MESSAGE = (
@@ -57,16 +59,20 @@ def find_program(program: str | None = None) -> Program:
     return _program((path,))
 
 
-def get_program(flavour: Flavour) -> Program:
-    """Return the server on the PATH if it is of this flavour, otherwise Debian's, unpacked once.
+def get_program(flavour: Flavour, suite: str = NEWEST_SUITE) -> Program:
+    """Return Debian's server of a suite, unpacked once; instead of the newest, the one on the PATH if there is one.
 
     Raises:
         ServerError: when it does not run.
     """
-    if (path := shutil.which(PROGRAM_NAMES[flavour])) and (program := _program((path,))).flavour == flavour:
-        return program
-    root = unpack_packages(flavour, PACKAGE_NAMES[flavour])
-    share = root / "usr" / "share" / flavour
+    is_newest = suite == NEWEST_SUITE
+    if is_newest and (path := shutil.which(PROGRAM_NAMES[flavour])) and (found := _program((path,))).flavour == flavour:
+        return found
+    name = flavour if is_newest else f"{flavour}-{suite}"
+    root = unpack_packages(name, PACKAGE_NAMES[flavour], suite=suite)
+    # MariaDB before 11 keeps its files in MySQL's folder.
+    folders = (root / "usr" / "share" / name for name in (flavour, "mysql"))
+    share = next(folder for folder in folders if (folder / "english").is_dir())
     plugins = root / "usr" / "lib" / "mysql" / "plugin"
     options = [f"--basedir={root / 'usr'}", f"--lc-messages-dir={share}", f"--plugin-dir={plugins}"]
     if flavour == "mariadb":

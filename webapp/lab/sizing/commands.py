@@ -191,7 +191,8 @@ def run_sweep(settings: Settings, options: SizeOptions) -> LabReport:
     )  # fmt: skip
     return sizing_report.build_report(
         recommendation,
-        _fit_to_server(recommendation, settings, server),
+        # The service has a group commit, another workload has none.
+        _fit_to_server(recommendation, settings, server, has_writer=options.custom_workload is None),
         sweep.results,
         _run_context(settings, options, sweep, cpu_before),
     )
@@ -224,11 +225,13 @@ def _create_bench(url: str, settings: Settings, options: SizeOptions) -> Workloa
     return ServiceBench(url, settings.pool, options.clients, options.processes)
 
 
-def _fit_to_server(recommendation: Recommendation | None, settings: Settings, server: ServerInfo) -> FittedSize | None:
+def _fit_to_server(
+    recommendation: Recommendation | None, settings: Settings, server: ServerInfo, *, has_writer: bool
+) -> FittedSize | None:
     if recommendation is None:
         return None
     setting = recommendation.setting
-    fleet = FleetSize(setting.workers, setting.threads, settings.poolproof.background_processes)
+    fleet = FleetSize(setting.workers, setting.threads, settings.poolproof.background_processes, has_writer=has_writer)
     return fit_to_server(setting.pool, fleet, settings.pool, server)
 
 

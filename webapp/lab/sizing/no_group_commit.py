@@ -43,6 +43,8 @@ class NoGroupCommit:
 def disable_group_commit(app: Any) -> None:
     """Make the app commit each write on its own."""
     writer, threads = app.extensions["attempt_service"].writer, app.config["SETTINGS"].poolproof.threads
+    # The group commit's own connection is one: these writes share those of the requests.
+    writer._work = app.extensions["pooling"].work  # noqa: SLF001 - only here is it another
     writer.group_commit = NoGroupCommit(writer.group_commit.write_one, threads)
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from poolproof.engine import configure_engine, engine_options
+from poolproof.lanes import background_time_limits
 from poolproof.settings import PoolSettings, with_size
 from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.lab.loadgen.load_profile import LoadProfile, TimedOperation, poisson_arrivals
@@ -106,7 +107,9 @@ def _send_result(pipe: Pipe, task: Callable[[], list[TimedOperation]]) -> None:
 
 
 def _set_up(url: str, workload: Workload, pool: PoolSettings) -> list[TimedOperation]:
-    with _unit_of_work(url, pool, 1) as work, work.autocommit() as connection:
+    # Filling tables takes longer than what a request does.
+    patient = replace(pool, **background_time_limits(pool))
+    with _unit_of_work(url, patient, 1) as work, work.autocommit() as connection:
         for statement in workload.setup:
             connection.execute(text(statement))
     return []

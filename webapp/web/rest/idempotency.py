@@ -10,7 +10,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Protocol, TypeVar
 
-from flask import request
+from flask import g, request
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -29,6 +29,9 @@ _KEY_CHARACTERS = r"\x21\x23-\x5b\x5d-\x7e"
 _KEY_PATTERN = re.compile(
     rf'"([\x20{_KEY_CHARACTERS}]{{1,{MAX_KEY_LENGTH}}})"|([{_KEY_CHARACTERS}]{{1,{MAX_KEY_LENGTH}}})'
 )
+
+
+_IS_KEYED = "has_idempotency_key"
 
 
 class HasId(Protocol):
@@ -64,6 +67,7 @@ def create_once(
     key = _read_key()
     if key is None:
         return run_in_transaction(create)
+    setattr(g, _IS_KEYED, True)
     digest = sha256(f"{user_id} {request.endpoint} {key}".encode()).digest()
     body_digest = sha256(request.get_data()).digest()
 
@@ -78,6 +82,11 @@ def create_once(
         return created
 
     return run_in_transaction(create_or_load, idempotent=True)
+
+
+def is_keyed() -> bool:
+    """Say whether the present request is repeated safely with its key."""
+    return bool(g.get(_IS_KEYED, False))
 
 
 def _read_key() -> str | None:

@@ -15,14 +15,16 @@ from flask import Flask, Response, render_template, request, send_from_directory
 from flask_smorest import Api, Blueprint
 from marshmallow import Schema as MarshmallowSchema
 from marshmallow import ValidationError, fields
+from marshmallow.validate import OneOf
 from werkzeug.exceptions import UnsupportedMediaType
 from werkzeug.routing import IntegerConverter
 
+from poolproof.transactions.outcomes import WriteOutcome
 from webapp.web.rest.idempotency import HEADER as IDEMPOTENCY_HEADER
 from webapp.web.rest.idempotency import MAX_KEY_LENGTH
 from webapp.web.rest.pagination import MAX_ID
 from webapp.web.uploads import is_upload_request
-from webapp.web.validators import is_id, is_storable
+from webapp.web.validators import INVISIBLE, is_id, is_storable, is_visible
 
 PREFIX = "/api/v1"
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -97,6 +99,16 @@ class TextField(fields.String):
         return text
 
 
+def visible(text: str) -> None:
+    """Refuse, as a validator of a field, text of which nothing can be seen.
+
+    Raises:
+        ValidationError: for such a text.
+    """
+    if not is_visible(text):
+        raise ValidationError(INVISIBLE)
+
+
 class BaseSchema(MarshmallowSchema):
     """The base of all schemas: a deep copy of a schema is the schema itself.
 
@@ -126,6 +138,12 @@ class Problem(BaseSchema):
     detail = fields.String(required=True)
     instance = fields.String(required=True)
     errors = fields.List(fields.Nested(FieldProblem))
+    outcome = fields.String(
+        validate=OneOf([str(outcome) for outcome in WriteOutcome]),
+        metadata={
+            "description": "With 503: nothing was changed; a part was stored before the rest failed; it may be stored"
+        },
+    )
 
 
 PROBLEM_SCHEMA = Problem()

@@ -18,14 +18,23 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from poolproof.drivers.mysql.errors import is_transient
+from poolproof.errors import ThreadShareFullError
+from poolproof.transactions.outcomes import WriteOutcome
 from webapp.errors import BusyError, DomainError, QuotaExceededError, list_error_types
 from webapp.web import form_retry
 from webapp.web.request_context import request_id
+from webapp.web.rest import repeating
 
 log = logging.getLogger(__name__)
 
 IANA_REGISTERED_KINDS = {BusyError.kind, QuotaExceededError.kind}
 IANA_TYPE_PREFIX = "https://iana.org/assignments/http-problem-types#"
+
+SAFE_METHODS = {"GET", "HEAD"}
+LONG_WORK_REFUSED = (
+    "As many requests that take long (imports, exports, large files, waits for a paused part of the service) as may "
+    "run at once are under way."
+)
 
 
 blueprint = Blueprint("problems", __name__)
@@ -51,14 +60,28 @@ def problem_type_uri(kind: str) -> str:
 
 
 def _domain_error(error: DomainError) -> WerkzeugResponse:
-    # A whole number of seconds, random, so that clients do not all return at once.
-    wait = random.randint(1, 4) if error.status == BusyError.status else getattr(error, "retry_after", None)  # noqa: S311
+    if isinstance(error, BusyError):
+        return _busy_error(error)
     response = _error_response(
-        error.status, problem_type_uri(error.kind), error.title, error.detail, error.extra, retry_after=wait
+        error.status,
+        problem_type_uri(error.kind),
+        error.title,
+        error.detail,
+        error.extra,
+        retry_after=getattr(error, "retry_after", None),
     )
     if error.status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
+
+
+def _busy_error(error: BusyError) -> WerkzeugResponse:
+    outcome = error.outcome or repeating.known_outcome()
+    detail = error.detail if error.has_advice else f"{error.detail} {repeating.advice(outcome)}"
+    # A whole number of seconds, random, so that clients do not all return at once.
+    wait = random.randint(1, 4)  # noqa: S311
+    extra = {**error.extra, "outcome": str(outcome)}
+    return _error_response(error.status, problem_type_uri(error.kind), error.title, detail, extra, retry_after=wait)
 
 
 def _http_error(error: HTTPException) -> WerkzeugResponse:
@@ -76,16 +99,26 @@ def _http_error(error: HTTPException) -> WerkzeugResponse:
 
 
 def _pool_timeout_error(error: PoolTimeoutError) -> WerkzeugResponse:
+    if isinstance(error, ThreadShareFullError):
+        log.warning("Too much long work at once: %s", error)
+        return _domain_error(BusyError(LONG_WORK_REFUSED))
     log.warning("No connection in time: %s", error)
-    return _domain_error(BusyError("All database connections are in use. Nothing was done; please repeat the request."))
+    return _domain_error(_busy_or_unavailable("All database connections are in use."))
 
 
 def _database_error(error: DBAPIError) -> WerkzeugResponse:
     if is_transient(error):
         log.warning("The database did not serve the request: %s", error.orig)
-        return _domain_error(BusyError("The database cannot be reached just now. Please repeat the request."))
+        return _domain_error(_busy_or_unavailable("The database cannot be reached just now."))
     log.error("The database refused a statement", exc_info=error)
     return _http_error(InternalServerError(original_exception=error))
+
+
+def _busy_or_unavailable(reason: str) -> BusyError:
+    """Return an error with this reason; to the reader of a page it would say nothing."""
+    if request.method in SAFE_METHODS and not _wants_problem_json():
+        return BusyError("This page cannot be shown just now.", "Try again in a moment.")
+    return BusyError(reason)
 
 
 def _flatten_messages(messages: Any, path: str = "") -> Iterator[dict[str, str]]:
@@ -104,22 +137,28 @@ def _error_response(
     if _wants_problem_json():
         response = _problem_json(status, type_uri, title, detail, extra)
     else:
-        response = _error_page(status, title, detail, retry_after)
+        response = _error_page(
+            status, title, detail, retry_after, WriteOutcome(extra.get("outcome", WriteOutcome.NOT_DONE))
+        )
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
     return response
 
 
-def _error_page(status: int, title: str, detail: str, retry_after: int | None) -> WerkzeugResponse:
+def _error_page(
+    status: int, title: str, detail: str, retry_after: int | None, outcome: WriteOutcome
+) -> WerkzeugResponse:
     if retry_after is None:
         return Response(render_template("web/problem.html", status=status, title=title, detail=detail), status)
     retained_form = form_retry.get_retained_form()
-    if retained_form is not None:
-        detail = retained_form.message
-    elif request.method in {"GET", "HEAD"}:
-        detail = "This page cannot be shown just now. Try again in a moment."
     page = render_template(
-        "web/busy.html", status=status, title=title, detail=detail, retry_after=retry_after, retained_form=retained_form
+        "web/busy.html",
+        status=status,
+        title=title,
+        detail=detail,
+        retry_after=retry_after,
+        retained_form=retained_form,
+        may_repeat=repeating.may_repeat(outcome),
     )
     return Response(page, status)
 

@@ -15,6 +15,7 @@ SERVER = ServerInfo(
     "mysql", "9.7.4", wait_timeout=28800, max_connections=151, max_used_connections=20, foreign_connections=3
 )  # fmt: skip
 FLEET = FleetSize(workers=2, threads=8, background_processes=1)
+WITH_WRITER = replace(FLEET, has_writer=True)
 
 
 def settings(**values: Any) -> PoolSettings:
@@ -34,6 +35,17 @@ def test_the_budget_is_shown_with_its_arithmetic() -> None:
         "2 workers × (8 interactive + 2 background + 1 console) × 2 while reloading + 1 background processes × 3 "
         "+ 2 in reserve = 49; max_connections = 151 − 3 of others = 148."
     )
+
+
+def test_a_fleet_with_group_commit_counts_a_writer_in_each_worker() -> None:
+    assert finding("max_connections", WITH_WRITER).sentence == (
+        "2 workers × (8 interactive + 2 background + 1 console + 1 writer) × 2 while reloading "
+        "+ 1 background processes × 3 + 2 in reserve = 53; max_connections = 151 − 3 of others = 148."
+    )
+    tight = replace(SERVER, max_connections=36)
+    assert "POOL_SIZE to 3 or less" in finding("max_connections", WITH_WRITER, server=tight).remedy
+    assert finding("max_connections", WITH_WRITER, server=tight, size=3).level is Level.OK
+    assert finding("max_connections", WITH_WRITER, server=tight, size=4).level is Level.FAIL
 
 
 @pytest.mark.parametrize(

@@ -203,7 +203,7 @@ def test_nobody_is_turned_away_by_a_step_and_a_slow_pool_still_turns_away(
 ) -> None:
     pool = make(timeout=HOURS, shedding=CoDel(target=LONG, interval=0.05))
     held = pool.connect()
-    with ThreadPoolExecutor(2) as workers:
+    with ThreadPoolExecutor(3) as workers:
         first = workers.submit(pool.connect)
         wait_until(lambda: pool.waiting() == 1)
         step(seconds)
@@ -211,7 +211,10 @@ def test_nobody_is_turned_away_by_a_step_and_a_slow_pool_still_turns_away(
         held = first.result(LONG)
         second = workers.submit(pool.connect)
         wait_until(lambda: pool.waiting() == 1)
+        last = workers.submit(pool.connect)
+        wait_until(lambda: pool.waiting() == 2)
         clock.advance(3 * LONG)
         with pytest.raises(PoolShedError):
             second.result(LONG)
-    held.close()
+        held.close()
+        last.result(LONG).close()

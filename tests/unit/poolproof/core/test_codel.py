@@ -15,6 +15,7 @@ from poolproof import deadlines
 from poolproof.core.codel import CoDel
 from poolproof.core.queue_pool import FairQueuePool
 from poolproof.errors import PoolShedError, PoolTimeoutError
+from tests.support.waiting import wait_until
 
 TIMEOUT = 30.0
 
@@ -50,6 +51,13 @@ def test_who_has_waited_less_than_twice_the_target_is_served_even_when_it_is_slo
     assert not codel.should_shed(0.09, 101.6)
 
 
+def test_waits_that_are_long_now_and_then_turn_nobody_away() -> None:
+    codel = CoDel(0.05, 1)
+    for second in range(10):
+        assert not any(serve(codel, every=0.01, waited=0.3, begin=100 + second, seconds=0.98))
+        assert not codel.should_shed(0.01, 100.99 + second)
+
+
 def test_one_short_wait_in_an_interval_ends_the_slowness() -> None:
     codel = CoDel(0.05, 1)
     serve(codel, every=0.01, waited=0.3, begin=100, seconds=1.5)
@@ -77,13 +85,32 @@ def test_waiters_of_a_pool_whose_connection_never_comes_back_are_turned_away_by_
     started_at = time.monotonic()
     with ThreadPoolExecutor(5) as workers:
         waiting = [workers.submit(pool.connect) for _ in range(5)]
-        errors = [future.exception() for future in waiting]
-    assert time.monotonic() - started_at < TIMEOUT
-    assert {type(error) for error in errors} == {PoolShedError}
+        wait_until(lambda: pool.waiting() == 1)
+        assert time.monotonic() - started_at < TIMEOUT
+        held.close()
+        last = [future.result() for future in waiting if future.exception() is None]
+        errors = [error for future in waiting if (error := future.exception()) is not None]
+    assert [type(error) for error in errors] == [PoolShedError] * 4
     assert "rejected after" in str(errors[0])
-    held.close()
-    pool.connect().close()
+    assert len(last) == 1, "one is left for the connection that comes back"
+    last[0].close()
     assert (pool.checkedout(), pool.waiting()) == (0, 0)
+    pool.dispose()
+
+
+def test_two_threads_that_share_a_connection_are_both_served_however_long_they_keep_it() -> None:
+    pool = small_pool(shedding=CoDel(0.005, 0.05))
+
+    def use_it() -> int:
+        for _ in range(15):
+            connection = pool.connect()
+            time.sleep(0.015)
+            connection.close()
+        return 15
+
+    with ThreadPoolExecutor(2) as workers:
+        served = [workers.submit(use_it) for _ in range(2)]
+        assert [future.result() for future in served] == [15, 15]
     pool.dispose()
 
 

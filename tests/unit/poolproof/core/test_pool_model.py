@@ -21,11 +21,6 @@ from tests.unit.poolproof.core.pool_model.machine import PoolModel
 from tests.unit.poolproof.core.pool_model.watched_pool import WatchedPool
 
 SOAK = pytest.mark.soak
-UNMENDED = pytest.mark.xfail(
-    strict=True,
-    reason="Idle records without a connection are lost by the housekeeper, dispose() and resize(0) change the bounds "
-    "for good, listeners that raise leave phantoms, interruptions lose slots: each is in test_failures_on_the_way.",
-)
 STEPS = 200_000
 FEW_EVENTS, MANY_EVENTS = 8, 40
 """Events of a run. Short ones come first: a fault that they find needs no shrinking, which replays thousands."""
@@ -70,14 +65,12 @@ def run_the_model(conductor: Conductor, runs: int, events: int) -> int:
     return WatchedPool.steps - before
 
 
-@UNMENDED
 @pytest.mark.parametrize(("runs", "events"), [(150, FEW_EVENTS), (120, MANY_EVENTS)])
 def test_no_order_of_events_costs_a_slot_a_connection_or_a_waiter(conductor: Conductor, runs: int, events: int) -> None:
     assert run_the_model(conductor, runs, events) > 1000
 
 
 @SOAK
-@UNMENDED
 def test_no_order_of_two_hundred_thousand_events_does(conductor: Conductor) -> None:
     steps = run_the_model(conductor, 1000, FEW_EVENTS)
     while steps < STEPS:

@@ -5,11 +5,13 @@ What both must keep, because applications rely on it, is in test_pool_contract.
 
 from __future__ import annotations
 
+import gc
 import signal
 import sqlite3
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -257,16 +259,68 @@ def test_a_wait_that_is_interrupted_leaves_no_trace(fair: Callable[..., FairQueu
     assert pool.checkedout() == 0
 
 
-def test_what_a_disposed_pool_had_lent_is_closed_when_it_comes_back(fair: Callable[..., FairQueuePool]) -> None:
+def test_what_a_pool_that_was_replaced_had_lent_is_closed_when_it_comes_back(
+    fair: Callable[..., FairQueuePool],
+) -> None:
     pool = fair(pool_size=2)
     held, idle = pool.connect(), pool.connect()
     closed: list[object] = []
     event.listen(pool, "close", lambda connection, record: closed.append(connection))
     idle.close()
     pool.dispose()
+    pool.recreate()
     assert len(closed) == 1
     held.close()
     assert (len(closed), pool.checkedin(), pool.checkedout()) == (2, 0, 0)
+
+
+def test_a_pool_that_was_disposed_keeps_what_it_opens_afterwards() -> None:
+    made: list[object] = []
+
+    def creator() -> Any:
+        made.append(None)
+        return connect()
+
+    for pool in (QueuePool(creator), FairQueuePool(creator)):
+        pool.connect().close()
+        pool.dispose()
+        made.clear()
+        for _ in range(10):
+            pool.connect().close()
+        assert len(made) == 1
+        pool.dispose()
+
+
+def test_a_limit_holds_again_after_there_was_none(fair: Callable[..., FairQueuePool]) -> None:
+    pool = fair(pool_size=1)
+    pool.resize(0)
+    lent = [pool.connect() for _ in range(5)]
+    for connection in lent:
+        connection.close()
+    pool.resize(2)
+    assert (pool.limit(), pool.checkedin()) == (2, 2)
+    assert pool.recreate().limit() == 2
+
+
+def test_a_record_that_is_lost_on_its_way_to_a_borrower_costs_no_slot(fair: Callable[..., FairQueuePool]) -> None:
+    pool = fair(pool_size=1)
+    pool.connect().close()
+    # An exception of another thread, such as the one of a timeout, may arrive after any step.
+    record = pool._do_get()
+    del record
+    assert (pool.checkedout(), pool.checkedin()) == (0, 0)
+    pool.connect().close()
+
+
+def test_a_pool_that_is_collected_takes_its_idle_connections_with_it() -> None:
+    pool = FairQueuePool(connect, pool_size=2)
+    lent = [pool.connect(), pool.connect()]
+    for connection in lent:
+        connection.close()
+    reference = weakref.ref(pool)
+    del pool, lent, connection
+    gc.collect()
+    assert reference() is None
 
 
 def test_a_slot_is_free_only_when_its_connection_is_closed(fair: Callable[..., FairQueuePool]) -> None:

@@ -63,14 +63,14 @@ def test_what_may_not_be_idle_is_surplus_and_its_slot_counts_until_it_is_closed(
     slots.returned.extend(records[:2])
     assert slots.distribute_returned() == [records[1]]
     assert (slots.total, slots.closing, slots.has_free()) == (1, 1, False)
-    slots.release(lent=0, closed=1)
+    slots.release(closed=1)
     assert slots.has_free()
 
 
 def test_a_slot_that_becomes_free_is_granted_to_who_waits(queue: WaitQueue) -> None:
     slots = new_slots(queue, 1, total=1)
     waiter = queue.enqueue()
-    slots.release(lent=1, closed=0)
+    slots.release(lent=1)
     assert (waiter.granted, waiter.record, slots.total) == (True, None, 1)
 
 
@@ -90,7 +90,8 @@ def test_a_connection_that_was_taken_out_comes_back_at_its_place_in_the_order_of
         record.info[LAST_USED_AT] = float(used_at)
     slots.idle.extend(records)
     borrowed = slots.borrow_idle(lambda record, idle: f"one of {idle}" if record is records[1] else None)
-    assert borrowed == (records[1], "one of 3")
+    assert borrowed is not None
+    assert (borrowed.record, borrowed.action, borrowed.close_reason) == (records[1], "one of 3", None)
     assert list(slots.idle) == [records[0], records[2]]
     assert slots.return_idle(records[1])
     assert list(slots.idle) == records
@@ -103,3 +104,18 @@ def test_a_connection_that_was_taken_out_is_not_put_back_past_who_waits(
     queue.enqueue()
     assert not slots.return_idle(records[0])
     assert not slots.idle
+
+
+def test_a_record_whose_connection_is_gone_is_not_kept_idle(queue: WaitQueue, records: list[MonotonicRecord]) -> None:
+    slots = new_slots(queue, 3, total=2)
+    records[0].invalidate()
+    slots.returned.extend(records[:2])
+    assert slots.distribute_returned() == [records[0]]
+    assert (list(slots.idle), slots.total) == ([records[1]], 1)
+
+
+def test_what_is_taken_back_from_nobody_is_not_kept(queue: WaitQueue, records: list[MonotonicRecord]) -> None:
+    slots = new_slots(queue, 3, total=1)
+    slots.reclaim(records[0])
+    assert (slots.total, slots.closing, list(slots.idle)) == (0, 0, [])
+    assert records[0].dbapi_connection is None

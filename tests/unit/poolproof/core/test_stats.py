@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeoutError
 
 from poolproof.core.queue_pool import FairQueuePool
-from poolproof.core.stats import BUCKET_OFFSET, Histogram, PoolStatistics, bucket_index
+from poolproof.core.stats import BUCKET_OFFSET, Histogram, PoolStatistics, RequestStatistics, bucket_index
 from poolproof.errors import PoolQueueFullError
 from tests.support.clock import SettableClock
 from tests.support.waiting import wait_until
@@ -96,11 +98,27 @@ def test_closed_connections_are_counted_by_reason() -> None:
     lost.invalidate(sqlite3.OperationalError("gone"))
     aged = pool.connect()
     aged.close()
-    pool._slots.idle[-1]._expires_at = 0.0  # type: ignore[attr-defined]
+    pool._slots.idle[-1]._expires_at = 0.0
     pool.connect().close()
     pool.dispose()
     closed = counted(pool).snapshot().closed
-    assert closed == {"surplus": 1, "lost": 1, "age": 1, "disposed": 2}
+    # What was lost is not idle in the pool; nothing of it is left to be closed.
+    assert closed == {"surplus": 1, "lost": 1, "age": 1, "disposed": 1}
+
+
+def test_a_connection_that_is_replaced_on_the_way_to_its_borrower_is_one_checkout() -> None:
+    pool = new_pool()
+    verdicts = [DisconnectionError("the first is dead"), None]
+
+    @event.listens_for(pool, "checkout")
+    def judge(dbapi_connection: object, record: object, proxy: object) -> None:
+        if (verdict := verdicts.pop(0)) is not None:
+            raise verdict
+
+    pool.connect().close()
+    snapshot = counted(pool).snapshot()
+    assert (snapshot.checkouts, snapshot.use_time.count, snapshot.create_time.count) == (1, 1, 2)
+    pool.dispose()
 
 
 def test_counters_go_on_when_the_pool_is_made_anew() -> None:
@@ -139,3 +157,23 @@ def test_nothing_is_lost_when_many_threads_count_at_once() -> None:
     snapshot = counted(pool).snapshot()
     assert (snapshot.checkouts, snapshot.use_time.count, snapshot.wait_time.count) == (threads * cycles,) * 3
     pool.dispose()
+
+
+def test_a_disk_that_does_not_answer_one_request_holds_up_no_other() -> None:
+    statistics, is_blocked, may_go_on = RequestStatistics(), threading.Event(), threading.Event()
+
+    def write(requests: int) -> None:
+        if requests == 1:
+            is_blocked.set()
+            assert may_go_on.wait(60)
+
+    statistics.on_request = write
+    with ThreadPoolExecutor(2) as threads:
+        try:
+            first = threads.submit(statistics.record_request, 1)
+            assert is_blocked.wait(30)
+            threads.submit(statistics.record_request, 1).result(timeout=30)
+            assert statistics.requests == 2
+        finally:
+            may_go_on.set()
+        first.result(timeout=30)

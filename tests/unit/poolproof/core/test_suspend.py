@@ -8,16 +8,20 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import PoolProxiedConnection
 
+from poolproof import deadlines
 from poolproof.core.queue_pool import FairQueuePool
+from poolproof.core.thread_share import ThreadShare
 from poolproof.engine import engine_options
-from poolproof.errors import PoolTimeoutError
+from poolproof.errors import PoolTimeoutError, ThreadShareFullError
 from poolproof.integrations.flask_ext import PoolingState
 from poolproof.lanes import Lanes, open_lanes
+from poolproof.leaks.checkouts import RequestCheckouts, current_request
 from poolproof.settings import PoolSettings
 from tests.support.clock import SettableClock
 from tests.support.waiting import wait_until
@@ -159,6 +163,56 @@ def test_the_time_out_counts_from_the_end_of_the_pause_whenever_that_is(
         for connection in connections:
             connection.close()
         waits.result(timeout=END_TIMEOUT).close()
+
+
+def test_a_wait_in_a_suspended_pool_ends_with_the_deadline_of_its_request(pool: FairQueuePool) -> None:
+    pool.suspend()
+
+    def ask() -> float:
+        started_at = time.perf_counter()
+        deadlines.set_deadline(0.2)
+        with pytest.raises(PoolTimeoutError, match="suspended"):
+            pool.connect()
+        return time.perf_counter() - started_at
+
+    assert copy_context().run(ask) < END_TIMEOUT
+    assert pool.waiting() == 0
+
+
+@pytest.mark.parametrize("suspended_first", [True, False])
+def test_as_many_requests_wait_for_a_suspended_pool_as_their_share_allows(
+    pool: FairQueuePool, shedding: Attentive, clock: SettableClock, *, suspended_first: bool
+) -> None:
+    pool.suspended_wait_share = ThreadShare(2)
+    held = [] if suspended_first else [pool.connect(), pool.connect()]
+    if suspended_first:
+        pool.suspend()
+
+    def ask() -> PoolProxiedConnection:
+        current_request.set(RequestCheckouts())
+        return pool.connect()
+
+    with ThreadPoolExecutor(5) as threads:
+        waits = [threads.submit(copy_context().run, ask) for _ in range(5)]
+        if not suspended_first:
+            wait_until(lambda: pool.waiting() == 5)
+            pool.suspend()
+            # They had waited for a pool that lent; from their time-out on they wait for one that does not.
+            clock.advance(TIMEOUT * 1.1)
+            shedding.wait_for_checks(5)
+        wait_until(lambda: sum(wait.done() for wait in waits) == 3)
+        assert all(isinstance(wait.exception(), ThreadShareFullError) for wait in waits if wait.done())
+        assert pool.waiting() == 2
+        # The threads of the process itself are not the requests'.
+        background = threads.submit(pool.connect)
+        wait_until(lambda: pool.waiting() == 3)
+        for connection in held:
+            connection.close()
+        pool.resume()
+        for wait in [*waits, background]:
+            if not wait.exception(END_TIMEOUT):
+                wait.result().close()
+    assert pool.suspended_wait_share.held() == 0
 
 
 def test_pausing_twice_is_pausing_once(pool: FairQueuePool) -> None:

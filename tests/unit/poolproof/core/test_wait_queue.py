@@ -18,7 +18,8 @@ def test_the_first_who_came_is_the_first_who_is_served() -> None:
     queue = WaitQueue(None, None)
     waiters = [queue.enqueue() for _ in range(3)]
     queue.remove(waiters[1])
-    assert [queue.pop(), queue.pop(), queue.pop()] == [waiters[0], waiters[2], None]
+    assert [queue.pop(), queue.pop()] == [waiters[0], waiters[2]]
+    assert not queue.waiters
 
 
 def test_a_queue_is_full_when_as_many_wait_as_may() -> None:
@@ -40,7 +41,7 @@ def test_a_waiter_whose_wait_has_ended_in_this_moment_is_not_removed_again() -> 
 
 def test_in_an_overload_who_has_waited_too_long_is_rejected_and_the_next_is_served(clock: SettableClock) -> None:
     clock.stop()
-    queue = WaitQueue(None, CoDel(target=0.05, interval=1.0, is_overloaded=True, interval_ends_at=math.inf))
+    queue = WaitQueue(None, CoDel(target=0.05, interval=1.0, is_overloaded=True, above_target_since=-math.inf))
     late = queue.enqueue()
     clock.advance(0.2)
     fresh = queue.enqueue()
@@ -51,14 +52,37 @@ def test_in_an_overload_who_has_waited_too_long_is_rejected_and_the_next_is_serv
 def test_waits_that_are_too_long_end_when_nothing_comes_back_for_an_interval(clock: SettableClock) -> None:
     clock.stop()
     queue = WaitQueue(None, CoDel(target=0.05, interval=1.0))
-    first = queue.enqueue()
+    first, last = queue.enqueue(), queue.enqueue()
     clock.advance(0.5)
     queue.shed_if_stalled()
     assert not first.rejected
     clock.advance(0.6)
     queue.shed_if_stalled()
-    assert first.rejected
+    assert (first.rejected, last.rejected) == (True, False), "one is left for the connection that comes back next"
+    assert queue.pop() is last
     assert queue.oldest_wait() == 0.0
+
+
+def test_the_last_of_a_queue_is_served_however_long_it_has_waited(clock: SettableClock) -> None:
+    clock.stop()
+    queue = WaitQueue(None, CoDel(target=0.05, interval=1.0, is_overloaded=True, above_target_since=-math.inf))
+    late, last = queue.enqueue(), queue.enqueue()
+    clock.advance(0.2)
+    assert queue.pop() is last
+    assert (late.rejected, last.rejected) == (True, False)
+
+
+def test_while_the_pool_is_suspended_and_just_after_no_waiter_is_rejected(clock: SettableClock) -> None:
+    clock.stop()
+    queue = WaitQueue(None, CoDel(target=0.05, interval=1.0))
+    queue.suspend()
+    waiters = [queue.enqueue() for _ in range(3)]
+    clock.advance(5)
+    queue.shed_if_stalled()
+    queue.resume()
+    queue.shed_if_stalled()
+    assert queue.pop() is waiters[0]
+    assert not any(waiter.rejected for waiter in waiters)
 
 
 def test_the_oldest_wait_is_that_of_the_first(clock: SettableClock) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from poolproof import event_log
 from poolproof.fleet.agent import FleetAgent, process_identity
-from poolproof.fleet.commands import CommandQueue
+from poolproof.fleet.commands import CommandQueue, CommandResult
 from poolproof.fleet.registry import FleetDirectory, Member
 from poolproof.integrations.flask_ext import PoolingState
 from tests.support.narrowing import not_none
@@ -29,6 +29,7 @@ END_TIMEOUT = 30
 RESULT_TIMEOUT = 30
 SOME = 10
 """Beats."""
+DONE = CommandResult("done", is_done=True)
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_an_order_is_done_within_some_beats_and_its_outcome_comes_back(folder: F
     wait_until(lambda: len(folder.snapshot().members) == 2)
     commands = CommandQueue(folder.path)
     name = commands.send(member(folder, process.pid).key, "note", sentence="An operator was here.")
-    assert commands.wait_result(name, RESULT_TIMEOUT) == "done"
+    assert commands.wait_result(name, RESULT_TIMEOUT) == DONE
 
     def recorded() -> list[dict[str, Any]]:
         return [event for event in event_log.recent(folder.path, 10) if event["kind"] not in {"start", "end"}]
@@ -113,10 +114,9 @@ def test_an_order_is_done_within_some_beats_and_its_outcome_comes_back(folder: F
     assert [(event["sentence"], event["by"]) for event in recorded()] == [
         ("An operator was here.", f"Worker 3 (process {process.pid})")
     ]
-    assert (
-        commands.wait_result(commands.send(member(folder, process.pid).key, "what"), RESULT_TIMEOUT)
-        == "Not done: unknown."
-    )
+    assert commands.wait_result(
+        commands.send(member(folder, process.pid).key, "what"), RESULT_TIMEOUT
+    ) == CommandResult("Not done: unknown.", is_done=False)
 
 
 def test_standing_orders_reach_all_workers_also_those_that_start_later(folder: FleetDirectory, start: Start) -> None:
@@ -162,7 +162,8 @@ def test_a_child_of_fork_neither_leads_nor_keeps_others_from_leading(folder: Fle
     process = start()
     wait_until(lambda: bool(now(folder, process.pid, "leader_ticks")))
     commands = CommandQueue(folder.path)
-    child = int(not_none(commands.wait_result(commands.send(member(folder, process.pid).key, "fork"), RESULT_TIMEOUT)))
+    name = commands.send(member(folder, process.pid).key, "fork")
+    child = int(not_none(commands.wait_result(name, RESULT_TIMEOUT)).sentence)
     try:
         process.kill()
         process.wait(END_TIMEOUT)
@@ -197,7 +198,7 @@ def test_a_process_that_cannot_be_described_does_not_end_for_that(folder: FleetD
     process = start()
     wait_until(lambda: now(folder, process.pid, "lanes") is not None)
     commands = CommandQueue(folder.path)
-    assert commands.wait_result(commands.send(member(folder, process.pid).key, "break"), RESULT_TIMEOUT) == "done"
+    assert commands.wait_result(commands.send(member(folder, process.pid).key, "break"), RESULT_TIMEOUT) == DONE
     wait_until(lambda: member(folder, process.pid).silent_for > SOME * INTERVAL)
     process.terminate()
     assert process.wait(END_TIMEOUT) == 0, "its connections have to be closed, whatever the fleet is about"

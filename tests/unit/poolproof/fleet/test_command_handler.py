@@ -21,6 +21,7 @@ from poolproof.fleet.command_handler import CommandHandler
 from poolproof.fleet.commands import CommandError, CommandQueue
 from poolproof.integrations.flask_ext import PoolingState
 from poolproof.lanes import Lanes, fair_pools, open_lanes
+from poolproof.runtime.files import JsonObject
 from poolproof.settings import PoolSettings
 from poolproof.transactions.unit_of_work import UnitOfWork
 from tests.support.waiting import wait_until
@@ -54,9 +55,10 @@ def lanes(pooling: PoolingState) -> Iterator[Lanes]:
     close(lanes)
 
 
-def held_connection_id(lanes: Lanes) -> int:
+def end_command(lanes: Lanes) -> JsonObject:
+    """Return the command to end the one checkout of the interactive lane, as the console sends it."""
     (checkout,) = lanes.interactive.leak_detector.checkouts.live()
-    return process_snapshot.connection_id(checkout)
+    return {"action": "end", "connection": process_snapshot.connection_id(checkout), "checkout": checkout.number}
 
 
 def test_ending_an_idle_hold_frees_its_place_at_once_and_its_holder_gets_an_error(lanes: Lanes) -> None:
@@ -78,7 +80,7 @@ def test_ending_an_idle_hold_frees_its_place_at_once_and_its_holder_gets_an_erro
         wait_until(lambda: lanes.interactive.leak_detector.checkouts.live()[0].idle_seconds(time.monotonic()) > 0.05)
         waiter = threads.submit(wait)
         wait_until(lambda: lanes.interactive.engine.pool.waiting() == 1)  # type: ignore[attr-defined]
-        outcome = handler.execute({"action": "end", "connection": held_connection_id(lanes)})
+        outcome = handler.execute(end_command(lanes))
         assert waiter.result(timeout=30) == 1, "while the holder still sleeps"
         go_on.set()
         assert holder.exception(timeout=30) is not None
@@ -95,7 +97,7 @@ def test_a_transaction_that_was_ended_has_changed_nothing(lanes: Lanes) -> None:
     def write() -> None:
         with work.transaction() as connection:
             connection.execute(text("INSERT INTO steered VALUES (1)"))
-            handler.execute({"action": "end", "connection": held_connection_id(lanes)})
+            handler.execute(end_command(lanes))
 
     with pytest.raises(Exception, match=r".+"):
         write()
@@ -129,7 +131,7 @@ def test_a_long_statement_on_a_server_is_ended_there_and_not_tried_again(
         wait_until(lambda: runs_there() == 1)
         waiter = threads.submit(wait)
         wait_until(lambda: lanes.interactive.engine.pool.waiting() == 1)  # type: ignore[attr-defined]
-        handler.execute({"action": "end", "connection": held_connection_id(lanes)})
+        handler.execute(end_command(lanes))
         assert sleeper.exception(timeout=30) is not None
         assert waiter.result(timeout=30) == 1
         assert runs_there() == 0
@@ -151,7 +153,7 @@ def test_a_long_statement_on_sqlite_is_interrupted(tmp_path: Path) -> None:
         wait_until(lambda: len(lanes.interactive.leak_detector.checkouts.live()) == 1)
         wait_until(lambda: "RECURSIVE" in lanes.interactive.leak_detector.checkouts.live()[0].statement)
         time.sleep(0.1)
-        handler.execute({"action": "end", "connection": held_connection_id(lanes)})
+        handler.execute(end_command(lanes))
         assert "interrupted" in str(counter.exception(timeout=30))
     close(lanes)
 
@@ -160,9 +162,9 @@ def test_a_connection_that_is_back_gives_a_refusal(lanes: Lanes) -> None:
     handler = CommandHandler(lanes)
     with lanes.interactive.engine.connect() as connection:
         connection.execute(ONE)
-        number = held_connection_id(lanes)
+        command = end_command(lanes)
     with pytest.raises(CommandError, match="is back in its pool already"):
-        handler.execute({"action": "end", "connection": number})
+        handler.execute(command)
 
 
 def test_what_is_not_known_is_refused(lanes: Lanes) -> None:
@@ -175,7 +177,7 @@ def test_an_end_is_an_event_with_its_place(lanes: Lanes) -> None:
     event_log.drain()
     with lanes.interactive.engine.connect() as connection:
         connection.execute(ONE)
-        CommandHandler(lanes).execute({"action": "end", "connection": held_connection_id(lanes)})
+        CommandHandler(lanes).execute(end_command(lanes))
         connection.invalidate()
     (event,) = [event for event in event_log.drain() if event["kind"] == "ended"]
     assert "An operator has ended connection" in event["sentence"]

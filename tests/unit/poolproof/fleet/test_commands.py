@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from poolproof.fleet.commands import COMMAND_TTL, CommandQueue
+from poolproof.fleet.commands import COMMAND_TTL, CommandQueue, CommandResult
 from tests.unit.poolproof.fleet.member import Process, several
 
 A_MASTER = "a master"
@@ -19,6 +19,10 @@ A_MASTER = "a master"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "fleet"
+
+
+def done_by(process: Process) -> CommandResult:
+    return CommandResult(f"done by {process.pid}", is_done=True)
 
 
 def leftover_files(folder: Path) -> list[str]:
@@ -31,7 +35,7 @@ def test_an_order_reaches_the_process_it_is_for_and_only_that_one(folder: Path) 
         name = commands.send(process.key, "end", connection=7)
         assert other.do("execute_pending") == []
         assert process.do("execute_pending") == [{"action": "end", "connection": 7}]
-        assert commands.wait_result(name, 5) == f"done by {process.pid}"
+        assert commands.wait_result(name, 5) == done_by(process)
         assert process.do("execute_pending") == [], "it is done once"
     assert leftover_files(folder) == []
 
@@ -43,7 +47,7 @@ def test_each_of_many_orders_has_an_outcome_of_its_own(folder: Path) -> None:
         for process in processes:
             assert len(process.do("execute_pending")) == 5
         for name, process in sent.items():
-            assert commands.wait_result(name, 5) == f"done by {process.pid}"
+            assert commands.wait_result(name, 5) == done_by(process)
 
 
 def test_a_refused_order_says_why(folder: Path) -> None:
@@ -51,7 +55,7 @@ def test_a_refused_order_says_why(folder: Path) -> None:
     with several(folder, 1) as (process,):
         name = commands.send(process.key, "impossible")
         process.do("execute_pending")
-        assert commands.wait_result(name, 5) == "Not done: it cannot be done."
+        assert commands.wait_result(name, 5) == CommandResult("Not done: it cannot be done.", is_done=False)
 
 
 def test_an_order_that_breaks_says_so_and_the_next_one_is_carried_out(folder: Path) -> None:
@@ -60,8 +64,8 @@ def test_an_order_that_breaks_says_so_and_the_next_one_is_carried_out(folder: Pa
         names = [commands.send(process.key, action) for action in ("broken", "broken", "end")]
         assert len(process.do("execute_pending")) == 3
         outcomes = [commands.wait_result(name, 5) for name in names]
-    assert outcomes[:2] == ["Not done: KeyError: 'not foreseen'"] * 2
-    assert outcomes[2] == f"done by {process.pid}"
+    assert outcomes[:2] == [CommandResult("Not done: KeyError: 'not foreseen'", is_done=False)] * 2
+    assert outcomes[2] == done_by(process)
 
 
 def test_a_process_that_does_not_answer_is_waited_for_no_longer_than_said(folder: Path) -> None:

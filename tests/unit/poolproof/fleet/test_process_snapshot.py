@@ -54,12 +54,12 @@ def test_who_holds_for_longer_than_a_moment_is_shown_with_place_and_statement(
     assert json.loads(json.dumps(holder)) == holder
 
 
-def test_a_checkout_is_found_by_its_connection_while_it_lasts(lanes: Lanes) -> None:
+def test_a_checkout_is_found_by_its_number_while_it_lasts(lanes: Lanes) -> None:
     with lanes.background.engine.connect():
         (checkout,) = lanes.background.leak_detector.checkouts.live()
-        number = process_snapshot.connection_id(checkout)
-        assert process_snapshot.find_checkout(lanes, number) is checkout
-    assert process_snapshot.find_checkout(lanes, number) is None
+        assert process_snapshot.find_checkout(lanes, checkout.number) is checkout
+    with lanes.background.engine.connect():
+        assert process_snapshot.find_checkout(lanes, checkout.number) is None, "the next one of the same connection"
 
 
 def test_counters_are_those_of_the_pools(lanes: Lanes) -> None:

@@ -16,7 +16,8 @@ import pytest
 
 from poolproof.core import stats
 from poolproof.core.stats import Histogram
-from poolproof.fleet.registry import FleetDirectory, add_trees
+from poolproof.fleet.registry import MAX_STATE_SIZE, FleetDirectory, add_trees
+from poolproof.fleet.request_counter import RequestCounter, requests_served
 from tests.support.narrowing import not_none
 from tests.support.waiting import wait_until
 from tests.unit.poolproof.fleet.member import PROJECT, Process, several
@@ -284,3 +285,31 @@ def test_sums_of_seconds_do_not_depend_on_who_is_added_first() -> None:
         for order in itertools.permutations(seconds)
     }
     assert summed == pytest.approx(sum(seconds), abs=1e-5)
+
+
+def test_a_state_that_is_too_large_leaves_out_what_is_largest_and_disturbs_nothing(folder: FleetDirectory) -> None:
+    member = folder.register({"name": "worker"})
+    counter = RequestCounter(member.path)
+    counter.publish(7)
+    large = {
+        "holders": ["x" * 100] * 40_000,
+        "lanes": {"interactive": 1},
+        "by route": dict.fromkeys(map(str, range(9)), 0),
+    }
+    for count in range(3):
+        member.publish({"count": count}, large)
+        (seen,) = folder.snapshot().members
+        assert seen.counters == {"count": count}
+        assert seen.status == {**large, "holders": []}
+        assert requests_served(folder) == 7
+    member.unregister({"count": 3})
+
+
+def test_counters_that_are_too_large_are_refused_and_those_before_remain(folder: FleetDirectory) -> None:
+    member = folder.register({"name": "worker"})
+    member.publish({"count": 1}, {})
+    with pytest.raises(OSError, match="too large"):
+        member.publish({"count" * 10: "x" * MAX_STATE_SIZE}, {})
+    (seen,) = folder.snapshot().members
+    assert seen.counters == {"count": 1}
+    member.unregister({"count": 2})

@@ -55,3 +55,14 @@ def test_a_process_that_has_served_nothing_yet_counts_nothing(directory: FleetDi
     assert requests_served(directory) == 0
     member.unregister({})
     assert requests_served(FleetDirectory(directory.path / "missing")) == 0
+
+
+def test_a_number_that_comes_late_does_not_replace_a_later_one(directory: FleetDirectory, clock: SettableClock) -> None:
+    clock.stop()
+    member = directory.register({"name": "worker"})
+    counter = RequestCounter(member.path)
+    counter.publish(5)
+    clock.advance(WRITE_INTERVAL)
+    counter.publish(4)
+    assert requests_served(directory) == 5
+    member.unregister({})

@@ -28,10 +28,13 @@ class Pings:
 
     def __init__(self) -> None:
         self.is_alive = True
+        self.error: Exception | None = None
         self.count = 0
 
     def ping(self, dbapi_connection: sqlite3.Connection) -> bool:
         self.count += 1
+        if self.error is not None:
+            raise self.error
         return self.is_alive
 
 
@@ -106,6 +109,39 @@ def test_a_connection_that_does_not_answer_is_closed(make: Callable[..., House],
     clock.advance(11.0)
     house.housekeeper.run_once()
     assert (house.pool.checkedin(), house.closed()) == (0, {"lost": 3})
+
+
+def test_a_record_whose_connection_was_lost_costs_no_slot(make: Callable[..., House], clock: SettableClock) -> None:
+    house = make(max_idle=3000.0, keepalive_interval=10.0)
+    for connection in [house.engine.connect() for _ in range(3)]:
+        connection.invalidate()
+        connection.close()
+    assert house.pool.checkedin() == 0
+    clock.advance(11.0)
+    house.housekeeper.run_once()
+    lent = [house.engine.connect() for _ in range(3)]
+    for connection in lent:
+        connection.close()
+
+
+def test_a_ping_that_raises_costs_no_slot(make: Callable[..., House], clock: SettableClock) -> None:
+    house = make(max_idle=3000.0, keepalive_interval=10.0)
+    house.pings.error = AttributeError("no such thing")
+    clock.advance(11.0)
+    with pytest.raises(AttributeError):
+        house.housekeeper.run_once()
+    assert (house.pool.checkedin(), house.pool.checkedout(), house.closed()) == (2, 0, {"lost": 1})
+
+
+def test_an_error_with_one_engine_keeps_no_other_from_being_maintained(
+    make: Callable[..., House], clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    houses = [make(max_idle=3000.0, keepalive_interval=10.0) for _ in range(2)]
+    monkeypatch.setattr(housekeeper, "_housekeepers", [house.housekeeper for house in houses])
+    houses[0].pings.error = AttributeError("no such thing")
+    clock.advance(11.0)
+    assert housekeeper._run_all() > 0
+    assert houses[1].pings.count == 3
 
 
 def test_a_connection_of_great_age_is_renewed_before_a_request_meets_it(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextvars
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pymysql
@@ -15,6 +17,13 @@ from poolproof.settings import PoolSettings
 from tests.support.clock import SettableClock
 
 
+class Entry:
+    """Stands for the pool's record of a connection."""
+
+    def __init__(self) -> None:
+        self.info: dict[str, Any] = {}
+
+
 class Connection:
     """Stands for a `TrackedConnection`."""
 
@@ -22,15 +31,31 @@ class Connection:
         self.is_alive = is_alive
         self.number = number
         self.killed_by_operator = False
+        self.isolation_level = "READ COMMITTED"
+        self.session_changed = False
+        self.open = True
+        self.is_read_only = False
         self.reconnects = 0
         self.timeouts: list[tuple[float, float]] = []
+        self.entry = Entry()
+        self.pool_entry: Callable[[], Entry | None] = lambda: self.entry
 
     def responds_within(self, seconds: float, read_timeout: float) -> bool:
         self.timeouts.append((seconds, read_timeout))
         return self.is_alive
 
-    def reconnect(self, settings: PoolSettings) -> None:
+    def reconnect(self, connect_timeout: float) -> None:
         self.reconnects += 1
+
+    def use_isolation_level(self, level: str) -> None:
+        self.isolation_level = level
+
+    def accepts_no_writes(self, seconds: float, read_timeout: float) -> bool:
+        self.timeouts.append((seconds, read_timeout))
+        return self.is_read_only
+
+    def close(self) -> None:
+        self.open = False
 
     def thread_id(self) -> int:
         return self.number
@@ -53,10 +78,12 @@ class Cursor:
 class Context:
     """Stands for SQLAlchemy's context of an error."""
 
-    connection: Any = None
-
-    def __init__(self, number: int) -> None:
-        self.original_exception = pymysql.err.OperationalError(number, "text")
+    def __init__(self, error: BaseException, dbapi_connection: Connection | None) -> None:
+        self.original_exception = error
+        self.connection: Any = None
+        if dbapi_connection is not None:
+            proxy = SimpleNamespace(dbapi_connection=dbapi_connection, info={})
+            self.connection = SimpleNamespace(invalidated=False, connection=proxy)
         self.is_disconnect = False
         self.invalidate_pool_on_disconnect = True
 
@@ -104,27 +131,83 @@ def test_a_restart_renews_all_connections_and_is_an_event(liveness: Liveness, cl
 
 
 @pytest.mark.parametrize(
-    ("number", "is_disconnect", "all_renewed"), [(1053, True, False), (1290, True, True), (1062, False, False)]
+    ("number", "is_read_only", "is_disconnect", "all_renewed"),
+    [
+        (1053, False, True, False),
+        (1290, True, True, True),
+        (1290, False, False, False),
+        (1792, False, False, False),
+        (1836, True, True, True),
+        (1062, True, False, False),
+    ],
 )
 def test_an_error_says_something_about_its_connection_and_seldom_about_all(
-    liveness: Liveness, number: int, is_disconnect: bool, all_renewed: bool
+    liveness: Liveness, number: int, is_read_only: bool, is_disconnect: bool, all_renewed: bool
 ) -> None:
-    context: Any = Context(number)
+    connection = Connection()
+    connection.is_read_only = is_read_only
+    context: Any = Context(pymysql.err.OperationalError(number, "text"), connection)
     liveness.classify_error(context)
     assert (context.is_disconnect, context.invalidate_pool_on_disconnect) == (is_disconnect, all_renewed)
+    asked = number in {1290, 1792, 1836}
+    assert connection.timeouts == ([(0.5, PoolSettings().read_timeout)] if asked else [])
     event_log.drain()
 
 
-def test_a_read_whose_connection_breaks_is_executed_once_more_on_a_new_one(liveness: Liveness) -> None:
-    cursor = Cursor(LOST)
+def test_the_words_of_an_error_are_no_disconnect_although_sqlalchemy_takes_them_for_one(liveness: Liveness) -> None:
+    context: Any = Context(pymysql.err.IntegrityError(1062, "Duplicate entry 'already closed'"), Connection())
+    context.is_disconnect = True
+    liveness.classify_error(context)
+    assert not context.is_disconnect
+
+
+def test_what_the_driver_has_closed_is_a_disconnect_whatever_the_error(liveness: Liveness) -> None:
+    connection = Connection()
+    connection.close()
+    context: Any = Context(pymysql.err.OperationalError(2003, "Can't connect"), connection)
+    liveness.classify_error(context)
+    assert context.is_disconnect
+
+
+def test_an_interrupt_in_the_middle_of_a_statement_leaves_its_connection_unusable(liveness: Liveness) -> None:
+    context: Any = Context(KeyboardInterrupt(), Connection())
+    context.is_disconnect = True
+    liveness.classify_error(context)
+    assert context.is_disconnect
+
+
+def test_a_read_whose_connection_breaks_is_executed_once_more_on_a_new_one(
+    liveness: Liveness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cursor, told = Cursor(LOST), list[object]()
+    cursor.connection.isolation_level = "SERIALIZABLE"
+    monkeypatch.setattr(liveness._engine.pool.dispatch, "connect", lambda *arguments: told.extend(arguments))
     liveness.execute_with_retry(cursor, "SELECT 1", ())
     assert (cursor.executed, cursor.connection.reconnects) == (2, 1)
+    assert told == [cursor.connection, cursor.connection.entry], "listeners hear of it as of any connect"
+    assert cursor.connection.isolation_level == "SERIALIZABLE"
 
 
-@pytest.mark.parametrize("why", ["another error", "an operator", "the deadline"])
+def test_where_the_reconnect_fails_the_connection_is_closed(
+    liveness: Liveness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cursor = Cursor(LOST)
+
+    def fail(dbapi_connection: object, entry: object) -> None:
+        raise LookupError
+
+    monkeypatch.setattr(liveness._engine.pool.dispatch, "connect", fail)
+    with pytest.raises(LookupError):
+        liveness.execute_with_retry(cursor, "SELECT 1", ())
+    assert not cursor.connection.open
+
+
+@pytest.mark.parametrize("why", ["another error", "an operator", "the deadline", "a detached connection"])
 def test_a_read_is_not_executed_again_where_that_would_not_help(liveness: Liveness, why: str) -> None:
     cursor = Cursor(pymysql.err.ProgrammingError(1064, "syntax") if why == "another error" else LOST)
     cursor.connection.killed_by_operator = why == "an operator"
+    if why == "a detached connection":
+        cursor.connection.pool_entry = lambda: None
     context = contextvars.copy_context()
     if why == "the deadline":
         context.run(deadlines.set_deadline, 0.0)

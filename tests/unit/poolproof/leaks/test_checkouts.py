@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.exc import DisconnectionError
 
 from poolproof.core.queue_pool import FairQueuePool
 from poolproof.leaks.checkouts import (
@@ -50,6 +51,23 @@ def test_a_checkout_lasts_until_the_connection_is_back(engine: Engine, registry:
         assert not checkout.is_returned
     assert checkout.is_returned
     assert registry.live() == []
+
+
+def test_a_connection_that_a_later_listener_finds_dead_is_one_checkout(
+    engine: Engine, registry: CheckoutRegistry, request_checkouts: RequestCheckouts
+) -> None:
+    verdicts = [DisconnectionError("the first is dead"), None]
+
+    @event.listens_for(engine, "checkout")
+    def judge(dbapi_connection: object, record: object, proxy: object) -> None:
+        if verdicts and (verdict := verdicts.pop(0)) is not None:
+            raise verdict
+
+    with engine.connect() as connection:
+        assert request_checkouts.live() == registry.live()
+        (checkout,) = registry.live()
+        assert checkout.dbapi_connection is connection.connection.dbapi_connection
+    assert request_checkouts.live() == []
 
 
 def test_it_is_described_by_its_request_with_the_statement_and_no_value_of_it(
@@ -117,3 +135,22 @@ def test_a_driver_that_counts_nothing_may_be_running_a_statement() -> None:
     checkout = Checkout(CheckoutRegistry("test"), RequestCheckouts(), Proxy(), object())  # type: ignore[arg-type]
     assert checkout.is_statement_running()
     assert checkout.statement_count == 0
+
+
+def test_a_later_listener_that_asks_for_another_connection_leaves_no_second_holder(
+    engine: Engine, registry: CheckoutRegistry
+) -> None:
+    refused: list[object] = []
+
+    @event.listens_for(engine, "checkout")
+    def refuse_once(dbapi_connection: object, record: object, proxy: object) -> None:
+        if not refused:
+            refused.append(dbapi_connection)
+            raise DisconnectionError
+
+    with engine.connect() as connection:
+        connection.execute(ONE)
+        (checkout,) = registry.live()
+        request = checkout.request
+        assert request.live() == [checkout]
+    assert (registry.live(), request.live()) == ([], [])

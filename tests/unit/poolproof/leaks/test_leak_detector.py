@@ -7,6 +7,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -212,3 +214,25 @@ def test_a_late_word_about_a_detached_connection_does_not_end_the_next_hold_of_i
         monitored.detector.checkouts.record_checkin(dbapi_connection, connection.connection._connection_record)
         assert monitored.detector.checkouts.live() == [checkout]
     former.close()
+
+
+def test_what_two_threads_find_at_once_is_reported_once(monitored: Monitored) -> None:
+    both = threading.Barrier(2)
+
+    class Meeting(set[str]):
+        """Both threads look before one of them writes, where nothing keeps them from it."""
+
+        def __contains__(self, violation: object) -> bool:
+            is_in = super().__contains__(violation)
+            with suppress(threading.BrokenBarrierError):
+                both.wait(1)
+            return is_in
+
+    with monitored.engine.connect():
+        (checkout,) = monitored.detector.checkouts.live()
+        checkout.violations = Meeting()
+        with ThreadPoolExecutor(2) as threads:
+            for _ in range(2):
+                threads.submit(monitored.detector.report, checkout, Violation.IDLE_HELD)
+    assert monitored.detector.counts == {Violation.IDLE_HELD: 1}
+    assert len(monitored.detector.detected) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -39,3 +41,14 @@ def test_no_count_of_any_thread_is_lost(counter: LabelledCounter) -> None:
 def test_counters_are_returned_by_name() -> None:
     names = [counter.name for counter in counters.declared_counters()]
     assert names == sorted(names)
+
+
+def test_a_child_of_fork_can_count_although_the_parent_was_counting(counter: LabelledCounter) -> None:
+    with counter._lock:
+        child = os.fork()
+        if child == 0:
+            # Ends it with a signal where the lock is the parent's, which nobody in the child releases.
+            signal.alarm(10)
+            counter.increment("quiz", "ok")
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0

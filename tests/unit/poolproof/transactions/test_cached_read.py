@@ -78,3 +78,37 @@ def test_what_was_forgotten_is_read_anew() -> None:
     shared.get()
     shared.invalidate()
     assert shared.get() == 1
+
+
+def test_a_value_that_is_dropped_while_it_is_read_is_given_to_its_reader_and_not_kept() -> None:
+    shared: SingleFlightCache[int]
+    values = iter(range(10))
+
+    def load() -> int:
+        value = next(values)
+        if value == 0:
+            # Somebody changes in this moment what was just read.
+            shared.invalidate()
+        return value
+
+    shared = SingleFlightCache(load, ttl=60)
+    assert shared.get() == 0
+    assert shared.peek() is None
+    assert [shared.get(), shared.get()] == [1, 1]
+
+
+def test_a_value_that_is_dropped_all_the_time_is_still_read() -> None:
+    shared = SingleFlightCache(lambda: 1, ttl=60)
+    done = threading.Event()
+
+    def invalidate_again_and_again() -> None:
+        while not done.is_set():
+            shared.invalidate()
+
+    with ThreadPoolExecutor(5) as callers:
+        callers.submit(invalidate_again_and_again)
+        results = [callers.submit(lambda: [shared.get() for _ in range(2000)]) for _ in range(4)]
+        try:
+            assert all(set(result.result(60)) == {1} for result in results)
+        finally:
+            done.set()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -13,8 +14,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from poolproof.errors import PoolQueueFullError, PoolTimeoutError
 from poolproof.integrations.flask_ext import PoolingState
-from poolproof.transactions import group_commit
-from poolproof.transactions.group_commit import GroupCommit
+from poolproof.transactions import commit_queue
+from poolproof.transactions.commit_queue import Entry
+from poolproof.transactions.group_commit import EntryBlockedError, GroupCommit
 from poolproof.transactions.unit_of_work import UnitOfWork
 from tests.support.waiting import wait_until
 
@@ -47,7 +49,7 @@ def make(numbers: UnitOfWork) -> Iterator[Make]:
         return [value * 10 for value in values]
 
     def make(write: Callable[[Sequence[int]], Sequence[int]] = write, patience: float = 10.0) -> GroupCommit[int, int]:
-        made.append(GroupCommit("test", write, lambda value: write([value])[0], patience))
+        made.append(GroupCommit("test", write, patience))
         return made[-1]
 
     yield make
@@ -165,7 +167,7 @@ def test_a_caller_whose_patience_ends_is_told_and_his_value_withdrawn(make: Make
 
 
 def test_the_queue_is_bounded(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(group_commit, "MAX_WAITING", 1)
+    monkeypatch.setattr(commit_queue, "MAX_WAITING", 1)
     begun, go_on = threading.Event(), threading.Event()
 
     def write(values: Sequence[int]) -> Sequence[int]:
@@ -254,3 +256,175 @@ def test_one_who_cannot_be_told_does_not_keep_the_others_from_hearing(
     group.submit_async(2, lambda result, error: outcomes.append(result))
     wait_until(lambda: outcomes == [20])
     assert "could not be told" in caplog.text
+
+
+def test_an_outcome_that_is_an_error_is_its_own_callers_alone_and_costs_no_further_write(make: Make) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    batches: list[Sequence[int]] = []
+
+    def write(values: Sequence[int]) -> Sequence[int | Exception]:
+        batches.append(values)
+        begun.set()
+        go_on.wait(10)
+        return [LookupError("odd") if value % 2 else value for value in values]
+
+    group = make(write)
+    with ThreadPoolExecutor(5) as callers:
+        futures = [callers.submit(group.submit, 0)]
+        begun.wait(10)
+        futures += [callers.submit(group.submit, number) for number in range(1, 5)]
+        wait_until(lambda: group.waiting() == 4)
+        go_on.set()
+        assert [type(future.exception(10)) for future in futures] == [
+            type(None), LookupError, type(None), LookupError, type(None),
+        ]  # fmt: skip
+    assert [len(batch) for batch in batches] == [1, 4]
+
+
+def test_a_batch_that_fails_is_divided_so_that_one_value_costs_few_writes(make: Make) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    batches: list[int] = []
+
+    def write(values: Sequence[int]) -> Sequence[int]:
+        batches.append(len(values))
+        begun.set()
+        go_on.wait(10)
+        if 17 in values:
+            raise ArithmeticError("seventeen")
+        return values
+
+    group = make(write)
+    with ThreadPoolExecutor(65) as callers:
+        callers.submit(group.submit, 0)
+        begun.wait(10)
+        futures = {number: callers.submit(group.submit, number) for number in range(1, 65)}
+        wait_until(lambda: group.waiting() == 64)
+        go_on.set()
+        failed = {number for number, future in futures.items() if future.exception(10)}
+    assert failed == {17}
+    # One of 64, and two halves for each division from there to one.
+    assert len(batches) == 1 + 1 + 2 * 6
+
+
+def test_a_blocked_value_waits_for_a_later_batch_and_keeps_none_of_the_others(make: Make) -> None:
+    is_locked = threading.Event()
+    is_locked.set()
+
+    def write(values: Sequence[int]) -> Sequence[int | Exception]:
+        return [EntryBlockedError() if value == 1 and is_locked.is_set() else value for value in values]
+
+    group = make(write)
+    with ThreadPoolExecutor(1) as callers:
+        blocked = callers.submit(group.submit, 1)
+        wait_until(lambda: group.waiting() == 1)
+        assert [group.submit(number) for number in (2, 3, 4)] == [2, 3, 4]
+        assert not blocked.done()
+        is_locked.clear()
+        assert blocked.result(30) == 1
+
+
+def test_a_value_that_stays_blocked_is_told_so_in_time(make: Make) -> None:
+    group = make(lambda values: [EntryBlockedError() for _ in values], patience=0.2)
+    outcomes: list[BaseException | None] = []
+    group.submit_async(2, lambda result, error: outcomes.append(error))
+    with pytest.raises(PoolTimeoutError):
+        group.submit(1)
+    wait_until(lambda: len(outcomes) == 1)
+    assert isinstance(outcomes[0], PoolTimeoutError)
+    with pytest.raises(PoolTimeoutError):
+        group.write_one(3)
+
+
+def test_a_time_out_between_settling_and_telling_is_told_the_outcome(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_expired = threading.Event()
+    expire = GroupCommit._expire
+
+    def settle_slowly(entry: Entry[int, int], result: int | None, error: BaseException | None) -> None:
+        if entry._settled.acquire(blocking=False):
+            is_expired.wait(30)
+            # The caller comes out of `_expire` and looks for its outcome before it is there.
+            time.sleep(0.2)
+            entry.callback(result, error)
+
+    def expire_and_say_so(group: GroupCommit[int, int], entry: Entry[int, int]) -> None:
+        expire(group, entry)
+        is_expired.set()
+
+    monkeypatch.setattr(Entry, "settle", settle_slowly)
+    monkeypatch.setattr(GroupCommit, "_expire", expire_and_say_so)
+    assert make(lambda values: values, patience=0.2).submit(1) == 1
+
+
+def test_a_discarded_group_leaves_no_thread(numbers: UnitOfWork) -> None:
+    before = threading.active_count()
+
+    def use_and_discard() -> None:
+        group: GroupCommit[int, int] = GroupCommit("discarded", list, 10.0)
+        told = threading.Event()
+        group.submit_async(1, lambda result, error: told.set())
+        assert group.submit(2) == 2
+        assert told.wait(30)
+
+    for _ in range(5):
+        use_and_discard()
+    gc.collect()
+    wait_until(lambda: threading.active_count() <= before, "threads of discarded groups go on")
+
+
+def test_a_group_that_is_discarded_with_something_to_write_writes_it_first(numbers: UnitOfWork) -> None:
+    outcomes: list[int | None] = []
+
+    def submit_and_discard() -> None:
+        group: GroupCommit[int, int] = GroupCommit("discarded", list, 10.0)
+        group.submit_async(1, lambda result, error: outcomes.append(result))
+
+    submit_and_discard()
+    gc.collect()
+    wait_until(lambda: outcomes == [1])
+
+
+def test_there_is_never_a_second_writer_also_when_the_first_outlasts_the_stop(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    lock, writers, most = threading.Lock(), [0], [0]
+
+    def write(values: Sequence[int]) -> Sequence[int]:
+        with lock:
+            writers[0] += 1
+            most[0] = max(most[0], writers[0])
+        begun.set()
+        go_on.wait(30)
+        with lock:
+            writers[0] -= 1
+        return values
+
+    group = make(write)
+    stop = group._thread.stop
+    monkeypatch.setattr(group._thread, "stop", lambda: stop(0.1))
+    with ThreadPoolExecutor(3) as callers:
+        first = callers.submit(group.submit, 1)
+        begun.wait(10)
+        second = callers.submit(group.submit, 2)
+        wait_until(lambda: group.waiting() == 1)
+        stopping = callers.submit(group.stop)
+        stopping.result(30)
+        go_on.set()
+        assert (first.result(30), second.result(30), most[0]) == (1, 2, 1)
+    wait_until(lambda: not group._thread.is_running())
+
+
+def test_what_is_blocked_is_still_written_at_a_stop(make: Make) -> None:
+    tries: list[int] = []
+
+    def write(values: Sequence[int]) -> Sequence[int | Exception]:
+        tries.append(1)
+        return [EntryBlockedError() for _ in values] if len(tries) < 4 else values
+
+    group = make(write)
+    outcomes: list[int | None] = []
+    group.submit_async(1, lambda result, error: outcomes.append(result))
+    group.stop()
+    assert outcomes == [1]

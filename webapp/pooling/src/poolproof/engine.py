@@ -12,16 +12,16 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool, SingletonThreadPool, 
 from poolproof.core.codel import CoDel
 from poolproof.core.queue_pool import FairQueuePool
 from poolproof.core.stats import PoolStatistics
-from poolproof.drivers import sqlite
+from poolproof.drivers import session, sqlite
 from poolproof.errors import PoolConfigurationError, PoolUsageError
-from poolproof.execution_options import AUTOCOMMIT, READ_ONLY
+from poolproof.execution_options import READ_ONLY
 from poolproof.health import housekeeper, liveness
 from poolproof.leaks import checkouts
 from poolproof.leaks.leak_detector import LeakDetector
 from poolproof.runtime import fork
+from poolproof.runtime.threads import REMEDY, require_threads
 from poolproof.settings import PoolSettings
-
-READ_STATEMENT_PREFIXES = ("SELECT", "SHOW", "WITH", "EXPLAIN", "DESC", "PRAGMA", "BEGIN", "(")
+from poolproof.transactions import outcomes
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -66,7 +66,13 @@ def configure_engine(engine: Engine, settings: PoolSettings, lane: str = "intera
     """Prepare every new connection of `engine`, and record every checkout with the request it serves.
 
     `lane` is the name of the lane, for messages and statistics. Returns the leak detector of the engine.
+
+    Raises:
+        PoolConfigurationError: when the engine is asynchronous, or threads were replaced by something else.
     """
+    require_threads()
+    if engine.dialect.is_async:
+        raise PoolConfigurationError(f"An asynchronous engine cannot be used with this pool. {REMEDY}")
     monitor = None
     if engine.dialect.name == "sqlite":
         sqlite.configure(engine)
@@ -130,16 +136,17 @@ def _check_pool_class(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> N
 def _connect_args(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> dict[str, Any]:
     if is_sqlite:
         return {"check_same_thread": False, "timeout": sqlite.BUSY_TIMEOUT}
-    from poolproof.drivers.mysql import connection as mysql_connection
+    from poolproof.drivers.mysql import connect_args
 
-    return mysql_connection.connect_args(settings, url)
+    return connect_args.connect_args(settings, url)
 
 
 def _refuse_writes_in_read(engine: Engine) -> None:
     @event.listens_for(engine, "before_cursor_execute")
     def check_statement(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        outcomes.record_statement(connection, statement)
         is_read_only = connection.get_execution_options().get(READ_ONLY, False)
-        if is_read_only and not statement.lstrip().upper().startswith(READ_STATEMENT_PREFIXES):
+        if is_read_only and not outcomes.is_read(statement):
             verb = statement.split(maxsplit=1)[0]
             raise PoolUsageError(
                 f"{verb} inside of read(): what writes belongs into transaction() or run_in_transaction()."
@@ -153,12 +160,15 @@ def _configure_mysql(engine: Engine, settings: PoolSettings) -> None:
     def connect(dialect: Any, record: ConnectionPoolEntry, arguments: list[Any], named: dict[str, Any]) -> Any:
         return TrackedConnection(*arguments, **named)
 
-    @event.listens_for(engine, "connect")
+    # Before all other listeners: SQLAlchemy's own asks the first session how names are quoted, and the session's SQL
+    # mode, which may be another than the server's default, decides that.
+    @event.listens_for(engine, "connect", insert=True)
     def init_session(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
         dbapi_connection.init_session(settings)
 
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Any) -> None:
-        options = connection.get_execution_options()
-        if not options.get(READ_ONLY, False) and not options.get(AUTOCOMMIT, False):
+        if session.needs_transaction(connection) and not connection.get_execution_options().get(READ_ONLY, False):
             connection.exec_driver_sql("BEGIN")
+
+    session.protect_sessions(engine)

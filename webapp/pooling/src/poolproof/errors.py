@@ -28,6 +28,10 @@ class PoolQueueFullError(PoolTimeoutError):
     """Rejected at once, because `max_waiting` callers wait already."""
 
 
+class ThreadShareFullError(PoolTimeoutError):
+    """Rejected at once, because as many requests as may occupy their threads for long do so already."""
+
+
 class PoolStatus(Protocol):
     """What `exhausted_message` needs to know of a pool."""
 

@@ -90,7 +90,9 @@ def record_throttled(kind: str, sentence: str) -> None:
 
 def drain() -> list[dict[str, Any]]:
     """Return the events since the last call, the oldest first."""
-    events = []
-    while _events:
-        events.append(_events.popleft())
+    events: list[dict[str, Any]] = []
+    # Not `while _events`: another thread may take the last one in between.
+    with contextlib.suppress(IndexError):
+        while True:
+            events.append(_events.popleft())
     return events

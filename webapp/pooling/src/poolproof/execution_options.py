@@ -7,3 +7,9 @@ READ_ONLY = "poolproof_read_only"
 
 AUTOCOMMIT = "poolproof_autocommit"
 """Every statement of the connection is a transaction of its own."""
+
+WRITES = "poolproof_writes"
+"""What records the writes of a unit of work; see `transactions.outcomes`."""
+
+TRANSACTION = "poolproof_transaction"
+"""A transaction begins with the first statement, also where the engine was created in autocommit mode."""

@@ -45,6 +45,7 @@ LIMITS: Mapping[str, Limits] = MappingProxyType(
         "codel_target": Limits(0, 60),
         "codel_interval": _MINUTE,
         "request_deadline": _HOUR,
+        "long_work_share": Limits(0, 1, is_open=True),
         "recycle": Limits(1, 10 * 365 * 86_400),
         "ping_idle_after": Limits(0, 3600),
         "max_idle": Limits(0, 86_400, is_open=True),
@@ -55,6 +56,8 @@ LIMITS: Mapping[str, Limits] = MappingProxyType(
         "read_timeout": _HOUR,
         "write_timeout": _HOUR,
         "statement_timeout": _HOUR,
+        "lock_wait_timeout": Limits(1, 3600),
+        "background_statement_timeout": Limits(0, 1800, is_open=True),
     }
 )
 """The range of each numeric setting."""
@@ -98,6 +101,9 @@ class PoolSettings:
     codel_interval: float = 1.0
     request_deadline: float = 20.0
     """For a whole request: no wait for a connection lasts beyond it."""
+    long_work_share: float = 0.5
+    """Share of a process's request threads that requests may occupy for long: transfers of files, and waits for a
+    suspended lane. At least one thread; the next such request is refused at once."""
     recycle: int | None = None
     """Age at which a connection is renewed. Default: 80 % of the server's wait_timeout."""
     ping_idle_after: float = 0.5
@@ -121,6 +127,11 @@ class PoolSettings:
     write_timeout: float = 15.0
     statement_timeout: float = 10.0
     """The server ends a longer statement (MySQL: SELECT only; MariaDB: every one)."""
+    lock_wait_timeout: int = 1
+    """Whole seconds that a statement waits for a row that another transaction has locked. Shorter than a request waits
+    for its answer: the unit of work is repeated meanwhile, or ends with 503."""
+    background_statement_timeout: float = 60.0
+    """The same for work that no request waits for, whose reads and writes get as much more time; at least the above."""
     boot_check: BootCheck = "strict"
     """At boot: `strict` refuses to start when a check fails, `warn` logs it and starts, `off` skips the checks."""
     tls: TlsMode = "auto"

@@ -77,6 +77,10 @@ class FakeConnection:
     def init_session(self, settings: object) -> None:
         """Set up the session: nothing to do."""
 
+    def is_reusable(self) -> bool:
+        """Say whether the session is as it was set up: nothing here changes it."""
+        return not self.is_closed
+
     def thread_id(self) -> int:
         """Return the server's number of the connection."""
         return self._number

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import pymysql
 import pytest
 from pymysql.constants import CLIENT, SERVER_STATUS
-from sqlalchemy import Connection, make_url
 
 from poolproof.drivers.mysql.connection import (
     TrackedConnection,
-    connect_args,
     init_session_statement,
-    insert_select_row_count,
 )
 from poolproof.settings import PoolSettings
-
-LOCAL = make_url("mysql+pymysql://user@127.0.0.1/schema")
 
 
 class Silent(TrackedConnection):
@@ -31,35 +26,7 @@ class Silent(TrackedConnection):
         self.sent.append(sql)
 
     def _read_ok_packet(self) -> None:
-        """Take any answer for a good one."""
-
-
-class Message:
-    """A result with the words that a server says at its end."""
-
-    def __init__(self, message: bytes | None) -> None:
-        self.message = message
-
-
-def sqlalchemy_connection(result: Message | None) -> Connection:
-    """Return what `insert_select_row_count` looks at of a connection."""
-
-    class Double:
-        dbapi_connection: Any = None
-
-    double = Double()
-    double.dbapi_connection = Double()
-    double.dbapi_connection._result = result
-    outer = Double()
-    outer.connection = double  # type: ignore[attr-defined]
-    return cast("Connection", outer)
-
-
-def test_every_wait_is_bounded_and_no_context_is_made_without_tls() -> None:
-    arguments = connect_args(PoolSettings(connect_timeout=1.5, write_timeout=7, tls="off"), LOCAL)
-    assert (arguments["connect_timeout"], arguments["read_timeout"], arguments["write_timeout"]) == (1.5, 1.5, 7)
-    assert arguments["ssl_disabled"] is True
-    assert "ssl_disabled" not in connect_args(PoolSettings(tls="required"), LOCAL)
+        """Take any reply for a good one."""
 
 
 @pytest.mark.parametrize(
@@ -72,7 +39,14 @@ def test_every_wait_is_bounded_and_no_context_is_made_without_tls() -> None:
 def test_a_session_is_set_in_the_servers_own_words(version: str, words: tuple[str, ...]) -> None:
     statement = init_session_statement(version, PoolSettings(statement_timeout=2.5))
     assert statement.startswith("SET SESSION time_zone = '+00:00'")
+    assert "SESSION autocommit = 1" in statement
     assert all(word in statement for word in words)
+
+
+@pytest.mark.parametrize("version", ["9.7.4", "5.5.5-10.11.6-MariaDB"])
+def test_a_session_waits_for_a_lock_as_long_as_it_is_set_in_whole_seconds(version: str) -> None:
+    statement = init_session_statement(version, PoolSettings(lock_wait_timeout=3))
+    assert "SESSION innodb_lock_wait_timeout = 3" in statement
 
 
 def test_a_transaction_is_ended_only_where_one_is_open() -> None:
@@ -100,9 +74,27 @@ def test_a_statement_that_fails_is_counted_and_does_not_run_any_more() -> None:
     assert (connection.statement_count, connection.query_started_at) == (1, None)
 
 
-@pytest.mark.parametrize(
-    ("result", "count"),
-    [(Message(b"Records: 3  Duplicates: 1  Warnings: 0"), 3), (Message(None), 4), (None, 4)],
-)
-def test_rows_are_counted_once_also_where_the_server_counts_an_update_twice(result: Message | None, count: int) -> None:
-    assert insert_select_row_count(sqlalchemy_connection(result), 4) == count
+def test_a_connection_is_lent_again_only_as_it_was_set_up() -> None:
+    connection = Silent()
+    connection._sock = object()
+    connection.server_status = SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT
+    assert connection.is_reusable()
+    connection.server_status |= SERVER_STATUS.SERVER_STATUS_IN_TRANS
+    assert not connection.is_reusable()
+    connection.server_status = 0
+    assert not connection.is_reusable(), "autocommit is off"
+    connection.server_status = SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT
+    connection.session_changed = True
+    assert not connection.is_reusable()
+    connection.session_changed, connection._sock = False, None
+    assert not connection.is_reusable(), "it is closed"
+
+
+def test_a_level_before_the_session_is_set_up_is_that_of_all_checkouts() -> None:
+    connection = Silent()
+    connection.use_isolation_level("SERIALIZABLE")
+    assert "transaction_isolation = 'SERIALIZABLE'" in init_session_statement("9.7.4", PoolSettings(), "SERIALIZABLE")
+    connection.restore_isolation_level()
+    assert (connection.isolation_level, connection.sent) == ("SERIALIZABLE", [])
+    connection.use_isolation_level("AUTOCOMMIT")
+    assert connection.is_autocommit

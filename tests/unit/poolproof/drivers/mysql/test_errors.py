@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pymysql
@@ -32,7 +36,8 @@ def wrapped(
         (1203, TransientCause.TOO_MANY_CONNECTIONS),
         (1226, TransientCause.TOO_MANY_CONNECTIONS),
         (2003, TransientCause.UNAVAILABLE),
-        (1290, TransientCause.UNAVAILABLE),
+        (1290, None),
+        (1836, None),
         (1062, None),
         (1146, None),
     ],
@@ -43,8 +48,22 @@ def test_a_number_has_one_cause(number: int, cause: TransientCause | None) -> No
     assert errors.is_transient(error) is (cause is not None)
 
 
-def test_a_locked_sqlite_is_contention() -> None:
-    assert errors.transient_cause(Exception("database is locked")) is TransientCause.CONTENTION
+def test_a_locked_sqlite_is_contention(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "a.sqlite")) as one, closing(sqlite3.connect(tmp_path / "a.sqlite")) as two:
+        one.execute("BEGIN IMMEDIATE")
+        two.execute("PRAGMA busy_timeout = 0")
+        with pytest.raises(sqlite3.OperationalError) as refusal:
+            two.execute("BEGIN IMMEDIATE")
+    assert errors.transient_cause(refusal.value) is TransientCause.CONTENTION
+    assert errors.transient_cause(DBAPIError("BEGIN", {}, refusal.value)) is TransientCause.CONTENTION
+
+
+@pytest.mark.parametrize("words", ["database is locked", "Packet sequence number wrong", "Already closed"])
+def test_the_words_of_an_error_or_of_a_statement_mean_nothing(words: str) -> None:
+    error = DBAPIError("INSERT", {"word": words}, pymysql.err.IntegrityError(1062, f"Duplicate entry '{words}'"))
+    assert errors.transient_cause(error) is None
+    assert not errors.is_disconnect(error)
+    assert errors.transient_cause(Exception(words)) is None
 
 
 def test_an_invalidated_connection_is_no_answer_of_the_server() -> None:
@@ -63,15 +82,39 @@ def test_a_reply_that_did_not_come_in_time_is_no_lost_connection() -> None:
     assert errors.transient_cause(slow) is TransientCause.UNAVAILABLE
 
 
-@pytest.mark.parametrize(("number", "expected"), [(1053, True), (1836, True), (1213, False), (1062, False)])
-def test_a_server_that_shuts_down_or_is_read_only_is_a_disconnect(number: int, expected: bool) -> None:
+@pytest.mark.parametrize(("number", "expected"), [(1053, True), (2014, True), (1836, False), (1213, False)])
+def test_a_server_that_shuts_down_or_is_not_understood_is_a_disconnect(number: int, expected: bool) -> None:
     assert errors.is_disconnect(pymysql.err.OperationalError(number, "text")) is expected
 
 
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [(1213, True), (1062, True), (3024, True), (4031, False), (0, True), (2013, False), (2006, False), (1053, False)],
+)
+def test_a_refusal_of_the_server_is_a_reply_and_a_lost_connection_is_none(number: int, expected: bool) -> None:
+    assert errors.is_reply(pymysql.err.OperationalError(number, "text")) is expected
+
+
+def test_an_error_without_a_number_is_no_reply() -> None:
+    assert not errors.is_reply(pymysql.err.InternalError("Packet sequence number wrong"))
+    assert not errors.is_reply(TimeoutError())
+
+
 def test_a_protocol_out_of_step_is_a_disconnect_and_a_lost_connection() -> None:
-    error = pymysql.err.InternalError("Packet sequence number wrong - got 1 expected 2")
-    assert errors.is_disconnect(error)
-    assert errors.is_connection_lost(error)
+    connection: Any = pymysql.Connection(defer_connect=True)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection._sock, connection._rfile, connection._next_seq_id = ours, ours.makefile("rb"), 2
+        connection._current_timeout = connection._read_timeout
+        # Five bytes, of which the fourth is the number of the packet; number 0 would be a server that shuts down.
+        theirs.sendall(b"\x01\x00\x00\x05\x00")
+        with pytest.raises(pymysql.err.InternalError) as confusion:
+            connection._read_packet()
+    assert errors.error_number(confusion.value) is None
+    assert errors.is_disconnect(confusion.value)
+    assert errors.is_connection_lost(confusion.value)
+    assert not connection.open
+    assert not errors.is_disconnect(pymysql.err.InternalError(1815, "the server's own internal error has a number"))
 
 
 def test_the_number_is_read_through_sqlalchemys_error_and_may_be_missing() -> None:
@@ -80,6 +123,10 @@ def test_the_number_is_read_through_sqlalchemys_error_and_may_be_missing() -> No
     assert errors.error_number(ValueError()) is None
 
 
-def test_only_a_server_that_takes_no_writes_is_read_only() -> None:
-    assert errors.is_read_only(wrapped(1290, "text"))
-    assert not errors.is_read_only(wrapped(1213, "text"))
+def test_only_some_errors_may_mean_that_a_server_takes_no_writes() -> None:
+    assert errors.may_be_read_only(wrapped(1290, "text"))
+    assert not errors.may_be_read_only(wrapped(1213, "text"))
+
+
+def test_a_server_that_was_found_to_take_no_writes_is_unavailable() -> None:
+    assert errors.transient_cause(wrapped(1290, "text", invalidated=True)) is TransientCause.UNAVAILABLE

@@ -1,6 +1,6 @@
 """The budget of connections: whether a fleet fits on its server, in findings an operator can act on. Pure.
 
-    workers × (interactive + background + console) × 2 + background processes × (background + 1) + reserve
+    workers × (interactive + background + console + writer) × 2 + background processes × (background + 1) + reserve
         ≤ max_connections − what others use
 
 Twice, because a reload (HUP) starts the new workers before it stops the old ones. A
@@ -22,6 +22,8 @@ RESERVED_CONNECTIONS = 2
 """Connections left for a client beside the fleet: an operator, a migration."""
 RELOAD_FACTOR = 2
 CONSOLE_CONNECTIONS = 1
+WRITER_CONNECTIONS = 1
+"""Of a worker that has a group commit."""
 
 
 class Level(StrEnum):
@@ -49,6 +51,8 @@ class FleetSize:
     workers: int
     threads: int
     background_processes: int = 0
+    has_writer: bool = False
+    """Whether each worker has a group commit, which needs a connection of its own."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,12 @@ class ConnectionBudget:
     interactive: int
     background: int
     console: int
+    writer: int
 
     @property
     def per_worker(self) -> int:
         """All lanes of one worker."""
-        return self.interactive + self.background + self.console
+        return self.interactive + self.background + self.console + self.writer
 
     @property
     def workers_total(self) -> int:
@@ -84,6 +89,7 @@ class ConnectionBudget:
         """Return the sum with its parts."""
         workers, others = self.fleet.workers, self.fleet.background_processes
         lanes = f"{self.interactive} interactive + {self.background} background + {self.console} console"
+        lanes += f" + {self.writer} writer" if self.writer else ""
         beside = f" + {others} background processes × {self.background + 1}" if others else ""
         return (
             f"{workers} workers × ({lanes}) × {RELOAD_FACTOR} while reloading{beside} "
@@ -93,7 +99,8 @@ class ConnectionBudget:
 
 def compute_budget(fleet: FleetSize, pool: PoolSettings) -> ConnectionBudget:
     """Return how many connections the fleet may open."""
-    return ConnectionBudget(fleet, _interactive_size(fleet, pool), pool.background_size, CONSOLE_CONNECTIONS)
+    writer = WRITER_CONNECTIONS if fleet.has_writer else 0
+    return ConnectionBudget(fleet, _interactive_size(fleet, pool), pool.background_size, CONSOLE_CONNECTIONS, writer)
 
 
 def _interactive_size(fleet: FleetSize, pool: PoolSettings) -> int:
@@ -131,7 +138,7 @@ def _check_limit(fleet: FleetSize, pool: PoolSettings, name: str, allowed: int, 
     if budget.total <= available:
         return Finding(name, Level.OK, sentence)
     per_worker = (available - RESERVED_CONNECTIONS - budget.background_total) // RELOAD_FACTOR // fleet.workers
-    max_size = per_worker - budget.background - budget.console - pool.max_overflow
+    max_size = per_worker - budget.background - budget.console - budget.writer - pool.max_overflow
     smaller = f"set POOL_SIZE to {max_size} or less, " if max_size > 0 else ""
     remedy = f"Raise {name} to {budget.total + others} or more, {smaller}or run fewer workers with more threads each."
     # It fails also where it would fit without a reload: that would go unnoticed until the first reload.
@@ -155,7 +162,8 @@ def _check_pool(fleet: FleetSize, pool: PoolSettings) -> Iterator[Finding]:
     yield Finding(
         "time-outs",
         Level.OK,
-        f"A statement ends after {pool.statement_timeout:g} s, a silent server is given up after "
+        f"A statement ends after {pool.statement_timeout:g} s, one of background work after "
+        f"{max(pool.background_statement_timeout, pool.statement_timeout):g} s, a silent server is given up after "
         f"{pool.read_timeout:g} s, a wait for a connection after {pool.timeout:g} s.",
     )
     if pool.max_overflow:

@@ -13,7 +13,8 @@ tests/unit/poolproof/test_private_parts.py checks that each exists in the instal
 - `Pool._close_connection(connection, terminate=)`: closes a DBAPI connection, with its `close` event
 - `Pool._return_conn(record)`: gives a record back
 - `_ConnectionFairy._finalizer`, `._connection_record`: what returns a proxy's connection when it is collected
-- by `FairQueuePool` on itself: `_do_get`, `_do_return_conn`, `_create_connection`, `_invalidate` (overridden);
+- by `FairQueuePool` on itself: `_do_get`, `_do_return_conn`, `_create_connection`, `_invalidate`, and the name of its
+  logger, `_sqla_logger_namespace` (overridden);
   `_pre_ping`, `_orig_logging_name`, `_reset_on_return`, `_dialect` (copied by `recreate`)
 """
 
@@ -22,8 +23,9 @@ from __future__ import annotations
 import logging
 import math
 import random
+import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import frexp
 from typing import Any
 
@@ -47,6 +49,8 @@ class MonotonicRecord(_ConnectionRecord):
 
     _soft_invalidate_time: float = 0
     _expires_at: float = math.inf
+    reclaim: Callable[[MonotonicRecord], None] | None = None
+    """Takes the record back when it is collected although the pool counts a slot for it; None once it does not."""
 
     def __init__(self, pool: Pool, statistics: PoolStatistics | None) -> None:
         """Connect at once."""
@@ -60,6 +64,11 @@ class MonotonicRecord(_ConnectionRecord):
         except BaseException:
             self._release_counters()
             raise
+
+    def __del__(self) -> None:
+        """Give the slot back where the record is lost on its way to a borrower, as by an exception in between."""
+        if self.reclaim is not None and not sys.is_finalizing():
+            self.reclaim(self)
 
     def _ConnectionRecord__connect(self) -> None:  # noqa: N802 - SQLAlchemy's name, mangled
         started_at = time.monotonic()
@@ -79,10 +88,13 @@ class MonotonicRecord(_ConnectionRecord):
         try:
             parent._ConnectionRecord__close(terminate=terminate)
         finally:
-            if self.dbapi_connection is not None:
-                # A `close` listener raised before the connection was closed; the server would keep its session.
-                connection, self.dbapi_connection = self.dbapi_connection, None
-                self._own_pool._close_connection(connection, terminate=True)
+            # A `close` listener may have raised before the connection was closed; the server would keep its session.
+            self._terminate()
+
+    def _terminate(self) -> None:
+        connection, self.dbapi_connection = self.dbapi_connection, None
+        if connection is not None:
+            self._own_pool._close_connection(connection, terminate=True)
 
     def is_expired(self) -> bool:
         """Say whether the connection has reached the end of its lifetime."""
@@ -91,7 +103,8 @@ class MonotonicRecord(_ConnectionRecord):
     def get_connection(self) -> DBAPIConnection:
         """Return the connection, renewed when it is too old or was invalidated."""
         counters = self.counters
-        if counters is not None:
+        # With a proxy it is the same checkout: a listener has found the connection dead, and it is replaced.
+        if counters is not None and self.fairy_ref is None:
             counters.checkouts += 1
             self._checked_out_at = time.monotonic()
         connection = self.dbapi_connection
@@ -113,6 +126,11 @@ class MonotonicRecord(_ConnectionRecord):
         self.close_reason = "invalidated" if e is None else "lost"
         try:
             super().invalidate(e, soft)
+        except Exception:
+            # SQLAlchemy would leave what it was doing, a return or a replacement, and the slot would be lost with it.
+            log.exception("A listener raised while a connection was invalidated")
+            if not soft:
+                self._terminate()
         finally:
             if self.dbapi_connection is not None:
                 self._soft_invalidate_time = time.monotonic()
@@ -153,6 +171,7 @@ class MonotonicRecord(_ConnectionRecord):
     def retire(self, reason: str) -> None:
         """Close the connection for good: the slot is given up."""
         self.close_reason = reason
+        self.reclaim = None
         try:
             self.close()
         finally:

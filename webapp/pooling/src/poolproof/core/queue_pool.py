@@ -4,33 +4,37 @@ Unlike SQLAlchemy's: waiters are served strictly first come, first served, by di
 overtake; a connect that fails, an invalidated or detached connection and a listener that raises wake the next waiter
 at once and cost no slot; all times are monotonic.
 
-`_lock` protects `_slots` and `_wait_queue`. A returned connection is appended to `Slots.returned`, which needs no lock;
-the thread that holds `_lock`, or takes it next, hands it on. A return never waits for the lock, because it may happen
-inside a garbage collection that began in the very thread that holds it; so a thread that releases the lock looks at
-`returned` again. Connections are opened and closed outside of the lock.
+What is decided under the lock, and how returned connections are handed on, is in `slots`. Connections are opened and
+closed outside of the lock.
 """
 
 from __future__ import annotations
 
-import threading
+import math
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection, QueuePool
 
-from poolproof import deadlines, errors, event_log
+from poolproof.core import rejections
 from poolproof.core.codel import CoDel
 from poolproof.core.connection_record import MonotonicRecord, close_all
-from poolproof.core.slots import Action, Slots
+from poolproof.core.slots import Action, ActionFor, IdleLoan, Slots
 from poolproof.core.stats import PoolStatistics
+from poolproof.core.thread_share import ThreadShare
 from poolproof.core.wait_queue import Waiter, WaitQueue
-from poolproof.errors import PoolQueueFullError, PoolShedError, PoolTimeoutError
+from poolproof.leaks.checkouts import current_request
 
 
 class FairQueuePool(QueuePool):
     """A bounded pool for threads that serves waiters in order."""
+
+    _sqla_logger_namespace = "sqlalchemy.pool.FairQueuePool"
+    """The name of the logger: where applications look for what a pool does."""
 
     def __init__(  # noqa: PLR0917 - QueuePool's signature
         self,
@@ -54,22 +58,23 @@ class FairQueuePool(QueuePool):
         """
         Pool.__init__(self, creator, **kw)
         self._size = pool_size
-        self._max_overflow = -1 if pool_size == 0 else max_overflow
-        self.is_suspended = False
+        self._max_overflow = max_overflow
+        self.is_suspended = self._is_disposed = False
         self._timeout = timeout  # type: ignore[assignment]
         self._use_lifo = use_lifo
         self._wait_queue = WaitQueue(max_waiting, shedding)
         self.statistics = statistics
         self.describe_holders: Callable[[], str] = str
+        self.suspended_wait_share: ThreadShare | None = None
+        """In which requests hold a place while they wait for this pool although it is suspended."""
         self._slots = Slots(self._wait_queue)
         self._slots.set_bounds(self._size, self._max_overflow)
-        self._lock = threading.Lock()
 
     def _do_get(self) -> ConnectionPoolEntry:
         waiter = record = surplus = None
         is_refused = False
         slots = self._slots
-        with self._lock:
+        with slots.lock:
             # Decided inside: an idle connection, a free slot, or a place in the queue. Outside: connecting and waiting.
             if slots.returned:
                 surplus = slots.distribute_returned()
@@ -82,18 +87,18 @@ class FairQueuePool(QueuePool):
             else:
                 waiter = self._wait_queue.enqueue()
         if surplus or slots.returned:
-            self._after_lock(surplus)
+            slots.after_lock(surplus)
         if is_refused:
-            raise self._reject(PoolQueueFullError, "refused", f"{self.waiting()} already wait, no more may")
+            raise rejections.queue_full(self)
         if waiter is not None:
             record = self._wait(waiter)
         return record if record is not None else self._connect_in_own_slot()
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
-        self._slots.returned.append(record)
-        self._drain_returned()
+        self._slots.returned.append(cast("MonotonicRecord", record))
+        self._slots.drain_returned()
 
-    def _create_connection(self) -> ConnectionPoolEntry:
+    def _create_connection(self) -> MonotonicRecord:
         return MonotonicRecord(self, self.statistics)
 
     def _invalidate(
@@ -118,30 +123,34 @@ class FairQueuePool(QueuePool):
             pre_ping=self._pre_ping, recycle=self._recycle, echo=self.echo, logging_name=self._orig_logging_name,
             reset_on_return=self._reset_on_return, _dispatch=self.dispatch, dialect=self._dialect,
         )  # fmt: skip
-        pool.describe_holders = self.describe_holders
+        pool.describe_holders, pool.suspended_wait_share = self.describe_holders, self.suspended_wait_share
+        if self._is_disposed and self._slots.pid == os.getpid():
+            # Disposed and now replaced: what threads still return to it, or open in it, is not kept.
+            with self._slots.lock:
+                self._slots.max_idle = 0
+                surplus = self._slots.take_surplus()
+            self._slots.after_lock(surplus, "disposed")
         return pool.suspend() if self.is_suspended else pool
 
     def dispose(self) -> None:
-        """Close what is idle; what is lent is closed when it comes back, unless another thread waits for it."""
-        with self._lock:
-            # With no idle connection allowed, a connection that is returned later is closed as well.
-            self._slots.max_idle = 0
-            surplus = [*(self._slots.distribute_returned() or ()), *self._slots.take_surplus()]
-        self._after_lock(surplus, "disposed")
+        """Close what is idle. The pool may be used again; one that `recreate` has replaced keeps nothing any more."""
+        self._is_disposed = True
+        with self._slots.lock:
+            surplus = [*(self._slots.distribute_returned() or ()), *self._slots.take_all_idle()]
+        self._slots.after_lock(surplus, "disposed")
         self.logger.info("Pool disposed. %s", self.status())
 
     def resize(self, pool_size: int, max_overflow: int | None = None) -> None:
         """Change the size now: waiters get what becomes free, idle connections above it are closed."""
-        with self._lock:
+        with self._slots.lock:
             self._size = pool_size
-            overflow = self._max_overflow if max_overflow is None else max_overflow
-            self._max_overflow = -1 if pool_size == 0 else overflow
+            self._max_overflow = self._max_overflow if max_overflow is None else max_overflow
             self._slots.set_bounds(self._size, self._max_overflow)
             if self.is_suspended:
-                self._slots.limit = self._slots.max_idle = 0
+                self._slots.set_suspended()
             surplus = [*(self._slots.distribute_returned() or ()), *self._slots.take_surplus()]
             self._slots.grant_free()
-        self._after_lock(surplus)
+        self._slots.after_lock(surplus)
 
     def suspend(self) -> Self:
         """Lend no connection until `resume`: waiters keep waiting, idle connections are closed. Return the pool."""
@@ -156,32 +165,41 @@ class FairQueuePool(QueuePool):
         self._wait_queue.resume()
         self.resize(self._size)
 
-    def borrow_idle(
-        self, action_for: Callable[[MonotonicRecord, int], Action | None]
-    ) -> tuple[MonotonicRecord, Action] | None:
-        """Take the longest unused idle connection for which `action_for(record, idle connections)` returns an action.
+    @contextmanager
+    def borrow_idle(self, action_for: ActionFor[Action]) -> Iterator[IdleLoan[Action] | None]:
+        """Take out the longest unused idle connection for which `action_for(record, idle connections)` returns one.
 
-        It counts as lent until `return_idle` or `evict`, so the bounds hold meanwhile.
+        It counts as lent while the block runs, so the bounds hold meanwhile. Afterwards it is idle again, at its old
+        position in the order of use, or the first waiter gets it; it is closed where the block has set `close_reason`
+        or raises.
         """
-        with self._lock:
+        with self._slots.lock:
             surplus = self._slots.distribute_returned()
-            due = self._slots.borrow_idle(action_for)
-        self._after_lock(surplus)
-        return due
+            loan = self._slots.borrow_idle(action_for)
+        self._slots.after_lock(surplus)
+        try:
+            yield loan
+        except BaseException:
+            if loan is not None:
+                loan.close_reason = "lost"
+            raise
+        finally:
+            if loan is not None:
+                self._end_loan(loan)
 
-    def return_idle(self, record: MonotonicRecord) -> None:
-        """Return what `borrow_idle` took, at its old position in the order of use; the first waiter gets it at once."""
-        with self._lock:
-            is_idle = self._slots.return_idle(record)
+    def _end_loan(self, loan: IdleLoan[Any]) -> None:
+        if loan.close_reason is not None:
+            try:
+                close_all([loan.record], loan.close_reason)
+            finally:
+                self._slots.release(lent=1)
+            return
+        with self._slots.lock:
+            is_idle = self._slots.return_idle(loan.record)
         if is_idle:
-            self._after_lock()
+            self._slots.after_lock()
         else:
-            self._do_return_conn(record)
-
-    def evict(self, record: MonotonicRecord, reason: str) -> None:
-        """Close what `borrow_idle` took; then its slot is free for the first waiter."""
-        close_all([record], reason)
-        self._release_slots(lent=1)
+            self._do_return_conn(loan.record)
 
     def size(self) -> int:
         """Connections that are kept."""
@@ -227,74 +245,50 @@ class FairQueuePool(QueuePool):
         """Return the pool's state in QueuePool's format, and how many threads wait."""
         return f"{super().status()} Waiting: {self.waiting()}"
 
-    def _drain_returned(self) -> None:
-        # Not blocking: a thread that holds the lock looks at `returned` again after it has released it.
-        while self._slots.returned and self._lock.acquire(blocking=False):
-            try:
-                surplus = self._slots.distribute_returned()
-            finally:
-                self._lock.release()
-            if surplus:
-                self._close(surplus, "surplus")
-
-    def _after_lock(self, surplus: list[ConnectionPoolEntry] | None = None, reason: str = "surplus") -> None:
-        if self._slots.returned:
-            self._drain_returned()
-        if surplus:
-            self._close(surplus, reason)
-
-    def _close(self, surplus: list[ConnectionPoolEntry], reason: str) -> None:
-        # A slot is free only when its connection is closed: the server counts it until then.
+    def _connect_in_own_slot(self) -> MonotonicRecord:
         try:
-            close_all(surplus, reason)
-        finally:
-            self._release_slots(closed=len(surplus))
-
-    def _connect_in_own_slot(self) -> ConnectionPoolEntry:
-        try:
-            return self._create_connection()
+            record = self._create_connection()
         except BaseException:
-            self._release_slots(lent=1)
+            self._slots.release(lent=1)
             raise
+        record.reclaim = self._slots.reclaim
+        return record
 
-    def _release_slots(self, lent: int = 0, closed: int = 0) -> None:
-        with self._lock:
-            self._slots.release(lent, closed)
-        self._after_lock()
-
-    def _wait(self, waiter: Waiter) -> ConnectionPoolEntry | None:
+    def _wait(self, waiter: Waiter) -> MonotonicRecord | None:
         """Return what the waiter was granted: a connection, or None for the right to make one."""
         queue = self._wait_queue
-        shed_if_stalled = partial(self._run_locked, queue.shed_if_stalled)
+        shed_if_stalled = partial(self._slots.run_locked, queue.shed_if_stalled)
+        timeout = math.inf if self._timeout is None else self._timeout
         try:
-            waiter.wait(deadlines.clamp(self._timeout), queue.check_interval(), shed_if_stalled, queue.timeout_origin)
+            with ExitStack() as share:
+                if self.is_suspended:
+                    self._hold_share(share)
+                origin = partial(self._timeout_origin, share)
+                waiter.wait(timeout, queue.check_interval(), shed_if_stalled, origin)
         except BaseException:
             # KeyboardInterrupt or the like while waiting: what was granted in this moment goes to the next waiter.
-            self._run_locked(queue.remove, waiter)
+            self._slots.run_locked(queue.remove, waiter)
             if waiter.granted and waiter.record is not None:
                 self._do_return_conn(waiter.record)
             elif waiter.granted:
-                self._release_slots(lent=1)
+                self._slots.release(lent=1)
             raise
         if not waiter.granted:
-            self._run_locked(queue.remove, waiter)
+            self._slots.run_locked(queue.remove, waiter)
         waited = time.monotonic() - waiter.since
         if waiter.granted:
             if self.statistics is not None:
                 self.statistics.record_wait(waited)
             return waiter.record
-        if waiter.rejected:
-            detail = f"even the shortest wait is too long; rejected after {waited:.2f} s"
-            raise self._reject(PoolShedError, "shed", detail)
-        raise self._reject(PoolTimeoutError, "timeout", f"none came back within {waited:.2f} s")
+        raise rejections.shed(self, waited) if waiter.rejected else rejections.timed_out(self, waited)
 
-    def _run_locked(self, operation: Callable[..., None], *arguments: Waiter) -> None:
-        with self._lock:
-            operation(*arguments)
-        self._after_lock()
+    def _timeout_origin(self, share: ExitStack) -> float:
+        if self.is_suspended:
+            self._hold_share(share)
+        return self._wait_queue.timeout_origin()
 
-    def _reject(self, error_class: type[PoolTimeoutError], reason: str, detail: str) -> PoolTimeoutError:
-        if self.statistics is not None:
-            self.statistics.record_rejected(reason)
-        event_log.record_throttled(reason, f"A full pool rejected requests: {detail}.")
-        return error_class(errors.exhausted_message(detail, self._slots.limit, self))
+    def _hold_share(self, share: ExitStack) -> None:
+        # A request keeps its thread while the pool is suspended. One that had waited before goes on without a place
+        # until its time-out; then it has one or ends.
+        if self.suspended_wait_share is not None and current_request.get() is not None:
+            share.enter_context(self.suspended_wait_share.hold())

@@ -82,7 +82,7 @@ class RequestStatistics:
         fork.track(self, fork.Phase.LOCKS)
         self._is_timing = is_timing
         self.on_request: Callable[[int], None] = _ignore
-        """Called after each request with the number of requests so far."""
+        """Called after each request with the number of requests so far; two threads may call in any order."""
         self.requests = 0
         self.statements = 0
         self._routes: dict[RouteKey, Histogram] = {}
@@ -92,7 +92,9 @@ class RequestStatistics:
         with self._lock:
             self.requests += 1
             self.statements += statements
-            self.on_request(self.requests)
+            requests = self.requests
+        # Outside: it may write a file, and a disk that does not answer must hold up one request and not all of them.
+        self.on_request(requests)
 
     def record_response(self, method: str, rule: str, status: int, seconds: float) -> None:
         """Count a response; `rule` is the route's pattern, never a path, so that there are few different ones."""

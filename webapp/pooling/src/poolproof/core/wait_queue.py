@@ -8,9 +8,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from sqlalchemy.pool import ConnectionPoolEntry
-
+from poolproof import deadlines
 from poolproof.core.codel import CoDel
+from poolproof.core.connection_record import MonotonicRecord
 from poolproof.leaks.checkouts import current_request
 
 
@@ -28,7 +28,7 @@ class Waiter:
         self.since = time.monotonic()
         self.granted = False
         self.rejected = False
-        self.record: ConnectionPoolEntry | None = None
+        self.record: MonotonicRecord | None = None
         self._request, self._thread = current_request.get(), threading.current_thread()
         self._signal = threading.Lock()
         self._signal.acquire()
@@ -37,7 +37,7 @@ class Waiter:
         """Return the name of the waiting request; outside of requests, of the thread."""
         return (self._request and self._request.name) or self._thread.name
 
-    def grant(self, record: ConnectionPoolEntry | None) -> None:
+    def grant(self, record: MonotonicRecord | None) -> None:
         """Hand over a connection, or with None the right to make one; the pool's lock must be held."""
         self.record = record
         self.granted = True
@@ -51,11 +51,13 @@ class Waiter:
     def wait(
         self, timeout: float, interval: float, on_interval: Callable[[], None], timeout_origin: Callable[[], float]
     ) -> None:
-        """Wait until granted or rejected, for `timeout` seconds at most; call `on_interval` every `interval` seconds.
+        """Wait until granted or rejected, for `timeout` seconds and until the deadline of the context at most.
 
-        When the time is over, it counts anew from `timeout_origin()`, which is later where the pool was suspended.
+        `on_interval` is called every `interval` seconds. When the time-out is over, it counts anew from
+        `timeout_origin()`, which is later where the pool was suspended; the deadline does not.
         """
-        ends_at = self.since + timeout
+        deadline_at = self.since + deadlines.clamp(None)
+        ends_at = min(self.since + timeout, deadline_at)
         while (remaining := ends_at - time.monotonic()) > 0:
             seconds = min(remaining, interval)
             if self._signal.acquire(timeout=-1 if seconds == math.inf else seconds):
@@ -63,7 +65,7 @@ class Waiter:
             if time.monotonic() < ends_at:
                 on_interval()
             else:
-                ends_at = max(ends_at, timeout_origin() + timeout)
+                ends_at = min(max(ends_at, timeout_origin() + timeout), deadline_at)
 
 
 class WaitQueue:
@@ -85,6 +87,8 @@ class WaitQueue:
         """Record that connections are lent again; needs no lock."""
         if self._resumed_at == math.inf:
             self._resumed_at = time.monotonic()
+            if self.shedding is not None:
+                self.shedding.on_first_waiter(self._resumed_at)
 
     def timeout_origin(self) -> float:
         """Return the time from which a time-out counts: a suspended pool serves no waiter. Needs no lock."""
@@ -111,17 +115,20 @@ class WaitQueue:
         if not waiter.granted and not waiter.rejected:
             self.waiters.remove(waiter)
 
-    def pop(self) -> Waiter | None:
-        """Take out the first waiter that has not waited too long; reject those before it."""
-        while self.waiters:
-            waiter = self.waiters.popleft()
-            if self.shedding is None:
-                return waiter
-            now = time.monotonic()
-            if not self.shedding.should_shed(now - waiter.since, now):
-                return waiter
+    def pop(self) -> Waiter:
+        """Take out the first waiter that has not waited too long, or the last of all; reject those before it.
+
+        Raises:
+            IndexError: when none waits.
+        """
+        waiter = self.waiters.popleft()
+        if self.shedding is None:
+            return waiter
+        now = time.monotonic()
+        while self.shedding.should_shed(self._served_wait(waiter, now), now) and self.waiters:
             waiter.reject()
-        return None
+            waiter = self.waiters.popleft()
+        return waiter
 
     def on_idle(self) -> None:
         """Record that a connection came back and none waited for it."""
@@ -129,13 +136,20 @@ class WaitQueue:
             self.shedding.on_idle()
 
     def shed_if_stalled(self) -> None:
-        """Reject the waiters that have waited too long, when no connection has come back for a whole interval."""
+        """Reject the waiters that have waited too long, when no connection has come back for a whole interval.
+
+        One is left, which uses the connection that comes back next. A suspended pool rejects none.
+        """
         if self.shedding is None or not self.waiters:
             return
         now = time.monotonic()
-        if self.shedding.on_stall(now - self.waiters[0].since, now):
-            while self.waiters and self.shedding.exceeds_limit(now - self.waiters[0].since):
+        if self.shedding.on_stall(self._served_wait(self.waiters[0], now), now):
+            while len(self.waiters) > 1 and self.shedding.exceeds_limit(self._served_wait(self.waiters[0], now)):
                 self.waiters.popleft().reject()
+
+    def _served_wait(self, waiter: Waiter, now: float) -> float:
+        # The time in which the pool lent connections: that it was suspended says nothing about its load.
+        return now - max(waiter.since, min(self._resumed_at, now))
 
     def oldest_wait(self) -> float:
         """Return how long the first has waited, in seconds; 0.0 when none waits. Needs no lock."""

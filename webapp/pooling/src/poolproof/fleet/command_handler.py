@@ -6,11 +6,12 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from typing import Any
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from poolproof import event_log
+from poolproof.drivers.mysql import errors as mysql_errors
 from poolproof.fleet import process_snapshot
 from poolproof.fleet.commands import CommandError
 from poolproof.lanes import Lanes, fair_pools
@@ -18,8 +19,8 @@ from poolproof.leaks import call_site
 from poolproof.leaks.checkouts import Checkout
 from poolproof.runtime.files import JsonObject
 
-SAME_CHECKOUT_TOLERANCE = 1e-4
-"""Seconds by which the start of a checkout may differ from the one an operator has seen, by rounding."""
+ER_NO_SUCH_THREAD = 1094
+"""MySQL's and MariaDB's error for a KILL of a connection that is gone."""
 INTERRUPT_GRACE = 0.2
 """Seconds for an interrupted statement on SQLite to end by itself."""
 
@@ -57,33 +58,51 @@ class CommandHandler:
                 (pool.suspend if is_suspended else pool.resume)()
 
     def _end_checkout(self, command: JsonObject) -> str:
-        number = int(command["connection"])
-        checkout = process_snapshot.find_checkout(self._lanes, number)
-        # A connection that was lent again since the operator looked belongs to another request.
-        if checkout is None or _differs(checkout.since, command.get("since", checkout.since)):
-            raise CommandError(f"Connection {number} is back in its pool already.")
-        site = call_site.format_site(checkout.stack)
+        checkout = process_snapshot.find_checkout(self._lanes, int(command["checkout"]))
+        # A connection that was lent again since the operator looked belongs to another request: to another checkout.
+        if checkout is None or not checkout.begin_end():
+            raise CommandError(f"Connection {command['connection']} is back in its pool already.")
+        number, site = process_snapshot.connection_id(checkout), call_site.format_site(checkout.stack)
         described = f"connection {number} of {checkout.request.name or checkout.thread.name}, borrowed at {site}"
+        is_ended = True
+        try:
+            self._disconnect(checkout, number)
+        except Exception as error:
+            # Where the reply to KILL was lost, it is not known: the connection is closed when it returns.
+            is_ended = mysql_errors.is_connection_lost(error)
+            raise
+        finally:
+            checkout.finish_end(is_ended=is_ended)
         event_log.record("ended", f"An operator has ended {described}.", site=site)
-        if checkout.is_statement_running():
-            self._end_statement(checkout, number)
-        elif (connection := checkout.connection()) is not None:
-            # Closed, and its slot in the pool is free at once; its holder gets an error at the next statement.
-            connection.invalidate()
         return f"Ended {described}."
 
-    def _end_statement(self, checkout: Checkout, number: int) -> None:
-        if hasattr(checkout.dbapi_connection, "interrupt"):
+    def _disconnect(self, checkout: Checkout, number: int) -> None:
+        if not checkout.is_statement_running():
+            # Closed, and its slot in the pool is free at once; its holder gets an error at the next statement.
+            _invalidate(checkout)
+        elif hasattr(checkout.dbapi_connection, "interrupt"):
             # SQLite. When the statement has ended meanwhile, the interrupt has no effect, and the connection is closed.
             checkout.dbapi_connection.interrupt()
             time.sleep(INTERRUPT_GRACE)
-            if not checkout.is_returned and (connection := checkout.connection()) is not None:
-                connection.invalidate()
-            return
-        checkout.dbapi_connection.killed_by_operator = True
+            _invalidate(checkout)
+        else:
+            self._kill_connection(checkout, number)
+
+    def _kill_connection(self, checkout: Checkout, number: int) -> None:
         # Not closed here: the thread that waits for the reply would keep waiting. The server ends its wait.
+        connection = checkout.dbapi_connection
         with self._lanes.console.engine.connect() as console:
-            console.execute(text("KILL CONNECTION :number"), {"number": number})
+            # Looked at again: it took a moment to get that connection. What returns from here on is not lent on.
+            if checkout.is_returned:
+                raise CommandError(f"Connection {number} came back by itself in this moment.")
+            connection.killed_by_operator = True
+            try:
+                console.execute(text("KILL CONNECTION :number"), {"number": number})
+            except DBAPIError as error:
+                connection.killed_by_operator = mysql_errors.is_connection_lost(error)
+                if mysql_errors.error_number(error) == ER_NO_SUCH_THREAD:
+                    raise CommandError(f"Connection {number} was closed in this moment.") from error
+                raise
 
     def _drain(self, command: JsonObject) -> str:
         # For Gunicorn: finish the present requests, and end. The master starts another worker.
@@ -91,5 +110,7 @@ class CommandHandler:
         return f"Process {os.getpid()} finishes its requests and ends; another one takes its place."
 
 
-def _differs(since: float, seen: Any) -> bool:
-    return abs(since - float(seen)) > SAME_CHECKOUT_TOLERANCE
+def _invalidate(checkout: Checkout) -> None:
+    connection = checkout.connection()
+    if connection is not None and connection.is_valid:
+        connection.invalidate()

@@ -10,6 +10,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,14 @@ class CommandError(Exception):
     """A command that cannot be executed; the text says why."""
 
 
+@dataclass(frozen=True)
+class CommandResult:
+    """What a command has come to, as a sentence, and whether what it asked for is done."""
+
+    sentence: str
+    is_done: bool
+
+
 class CommandQueue:
     """The commands and overrides of one fleet directory."""
 
@@ -42,7 +51,7 @@ class CommandQueue:
         write_json(self._folder / f"{key}.{name}.json", {"action": action, **arguments})
         return name
 
-    def wait_result(self, name: str, timeout: float) -> str | None:
+    def wait_result(self, name: str, timeout: float) -> CommandResult | None:
         """Wait for a command's result, for `timeout` seconds at most; None when there is none yet."""
         ends_at = time.monotonic() + timeout
         path = self._folder / f"{name}.done"
@@ -51,7 +60,7 @@ class CommandQueue:
                 return None
             time.sleep(POLL_INTERVAL)
         path.unlink(missing_ok=True)
-        return str(done["outcome"])
+        return CommandResult(str(done["outcome"]), is_done=done.get("is_done") is True)
 
     def execute_pending(self, key: str, execute: Callable[[JsonObject], str]) -> None:
         """Execute the commands to the process with this key; `execute` returns the result as a sentence."""
@@ -63,8 +72,9 @@ class CommandQueue:
                 path.unlink(missing_ok=True)
             elif path.name.startswith(f"{key}.") and (command := read_json(path)) is not None:
                 path.unlink(missing_ok=True)
-                outcome = _execute(command, execute)
-                write_json(self._folder / f"{path.name.split('.')[1]}.done", {"outcome": outcome})
+                result = _execute(command, execute)
+                content = {"outcome": result.sentence, "is_done": result.is_done}
+                write_json(self._folder / f"{path.name.split('.')[1]}.done", content)
 
     def set_overrides(self, master: str, **changes: Any) -> None:
         """Change the overrides of a master's workers; None removes one.
@@ -90,15 +100,20 @@ class CommandQueue:
         return dict(content["orders"]) if content is not None and is_running(str(content.get("master"))) else {}
 
 
-def _execute(command: JsonObject, execute: Callable[[JsonObject], str]) -> str:
+def not_done(reason: object) -> CommandResult:
+    """Return the result of a command that was not executed."""
+    return CommandResult(f"Not done: {reason}", is_done=False)
+
+
+def _execute(command: JsonObject, execute: Callable[[JsonObject], str]) -> CommandResult:
     try:
-        return execute(command)
+        return CommandResult(execute(command), is_done=True)
     except CommandError as error:
-        return f"Not done: {error}"
+        return not_done(error)
     except Exception as error:
         # Its sender waits for a result, and other commands for their turn.
         log.exception("A command could not be executed")
-        return f"Not done: {type(error).__name__}: {error}"
+        return not_done(f"{type(error).__name__}: {error}")
 
 
 def _is_stale(path: Path) -> bool:

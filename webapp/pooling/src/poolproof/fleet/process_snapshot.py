@@ -88,8 +88,8 @@ def waiters(lanes: Lanes) -> list[JsonObject]:
 
 
 def find_checkout(lanes: Lanes, number: int) -> Checkout | None:
-    """Return the checkout whose connection has this id, if it is still out."""
-    return next((checkout for checkout in _live_checkouts(lanes) if connection_id(checkout) == number), None)
+    """Return the checkout with this number, if it still lasts."""
+    return next((checkout for checkout in _live_checkouts(lanes) if checkout.number == number), None)
 
 
 def connection_id(checkout: Checkout) -> int:
@@ -126,7 +126,7 @@ def _holder(checkout: Checkout) -> JsonObject:
     running = checkout.running_seconds(now)
     holder: dict[str, Any] = {
         "id": connection_id(checkout),
-        "since": checkout.since,
+        "checkout": checkout.number,
         "lane": checkout.registry.name,
         "name": checkout.request.name or checkout.thread.name,
         "seconds": round(checkout.seconds, 3),

@@ -34,6 +34,8 @@ SLOT_SIZE = 4 * 1024 * 1024
 
 Between them is a hole, which needs no space on the disk.
 """
+MAX_STATE_SIZE = SLOT_SIZE // 2 - HEADER_SIZE
+"""Bytes of a published state: in the middle of the hole is the number of `request_counter`."""
 MAX_READ_ATTEMPTS = 4
 LOCK_TIMEOUT = 0.2
 """Seconds to wait for the lock of the shared files; a frozen process may hold it."""
@@ -174,8 +176,11 @@ class Registration:
     def publish(self, counters: JsonObject, status: JsonObject) -> None:
         """Replace the published state.
 
+        Where it is too large, the largest parts of `status` are published empty.
+
         Raises:
-            OSError: when the disk is full; then the state published before remains.
+            OSError: when the disk is full, or the counters alone are too large; then the state published before
+                remains.
         """
         if self._file.closed:
             return
@@ -186,7 +191,11 @@ class Registration:
             "counters": counters,
             "status": status,
         }
-        body = json.dumps(state, separators=(",", ":")).encode()
+        body = _encode(state)
+        if len(body) > MAX_STATE_SIZE:
+            body = _encode({**state, "status": _shortened(status, len(body) - MAX_STATE_SIZE)})
+        if len(body) > MAX_STATE_SIZE:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(self.path))
         content = b"%08x %08x %016x\n" % (zlib.crc32(body), len(body), self._publish_count + 1) + body
         # In place and not by renaming, which would write to the disk some times a second for ever.
         written = os.pwrite(self._file.fileno(), content, SLOT_SIZE * (self._publish_count % 2))
@@ -200,6 +209,22 @@ class Registration:
             self.publish(counters, {"goodbye": True})
         finally:
             self._file.close()
+
+
+def _encode(tree: Any) -> bytes:
+    return json.dumps(tree, separators=(",", ":")).encode()
+
+
+def _shortened(status: JsonObject, excess: int) -> JsonObject:
+    """Empty the largest objects and lists of a status until it is `excess` bytes shorter."""
+    sizes = {name: len(_encode(part)) for name, part in status.items() if isinstance(part, dict | list)}
+    shortened = dict(status)
+    for name in sorted(sizes, key=sizes.__getitem__, reverse=True):
+        if excess <= 0:
+            break
+        shortened[name] = type(status[name])()
+        excess -= sizes[name] - len("[]")
+    return shortened
 
 
 def _read_state(path: Path, *, is_alive: bool) -> JsonObject | None:

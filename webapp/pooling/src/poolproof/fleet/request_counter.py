@@ -10,11 +10,13 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
+import threading
 import time
 import weakref
 from pathlib import Path
 
 from poolproof.fleet.registry import SLOT_SIZE, STATE_SUFFIX, FleetDirectory
+from poolproof.runtime import fork
 
 COUNT_OFFSET = SLOT_SIZE // 2
 COUNT_FORMAT = struct.Struct("<Q")
@@ -35,14 +37,28 @@ class RequestCounter:
         self._file = os.open(state, os.O_RDWR | os.O_CLOEXEC)
         weakref.finalize(self, os.close, self._file)
         self._next_write_at = 0.0
+        self._published = 0
+        self._lock = threading.Lock()
+        fork.track(self, fork.Phase.LOCKS)
 
     def publish(self, count: int) -> None:
         """Publish that `count` requests are served, unless a number was published just before."""
         now = time.monotonic()
-        if now >= self._next_write_at:
-            self._next_write_at = now + WRITE_INTERVAL
-            with contextlib.suppress(OSError):
-                os.pwrite(self._file, COUNT_FORMAT.pack(count), COUNT_OFFSET)
+        # The lock keeps a lower count from being written after a higher one. Nobody waits for it: whoever has it is
+        # writing, which may take as long as the disk likes.
+        if now < self._next_write_at or not self._lock.acquire(blocking=False):
+            return
+        try:
+            if count > self._published:
+                self._next_write_at, self._published = now + WRITE_INTERVAL, count
+                with contextlib.suppress(OSError):
+                    os.pwrite(self._file, COUNT_FORMAT.pack(count), COUNT_OFFSET)
+        finally:
+            self._lock.release()
+
+    def reset_after_fork(self) -> None:
+        """Replace the lock, which a thread of the parent may have held at the fork."""
+        self._lock = threading.Lock()
 
 
 def requests_served(folder: FleetDirectory) -> int:

@@ -6,7 +6,7 @@ never exceeds the budget, and a caller finds either a connection or a free slot.
 
 from __future__ import annotations
 
-import time
+import logging
 import weakref
 
 from sqlalchemy import Engine, event
@@ -17,8 +17,11 @@ from poolproof.core.queue_pool import FairQueuePool
 from poolproof.health.connection_age import MaintenanceAction, due_action
 from poolproof.health.liveness import LAST_ALIVE_AT, Liveness
 from poolproof.leaks.leak_detector import LeakDetector
+from poolproof.runtime import clock
 from poolproof.runtime.periodic_thread import PeriodicThread
 from poolproof.settings import PoolSettings
+
+log = logging.getLogger(__name__)
 
 MAX_INTERVAL = 1.0
 MIN_INTERVAL = 0.05
@@ -43,20 +46,13 @@ class Housekeeper:
         engine = self._engine()
         if engine is None or not isinstance(engine.pool, FairQueuePool):
             return interval
-        pool = engine.pool
-        while (due := self._borrow_due(pool)) is not None:
-            record, action = due
-            if action is not MaintenanceAction.PING:
-                pool.evict(record, action)
-            elif self._liveness is None or self._liveness.ping(record.dbapi_connection):
-                record.info[LAST_ALIVE_AT] = time.monotonic()
-                pool.return_idle(record)
-            else:
-                pool.evict(record, "lost")
+        while self._maintain_next(engine.pool):
+            pass
         return min(interval, self._settings.max_idle / 4, self._settings.keepalive_interval / 4)
 
-    def _borrow_due(self, pool: FairQueuePool) -> tuple[MonotonicRecord, MaintenanceAction] | None:
-        now = time.monotonic()
+    def _maintain_next(self, pool: FairQueuePool) -> bool:
+        """Do what is due for one connection; say whether there was any."""
+        now = clock.since_boot()
 
         def action_for(record: MonotonicRecord, idle: int) -> MaintenanceAction | None:
             return due_action(
@@ -68,7 +64,16 @@ class Housekeeper:
                 keepalive_interval=self._settings.keepalive_interval,
             )
 
-        return pool.borrow_idle(action_for)
+        with pool.borrow_idle(action_for) as loan:
+            if loan is None:
+                return False
+            if loan.action is not MaintenanceAction.PING:
+                loan.close_reason = loan.action
+            elif self._liveness is None or self._liveness.ping(loan.record.dbapi_connection):
+                loan.record.info[LAST_ALIVE_AT] = clock.since_boot()
+            else:
+                loan.close_reason = "lost"
+        return True
 
 
 _housekeepers: weakref.WeakSet[Housekeeper] = weakref.WeakSet()
@@ -77,7 +82,11 @@ _housekeepers: weakref.WeakSet[Housekeeper] = weakref.WeakSet()
 def _run_all() -> float:
     interval = MAX_INTERVAL
     for each in list(_housekeepers):
-        interval = min(interval, each.run_once())
+        try:
+            interval = min(interval, each.run_once())
+        except Exception:
+            # An error with one engine must not keep the others from being maintained.
+            log.exception("The housekeeper met with an error and goes on with the next engine")
     return max(MIN_INTERVAL, interval)
 
 

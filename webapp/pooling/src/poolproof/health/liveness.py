@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from dataclasses import dataclass
+import weakref
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Engine, event
@@ -18,17 +21,20 @@ from poolproof.drivers.mysql import errors as mysql_errors
 from poolproof.errors import PoolConfigurationError
 from poolproof.execution_options import READ_ONLY
 from poolproof.health.connection_age import PING_TIMEOUT, PingWindow, recycle_after
+from poolproof.runtime import clock, fork
 from poolproof.settings import PoolSettings
 
 log = logging.getLogger(__name__)
 
 LAST_ALIVE_AT = "poolproof_last_alive_at"
-"""Key in `record.info`: when the connection was last known to be alive, on the monotonic clock."""
+"""Key in `record.info`: when the connection was last known to be alive, by `clock.since_boot`."""
 _SKIPPED_PING = "poolproof_skipped_ping"
 """Key in `record.info`: the idle seconds and the statement count at a checkout that skipped the ping."""
+_CONNECT_STARTED_AT = "poolproof_connect_started_at"
+"""Key in `record.info`: when its connect began, on the monotonic clock."""
 
 
-@dataclass(slots=True)
+@dataclass(eq=False)
 class ServerRestartDetector:
     """Tells a restarted server from a single lost connection, by the ids that the server gives to connections.
 
@@ -40,18 +46,29 @@ class ServerRestartDetector:
     highest_connection_id: int = 0
     highest_connected_at: float = 0.0
     connection_lost: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __post_init__(self) -> None:
+        """Have the lock renewed in a child of fork."""
+        fork.track(self, fork.Phase.LOCKS)
 
     def record_connect(self, connection_id: int, started_at: float, connected_at: float) -> bool:
         """Record a connect; say whether the server has been restarted since the other connections were opened."""
-        restarted = (
-            self.connection_lost
-            and connection_id < self.highest_connection_id
-            and self.highest_connected_at < started_at
-        )
-        if restarted or connection_id > self.highest_connection_id:
-            self.highest_connection_id, self.highest_connected_at = connection_id, connected_at
-        self.connection_lost = self.connection_lost and not restarted
+        # The lock keeps the id and its time together: several threads connect at once.
+        with self._lock:
+            restarted = (
+                self.connection_lost
+                and connection_id < self.highest_connection_id
+                and self.highest_connected_at < started_at
+            )
+            if restarted or connection_id > self.highest_connection_id:
+                self.highest_connection_id, self.highest_connected_at = connection_id, connected_at
+            self.connection_lost = self.connection_lost and not restarted
         return restarted
+
+    def reset_after_fork(self) -> None:
+        """Replace the lock, which a thread of the parent may have held at the fork."""
+        self._lock = threading.Lock()
 
 
 class Liveness:
@@ -75,18 +92,33 @@ class Liveness:
     def classify_error(self, context: ExceptionContext) -> None:
         """Decide what an error means for its connection, and for the others; listener of `handle_error`."""
         error = context.original_exception
-        if mysql_errors.is_disconnect(error):
-            context.is_disconnect = True
+        proxy = None
+        if context.connection is not None and not context.connection.invalidated:
+            proxy = context.connection.connection
+        dbapi_connection: Any = proxy.dbapi_connection if proxy is not None else None
+        is_read_only = dbapi_connection is not None and self._accepts_no_writes(error, dbapi_connection)
+        if dbapi_connection is not None and isinstance(error, Exception):
+            # In place of SQLAlchemy's own judgement, which reads the text of an error, and with it a caller's values.
+            # Whatever the driver has closed is lost, and is not returned as usable.
+            is_useless = mysql_errors.is_disconnect(error) or not dbapi_connection.open
+            context.is_disconnect = is_useless or is_read_only
         # One lost connection says nothing about the others, which are pinged in their turn; a demoted server does.
-        context.invalidate_pool_on_disconnect = mysql_errors.is_read_only(error)
-        if mysql_errors.is_read_only(error):
+        context.invalidate_pool_on_disconnect = is_read_only
+        if is_read_only:
             event_log.record_throttled(
                 "failover", "The server accepts no writes (any more): all connections are renewed."
             )
         if context.is_disconnect:
             self.restart_detector.connection_lost = True
-            if context.connection is not None and not context.connection.invalidated:
-                self._record_cutoff(context.connection.connection)
+            if proxy is not None:
+                self._record_cutoff(proxy)
+
+    def _accepts_no_writes(self, error: BaseException, dbapi_connection: Any) -> bool:
+        """Ask the server, on the connection of an error that may mean so: it is refused, but not broken."""
+        read_timeout = self._settings.read_timeout
+        return mysql_errors.may_be_read_only(error) and dbapi_connection.accepts_no_writes(
+            min(PING_TIMEOUT, read_timeout), read_timeout
+        )
 
     def detect_restart(self, dbapi_connection: Any, started_at: float) -> None:
         """Renew all older connections when the server turns out to have been restarted."""
@@ -105,21 +137,38 @@ class Liveness:
             remaining = deadlines.remaining()
             # A second attempt may take as long as the first one did.
             is_too_late = remaining is not None and remaining <= time.monotonic() - started_at
-            if not mysql_errors.is_connection_lost(error) or is_too_late or cursor.connection.killed_by_operator:
+            entry = cursor.connection.pool_entry and cursor.connection.pool_entry()
+            is_final = is_too_late or entry is None or cursor.connection.killed_by_operator
+            if is_final or not mysql_errors.is_connection_lost(error):
                 raise
             log.info("A connection broke during a read; the statement is executed again: %s", error)
             self.restart_detector.connection_lost = True
-            started_at = time.monotonic()
-            cursor.connection.reconnect(self._settings)
-            self.detect_restart(cursor.connection, started_at)
+            self._reconnect(cursor.connection, entry)
             cursor.execute(statement, parameters)
+
+    def _reconnect(self, dbapi_connection: Any, entry: ConnectionPoolEntry) -> None:
+        """Replace a broken connection under its caller; where that fails, it stays closed."""
+        level = dbapi_connection.isolation_level
+        entry.info[_CONNECT_STARTED_AT] = time.monotonic()
+        try:
+            dbapi_connection.reconnect(self._settings.connect_timeout)
+            # Every listener of `connect`, as for any new connection: ours set up the session and detect a restart,
+            # an application's may set up something of its own.
+            self._engine.pool.dispatch.connect(dbapi_connection, entry)
+            dbapi_connection.use_isolation_level(level)
+        except BaseException:
+            # Also where a connect succeeded and the session was not set up: nobody may use it.
+            with suppress(Exception):
+                dbapi_connection.close()
+            raise
+        dbapi_connection.session_changed = False
 
     def _record_cutoff(self, connection: PoolProxiedConnection) -> None:
         skipped_ping = connection.info.pop(_SKIPPED_PING, None)
         dbapi_connection: Any = connection.dbapi_connection
         # Only an error at the first statement says that the connection was dead while it lay idle.
         if skipped_ping is not None and dbapi_connection.statement_count <= skipped_ping[1] + 1:
-            self.ping_window.record_cutoff(skipped_ping[0], time.monotonic())
+            self.ping_window.record_cutoff(skipped_ping[0], clock.since_boot())
 
 
 def monitor_liveness(engine: Engine, settings: PoolSettings) -> Liveness:
@@ -140,15 +189,19 @@ def monitor_liveness(engine: Engine, settings: PoolSettings) -> Liveness:
 
 
 def _listen_for_connects(engine: Engine, liveness: Liveness, settings: PoolSettings) -> None:
-    started_at = "poolproof_connect_started_at"
-
     @event.listens_for(engine, "do_connect")
     def record_start(dialect: Any, record: ConnectionPoolEntry, arguments: list[Any], named: dict[str, Any]) -> None:
-        record.info[started_at] = time.monotonic()
+        record.info[_CONNECT_STARTED_AT] = time.monotonic()
 
     @event.listens_for(engine, "connect")
     def check_for_restart(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
-        liveness.detect_restart(dbapi_connection, record.info.get(started_at, 0.0))
+        dbapi_connection.pool_entry = weakref.ref(record)
+        liveness.detect_restart(dbapi_connection, record.info.get(_CONNECT_STARTED_AT, 0.0))
+
+    @event.listens_for(engine, "detach")
+    def forget_entry(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
+        # It holds another connection from now on.
+        dbapi_connection.pool_entry = None
 
     @event.listens_for(engine, "first_connect")
     def learn_wait_timeout(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
@@ -168,11 +221,13 @@ def _listen_for_connects(engine: Engine, liveness: Liveness, settings: PoolSetti
 def _listen_for_checkouts(engine: Engine, liveness: Liveness) -> None:
     @event.listens_for(engine, "checkin")
     def record_return(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
-        record.info[LAST_USED_AT] = record.info[LAST_ALIVE_AT] = time.monotonic()
+        record.info[LAST_USED_AT] = record.info[LAST_ALIVE_AT] = clock.since_boot()
 
     @event.listens_for(engine, "checkout")
     def ping_if_idle(dbapi_connection: Any, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
-        now = time.monotonic()
+        # What listeners of `connect` have set belongs to the session.
+        dbapi_connection.session_changed = False
+        now = clock.since_boot()
         since = record.info.get(LAST_ALIVE_AT)
         idle = None if since is None else now - since
         if not liveness.ping_window.needs_ping(idle, now):

@@ -14,12 +14,13 @@ from sqlalchemy import Connection, Engine
 from poolproof.capacity.budget import FleetSize
 from poolproof.capacity.server_info import Probe
 from poolproof.core.stats import RequestStatistics
+from poolproof.core.thread_share import ThreadShare, share_limit
 from poolproof.fleet import process_snapshot
 from poolproof.fleet.agent import FleetAgent
 from poolproof.fleet.command_handler import CommandHandler
 from poolproof.fleet.registry import FleetDirectory
 from poolproof.integrations.wsgi import ConnectionCleanupMiddleware
-from poolproof.lanes import Lanes, open_lanes
+from poolproof.lanes import Lanes, limit_suspended_waits, open_lanes
 from poolproof.leaks import blocking_guard, checkouts
 from poolproof.metrics import counters
 from poolproof.runtime.files import JsonObject
@@ -46,8 +47,12 @@ class PoolingState:
     """On the interactive lane, for requests."""
     background: UnitOfWork
     console: UnitOfWork
+    writer: UnitOfWork
+    """For the group commit; on the interactive lane where the fleet has none."""
     probe: Probe
     requests: RequestStatistics
+    long_work: ThreadShare
+    """Held by requests that may occupy their thread for long."""
     fleet_agent: FleetAgent | None
     """Publishes this process's state to its fleet; None where no folder was given."""
     fleet_folder: Path | None = None
@@ -64,11 +69,14 @@ def init_app(
 ) -> PoolingState:
     """Make units of work over `engine`, and return what every request of `app` has left checked out.
 
-    `fleet` is the number of processes and threads, for the budget. `deadline_header` names a header with seconds by
-    which a trusted proxy shortens the deadline of a request; without a proxy that sets it, any client could.
+    `fleet` is the number of processes and threads, for the budget and for the share of the threads that long work gets.
+    `deadline_header` names a header with seconds by which a trusted proxy shortens the deadline of a request; without a
+    proxy that sets it, any client could.
     `fleet_folder` is where the processes of this machine publish their state.
     """
-    lanes = open_lanes(engine, settings)
+    lanes = open_lanes(engine, settings, has_writer=fleet.has_writer)
+    long_work = ThreadShare(share_limit(fleet.threads, settings.long_work_share))
+    limit_suspended_waits(lanes, long_work)
     requests = RequestStatistics(is_timing=settings.metrics)
     pooling = PoolingState(
         settings,
@@ -77,8 +85,10 @@ def init_app(
         work=UnitOfWork(lanes.interactive.engine),
         background=UnitOfWork(lanes.background.engine),
         console=UnitOfWork(lanes.console.engine),
+        writer=UnitOfWork(lanes.writer.engine),
         probe=Probe(lanes.console.engine),
         requests=requests,
+        long_work=long_work,
         fleet_agent=_create_fleet_agent(fleet_folder, lanes, requests) if fleet_folder is not None else None,
         fleet_folder=fleet_folder,
     )

@@ -9,6 +9,8 @@ from typing import Any
 from poolproof import deadlines
 from poolproof.core.stats import RequestStatistics
 from poolproof.leaks.checkouts import RequestCheckouts, current_request
+from poolproof.runtime.threads import require_no_event_loop
+from poolproof.transactions import outcomes
 
 StartResponse = Callable[..., Any]
 Environ = dict[str, Any]
@@ -36,10 +38,19 @@ class ConnectionCleanupMiddleware:
         self._guard_raises = guard_raises
         self._statistics = statistics
         self._deadline = deadline
+        self._has_thread = False
         self._header = "HTTP_" + deadline_header.upper().replace("-", "_") if deadline_header else None
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Run one request in a context of its own."""
+        """Run one request in a context of its own.
+
+        Raises:
+            PoolConfigurationError: when the server calls this in the thread of an event loop.
+        """
+        if not self._has_thread:
+            require_no_event_loop()
+            # One request that is served by a thread shows what kind of server it is.
+            self._has_thread = True
         checkouts = RequestCheckouts()
         checkouts.guard_raises = self._guard_raises()
         context = contextvars.copy_context()
@@ -47,6 +58,7 @@ class ConnectionCleanupMiddleware:
             # `with client:` in a test pops Flask's contexts outside of this call.
             return self._application(environ, start_response)
         context.run(current_request.set, checkouts)
+        context.run(outcomes.current_writes.set, outcomes.RequestWrites())
         context.run(deadlines.set_deadline, self._request_deadline(environ))
         try:
             body = context.run(self._application, environ, start_response)

@@ -22,10 +22,11 @@ log = logging.getLogger(__name__)
 
 MAX_CACHED_LINES = 1000
 
-_logged_lines: set[str] = set()
-"""E.g. "sleeping at app/items.py:12 in find"."""
+_logged_lines: dict[str, str] = {}
+"""E.g. "sleeping at app/items.py:12 in find", and the sentence of the thread that was the first to meet it."""
 _NETWORK_EVENTS = {"socket.connect", "http.client.connect", "http.client.send"}
-_installed: list[bool] = []
+_installed: dict[str, object] = {}
+"""Which call has installed the guard."""
 _callbacks: list[Callable[[str], None]] = []
 
 
@@ -47,8 +48,7 @@ def assert_no_connection_held(activity: str) -> None:
         raise PoolUsageError(sentence)
     for callback in _callbacks:
         callback(activity)
-    if line not in _logged_lines and len(_logged_lines) < MAX_CACHED_LINES:
-        _logged_lines.add(line)
+    if len(_logged_lines) < MAX_CACHED_LINES and _logged_lines.setdefault(line, sentence) is sentence:
         log.warning("%s", sentence)
 
 
@@ -57,9 +57,10 @@ def install(on_blocking_call: Callable[[str], None]) -> None:
 
     `on_blocking_call` is called with the activity, e.g. "sleeping", where a connection is held and no error is raised.
     """
-    if _installed:
+    # One step, which one of two threads takes: a second guard around `time.sleep` would report everything twice.
+    own = object()
+    if _installed.setdefault("guard", own) is not own:
         return
-    _installed.append(True)
     _callbacks.append(on_blocking_call)
     # Python 3.11 has no audit event for sleep, as later ones do.
     time.sleep = _guard_sleep(time.sleep)

@@ -7,6 +7,7 @@ made for.
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 import weakref
@@ -24,17 +25,24 @@ MAX_HOLDERS_SHOWN = 5
 """How many checkouts an error names: the longest ones."""
 MAX_STATEMENT_LENGTH = 500
 """Characters of a statement that are kept: one that inserts many rows repeats itself for each."""
+MAX_END_WAIT = 0.1
+"""Seconds that a return waits for an operator's action on its connection, which is closed in any case."""
 _CHECKOUT_KEY = "poolproof_hold"
+_numbers = itertools.count(1)
 
 
 class Checkout:
     """One connection that is checked out."""
 
     __slots__ = (
+        "_ender",
         "_initial_statement_count",
+        "_is_end_over",
         "connection",
         "dbapi_connection",
+        "is_ending",
         "is_returned",
+        "number",
         "registry",
         "request",
         "since",
@@ -52,6 +60,8 @@ class Checkout:
         dbapi_connection: Any,
     ) -> None:
         """Begin now; `dbapi_connection` is the one behind the proxy `connection`."""
+        self.number = next(_numbers)
+        """No other checkout of this process has it."""
         self.registry = registry
         self.request = request
         self.connection = weakref.ref(connection)
@@ -61,6 +71,10 @@ class Checkout:
         self.stack = call_site.capture()
         self.statement = ""
         self.is_returned = False
+        self.is_ending = False
+        """Whether an operator ends it: then its connection is closed when it returns, and not lent on."""
+        self._ender = 0
+        self._is_end_over: threading.Event | None = None
         self.violations: set[str] = set()
         """What the leak detector has found wrong with it."""
         self._initial_statement_count: int = getattr(dbapi_connection, "statement_count", 0)
@@ -101,10 +115,35 @@ class Checkout:
             f"({self.statement_count} statements, {activity}), borrowed at {call_site.format_site(self.stack)}"
         )
 
+    def begin_end(self) -> bool:
+        """Begin to end it for an operator; say whether it still lasts. Then nobody else gets its connection.
+
+        No lock is taken, because a return may happen inside a garbage collection in any thread. The order decides: this
+        marks the checkout first and then looks whether it is over; a return says that it is over and then looks for the
+        mark. So one of them notices the other.
+        """
+        self._ender, self._is_end_over = threading.get_ident(), threading.Event()
+        self.is_ending = True
+        if self.is_returned:
+            self.is_ending = False
+        return not self.is_returned
+
+    def finish_end(self, *, is_ended: bool) -> None:
+        """Let its return go on; where it was not ended after all, its connection may be lent again."""
+        self.is_ending = is_ended
+        if self._is_end_over is not None:
+            self._is_end_over.set()
+
+    def wait_for_end(self) -> None:
+        """Wait until an operator's action on its connection is over, but not in the thread that does it."""
+        if self._is_end_over is not None and threading.get_ident() != self._ender:
+            self._is_end_over.wait(MAX_END_WAIT)
+
     def end(self) -> None:
         """Record that the connection is back."""
         self.is_returned = True
         self.request.statement_count += self.statement_count
+        self.request.discard(self)
 
 
 class RequestCheckouts:
@@ -119,16 +158,20 @@ class RequestCheckouts:
         self.guard_raises = False
         """Whether the guard raises or only counts; see `blocking_guard`."""
         self.is_finished = False
-        self._checkouts: list[Checkout] = []
+        self._checkouts: dict[int, Checkout] = {}
+        """Never replaced, and changed by single steps: threads that a request has started share it."""
 
     def live(self) -> list[Checkout]:
         """Return the checkouts that are not over."""
-        self._checkouts = [checkout for checkout in self._checkouts if not checkout.is_returned]
-        return self._checkouts
+        return [checkout for checkout in self._checkouts.copy().values() if not checkout.is_returned]
 
     def add(self, checkout: Checkout) -> None:
         """Record a checkout."""
-        self._checkouts.append(checkout)
+        self._checkouts[checkout.number] = checkout
+
+    def discard(self, checkout: Checkout) -> None:
+        """Forget a checkout that is over."""
+        self._checkouts.pop(checkout.number, None)
 
     def release_all(self) -> list[Checkout]:
         """Return every connection that is still out to its pool; return the checkouts that this has ended."""
@@ -184,6 +227,8 @@ class CheckoutRegistry:
         self, dbapi_connection: Any, record: ConnectionPoolEntry, connection: PoolProxiedConnection
     ) -> None:
         """Record a checkout."""
+        # A later listener has raised DisconnectionError, and the same checkout begins anew with another connection.
+        self.record_end(None, record)
         request = current_request.get() or _thread_state.checkouts
         checkout = Checkout(self, request, connection, dbapi_connection)
         self.on_checkout(checkout)
@@ -191,13 +236,23 @@ class CheckoutRegistry:
         self._live[id(record)] = record.info[_CHECKOUT_KEY] = checkout
 
     def record_checkin(self, dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
-        """Record a return, also that of a connection that was lost meanwhile."""
+        """Record a return, also that of a connection that was lost meanwhile; close it if an operator ends it."""
+        checkout = self.record_end(dbapi_connection, record)
+        if checkout is not None and checkout.is_ending:
+            checkout.wait_for_end()
+            if checkout.is_ending:
+                record.invalidate()
+
+    def record_end(self, dbapi_connection: Any, record: ConnectionPoolEntry) -> Checkout | None:
+        """Record that a checkout is over, by a return or because its connection is no longer the pool's; return it."""
         checkout = self._live.get(id(record))
         # The record of a detached connection may be checked out again by the time this event arrives.
         if checkout is not None and (dbapi_connection is None or checkout.dbapi_connection is dbapi_connection):
-            del self._live[id(record)]
+            self._live.pop(id(record), None)
             record.info.pop(_CHECKOUT_KEY, None)
             checkout.end()
+            return checkout
+        return None
 
     def record_reset(self, dbapi_connection: Any, record: ConnectionPoolEntry, state: PoolResetState) -> None:
         """Report a leak when it is the garbage collector that returns a connection."""
@@ -208,6 +263,7 @@ class CheckoutRegistry:
         """Forget every checkout: the threads that made them are the parent's."""
         for checkout in self._live.values():
             checkout.is_returned = True
+            checkout.request.discard(checkout)
         self._live.clear()
 
 
@@ -215,8 +271,9 @@ def track_checkouts(engine: Engine, name: str) -> CheckoutRegistry:
     """Record every checkout of `engine` with the request it is made for."""
     registry = CheckoutRegistry(name)
     event.listen(engine, "checkout", registry.record_checkout)
-    event.listen(engine, "checkin", registry.record_checkin)
-    event.listen(engine, "detach", registry.record_checkin)
+    # Before all others: one that raises must not keep the end of a checkout from being recorded.
+    event.listen(engine, "checkin", registry.record_checkin, insert=True)
+    event.listen(engine, "detach", registry.record_end, insert=True)
     event.listen(engine, "reset", registry.record_reset)
 
     @event.listens_for(engine, "before_cursor_execute")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import Counter, deque
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from enum import StrEnum
 from poolproof import event_log
 from poolproof.leaks import call_site
 from poolproof.leaks.checkouts import Checkout, CheckoutRegistry
+from poolproof.runtime import fork
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +68,8 @@ class LeakDetector:
         self._max_per_request = max_per_request
         self._logged_sites: set[tuple[Violation, str]] = set()
         self._leaked: deque[Checkout] = deque()
+        self._lock = threading.Lock()
+        fork.track(self, fork.Phase.LOCKS)
         checkouts.on_checkout = self._check_nesting
         # Called in the middle of a garbage collection, where logging, which takes locks, could deadlock.
         checkouts.on_leak = self._leaked.append
@@ -89,20 +93,28 @@ class LeakDetector:
 
     def report(self, checkout: Checkout, violation: Violation) -> None:
         """Count a violation, once for each checkout; log it with its remedy, once for each call site."""
-        if violation in checkout.violations:
-            return
-        checkout.violations.add(violation)
-        self.counts[violation] += 1
         site = call_site.format_site(checkout.stack)
+        # The lock makes one of the threads that find the same the one that reports it: the housekeeper and requests.
+        with self._lock:
+            if violation in checkout.violations:
+                return
+            checkout.violations.add(violation)
+            self.counts[violation] += 1
+            is_to_be_logged = (violation, site) not in self._logged_sites and len(self._logged_sites) < MAX_CACHED
+            if is_to_be_logged:
+                self._logged_sites.add((violation, site))
         is_over = checkout.is_returned or violation in {Violation.LEAKED, Violation.NESTED}
         now_at = "" if is_over else call_site.format_thread(checkout.thread.ident)
         lane = self.checkouts.name
         sentence = f"A connection of the {lane} lane is {violation}: {checkout.describe()}. {REMEDIES[violation]}"
         self.detected.append(DetectedViolation(datetime.now(UTC), violation, lane, site, sentence, now_at))
         event_log.record(violation, sentence, site=site)
-        if (violation, site) not in self._logged_sites and len(self._logged_sites) < MAX_CACHED:
-            self._logged_sites.add((violation, site))
+        if is_to_be_logged:
             log.warning("%s%s", sentence, f" It is now at {now_at}." if now_at else "")
+
+    def reset_after_fork(self) -> None:
+        """Replace the lock, which a thread of the parent may have held at the fork."""
+        self._lock = threading.Lock()
 
     def _reclaim(self, checkout: Checkout) -> None:
         self.report(checkout, Violation.ORPHANED)

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+
+from poolproof.runtime import fork
 
 LABEL_SEPARATOR = "\x1f"
 """Between the values of a counter's labels; no value contains it."""
 
 
-@dataclass(frozen=True)
 class LabelledCounter:
     """A counter with labels; `name` is the metric's without `_total`."""
 
-    name: str
-    description: str
-    labels: tuple[str, ...]
-    counts: dict[str, int] = field(default_factory=dict, compare=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
+    def __init__(self, name: str, description: str, labels: tuple[str, ...]) -> None:
+        """Begin without any count."""
+        self.name = name
+        self.description = description
+        self.labels = labels
+        self.counts: dict[str, int] = {}
+        self._lock = threading.Lock()
+        fork.track(self, fork.Phase.LOCKS)
 
     def increment(self, *values: str, amount: int = 1) -> None:
         """Add `amount` to the count for these values of the labels."""
         key = LABEL_SEPARATOR.join(values)
+        # The lock keeps an addition whole: two threads would both begin from the same count.
         with self._lock:
             self.counts[key] = self.counts.get(key, 0) + amount
+
+    def reset_after_fork(self) -> None:
+        """Replace the lock, which a thread of the parent may have held at the fork."""
+        self._lock = threading.Lock()
 
 
 _counters: dict[str, LabelledCounter] = {}

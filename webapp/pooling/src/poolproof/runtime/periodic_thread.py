@@ -6,6 +6,8 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 
 from poolproof.runtime import fork
 
@@ -32,7 +34,9 @@ class PeriodicThread:
     def reset_after_fork(self) -> None:
         """Forget the thread and replace the locks, which a thread of the parent may have held at the fork."""
         self._lock = threading.Lock()
-        self._wake = threading.Event()
+        # A queue and no event: `request_stop` may be called by a garbage collection in the midst of any statement,
+        # also of one that holds an event's lock; to put into a SimpleQueue is reentrant.
+        self._wake: SimpleQueue[None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._pid = os.getpid()
         self._stopping = False
@@ -54,19 +58,23 @@ class PeriodicThread:
 
     def wake(self) -> None:
         """End the present pause; start the thread unless it runs."""
-        self._wake.set()
+        self._end_pause()
         self.ensure_running()
 
     def stop(self, timeout: float = 5.0) -> bool:
         """Let the thread finish its present task and end; say whether it did within `timeout` seconds."""
-        self._stopping = True
-        self._wake.set()
+        self.request_stop()
         if self.is_running() and self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout)
         has_ended = not self.is_running()
         if has_ended:
             self.reset_after_fork()
         return has_ended
+
+    def request_stop(self) -> None:
+        """Let the thread end after its present task; does not wait for it."""
+        self._stopping = True
+        self._end_pause()
 
     def _run(self) -> None:
         while not self._stopping:
@@ -76,5 +84,17 @@ class PeriodicThread:
                 # The thread serves the whole process: one error must not end it for the rest of the process's life.
                 log.exception("The thread %s met with an error and goes on", self._name)
                 pause = ERROR_PAUSE
-            if not self._stopping and self._wake.wait(pause):
-                self._wake.clear()
+            if not self._stopping:
+                self._sleep(pause)
+
+    def _sleep(self, seconds: float) -> None:
+        with suppress(Empty):
+            self._wake.get(timeout=max(0.0, seconds))
+            while True:
+                # Whoever called `wake` before this moment is served by the task that comes next.
+                self._wake.get_nowait()
+
+    def _end_pause(self) -> None:
+        # One is enough; two that find it empty at once put two.
+        if self._wake.empty():
+            self._wake.put(None)

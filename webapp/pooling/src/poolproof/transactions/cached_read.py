@@ -6,7 +6,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar, cast
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -20,6 +21,12 @@ RETRY_INTERVAL = 1.0
 """Seconds between attempts while the read fails and an older value is there to serve."""
 
 
+@dataclass(frozen=True)
+class _Snapshot(Generic[Value]):
+    value: Value
+    expires_at: float
+
+
 class SingleFlightCache(Generic[Value]):
     """Keeps what `load` returns for `ttl` seconds.
 
@@ -31,9 +38,13 @@ class SingleFlightCache(Generic[Value]):
         """Read nothing yet; `ttl` in seconds."""
         self._load = load
         self._ttl = ttl
+        # Held by the one caller that reads; the others return the older value, or wait for the first one.
+        self._reading = threading.Lock()
+        # Guards the exchange of the value against an `invalidate` during a read; held for moments.
         self._lock = threading.Lock()
-        self._value: list[Value] = []
-        self._expires_at = 0.0
+        # The value and its expiry are exchanged as one, so that nobody sees one of them with an older other.
+        self._snapshot: _Snapshot[Value] | None = None
+        self._invalidations = 0
         fork.track(self, fork.Phase.LOCKS)
 
     def get(self) -> Value:
@@ -42,45 +53,53 @@ class SingleFlightCache(Generic[Value]):
         Raises:
             SQLAlchemyError: what the first read raised.
         """
-        value = self._value
-        if value and time.monotonic() < self._expires_at:
-            return value[0]
-        # The lock makes one caller the reader. The others return the older value, or wait for the first one.
-        if not self._lock.acquire(blocking=not value):
-            return value[0]
+        snapshot = self._snapshot
+        if snapshot is not None and time.monotonic() < snapshot.expires_at:
+            return snapshot.value
+        if not self._reading.acquire(blocking=snapshot is None):
+            # Only where there is an older value.
+            return cast("_Snapshot[Value]", snapshot).value
         try:
-            if not self._value or time.monotonic() >= self._expires_at:
-                self._refresh()
-            return self._value[0]
+            snapshot = self._snapshot
+            if snapshot is not None and time.monotonic() < snapshot.expires_at:
+                return snapshot.value
+            return self._refresh()
         finally:
-            self._lock.release()
+            self._reading.release()
 
     def peek(self) -> Value | None:
         """Return the value if it is within its ttl, otherwise None; never reads."""
-        value = self._value
-        return value[0] if value and time.monotonic() < self._expires_at else None
+        snapshot = self._snapshot
+        return snapshot.value if snapshot is not None and time.monotonic() < snapshot.expires_at else None
 
     def stale(self) -> Value | None:
         """Return the value read last, however old; None before the first read."""
-        value = self._value
-        return value[0] if value else None
+        snapshot = self._snapshot
+        return None if snapshot is None else snapshot.value
 
     def invalidate(self) -> None:
-        """Drop the value: the next caller reads it anew, and all others wait for that."""
-        self._value = []
+        """Drop the value: the next caller reads it anew, and all others wait for that.
+
+        What a read that is under way returns may be older than this call: it is given to its caller and not kept.
+        """
+        with self._lock:
+            self._invalidations += 1
+            self._snapshot = None
 
     def reset_after_fork(self) -> None:
-        """Replace the lock, which a thread of the parent may have held at the fork."""
-        self._lock = threading.Lock()
+        """Replace the locks, which a thread of the parent may have held at the fork."""
+        self._reading, self._lock = threading.Lock(), threading.Lock()
 
-    def _refresh(self) -> None:
+    def _refresh(self) -> Value:
+        invalidations, older = self._invalidations, self._snapshot
         try:
-            loaded = self._load()
+            value, ttl = self._load(), self._ttl
         except SQLAlchemyError as error:
-            if not self._value:
+            if older is None:
                 raise
             log.warning("Going on with what was read before, the database does not serve: %s", error)
-            self._expires_at = time.monotonic() + RETRY_INTERVAL
-            return
-        self._value = [loaded]
-        self._expires_at = time.monotonic() + self._ttl
+            value, ttl = older.value, RETRY_INTERVAL
+        with self._lock:
+            if self._invalidations == invalidations:
+                self._snapshot = _Snapshot(value, time.monotonic() + ttl)
+        return value

@@ -11,29 +11,26 @@ import logging
 import threading
 import time
 import weakref
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from poolproof import deadlines
 from poolproof.core.stats import Histogram
-from poolproof.drivers.mysql.errors import is_transient
-from poolproof.errors import PoolQueueFullError, PoolTimeoutError
+from poolproof.drivers.mysql.errors import TransientCause, is_transient, transient_cause
+from poolproof.errors import PoolTimeoutError
 from poolproof.runtime import fork
 from poolproof.runtime.backoff import Backoff
 from poolproof.runtime.periodic_thread import PeriodicThread
+from poolproof.transactions.commit_queue import CommitQueue, Entry, ResultCallback
 
 Value = TypeVar("Value")
 Result = TypeVar("Result")
-Written = TypeVar("Written")
 
 log = logging.getLogger(__name__)
 
-MAX_BATCH_SIZE = 500
-MAX_WAITING = 5000
 UNAVAILABLE_TIMEOUT = 0.5
 """Seconds for which a batch is retried while no server answers; then its callers get the error, and may repeat."""
 INITIAL_BACKOFF = 0.005
@@ -41,66 +38,38 @@ IDLE_INTERVAL = 60.0
 DEADLINE_CHECK_INTERVAL = 0.1
 """Seconds between checks for entries whose deadline has passed."""
 
-ResultCallback = Callable[["Result | None", "BaseException | None"], None]
 
-
-class _Entry(Generic[Value, Result]):
-    """One caller's write, and the callback that gets its outcome."""
-
-    __slots__ = ("_settled", "callback", "deadline", "is_in_batch", "value")
-
-    def __init__(self, value: Value, deadline: float, callback: ResultCallback[Result]) -> None:
-        self.value = value
-        self.deadline = deadline
-        self.is_in_batch = False
-        self.callback = callback
-        self._settled = threading.Lock()
-
-    def is_settled(self) -> bool:
-        return self._settled.locked()
-
-    def settle(self, result: Result | None, error: BaseException | None) -> None:
-        """Call the callback, once: a commit that ends after the caller's deadline has no effect here."""
-        if self._settled.acquire(blocking=False):
-            try:
-                self.callback(result, error)
-            except Exception:
-                # An error in one caller's callback must not keep the others from being called.
-                log.exception("A caller could not be told how its write ended")
+class EntryBlockedError(Exception):
+    """A value was not written, because another session holds its rows: it goes into a later batch."""
 
 
 class GroupCommit(Generic[Value, Result]):
-    """A writer with a bounded queue."""
+    """A writer with a bounded queue. Its threads end when nobody refers to it any more."""
 
     def __init__(
-        self,
-        name: str,
-        write: Callable[[Sequence[Value]], Sequence[Result]],
-        write_one: Callable[[Value], Result],
-        timeout: float,
+        self, name: str, write: Callable[[Sequence[Value]], Sequence[Result | Exception]], timeout: float
     ) -> None:
-        """Write a batch with `write`: it writes all values with one commit, or raises and has written none of them.
+        """Write a batch with `write`, which returns the outcome of each value: its result, or its error.
 
-        Where it raises, and the cause is not transient, each value is written with `write_one`, so that only the value
-        at fault gets its error. Both must be idempotent: a commit whose reply was lost is repeated. A caller waits for
-        `timeout` seconds at most.
+        All values that got a result are committed then. An `EntryBlockedError` as outcome puts the value into a later
+        batch. Where `write` raises, it has written none of the values: the batch is written again for a short while if
+        the cause is transient, and in two halves otherwise, so that at last only the value at fault gets the error.
+        `write` must be idempotent: a commit whose reply was lost is repeated. A caller waits for `timeout` seconds at
+        most.
         """
         self.name = name
         self._write = write
-        self.write_one = write_one
         self._timeout = timeout
-        self._thread = PeriodicThread(f"poolproof-{name}", self._drain_queue)
-        self._deadline_thread = PeriodicThread(f"poolproof-{name}-clock", self._expire_overdue)
-        self._lock = threading.Lock()
-        self._queue: deque[_Entry[Value, Result]] = deque()
-        self._async_entries: deque[_Entry[Value, Result]] = deque()
-        self._is_deadline_thread_active = False
+        # The threads refer to the group weakly, so that a group that was discarded does not live on in them.
+        self._thread = PeriodicThread(f"poolproof-{name}", _weakly(self._write_queue))
+        self._deadline_thread = PeriodicThread(f"poolproof-{name}-clock", _weakly(self._expire_overdue))
+        for thread in (self._thread, self._deadline_thread):
+            weakref.finalize(self, thread.request_stop).atexit = False
+        self._reset_queue()
         self.batch_sizes: Counter[int] = Counter()
         """How many batches there were of each size."""
         self.commit_time = Histogram()
         """How long they took."""
-        self.refused = 0
-        """Values rejected because too many waited already."""
         _instances.add(self)
         fork.track(self, fork.Phase.THREADS)
 
@@ -110,7 +79,7 @@ class GroupCommit(Generic[Value, Result]):
         Raises:
             PoolQueueFullError: when too many wait already; nothing was done.
             PoolTimeoutError: when it took too long; whether it is written is not known.
-            Exception: what `write_one` raises for this value.
+            Exception: the outcome of this value, or what `write` raises for this value alone.
         """
         outcome: list[tuple[Result | None, BaseException | None]] = []
         signal = threading.Lock()
@@ -123,6 +92,8 @@ class GroupCommit(Generic[Value, Result]):
         entry = self._enqueue(value, on_settled)
         if not signal.acquire(timeout=max(0.0, entry.deadline - time.monotonic())):
             self._expire(entry)
+            # Whoever settles an entry releases the signal: this thread just has, or the writer is about to.
+            signal.acquire()
         ((result, error),) = outcome
         if error is not None:
             raise error
@@ -137,113 +108,154 @@ class GroupCommit(Generic[Value, Result]):
         Raises:
             PoolQueueFullError: when too many wait already; nothing was done, `callback` is not called.
         """
-        self._async_entries.append(self._enqueue(value, callback))
-        # After the append: a thread that turns the flag off looks at the entries once more (`_expire_overdue`).
-        if not self._is_deadline_thread_active:
-            self._is_deadline_thread_active = True
+        entry = self._enqueue(value, callback)
+        if self._queue.track_deadline(entry):
             self._deadline_thread.wake()
+
+    def write_one(self, value: Value) -> Result:
+        """Write `value` in this thread, with a commit of its own.
+
+        Raises:
+            Exception: what `submit` raises.
+        """
+        ends_at, backoff = time.monotonic() + deadlines.clamp(self._timeout), Backoff(INITIAL_BACKOFF)
+        while True:
+            (outcome,) = self._write_with_retry([value])
+            if not isinstance(outcome, Exception):
+                return outcome
+            if not isinstance(outcome, EntryBlockedError):
+                raise outcome
+            if time.monotonic() + backoff.planned > ends_at:
+                raise self._timeout_error() from outcome
+            backoff.sleep()
+
+    @property
+    def refused(self) -> int:
+        """How many values were rejected because too many waited already."""
+        return self._queue.refused
 
     def waiting(self) -> int:
         """How many values are not in a batch yet."""
         return len(self._queue)
 
     def reset_after_fork(self) -> None:
-        """Begin with an empty queue: the callers are the parent's, and one of them may have held the lock."""
-        self._lock = threading.Lock()
-        self._queue = deque()
-        self._async_entries = deque()
-        self._is_deadline_thread_active = False
+        """Begin with an empty queue: the callers are the parent's, and one of them may have held a lock."""
+        self._reset_queue()
+        _unfinished.discard(self)
 
     def stop(self) -> None:
-        """Finish what was submitted and end the threads; for the end of a worker."""
+        """Finish what was submitted and end the threads; for the end of a worker.
+
+        A writer that is still busy after some seconds finishes the queue by itself: there is never a second one.
+        """
         self._thread.stop()
-        self._drain_queue()
+        # A thread that has not ended holds the lock, and writes what is left.
+        if self._writing.acquire(blocking=False):
+            try:
+                self._finish_queue()
+            finally:
+                self._writing.release()
         self._deadline_thread.stop()
 
-    def _enqueue(self, value: Value, callback: ResultCallback[Result]) -> _Entry[Value, Result]:
+    def _reset_queue(self) -> None:
+        self._queue: CommitQueue[Value, Result] = CommitQueue()
+        # Held by the one thread that writes.
+        self._writing = threading.Lock()
+
+    def _enqueue(self, value: Value, callback: ResultCallback[Result]) -> Entry[Value, Result]:
         ends_at = time.monotonic() + deadlines.clamp(self._timeout)
-        entry: _Entry[Value, Result] = _Entry(value, ends_at, callback)
-        with self._lock:
-            # Decided inside: whether there is room. The writer is woken outside, so that it does not meet the lock.
-            if len(self._queue) >= MAX_WAITING:
-                self.refused += 1
-                raise PoolQueueFullError(
-                    f"{MAX_WAITING} writes of this process wait for their commit, and no more may."
-                )
-            self._queue.append(entry)
+        entry: Entry[Value, Result] = Entry(value, ends_at, callback)
+        _unfinished.add(self)
+        self._queue.append(entry)
         self._thread.wake()
         return entry
 
-    def _expire(self, entry: _Entry[Value, Result]) -> None:
-        with self._lock:
-            if not entry.is_in_batch:
-                self._queue.remove(entry)
-                # Marked, so that a second expiry does not look for it in the queue again.
-                entry.is_in_batch = True
-        entry.settle(None, PoolTimeoutError(f"The commit took longer than {self._timeout:g} s."))
+    def _expire(self, entry: Entry[Value, Result]) -> None:
+        self._queue.withdraw(entry)
+        entry.settle(None, self._timeout_error())
+
+    def _timeout_error(self) -> PoolTimeoutError:
+        return PoolTimeoutError(f"The commit took longer than {self._timeout:g} s.")
 
     def _expire_overdue(self) -> float:
         """Settle entries whose deadline has passed; return after how many seconds to check again."""
-        while self._async_entries and (
-            self._async_entries[0].is_settled() or self._async_entries[0].deadline <= time.monotonic()
-        ):
-            entry = self._async_entries.popleft()
-            if not entry.is_settled():
-                self._expire(entry)
-        if self._async_entries:
-            return DEADLINE_CHECK_INTERVAL
-        self._is_deadline_thread_active = False
-        # An entry queued meanwhile saw the flag set and did not wake this thread.
-        return DEADLINE_CHECK_INTERVAL if self._async_entries else IDLE_INTERVAL
+        overdue, has_more = self._queue.take_overdue()
+        for entry in overdue:
+            self._expire(entry)
+        return DEADLINE_CHECK_INTERVAL if has_more else IDLE_INTERVAL
+
+    def _write_queue(self) -> float:
+        """Write batch after batch until nothing is due; return after how many seconds something will be."""
+        with self._writing:
+            return self._drain_queue()
 
     def _drain_queue(self) -> float:
-        while batch := self._next_batch():
+        while batch := self._queue.next_batch():
             started_at = time.monotonic()
             self._commit(batch)
             self.batch_sizes[len(batch)] += 1
             self.commit_time.record(time.monotonic() - started_at)
-        return IDLE_INTERVAL
+        _unfinished.discard(self)
+        if self._queue:
+            # Something was appended before the discard, or is blocked.
+            _unfinished.add(self)
+        return self._queue.pause(IDLE_INTERVAL)
 
-    def _next_batch(self) -> list[_Entry[Value, Result]]:
-        with self._lock:
-            batch = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_BATCH_SIZE))]
-            for entry in batch:
-                entry.is_in_batch = True
-        return batch
+    def _finish_queue(self) -> None:
+        """Write all that is left, also what is blocked, as long as its callers wait."""
+        ends_at = time.monotonic() + self._timeout
+        while (pause := self._drain_queue()) < IDLE_INTERVAL and time.monotonic() < ends_at:
+            time.sleep(pause)
 
-    def _commit(self, batch: list[_Entry[Value, Result]]) -> None:
+    def _commit(self, batch: list[Entry[Value, Result]]) -> None:
         try:
-            results = self._write_with_retry(lambda: self._write([entry.value for entry in batch]))
+            outcomes = self._write_with_retry([entry.value for entry in batch])
         except Exception as error:  # noqa: BLE001 - it is passed to the callers
-            if _is_retryable(error):
-                for entry in batch:
-                    entry.settle(None, error)
-            else:
-                self._commit_one_by_one(batch)
+            self._divide(batch, error)
             return
-        for entry, result in zip(batch, results, strict=True):
-            entry.settle(result, None)
-
-    def _commit_one_by_one(self, batch: list[_Entry[Value, Result]]) -> None:
-        for entry in batch:
-            try:
-                result = self._write_with_retry(partial(self.write_one, entry.value))
-            except Exception as error:  # noqa: BLE001 - it is passed to its caller
-                entry.settle(None, error)
+        blocked = []
+        for entry, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, EntryBlockedError):
+                blocked.append(entry)
+            elif isinstance(outcome, Exception):
+                entry.settle(None, outcome)
             else:
-                entry.settle(result, None)
+                entry.settle(outcome, None)
+        self._queue.block(blocked)
 
-    def _write_with_retry(self, write: Callable[[], Written]) -> Written:
+    def _divide(self, batch: list[Entry[Value, Result]], error: Exception) -> None:
+        """Write a batch that has failed in halves, unless that could not help."""
+        if len(batch) == 1 or _concerns_all(error):
+            for entry in batch:
+                entry.settle(None, error)
+            return
+        middle = len(batch) // 2
+        for half in (batch[:middle], batch[middle:]):
+            # Those whose deadline has passed meanwhile were told so.
+            if waiting := [entry for entry in half if not entry.is_settled()]:
+                self._commit(waiting)
+
+    def _write_with_retry(self, values: Sequence[Value]) -> Sequence[Result | Exception]:
         """Write, and again while it fails for a transient reason, for `UNAVAILABLE_TIMEOUT` seconds."""
         ends_at, backoff = time.monotonic() + UNAVAILABLE_TIMEOUT, Backoff(INITIAL_BACKOFF)
         while True:
             try:
-                return write()
+                return self._write(values)
             except SQLAlchemyError as error:
                 if not _is_retryable(error) or time.monotonic() + backoff.planned > ends_at:
                     raise
                 log.info("A batch is tried again: %s", error)
             backoff.sleep()
+
+
+def _weakly(method: Callable[[], float]) -> Callable[[], float]:
+    reference = weakref.WeakMethod(method)
+
+    def task() -> float:
+        found = reference()
+        return IDLE_INTERVAL if found is None else found()
+
+    return task
 
 
 def _is_retryable(error: Exception) -> bool:
@@ -252,7 +264,14 @@ def _is_retryable(error: Exception) -> bool:
     return isinstance(error, PoolTimeoutError) or is_transient(error)
 
 
+def _concerns_all(error: Exception) -> bool:
+    """Say whether an error would meet each value alone, too; a row that is locked is the matter of one value."""
+    return _is_retryable(error) and transient_cause(error) is not TransientCause.CONTENTION
+
+
 _instances: weakref.WeakSet[GroupCommit[Any, Any]] = weakref.WeakSet()
+_unfinished: set[GroupCommit[Any, Any]] = set()
+"""Groups that have something to write: kept alive until it is written."""
 
 
 def all_groups() -> list[GroupCommit[Any, Any]]:

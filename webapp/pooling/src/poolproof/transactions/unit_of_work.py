@@ -11,8 +11,9 @@ from sqlalchemy.exc import DBAPIError
 
 from poolproof import deadlines
 from poolproof.drivers.mysql.errors import TransientCause, transient_cause
-from poolproof.execution_options import AUTOCOMMIT, READ_ONLY
+from poolproof.execution_options import AUTOCOMMIT, READ_ONLY, TRANSACTION
 from poolproof.runtime.backoff import Backoff
+from poolproof.transactions import outcomes
 
 Result = TypeVar("Result")
 
@@ -49,15 +50,19 @@ class UnitOfWork:
         The transaction begins with the first statement; without one, nothing is sent.
         """
         with self.engine.connect() as connection:
+            unit = outcomes.begin_transaction(connection)
+            connection.execution_options(**{TRANSACTION: True})
             yield connection
-            connection.commit()
+            with outcomes.committing(connection, unit):
+                connection.commit()
 
     @contextmanager
     def autocommit(self) -> Iterator[Connection]:
         """Check out a connection whose every statement is a transaction of its own: one round trip for one write."""
         with self.engine.connect() as connection:
             connection.execution_options(**{AUTOCOMMIT: True})
-            yield connection
+            with outcomes.autocommitted(connection):
+                yield connection
 
     def run_in_transaction(self, operation: Callable[[Connection], Result], *, idempotent: bool = False) -> Result:
         """Run `operation` in a transaction, and again from its start when another transaction got in its way.
@@ -67,6 +72,11 @@ class UnitOfWork:
         committed: only an `idempotent` operation, which may take effect twice as well as once, is repeated then. No
         connection is held between attempts, and there is no further attempt after the deadline.
         """
+        # What was uncertain of an attempt does not matter once its repeat has been committed.
+        with outcomes.repeated():
+            return self._run_attempts(operation, idempotent=idempotent)
+
+    def _run_attempts(self, operation: Callable[[Connection], Result], *, idempotent: bool) -> Result:
         backoff = Backoff(INITIAL_BACKOFF)
         for _ in range(MAX_ATTEMPTS - 1):
             dbapi_connection: Any = None

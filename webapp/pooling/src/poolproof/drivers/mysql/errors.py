@@ -11,7 +11,8 @@ from enum import StrEnum
 
 from sqlalchemy.exc import DBAPIError
 
-_SERVER_SHUTDOWN = 1053
+_FIRST_CLIENT_ERROR, _LAST_CLIENT_ERROR = 2000, 2999
+_LOCK_WAIT_TIMEOUT = 1205
 
 TOO_MANY_CONNECTIONS_ERRORS = {
     1040,  # ER_CON_COUNT_ERROR
@@ -21,16 +22,20 @@ TOO_MANY_CONNECTIONS_ERRORS = {
 """The server is full: max_connections, max_user_connections, or a limit of the account."""
 
 READ_ONLY_ERRORS = {
-    1290,  # the server runs with --read-only
-    1792,  # … in a READ ONLY transaction
-    1836,  # … in read-only mode
+    1290,  # ER_OPTION_PREVENTS_STATEMENT: any option, --read-only or --secure-file-priv
+    1792,  # ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION: the server's default, or the caller's own
+    1836,  # ER_READ_ONLY_MODE
 }
-"""The server accepts no writes (any more): after a failover the pool would keep its connections to it for ever."""
+"""The server may accept no writes (any more): after a failover the pool would keep its connections to it for ever.
+
+It has to be asked: each of them has other reasons, which only its text would tell, in the server's language.
+"""
 
 LOST_CONNECTION_ERRORS = {
     2006,  # CR_SERVER_GONE_ERROR
     2013,  # CR_SERVER_LOST
-    _SERVER_SHUTDOWN,
+    2055,  # CR_SERVER_LOST_EXTENDED
+    1053,  # ER_SERVER_SHUTDOWN
     1077,  # ER_NORMAL_SHUTDOWN
     1927,  # MariaDB: connection was killed
     4031,  # MySQL: disconnected by the server because of inactivity
@@ -45,10 +50,21 @@ UNAVAILABLE_ERRORS = LOST_CONNECTION_ERRORS | {
 
 CONTENTION_ERRORS = {
     1213,  # ER_LOCK_DEADLOCK
-    1205,  # ER_LOCK_WAIT_TIMEOUT
+    _LOCK_WAIT_TIMEOUT,
     1020,  # ER_CHECKREAD; MariaDB with innodb_snapshot_isolation, its default since 11.6: the row was changed meanwhile
 }
 """Two transactions wanted the same rows; the one that lost may be repeated."""
+
+_SQLITE_LOCKED_ERRORS = {
+    5,  # SQLITE_BUSY: another connection has the lock
+    6,  # SQLITE_LOCKED: … a connection of this process, with which the cache is shared
+}
+
+_OUT_OF_STEP_ERRORS = {
+    2014,  # CR_COMMANDS_OUT_OF_SYNC
+    2027,  # CR_MALFORMED_PACKET
+}
+"""What comes next on the connection cannot be understood; a statement under way may have been executed."""
 
 
 class TransientCause(StrEnum):
@@ -86,33 +102,59 @@ def is_transient(error: BaseException) -> bool:
 
 
 def is_disconnect(error: BaseException) -> bool:
-    """Say whether an error that SQLAlchemy does not treat as a disconnect means that the connection is useless.
+    """Say whether an error means that its connection is useless: it broke, or the protocol is out of step."""
+    original = original_error(error)
+    return _broke(original) or error_number(original) in _OUT_OF_STEP_ERRORS
 
-    A server that shuts down (1053) or accepts no writes, and a protocol that is out of step.
+
+def is_reply(error: BaseException) -> bool:
+    """Say whether the server itself has refused the statement, or never got it, so that it had no effect.
+
+    Otherwise (the connection was lost or given up, the thread interrupted) it may have had its effect unseen.
     """
     number = error_number(error)
-    return number in READ_ONLY_ERRORS or number == _SERVER_SHUTDOWN or "Packet sequence number wrong" in str(error)
+    if number is None:
+        return False
+    is_of_server = number < _FIRST_CLIENT_ERROR or number > _LAST_CLIENT_ERROR
+    # 0 is what PyMySQL gives for a connection that it has closed itself: nothing is sent on it.
+    return number == 0 or (is_of_server and number not in LOST_CONNECTION_ERRORS)
 
 
 def is_connection_lost(error: BaseException) -> bool:
     """Say whether the connection broke, so that a new one may do better. A read that timed out does not count."""
-    original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    number = error_number(original)
-    # 0 is what PyMySQL gives for a connection that it has closed itself.
-    broke = number in LOST_CONNECTION_ERRORS or (number == 0 and type(original).__name__ == "InterfaceError")
-    was_slow = isinstance(original.__context__, TimeoutError)
-    return (broke or "Packet sequence number wrong" in str(original)) and not was_slow
+    original = original_error(error)
+    return _broke(original) and not isinstance(original.__context__, TimeoutError)
 
 
-def is_read_only(error: BaseException) -> bool:
-    """Say whether the server accepts no writes (any more): then all connections to it are the wrong ones."""
+def is_lock_wait_timeout(error: BaseException) -> bool:
+    """Say whether a statement has waited too long for a row that another transaction has locked."""
+    return error_number(error) == _LOCK_WAIT_TIMEOUT
+
+
+def may_be_read_only(error: BaseException) -> bool:
+    """Say whether an error may mean that the server accepts no writes (any more); it has to be asked."""
     return error_number(error) in READ_ONLY_ERRORS
+
+
+def original_error(error: BaseException) -> BaseException:
+    """Return the driver's error in SQLAlchemy's."""
+    return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+
+
+def _broke(original: BaseException) -> bool:
+    number, kind = error_number(original), type(original).__name__
+    # PyMySQL has no number for packets that are out of sequence, which is its only InternalError without one; it closes
+    # the connection first. 0 is what it gives for a connection that it has closed itself.
+    return (
+        number in LOST_CONNECTION_ERRORS
+        or (kind == "InterfaceError" and number == 0)
+        or (kind == "InternalError" and number is None)
+    )
 
 
 def error_number(error: BaseException) -> int | None:
     """Return the server's or client's error number, if the error carries one."""
-    original = error.orig if isinstance(error, DBAPIError) else error
-    arguments = getattr(original, "args", ())
+    arguments = original_error(error).args
     return arguments[0] if arguments and isinstance(arguments[0], int) else None
 
 
@@ -122,10 +164,9 @@ def is_too_many_connections(error: BaseException) -> bool:
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Say whether no server answered, or the connection was lost."""
-    return error_number(error) in UNAVAILABLE_ERRORS | READ_ONLY_ERRORS or (
-        isinstance(error, DBAPIError) and error.connection_invalidated
-    )
+    """Say whether no server answered, the connection was lost, or the server, when asked, accepted no writes."""
+    # Where the server turned out to be read-only, the connection of the error was invalidated (see `liveness`).
+    return error_number(error) in UNAVAILABLE_ERRORS or (isinstance(error, DBAPIError) and error.connection_invalidated)
 
 
 def is_contention(error: BaseException) -> bool:
@@ -133,4 +174,7 @@ def is_contention(error: BaseException) -> bool:
 
     On SQLite that is a database that stayed locked longer than its busy time-out.
     """
-    return error_number(error) in CONTENTION_ERRORS or "database is locked" in str(error)
+    code = getattr(original_error(error), "sqlite_errorcode", None)
+    # The lower byte is the kind; what is above it says more about the reason.
+    is_locked = code is not None and code & 0xFF in _SQLITE_LOCKED_ERRORS
+    return is_locked or error_number(error) in CONTENTION_ERRORS
