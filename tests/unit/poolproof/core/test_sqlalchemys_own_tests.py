@@ -23,7 +23,6 @@ SOURCE = "SQLALCHEMY_SOURCE"
 PRIVATE = "reads or writes the private queue `_pool` or the counter `_overflow`, which ours does not have"
 CLOCK = "sets the wall clock ahead; ages are counted on the monotonic clock"
 LIFO = "expects first in, first out; ours lends last in, first out unless told otherwise"
-LOGGER = "expects the logger `sqlalchemy.pool.impl.QueuePool`; ours is `sqlalchemy.pool.FairQueuePool`"
 PRIVATE_STATE = "compares every private attribute of the pool and of its successor; ours have a lock and a queue each"
 REPLACED = "uses a pool on that `recreate` has replaced; ours then closes what comes back to it"
 GIVEN_UP = "expects an invalidated record to stay; ours gives up its slot, and `record_info` with it"
@@ -45,10 +44,7 @@ DIFFERENCES = {
     "QueuePoolTest.test_overflow_reset_on_failed_connect": PRIVATE,
     "MockReconnectTest.test_dialect_initialize_retry_if_exception": PRIVATE,
     "QueuePoolTest.test_fifo": LIFO,
-    "MockReconnectTest.test_reconnect": LIFO,
     "QueuePoolTest.test_recycle": CLOCK,
-    "PoolLoggingTest.test_queuepool_echo": LOGGER,
-    "PoolLoggingTest.test_queuepool_logging": LOGGER,
 }
 """The tests of SQLAlchemy 2.1.9 that fail with our pool, each with its reason; docs/pooling.md has the reasons."""
 
