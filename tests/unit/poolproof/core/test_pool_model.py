@@ -16,6 +16,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from poolproof.core import wait_queue
 from poolproof.health import housekeeper
+from poolproof.runtime import clock
 from tests.unit.poolproof.core.pool_model.conductor import Conductor, ModelClock, ThreadingOfTheModel
 from tests.unit.poolproof.core.pool_model.machine import PoolModel
 from tests.unit.poolproof.core.pool_model.watched_pool import WatchedPool
@@ -40,6 +41,7 @@ class NoThread:
 def conductor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Conductor]:
     conductor = Conductor(ModelClock())
     monkeypatch.setattr(time, "monotonic", conductor.clock)
+    monkeypatch.setattr(clock, "since_boot", conductor.clock)
     monkeypatch.setattr(wait_queue, "threading", ThreadingOfTheModel(conductor))
     monkeypatch.setattr(housekeeper, "_thread", NoThread())
     # Collections happen when the model says so, and look only at what it has made.

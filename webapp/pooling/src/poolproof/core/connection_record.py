@@ -34,6 +34,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.pool.base import Pool, _ConnectionRecord
 
 from poolproof.core.stats import BUCKET_OFFSET, PoolStatistics, SlotCounters
+from poolproof.runtime import clock
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,8 @@ class MonotonicRecord(_ConnectionRecord):
         self.starttime = time.monotonic()
         recycle = self._own_pool._recycle
         fraction = 1 - LIFETIME_JITTER * random.random()  # noqa: S311 - no secret
-        self._expires_at = self.starttime + recycle * fraction if recycle > -1 else math.inf
+        # The server goes on counting while this machine sleeps.
+        self._expires_at = clock.since_boot() + recycle * fraction if recycle > -1 else math.inf
         if self.counters is not None:
             self.counters.create_time.record(self.starttime - started_at)
 
@@ -98,7 +100,7 @@ class MonotonicRecord(_ConnectionRecord):
 
     def is_expired(self) -> bool:
         """Say whether the connection has reached the end of its lifetime."""
-        return time.monotonic() >= self._expires_at
+        return clock.since_boot() >= self._expires_at
 
     def get_connection(self) -> DBAPIConnection:
         """Return the connection, renewed when it is too old or was invalidated."""
@@ -111,7 +113,7 @@ class MonotonicRecord(_ConnectionRecord):
         if connection is not None:
             invalidated_at = max(self._own_pool._invalidate_time, self._soft_invalidate_time)
             expires_at = self._expires_at
-            if invalidated_at <= self.starttime and (expires_at == math.inf or time.monotonic() < expires_at):
+            if invalidated_at <= self.starttime and (expires_at == math.inf or clock.since_boot() < expires_at):
                 return connection
             self.close_reason = "age" if invalidated_at <= self.starttime else "invalidated"
             self._ConnectionRecord__close(terminate=True)
