@@ -22,9 +22,6 @@ from tests.unit.poolproof.core.pool_model.machine import PoolModel
 from tests.unit.poolproof.core.pool_model.watched_pool import WatchedPool
 
 SOAK = pytest.mark.soak
-UNMENDED = pytest.mark.xfail(
-    strict=True, reason="An interruption while connections are closed: test_failures_on_the_way, makes_no_slot_up."
-)
 STEPS = 200_000
 FEW_EVENTS, MANY_EVENTS = 8, 40
 """Events of a run. Short ones come first: a fault that they find needs no shrinking, which replays thousands."""
@@ -76,7 +73,6 @@ def test_no_order_of_events_costs_a_slot_a_connection_or_a_waiter(conductor: Con
 
 
 @SOAK
-@UNMENDED
 def test_no_order_of_two_hundred_thousand_events_does(conductor: Conductor) -> None:
     steps = run_the_model(conductor, 1000, FEW_EVENTS)
     while steps < STEPS:
