@@ -24,7 +24,7 @@ PRIVATE = "reads or writes the private queue `_pool` or the counter `_overflow`,
 CLOCK = "sets the wall clock ahead; ages are counted on the monotonic clock"
 LIFO = "expects first in, first out; ours lends last in, first out unless told otherwise"
 PRIVATE_STATE = "compares every private attribute of the pool and of its successor; ours have a lock and a queue each"
-REPLACED = "goes on using a pool that was disposed of and replaced; ours closes what comes back to it"
+REPLACED = "uses a pool on that `recreate` has replaced; ours then closes what comes back to it"
 
 DIFFERENCES = {
     "PoolDialectTest.test_queue_pool": REPLACED,
@@ -39,7 +39,6 @@ DIFFERENCES = {
     "QueuePoolTest.test_overflow_reset_on_failed_connect": PRIVATE,
     "MockReconnectTest.test_dialect_initialize_retry_if_exception": PRIVATE,
     "QueuePoolTest.test_fifo": LIFO,
-    "MockReconnectTest.test_reconnect": LIFO,
     "QueuePoolTest.test_recycle": CLOCK,
 }
 """The tests of SQLAlchemy 2.1.9 that fail with our pool, each with its reason; docs/pooling.md has the reasons."""

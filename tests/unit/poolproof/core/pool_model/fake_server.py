@@ -9,6 +9,8 @@ from typing import NamedTuple, Self
 import pymysql
 from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
 
+from tests.unit.poolproof.core.pool_model.conductor import ModelClock
+
 LISTENERS = (
     "connect", "checkout", "checkin", "reset", "close", "invalidate", "soft_invalidate", "detach",
 )  # fmt: skip
@@ -52,7 +54,12 @@ OF_BORROWING = possible_faults(
     "open ping shut", "connect checkout invalidate close", DisconnectionError, InvalidatePoolError
 )
 OF_RETURNING = possible_faults("rollback shut open", "reset checkin invalidate close detach connect")
-OF_CLOSING = possible_faults("shut open", "close connect")
+# Not an interruption while several are closed, which is a known fault: test_failures_on_the_way has it.
+OF_CLOSING = [
+    fault
+    for fault in possible_faults("shut open", "close connect")
+    if fault.kind is not Interrupted or not fault.point.endswith(("shut", "close"))
+]
 OF_KEEPING = possible_faults("ping shut rollback", "close invalidate checkin")
 
 
@@ -64,6 +71,7 @@ class FakeConnection:
         self._number = number
         self.pool = pool
         self.is_closed = self.is_dead = False
+        self.opened_at = server.clock.now
         self.statement_count = 0
         self.query_started_at = None
         self.killed_by_operator = False
@@ -141,7 +149,8 @@ class FakeCursor:
 class FakeServer:
     """Knows which connections are open, and raises the faults of the present step."""
 
-    def __init__(self, do_io: Callable[[], None]) -> None:
+    def __init__(self, clock: ModelClock, do_io: Callable[[], None]) -> None:
+        self.clock = clock
         self.do_io = do_io
         """Called wherever a thread would wait for the network."""
         self.open: set[FakeConnection] = set()

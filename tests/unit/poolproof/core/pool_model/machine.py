@@ -35,7 +35,7 @@ index = st.integers(0, 7)
 how = st.builds(How, is_lazy=st.booleans(), is_slow=st.booleans(), is_last_first=st.booleans())
 BROKEN = RuntimeError("broken")
 Ending = Callable[[FairQueuePool, Any], None]
-SIZES, OVERFLOWS = st.sampled_from([0, 1, 1, 1, 2, 3]), st.sampled_from([None, None, 0, 0, 1, -1])
+SIZES, OVERFLOWS = st.sampled_from([0, 0, 1, 1, 2, 3]), st.sampled_from([None, None, None, 0, 1, -1])
 
 
 def close(proxy: Any) -> None:
@@ -92,6 +92,16 @@ class PoolModel(WatchedPool):
         with self._run_step(faults, how):
             self._start_borrower(deadline)
 
+    @rule(count=st.integers(1, 3))
+    def use_some(self, count: int) -> None:
+        """Borrow some at once and give them back, without any failure."""
+        before = list(self.lent)
+        for _ in range(count):
+            with self._run_step():
+                self._borrow_now()
+        for lent in [lent for lent in self.lent if lent not in before]:
+            self._return_one(self.lent.index(lent), (), How())
+
     @rule(faults=some(OF_BORROWING), how=how, deadline=st.sampled_from([None, 0.5, 3.0]))
     def borrow_in_a_thread(self, faults: Sequence[Fault], how: How, deadline: float | None) -> None:
         """Borrow in a thread of its own, which may have to wait."""
@@ -109,7 +119,8 @@ class PoolModel(WatchedPool):
             pool, idle, connection = lent.pool, lent.pool.checkedin(), lent.connection
             is_kept = pool is self.pool and not pool.is_suspended and idle < pool.size() and not pool.waiting()
             is_kept = is_kept and idle + pool.checkedout() <= pool.limit() and not self.is_unsettled
-            is_kept = is_kept and not how.is_slow
+            # What was lent before dispose() may be closed or kept; SQLAlchemy keeps it.
+            is_kept = is_kept and not how.is_slow and connection.opened_at > self.disposed_at.get(pool, 0.0)
             self._let_go(lent, close)
             if is_kept and not self.server.fired:
                 assert pool.checkedin() == idle + 1, "what came back was not kept"
@@ -212,7 +223,7 @@ class PoolModel(WatchedPool):
             finally:
                 self._drop_reclaimed()
 
-    @rule(event=st.sampled_from(["stop", "start", "start", "end a session"]), number=index)
+    @rule(event=st.sampled_from(["stop", "start", "start", "end a session", "end a session"]), number=index)
     def change_server(self, event: str, number: int) -> None:
         """Stop the server, whereby every connection is dead, start it again, or end one session."""
         with self._run_step():
@@ -236,14 +247,29 @@ class PoolModel(WatchedPool):
             self.size, self.overflow = size, self.overflow if overflow is None else overflow
             self.pool.resize(size, overflow)
 
-    @rule(command=st.sampled_from(["suspend", "resume", "resume", "resume"]), faults=some(OF_CLOSING), how=how)
-    def command(self, command: str, faults: Sequence[Fault], how: How) -> None:
-        """Pause the lane, or let it go on."""
+    @precondition(lambda self: not self.pool.is_suspended)
+    @rule(is_meant=st.sampled_from([False, False, True]), faults=some(OF_CLOSING), how=how)
+    def suspend(self, faults: Sequence[Fault], how: How, *, is_meant: bool) -> None:
+        """Pause the lane; seldom, since nothing is lent until it goes on."""
         with self._run_step(faults, how):
-            if command == "suspend":
+            if is_meant:
                 self.pool.suspend()
-            else:
-                self.pool.resume()
+
+    def _resume(self, faults: Sequence[Fault], how: How) -> None:
+        with self._run_step(faults, how):
+            self.pool.resume()
+
+    @precondition(lambda self: self.pool.is_suspended)
+    @rule(faults=some(OF_CLOSING), how=how)
+    def resume(self, faults: Sequence[Fault], how: How) -> None:
+        """Let the lane go on."""
+        self._resume(faults, how)
+
+    @precondition(lambda self: self.pool.is_suspended)
+    @rule()
+    def resume_at_once(self) -> None:
+        """Let the lane go on, without any failure."""
+        self._resume((), How())
 
     @rule(faults=some(OF_CLOSING), is_engine=st.booleans(), how=how)
     def dispose(self, faults: Sequence[Fault], how: How, *, is_engine: bool) -> None:
@@ -251,6 +277,7 @@ class PoolModel(WatchedPool):
         with self._run_step(faults, how):
             pool = self.pool
             self.old_pools.append(pool)
+            self.disposed_at[pool] = self.clock()
             if is_engine:
                 self.engine.dispose()
             else:

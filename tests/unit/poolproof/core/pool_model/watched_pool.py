@@ -107,7 +107,7 @@ class WatchedPool(RuleBasedStateMachine):
         super().__init__()
         self.conductor = conductor
         self.clock = conductor.clock
-        self.server = FakeServer(self._do_io)
+        self.server = FakeServer(conductor.clock, self._do_io)
         self.lent: list[Lent] = []
         self.waiting: list[Waiting] = []
         self.detached: list[Any] = []
@@ -117,6 +117,7 @@ class WatchedPool(RuleBasedStateMachine):
         self.old_pools: list[FairQueuePool] = []
         self.highest_limits: weakref.WeakKeyDictionary[FairQueuePool, float] = weakref.WeakKeyDictionary()
         """The limit of each pool; where it was lowered while threads were connecting, what it was before."""
+        self.disposed_at: weakref.WeakKeyDictionary[FairQueuePool, float] = weakref.WeakKeyDictionary()
         self.unraisable: list[BaseException | None] = []
         self.newcomers_left = 0
         self.has_failed = False
@@ -131,7 +132,7 @@ class WatchedPool(RuleBasedStateMachine):
         max_waiting=st.sampled_from([None, None, None, 1]),
         codel_target=st.sampled_from([0.0, 0.05]),
         is_counting=st.booleans(),
-        forks=st.sampled_from([0, 0, 0, 1]),
+        forks=st.sampled_from([0, 0, 1]),
     )
     def make_pool(
         self,
