@@ -113,7 +113,6 @@ def test_an_interruption_while_one_connection_is_closed_leaves_no_other_open(
     assert Counted.opened == 0
 
 
-@pytest.mark.xfail(strict=True, reason="close_all() drops the others; collected, they come back without a slot")
 def test_an_interruption_while_one_connection_is_closed_makes_no_slot_up(make: Callable[[int], FairQueuePool]) -> None:
     pool = with_idle(make(2), 2)
     event.listen(pool, "close", interrupt, once=True)
