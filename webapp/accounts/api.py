@@ -9,7 +9,7 @@ from marshmallow import fields, validate
 
 from poolproof.integrations.flask_ext import read
 from webapp.accounts import passwords, tokens, users
-from webapp.errors import SignInRequiredError
+from webapp.errors import ForbiddenError, SignInRequiredError
 from webapp.web.rest.openapi import BaseSchema, TextField, api_blueprint, problem_responses
 
 blueprint = api_blueprint("tokens", __name__, "/tokens", "Sign in for REST.")
@@ -34,7 +34,7 @@ class Token(BaseSchema):
 @blueprint.arguments(SignIn)
 @blueprint.response(201, Token)
 @blueprint.doc(operationId="createToken")
-@problem_responses(blueprint, 400, 401, 413, 415, 422)
+@problem_responses(blueprint, 400, 401, 403, 413, 415, 422)
 def create_token(body: dict[str, str]) -> dict[str, Any]:
     """Get a token."""
     with read() as connection:
@@ -42,6 +42,8 @@ def create_token(body: dict[str, str]) -> dict[str, Any]:
     password_hash = credentials.password_hash if credentials is not None else None
     if not passwords.verify_password(body["password"], password_hash) or credentials is None:
         raise SignInRequiredError("Name or password is wrong.")
+    if credentials.user.disabled_at is not None:
+        raise ForbiddenError("This account is disabled. An operator can enable it.")
     return {
         "token": tokens.issue(credentials.user, current_app.config["SECRET_KEY"]),
         "expires_in": current_app.config["API_TOKEN_TTL"],

@@ -22,7 +22,7 @@ def test_the_studio_sends_a_stranger_to_sign_in_and_then_on(client: FlaskClient,
 
 
 @pytest.mark.parametrize(
-    "elsewhere", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
+    "elsewhere", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/studio%0d%0aX:y", "/studio%00"]
 )
 def test_a_link_cannot_send_anybody_elsewhere(client: FlaskClient, author: dict[str, str], elsewhere: str) -> None:
     answer = client.post(f"/sign-in?next={elsewhere}", data={"name": "ada", "password": PASSWORD})
@@ -38,6 +38,27 @@ def test_signing_out_ends_the_session(client: FlaskClient, author: dict[str, str
     sign_in(client)
     assert client.get("/studio").status_code == 200
     client.post("/sign-out")
+    assert client.get("/studio").status_code == 302
+
+
+def test_a_copy_of_the_cookie_opens_nothing_after_signing_out(
+    app: Flask, client: FlaskClient, author: dict[str, str]
+) -> None:
+    sign_in(client)
+    cookie = client.get_cookie("session")
+    assert cookie is not None
+    client.post("/sign-out")
+    thief = app.test_client()
+    thief.set_cookie("session", cookie.value)
+    assert thief.get("/studio").status_code == 302
+
+
+def test_a_disabled_user_is_told_so_with_the_right_password_only(
+    client: FlaskClient, author: dict[str, str], work: UnitOfWork
+) -> None:
+    work.run_in_transaction(lambda connection: users.disable(connection, "ada"))
+    assert sign_in(client, "not this one") == 401
+    assert sign_in(client) == 403
     assert client.get("/studio").status_code == 302
 
 
