@@ -1,4 +1,4 @@
-"""The tables of users and their sessions."""
+"""The tables of users, their sessions, and of sign-ins that failed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.db.types import MYSQL_TABLE_OPTIONS, BigId, UtcDateTime, UuidBytes
+from webapp.db.types import MYSQL_TABLE_OPTIONS, BigId, Sha256, UtcDateTime, UuidBytes
 from webapp.extensions import Base
 
 
@@ -39,3 +39,14 @@ class UserSession(Base):
     id: Mapped[uuid.UUID] = mapped_column(UuidBytes, primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class SignInFailure(Base):
+    """How many sign-ins in a row have failed under a name, or on a device; `key` is a digest of it."""
+
+    __tablename__ = "sign_in_failure"
+    __table_args__ = (MYSQL_TABLE_OPTIONS,)
+
+    key: Mapped[bytes] = mapped_column(Sha256, primary_key=True)
+    failures: Mapped[int]
+    last_failed_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

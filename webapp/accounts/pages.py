@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, make_response, redirect, render_template, request, url_for
 from flask_login import current_user, login_user, logout_user
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
@@ -13,11 +13,14 @@ from wtforms.validators import InputRequired, Length
 
 from poolproof.integrations.flask_ext import get_pooling
 from poolproof.transactions.unit_of_work import UnitOfWork
-from webapp.accounts import passwords, sessions, users
+from webapp.accounts import authentication, devices, passwords, sessions
 from webapp.accounts.auth import SessionUser, cache_user_in_session
+from webapp.errors import DomainError, ForbiddenError, SignInRequiredError, SignInThrottledError
 from webapp.web.security.console_listener import is_console_listener
 
 blueprint = Blueprint("account_pages", __name__)
+
+DEVICE_COOKIE = "device"
 
 
 class SignInForm(FlaskForm):  # type: ignore[misc]
@@ -28,26 +31,34 @@ class SignInForm(FlaskForm):  # type: ignore[misc]
 
 
 @blueprint.route("/sign-in", methods=["GET", "POST"])
-def sign_in() -> str | Response | tuple[str, int]:
+def sign_in() -> str | Response:
     """Ask for name and password; on success redirect to the page that was asked for."""
     form = SignInForm()
     if not form.validate_on_submit():
         return render_template("accounts/sign_in.html", form=form, problem=None)
     name, password = form.name.data or "", form.password.data or ""
-    work = _work()
-    with work.read() as connection:
-        credentials = users.find_credentials(connection, name)
-    password_hash = credentials.password_hash if credentials is not None else None
-    if not passwords.verify_password(password, password_hash) or credentials is None:
-        return render_template("accounts/sign_in.html", form=form, problem="Name or password is wrong."), 401
-    user = credentials.user
-    if user.disabled_at is not None:
-        problem = "This account is disabled. An operator can enable it."
-        return render_template("accounts/sign_in.html", form=form, problem=problem), 403
+    work, key = _work(), current_app.config["SECRET_KEY"]
+    device = devices.read_device(request.cookies.get(DEVICE_COOKIE, ""), key)
+    try:
+        user = authentication.authenticate(work, name, password, device)
+    except (SignInRequiredError, SignInThrottledError, ForbiddenError) as error:
+        return _render_refusal(form, error)
     session_id = work.run_in_transaction(lambda connection: sessions.start(connection, user.id))
     login_user(SessionUser(user, session_id))
     cache_user_in_session(user, session_id)
-    return redirect(_safe_next_url())
+    response = redirect(_safe_next_url())
+    response.set_cookie(
+        DEVICE_COOKIE, devices.issue(device.with_name(name), key), max_age=devices.MAX_AGE, path="/sign-in",
+        httponly=True, samesite="Lax", secure=current_app.config["SESSION_COOKIE_SECURE"],
+    )  # fmt: skip
+    return response
+
+
+def _render_refusal(form: SignInForm, error: DomainError) -> Response:
+    response = make_response(render_template("accounts/sign_in.html", form=form, problem=error.detail), error.status)
+    if isinstance(error, SignInThrottledError):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
 @blueprint.post("/sign-out")
