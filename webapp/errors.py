@@ -200,6 +200,22 @@ class QuotaExceededError(DomainError):
         )
 
 
+class SignInThrottledError(DomainError):
+    """Several sign-ins under the same name have failed; the next one has to wait."""
+
+    status = 429
+    kind = "sign-in-throttled"
+    title = "Too many wrong passwords."
+
+    def __init__(self, delay: float) -> None:
+        """Make an error after which the next sign-in is looked at in `delay` seconds."""
+        self.retry_after = max(1, math.ceil(delay))
+        super().__init__(
+            f"Several sign-ins under this name have failed. Try again in {self.retry_after} s, or on a device on which "
+            "you have signed in before."
+        )
+
+
 def list_error_types() -> list[type[DomainError]]:
     """Return every class of error, sorted by status and kind; the problem page lists them."""
     return sorted(DomainError.__subclasses__(), key=lambda kind: (kind.status, kind.kind))

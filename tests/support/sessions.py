@@ -5,14 +5,16 @@ from __future__ import annotations
 from flask.testing import FlaskClient
 
 from poolproof.transactions.unit_of_work import UnitOfWork
-from webapp.accounts import tokens, users
+from webapp.accounts import sessions, tokens, users
 from webapp.accounts.auth import SessionUser
 
 
 def sign_in(client: FlaskClient, work: UnitOfWork, name: str) -> None:
     """Give a browser the session that a sign-in would."""
+    user = _known(work, name)
+    session_id = work.run_in_transaction(lambda connection: sessions.start(connection, user.id))
     with client.session_transaction() as session:
-        session["_user_id"] = SessionUser(_known(work, name)).get_id()
+        session["_user_id"] = SessionUser(user, session_id).get_id()
 
 
 def token_of(client: FlaskClient, work: UnitOfWork, name: str) -> str:

@@ -7,9 +7,8 @@ from typing import Any
 from flask import current_app
 from marshmallow import fields, validate
 
-from poolproof.integrations.flask_ext import read
-from webapp.accounts import passwords, tokens, users
-from webapp.errors import SignInRequiredError
+from poolproof.integrations.flask_ext import get_pooling
+from webapp.accounts import authentication, devices, passwords, tokens
 from webapp.web.rest.openapi import BaseSchema, TextField, api_blueprint, problem_responses
 
 blueprint = api_blueprint("tokens", __name__, "/tokens", "Sign in for REST.")
@@ -34,16 +33,13 @@ class Token(BaseSchema):
 @blueprint.arguments(SignIn)
 @blueprint.response(201, Token)
 @blueprint.doc(operationId="createToken")
-@problem_responses(blueprint, 400, 401, 413, 415, 422)
+@problem_responses(blueprint, 400, 401, 403, 413, 415, 422, 429, 503)
 def create_token(body: dict[str, str]) -> dict[str, Any]:
     """Get a token."""
-    with read() as connection:
-        credentials = users.find_credentials(connection, body["name"])
-    password_hash = credentials.password_hash if credentials is not None else None
-    if not passwords.verify_password(body["password"], password_hash) or credentials is None:
-        raise SignInRequiredError("Name or password is wrong.")
+    # A client of REST keeps no cookie: it is an unknown device each time.
+    user = authentication.authenticate(get_pooling().work, body["name"], body["password"], devices.new_device())
     return {
-        "token": tokens.issue(credentials.user, current_app.config["SECRET_KEY"]),
+        "token": tokens.issue(user, current_app.config["SECRET_KEY"]),
         "expires_in": current_app.config["API_TOKEN_TTL"],
-        "role": credentials.user.role.value,
+        "role": user.role.value,
     }

@@ -7,19 +7,19 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, TypeVar
+from uuid import UUID
 
 from flask import Flask, current_app, g, redirect, request, session, url_for
 from flask_login import UserMixin, current_user
 from sqlalchemy.exc import SQLAlchemyError
 
 from poolproof.integrations.flask_ext import get_pooling, read
-from webapp.accounts import tokens, users
+from webapp.accounts import sessions, tokens, users
 from webapp.accounts.roles import Permission, Role
 from webapp.accounts.users import UserRecord
 from webapp.errors import ForbiddenError, SignInRequiredError
 from webapp.extensions import login_manager
 from webapp.web.rest.openapi import document_bearer_security
-from webapp.web.validators import is_id
 
 CONSOLE_BLUEPRINT = "console"
 """The blueprint whose pages are shown also while the database cannot be reached."""
@@ -50,15 +50,16 @@ _database_failure = _DatabaseFailure()
 
 
 class SessionUser(UserMixin):  # type: ignore[misc]
-    """A user in a browser session; the security stamp ends the session when the password changes."""
+    """A user in a browser session, which is a row that signing out deletes."""
 
-    def __init__(self, user: UserRecord) -> None:
+    def __init__(self, user: UserRecord, session_id: UUID) -> None:
         """Wrap a user for Flask-Login."""
         self.user = user
+        self.session_id = session_id
 
     def get_id(self) -> str:
         """Return what the session cookie contains."""
-        return f"{self.user.id}.{self.user.security_stamp}"
+        return self.session_id.hex
 
 
 def init_app(app: Flask) -> None:
@@ -114,7 +115,9 @@ def authenticate_bearer() -> UserRecord:
     with read() as connection:
         user = users.find(connection, claim.user_id)
     if user is None or user.security_stamp != claim.security_stamp:
-        raise SignInRequiredError("The token's user is gone or has changed the password; get a new token.")
+        raise SignInRequiredError(
+            "The token is void: its user is gone or disabled, has changed the password, or has ended all sessions."
+        )
     g.user = user
     return user
 
@@ -131,9 +134,10 @@ def _authorize(user: UserRecord, permission: Permission) -> None:
     g.user = user
 
 
-def cache_user_in_session(user: UserRecord) -> None:
+def cache_user_in_session(user: UserRecord, session_id: UUID) -> None:
     """Store the user in the signed session, so that the console works while the database cannot be reached."""
     session[CACHED_USER_KEY] = {
+        "session": session_id.hex,
         "id": user.id,
         "name": user.name,
         "role": user.role.value,
@@ -142,32 +146,33 @@ def cache_user_in_session(user: UserRecord) -> None:
     }
 
 
-def _load_session_user(session_id: str) -> SessionUser | None:
-    number, _, stamp = session_id.partition(".")
-    if not is_id(number):
+def _load_session_user(cookie: str) -> SessionUser | None:
+    try:
+        session_id = UUID(cookie)
+    except ValueError:
         return None
     try:
-        user = _find_user(int(number))
+        user = _find_user(session_id)
     except SQLAlchemyError:
         if not _is_console_request():
             raise
         _database_failure.record()
-        user = _cached_user(int(number))
+        user = _cached_user(session_id)
     else:
         if user is not None and _is_console_request() and _cached_user_age() > CACHED_USER_REFRESH_INTERVAL:
-            cache_user_in_session(user)
-    return SessionUser(user) if user is not None and user.security_stamp == stamp else None
+            cache_user_in_session(user, session_id)
+    return SessionUser(user, session_id) if user is not None else None
 
 
-def _find_user(user_id: int) -> UserRecord | None:
+def _find_user(session_id: UUID) -> UserRecord | None:
     if not _is_console_request():
         with read() as connection:
-            return users.find(connection, user_id)
+            return sessions.find_user(connection, session_id)
     if _database_failure.is_recent():
-        return _cached_user(user_id)
+        return _cached_user(session_id)
     # A connection of the console's lane, which no player's request can take.
     with get_pooling().console.read() as connection:
-        return users.find(connection, user_id)
+        return sessions.find_user(connection, session_id)
 
 
 def _is_console_request() -> bool:
@@ -178,9 +183,9 @@ def _cached_user_age() -> float:
     return time.time() - float(session.get(CACHED_USER_KEY, {}).get("at", 0))
 
 
-def _cached_user(user_id: int) -> UserRecord | None:
+def _cached_user(session_id: UUID) -> UserRecord | None:
     cached = session.get(CACHED_USER_KEY)
-    if cached is None or cached["id"] != user_id or _cached_user_age() > CACHED_USER_TTL:
+    if cached is None or cached.get("session") != session_id.hex or _cached_user_age() > CACHED_USER_TTL:
         return None
     return UserRecord(
         cached["id"], cached["name"], Role(cached["role"]), cached["stamp"], datetime.fromtimestamp(0, UTC)

@@ -7,7 +7,7 @@ import sys
 import click
 
 from poolproof.integrations.flask_ext import read, run_in_transaction
-from webapp.accounts import passwords, users
+from webapp.accounts import passwords, sessions, users
 from webapp.accounts.roles import Role
 
 PASSWORD_OPTION = click.option(
@@ -56,13 +56,40 @@ def remove(name: str) -> None:
     click.echo(f"Removed {name}.")
 
 
+@user.command("sign-out")
+@click.argument("name")
+def sign_out(name: str) -> None:
+    """End all of a user's sessions and REST tokens."""
+    count = run_in_transaction(lambda connection: sessions.end_all(connection, name))
+    click.echo(f"Ended {count} sessions of {name}, and all REST tokens.")
+
+
+@user.command()
+@click.argument("name")
+def disable(name: str) -> None:
+    """Let a user sign in no more; sessions end at once, REST tokens are void."""
+    run_in_transaction(lambda connection: users.disable(connection, name))
+    click.echo(f"Disabled {name}; `poolproof user enable {name}` undoes it.")
+
+
+@user.command()
+@click.argument("name")
+def enable(name: str) -> None:
+    """Let a disabled user sign in again."""
+    run_in_transaction(lambda connection: users.enable(connection, name))
+    click.echo(f"Enabled {name}.")
+
+
 @user.command("list")
 def show() -> None:
-    """List the users."""
+    """List the users, with their last sign-in."""
     with read() as connection:
         listed = users.list_users(connection)
     for record in listed:
-        click.echo(f"{record.name}\t{record.role.value}\tsince {record.created_at:%Y-%m-%d}")
+        last = f"{record.last_sign_in_at:%Y-%m-%d %H:%M} UTC" if record.last_sign_in_at else "never"
+        state = "\tdisabled" if record.disabled_at else ""
+        since = f"since {record.created_at:%Y-%m-%d}"
+        click.echo(f"{record.name}\t{record.role.value}\t{since}\tlast sign-in {last}{state}")
 
 
 def _read_or_generate_password(*, from_stdin: bool) -> str:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, render_template, request, url_for
-from flask_login import login_user, logout_user
+from uuid import UUID
+
+from flask import Blueprint, current_app, make_response, redirect, render_template, request, url_for
+from flask_login import current_user, login_user, logout_user
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 from wtforms import PasswordField, StringField
 from wtforms.validators import InputRequired, Length
 
-from poolproof.integrations.flask_ext import get_pooling, read
-from webapp.accounts import passwords, users
+from poolproof.integrations.flask_ext import get_pooling
+from poolproof.transactions.unit_of_work import UnitOfWork
+from webapp.accounts import authentication, devices, passwords, sessions
 from webapp.accounts.auth import SessionUser, cache_user_in_session
+from webapp.errors import DomainError, ForbiddenError, SignInRequiredError, SignInThrottledError
 from webapp.web.security.console_listener import is_console_listener
 
 blueprint = Blueprint("account_pages", __name__)
+
+DEVICE_COOKIE = "device"
 
 
 class SignInForm(FlaskForm):  # type: ignore[misc]
@@ -25,33 +31,53 @@ class SignInForm(FlaskForm):  # type: ignore[misc]
 
 
 @blueprint.route("/sign-in", methods=["GET", "POST"])
-def sign_in() -> str | Response | tuple[str, int]:
+def sign_in() -> str | Response:
     """Ask for name and password; on success redirect to the page that was asked for."""
     form = SignInForm()
     if not form.validate_on_submit():
-        return render_template("accounts/sign_in.html", form=form, wrong=False)
+        return render_template("accounts/sign_in.html", form=form, problem=None)
     name, password = form.name.data or "", form.password.data or ""
-    # An operator must be able to sign in when players' requests hold all connections but the console's.
-    connect = get_pooling().console.read if is_console_listener() else read
-    with connect() as connection:
-        credentials = users.find_credentials(connection, name)
-    password_hash = credentials.password_hash if credentials is not None else None
-    if not passwords.verify_password(password, password_hash) or credentials is None:
-        return render_template("accounts/sign_in.html", form=form, wrong=True), 401
-    login_user(SessionUser(credentials.user))
-    cache_user_in_session(credentials.user)
-    return redirect(_safe_next_url())
+    work, key = _work(), current_app.config["SECRET_KEY"]
+    device = devices.read_device(request.cookies.get(DEVICE_COOKIE, ""), key)
+    try:
+        user = authentication.authenticate(work, name, password, device)
+    except (SignInRequiredError, SignInThrottledError, ForbiddenError) as error:
+        return _render_refusal(form, error)
+    session_id = work.run_in_transaction(lambda connection: sessions.start(connection, user.id))
+    login_user(SessionUser(user, session_id))
+    cache_user_in_session(user, session_id)
+    response = redirect(_safe_next_url())
+    response.set_cookie(
+        DEVICE_COOKIE, devices.issue(device.with_name(name), key), max_age=devices.MAX_AGE, path="/sign-in",
+        httponly=True, samesite="Lax", secure=current_app.config["SESSION_COOKIE_SECURE"],
+    )  # fmt: skip
+    return response
+
+
+def _render_refusal(form: SignInForm, error: DomainError) -> Response:
+    response = make_response(render_template("accounts/sign_in.html", form=form, problem=error.detail), error.status)
+    if isinstance(error, SignInThrottledError):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
 @blueprint.post("/sign-out")
 def sign_out() -> Response:
-    """End the session."""
+    """End the session, on the server too: a copy of the cookie opens nothing."""
+    if current_user.is_authenticated:
+        session_id: UUID = current_user.session_id
+        _work().run_in_transaction(lambda connection: sessions.end(connection, session_id), idempotent=True)
     logout_user()
     return redirect(url_for("quiz_pages.open_quizzes"))
+
+
+def _work() -> UnitOfWork:
+    # An operator must be able to sign in when players' requests hold all connections but the console's.
+    return get_pooling().console if is_console_listener() else get_pooling().work
 
 
 def _safe_next_url() -> str:
     next_url = request.args.get("next", "")
     # Only our own pages behind the sign-in: the link may have been written by an attacker.
-    is_ours = next_url.startswith(("/studio", "/console")) and "\\" not in next_url
+    is_ours = next_url.startswith(("/studio", "/console")) and "\\" not in next_url and next_url.isprintable()
     return next_url if is_ours else url_for("studio.quizzes")

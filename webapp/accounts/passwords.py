@@ -1,24 +1,29 @@
 """Passwords: argon2id with its library's defaults (RFC 9106), a few at a time.
 
-A hash takes 64 MiB and tens of milliseconds of a core. Bounding how many run at once
-keeps a flood of sign-ins from taking the memory and the cores that players need.
+A hash takes 64 MiB and tens of milliseconds of all cores. So a worker computes one at a time for devices that nobody
+has signed in on before, and a few in a second; who finds others waiting is refused at once, because a wait would occupy
+a request thread that players need. Devices that are known have a turn of their own.
 """
 
 from __future__ import annotations
 
 import secrets
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import BoundedSemaphore
+from contextlib import AbstractContextManager, contextmanager
 
 from poolproof.transactions.outcomes import WriteOutcome
 from webapp.errors import BusyError, InvalidInputError
 
 MIN_LENGTH = 10
 MAX_LENGTH = 256
-MAX_CONCURRENT_HASHES = 2
-HASH_SLOT_TIMEOUT = 3.0
-"""Seconds for which a sign-in waits until it may compute its hash."""
+MAX_WAITING = 2
+"""Sign-ins that wait for their turn; the next is refused at once."""
+RATE, BURST = 4.0, 40.0
+"""Hashes a second for unknown devices, in the long run, and how many at once."""
+TURN_TIMEOUT = 3.0
+"""Seconds for which a sign-in waits for its turn."""
 
 UNKNOWN_USER_HASH = "$argon2id$v=19$m=65536,t=3,p=4$0SunlgAsWFNgVwlZYIh5dw$57e3vr4ogvXSQgzFudqL1j0gzKxFML5RndfsHpc2eaw"
 """The hash of a random password that was not kept.
@@ -27,7 +32,61 @@ It is verified where there is no such user, so that the duration of a sign-in do
 the library's default parameters (a test checks that), and is a constant since computing it takes as long as a sign-in.
 """
 
-_hash_slots = BoundedSemaphore(MAX_CONCURRENT_HASHES)
+
+class _Turns:
+    """One hash at a time; `rate` a second in the long run (None: any number)."""
+
+    def __init__(self, rate: float | None) -> None:
+        self._rate = rate
+        self._tokens, self._updated_at = BURST, time.monotonic()
+        self._waiting = 0
+        # Guards the counts above; `_turn` is held while a hash is computed.
+        self._lock, self._turn = threading.Lock(), threading.Lock()
+
+    @contextmanager
+    def take(self) -> Iterator[None]:
+        """Have a turn while the block runs.
+
+        Raises:
+            BusyError: when too many wait already, or there were too many of late.
+        """
+        with self._lock:
+            if self._waiting > MAX_WAITING or not self._has_token():
+                raise _busy_error()
+            self._waiting += 1
+        try:
+            if not self._turn.acquire(timeout=TURN_TIMEOUT):
+                raise _busy_error()
+            try:
+                yield
+            finally:
+                self._turn.release()
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+    def _has_token(self) -> bool:
+        if self._rate is None:
+            return True
+        now = time.monotonic()
+        self._tokens = min(BURST, self._tokens + (now - self._updated_at) * self._rate)
+        self._updated_at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+_turns_of_unknown_devices, _turns_of_known_devices = _Turns(RATE), _Turns(None)
+
+
+def hash_slot(*, is_known: bool) -> AbstractContextManager[None]:
+    """Return a context in which one password may be verified; `is_known` of a device that has signed in before.
+
+    Raises:
+        BusyError: on entering, when as many sign-ins as may are under way.
+    """
+    return (_turns_of_known_devices if is_known else _turns_of_unknown_devices).take()
 
 
 def hash_password(password: str) -> str:
@@ -40,20 +99,18 @@ def hash_password(password: str) -> str:
 
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         raise InvalidInputError(f"A password has {MIN_LENGTH} to {MAX_LENGTH} characters.")
-    with _hash_slot():
-        return PasswordHasher().hash(password)
+    return PasswordHasher().hash(password)
 
 
 def verify_password(password: str, password_hash: str | None) -> bool:
-    """Say whether the password belongs to the hash; as slow for None as for a wrong one."""
+    """Say whether the password belongs to the hash; as slow for None as for a wrong one. Called in a `hash_slot`."""
     from argon2 import PasswordHasher
     from argon2.exceptions import InvalidHashError, VerificationError
 
-    with _hash_slot():
-        try:
-            return PasswordHasher().verify(password_hash or UNKNOWN_USER_HASH, password) and password_hash is not None
-        except (VerificationError, InvalidHashError):
-            return False
+    try:
+        return PasswordHasher().verify(password_hash or UNKNOWN_USER_HASH, password) and password_hash is not None
+    except (VerificationError, InvalidHashError):
+        return False
 
 
 def random_password() -> str:
@@ -61,11 +118,5 @@ def random_password() -> str:
     return secrets.token_urlsafe(15)
 
 
-@contextmanager
-def _hash_slot() -> Iterator[None]:
-    if not _hash_slots.acquire(timeout=HASH_SLOT_TIMEOUT):
-        raise BusyError("Many people are signing in just now.", "Please try again in a moment.", WriteOutcome.NOT_DONE)
-    try:
-        yield
-    finally:
-        _hash_slots.release()
+def _busy_error() -> BusyError:
+    return BusyError("Many people are signing in just now.", "Please try again in a moment.", WriteOutcome.NOT_DONE)

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 from argon2 import extract_parameters
 
 from tests.support.accounts import PASSWORD, PASSWORD_HASH
+from tests.support.clock import SettableClock
+from tests.support.waiting import wait_until
 from webapp.accounts import passwords
 from webapp.errors import BusyError, InvalidInputError
 
@@ -23,10 +27,44 @@ def test_a_password_of_a_bad_length_is_refused(password: str) -> None:
         passwords.hash_password(password)
 
 
-def test_a_flood_of_sign_ins_waits_and_then_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "HASH_SLOT_TIMEOUT", 0.01)
-    with passwords._hash_slot(), passwords._hash_slot(), pytest.raises(BusyError):
-        passwords.verify_password(PASSWORD, PASSWORD_HASH)
+def test_of_a_flood_of_sign_ins_a_few_wait_and_the_next_is_refused_at_once() -> None:
+    turns = passwords._Turns(rate=None)
+
+    def take() -> None:
+        with turns.take():
+            pass
+
+    waiting = [threading.Thread(target=take) for _ in range(passwords.MAX_WAITING)]
+    with turns.take():
+        for thread in waiting:
+            thread.start()
+        wait_until(lambda: turns._waiting == passwords.MAX_WAITING + 1)
+        with pytest.raises(BusyError):
+            take()
+    for thread in waiting:
+        thread.join()
+    take()
+
+
+def test_hashes_for_unknown_devices_are_few_in_a_second(clock: SettableClock) -> None:
+    clock.stop()
+    turns = passwords._Turns(rate=4.0)
+
+    def is_taken() -> bool:
+        try:
+            with turns.take():
+                return True
+        except BusyError:
+            return False
+
+    assert sum(is_taken() for _ in range(200)) == passwords.BURST
+    clock.advance(1.0)
+    assert sum(is_taken() for _ in range(200)) == 4
+
+
+def test_a_known_device_has_a_turn_of_its_own() -> None:
+    with passwords.hash_slot(is_known=False), passwords.hash_slot(is_known=True):
+        assert passwords.verify_password(PASSWORD, PASSWORD_HASH)
 
 
 def test_two_random_passwords_differ_and_are_acceptable() -> None:
