@@ -10,7 +10,7 @@ import poolproof
 ROOT = Path(poolproof.__path__[0])
 LOCKS = {"Lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore"}
 ELSEWHERE = {
-    "core/queue_pool.py": "a child's engines have new pools",
+    "core/slots.py": "a child's engines have new pools",
     "core/wait_queue.py": "it belongs to one waiter, whose thread the child does not have",
 }
 

@@ -39,9 +39,9 @@ class _Turns:
     def __init__(self, rate: float | None) -> None:
         self._rate = rate
         self._tokens, self._updated_at = BURST, time.monotonic()
-        self._waiting = 0
-        # Guards the counts above; `_turn` is held while a hash is computed.
-        self._lock, self._turn = threading.Lock(), threading.Lock()
+        self._count = 0
+        # Guards the counts above; `_mutex` is held while a hash is computed.
+        self._lock, self._mutex = threading.Lock(), threading.Lock()
 
     @contextmanager
     def take(self) -> Iterator[None]:
@@ -51,19 +51,19 @@ class _Turns:
             BusyError: when too many wait already, or there were too many of late.
         """
         with self._lock:
-            if self._waiting > MAX_WAITING or not self._has_token():
+            if self._count > MAX_WAITING or not self._has_token():
                 raise _busy_error()
-            self._waiting += 1
+            self._count += 1
         try:
-            if not self._turn.acquire(timeout=TURN_TIMEOUT):
+            if not self._mutex.acquire(timeout=TURN_TIMEOUT):
                 raise _busy_error()
             try:
                 yield
             finally:
-                self._turn.release()
+                self._mutex.release()
         finally:
             with self._lock:
-                self._waiting -= 1
+                self._count -= 1
 
     def _has_token(self) -> bool:
         if self._rate is None:

@@ -83,7 +83,7 @@ def forget_failures(connection: Connection, key: bytes) -> None:
 class ThrottledKeys:
     """The keys that this worker has to refuse for a while, in memory: a flood of guesses costs no statements."""
 
-    _until: dict[bytes, float] = field(default_factory=dict)
+    _retry_at: dict[bytes, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def check(self, key: bytes) -> None:
@@ -92,7 +92,7 @@ class ThrottledKeys:
         Raises:
             SignInThrottledError: with the seconds that remain.
         """
-        remaining = self._until.get(key, -math.inf) - time.monotonic()
+        remaining = self._retry_at.get(key, -math.inf) - time.monotonic()
         if remaining > 0:
             raise SignInThrottledError(remaining)
 
@@ -101,11 +101,11 @@ class ThrottledKeys:
         now = time.monotonic()
         # The lock keeps two threads from removing while one of them iterates.
         with self._lock:
-            if len(self._until) >= MAX_REMEMBERED:
-                self._until = {each: until for each, until in self._until.items() if until > now}
-            if len(self._until) < MAX_REMEMBERED:
-                self._until[key] = now + seconds
+            if len(self._retry_at) >= MAX_REMEMBERED:
+                self._retry_at = {each: until for each, until in self._retry_at.items() if until > now}
+            if len(self._retry_at) < MAX_REMEMBERED:
+                self._retry_at[key] = now + seconds
 
     def forget(self, key: bytes) -> None:
         """Let sign-ins with this key pass again."""
-        self._until.pop(key, None)
+        self._retry_at.pop(key, None)

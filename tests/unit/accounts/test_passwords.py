@@ -38,7 +38,7 @@ def test_of_a_flood_of_sign_ins_a_few_wait_and_the_next_is_refused_at_once() -> 
     with turns.take():
         for thread in waiting:
             thread.start()
-        wait_until(lambda: turns._waiting == passwords.MAX_WAITING + 1)
+        wait_until(lambda: turns._count == passwords.MAX_WAITING + 1)
         with pytest.raises(BusyError):
             take()
     for thread in waiting:

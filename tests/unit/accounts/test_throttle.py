@@ -13,7 +13,7 @@ from webapp.accounts.throttle import FORGET_AFTER, FREE_FAILURES, MAX_DELAY, Thr
 from webapp.db.timestamps import database_now
 from webapp.errors import SignInThrottledError
 
-ADA, GRACE = throttle.key_of_name("ada"), throttle.key_of_name("grace")
+ADA, LINUS = throttle.key_of_name("ada"), throttle.key_of_name("linus")
 
 
 def fail(work: UnitOfWork, key: bytes, times: int) -> None:
@@ -40,10 +40,10 @@ def test_the_delay_begins_after_some_failures_and_doubles_up_to_a_minute() -> No
 
 def test_failures_are_counted_for_each_name_in_any_case(work: UnitOfWork) -> None:
     fail(work, ADA, FREE_FAILURES + 5)
-    fail(work, GRACE, 1)
+    fail(work, LINUS, 1)
     count, remaining = failures(work, throttle.key_of_name("ADA"))
     assert (count, 0 < remaining <= 32) == (FREE_FAILURES + 5, True)
-    assert failures(work, GRACE) == (1, 0.0)
+    assert failures(work, LINUS) == (1, 0.0)
 
 
 def test_a_delay_that_is_over_is_over(work: UnitOfWork) -> None:
@@ -56,7 +56,7 @@ def test_failures_that_are_long_past_count_no_longer_and_are_removed(work: UnitO
     fail(work, ADA, 10)
     grow_old(work, FORGET_AFTER + 1)
     assert failures(work, ADA) == (0, 0.0)
-    fail(work, GRACE, 1)
+    fail(work, LINUS, 1)
     with work.read() as connection:
         assert connection.execute(select(func.count()).select_from(SignInFailure)).scalar_one() == 1
 
@@ -72,7 +72,7 @@ def test_a_worker_refuses_from_memory_until_the_time_has_come(clock: SettableClo
     throttled = ThrottledKeys()
     throttled.refuse(ADA, 5.0)
     clock.advance(2.0)
-    throttled.check(GRACE)
+    throttled.check(LINUS)
     with pytest.raises(SignInThrottledError) as refusal:
         throttled.check(ADA)
     assert refusal.value.retry_after == 3
@@ -85,7 +85,7 @@ def test_its_memory_is_bounded(monkeypatch: pytest.MonkeyPatch, clock: SettableC
     throttled = ThrottledKeys()
     for number in range(10):
         throttled.refuse(throttle.key_of_name(str(number)), 5.0)
-    assert len(throttled._until) == 3
+    assert len(throttled._retry_at) == 3
     clock.advance(6.0)
     throttled.refuse(ADA, 5.0)
-    assert list(throttled._until) == [ADA]
+    assert list(throttled._retry_at) == [ADA]
