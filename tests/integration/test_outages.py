@@ -21,7 +21,6 @@ from poolproof.lanes import Lane, Lanes, background_settings, console_settings, 
 from poolproof.settings import PoolSettings
 from tests.integration.conftest import OPTIONS, TWO_WORKERS, WORKERS
 from tests.integration.fleet import eventually
-from tests.integration.test_server_matrix import LOSES_SLOTS
 from tests.integration.test_service_faults import fill, kill
 from tests.support import PROJECT
 from tests.support.clock import SettableClock
@@ -111,7 +110,6 @@ def be_quiet(lane: Lane, settings: PoolSettings, clock: SettableClock) -> None:
             housekeeper.run_once()
 
 
-@LOSES_SLOTS
 @pytest.mark.parametrize("outage", [stopped, crashed, frozen, full], ids=lambda outage: outage.__name__)
 def test_every_slot_of_every_lane_can_be_borrowed_after_an_outage_and_quiet(
     server: DatabaseServer,
@@ -188,7 +186,6 @@ def assert_outages_cost_nothing(
     assert all(count == limit for lanes in lent.values() for count, limit in lanes.values()), lent
 
 
-@LOSES_SLOTS
 @pytest.mark.slow(reason="a service of its own, and its server is restarted")
 def test_the_service_is_ready_and_lends_all_after_restarts_of_its_server_and_quiet(
     server: DatabaseServer, prepared: None, tmp_path: Path
@@ -200,7 +197,6 @@ def test_the_service_is_ready_and_lends_all_after_restarts_of_its_server_and_qui
         assert_outages_cost_nothing(service, server, server.kill, times=1, quiet=2 * interval)
 
 
-@LOSES_SLOTS
 @pytest.mark.soak
 def test_with_default_settings_the_service_is_ready_and_lends_all_after_five_outages_and_quiet(
     databases: Databases, server_flavour: Flavour, tmp_path: Path

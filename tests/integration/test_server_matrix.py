@@ -11,11 +11,6 @@ from tests.support.life import STEPS, life_on
 from tests.support.server_configurations import COMBINED, MATRIX, ServerConfiguration, start_configured
 from webapp.lab.services.programs import Flavour
 
-REASON = "the housekeeper loses the slot of a connection that an outage has closed; being mended"
-LOSES_SLOTS = pytest.mark.xfail(strict=True, reason=REASON)
-# Not strict: whether the housekeeper or the question finds the lost connection first is a race here.
-MAY_LOSE_SLOTS = pytest.mark.xfail(strict=False, reason=REASON)
-
 
 def live_through(configuration: ServerConfiguration, folder: Path) -> None:
     server = start_configured(configuration, folder / "server")
@@ -27,7 +22,6 @@ def live_through(configuration: ServerConfiguration, folder: Path) -> None:
         server.stop()
 
 
-@MAY_LOSE_SLOTS
 @pytest.mark.slow(reason="a server, a service and a collector of its own, each restarted or used in full")
 @pytest.mark.parametrize("name", COMBINED)
 def test_a_life_on_a_server_with_many_unusual_settings(
@@ -38,7 +32,6 @@ def test_a_life_on_a_server_with_many_unusual_settings(
     live_through(COMBINED[name], tmp_path)
 
 
-@MAY_LOSE_SLOTS
 @pytest.mark.soak
 @pytest.mark.parametrize("name", MATRIX)
 def test_a_life_on_a_server_that_differs_in_one_thing(tmp_path: Path, name: str) -> None:
