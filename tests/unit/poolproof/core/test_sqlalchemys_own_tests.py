@@ -39,6 +39,7 @@ DIFFERENCES = {
     "QueuePoolTest.test_overflow_reset_on_failed_connect": PRIVATE,
     "MockReconnectTest.test_dialect_initialize_retry_if_exception": PRIVATE,
     "QueuePoolTest.test_fifo": LIFO,
+    "MockReconnectTest.test_reconnect": LIFO,
     "QueuePoolTest.test_recycle": CLOCK,
 }
 """The tests of SQLAlchemy 2.1.9 that fail with our pool, each with its reason; docs/pooling.md has the reasons."""

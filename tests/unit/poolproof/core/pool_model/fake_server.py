@@ -54,12 +54,7 @@ OF_BORROWING = possible_faults(
     "open ping shut", "connect checkout invalidate close", DisconnectionError, InvalidatePoolError
 )
 OF_RETURNING = possible_faults("rollback shut open", "reset checkin invalidate close detach connect")
-# Not an interruption while several are closed, which is a known fault: test_failures_on_the_way has it.
-OF_CLOSING = [
-    fault
-    for fault in possible_faults("shut open", "close connect")
-    if fault.kind is not Interrupted or not fault.point.endswith(("shut", "close"))
-]
+OF_CLOSING = possible_faults("shut open", "close connect")
 OF_KEEPING = possible_faults("ping shut rollback", "close invalidate checkin")
 
 
