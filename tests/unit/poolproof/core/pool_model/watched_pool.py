@@ -10,7 +10,6 @@ import contextvars
 import gc
 import math
 import sys
-import threading
 import traceback
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -173,7 +172,7 @@ class WatchedPool(RuleBasedStateMachine):
         return self.server.connect(pool)
 
     def _do_io(self) -> None:
-        assert not getattr(self.pool, "_lock", threading.Lock()).locked(), "the network is used under the pool's lock"
+        assert not self.pool._slots.lock.locked(), "the network is used under the pool's lock"
         if self.newcomers_left and self.conductor.is_main():
             self.newcomers_left -= 1
             self._start_borrower(None)
