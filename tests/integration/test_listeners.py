@@ -95,8 +95,6 @@ def work_hard(engine: Engine, invalidated: float) -> Counter[str]:
         ("connect", BEFORE),
         ("checkout", BEFORE),
         ("checkin", AFTER),
-        ("invalidate", AFTER),
-        ("close", AFTER),
     ],
 )
 def test_a_listener_that_raises_fails_the_unit_that_it_was_called_for_and_no_other(
@@ -106,6 +104,14 @@ def test_a_listener_that_raises_fails_the_unit_that_it_was_called_for_and_no_oth
         ends = work_hard(engine, INVALIDATED)
     assert len(raised) > 5
     assert ends == {WELL: UNITS - len(raised), how: len(raised)}
+
+
+@pytest.mark.parametrize("name", ["invalidate", "close"])
+def test_a_listener_that_raises_while_a_connection_is_given_up_fails_no_unit(engine: Engine, name: str) -> None:
+    with broken(engine, name) as raised:
+        ends = work_hard(engine, INVALIDATED)
+    assert len(raised) > 5
+    assert ends == {WELL: UNITS}
 
 
 def test_a_reset_listener_that_raises_costs_the_connection_and_fails_no_unit(engine: Engine) -> None:
