@@ -56,6 +56,23 @@ def test_an_event_loop_in_another_thread_is_no_hindrance() -> None:
         loop.close()
 
 
+def test_an_event_loop_that_is_suspended_below_the_caller_is_no_hindrance() -> None:
+    loop = asyncio.new_event_loop()
+    allowed: list[bool] = []
+
+    def ask() -> None:
+        # No task runs, as in a thread that drives a browser by Playwright.
+        assert asyncio.get_running_loop() is loop
+        require_no_event_loop()
+        allowed.append(True)
+
+    loop.call_soon(ask)
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.close()
+    assert allowed == [True]
+
+
 def test_a_request_in_the_thread_of_an_event_loop_is_refused_and_one_in_a_thread_beside_it_is_served() -> None:
     middleware = ConnectionCleanupMiddleware(respond, 20.0, None, lambda: False, RequestStatistics())
 

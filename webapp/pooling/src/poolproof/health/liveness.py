@@ -26,6 +26,9 @@ from poolproof.settings import PoolSettings
 
 log = logging.getLogger(__name__)
 
+MAX_REPEATS = 2
+"""How often a read is executed again on a new connection."""
+
 LAST_ALIVE_AT = "poolproof_last_alive_at"
 """Key in `record.info`: when the connection was last known to be alive, by `clock.since_boot`."""
 _SKIPPED_PING = "poolproof_skipped_ping"
@@ -129,22 +132,28 @@ class Liveness:
             invalidate_older_connections(self._engine.pool)
 
     def execute_with_retry(self, cursor: Any, statement: str, parameters: Any) -> None:
-        """Execute a statement that only reads; where the connection breaks, once more on a new one in its place."""
+        """Execute a statement that only reads; where the connection breaks, again on a new one in its place.
+
+        That is done up to `MAX_REPEATS` times: where connections are ended one by one, the new one may be next.
+        """
         started_at = time.monotonic()
-        try:
-            cursor.execute(statement, parameters)
-        except Exception as error:
-            remaining = deadlines.remaining()
-            # A second attempt may take as long as the first one did.
-            is_too_late = remaining is not None and remaining <= time.monotonic() - started_at
-            entry = cursor.connection.pool_entry and cursor.connection.pool_entry()
-            is_final = is_too_late or entry is None or cursor.connection.killed_by_operator
-            if is_final or not mysql_errors.is_connection_lost(error):
-                raise
-            log.info("A connection broke during a read; the statement is executed again: %s", error)
-            self.restart_detector.connection_lost = True
-            self._reconnect(cursor.connection, entry)
-            cursor.execute(statement, parameters)
+        for _ in range(MAX_REPEATS):
+            try:
+                cursor.execute(statement, parameters)
+            except Exception as error:
+                remaining = deadlines.remaining()
+                # A further attempt may take as long as all before it did.
+                is_too_late = remaining is not None and remaining <= time.monotonic() - started_at
+                entry = cursor.connection.pool_entry and cursor.connection.pool_entry()
+                is_final = is_too_late or entry is None or cursor.connection.killed_by_operator
+                if is_final or not mysql_errors.is_connection_lost(error):
+                    raise
+                log.info("A connection broke during a read; the statement is executed again: %s", error)
+                self.restart_detector.connection_lost = True
+                self._reconnect(cursor.connection, entry)
+            else:
+                return
+        cursor.execute(statement, parameters)
 
     def _reconnect(self, dbapi_connection: Any, entry: ConnectionPoolEntry) -> None:
         """Replace a broken connection under its caller; where that fails, it stays closed."""

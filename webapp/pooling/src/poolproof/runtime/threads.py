@@ -29,17 +29,20 @@ def require_threads() -> None:
 
 
 def require_no_event_loop() -> None:
-    """Check that this thread, which is about to serve a request, runs no event loop.
+    """Check that the caller, which is about to serve a request, is no task of an event loop.
+
+    A loop that is suspended below the caller does not count: Playwright's, under a test that also calls an app, is one.
 
     Raises:
-        PoolConfigurationError: when it does: the loop would stand still whenever the request waits.
+        PoolConfigurationError: when it is: the loop would stand still whenever the request waits.
     """
     # Not imported here: without asyncio there is no loop.
     asyncio = sys.modules.get("asyncio")
     if asyncio is None:
         return
     try:
-        asyncio.get_running_loop()
+        task = asyncio.current_task()
     except RuntimeError:
         return
-    raise PoolConfigurationError(f"A request is served in the thread of an event loop. {REMEDY}")
+    if task is not None:
+        raise PoolConfigurationError(f"A request is served in the thread of an event loop. {REMEDY}")

@@ -158,7 +158,9 @@ class TrackedConnection(pymysql.Connection):
             self._end_transaction(super().rollback)
 
     def close(self) -> None:
-        """Close; what is unread stays so."""
+        """Close; what is unread stays so. What is closed already stays closed."""
+        if self._sock is None:
+            return
         if self._has_unread_rows():
             # Their cursor may be closed later, and would read them from a socket that is gone.
             self._result.unbuffered_active = self._result.has_next = False
