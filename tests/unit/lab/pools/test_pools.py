@@ -61,6 +61,7 @@ def clocks_that_pass() -> Iterator[None]:
         # SQLAlchemy's pools have ages by the wall clock.
         patch.setattr(time, "time", lambda real=time.time: real() + ahead[0])
         patch.setattr(time, "monotonic", clock)
+        patch.setattr("poolproof.runtime.clock.since_boot", clock)
         patch.setattr(pool_behaviour, "sleep_idle", sleep)
         yield
 
@@ -69,13 +70,13 @@ def clocks_that_pass() -> Iterator[None]:
 def both(server_flavour: Flavour, new_schema: Callable[[str, str], str]) -> list[PoolBehaviour]:
     """Behaviour of the defaults and of ours, observed at the same time in schemas of their own; most of it waits."""
 
-    def watched(name: str, schema: str) -> PoolBehaviour:
-        url = new_schema(server_flavour, schema)
+    def watched(name: str, url: str) -> PoolBehaviour:
         with closing(ConnectionMonitor(url)) as monitor:
             return pool_behaviour.observe_behaviour(pool_type(name), url, monitor)
 
+    urls = [new_schema(server_flavour, name) for name in ("poolproof_theirs", "poolproof_ours")]
     with clocks_that_pass(), ThreadPoolExecutor(2) as threads:
-        return list(threads.map(watched, (DEFAULT_QUEUE_POOL, POOLPROOF_POOL), ("poolproof_theirs", "poolproof_ours")))
+        return list(threads.map(watched, (DEFAULT_QUEUE_POOL, POOLPROOF_POOL), urls))
 
 
 @pytest.fixture(scope="module")
