@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any
 
@@ -56,20 +57,29 @@ def test_an_event_loop_in_another_thread_is_no_hindrance() -> None:
         loop.close()
 
 
+def in_a_thread(operation: Callable[[], None]) -> None:
+    """Run it in a thread without a loop: a browser test that ran before may have left one in this thread."""
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(operation).result()
+
+
 def test_an_event_loop_that_is_suspended_below_the_caller_is_no_hindrance() -> None:
-    loop = asyncio.new_event_loop()
     allowed: list[bool] = []
 
     def ask() -> None:
         # No task runs, as in a thread that drives a browser by Playwright.
-        assert asyncio.get_running_loop() is loop
+        assert asyncio.get_running_loop()
         require_no_event_loop()
         allowed.append(True)
 
-    loop.call_soon(ask)
-    loop.call_soon(loop.stop)
-    loop.run_forever()
-    loop.close()
+    def run_a_loop() -> None:
+        loop = asyncio.new_event_loop()
+        loop.call_soon(ask)
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        loop.close()
+
+    in_a_thread(run_a_loop)
     assert allowed == [True]
 
 
@@ -79,11 +89,17 @@ def test_a_request_in_the_thread_of_an_event_loop_is_refused_and_one_in_a_thread
     async def serve_in_the_loop() -> list[bytes]:
         return list(middleware({}, lambda: None))
 
-    for _ in range(2):
-        with pytest.raises(PoolConfigurationError, match="in the thread of an event loop"):
-            asyncio.run(serve_in_the_loop())
+    def refuse_twice() -> None:
+        for _ in range(2):
+            with pytest.raises(PoolConfigurationError, match="in the thread of an event loop"):
+                asyncio.run(serve_in_the_loop())
+
+    in_a_thread(refuse_twice)
 
     async def serve_in_a_thread() -> list[bytes]:
         return await asyncio.to_thread(lambda: list(middleware({}, lambda: None)))
 
-    assert asyncio.run(serve_in_a_thread()) == [b"served"]
+    def serve_beside_it() -> None:
+        assert asyncio.run(serve_in_a_thread()) == [b"served"]
+
+    in_a_thread(serve_beside_it)

@@ -18,13 +18,18 @@ TICK = 1e-6
 
 
 class ModelClock:
-    """Stands for `time.monotonic`: it moves on by a tick at each look, and by what the model says."""
+    """Stands for `time.monotonic`: it moves on by a tick at each look of the model's threads, and by what it says.
+
+    Other threads of the process, such as those that write logs, look at it too: their looks move nothing.
+    """
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self.threads = {threading.get_ident()}
 
     def __call__(self) -> float:
-        self.now += TICK
+        if threading.get_ident() in self.threads:
+            self.now += TICK
         return self.now
 
     def advance(self, seconds: float) -> None:
@@ -49,12 +54,14 @@ class Worker:
     def _run(self) -> None:
         conductor = self._conductor
         conductor.current.worker = self
+        conductor.clock.threads.add(threading.get_ident())
         with conductor.changed:
             conductor.wait_until(lambda: conductor.turn is self)
         try:
             self.outcome = self._task()
         except BaseException as error:  # noqa: BLE001 - the model judges it
             self.error = error
+        conductor.clock.threads.discard(threading.get_ident())
         with conductor.changed:
             self.has_ended, conductor.turn = True, None
             conductor.changed.notify_all()
