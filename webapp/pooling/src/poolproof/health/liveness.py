@@ -137,26 +137,26 @@ class Liveness:
         That is done up to `MAX_REPEATS` times: where connections are ended one by one, the new one may be next.
         """
         started_at = time.monotonic()
-        for _ in range(MAX_REPEATS):
+        for attempt in range(MAX_REPEATS + 1):
             try:
+                if attempt:
+                    self._reconnect(cursor.connection)
                 cursor.execute(statement, parameters)
             except Exception as error:
                 remaining = deadlines.remaining()
                 # A further attempt may take as long as all before it did.
                 is_too_late = remaining is not None and remaining <= time.monotonic() - started_at
-                entry = cursor.connection.pool_entry and cursor.connection.pool_entry()
-                is_final = is_too_late or entry is None or cursor.connection.killed_by_operator
+                is_final = attempt == MAX_REPEATS or is_too_late or not _may_be_replaced(cursor.connection)
                 if is_final or not mysql_errors.is_connection_lost(error):
                     raise
                 log.info("A connection broke during a read; the statement is executed again: %s", error)
                 self.restart_detector.connection_lost = True
-                self._reconnect(cursor.connection, entry)
             else:
                 return
-        cursor.execute(statement, parameters)
 
-    def _reconnect(self, dbapi_connection: Any, entry: ConnectionPoolEntry) -> None:
+    def _reconnect(self, dbapi_connection: Any) -> None:
         """Replace a broken connection under its caller; where that fails, it stays closed."""
+        entry = dbapi_connection.pool_entry()
         level = dbapi_connection.isolation_level
         entry.info[_CONNECT_STARTED_AT] = time.monotonic()
         try:
@@ -178,6 +178,12 @@ class Liveness:
         # Only an error at the first statement says that the connection was dead while it lay idle.
         if skipped_ping is not None and dbapi_connection.statement_count <= skipped_ping[1] + 1:
             self.ping_window.record_cutoff(skipped_ping[0], clock.since_boot())
+
+
+def _may_be_replaced(dbapi_connection: Any) -> bool:
+    """Say whether the connection is one of a pool, and none that an operator has ended."""
+    entry = dbapi_connection.pool_entry
+    return entry is not None and entry() is not None and not dbapi_connection.killed_by_operator
 
 
 def monitor_liveness(engine: Engine, settings: PoolSettings) -> Liveness:
