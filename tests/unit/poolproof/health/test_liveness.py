@@ -154,6 +154,25 @@ def test_an_error_says_something_about_its_connection_and_seldom_about_all(
     event_log.drain()
 
 
+def test_a_write_that_was_refused_just_before_the_server_took_writes_again_is_no_fault_of_the_write(
+    liveness: Liveness, clock: SettableClock
+) -> None:
+    connection = Connection()
+
+    def is_disconnect() -> bool:
+        context: Any = Context(pymysql.err.OperationalError(1290, "text"), connection)
+        liveness.classify_error(context)
+        return bool(context.is_disconnect)
+
+    connection.is_read_only = True
+    assert is_disconnect()
+    connection.is_read_only = False
+    assert is_disconnect(), "it may have been read-only when it refused"
+    clock.advance(6.0)
+    assert not is_disconnect(), "another option of the server refuses it"
+    event_log.drain()
+
+
 def test_the_words_of_an_error_are_no_disconnect_although_sqlalchemy_takes_them_for_one(liveness: Liveness) -> None:
     context: Any = Context(pymysql.err.IntegrityError(1062, "Duplicate entry 'already closed'"), Connection())
     context.is_disconnect = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 import weakref
@@ -26,6 +27,8 @@ from poolproof.settings import PoolSettings
 
 log = logging.getLogger(__name__)
 
+READ_ONLY_MEMORY = 5.0
+"""Seconds for which an error that may mean a read-only server is taken for one after the server has said so."""
 MAX_REPEATS = 2
 """How often a read is executed again on a new connection."""
 
@@ -83,6 +86,8 @@ class Liveness:
         self._settings = settings
         self.ping_window = PingWindow(settings.ping_idle_after)
         self.restart_detector = ServerRestartDetector()
+        self._refused_writes_at = -math.inf
+        """When the server last said that it accepts no writes, on the monotonic clock."""
 
     def ping(self, dbapi_connection: Any) -> bool:
         """Say whether the server answers on a connection that is not in use."""
@@ -117,11 +122,17 @@ class Liveness:
                 self._record_cutoff(proxy)
 
     def _accepts_no_writes(self, error: BaseException, dbapi_connection: Any) -> bool:
-        """Ask the server, on the connection of an error that may mean so: it is refused, but not broken."""
+        """Ask the server, on the connection of an error that may mean so: it is refused, but not broken.
+
+        Where it has said so in the last seconds, it may have begun to accept writes between the error and the question.
+        """
+        if not mysql_errors.may_be_read_only(error):
+            return False
         read_timeout = self._settings.read_timeout
-        return mysql_errors.may_be_read_only(error) and dbapi_connection.accepts_no_writes(
-            min(PING_TIMEOUT, read_timeout), read_timeout
-        )
+        now = time.monotonic()
+        if dbapi_connection.accepts_no_writes(min(PING_TIMEOUT, read_timeout), read_timeout):
+            self._refused_writes_at = now
+        return now - self._refused_writes_at < READ_ONLY_MEMORY
 
     def detect_restart(self, dbapi_connection: Any, started_at: float) -> None:
         """Renew all older connections when the server turns out to have been restarted."""
