@@ -33,7 +33,7 @@ from poolproof.core.stats import PoolStatistics
 from webapp.lab.services.database_server import new_server
 
 THINK = 0.01
-OPEN_LOOP, OPEN_HOLD, PATIENCE = 10.0, 0.01, 1.0
+OPEN_LOOP, OPEN_HOLD, PATIENCE = 20.0, 0.01, 1.0
 threading.stack_size(128 * 1024)
 ROUNDS = 5
 CYCLES = 20_000
