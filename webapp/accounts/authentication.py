@@ -1,4 +1,4 @@
-"""Whether a name and a password belong together; guessing is slow, and slows nobody else."""
+"""Whether a name and a password belong together; guessing is slow, and slows no other user."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Device:
     names: tuple[str, ...] = ()
 
     def knows(self, name: str) -> bool:
-        """Say whether somebody has signed in under this name here."""
+        """Say whether a sign-in under this name has succeeded here."""
         return name.casefold() in self.names
 
     def with_name(self, name: str) -> Device:
@@ -35,7 +35,7 @@ class Device:
 
 
 def new_device() -> Device:
-    """Return a device on which nobody has signed in."""
+    """Return a device on which no sign-in has succeeded."""
     return Device(secrets.token_hex(16))
 
 

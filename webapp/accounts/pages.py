@@ -16,6 +16,7 @@ from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.accounts import authentication, devices, passwords, sessions
 from webapp.accounts.auth import SessionUser, cache_user_in_session
 from webapp.errors import DomainError, ForbiddenError, SignInRequiredError, SignInThrottledError
+from webapp.web.cookies import set_cookie
 from webapp.web.security.console_listener import is_console_listener
 
 blueprint = Blueprint("account_pages", __name__)
@@ -47,10 +48,7 @@ def sign_in() -> str | Response:
     login_user(SessionUser(user, session_id))
     cache_user_in_session(user, session_id)
     response = redirect(_safe_next_url())
-    response.set_cookie(
-        DEVICE_COOKIE, devices.issue(device.with_name(name), key), max_age=devices.MAX_AGE, path="/sign-in",
-        httponly=True, samesite="Lax", secure=current_app.config["SESSION_COOKIE_SECURE"],
-    )  # fmt: skip
+    set_cookie(response, DEVICE_COOKIE, devices.issue(device.with_name(name), key), devices.MAX_AGE, "/sign-in")
     return response
 
 

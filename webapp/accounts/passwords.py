@@ -1,8 +1,8 @@
 """Passwords: argon2id with its library's defaults (RFC 9106), a few at a time.
 
-A hash takes 64 MiB and tens of milliseconds of all cores. So a worker computes one at a time for devices that nobody
-has signed in on before, and a few in a second; who finds others waiting is refused at once, because a wait would occupy
-a request thread that players need. Devices that are known have a turn of their own.
+A hash takes 64 MiB and tens of milliseconds of all cores. So a worker computes one at a time for unknown devices, on
+which no sign-in has succeeded before, and a few in a second. A sign-in that finds others waiting is refused at once,
+because its wait would occupy a request thread that players need. Known devices have a turn of their own.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from poolproof.transactions.outcomes import WriteOutcome
 from webapp.errors import BusyError, InvalidInputError
+from webapp.web.token_bucket import TokenBucket
 
 MIN_LENGTH = 10
 MAX_LENGTH = 256
@@ -37,10 +38,9 @@ class _Turns:
     """One hash at a time; `rate` a second in the long run (None: any number)."""
 
     def __init__(self, rate: float | None) -> None:
-        self._rate = rate
-        self._tokens, self._updated_at = BURST, time.monotonic()
+        self._bucket = TokenBucket(rate, BURST, BURST, time.monotonic()) if rate is not None else None
         self._count = 0
-        # Guards the counts above; `_mutex` is held while a hash is computed.
+        # Guards what stands above; `_mutex` is held while a hash is computed.
         self._lock, self._mutex = threading.Lock(), threading.Lock()
 
     @contextmanager
@@ -51,7 +51,7 @@ class _Turns:
             BusyError: when too many wait already, or there were too many of late.
         """
         with self._lock:
-            if self._count > MAX_WAITING or not self._has_token():
+            if self._count > MAX_WAITING or (self._bucket is not None and self._bucket.take(time.monotonic()) > 0):
                 raise _busy_error()
             self._count += 1
         try:
@@ -64,17 +64,6 @@ class _Turns:
         finally:
             with self._lock:
                 self._count -= 1
-
-    def _has_token(self) -> bool:
-        if self._rate is None:
-            return True
-        now = time.monotonic()
-        self._tokens = min(BURST, self._tokens + (now - self._updated_at) * self._rate)
-        self._updated_at = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
 
 
 _turns_of_unknown_devices, _turns_of_known_devices = _Turns(RATE), _Turns(None)

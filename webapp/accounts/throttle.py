@@ -2,7 +2,7 @@
 
 The failures are counted in the database, for all workers, by the name that was given, whether or not there is such a
 user, and never by address: a whole school may share one. A device that has signed in before is counted for itself (see
-`devices`), so that nobody can lock out a user by guessing the user's password.
+`devices`), so that guessing a user's password does not lock the user out.
 """
 
 from __future__ import annotations

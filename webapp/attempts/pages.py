@@ -19,6 +19,7 @@ from webapp.attempts.service import get_attempt_service
 from webapp.errors import AttemptFinishedError, InvalidInputError, NotFoundError
 from webapp.quizzes.documents import QuizDocument
 from webapp.quizzes.published import PublishedVersion, Slug
+from webapp.web.cookies import set_cookie
 from webapp.web.form_retry import retryable_form
 from webapp.web.security.fetch_metadata import require_same_origin
 from webapp.web.validators import is_decimal, validate_storable, validate_visible
@@ -73,9 +74,9 @@ def start(slug: str) -> Response | tuple[str, int]:
     player_id = tokens.verify_player_token(request.cookies.get(PLAYER_COOKIE), service.signing_key)
     started = service.start(Slug(slug), (form.name.data or ANONYMOUS).strip(), player_id)
     response = redirect(url_for("attempt_pages.attempt", token=started.token))
-    _set_cookie(response, PLAYER_COOKIE, started.player_token, PLAYER_COOKIE_MAX_AGE, "/")
+    set_cookie(response, PLAYER_COOKIE, started.player_token, PLAYER_COOKIE_MAX_AGE, "/")
     token_ttl = timedelta(seconds=service.token_ttl)
-    _set_cookie(response, ATTEMPT_COOKIE, started.token, token_ttl, url_for("attempt_pages.quiz", slug=slug))
+    set_cookie(response, ATTEMPT_COOKIE, started.token, token_ttl, url_for("attempt_pages.quiz", slug=slug))
     return response
 
 
@@ -149,8 +150,3 @@ def _parse_choices(document: QuizDocument) -> dict[int, int]:
                 raise InvalidInputError("The form has been changed on its way; please answer again.")
             chosen[question.item_id] = scoring.as_bits(question, map(int, values))
     return chosen
-
-
-def _set_cookie(response: Response, name: str, value: str, max_age: timedelta, path: str) -> None:
-    secure = current_app.config["SESSION_COOKIE_SECURE"]
-    response.set_cookie(name, value, max_age=max_age, path=path, httponly=True, samesite="Lax", secure=secure)

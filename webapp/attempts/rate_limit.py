@@ -9,21 +9,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from uuid import UUID
 
 from webapp.errors import QuotaExceededError
+from webapp.web.token_bucket import TokenBucket
 
 BURST = 40
 """Writes that a player may send at once, e.g. of a quiz that was answered offline."""
 MAX_TRACKED_PLAYERS = 50_000
 """Players whose buckets are kept; two hundred bytes each. Above that, full buckets are dropped."""
-
-
-@dataclass(slots=True)
-class _Bucket:
-    tokens: float
-    updated_at: float
 
 
 class PlayerRateLimiter:
@@ -34,7 +28,7 @@ class PlayerRateLimiter:
         self._rate = rate
         self._clock = clock
         self._lock = threading.Lock()
-        self._buckets: dict[UUID, _Bucket] = {}
+        self._buckets: dict[UUID, TokenBucket] = {}
 
     def acquire(self, player_id: UUID) -> None:
         """Count one write of a player.
@@ -49,20 +43,15 @@ class PlayerRateLimiter:
             bucket = self._buckets.get(player_id)
             if bucket is None:
                 self._evict(now)
-                bucket = self._buckets[player_id] = _Bucket(BURST, now)
-            bucket.tokens = min(float(BURST), bucket.tokens + (now - bucket.updated_at) * self._rate)
-            bucket.updated_at = now
-            if bucket.tokens >= 1:
-                bucket.tokens -= 1
-                return
-            delay = (1 - bucket.tokens) / self._rate
-        raise QuotaExceededError(delay)
+                bucket = self._buckets[player_id] = TokenBucket(self._rate, BURST, BURST, now)
+            delay = bucket.take(now)
+        if delay > 0:
+            raise QuotaExceededError(delay)
 
     def _evict(self, now: float) -> None:
         if len(self._buckets) >= MAX_TRACKED_PLAYERS:
-            full_after = BURST / self._rate
             self._buckets = {
-                player_id: bucket for player_id, bucket in self._buckets.items() if now - bucket.updated_at < full_after
+                player_id: bucket for player_id, bucket in self._buckets.items() if not bucket.is_full(now)
             }
         if len(self._buckets) >= MAX_TRACKED_PLAYERS:
             # So many are playing at the same time: drop the bucket of the player who began first.
