@@ -19,9 +19,11 @@ from webapp.attempts import pages as attempts_pages
 from webapp.attempts.answer_writer import AnswerWriter
 from webapp.attempts.fast_routes import INLINE_PREFIX, build_fast_routes
 from webapp.attempts.leaderboard_cache import LeaderboardCache
+from webapp.attempts.overdue_scorer import OverdueScorer
 from webapp.attempts.page_cache import PageCache
 from webapp.attempts.rate_limit import PlayerRateLimiter
 from webapp.attempts.service import AttemptService
+from webapp.attempts.time_limits import TimeLimits
 from webapp.bank import api as bank_api
 from webapp.bank import pages as bank_pages
 from webapp.collector import api as collector_api
@@ -64,13 +66,16 @@ def add_routes(app: Flask, settings: Settings) -> None:
 
 def _create_services(app: Flask, settings: Settings) -> None:
     service, pooling = settings.poolproof, app.extensions["pooling"]
+    limits = TimeLimits(service.grace_seconds, app.config["ATTEMPT_TTL"])
     attempt_service = AttemptService(
         PublishedQuizCache(pooling.work.read),
         LeaderboardCache(pooling.work.read),
         AnswerWriter(pooling.writer, settings.pool.timeout, service.grace_seconds),
         PlayerRateLimiter(service.player_rate_limit / service.workers),
         app.config["SECRET_KEY"],
-        app.config["ATTEMPT_TTL"],
+        limits,
+        OverdueScorer(pooling.work, limits),
+        pooling.work.read,
     )
     exporter = _create_otlp_exporter(service, pooling.fleet_folder, settings.pool.min_idle)
     app.extensions |= {

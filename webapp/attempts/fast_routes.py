@@ -80,7 +80,7 @@ def _start(service: AttemptService, environ: WSGIEnvironment, quiz_id: str) -> R
     player_id = tokens.verify_player_token(player_token, service.signing_key)
     started = service.start(QuizId(int(quiz_id)), name.strip(), player_id)
     headers = (*_JSON_HEADERS, ("Location", f"/api/v1/attempts/{started.token}"))
-    return RawResponse(CREATED, headers, _dump_json(serializers.dump_started(started, service.token_ttl)))
+    return RawResponse(CREATED, headers, _dump_json(serializers.dump_started(started)))
 
 
 def _is_plain_name(name: object) -> TypeGuard[str]:
