@@ -77,8 +77,10 @@ def _start(service: AttemptService, environ: WSGIEnvironment, quiz_id: str) -> R
     name, player_token = body.get("name", ANONYMOUS), body.get("player")
     if not _is_plain_name(name) or not isinstance(player_token, str | None):
         return None
-    player_id = tokens.verify_player_token(player_token, service.signing_key)
-    started = service.start(QuizId(int(quiz_id)), name.strip(), player_id)
+    player, quiz = tokens.verify_player_token(player_token, service.signing_key), QuizId(int(quiz_id))
+    if service.has_started(quiz, player):
+        return None
+    started = service.start(quiz, name.strip(), player)
     headers = (*_JSON_HEADERS, ("Location", f"/api/v1/attempts/{started.token}"))
     return RawResponse(CREATED, headers, _dump_json(serializers.dump_started(started)))
 
