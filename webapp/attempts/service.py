@@ -23,6 +23,9 @@ from webapp.quizzes import published
 from webapp.quizzes.published import PublishedVersion, QuizId, Slug
 from webapp.quizzes.published_cache import PublishedQuizCache
 
+SETTLE_TIMEOUT = 5.0
+"""Seconds that an author's results wait for another thread that scores; a leaderboard is shown as it is."""
+
 
 @dataclass(frozen=True)
 class StartedAttempt:
@@ -225,11 +228,11 @@ class AttemptService:
         Raises:
             NotFoundError: when there is no such quiz.
         """
-        self.settle(self.quiz_cache.current(quiz))
+        self.settle(self.quiz_cache.current(quiz), SETTLE_TIMEOUT)
 
-    def settle(self, version: PublishedVersion) -> None:
+    def settle(self, version: PublishedVersion, wait: float = 0.0) -> None:
         """Score attempts at a version whose time is over; while it is open and has an end, nothing is read."""
-        if self.scorer.settle(version):
+        if self.scorer.settle(version, wait):
             self.leaderboards.invalidate(version.version_id)
 
     def _load(self, claim: AttemptClaim) -> AttemptState:

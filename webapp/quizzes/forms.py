@@ -15,7 +15,7 @@ from webapp.web.validators import validate_storable
 
 DATE_FORMATS = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 ANSWERS_SHOWN_CHOICES = [
-    SelectChoice("", "After closing, or after finishing where there is no end"),
+    SelectChoice("", "Automatic"),
     SelectChoice(AnswersShown.AFTER_CLOSING.value, "After closing"),
     SelectChoice(AnswersShown.AFTER_FINISHING.value, "As soon as the attempt is finished"),
     SelectChoice(AnswersShown.NEVER.value, "Never"),
