@@ -37,11 +37,11 @@ from webapp.quizzes.published_cache import PublishedQuizCache
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
 from webapp.settings import ServiceSettings, Settings, SettingsError
-from webapp.web import assets, health, long_work, request_context, template_filters, uploads
+from webapp.web import assets, body_limits, health, long_work, request_context, template_filters
 from webapp.web.fast_path import middleware
 from webapp.web.fast_path.middleware import FastPathMiddleware
 from webapp.web.rest import openapi, problems
-from webapp.web.security import security_headers
+from webapp.web.security import console_listener, security_headers
 
 
 def add_routes(app: Flask, settings: Settings) -> None:
@@ -50,9 +50,10 @@ def add_routes(app: Flask, settings: Settings) -> None:
     Raises:
         SettingsError: when the settings ask for a library that is not installed.
     """
-    # Before all that reads a body: `uploads` may look at a session, `csrf` reads forms.
-    first = (request_context, middleware, long_work, uploads)
-    for module in (*first, problems, security_headers, template_filters, assets, auth):
+    # The order in which a request is checked: its door, its user, the size of its body. Only then is a body read, first
+    # of all by `csrf`.
+    first = (request_context, middleware, console_listener, auth, body_limits, long_work)
+    for module in (*first, problems, security_headers, template_filters, assets):
         module.init_app(app)
     csrf.init_app(app)
     _create_services(app, settings)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from marshmallow import fields, validate
 
 from webapp.attempts.models import MAX_NAME_LENGTH
-from webapp.web.rest.openapi import BaseSchema, TextField, visible
+from webapp.web.rest.fields import TextField, visible
+from webapp.web.rest.openapi import BaseSchema
 
 MAX_CHOICES = 63
 """Choices of a question; each is a bit of a signed 64-bit number."""

@@ -6,7 +6,8 @@ from marshmallow import fields, validate
 
 from webapp.quizzes.drafts import MAX_DESCRIPTION_LENGTH, MAX_QUIZ_ITEMS, MAX_SLUG_LENGTH, MAX_TITLE_LENGTH
 from webapp.quizzes.published import QuizState
-from webapp.web.rest.openapi import BaseSchema, TextField
+from webapp.web.rest.fields import TextField, TimeField
+from webapp.web.rest.openapi import BaseSchema
 from webapp.web.rest.pagination import MAX_ID
 
 
@@ -112,7 +113,7 @@ class DraftLines(BaseSchema):
 class Window(BaseSchema):
     """When a quiz is open. Times carry their zone; the database's clock decides."""
 
-    opens_at = fields.AwareDateTime(load_default=None, allow_none=True, metadata={"description": "Default: now"})
-    closes_at = fields.AwareDateTime(
+    opens_at = TimeField(load_default=None, allow_none=True, metadata={"description": "Default: now"})
+    closes_at = TimeField(
         load_default=None, allow_none=True, metadata={"description": "Default: a week after it opens"}
     )

@@ -6,25 +6,30 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from http import HTTPStatus
 from importlib.metadata import version
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import flask_swagger_ui
 from flask import Blueprint as FlaskBlueprint
-from flask import Flask, Response, render_template, request, send_from_directory
+from flask import Flask, Request, Response, render_template, request, send_from_directory
 from flask_smorest import Api, Blueprint
 from marshmallow import Schema as MarshmallowSchema
-from marshmallow import ValidationError, fields
+from marshmallow import fields
 from marshmallow.validate import OneOf
-from werkzeug.exceptions import UnsupportedMediaType
+from webargs.core import missing
+from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.routing import IntegerConverter
 
 from poolproof.transactions.outcomes import WriteOutcome
+from webapp.web.body_limits import has_body
+from webapp.web.json_bounds import load_json
 from webapp.web.rest.idempotency import HEADER as IDEMPOTENCY_HEADER
 from webapp.web.rest.idempotency import MAX_KEY_LENGTH
 from webapp.web.rest.pagination import MAX_ID
 from webapp.web.uploads import is_upload_request
-from webapp.web.validators import INVISIBLE, is_id, is_storable, is_visible
+from webapp.web.validators import is_id
 
 PREFIX = "/api/v1"
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -89,26 +94,6 @@ class IdConverter(IntegerConverter):
         return int(value) if is_id(value) else MAX_ID
 
 
-class TextField(fields.String):
-    """A string that every database can hold: no control characters, no surrogates."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        text: str = super()._deserialize(value, attr, data, **kwargs)
-        if not is_storable(text):
-            raise ValidationError("Contains a character that cannot be stored.")
-        return text
-
-
-def visible(text: str) -> None:
-    """Refuse, as a validator of a field, text of which nothing can be seen.
-
-    Raises:
-        ValidationError: for such a text.
-    """
-    if not is_visible(text):
-        raise ValidationError(INVISIBLE)
-
-
 class BaseSchema(MarshmallowSchema):
     """The base of all schemas: a deep copy of a schema is the schema itself.
 
@@ -149,6 +134,29 @@ class Problem(BaseSchema):
 PROBLEM_SCHEMA = Problem()
 
 
+class BoundedParser(FlaskParser):
+    """The parser of arguments, with JSON that is bounded before it is parsed."""
+
+    def _raw_load_json(self, req: Request) -> Any:
+        if not req.is_json:
+            return missing
+        content = req.get_data(cache=True)
+        # Of a body without a length werkzeug reads up to the limit, and does not say that there is more.
+        if req.content_length is None and len(content) >= (req.max_content_length or 0):
+            raise RequestEntityTooLarge
+        try:
+            text = content.decode()
+        except UnicodeDecodeError as error:
+            raise JSONDecodeError("Not UTF-8", "?", error.start) from error
+        return load_json(text)
+
+
+class ApiBlueprint(Blueprint):
+    """flask-smorest's blueprint with our parser of arguments."""
+
+    ARGUMENTS_PARSER = BoundedParser()
+
+
 class PoolproofApi(Api):
     """flask-smorest without its error handlers: `web.rest.problems` answers all errors alike."""
 
@@ -159,9 +167,9 @@ class PoolproofApi(Api):
         pass
 
 
-def api_blueprint(name: str, import_name: str, path: str = "", description: str = "") -> Blueprint:
+def api_blueprint(name: str, import_name: str, path: str = "", description: str = "") -> ApiBlueprint:
     """Return a blueprint under /api/v1 whose views accept JSON bodies only, except those that accept uploads."""
-    blueprint = Blueprint(name, import_name, url_prefix=PREFIX + path, description=description)
+    blueprint = ApiBlueprint(name, import_name, url_prefix=PREFIX + path, description=description)
     blueprint.before_request(_require_json)
     return blueprint
 
@@ -214,8 +222,7 @@ def create_api(app: Flask) -> Api:
 
 
 def _require_json() -> None:
-    has_body = request.content_length or "Transfer-Encoding" in request.headers
-    if request.method in {"POST", "PUT", "PATCH"} and has_body and not request.is_json and not is_upload_request():
+    if request.method in {"POST", "PUT", "PATCH"} and has_body() and not request.is_json and not is_upload_request():
         raise UnsupportedMediaType("Send the body as application/json.")
 
 

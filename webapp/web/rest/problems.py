@@ -12,15 +12,16 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, Flask, Response, jsonify, render_template, request
+from gunicorn.http.errors import ParseException
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import BadRequest, HTTPException, InternalServerError
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from poolproof.drivers.mysql.errors import is_transient
 from poolproof.errors import ThreadShareFullError
 from poolproof.transactions.outcomes import WriteOutcome
-from webapp.errors import BusyError, DomainError, QuotaExceededError, list_error_types
+from webapp.errors import BusyError, CodedBodyError, DomainError, QuotaExceededError, list_error_types
 from webapp.web import form_retry
 from webapp.web.request_context import request_id
 from webapp.web.rest import repeating
@@ -50,6 +51,7 @@ def init_app(app: Flask) -> None:
     """Answer every exception with a problem or a page."""
     app.register_error_handler(DomainError, _domain_error)
     app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(ParseException, _malformed_body)
     app.register_error_handler(PoolTimeoutError, _pool_timeout_error)
     app.register_error_handler(DBAPIError, _database_error)
 
@@ -72,6 +74,9 @@ def _domain_error(error: DomainError) -> WerkzeugResponse:
     )
     if error.status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, CodedBodyError):
+        # RFC 9110, 15.5.16: what would have been taken.
+        response.headers["Accept-Encoding"] = "identity"
     return response
 
 
@@ -96,6 +101,11 @@ def _http_error(error: HTTPException) -> WerkzeugResponse:
         if name.lower() in {"allow", "retry-after", "www-authenticate"}:
             response.headers[name] = value
     return response
+
+
+def _malformed_body(error: ParseException) -> WerkzeugResponse:
+    """Answer Gunicorn's error of a body in chunks that are none; it raises it where the body is read."""
+    return _http_error(BadRequest("The body of the request is not in chunks as HTTP describes them."))
 
 
 def _pool_timeout_error(error: PoolTimeoutError) -> WerkzeugResponse:
