@@ -42,6 +42,7 @@ from webapp.web.fast_path import middleware
 from webapp.web.fast_path.middleware import FastPathMiddleware
 from webapp.web.rest import openapi, problems
 from webapp.web.security import console_listener, security_headers
+from webapp.web.write_probe import WriteProbe
 
 
 def add_routes(app: Flask, settings: Settings) -> None:
@@ -78,6 +79,7 @@ def _create_services(app: Flask, settings: Settings) -> None:
         "attempt_service": attempt_service,
         "published_cache": attempt_service.quiz_cache,
         "page_cache": PageCache(),
+        "write_probe": WriteProbe(pooling.console, pooling.lanes),
         "console_service": _create_console_service(pooling, service, exporter),
         "otlp_exporter": exporter,
     }

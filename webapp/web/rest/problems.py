@@ -18,13 +18,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import BadRequest, HTTPException, InternalServerError
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from poolproof.drivers.mysql.errors import is_transient
+from poolproof.drivers.mysql.errors import TransientCause, transient_cause
 from poolproof.errors import ThreadShareFullError
 from poolproof.transactions.outcomes import WriteOutcome
 from webapp.errors import BusyError, CodedBodyError, DomainError, QuotaExceededError, list_error_types
 from webapp.web import form_retry
 from webapp.web.request_context import request_id
 from webapp.web.rest import repeating
+from webapp.web.write_probe import CANNOT_STORE
 
 log = logging.getLogger(__name__)
 
@@ -117,9 +118,11 @@ def _pool_timeout_error(error: PoolTimeoutError) -> WerkzeugResponse:
 
 
 def _database_error(error: DBAPIError) -> WerkzeugResponse:
-    if is_transient(error):
+    cause = transient_cause(error)
+    if cause is not None:
         log.warning("The database did not serve the request: %s", error.orig)
-        return _domain_error(_busy_or_unavailable("The database cannot be reached just now."))
+        reason = CANNOT_STORE if cause is TransientCause.STORAGE else "The database cannot be reached just now."
+        return _domain_error(_busy_or_unavailable(reason))
     log.error("The database refused a statement", exc_info=error)
     return _http_error(InternalServerError(original_exception=error))
 
