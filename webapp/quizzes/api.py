@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from flask import Response, current_app, jsonify, request, url_for
@@ -143,12 +144,15 @@ def change_draft(body: dict[str, Any], quiz_id: int) -> tuple[Draft, dict[str, s
 @require_api(Permission.EDIT_QUIZZES)
 @blueprint.arguments(Window)
 @blueprint.response(201, QuizLine, headers=LOCATION)
-@blueprint.doc(operationId="publishQuiz")
+@blueprint.doc(operationId="publishQuiz", parameters=[IDEMPOTENCY_KEY])
 @problem_responses(blueprint, 400, 401, 403, 404, 413, 415, 422)
 def publish_quiz(window: dict[str, datetime | None], quiz_id: int) -> tuple[PublishedVersion, dict[str, str]]:
     """Freeze the draft into a new version with a window."""
-    version = run_in_transaction(
-        lambda connection: publishing.publish(connection, quiz_id, window["opens_at"], window["closes_at"])
+    version = create_once(
+        get_current_user().id,
+        lambda connection: publishing.publish(connection, quiz_id, window["opens_at"], window["closes_at"]),
+        published.by_version,
+        id_of=attrgetter("version_id"),
     )
     return version, {"Location": url_for("quizzes.read_quiz", quiz_id=quiz_id)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from http import HTTPStatus
@@ -12,10 +13,10 @@ from typing import Any, Self, TypeVar
 
 import flask_swagger_ui
 from flask import Blueprint as FlaskBlueprint
-from flask import Flask, Request, Response, render_template, request, send_from_directory
+from flask import Flask, Request, Response, current_app, render_template, request, send_from_directory
 from flask_smorest import Api, Blueprint
+from marshmallow import INCLUDE, fields
 from marshmallow import Schema as MarshmallowSchema
-from marshmallow import fields
 from marshmallow.validate import OneOf
 from webargs.core import missing
 from webargs.flaskparser import FlaskParser
@@ -25,14 +26,16 @@ from werkzeug.routing import IntegerConverter
 from poolproof.transactions.outcomes import WriteOutcome
 from webapp.web.body_limits import has_body
 from webapp.web.json_bounds import load_json
+from webapp.web.rest import document
+from webapp.web.rest.document import PROBLEM_MEDIA_TYPE
 from webapp.web.rest.idempotency import HEADER as IDEMPOTENCY_HEADER
 from webapp.web.rest.idempotency import MAX_KEY_LENGTH
 from webapp.web.rest.pagination import MAX_ID
+from webapp.web.security.console_listener import is_console_endpoint, is_console_listener
 from webapp.web.uploads import is_upload_request
 from webapp.web.validators import is_id
 
 PREFIX = "/api/v1"
-PROBLEM_MEDIA_TYPE = "application/problem+json"
 ID = "id"
 """Name of the URL converter for ids; see `IdConverter`."""
 
@@ -55,8 +58,16 @@ API_CONFIG = {
 }
 
 # How operations declare their headers.
-ETAG = {"ETag": {"description": "Version of the resource, for If-Match", "schema": {"type": "string"}}}
-LOCATION = {"Location": {"description": "Address of the new resource", "schema": {"type": "string"}}}
+ETAG = {
+    "ETag": {"description": "Version of the resource, for If-Match", "required": True, "schema": {"type": "string"}}
+}
+LOCATION = {
+    "Location": {
+        "description": "Address of the new resource",
+        "required": True,
+        "schema": {"type": "string", "format": "uri-reference"},
+    }
+}
 LINK = {"Link": {"description": 'The next page, rel="next" (RFC 8288)', "schema": {"type": "string"}}}
 IF_MATCH = {
     "in": "header",
@@ -115,7 +126,12 @@ class FieldProblem(BaseSchema):
 
 
 class Problem(BaseSchema):
-    """RFC 9457."""
+    """What went wrong (RFC 9457). Problems of some types have further members."""
+
+    class Meta:
+        """A problem may have members that its reader does not know."""
+
+        unknown = INCLUDE
 
     type = fields.String(required=True, metadata={"format": "uri-reference"})
     title = fields.String(required=True)
@@ -123,6 +139,7 @@ class Problem(BaseSchema):
     detail = fields.String(required=True)
     instance = fields.String(required=True)
     errors = fields.List(fields.Nested(FieldProblem))
+    item = fields.Integer(metadata={"description": "With 409: the item that is there already"})
     outcome = fields.String(
         validate=OneOf([str(outcome) for outcome in WriteOutcome]),
         metadata={
@@ -163,8 +180,22 @@ class PoolproofApi(Api):
     ERROR_SCHEMA = Problem
     DEFAULT_ERROR_RESPONSE_NAME = None
 
+    def __init__(self, app: Flask) -> None:
+        """Bind it to the app."""
+        self._documents: dict[bool, str] = {}
+        super().__init__(app)
+
     def _register_error_handlers(self) -> None:
         pass
+
+    def _openapi_json(self) -> Response:
+        """Serve the document of the door that the request came in by."""
+        is_console = is_console_listener()
+        if is_console not in self._documents:
+            is_served = (lambda _: True) if is_console else (lambda endpoint: not is_console_endpoint(endpoint))
+            built = document.build(self.spec.to_dict(), current_app, is_served)
+            self._documents[is_console] = json.dumps(built, indent=2)
+        return Response(self._documents[is_console], mimetype="application/json")
 
 
 def api_blueprint(name: str, import_name: str, path: str = "", description: str = "") -> ApiBlueprint:
