@@ -34,6 +34,7 @@ OPEN_TO_EVERYBODY = {
     "quiz_pages.open_quizzes",
     "quizzes.list_quizzes",
     "quizzes.read_quiz",
+    "root.read_root",
     "files.file",
     "static",
     "tokens.create_token",

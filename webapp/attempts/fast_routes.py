@@ -26,6 +26,7 @@ from webapp.errors import BusyError
 from webapp.quizzes.published import QuizId, Slug
 from webapp.web.fast_path.request_body import read_json_body
 from webapp.web.fast_path.routes import JSON_MEDIA_TYPE, FastRoute, PendingResponse, RawResponse, ResponseCallback
+from webapp.web.json_bounds import load_json
 from webapp.web.security import security_headers
 from webapp.web.validators import is_id, is_storable, is_visible
 
@@ -178,8 +179,8 @@ class _EncodedLeaderboards:
 def _parse_json(environ: WSGIEnvironment) -> dict[str, Any] | None:
     body = read_json_body(environ)
     try:
-        value = json.loads(body) if body is not None else None
-    except (ValueError, RecursionError):
+        value = load_json(body.decode()) if body is not None else None
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
 

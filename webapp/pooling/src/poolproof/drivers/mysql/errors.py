@@ -60,6 +60,19 @@ _SQLITE_LOCKED_ERRORS = {
     6,  # SQLITE_LOCKED: … a connection of this process, with which the cache is shared
 }
 
+STORAGE_ERRORS = {
+    1021,  # ER_DISK_FULL
+    1114,  # ER_RECORD_FILE_FULL: "The table is full", as InnoDB says of a full disk
+    3675,  # ER_DISK_FULL_NOWAIT
+}
+"""The server cannot store what it was sent: its disk is full."""
+
+_SQLITE_STORAGE_ERRORS = {
+    10,  # SQLITE_IOERR
+    13,  # SQLITE_FULL
+    14,  # SQLITE_CANTOPEN: a file beside the database cannot be made
+}
+
 _OUT_OF_STEP_ERRORS = {
     2014,  # CR_COMMANDS_OUT_OF_SYNC
     2027,  # CR_MALFORMED_PACKET
@@ -75,6 +88,8 @@ class TransientCause(StrEnum):
     CONNECTION_LOST = "connection lost"
     """The connection broke; a new one may do better. Whether a COMMIT under way took effect is not known."""
     TOO_MANY_CONNECTIONS = "too many connections"
+    STORAGE = "storage"
+    """The disk is full, or does not take what is written. What is read is not concerned."""
     UNAVAILABLE = "unavailable"
     """No server answers, or not in time, or it accepts no writes."""
 
@@ -93,6 +108,8 @@ def transient_cause(error: BaseException) -> TransientCause | None:
         return TransientCause.CONNECTION_LOST
     if is_too_many_connections(error):
         return TransientCause.TOO_MANY_CONNECTIONS
+    if is_storage_error(error):
+        return TransientCause.STORAGE
     return TransientCause.UNAVAILABLE if is_unavailable(error) else None
 
 
@@ -174,7 +191,15 @@ def is_contention(error: BaseException) -> bool:
 
     On SQLite that is a database that stayed locked longer than its busy time-out.
     """
-    code = getattr(original_error(error), "sqlite_errorcode", None)
+    return _sqlite_kind(error) in _SQLITE_LOCKED_ERRORS or error_number(error) in CONTENTION_ERRORS
+
+
+def is_storage_error(error: BaseException) -> bool:
+    """Say whether the disk under the database is full, or does not take what is written."""
+    return _sqlite_kind(error) in _SQLITE_STORAGE_ERRORS or error_number(error) in STORAGE_ERRORS
+
+
+def _sqlite_kind(error: BaseException) -> int | None:
+    code: int | None = getattr(original_error(error), "sqlite_errorcode", None)
     # The lower byte is the kind; what is above it says more about the reason.
-    is_locked = code is not None and code & 0xFF in _SQLITE_LOCKED_ERRORS
-    return is_locked or error_number(error) in CONTENTION_ERRORS
+    return None if code is None else code & 0xFF
