@@ -13,11 +13,6 @@ def find_docker_compose() -> tuple[str, ...]:
     return _find("docker-compose", "docker-compose", "usr/libexec/docker/cli-plugins/docker-compose")
 
 
-def find_nginx() -> tuple[str, ...]:
-    """Return the command of nginx."""
-    return _find("nginx", "nginx", "usr/sbin/nginx")
-
-
 def _find(name: str, package: str, program: str) -> tuple[str, ...]:
     folders = f"{Path('/usr/sbin')}"
     if path := shutil.which(name) or shutil.which(name, path=folders):
