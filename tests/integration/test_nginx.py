@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.narrowing import match_in
 from tests.support.nginx import Nginx, RecordingUpstream, check, run_nginx, run_recorder, write_configuration
+from tests.support.waiting import wait_until
 from webapp.lab.services.poolproof_service import AUTHORS_PASSWORD, PoolproofService, run_poolproof_service
 
 MIB = 1024 * 1024
@@ -150,14 +151,15 @@ def test_no_log_of_nginx_has_the_address_of_an_attempt(
     page = client.get(f"/attempts/{token}", headers={"Referer": f"{nginx.address}/attempts/{token}"})
     assert page.status_code == 200
     assert client.get(f"/api/v1/attempts/{token}").status_code == 200
-    assert '"GET /attempts/-" 200' in nginx.logs()
-    assert '"GET /api/v1/attempts/-" 200' in nginx.logs()
+    # A line is written when its response has been sent.
+    wait_until(lambda: '"GET /attempts/-" 200' in nginx.logs())
+    wait_until(lambda: '"GET /api/v1/attempts/-" 200' in nginx.logs())
     assert token not in nginx.logs()
     # While the service is away nginx has more to say.
     upstream.server_close()
     with run_nginx(tmp_path / "alone", upstream.port) as alone, alone.client() as player:
         assert player.get(f"/attempts/{token}").status_code == 502
-        assert '"GET /attempts/-" 502' in alone.logs()
+        wait_until(lambda: '"GET /attempts/-" 502' in alone.logs())
         assert token not in alone.logs()
 
 
