@@ -40,6 +40,9 @@ accesslog = None
 errorlog = "-"
 loglevel = _settings.log_level
 proc_name = "poolproof"
+# What a proxy says is believed or not in the app, by POOLPROOF_TRUSTED_PROXIES. By Gunicorn's own default every client
+# on this machine may say that it came by HTTPS, and under which prefix.
+forwarded_allow_ips = ""
 # The server is controlled by signals only.
 control_socket_disable = True
 

@@ -66,7 +66,8 @@ def _open(page_cache: PageCache, service: AttemptService, environ: WSGIEnvironme
     if page is None:
         return None
     headers = (*_PAGE_HEADERS, ("ETag", page.etag))
-    if environ.get("HTTP_IF_NONE_MATCH") == page.etag:
+    # By weak comparison, of a list too (RFC 9110): a proxy that compresses the page makes its ETag a weak one.
+    if page.etag in environ.get("HTTP_IF_NONE_MATCH", ""):
         return RawResponse(NOT_MODIFIED, headers, b"")
     return RawResponse(OK, headers, page.body)
 
