@@ -38,10 +38,14 @@ from webapp.results import api as results_api
 from webapp.results import pages as results_pages
 from webapp.settings import ServiceSettings, Settings, SettingsError
 from webapp.web import assets, health, long_work, request_context, template_filters, uploads
+from webapp.web.delayed_refusals import DelayedRefusals
 from webapp.web.fast_path import middleware
 from webapp.web.fast_path.middleware import FastPathMiddleware
 from webapp.web.rest import openapi, problems
 from webapp.web.security import security_headers
+
+SIGN_IN_PATHS = ("/sign-in", "/api/v1/tokens")
+"""Their refusals are sent late: they are what a client that guesses passwords gets."""
 
 
 def add_routes(app: Flask, settings: Settings) -> None:
@@ -58,6 +62,7 @@ def add_routes(app: Flask, settings: Settings) -> None:
     _create_services(app, settings)
     _register_features(app)
     app.config["INLINE_REQUEST_PREFIX"] = INLINE_PREFIX
+    app.wsgi_app = DelayedRefusals(app.wsgi_app, SIGN_IN_PATHS)  # type: ignore[method-assign]
     statistics = app.extensions["pooling"].requests
     app.wsgi_app = FastPathMiddleware(app.wsgi_app, build_fast_routes(app), statistics)  # type: ignore[method-assign]
 
