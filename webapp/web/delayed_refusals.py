@@ -51,7 +51,7 @@ class DelayedRefusals:
         """Start no thread yet."""
         self._application = application
         self._paths = frozenset(paths)
-        self._waiting: deque[tuple[float, DeferredResponse, str, bytes, bytes]] = deque()
+        self._delayed: deque[tuple[float, DeferredResponse, str, bytes, bytes]] = deque()
         # Guards the count of what is waiting; the queue itself is safe to append to and to pop from.
         self._lock = threading.Lock()
         self._thread = PeriodicThread("poolproof-refusals", self._send_due)
@@ -72,21 +72,21 @@ class DelayedRefusals:
     def _delay(self, deferred: DeferredResponse, response: _Response, body: bytes) -> bool:
         head = "".join(f"{name}: {value}\r\n" for name, value in response.headers).encode("latin-1")
         with self._lock:
-            if len(self._waiting) >= MAX_DELAYED:
+            if len(self._delayed) >= MAX_DELAYED:
                 return False
-            self._waiting.append((time.monotonic() + DELAY, deferred, response.status, head, body))
-            is_first = len(self._waiting) == 1
+            self._delayed.append((time.monotonic() + DELAY, deferred, response.status, head, body))
+            is_first = len(self._delayed) == 1
         if is_first:
             self._thread.wake()
         return True
 
     def _send_due(self) -> float:
         """Send what is due; return the seconds until the next is."""
-        while self._waiting:
-            due_at, deferred, status, head, body = self._waiting[0]
+        while self._delayed:
+            due_at, deferred, status, head, body = self._delayed[0]
             if (remaining := due_at - time.monotonic()) > 0:
                 return remaining
-            self._waiting.popleft()
+            self._delayed.popleft()
             deferred.complete_raw(status, head, body)
         return IDLE_INTERVAL
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -62,7 +63,7 @@ def test_its_thread_sends_it(middleware: DelayedRefusals, monkeypatch: pytest.Mo
     for _ in range(2):
         deferred = Deferred()
         call(middleware, deferred, "503 SERVICE UNAVAILABLE")
-        wait_until(lambda sent=deferred.sent: bool(sent))
+        wait_until(partial(bool, deferred.sent))
 
 
 @pytest.mark.parametrize(
