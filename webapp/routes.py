@@ -40,11 +40,15 @@ from webapp.results import api as results_api
 from webapp.results import pages as results_pages
 from webapp.settings import ServiceSettings, Settings, SettingsError
 from webapp.web import assets, body_limits, health, long_work, request_context, template_filters
+from webapp.web.delayed_refusals import DelayedRefusals
 from webapp.web.fast_path import middleware
 from webapp.web.fast_path.middleware import FastPathMiddleware
 from webapp.web.rest import discovery, openapi, problems
 from webapp.web.security import console_listener, security_headers
 from webapp.web.write_probe import WriteProbe
+
+SIGN_IN_PATHS = ("/sign-in", "/api/v1/tokens")
+"""Their refusals are sent late: they are what a client that guesses passwords gets."""
 
 
 def add_routes(app: Flask, settings: Settings) -> None:
@@ -62,6 +66,7 @@ def add_routes(app: Flask, settings: Settings) -> None:
     _create_services(app, settings)
     _register_features(app)
     app.config["INLINE_REQUEST_PREFIX"] = INLINE_PREFIX
+    app.wsgi_app = DelayedRefusals(app.wsgi_app, SIGN_IN_PATHS)  # type: ignore[method-assign]
     statistics = app.extensions["pooling"].requests
     app.wsgi_app = FastPathMiddleware(app.wsgi_app, build_fast_routes(app), statistics)  # type: ignore[method-assign]
 
