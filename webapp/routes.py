@@ -19,9 +19,11 @@ from webapp.attempts import pages as attempts_pages
 from webapp.attempts.answer_writer import AnswerWriter
 from webapp.attempts.fast_routes import INLINE_PREFIX, build_fast_routes
 from webapp.attempts.leaderboard_cache import LeaderboardCache
+from webapp.attempts.overdue_scorer import OverdueScorer
 from webapp.attempts.page_cache import PageCache
 from webapp.attempts.rate_limit import PlayerRateLimiter
 from webapp.attempts.service import AttemptService
+from webapp.attempts.time_limits import TimeLimits
 from webapp.bank import api as bank_api
 from webapp.bank import pages as bank_pages
 from webapp.collector import api as collector_api
@@ -38,11 +40,15 @@ from webapp.results import api as results_api
 from webapp.results import pages as results_pages
 from webapp.settings import ServiceSettings, Settings, SettingsError
 from webapp.web import assets, body_limits, health, long_work, request_context, template_filters
+from webapp.web.delayed_refusals import DelayedRefusals
 from webapp.web.fast_path import middleware
 from webapp.web.fast_path.middleware import FastPathMiddleware
 from webapp.web.rest import discovery, openapi, problems
 from webapp.web.security import console_listener, security_headers
 from webapp.web.write_probe import WriteProbe
+
+SIGN_IN_PATHS = ("/sign-in", "/api/v1/tokens")
+"""Their refusals are sent late: they are what a client that guesses passwords gets."""
 
 
 def add_routes(app: Flask, settings: Settings) -> None:
@@ -60,19 +66,23 @@ def add_routes(app: Flask, settings: Settings) -> None:
     _create_services(app, settings)
     _register_features(app)
     app.config["INLINE_REQUEST_PREFIX"] = INLINE_PREFIX
+    app.wsgi_app = DelayedRefusals(app.wsgi_app, SIGN_IN_PATHS)  # type: ignore[method-assign]
     statistics = app.extensions["pooling"].requests
     app.wsgi_app = FastPathMiddleware(app.wsgi_app, build_fast_routes(app), statistics)  # type: ignore[method-assign]
 
 
 def _create_services(app: Flask, settings: Settings) -> None:
     service, pooling = settings.poolproof, app.extensions["pooling"]
+    limits = TimeLimits(service.grace_seconds, app.config["ATTEMPT_TTL"])
     attempt_service = AttemptService(
         PublishedQuizCache(pooling.work.read),
         LeaderboardCache(pooling.work.read),
         AnswerWriter(pooling.writer, settings.pool.timeout, service.grace_seconds),
         PlayerRateLimiter(service.player_rate_limit / service.workers),
         app.config["SECRET_KEY"],
-        app.config["ATTEMPT_TTL"],
+        limits,
+        OverdueScorer(pooling.work, limits),
+        pooling.work.read,
     )
     exporter = _create_otlp_exporter(service, pooling.fleet_folder, settings.pool.min_idle)
     app.extensions |= {

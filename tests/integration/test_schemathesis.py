@@ -26,7 +26,7 @@ def service(
     url = prepared_schema("sqlite", "schemathesis")
     folder = tmp_path_factory.mktemp("service")
     with run_poolproof_service(url, folder, POOLPROOF_WORKERS="1", POOLPROOF_PLAYER_RATE_LIMIT="0") as service:
-        added = service.run_command("user", "add", "grace", "--role", "operator", stdin=f"{PASSWORD}\n{PASSWORD}\n")
+        added = service.run_command("user", "add", "grace", "--role", "operator", "--password-stdin", stdin=PASSWORD)
         assert added.returncode == 0, added.stderr
         yield service
 

@@ -66,7 +66,8 @@ def _open(page_cache: PageCache, service: AttemptService, environ: WSGIEnvironme
     if page is None:
         return None
     headers = (*_PAGE_HEADERS, ("ETag", page.etag))
-    if environ.get("HTTP_IF_NONE_MATCH") == page.etag:
+    # By weak comparison, of a list too (RFC 9110): a proxy that compresses the page makes its ETag a weak one.
+    if page.etag in environ.get("HTTP_IF_NONE_MATCH", ""):
         return RawResponse(NOT_MODIFIED, headers, b"")
     return RawResponse(OK, headers, page.body)
 
@@ -81,7 +82,7 @@ def _start(service: AttemptService, environ: WSGIEnvironment, quiz_id: str) -> R
     player_id = tokens.verify_player_token(player_token, service.signing_key)
     started = service.start(QuizId(int(quiz_id)), name.strip(), player_id)
     headers = (*_JSON_HEADERS, ("Location", f"/api/v1/attempts/{started.token}"))
-    return RawResponse(CREATED, headers, _dump_json(serializers.dump_started(started, service.token_ttl)))
+    return RawResponse(CREATED, headers, _dump_json(serializers.dump_started(started)))
 
 
 def _is_plain_name(name: object) -> TypeGuard[str]:

@@ -42,7 +42,11 @@ def engine_options(settings: PoolSettings, url: URL, threads: int) -> dict[str, 
     """
     is_sqlite = url.get_backend_name() == "sqlite"
     _check_pool_class(settings, url, is_sqlite=is_sqlite)
-    options: dict[str, Any] = {"connect_args": _connect_args(settings, url, is_sqlite=is_sqlite)}
+    options: dict[str, Any] = {
+        "connect_args": _connect_args(settings, url, is_sqlite=is_sqlite),
+        # An error's text goes to the log, and what was stored may be a secret.
+        "hide_parameters": True,
+    }
     if settings.pool_class == "queue":
         options |= {
             "poolclass": FairQueuePool,
