@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from sqlalchemy.exc import OperationalError
 
-from poolproof.drivers.mysql.errors import UNAVAILABLE_CAUSES, transient_cause
+from poolproof.drivers.errors import UNAVAILABLE_CAUSES, transient_cause
 from poolproof.errors import PoolConfigurationError
 from webapp.database_setup import UnsupportedServerError
 from webapp.errors import DomainError

@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from poolproof.drivers.mysql.errors import is_transient
+from poolproof.drivers.errors import is_transient
 from poolproof.errors import ThreadShareFullError
 from poolproof.transactions.outcomes import WriteOutcome
 from webapp.errors import BusyError, DomainError, QuotaExceededError, list_error_types
