@@ -177,9 +177,9 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresqlS
     server.kill()
 
 
-@pytest.fixture(params=["psycopg", "psycopg2"])
+@pytest.fixture(params=["psycopg", "psycopg2"], scope="session")
 def postgresql_url(request: pytest.FixtureRequest, postgresql: PostgresqlServer) -> URL:
-    """Make an empty database, for each of the two drivers."""
+    """Make a database for each of the two drivers."""
     from tests.support.postgresql import new_database
 
     return new_database(postgresql, request.param)

@@ -18,6 +18,9 @@ DriverError = psycopg2.Error
 class Psycopg2Connection(TrackedSession, psycopg2.extensions.connection):
     """A connection that commits a transaction which began with BEGIN: in autocommit mode psycopg2 knows of none."""
 
+    ping_statement = "SELECT 1"
+    """psycopg2 takes the reply to an empty statement for an error."""
+
     def commit(self) -> None:
         """Commit, if a transaction is open."""
         self._end_transaction("COMMIT", super().commit)

@@ -29,8 +29,6 @@ else:
 
 READ_COMMITTED, AUTOCOMMIT_LEVEL = "READ COMMITTED", "AUTOCOMMIT"
 """SQLAlchemy's names of levels; in the second one every statement is a transaction of its own."""
-PING = ";"
-"""An empty statement: the server parses and plans nothing."""
 IDLE, ACTIVE = 0, 1
 """libpq's PQTRANS_IDLE and PQTRANS_ACTIVE."""
 REPORTED_PARAMETERS = (
@@ -70,6 +68,8 @@ class TrackedSession(Base):
     """Seconds after which the server closes an idle session; None: never."""
     is_behind_pooler = False
     """Whether something between here and the server gives the sessions of the server to others as well."""
+    ping_statement = ";"
+    """An empty statement: the server parses and plans nothing."""
     is_owned = False
     """Whether the pool sets up the session and begins its transactions."""
     level = READ_COMMITTED
@@ -155,7 +155,7 @@ class TrackedSession(Base):
             if not autocommit:
                 self.autocommit = True
             self.reply_timeout = seconds
-            self.run_statement(PING)
+            self.run_statement(self.ping_statement)
             if not autocommit:
                 self.autocommit = False
         except Exception:  # noqa: BLE001 - the driver's or the socket's: it did not answer
