@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, make_url
+from sqlalchemy import URL, Engine, create_engine, make_url, text
 
 from poolproof.engine import configure_engine, engine_options
 from poolproof.settings import PoolSettings
@@ -29,6 +29,13 @@ def engine_on(url: URL, **settings: Any) -> Iterator[Engine]:
     """Yield an engine with our pool, whose connections all come back until the end."""
     with _disposed(_engine(url, PoolSettings(**{"size": 2, **settings}))) as engine:
         yield engine
+
+
+def all_slots_are_there(engine: Engine, size: int) -> bool:
+    """Say whether so many connections can be checked out at once, each of which answers."""
+    with ExitStack() as held:
+        connections = [held.enter_context(engine.connect()) for _ in range(size)]
+        return [connection.execute(text("SELECT 1")).scalar_one() for connection in connections] == [1] * size
 
 
 def _engine(url: URL, settings: PoolSettings) -> Engine:
