@@ -7,7 +7,7 @@ import traceback
 import click
 from sqlalchemy.exc import OperationalError
 
-from poolproof.drivers.mysql.errors import UNAVAILABLE_CAUSES, error_number, transient_cause
+from poolproof.drivers.errors import UNAVAILABLE_CAUSES, error_number, transient_cause
 from poolproof.errors import PoolConfigurationError
 from webapp.database_setup import UnsupportedServerError
 from webapp.errors import DomainError

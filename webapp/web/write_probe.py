@@ -20,7 +20,7 @@ from sqlalchemy.engine.interfaces import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
 from poolproof import event_log
-from poolproof.drivers.mysql.errors import TransientCause, transient_cause
+from poolproof.drivers.errors import TransientCause, transient_cause
 from poolproof.drivers.sqlite import BUSY_TIMEOUT
 from poolproof.lanes import Lanes
 from poolproof.transactions.unit_of_work import UnitOfWork

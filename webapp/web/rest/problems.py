@@ -18,7 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import BadRequest, HTTPException, InternalServerError
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from poolproof.drivers.mysql.errors import TransientCause, transient_cause
+from poolproof.drivers.errors import TransientCause, transient_cause
 from poolproof.errors import ThreadShareFullError
 from poolproof.transactions.outcomes import WriteOutcome
 from webapp.errors import BusyError, CodedBodyError, DomainError, QuotaExceededError, list_error_types

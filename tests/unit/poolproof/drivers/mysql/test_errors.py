@@ -12,8 +12,8 @@ import pymysql
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from poolproof.drivers.mysql import errors
-from poolproof.drivers.mysql.errors import TransientCause
+from poolproof.drivers import errors
+from poolproof.drivers.errors import TransientCause
 
 
 def wrapped(

@@ -7,12 +7,14 @@ client (2000 to 2999) under "Client Error Message Reference".
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from sqlalchemy.exc import DBAPIError
+
+from poolproof.drivers.transient_cause import original_error
 
 _FIRST_CLIENT_ERROR, _LAST_CLIENT_ERROR = 2000, 2999
 _LOCK_WAIT_TIMEOUT = 1205
+NO_SUCH_THREAD = 1094
+"""MySQL's and MariaDB's error for a KILL of a connection that is gone."""
 
 TOO_MANY_CONNECTIONS_ERRORS = {
     1040,  # ER_CON_COUNT_ERROR
@@ -80,44 +82,6 @@ _OUT_OF_STEP_ERRORS = {
 """What comes next on the connection cannot be understood; a statement under way may have been executed."""
 
 
-class TransientCause(StrEnum):
-    """Why a statement may succeed when it is repeated unchanged."""
-
-    CONTENTION = "contention"
-    """The server has rolled the transaction back in favour of another one."""
-    CONNECTION_LOST = "connection lost"
-    """The connection broke; a new one may do better. Whether a COMMIT under way took effect is not known."""
-    TOO_MANY_CONNECTIONS = "too many connections"
-    STORAGE = "storage"
-    """The disk is full, or does not take what is written. What is read is not concerned."""
-    UNAVAILABLE = "unavailable"
-    """No server answers, or not in time, or it accepts no writes."""
-
-
-UNAVAILABLE_CAUSES = {TransientCause.CONNECTION_LOST, TransientCause.UNAVAILABLE}
-
-
-def transient_cause(error: BaseException) -> TransientCause | None:
-    """Return why an error is transient; None when repeating the statement would fail again.
-
-    This is the one place that decides it. What follows from a cause is each caller's own matter.
-    """
-    if is_contention(error):
-        return TransientCause.CONTENTION
-    if is_connection_lost(error):
-        return TransientCause.CONNECTION_LOST
-    if is_too_many_connections(error):
-        return TransientCause.TOO_MANY_CONNECTIONS
-    if is_storage_error(error):
-        return TransientCause.STORAGE
-    return TransientCause.UNAVAILABLE if is_unavailable(error) else None
-
-
-def is_transient(error: BaseException) -> bool:
-    """Say whether an error says something about the server's or the connection's state, and nothing about values."""
-    return transient_cause(error) is not None
-
-
 def is_disconnect(error: BaseException) -> bool:
     """Say whether an error means that its connection is useless: it broke, or the protocol is out of step."""
     original = original_error(error)
@@ -151,11 +115,6 @@ def is_lock_wait_timeout(error: BaseException) -> bool:
 def may_be_read_only(error: BaseException) -> bool:
     """Say whether an error may mean that the server accepts no writes (any more); it has to be asked."""
     return error_number(error) in READ_ONLY_ERRORS
-
-
-def original_error(error: BaseException) -> BaseException:
-    """Return the driver's error in SQLAlchemy's."""
-    return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
 
 
 def _broke(original: BaseException) -> bool:
