@@ -64,7 +64,8 @@ class SettingsError(Exception):
 class ServiceSettings(BaseModel):
     """The POOLPROOF_* variables."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A traceback must not show the values: passwords are among them.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     instance: Path = PROJECT_ROOT / "instance"
     """Folder of this installation's own files: the SQLite database, the secret key."""
@@ -155,7 +156,12 @@ class Settings(BaseSettings):
     """All settings: DATABASE_URL, POOL_* and POOLPROOF_*; no other variable is read."""
 
     model_config = SettingsConfigDict(
-        env_nested_delimiter="_", env_nested_max_split=1, env_ignore_empty=True, extra="ignore", frozen=True
+        env_nested_delimiter="_",
+        env_nested_max_split=1,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     database_url: str = ""

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
 
-from poolproof.drivers.mysql.errors import is_lock_wait_timeout, is_transient
+from poolproof.drivers.errors import is_lock_wait_timeout, is_transient
 from poolproof.errors import PoolQueueFullError, PoolTimeoutError
 from poolproof.transactions import outcomes
 from poolproof.transactions.commit_queue import ResultCallback

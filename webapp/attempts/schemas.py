@@ -6,7 +6,8 @@ from marshmallow import fields, validate
 
 from webapp.attempts.models import MAX_NAME_LENGTH
 from webapp.quizzes.rules import AnswersShown
-from webapp.web.rest.openapi import BaseSchema, TextField, visible
+from webapp.web.rest.fields import TextField, visible
+from webapp.web.rest.openapi import BaseSchema
 
 MAX_CHOICES = 63
 """Choices of a question; each is a bit of a signed 64-bit number."""

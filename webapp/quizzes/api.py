@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 from flask import Response, current_app, jsonify, request, url_for
@@ -157,9 +158,9 @@ def change_draft(body: dict[str, Any], quiz_id: int) -> tuple[Draft, dict[str, s
 
 @blueprint.route(f"/<{ID}:quiz_id>/publish", methods=["POST"])
 @require_api(Permission.EDIT_QUIZZES)
-@blueprint.arguments(Publication)
+@blueprint.arguments(Publication, required=False)
 @blueprint.response(201, QuizLine, headers=LOCATION)
-@blueprint.doc(operationId="publishQuiz")
+@blueprint.doc(operationId="publishQuiz", parameters=[IDEMPOTENCY_KEY])
 @problem_responses(blueprint, 400, 401, 403, 404, 413, 415, 422)
 def publish_quiz(rules: dict[str, Any], quiz_id: int) -> tuple[PublishedVersion, dict[str, str]]:
     """Freeze the draft into a new version. The rules are changed without one, by PATCH of the quiz.
@@ -167,7 +168,12 @@ def publish_quiz(rules: dict[str, Any], quiz_id: int) -> tuple[PublishedVersion,
     Where the quiz was published before, its leaderboard and its results begin anew with the new version. Attempts that
     are running go on with the questions of theirs, and are not on the new leaderboard. Everyone may play again.
     """
-    version = run_in_transaction(lambda connection: publishing.publish(connection, quiz_id, **rules))
+    version = create_once(
+        get_current_user().id,
+        lambda connection: publishing.publish(connection, quiz_id, **rules),
+        published.by_version,
+        id_of=attrgetter("version_id"),
+    )
     return version, {"Location": url_for("quizzes.read_quiz", quiz_id=quiz_id)}
 
 

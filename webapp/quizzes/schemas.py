@@ -7,7 +7,8 @@ from marshmallow import fields, validate
 from webapp.quizzes.drafts import MAX_DESCRIPTION_LENGTH, MAX_QUIZ_ITEMS, MAX_SLUG_LENGTH, MAX_TITLE_LENGTH
 from webapp.quizzes.published import QuizState
 from webapp.quizzes.rules import AnswersShown
-from webapp.web.rest.openapi import BaseSchema, TextField
+from webapp.web.rest.fields import TextField, TimeField
+from webapp.web.rest.openapi import BaseSchema
 from webapp.web.rest.pagination import MAX_ID
 
 ANSWERS_SHOWN_DESCRIPTION = (
@@ -39,10 +40,8 @@ class QuizLine(BaseSchema):
     title = fields.String(required=True)
     number = fields.Integer(required=True, metadata={"description": "Which published version this is"})
     question_count = fields.Integer(required=True)
-    opens_at = fields.AwareDateTime(required=True)
-    closes_at = fields.AwareDateTime(
-        required=True, allow_none=True, metadata={"description": "null: the quiz has no end"}
-    )
+    opens_at = TimeField(required=True)
+    closes_at = TimeField(required=True, allow_none=True, metadata={"description": "null: the quiz has no end"})
     answers_shown = fields.Enum(
         AnswersShown, by_value=True, required=True, metadata={"description": ANSWERS_SHOWN_DESCRIPTION}
     )
@@ -99,7 +98,7 @@ class DraftOut(BaseSchema):
     description = fields.String(required=True)
     items = fields.List(fields.Integer(), attribute="item_ids", required=True)
     version = fields.Integer(required=True)
-    changed_at = fields.AwareDateTime(required=True)
+    changed_at = TimeField(required=True)
 
 
 class DraftLine(BaseSchema):
@@ -110,7 +109,7 @@ class DraftLine(BaseSchema):
     title = fields.String(required=True)
     version = fields.Integer(required=True)
     published = fields.Boolean(required=True)
-    changed_at = fields.AwareDateTime(required=True)
+    changed_at = TimeField(required=True)
 
 
 class DraftLines(BaseSchema):
@@ -126,10 +125,8 @@ class Publication(BaseSchema):
     Of a quiz that is published again, a rule that is not given stays as it is.
     """
 
-    opens_at = fields.AwareDateTime(load_default=None, allow_none=True, metadata={"description": "Default: now"})
-    closes_at = fields.AwareDateTime(
-        load_default=None, allow_none=True, metadata={"description": "Default: the quiz has no end"}
-    )
+    opens_at = TimeField(load_default=None, allow_none=True, metadata={"description": "Default: now"})
+    closes_at = TimeField(load_default=None, allow_none=True, metadata={"description": "Default: the quiz has no end"})
     answers_shown = fields.Enum(
         AnswersShown,
         by_value=True,
@@ -146,8 +143,8 @@ class RulesIn(BaseSchema):
     """Changes of the rules of a published quiz; a rule that is not given stays as it is."""
 
     title = TextField(validate=validate.Length(1, MAX_TITLE_LENGTH))
-    opens_at = fields.AwareDateTime()
-    closes_at = fields.AwareDateTime(allow_none=True, metadata={"description": "null: no end"})
+    opens_at = TimeField()
+    closes_at = TimeField(allow_none=True, metadata={"description": "null: no end"})
     answers_shown = fields.Enum(
         AnswersShown,
         by_value=True,

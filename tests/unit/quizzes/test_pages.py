@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from poolproof.transactions.unit_of_work import UnitOfWork
+from tests.support.accounts import PASSWORD_HASH
+from tests.support.narrowing import match_in
 from tests.support.sessions import sign_in
+from webapp.accounts import users
+from webapp.accounts.roles import Role
 from webapp.lab.factories import make_draft, make_item, make_quiz
 from webapp.quizzes import drafts
 
@@ -49,6 +54,24 @@ def test_a_window_that_is_wrong_is_told(studio: FlaskClient, work: UnitOfWork) -
     data = {"opens_at": "2031-01-02T10:00", "closes_at": "2031-01-01T10:00"}
     answer = studio.post(f"/studio/quizzes/{draft.id}/publish", data=data, follow_redirects=True)
     assert "must open before it closes" in answer.text
+
+
+def test_every_author_may_change_publish_and_close_anothers_quiz_and_the_studio_says_so(
+    app: Flask, studio: FlaskClient, work: UnitOfWork
+) -> None:
+    studio.post("/studio/quizzes/new", data={"title": "Ada's"})
+    work.run_in_transaction(lambda connection: users.add(connection, "bo", PASSWORD_HASH, Role.AUTHOR))
+    other = app.test_client()
+    sign_in(other, work, "bo")
+    page = other.get("/studio").text
+    assert "Every author may change, publish and close every quiz" in page
+    address = match_in(r"/studio/quizzes/\d+", page)[0]
+    item = work.run_in_transaction(make_item).id
+    other.post(f"{address}/items", data={"version": 1, "add": f"{item}"})
+    other.post(f"{address}/details", data={"version": 2, "title": "Bo's now"})
+    assert "Published as version 1" in other.post(f"{address}/publish", follow_redirects=True).text
+    assert "Closed." in other.post(f"{address}/close", follow_redirects=True).text
+    assert "Bo&#39;s now" in studio.get("/studio").text
 
 
 def test_a_title_is_shown_as_text_and_never_as_markup(studio: FlaskClient, work: UnitOfWork) -> None:
