@@ -61,7 +61,7 @@ def build_fast_routes(app: Any) -> list[FastRoute]:
 def _open(page_cache: PageCache, service: AttemptService, environ: WSGIEnvironment, slug: str) -> RawResponse | None:
     if environ.get("QUERY_STRING") or not is_cacheable(environ.get("HTTP_COOKIE", "")):
         return None
-    page = page_cache.get(service.quiz_cache.current(Slug(slug)))
+    page = page_cache.get(service.quiz_cache.current(Slug(slug)), environ.get("SCRIPT_NAME", ""))
     if page is None:
         return None
     headers = (*_PAGE_HEADERS, ("ETag", page.etag))
@@ -79,7 +79,7 @@ def _start(service: AttemptService, environ: WSGIEnvironment, quiz_id: str) -> R
         return None
     player_id = tokens.verify_player_token(player_token, service.signing_key)
     started = service.start(QuizId(int(quiz_id)), name.strip(), player_id)
-    headers = (*_JSON_HEADERS, ("Location", f"/api/v1/attempts/{started.token}"))
+    headers = (*_JSON_HEADERS, ("Location", f"{environ.get('SCRIPT_NAME', '')}/api/v1/attempts/{started.token}"))
     return RawResponse(CREATED, headers, _dump_json(serializers.dump_started(started, service.token_ttl)))
 
 

@@ -21,6 +21,7 @@ from webapp.quizzes.documents import QuizDocument
 from webapp.quizzes.published import PublishedVersion, Slug
 from webapp.web.cookies import set_cookie
 from webapp.web.form_retry import retryable_form
+from webapp.web.path_prefix import with_prefix
 from webapp.web.security.fetch_metadata import require_same_origin
 from webapp.web.validators import is_decimal, validate_storable, validate_visible
 
@@ -54,7 +55,7 @@ def quiz(slug: str) -> Response:
     version = get_attempt_service(current_app).quiz_cache.current(Slug(slug))
     response = make_response(_render_quiz(version, StartForm()))
     if is_cacheable(request.headers.get("Cookie", "")):
-        page = get_page_cache(current_app).put(version, response.get_data())
+        page = get_page_cache(current_app).put(version, request.script_root, response.get_data())
         response.headers.extend([*CACHE_HEADERS, ("ETag", page.etag)])
         response.make_conditional(request)
     return response
@@ -74,7 +75,7 @@ def start(slug: str) -> Response | tuple[str, int]:
     player_id = tokens.verify_player_token(request.cookies.get(PLAYER_COOKIE), service.signing_key)
     started = service.start(Slug(slug), (form.name.data or ANONYMOUS).strip(), player_id)
     response = redirect(url_for("attempt_pages.attempt", token=started.token))
-    set_cookie(response, PLAYER_COOKIE, started.player_token, PLAYER_COOKIE_MAX_AGE, "/")
+    set_cookie(response, PLAYER_COOKIE, started.player_token, PLAYER_COOKIE_MAX_AGE, with_prefix("/"))
     token_ttl = timedelta(seconds=service.token_ttl)
     set_cookie(response, ATTEMPT_COOKIE, started.token, token_ttl, url_for("attempt_pages.quiz", slug=slug))
     return response

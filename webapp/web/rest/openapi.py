@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from http import HTTPStatus
@@ -157,6 +158,15 @@ class PoolproofApi(Api):
 
     def _register_error_handlers(self) -> None:
         pass
+
+    def _openapi_json(self) -> Response:
+        """Return the document; its server is the path prefix of the request, if there is one."""
+        response: Response = super()._openapi_json()
+        if request.script_root:
+            response.set_data(
+                json.dumps({**json.loads(response.get_data()), "servers": [{"url": request.script_root}]})
+            )
+        return response
 
 
 def api_blueprint(name: str, import_name: str, path: str = "", description: str = "") -> Blueprint:
