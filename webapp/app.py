@@ -18,8 +18,6 @@ from webapp.web import log_config, uploads
 from webapp.web.path_prefix import trust_proxies
 from webapp.web.request_context import PoolproofFlask
 
-MAX_REQUEST_BYTES = 1024 * 1024
-
 
 def create_app(settings: Settings | None = None, *, with_routes: bool = True) -> Flask:
     """Make the app. It opens no connection and starts no thread.
@@ -43,7 +41,8 @@ def create_app(settings: Settings | None = None, *, with_routes: bool = True) ->
         from webapp.routes import add_routes
 
         add_routes(app, settings)
-    app.wsgi_app = trust_proxies(app.wsgi_app, settings.poolproof.trusted_proxies)  # type: ignore[method-assign]
+    if settings.poolproof.trusted_proxies:
+        app.wsgi_app = trust_proxies(app.wsgi_app, settings.poolproof.trusted_proxies)  # type: ignore[method-assign]
     return app
 
 
@@ -54,7 +53,6 @@ def _configuration(settings: Settings) -> dict[str, object]:
         "SECRET_KEY": secret_key(settings),
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": engine_options(settings.pool, url, settings.poolproof.threads),
-        "MAX_CONTENT_LENGTH": MAX_REQUEST_BYTES,
         uploads.MAX_UPLOAD_CONFIG_KEY: settings.poolproof.max_import_mib * 1024 * 1024,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": settings.poolproof.secure_cookies,

@@ -7,7 +7,7 @@ import traceback
 import click
 from sqlalchemy.exc import OperationalError
 
-from poolproof.drivers.mysql.errors import UNAVAILABLE_CAUSES, error_number, transient_cause
+from poolproof.drivers.errors import UNAVAILABLE_CAUSES, error_number, transient_cause
 from poolproof.drivers.mysql.tls_errors import tls_refusal
 from poolproof.errors import PoolConfigurationError
 from webapp.database_setup import UnsupportedServerError

@@ -25,7 +25,6 @@ LIBRARIES = (
     "sqlalchemy.dialects.sqlite",
     "sqlalchemy.ext.compiler",
     "structlog",
-    "uuid6",
     "werkzeug.middleware.proxy_fix",
 )
 """Together with their own imports, all library modules that a worker needs (a test checks that)."""

@@ -33,10 +33,8 @@ class PathPrefixMiddleware:
         return self._application(environ, start_response)
 
 
-def trust_proxies(application: WSGIApplication, hops: int) -> WSGIApplication:
-    """Believe what so many proxies in front say of the client, the scheme, the host and the prefix; 0: nothing."""
-    if not hops:
-        return application
+def trust_proxies(application: WSGIApplication, hops: int) -> ProxyFix:
+    """Believe what so many proxies in front say of the client, the scheme, the host and the prefix."""
     # Proxies append to the other headers; the prefix is set by one of them and passed on.
     return ProxyFix(PathPrefixMiddleware(application), x_for=hops, x_proto=hops, x_host=hops, x_prefix=1)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ssl
 
-from poolproof.drivers.mysql.errors import error_number, original_error
+from poolproof.drivers.mysql.errors import error_number
+from poolproof.drivers.transient_cause import original_error
 
 SECURE_TRANSPORT_REQUIRED = 3159
 """ER_SECURE_TRANSPORT_REQUIRED; MariaDB's number is the same."""
