@@ -25,7 +25,7 @@ blueprint = api_blueprint("attempts", __name__, "", "Play.")
 
 
 @blueprint.route(f"/quizzes/<{ID}:quiz_id>/attempts", methods=["POST"])
-@blueprint.arguments(StartIn)
+@blueprint.arguments(StartIn, required=False)
 @blueprint.response(201, StartOut, headers=LOCATION)
 @blueprint.doc(operationId="startAttempt")
 @problem_responses(blueprint, 400, 404, 409, 413, 415, 422)

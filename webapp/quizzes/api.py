@@ -158,7 +158,7 @@ def change_draft(body: dict[str, Any], quiz_id: int) -> tuple[Draft, dict[str, s
 
 @blueprint.route(f"/<{ID}:quiz_id>/publish", methods=["POST"])
 @require_api(Permission.EDIT_QUIZZES)
-@blueprint.arguments(Publication)
+@blueprint.arguments(Publication, required=False)
 @blueprint.response(201, QuizLine, headers=LOCATION)
 @blueprint.doc(operationId="publishQuiz", parameters=[IDEMPOTENCY_KEY])
 @problem_responses(blueprint, 400, 401, 403, 404, 413, 415, 422)

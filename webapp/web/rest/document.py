@@ -15,6 +15,7 @@ from typing import Any
 from flask import Flask
 
 from webapp.web.rest.examples import EXAMPLES
+from webapp.web.rest.links import links_of
 
 Json = dict[str, Any]
 
@@ -100,6 +101,8 @@ def _complete(operation: Json, *, takes_body: bool) -> None:
         responses.setdefault(status, _problem(status))
     for status, response in responses.items():
         response["headers"] = REQUEST_ID | STATUS_HEADERS.get(status, {}) | response.get("headers", {})
+        if links := links_of(operation["operationId"], status):
+            response["links"] = links
     operation["responses"] = dict(sorted(responses.items()))
 
 

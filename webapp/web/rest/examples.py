@@ -32,6 +32,7 @@ _QUIZ_LINE = {
     "question_count": 1,
     "opens_at": _WHEN,
     "closes_at": _LATER,
+    "answers_shown": "after_closing",
     "state": "open",
 }
 _QUESTION = {
@@ -118,7 +119,8 @@ EXAMPLES: dict[str, Any] = {
         ],
         "next": None,
     },
-    "Window": {"opens_at": _WHEN, "closes_at": _LATER},
+    "Publication": {"opens_at": _WHEN, "closes_at": _LATER, "answers_shown": "after_closing"},
+    "RulesIn": {"title": "Pools", "closes_at": _LATER},
     "QuizLine": _QUIZ_LINE,
     "QuizLines": {"quizzes": [_QUIZ_LINE], "next": None},
     "PublicQuiz": _QUIZ_LINE | {"description": "Ten questions about pools.", "questions": [_QUESTION | _ORIGIN]},

@@ -74,7 +74,7 @@ IF_MATCH = {
     "name": "If-Match",
     "required": True,
     "description": "The ETag that the change is based on",
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "pattern": '^(W/)?"[0-9]{1,9}"$'},
 }
 IF_NONE_MATCH = {
     "in": "header",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[import-untyped]
 from marshmallow import fields
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
@@ -43,6 +43,26 @@ def operations(document: Json) -> dict[str, Json]:
     names = [operation["operationId"] for operation in found]
     assert len(names) == len(set(names)), "each has a name of its own"
     return dict(zip(names, found, strict=True))
+
+
+def test_every_link_leads_to_an_operation_that_takes_what_it_gives(console_document: Json) -> None:
+    takes = {
+        item[method]["operationId"]: {each["name"] for each in item.get("parameters", ()) if each["in"] == "path"}
+        for item in console_document["paths"].values()
+        for method in METHODS
+        if method in item
+    }
+    linked = [
+        (link["operationId"], name, value)
+        for operation in operations(console_document).values()
+        for response in operation["responses"].values()
+        for link in response.get("links", {}).values()
+        for name, value in link["parameters"].items()
+    ]
+    assert len(linked) > 20
+    for target, name, value in linked:
+        assert name in takes[target], target
+        assert value.startswith("$response.body#/")
 
 
 def schemas_of_bodies(document: Json) -> set[str]:

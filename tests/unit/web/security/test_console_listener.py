@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -44,7 +45,8 @@ def public_door(app: Flask, client: FlaskClient) -> Iterator[FlaskClient]:
     app.config["WTF_CSRF_ENABLED"] = True
     with closing(socket.socket()) as listener:
         listener.bind(("127.0.0.1", 0))
-        client.environ_base["gunicorn.socket"] = listener
+        at_the_door: dict[str, Any] = {"gunicorn.socket": listener}
+        client.environ_base |= at_the_door
         yield client
     app.config["WTF_CSRF_ENABLED"] = False
 
