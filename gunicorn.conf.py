@@ -11,6 +11,7 @@ from typing import Any
 
 from webapp.forking import preload_libraries, run_in_child
 from webapp.settings import OFF, load_settings
+from webapp.web.server.gunicorn_logger import logger_class as logger_class_for
 from webapp.web.server.gunicorn_worker import PoolproofWorker
 
 _all_settings = load_settings()
@@ -39,7 +40,11 @@ graceful_timeout = 30
 accesslog = None
 errorlog = "-"
 loglevel = _settings.log_level
+logger_class = logger_class_for(_settings.log_format)
 proc_name = "poolproof"
+# What a proxy says is believed or not in the app, by POOLPROOF_TRUSTED_PROXIES. By Gunicorn's own default every client
+# on this machine may say that it came by HTTPS, and under which prefix.
+forwarded_allow_ips = ""
 # The server is controlled by signals only.
 control_socket_disable = True
 

@@ -22,7 +22,17 @@ def test_workers_that_fit_are_shown_with_the_sum() -> None:
     (finding,) = check_server("mysql db", 15, 2, server(70))
     assert finding.level is Level.OK
     assert "2 workers × 15 connections × 2 while reloading + 2 in reserve = 62" in finding.sentence
-    assert "70 − 8 of others = 62" in finding.sentence
+    assert "it allows 70, of which 62 are not reserved or others'" in finding.sentence
+
+
+def test_the_narrowest_limit_counts_and_what_a_server_reserves_is_not_for_an_application() -> None:
+    info = ServerInfo("postgresql", "17", max_connections=100, reserved_connections=3, max_user_connections=40)
+    (finding,) = check_server("postgresql db", 15, 2, info)
+    assert (finding.level, "it allows 40" in finding.sentence) == (Level.FAIL, True)
+    (finding,) = check_server(
+        "postgresql db", 15, 2, ServerInfo("postgresql", "17", max_connections=64, reserved_connections=3)
+    )
+    assert finding.level is Level.FAIL
 
 
 def test_workers_that_do_not_fit_are_told_which_size_does() -> None:

@@ -16,7 +16,7 @@ from poolproof.lanes import Lane
 from poolproof.leaks.leak_detector import SESSION_REMEDIES, Violation
 from poolproof.runtime.files import JsonObject
 
-SERVERS_READ = frozenset({"mysql", "mariadb", "sqlite"})
+SERVERS_READ = frozenset({"mysql", "mariadb", "postgresql", "sqlite"})
 """Kinds of servers whose limits can be asked for."""
 
 
@@ -47,13 +47,12 @@ def check_server(address: str, limit: float, workers: int, info: ServerInfo | No
     if info.max_connections is None:
         yield Finding(address, Level.OK, f"{info.flavour} {info.version}: no limit of connections.")
         return
-    allowed = min(info.max_connections, info.max_user_connections or info.max_connections)
-    available = allowed - info.foreign_connections
+    available, allowed = min(_available(info, info.max_connections))
     needed = workers * limit * RELOAD_FACTOR + RESERVED_CONNECTIONS
     sentence = (
         f"{info.flavour} {info.version}: {workers} workers × {limit:g} connections × {RELOAD_FACTOR} while reloading "
-        f"+ {RESERVED_CONNECTIONS} in reserve = {needed:g}; it allows {allowed} − {info.foreign_connections} of others "
-        f"= {available}."
+        f"+ {RESERVED_CONNECTIONS} in reserve = {needed:g}; it allows {allowed}, of which "
+        f"{available} are not reserved or others'."
     )
     if needed <= available:
         yield Finding(address, Level.OK, sentence)
@@ -61,6 +60,15 @@ def check_server(address: str, limit: float, workers: int, info: ServerInfo | No
     share = max(1, (available - RESERVED_CONNECTIONS) // RELOAD_FACTOR // workers)
     remedy = f"Let pool_size + max_overflow of all its engines be {share} or less together, or raise its limit."
     yield Finding(address, Level.FAIL, sentence, remedy)
+
+
+def _available(info: ServerInfo, max_connections: int) -> Iterator[tuple[int, int]]:
+    """Yield for each limit of the server what is left of it for this application, and the limit itself."""
+    yield max_connections - info.reserved_connections - info.foreign_connections, max_connections
+    if info.max_user_connections:
+        yield info.max_user_connections - info.role_connections_elsewhere, info.max_user_connections
+    if info.max_database_connections:
+        yield info.max_database_connections - info.foreign_database_connections, info.max_database_connections
 
 
 def check_counters(lanes: Mapping[str, JsonObject]) -> Iterator[Finding]:

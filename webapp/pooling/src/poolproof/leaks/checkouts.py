@@ -1,8 +1,7 @@
 """The connections that are checked out: for which request, since when, borrowed where, doing what.
 
-Units of work return connections themselves. What they cannot cover (a stream that is abandoned, a session opened by
-another extension whose teardown never ran) is found here: every checkout is recorded, weakly, with the request it is
-made for.
+What units of work cannot cover (a stream that is abandoned, a session of another extension whose teardown never ran) is
+found here: every checkout is recorded, weakly, with the request it is made for.
 """
 
 from __future__ import annotations
@@ -141,6 +140,12 @@ class Checkout:
         if self._is_end_over is not None and threading.get_ident() != self._ender:
             self._is_end_over.wait(MAX_END_WAIT)
 
+    def replace_connection(self, dbapi_connection: Any) -> None:
+        """Go on with another connection."""
+        if self._activity is self.dbapi_connection:
+            self._activity = dbapi_connection
+        self.dbapi_connection = dbapi_connection
+
     def end(self) -> None:
         """Record that the connection is back."""
         self.is_returned = True
@@ -161,8 +166,7 @@ class RequestCheckouts:
         """Whether the guard raises or only counts; see `blocking_guard`."""
         self.is_finished = False
         self.is_bound_to_thread = True
-        """Whether its connections are orphaned when the thread that has borrowed them ends: a request over ASGI borrows
-        in any thread, and uses it in another."""
+        """Whether a checkout is orphaned when its thread ends: over ASGI it is used in others."""
         self._checkouts: dict[int, Checkout] = {}
         """Never replaced, and changed by single steps: threads that a request has started share it."""
 
@@ -270,6 +274,12 @@ class CheckoutRegistry:
             checkout.is_returned = True
             checkout.request.discard(checkout)
         self._live.clear()
+
+
+def follow(record: ConnectionPoolEntry, dbapi_connection: Any) -> None:
+    """Let a checkout go on with another connection, which has taken the place of one that was lost."""
+    if (checkout := record.info.get(_CHECKOUT_KEY)) is not None:
+        checkout.replace_connection(dbapi_connection)
 
 
 def track_checkouts(engine: Engine, name: str) -> CheckoutRegistry:
