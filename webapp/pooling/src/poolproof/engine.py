@@ -28,6 +28,8 @@ from poolproof.settings import PoolSettings
 from poolproof.transactions import outcomes
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+_CONFIGURED = "poolproof_configured"
+"""Key in `record.info` of connections whose engine has our listeners."""
 
 _UNSUPPORTED_POOL_CLASS_REASONS = {
     "static": "it gives one single connection to all threads at once, which PyMySQL cannot share: "
@@ -40,6 +42,9 @@ _UNSUPPORTED_POOL_CLASS_REASONS = {
 def engine_options(settings: PoolSettings, url: URL, threads: int) -> dict[str, Any]:
     """Return the arguments of `create_engine` for one process with `threads` request threads.
 
+    They are half of an engine: `configure_engine` adds the listeners that begin transactions and set up sessions. An
+    engine without them refuses its first connect.
+
     Raises:
         PoolConfigurationError: when the pool class cannot serve this database.
     """
@@ -47,6 +52,7 @@ def engine_options(settings: PoolSettings, url: URL, threads: int) -> dict[str, 
     _check_pool_class(settings, url, is_sqlite=is_sqlite)
     options: dict[str, Any] = {
         "connect_args": _connect_args(settings, url, is_sqlite=is_sqlite),
+        "pool_events": [(_refuse_unless_configured, "connect")],
         # An error's text goes to the log, and what was stored may be a secret.
         "hide_parameters": True,
     }
@@ -83,6 +89,8 @@ def configure_engine(engine: Engine, settings: PoolSettings, lane: str = "intera
     require_threads()
     if engine.dialect.is_async:
         raise PoolConfigurationError(f"An asynchronous engine cannot be used with this pool. {REMEDY}")
+    # Before the listener that looks for it, which the engine may have from its creation on.
+    event.listen(engine, "connect", _mark_configured, insert=True)
     monitor = _configure_driver(engine, settings)
     _refuse_writes_in_read(engine)
     # After the listener that pings: a connection that does not answer is never recorded as checked out.
@@ -92,7 +100,7 @@ def configure_engine(engine: Engine, settings: PoolSettings, lane: str = "intera
     if isinstance(engine.pool, FairQueuePool):
         engine.pool.describe_holders = leak_detector.checkouts.describe
     housekeeper.register_engine(engine, settings, monitor, leak_detector)
-    _engines.add(engine)
+    dispose_with_process(engine)
     return leak_detector
 
 
@@ -130,6 +138,11 @@ def create_unpooled_engine(url: URL, settings: PoolSettings, lane: str) -> Engin
     return engine
 
 
+def dispose_with_process(engine: Engine) -> None:
+    """Close the connections of `engine` at the end of a worker, and drop them in a child of fork."""
+    _engines.add(engine)
+
+
 def dispose_engines() -> None:
     """Close every pooled connection of this process; for the end of a worker."""
     for engine in list(_engines):
@@ -143,6 +156,20 @@ def _drop_inherited_connections() -> None:
 
 
 fork.register(_drop_inherited_connections, fork.Phase.CONNECTIONS)
+
+
+def _mark_configured(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info[_CONFIGURED] = True
+
+
+def _refuse_unless_configured(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
+    if not record.info.get(_CONFIGURED, False):
+        dbapi_connection.close()
+        raise PoolConfigurationError(
+            "This engine has the options of engine_options() without the listeners that begin its transactions: call "
+            "configure_engine(engine, settings) before it is used, for each engine. To keep the sessions of an "
+            "application as they are, use poolproof.adopt(engine) without engine_options()."
+        )
 
 
 def _check_pool_class(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> None:
