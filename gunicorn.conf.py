@@ -62,9 +62,6 @@ errorlog = "-"
 loglevel = _settings.log_level
 logger_class = logger_class_for(_settings.log_format)
 proc_name = "poolproof"
-# What a proxy says is believed or not in the app, by POOLPROOF_TRUSTED_PROXIES. By Gunicorn's own default every client
-# on this machine may say that it came by HTTPS, and under which prefix.
-forwarded_allow_ips = ""
 # The server is controlled by signals only.
 control_socket_disable = True
 
