@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from webapp.forking import preload_libraries, run_in_child
-from webapp.settings import OFF, load_settings
+from webapp.settings import OFF, list_notes, load_settings
 from webapp.web.server.gunicorn_logger import logger_class as logger_class_for
 from webapp.web.server.gunicorn_worker import PoolproofWorker
 
 _all_settings = load_settings()
 _settings = _all_settings.poolproof
+_notes = list_notes(_all_settings)
 
 # Once, for all workers: a reload does not load libraries anew.
 preload_libraries()
@@ -56,6 +57,8 @@ for _name in [name for name in sys.modules if name.partition(".")[0] in {"webapp
 
 def on_starting(server: Any) -> None:
     """Check the connection budget once, before the first worker, in a child process, which keeps our modules."""
+    for note in _notes:
+        server.log.warning(note)
     if run_in_child(_check_budget):
         sys.exit(1)
 
