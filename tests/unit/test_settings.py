@@ -97,8 +97,8 @@ def test_a_platforms_port_is_listened_on_unless_an_address_is_set_and_a_conflict
 def test_a_traceback_of_what_is_wrong_shows_no_password(clean_environment: pytest.MonkeyPatch) -> None:
     # In two parts: the traceback quotes lines of this file.
     password = "top" + "secret"
+    # The only variable: pydantic would show the end of what it was given.
+    clean_environment.delenv("POOLPROOF_INSTANCE")
     with pytest.raises(SettingsError) as refusal:
-        # The only variable: pydantic would show the end of what it was given.
-        clean_environment.delenv("POOLPROOF_INSTANCE")
         loaded(clean_environment, DATABASE_URL=f"mysql://ada:{password}@d/q?a=1")
     assert password not in "".join(traceback.format_exception(refusal.value))
