@@ -2,8 +2,8 @@
 
     python -m tests.support.read_only FOLDERS COMMAND...
 
-FOLDERS have a colon between. It needs the right to mount in a namespace of its own: root has it, and everybody where the
-kernel allows such namespaces.
+FOLDERS have a colon between. It needs the right to mount in a namespace of its own: root has it, and everybody where
+the kernel allows such namespaces.
 """
 
 from __future__ import annotations
