@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextvars
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from flask import Flask, render_template_string
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy_lite import SQLAlchemy as SQLAlchemyLite
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeoutError
 
 from poolproof import Poolproof
@@ -78,6 +80,37 @@ def test_rendering_with_a_connection_is_counted_and_neither_refused_nor_logged_i
     assert app.test_client().get("/page").text == "a page"
     assert BLOCKING_CALLS.counts["rendering"] == before + 1
     assert caplog.records == []
+
+
+def test_a_thread_that_outlives_its_request_keeps_what_it_has_borrowed(
+    made: tuple[Flask, dict[str, Engine]], caplog: pytest.LogCaptureFixture
+) -> None:
+    app, engines = made
+    borrowed, may_end = threading.Event(), threading.Event()
+    results: list[object] = []
+
+    def work() -> None:
+        with engines["books"].connect() as connection:
+            borrowed.set()
+            may_end.wait()
+            results.append(connection.execute(text("SELECT 1")).scalar_one())
+
+    # As extensions do that run tasks with the context of a request.
+    thread = threading.Thread(target=lambda: context.run(work))
+
+    @app.get("/task")
+    def start() -> str:
+        nonlocal context
+        context = contextvars.copy_context()
+        thread.start()
+        borrowed.wait()
+        return "started"
+
+    context = contextvars.copy_context()
+    assert app.test_client().get("/task").text == "started"
+    may_end.set()
+    thread.join()
+    assert (results, caplog.records) == ([1], [])
 
 
 def test_a_pool_that_was_adopted_is_not_adopted_again(made: tuple[Flask, dict[str, Engine]]) -> None:
