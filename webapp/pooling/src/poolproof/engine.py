@@ -13,7 +13,7 @@ from poolproof.core.codel import CoDel
 from poolproof.core.queue_pool import FairQueuePool
 from poolproof.core.stats import PoolStatistics
 from poolproof.drivers import generic, session, sqlite
-from poolproof.drivers.database_kind import DatabaseKind, kind_of
+from poolproof.drivers.database_kind import DatabaseKind, get_database_kind
 from poolproof.drivers.mysql.session_setup import SQL_MODE, read_wait_timeout
 from poolproof.drivers.postgresql import configuration as postgresql
 from poolproof.drivers.postgresql.connect_args import connect_args as postgresql_connect_args
@@ -70,7 +70,7 @@ def engine_options(settings: PoolSettings, url: URL, threads: int) -> dict[str, 
             # Replaced at the first connect by a value below the server's wait_timeout; see `liveness`.
             "pool_recycle": settings.recycle or -1,
             # Without a part of our own that pings, SQLAlchemy's ping has to do.
-            "pool_pre_ping": kind_of(url.get_backend_name(), url.get_driver_name()) is DatabaseKind.OTHER,
+            "pool_pre_ping": get_database_kind(url.get_backend_name(), url.get_driver_name()) is DatabaseKind.OTHER,
         }
     else:
         classes = {"null": NullPool, "static": StaticPool, "singleton_thread": SingletonThreadPool}
@@ -109,7 +109,7 @@ def _configure_driver(engine: Engine, settings: PoolSettings) -> liveness.Livene
 
     Those that judge come first: a connection that does not answer is never set up.
     """
-    match kind_of(engine.dialect.name, engine.dialect.driver):
+    match get_database_kind(engine.dialect.name, engine.dialect.driver):
         case DatabaseKind.SQLITE:
             sqlite.configure(engine)
         case DatabaseKind.MYSQL:
@@ -189,7 +189,7 @@ def _check_pool_class(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> N
 def _connect_args(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> dict[str, Any]:
     if is_sqlite:
         return {"check_same_thread": False, "timeout": sqlite.BUSY_TIMEOUT}
-    kind = kind_of(url.get_backend_name(), url.get_driver_name())
+    kind = get_database_kind(url.get_backend_name(), url.get_driver_name())
     if kind is DatabaseKind.POSTGRESQL:
         return postgresql_connect_args(settings, url)
     if kind is not DatabaseKind.MYSQL:
