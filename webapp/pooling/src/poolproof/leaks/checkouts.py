@@ -265,7 +265,9 @@ class CheckoutRegistry:
 
     def record_reset(self, dbapi_connection: Any, record: ConnectionPoolEntry, state: PoolResetState) -> None:
         """Report a leak when it is the garbage collector that returns a connection."""
-        if getattr(record, "needs_gc", False) and (checkout := self._live.get(id(record))) is not None:
+        proxy = getattr(record, "fairy_ref", None)
+        is_collected = proxy is not None and proxy() is None
+        if is_collected and (checkout := self._live.get(id(record))) is not None:
             self.on_leak(checkout)
 
     def reset_after_fork(self) -> None:
