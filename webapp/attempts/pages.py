@@ -73,8 +73,15 @@ def start(slug: str) -> Response | tuple[str, int]:
     form = StartForm()
     if not form.validate_on_submit():
         return _render_quiz(version, form), 422
-    player_id = tokens.verify_player_token(request.cookies.get(PLAYER_COOKIE), service.signing_key)
-    started = service.start(Slug(slug), (form.name.data or ANONYMOUS).strip(), player_id)
+    player = tokens.verify_player_token(request.cookies.get(PLAYER_COOKIE), service.signing_key)
+    name = (form.name.data or ANONYMOUS).strip()
+    try:
+        started = service.start(Slug(slug), name, player)
+    except AttemptFinishedError:
+        if player is None:
+            raise
+        # The page of an attempt that is finished shows its result.
+        return redirect(url_for("attempt_pages.attempt", token=service.issue_token(version, player, name)))
     response = redirect(url_for("attempt_pages.attempt", token=started.token))
     set_cookie(response, PLAYER_COOKIE, started.player_token, COOKIE_MAX_AGE, with_prefix("/"))
     # It leads to the result, too, when the quiz has closed long ago.
