@@ -35,10 +35,7 @@ class Checkout:
     """One connection that is checked out."""
 
     __slots__ = (
-        "_activity",
-        "_ender",
-        "_initial_statement_count",
-        "_is_end_over",
+        "_activity", "_ender", "_initial_statement_count", "_is_end_over",
         "connection",
         "dbapi_connection",
         "is_ending",
@@ -265,7 +262,8 @@ class CheckoutRegistry:
 
     def record_reset(self, dbapi_connection: Any, record: ConnectionPoolEntry, state: PoolResetState) -> None:
         """Report a leak when it is the garbage collector that returns a connection."""
-        if getattr(record, "needs_gc", False) and (checkout := self._live.get(id(record))) is not None:
+        proxy, checkout = getattr(record, "fairy_ref", None), self._live.get(id(record))
+        if checkout is not None and proxy is not None and proxy() is None:
             self.on_leak(checkout)
 
     def reset_after_fork(self) -> None:
