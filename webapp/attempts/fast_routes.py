@@ -77,7 +77,7 @@ def _start(service: AttemptService, environ: WSGIEnvironment, quiz_id: str) -> R
     if body is None or not is_id(quiz_id) or not body.keys() <= {"name", "player"}:
         return None
     name, player_token = body.get("name", ANONYMOUS), body.get("player")
-    if not _is_plain_name(name) or not isinstance(player_token, str | None):
+    if not _is_plain_name(name) or not _is_plain_token(player_token):
         return None
     player, quiz = tokens.verify_player_token(player_token, service.signing_key), QuizId(int(quiz_id))
     if service.has_started(quiz, player):
@@ -92,6 +92,10 @@ def _is_plain_name(name: object) -> TypeGuard[str]:
     if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_LENGTH:
         return False
     return name.isprintable() and is_visible(name) and is_storable(name)
+
+
+def _is_plain_token(token: object) -> TypeGuard[str | None]:
+    return token is None or (isinstance(token, str) and token.isascii() and token.isprintable())
 
 
 def _answer(

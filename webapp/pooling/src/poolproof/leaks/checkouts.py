@@ -179,9 +179,9 @@ class RequestCheckouts:
         """Forget a checkout that is over."""
         self._checkouts.pop(checkout.number, None)
 
-    def release_all(self) -> list[Checkout]:
-        """Return every connection that is still out to its pool; return the checkouts that this has ended."""
-        unreturned = [checkout for checkout in self.live() if _is_valid(checkout.connection())]
+    def release_all(self, thread: threading.Thread | None = None) -> list[Checkout]:
+        """Return every connection that is out (and borrowed in `thread`) to its pool; return what this has ended."""
+        unreturned = [one for one in self.live() if _is_valid(one.connection()) and thread in {None, one.thread}]
         for checkout in unreturned:
             if (connection := checkout.connection()) is not None:
                 # The pool rolls back an open transaction.
