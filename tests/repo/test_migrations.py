@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,8 +21,10 @@ from webapp import create_app
 from webapp.cli import load_command
 from webapp.cli_errors import describe_error
 from webapp.extensions import db
-from webapp.lab.factories import make_settings
+from webapp.lab.factories import make_quiz, make_settings
 from webapp.migration_lease.row_lease import LEASE_TABLE
+from webapp.quizzes import published
+from webapp.quizzes.rules import AnswersShown
 from webapp.schema import (
     MIGRATIONS_FOLDER,
     UnknownRevisionError,
@@ -125,6 +128,18 @@ def test_the_command_goes_down_by_steps_and_up_to_the_newest(migrated: Flask) ->
     for arguments, revision in (["downgrade"], before), (["upgrade"], head_revision()), (["downgrade", "-1"], before):
         result = run(load_command("db"), arguments)
         assert (result.exit_code, result.exception, revision_of(migrated)) == (0, None, revision)
+
+
+def test_a_quiz_of_the_version_before_goes_on_showing_right_answers_after_finishing(migrated: Flask) -> None:
+    work = migrated.extensions["pooling"].work
+    quiz = make_quiz(work, closes_at=datetime(2999, 1, 1, tzinfo=UTC))
+    assert quiz.answers_shown is AnswersShown.AFTER_CLOSING
+    downgrade(migrated, "0014")
+    upgrade(migrated)
+    with work.read() as connection:
+        after = published.by_version(connection, quiz.version_id)
+    assert after.answers_shown is AnswersShown.AFTER_FINISHING
+    assert (after.title, after.closes_at, after.document) == (quiz.title, quiz.closes_at, quiz.document)
 
 
 def test_migrating_twice_changes_nothing(migrated: Flask) -> None:
