@@ -12,6 +12,7 @@ from typing import Any
 from webapp.forking import preload_libraries, run_in_child
 from webapp.settings import OFF, load_settings
 from webapp.web.server.file_limit import connections_for, raise_file_limit
+from webapp.web.server.gunicorn_logger import logger_class as logger_class_for
 from webapp.web.server.gunicorn_worker import PoolproofWorker
 from webapp.web.server.limits import ClientTimeouts
 from webapp.web.server.rolling_restart import adopt, install, report_ready
@@ -23,7 +24,7 @@ _settings = _all_settings.poolproof
 preload_libraries()
 
 wsgi_app = "wsgi:app"
-# gthread, whose responses may be deferred until a commit.
+# A main loop that collects whole requests, and threads that answer them.
 worker_class = "gthread" if _settings.worker_class == "gthread" else PoolproofWorker
 PoolproofWorker.timeouts = ClientTimeouts(
     head=_settings.head_timeout,
@@ -44,8 +45,8 @@ keepalive = _settings.keep_alive
 # At different times, or all workers would be replaced in the same minute.
 max_requests = _settings.max_requests
 max_requests_jitter = _settings.max_requests // 5
-# Behind proxies `create_app` reads X-Forwarded-*, as many entries as there are proxies. Gunicorn believes nobody: by
-# default it takes the scheme from the headers of whoever is on this machine, and from them SCRIPT_NAME, too.
+# What a proxy says is believed or not in the app, by POOLPROOF_TRUSTED_PROXIES. By Gunicorn's own default every client
+# on this machine may say that it came by HTTPS, and under which prefix (SCRIPT_NAME).
 forwarded_allow_ips = ""
 forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
@@ -59,6 +60,7 @@ graceful_timeout = 30
 accesslog = None
 errorlog = "-"
 loglevel = _settings.log_level
+logger_class = logger_class_for(_settings.log_format)
 proc_name = "poolproof"
 # The server is controlled by signals only.
 control_socket_disable = True

@@ -30,9 +30,11 @@ from tests.support.summary import Summary
 if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
+    from sqlalchemy import URL
 
     from poolproof.integrations.flask_ext import PoolingState
     from poolproof.transactions.unit_of_work import UnitOfWork
+    from webapp.lab.services.postgresql_server import PostgresqlServer
     from webapp.lab.services.programs import Flavour
 
 # A machine that is busy is slow; that is no fault of the code under test. Every run is the same, but for the soak's.
@@ -163,6 +165,24 @@ def server_flavour(request: pytest.FixtureRequest) -> Flavour:
     if not servers:
         pytest.skip("this run has no database server")
     return servers[0]
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresqlServer]:
+    """Start a PostgreSQL, for tests of poolproof alone; a test that breaks it brings it back."""
+    from webapp.lab.services.postgresql_server import start_postgresql
+
+    server = start_postgresql(tmp_path_factory.mktemp("postgresql") / "server", "max_connections=40")
+    yield server
+    server.kill()
+
+
+@pytest.fixture(params=["psycopg", "psycopg2"], scope="session")
+def postgresql_url(request: pytest.FixtureRequest, postgresql: PostgresqlServer) -> URL:
+    """Make a database for each of the two drivers."""
+    from tests.support.postgresql import new_database
+
+    return new_database(postgresql, request.param)
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,6 @@ from webapp.settings import OFF, ServiceSettings, Settings, environment, load_se
 from webapp.web import log_config, uploads
 from webapp.web.request_context import PoolproofFlask
 
-MAX_REQUEST_BYTES = 1024 * 1024
-
 
 def create_app(settings: Settings | None = None, *, with_routes: bool = True) -> Flask:
     """Make the app. It opens no connection and starts no thread.
@@ -56,7 +54,6 @@ def _configuration(settings: Settings) -> dict[str, object]:
         "SECRET_KEY": secret_key(settings),
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": engine_options(settings.pool, url, settings.poolproof.threads),
-        "MAX_CONTENT_LENGTH": MAX_REQUEST_BYTES,
         uploads.MAX_UPLOAD_CONFIG_KEY: settings.poolproof.max_import_mib * 1024 * 1024,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": settings.poolproof.secure_cookies,

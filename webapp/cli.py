@@ -108,11 +108,11 @@ def run(create_app: Callable[[], Flask]) -> None:
     """Run the command line for apps made by `create_app`; errors are one sentence, bugs a traceback."""
     try:
         create_cli(create_app).main()
-    except Exception as error:
-        from webapp.cli_errors import report_error
+    except Exception as error:  # noqa: BLE001 - the process ends here
+        from webapp.cli_errors import print_traceback, report_error
 
         if not report_error(error):
-            raise
+            print_traceback(error)
         sys.exit(1)
 
 

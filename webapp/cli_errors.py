@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import traceback
+
 import click
 from sqlalchemy.exc import OperationalError
 
-from poolproof.drivers.mysql.errors import UNAVAILABLE_CAUSES, transient_cause
+from poolproof.drivers.errors import UNAVAILABLE_CAUSES, error_number, transient_cause
 from poolproof.errors import PoolConfigurationError
 from webapp.database_setup import UnsupportedServerError
 from webapp.errors import DomainError
 from webapp.migration_lease.lease import MigrationError
 from webapp.settings import SettingsError
+from webapp.web.redaction import redact, redact_message
 
 
 def report_error(error: Exception) -> bool:
@@ -22,6 +25,11 @@ def report_error(error: Exception) -> bool:
     return True
 
 
+def print_traceback(error: BaseException) -> None:
+    """Print the traceback of a bug, without secrets: the log of a service may be where it is printed."""
+    click.echo(redact("".join(traceback.format_exception(error))), err=True, nl=False)
+
+
 def describe_error(error: Exception) -> str | None:
     """Return an error in one sentence for the person who ran the command; None for a bug."""
     if isinstance(error, DomainError):
@@ -30,7 +38,13 @@ def describe_error(error: Exception) -> str | None:
         # A full server and a deadlock are transient, too, but the server did answer: its own sentence says more.
         is_unreachable = transient_cause(error) in UNAVAILABLE_CAUSES
         what = "The database cannot be reached" if is_unreachable else "The database refused"
-        return f"{what}: {error.orig.args[-1] if error.orig else error}"
+        return f"{what}: {_server_message(error)}"
     if isinstance(error, SettingsError | PoolConfigurationError | MigrationError | UnsupportedServerError):
         return str(error)
     return None
+
+
+def _server_message(error: OperationalError) -> str:
+    if error.orig is None:
+        return redact(str(error))
+    return redact_message(error_number(error), str(error.orig.args[-1]))

@@ -107,6 +107,14 @@ class TooLargeError(DomainError):
     title = "The file is too large."
 
 
+class CodedBodyError(DomainError):
+    """A body came compressed, or otherwise coded (Content-Encoding)."""
+
+    status = 415
+    kind = "coded-body"
+    title = "Bodies are taken as they are only."
+
+
 class NameTakenError(DomainError):
     """A slug or a user name is in use."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from importlib import import_module
 
@@ -26,7 +25,6 @@ LIBRARIES = (
     "sqlalchemy.dialects.sqlite",
     "sqlalchemy.ext.compiler",
     "structlog",
-    "uuid6",
     "werkzeug.middleware.proxy_fix",
 )
 """Together with their own imports, all library modules that a worker needs (a test checks that)."""
@@ -64,7 +62,7 @@ def run_in_child(fn: Callable[[], None]) -> int:
 
 
 def _print_error(error: BaseException) -> None:
-    from webapp.cli_errors import report_error
+    from webapp.cli_errors import print_traceback, report_error
 
     if not (isinstance(error, Exception) and report_error(error)):
-        traceback.print_exception(error)
+        print_traceback(error)

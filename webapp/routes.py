@@ -19,9 +19,11 @@ from webapp.attempts import pages as attempts_pages
 from webapp.attempts.answer_writer import AnswerWriter
 from webapp.attempts.fast_routes import INLINE_PREFIX, build_fast_routes
 from webapp.attempts.leaderboard_cache import LeaderboardCache
+from webapp.attempts.overdue_scorer import OverdueScorer
 from webapp.attempts.page_cache import PageCache
 from webapp.attempts.rate_limit import PlayerRateLimiter
 from webapp.attempts.service import AttemptService
+from webapp.attempts.time_limits import TimeLimits
 from webapp.bank import api as bank_api
 from webapp.bank import pages as bank_pages
 from webapp.collector import api as collector_api
@@ -37,11 +39,16 @@ from webapp.quizzes.published_cache import PublishedQuizCache
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
 from webapp.settings import ServiceSettings, Settings, SettingsError
-from webapp.web import assets, health, long_work, request_context, template_filters, uploads
+from webapp.web import assets, body_limits, health, long_work, request_context, template_filters
+from webapp.web.delayed_refusals import DelayedRefusals
 from webapp.web.fast_path import middleware
 from webapp.web.fast_path.middleware import FastPathMiddleware
-from webapp.web.rest import openapi, problems
-from webapp.web.security import security_headers
+from webapp.web.rest import discovery, openapi, problems
+from webapp.web.security import console_listener, security_headers
+from webapp.web.write_probe import WriteProbe
+
+SIGN_IN_PATHS = ("/sign-in", "/api/v1/tokens")
+"""Their refusals are sent late: they are what a client that guesses passwords gets."""
 
 
 def add_routes(app: Flask, settings: Settings) -> None:
@@ -50,33 +57,39 @@ def add_routes(app: Flask, settings: Settings) -> None:
     Raises:
         SettingsError: when the settings ask for a library that is not installed.
     """
-    # Before all that reads a body: `uploads` may look at a session, `csrf` reads forms.
-    first = (request_context, middleware, long_work, uploads)
-    for module in (*first, problems, security_headers, template_filters, assets, auth):
+    # The order in which a request is checked: its door, its user, the size of its body. Only then is a body read, first
+    # of all by `csrf`.
+    first = (request_context, middleware, console_listener, auth, body_limits, long_work)
+    for module in (*first, problems, discovery, security_headers, template_filters, assets):
         module.init_app(app)
     csrf.init_app(app)
     _create_services(app, settings)
     _register_features(app)
     app.config["INLINE_REQUEST_PREFIX"] = INLINE_PREFIX
+    app.wsgi_app = DelayedRefusals(app.wsgi_app, SIGN_IN_PATHS)  # type: ignore[method-assign]
     statistics = app.extensions["pooling"].requests
     app.wsgi_app = FastPathMiddleware(app.wsgi_app, build_fast_routes(app), statistics)  # type: ignore[method-assign]
 
 
 def _create_services(app: Flask, settings: Settings) -> None:
     service, pooling = settings.poolproof, app.extensions["pooling"]
+    limits = TimeLimits(service.grace_seconds, app.config["ATTEMPT_TTL"])
     attempt_service = AttemptService(
         PublishedQuizCache(pooling.work.read),
         LeaderboardCache(pooling.work.read),
         AnswerWriter(pooling.writer, settings.pool.timeout, service.grace_seconds),
         PlayerRateLimiter(service.player_rate_limit / service.workers),
         app.config["SECRET_KEY"],
-        app.config["ATTEMPT_TTL"],
+        limits,
+        OverdueScorer(pooling.work, limits),
+        pooling.work.read,
     )
     exporter = _create_otlp_exporter(service, pooling.fleet_folder, settings.pool.min_idle)
     app.extensions |= {
         "attempt_service": attempt_service,
         "published_cache": attempt_service.quiz_cache,
         "page_cache": PageCache(),
+        "write_probe": WriteProbe(pooling.console, pooling.lanes),
         "console_service": _create_console_service(pooling, service, exporter),
         "otlp_exporter": exporter,
     }
@@ -113,7 +126,7 @@ def _create_otlp_exporter(service: ServiceSettings, fleet: Path | None, min_idle
 def _register_features(app: Flask) -> None:
     api = openapi.create_api(app)
     apis = (accounts_api, bank_api, quizzes_api, attempts_api, results_api, collector_api, console_api)
-    for blueprint in (*(module.blueprint for module in apis), bank_api.imports):
+    for blueprint in (discovery.blueprint, *(module.blueprint for module in apis), bank_api.imports):
         api.register_blueprint(blueprint)
         # REST uses no cookies, so another site cannot send requests in a user's name.
         csrf.exempt(blueprint)

@@ -17,7 +17,7 @@ from alembic.operations import ops
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex, CreateTable, SchemaItem
 
-from poolproof.drivers.mysql.errors import is_contention
+from poolproof.drivers.errors import is_contention
 from webapp.migration_lease.lease import Lease, MigrationError
 
 ATTEMPTS = 12

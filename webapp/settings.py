@@ -64,7 +64,8 @@ class SettingsError(Exception):
 class ServiceSettings(BaseModel):
     """The POOLPROOF_* variables."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A traceback must not show the values: passwords are among them.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     instance: Path = PROJECT_ROOT / "instance"
     """Folder of this installation's own files: the SQLite database, the secret key."""
@@ -113,8 +114,8 @@ class ServiceSettings(BaseModel):
     """Send cookies over HTTPS only; for a service behind a proxy that terminates TLS."""
     trusted_proxies: int = Field(0, ge=0, le=5)
     """How many reverse proxies are in front of the service; their X-Forwarded-* headers are trusted."""
-    attempt_ttl_hours: int = Field(24, ge=1, le=24 * 31)
-    """How long an attempt's token is valid."""
+    attempt_ttl_hours: int = Field(7 * 24, ge=1, le=24 * 366)
+    """How long an attempt at a quiz without an end takes answers; one with an end takes them until then."""
     grace_seconds: int = Field(0, ge=0, le=3600)
     """For how long after a quiz has closed answers and finishes are accepted: for those sent before it closed."""
     player_rate_limit: float = Field(10.0, ge=0, le=1000)
@@ -167,7 +168,12 @@ class Settings(BaseSettings):
     """All settings: DATABASE_URL, POOL_* and POOLPROOF_*; no other variable is read."""
 
     model_config = SettingsConfigDict(
-        env_nested_delimiter="_", env_nested_max_split=1, env_ignore_empty=True, extra="ignore", frozen=True
+        env_nested_delimiter="_",
+        env_nested_max_split=1,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     database_url: str = ""

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from poolproof.drivers.mysql import errors as mysql_errors
+from poolproof.drivers import errors
 from poolproof.engine import configure_engine, engine_options
 from poolproof.settings import PoolSettings
 from tests.support.waiting import wait_until_returned
@@ -86,7 +86,7 @@ def test_a_connection_killed_in_mid_use_costs_that_request_and_leaves_the_others
         with pytest.raises(OperationalError) as lost:
             connection.execute(text("SELECT 1"))
     assert lost.value.connection_invalidated
-    assert mysql_errors.is_unavailable(lost.value)
+    assert errors.is_unavailable(lost.value)
     assert victim not in identities(engine)
     assert victim in before
 
@@ -120,7 +120,7 @@ def test_a_frozen_server_is_given_up_soon(server: DatabaseServer, engine: Engine
         took = time.monotonic() - started_at
     finally:
         server.resume()
-    assert mysql_errors.is_unavailable(refusal.value)
+    assert errors.is_unavailable(refusal.value)
     # Half a second for the ping, and one for the new connection.
     assert took < 3
     assert len(identities(engine)) == SIZE
@@ -134,7 +134,7 @@ def test_a_peer_that_accepts_and_stays_mute_costs_a_second() -> None:
             engine.connect()
         took = time.monotonic() - started_at
     engine.dispose()
-    assert mysql_errors.is_unavailable(refusal.value)
+    assert errors.is_unavailable(refusal.value)
     assert took < 2
 
 
@@ -155,7 +155,7 @@ def test_a_server_that_turns_read_only_is_left_and_found_again(server: DatabaseS
             connection.execute(text("INSERT INTO notes VALUES (1)"))
     finally:
         server.execute("SET GLOBAL read_only = OFF")
-    assert mysql_errors.is_unavailable(refusal.value)
+    assert errors.is_unavailable(refusal.value)
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO notes VALUES (2)"))
     after = identities(engine)
@@ -193,8 +193,8 @@ def test_storms_of_kills_cost_at_most_the_request_that_was_hit(server: DatabaseS
                     identity(connection)
                 served += 1
             except DBAPIError as error:
-                failed += mysql_errors.is_unavailable(error)
-                others += not mysql_errors.is_unavailable(error)
+                failed += errors.is_unavailable(error)
+                others += not errors.is_unavailable(error)
     finally:
         done.set()
         killer.join()

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from poolproof.core.queue_pool import FairQueuePool
-from poolproof.drivers.mysql import errors as mysql_errors
+from poolproof.drivers import errors
 from poolproof.transactions.unit_of_work import UnitOfWork
 from tests.integration.conftest import OPTIONS
 from tests.integration.test_connection_age import identities, identity, new_engine
@@ -110,9 +110,9 @@ def test_an_option_of_the_server_that_forbids_a_statement_is_no_failover(
     before = identities(engine)
     with engine.connect() as connection, pytest.raises(DBAPIError) as refusal:
         connection.execute(text("SELECT 1 INTO OUTFILE '/nowhere/at/all'"))
-    assert mysql_errors.error_number(refusal.value) == 1290
+    assert errors.error_number(refusal.value) == 1290
     assert not refusal.value.connection_invalidated
-    assert mysql_errors.transient_cause(refusal.value) is None
+    assert errors.transient_cause(refusal.value) is None
     after = identities(engine)
     engine.dispose()
     assert after == before

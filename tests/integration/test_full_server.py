@@ -16,7 +16,7 @@ from pymysql.constants import ER
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
-from poolproof.drivers.mysql import errors as mysql_errors
+from poolproof.drivers import errors
 from tests.integration.test_connection_age import SIZE, identities, identity, new_engine
 from tests.support.waiting import wait_until, wait_until_returned
 from webapp.lab.services.database_server import DatabaseServer
@@ -102,9 +102,9 @@ def test_a_borrower_for_whom_the_server_has_no_connection_is_told_so_soon(
     with full(server, open_in_pool=1), engine.connect() as connection:
         for _ in range(5):
             error = refuse(engine)
-            assert mysql_errors.is_too_many_connections(error)
+            assert errors.is_too_many_connections(error)
             # It is full, not gone: a later attempt may succeed, the others keep what they have.
-            assert not mysql_errors.is_unavailable(error)
+            assert not errors.is_unavailable(error)
         assert engine.pool.checkedout() == 1  # type: ignore[attr-defined]
         assert identity(connection)
     assert len(identities(engine)) == SIZE
@@ -146,7 +146,7 @@ def test_when_not_all_can_be_opened_each_borrower_gets_an_open_one_or_the_server
             with engine.connect() as connection:
                 identity(connection)
         except OperationalError as error:
-            ends.append("full" if mysql_errors.is_too_many_connections(error) else repr(error))
+            ends.append("full" if errors.is_too_many_connections(error) else repr(error))
         else:
             ends.append("served")
         longest.append(time.monotonic() - started_at)
@@ -177,7 +177,7 @@ def test_a_place_lost_to_others_is_refused_to_each_who_gets_it_and_fills_again_w
             try:
                 held.append(engine.connect())
             except OperationalError as error:
-                refused += mysql_errors.is_too_many_connections(error)
+                refused += errors.is_too_many_connections(error)
         assert {identity(connection) for connection in held} == ours - {min(ours)}
         assert refused == 2 * SIZE - (SIZE - 1)
         thief.close()
@@ -244,7 +244,7 @@ def test_when_the_others_leave_under_load_everything_serves_again_without_a_rest
                     identity(connection)
                 ends.append((time.monotonic(), "served"))
             except OperationalError as error:
-                ends.append((time.monotonic(), "full" if mysql_errors.is_too_many_connections(error) else repr(error)))
+                ends.append((time.monotonic(), "full" if errors.is_too_many_connections(error) else repr(error)))
                 time.sleep(0.01)
 
     with ThreadPoolExecutor(6) as workers:

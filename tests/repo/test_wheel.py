@@ -77,13 +77,19 @@ def test_nothing_in_the_wheel_imports_the_service(wheel: Path) -> None:
 def test_every_module_that_needs_no_integration_is_imported_with_sqlalchemy_alone(
     environment: Path, tmp_path: Path
 ) -> None:
-    needs_more = {"poolproof.integrations.flask_ext", "poolproof.drivers.mysql.connection"}
+    needs_more = {
+        "poolproof.integrations.flask_ext",
+        "poolproof.drivers.mysql.connection",
+        "poolproof.drivers.postgresql.psycopg_connection",
+        "poolproof.drivers.postgresql.psycopg2_connection",
+    }
     modules = {
         ".".join(path.relative_to(environment).with_suffix("").parts).removesuffix(".__init__")
         for path in (environment / "poolproof").rglob("*.py")
     }
     program = "import sys\nfor name in sys.argv[1:]: __import__(name)\n"
-    program += "print([name for name in ('flask', 'pydantic', 'pymysql', 'gunicorn') if name in sys.modules])"
+    absent = ("flask", "pydantic", "psycopg", "psycopg2", "pymysql", "gunicorn")
+    program += f"print([name for name in {absent} if name in sys.modules])"
     done = run_python(environment, tmp_path, "-c", program, *sorted(modules - needs_more))
     assert (done.stdout, done.stderr) == ("[]\n", "")
 

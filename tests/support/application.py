@@ -13,7 +13,7 @@ from flask import Flask, has_app_context
 from tests.support.accounts import AUTHORS_PASSWORD_HASH
 from tests.support.waiting import wait_until, wait_until_returned
 from webapp import schema
-from webapp.accounts import users
+from webapp.accounts import passwords, users
 from webapp.accounts.roles import Role
 from webapp.app import create_app
 from webapp.attempts.leaderboard_cache import LeaderboardCache
@@ -73,6 +73,8 @@ def lent(app: Flask) -> Iterator[Flask]:
     work = app.extensions["pooling"].work
     # SQLite gives the ids of deleted versions again, which never happens outside of tests.
     app.extensions["attempt_service"].leaderboards = LeaderboardCache(work.read, ttl=0)
+    # A few sign-ins in a minute are enough for a worker, not for all tests of a run.
+    passwords._turns_of_unknown_devices = passwords._Turns(passwords.RATE)
     before = threading.active_count()
     yield app
     app.extensions["attempt_service"].writer.group_commit.stop()

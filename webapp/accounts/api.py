@@ -9,7 +9,8 @@ from marshmallow import fields, validate
 
 from poolproof.integrations.flask_ext import get_pooling
 from webapp.accounts import authentication, devices, passwords, tokens
-from webapp.web.rest.openapi import BaseSchema, TextField, api_blueprint, problem_responses
+from webapp.web.rest.fields import TextField
+from webapp.web.rest.openapi import BaseSchema, api_blueprint, problem_responses
 
 blueprint = api_blueprint("tokens", __name__, "/tokens", "Sign in for REST.")
 

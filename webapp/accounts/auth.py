@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeVar
 from uuid import UUID
 
 from flask import Flask, current_app, g, redirect, request, session, url_for
 from flask_login import UserMixin, current_user
 from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.wrappers import Response
 
 from poolproof.integrations.flask_ext import get_pooling, read
 from webapp.accounts import sessions, tokens, users
@@ -63,43 +64,62 @@ class SessionUser(UserMixin):  # type: ignore[misc]
 
 
 def init_app(app: Flask) -> None:
-    """Give Flask-Login the function that loads a session's user."""
+    """Give Flask-Login the function that loads a session's user, and check the user of each guarded view.
+
+    That is done before anything reads the request's body.
+    """
     login_manager.init_app(app)
     login_manager.user_loader(_load_session_user)
+    app.before_request(_authorize_view)
     app.jinja_env.globals["Permission"] = Permission
 
 
 def require_page(permission: Permission) -> Callable[[View], View]:
     """Declare a page for users with this permission; others are redirected to the sign-in."""
 
-    def declare(view: View) -> View:
-        @wraps(view)
-        def guarded(*args: Any, **kwargs: Any) -> Any:
-            if not current_user.is_authenticated:
-                return_to = request.full_path.rstrip("?") if request.method == "GET" else None
-                return redirect(url_for("account_pages.sign_in", next=return_to))
-            _authorize(current_user.user, permission)
-            return view(*args, **kwargs)
+    def authorize() -> Response | None:
+        if not current_user.is_authenticated:
+            return_to = request.full_path.rstrip("?") if request.method == "GET" else None
+            return redirect(url_for("account_pages.sign_in", next=return_to))
+        _authorize(current_user.user, permission)
+        return None
 
-        guarded.required_permission = permission  # type: ignore[attr-defined]
-        return guarded  # type: ignore[return-value]
-
-    return declare
+    return partial(_guard, permission=permission, authorize=authorize)
 
 
 def require_api(permission: Permission) -> Callable[[View], View]:
     """Declare an operation for bearer tokens of users with this permission."""
 
-    def declare(view: View) -> View:
-        @wraps(view)
-        def guarded(*args: Any, **kwargs: Any) -> Any:
-            _authorize(authenticate_bearer(), permission)
-            return view(*args, **kwargs)
+    def authorize() -> None:
+        _authorize(authenticate_bearer(), permission)
 
-        guarded.required_permission = permission  # type: ignore[attr-defined]
-        return document_bearer_security(guarded)  # type: ignore[return-value]
+    def declare(view: View) -> View:
+        return document_bearer_security(_guard(view, permission, authorize))
 
     return declare
+
+
+def _guard(view: View, permission: Permission, authorize: Callable[[], Response | None]) -> View:
+    """Have `authorize` run before the view, and before the request's body is read; it may answer in its place."""
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        # In an app without `init_app` nobody has been looked at.
+        get_current_user()
+        return view(*args, **kwargs)
+
+    guarded.required_permission = permission  # type: ignore[attr-defined]
+    guarded.authorize = authorize  # type: ignore[attr-defined]
+    return guarded  # type: ignore[return-value]
+
+
+def _authorize_view() -> Response | None:
+    authorize = getattr(current_app.view_functions.get(request.endpoint or ""), "authorize", None)
+    # OPTIONS is answered by Flask itself, from the routes alone.
+    if authorize is None or request.method == "OPTIONS":
+        return None
+    answer: Response | None = authorize()
+    return answer
 
 
 def authenticate_bearer() -> UserRecord:

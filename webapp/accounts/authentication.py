@@ -31,7 +31,8 @@ def authenticate(work: UnitOfWork, name: str, password: str, device: Device) -> 
     _throttled.check(key)
     with passwords.hash_slot(is_known=is_known):
         credentials, failures = _load(work, name, key)
-        is_right = passwords.verify_password(password, credentials.password_hash if credentials else None)
+        password_hash = credentials.password_hash if credentials else None
+        is_right = passwords.verify_password(password, password_hash, is_known=is_known)
     if credentials is None or not is_right:
         _record_failure(work, key, name if credentials else None, failures + 1)
         raise SignInRequiredError("Name or password is wrong.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
@@ -24,24 +24,42 @@ class AttemptState:
     finished_at: datetime | None
     score: int | None
     milliseconds: int | None
+    last_answered_at: datetime | None = None
 
 
 def load_state(connection: Connection, claim: AttemptClaim) -> AttemptState:
     """Return the stored state of an attempt: item → chosen bits, and its score once it is finished."""
     rows = connection.execute(
-        select(Attempt.finished_at, Attempt.score, Attempt.milliseconds, Answer.item_id, Answer.chosen)
+        select(
+            Attempt.finished_at,
+            Attempt.score,
+            Attempt.milliseconds,
+            Answer.item_id,
+            Answer.chosen,
+            Answer.answered_at,
+        )
         .outerjoin(Answer, Answer.attempt_id == Attempt.id)
         .where(Attempt.id == claim.attempt_id)
     ).all()
     if not rows:
         return AttemptState({}, None, None, None)
     answers = {row.item_id: row.chosen for row in rows if row.item_id is not None}
-    return AttemptState(answers, rows[0].finished_at, rows[0].score, rows[0].milliseconds)
+    last = max((row.answered_at for row in rows if row.answered_at is not None), default=None)
+    return AttemptState(answers, rows[0].finished_at, rows[0].score, rows[0].milliseconds, last)
 
 
-def with_score(
-    state: AttemptState, document: QuizDocument, started_at: datetime, finished_at: datetime
-) -> AttemptState:
-    """Return the state with its score, and with the time from start to finish by the database's clock."""
-    milliseconds = max(0, (finished_at - started_at) // MILLISECOND)
-    return AttemptState(state.answers, finished_at, scoring.score(document, state.answers), milliseconds)
+def with_score(state: AttemptState, document: QuizDocument, started_at: datetime) -> AttemptState:
+    """Return the state with its score, and with the time from the start to the last stored answer.
+
+    Not to the finish: who has stored the same answers at the same moments has the same place, whether he presses
+    Finish at once, later or never.
+    """
+    milliseconds = max(0, ((state.last_answered_at or started_at) - started_at) // MILLISECOND)
+    return replace(state, score=scoring.score(document, state.answers), milliseconds=milliseconds)
+
+
+def when_over(state: AttemptState, started_at: datetime) -> AttemptState:
+    """Return the state of an attempt that takes no more answers: one that has a score is finished by its last one."""
+    if state.finished_at is not None or state.score is None:
+        return state
+    return replace(state, finished_at=state.last_answered_at or started_at)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
 
-from poolproof.drivers.mysql.errors import is_lock_wait_timeout, is_transient
+from poolproof.drivers.errors import is_lock_wait_timeout, is_transient
 from poolproof.errors import PoolQueueFullError, PoolTimeoutError
 from poolproof.transactions import outcomes
 from poolproof.transactions.commit_queue import ResultCallback
@@ -88,11 +89,15 @@ class AnswerWriter:
             QuizNotOpenError: when they are too late beyond doubt; near the end the database's clock decides.
             AttemptFinishedError: when this worker knows that the attempt has been scored.
         """
-        if claim.attempt_id in self._finished_attempts:
+        if self.knows_finished(claim.attempt_id):
             raise finished_error()
-        if version.now > version.closes_at + timedelta(seconds=self._grace) + CLOSE_MARGIN:
+        if version.rules.has_closed(version.now, timedelta(seconds=self._grace) + CLOSE_MARGIN):
             raise published.too_late_error(version.closes_at)
         return SaveAnswers(claim, chosen, sequence)
+
+    def knows_finished(self, attempt_id: UUID) -> bool:
+        """Say whether this worker knows that an attempt is finished."""
+        return attempt_id in self._finished_attempts
 
     def finish(self, claim: AttemptClaim, document: QuizDocument) -> AttemptState:
         """Score the attempt and return it; every further call returns the first result.

@@ -6,7 +6,6 @@ from typing import Any
 
 from flask import current_app, url_for
 
-from poolproof.integrations.flask_ext import read
 from webapp.attempts import presenter, serializers, tokens
 from webapp.attempts.schemas import (
     AnswerIn,
@@ -26,18 +25,19 @@ blueprint = api_blueprint("attempts", __name__, "", "Play.")
 
 
 @blueprint.route(f"/quizzes/<{ID}:quiz_id>/attempts", methods=["POST"])
-@blueprint.arguments(StartIn)
+@blueprint.arguments(StartIn, required=False)
 @blueprint.response(201, StartOut, headers=LOCATION)
 @blueprint.doc(operationId="startAttempt")
 @problem_responses(blueprint, 400, 404, 409, 413, 415, 422)
 def start_attempt(body: dict[str, Any], quiz_id: int) -> tuple[dict[str, Any], dict[str, str]]:
-    """Start an attempt at an open quiz. Nothing is stored before the first answer."""
+    """Start an attempt at an open quiz, or go on with the one that this player has begun.
+
+    Nothing is stored before the first answer.
+    """
     service = _service()
     player_id = tokens.verify_player_token(body["player"], service.signing_key)
     started = service.start(QuizId(quiz_id), body["name"].strip(), player_id)
-    return serializers.dump_started(started, service.token_ttl), {
-        "Location": url_for("attempts.read_attempt", token=started.token)
-    }
+    return serializers.dump_started(started), {"Location": url_for("attempts.read_attempt", token=started.token)}
 
 
 @blueprint.route("/attempts/<token>", methods=["GET"])
@@ -45,15 +45,12 @@ def start_attempt(body: dict[str, Any], quiz_id: int) -> tuple[dict[str, Any], d
 @blueprint.doc(operationId="readAttempt")
 @problem_responses(blueprint, 404)
 def read_attempt(token: str) -> dict[str, Any]:
-    """Read an attempt; once it is finished, with the right answers and explanations."""
+    """Read an attempt; once it is finished, with the right answers and explanations as soon as the quiz shows them."""
     service = _service()
     claim = service.verify(token)
-    version = service.quiz_cache.by_version(claim.version_id)
-    with read() as connection:
-        snapshot = presenter.load_snapshot(connection, claim, version)
-    rank = None
+    snapshot, rank = service.read(claim), None
     if snapshot.state.finished_at is not None:
-        rank = presenter.find_rank(service.leaderboards.get(claim.version_id), snapshot.state)
+        rank = presenter.find_rank(service.standings(snapshot.version), snapshot.state)
     return serializers.dump_attempt(presenter.build_view(claim, snapshot, rank))
 
 
@@ -73,7 +70,7 @@ def put_answer(body: dict[str, Any], token: str, item_id: int) -> dict[str, Any]
 @blueprint.doc(operationId="finishAttempt")
 @problem_responses(blueprint, 404, 409, 415, 429)
 def finish_attempt(token: str) -> dict[str, Any]:
-    """Finish and score. Repeating it returns the same result."""
+    """Finish and score. Repeating it returns the same result. Right answers come with it where the quiz shows them."""
     return serializers.dump_attempt(_service().finish(token))
 
 

@@ -98,7 +98,7 @@ def finish(connection: Connection, finishes: Sequence[FinishAttempt]) -> dict[UU
     connection.execute(_SET_FINISHED, {"ids": ids})
     stored = _load_attempts(connection, ids)
     scored = {
-        attempt_id: _score(documents[attempt_id], attempt)
+        attempt_id: with_score(attempt.state, documents[attempt_id], attempt.started_at)
         for attempt_id, attempt in stored.items()
         if attempt.state.score is None
     }
@@ -117,19 +117,15 @@ class _StoredAttempt:
 def _load_attempts(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, _StoredAttempt]:
     attempts: dict[UUID, _StoredAttempt] = {}
     answers: dict[UUID, dict[int, int]] = {}
+    answered: dict[UUID, datetime] = {}
     for row in connection.execute(_SELECT_ATTEMPTS, {"ids": ids}):
         chosen = answers.setdefault(row.id, {})
         if row.item_id is not None:
             chosen[row.item_id] = row.chosen
-        state = AttemptState(chosen, row.finished_at, row.score, row.milliseconds)
+            answered[row.id] = max(row.answered_at, answered.get(row.id, row.answered_at))
+        state = AttemptState(chosen, row.finished_at, row.score, row.milliseconds, answered.get(row.id))
         attempts[row.id] = _StoredAttempt(row.started_at, state)
     return attempts
-
-
-def _score(document: QuizDocument, attempt: _StoredAttempt) -> AttemptState:
-    finished_at = attempt.state.finished_at
-    assert finished_at is not None  # noqa: S101 - the statement before has set it
-    return with_score(attempt.state, document, attempt.started_at, finished_at)
 
 
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
@@ -139,7 +135,12 @@ _COUNT_BATCH = (
     .where(Attempt.id.in_(_IDS), Attempt.finished_at.is_(None))
     .values(saved_batches=Attempt.saved_batches + 1)
 )
-_SET_FINISHED = update(Attempt).where(Attempt.id.in_(_IDS), Attempt.finished_at.is_(None)).values(finished_at=utc_now())
+_SET_FINISHED = (
+    update(Attempt)
+    .where(Attempt.id.in_(_IDS), Attempt.finished_at.is_(None))
+    # A score that it has is from when its quiz had closed, before the window was lengthened.
+    .values(finished_at=utc_now(), score=None, milliseconds=None)
+)
 _SELECT_ATTEMPTS = (
     select(
         Attempt.id,
@@ -149,6 +150,7 @@ _SELECT_ATTEMPTS = (
         Attempt.milliseconds,
         Answer.item_id,
         Answer.chosen,
+        Answer.answered_at,
     )
     .outerjoin(Answer, Answer.attempt_id == Attempt.id)
     .where(Attempt.id.in_(_IDS))

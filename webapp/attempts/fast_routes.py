@@ -26,6 +26,7 @@ from webapp.errors import BusyError
 from webapp.quizzes.published import QuizId, Slug
 from webapp.web.fast_path.request_body import read_json_body
 from webapp.web.fast_path.routes import JSON_MEDIA_TYPE, FastRoute, PendingResponse, RawResponse, ResponseCallback
+from webapp.web.json_bounds import load_json
 from webapp.web.security import security_headers
 from webapp.web.validators import is_id, is_storable, is_visible
 
@@ -65,7 +66,8 @@ def _open(page_cache: PageCache, service: AttemptService, environ: WSGIEnvironme
     if page is None:
         return None
     headers = (*_PAGE_HEADERS, ("ETag", page.etag))
-    if environ.get("HTTP_IF_NONE_MATCH") == page.etag:
+    # By weak comparison, of a list too (RFC 9110): a proxy that compresses the page makes its ETag a weak one.
+    if page.etag in environ.get("HTTP_IF_NONE_MATCH", ""):
         return RawResponse(NOT_MODIFIED, headers, b"")
     return RawResponse(OK, headers, page.body)
 
@@ -80,7 +82,7 @@ def _start(service: AttemptService, environ: WSGIEnvironment, quiz_id: str) -> R
     player_id = tokens.verify_player_token(player_token, service.signing_key)
     started = service.start(QuizId(int(quiz_id)), name.strip(), player_id)
     headers = (*_JSON_HEADERS, ("Location", f"/api/v1/attempts/{started.token}"))
-    return RawResponse(CREATED, headers, _dump_json(serializers.dump_started(started, service.token_ttl)))
+    return RawResponse(CREATED, headers, _dump_json(serializers.dump_started(started)))
 
 
 def _is_plain_name(name: object) -> TypeGuard[str]:
@@ -178,8 +180,8 @@ class _EncodedLeaderboards:
 def _parse_json(environ: WSGIEnvironment) -> dict[str, Any] | None:
     body = read_json_body(environ)
     try:
-        value = json.loads(body) if body is not None else None
-    except (ValueError, RecursionError):
+        value = load_json(body.decode()) if body is not None else None
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
 

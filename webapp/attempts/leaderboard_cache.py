@@ -56,18 +56,22 @@ class _KnownResults:
     """The results of one version that were read so far."""
 
     results: list[tuple[int, int]] = field(default_factory=list)
-    ids: set[uuid.UUID] = field(default_factory=set)
+    by_id: dict[uuid.UUID, tuple[int, int]] = field(default_factory=dict)
     top: list[AttemptResult] = field(default_factory=list)
     last_finished_at: datetime | None = None
     finished_count: int = 0
+    has_changed: bool = False
+    """A result that was known is another one: its attempt went on when the window was lengthened."""
 
     def add(self, rows: Iterable[AttemptResult]) -> None:
         for row in rows:
-            if row.attempt_id in self.ids:
+            result = -row.score, row.milliseconds
+            if row.attempt_id in self.by_id:
+                self.has_changed |= self.by_id[row.attempt_id] != result
                 continue
-            self.ids.add(row.attempt_id)
+            self.by_id[row.attempt_id] = result
             self.finished_count += 1
-            insort(self.results, (-row.score, row.milliseconds))
+            insort(self.results, result)
             insort(self.top, row, key=_sort_key)
             del self.top[MAX_PLACES:]
             if row.finished_at is not None:
@@ -91,11 +95,18 @@ class _CachedLeaderboard:
         self._full_refresh_at = 0.0
         self.cache: SingleFlightCache[Leaderboard] = SingleFlightCache(self._refresh, ttl)
 
+    def invalidate(self) -> None:
+        """Have the next request read everything again."""
+        self._full_refresh_at = 0.0
+        self.cache.invalidate()
+
     def _refresh(self) -> Leaderboard:
         if time.monotonic() >= self._full_refresh_at:
             self._read_all()
         else:
             self._read_new()
+            if self._results.has_changed:
+                self._read_all()
         return self._results.to_leaderboard()
 
     def _read_all(self) -> None:
@@ -137,3 +148,8 @@ class LeaderboardCache:
                 self._cached = {}
             cached = self._cached.setdefault(version_id, _CachedLeaderboard(self._connect, version_id, self._ttl))
         return cached.cache.get()
+
+    def invalidate(self, version_id: int) -> None:
+        """Have the next request read the whole leaderboard of a version, after attempts of any time were scored."""
+        if cached := self._cached.get(version_id):
+            cached.invalidate()

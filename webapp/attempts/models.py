@@ -16,7 +16,7 @@ MAX_NAME_LENGTH = 40
 
 
 class Attempt(Base):
-    """An attempt, stored with its first answer or its finish; `score` is set once, by the finish."""
+    """An attempt, stored with its first answer or its finish; `score` is set by the finish, or after its time."""
 
     __tablename__ = "attempt"
     __table_args__ = (
@@ -36,7 +36,9 @@ class Attempt(Base):
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     score: Mapped[int | None]
     milliseconds: Mapped[int | None] = mapped_column(BigInteger)
-    """From start to finish by the database's clock; the faster of two equal scores leads."""
+    """From the start to the last stored answer by the database's clock; the faster of two equal scores leads."""
+    scored_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When it was scored because its quiz had closed, though nobody had finished it. It goes on if the quiz does."""
     saved_batches: Mapped[int] = mapped_column(server_default=text("0"))
     """Counts batches that saved answers, where row locks are local to a node: there only a changed row is noticed."""
 

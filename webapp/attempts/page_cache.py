@@ -25,7 +25,7 @@ class CachedPage:
 
 
 class PageCache:
-    """The pages that this worker has rendered. A version never changes, but the state of its window does."""
+    """The pages that this worker has rendered. A version never changes, but its rules do, and the time."""
 
     def __init__(self) -> None:
         """Start empty."""
@@ -52,7 +52,7 @@ def is_cacheable(cookie_header: str) -> bool:
 
 
 def _cache_key(version: PublishedVersion) -> tuple[Any, ...]:
-    return version.version_id, version.slug, version.state, version.opens_at, version.closes_at
+    return version.version_id, version.slug, version.state, version.rules
 
 
 def get_page_cache(app: Any) -> PageCache:

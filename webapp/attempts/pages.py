@@ -10,7 +10,6 @@ from werkzeug.wrappers import Response
 from wtforms import StringField
 from wtforms.validators import DataRequired, Length
 
-from poolproof.integrations.flask_ext import read
 from webapp.attempts import presenter, scoring, tokens
 from webapp.attempts.models import MAX_NAME_LENGTH
 from webapp.attempts.page_cache import CACHE_HEADERS, get_page_cache, is_cacheable
@@ -31,7 +30,9 @@ PLAYER_COOKIE = "player"
 ATTEMPT_COOKIE = "attempt"
 MAX_CHOICE_DIGITS = 2
 PLACES_ON_RESULT_PAGE = 10
-PLAYER_COOKIE_MAX_AGE = timedelta(days=365)
+COOKIE_MAX_AGE = timedelta(days=365)
+OUTBOX_MARGIN = 7 * 24 * 3600
+"""Seconds for which a browser keeps unsent answers after their attempt is over: the window may be lengthened."""
 
 
 class StartForm(FlaskForm):  # type: ignore[misc]
@@ -74,9 +75,9 @@ def start(slug: str) -> Response | tuple[str, int]:
     player_id = tokens.verify_player_token(request.cookies.get(PLAYER_COOKIE), service.signing_key)
     started = service.start(Slug(slug), (form.name.data or ANONYMOUS).strip(), player_id)
     response = redirect(url_for("attempt_pages.attempt", token=started.token))
-    set_cookie(response, PLAYER_COOKIE, started.player_token, PLAYER_COOKIE_MAX_AGE, "/")
-    token_ttl = timedelta(seconds=service.token_ttl)
-    set_cookie(response, ATTEMPT_COOKIE, started.token, token_ttl, url_for("attempt_pages.quiz", slug=slug))
+    set_cookie(response, PLAYER_COOKIE, started.player_token, COOKIE_MAX_AGE, "/")
+    # It leads to the result, too, when the quiz has closed long ago.
+    set_cookie(response, ATTEMPT_COOKIE, started.token, COOKIE_MAX_AGE, url_for("attempt_pages.quiz", slug=slug))
     return response
 
 
@@ -85,15 +86,15 @@ def attempt(token: str) -> str:
     """Show the questions, or the result once the attempt is finished."""
     service = get_attempt_service(current_app)
     claim = service.verify(token)
-    version = service.quiz_cache.by_version(claim.version_id)
-    with read() as connection:
-        snapshot = presenter.load_snapshot(connection, claim, version)
+    snapshot = service.read(claim)
+    version = snapshot.version
     if snapshot.state.finished_at is None:
-        age = int((version.now - claim.started_at).total_seconds())
-        left = max(0, service.token_ttl - age)
         view = presenter.build_view(claim, snapshot, None)
+        if service.time_limits.is_over(claim.started_at, version):
+            return render_template("attempts/over.html", attempt=view)
+        left = service.time_limits.seconds_left(claim.started_at, version) + OUTBOX_MARGIN
         return render_template("attempts/play.html", attempt=view, token=token, claim=claim, seconds_left=left)
-    leaderboard = service.leaderboards.get(claim.version_id)
+    leaderboard = service.standings(version)
     view = presenter.build_view(claim, snapshot, presenter.find_rank(leaderboard, snapshot.state))
     places = leaderboard.places_including(presenter.to_result(claim, snapshot.state), PLACES_ON_RESULT_PAGE)
     return render_template("attempts/result.html", attempt=view, places=places, claim=claim, token=token)
@@ -108,7 +109,7 @@ def answer(token: str) -> Response:
     version = service.quiz_cache.by_version(claim.version_id)
     finishes = request.form.get("action") == "finish"
     try:
-        service.writer.save(claim, version, _parse_choices(version.document))
+        service.save(claim, version, _parse_choices(version.document))
     except AttemptFinishedError:
         # After a second click on the finish button the first result is shown. New answers are refused.
         if not finishes:

@@ -1,13 +1,11 @@
-"""An attempt as its player may see it: right answers and explanations only once it is finished."""
+"""An attempt as its player may see it: right answers and explanations only once it is finished and the rules say so."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection
-
-from webapp.attempts import answer_store, scoring
+from webapp.attempts import scoring
 from webapp.attempts.answer_store import AttemptState
 from webapp.attempts.leaderboard import AttemptResult
 from webapp.attempts.leaderboard_cache import Leaderboard
@@ -15,11 +13,12 @@ from webapp.attempts.shuffling import order_of_choices
 from webapp.attempts.tokens import AttemptClaim
 from webapp.quizzes.documents import Origin, Question, collect_origins
 from webapp.quizzes.published import PublishedVersion, QuizState
+from webapp.quizzes.rules import AnswersShown
 
 
 @dataclass(frozen=True)
 class ChoiceView:
-    """A choice and its position in the document; `right` is None until the attempt is finished."""
+    """A choice and its position in the document; `right` is None until right answers are shown."""
 
     position: int
     text: str
@@ -29,7 +28,7 @@ class ChoiceView:
 
 @dataclass(frozen=True)
 class QuestionView:
-    """A question as shown; `is_right` is None, `explanation` and `address` are empty until the attempt is finished.
+    """A question as shown; until right answers are shown `is_right` is None, `explanation` and `address` are empty.
 
     The address is the page of the source, which may contain the answer.
     """
@@ -53,7 +52,10 @@ class AttemptView:
     title: str
     player_name: str
     state: QuizState
-    closes_at: datetime
+    closes_at: datetime | None
+    answers_shown: AnswersShown
+    """The rule; whether they are shown now says `shows_answers`."""
+    shows_answers: bool
     started_at: datetime
     finished_at: datetime | None
     score: int | None
@@ -61,7 +63,7 @@ class AttemptView:
     rank: int | None
     questions: tuple[QuestionView, ...]
     origins: tuple[Origin, ...] = ()
-    """The sources of the questions; empty until the attempt is finished."""
+    """The sources of the questions; empty until right answers are shown."""
 
     @property
     def out_of(self) -> int:
@@ -80,11 +82,8 @@ class AttemptSnapshot:
 
     version: PublishedVersion
     state: AttemptState
-
-
-def load_snapshot(connection: Connection, claim: AttemptClaim, version: PublishedVersion) -> AttemptSnapshot:
-    """Read an attempt at this version."""
-    return AttemptSnapshot(version, answer_store.load_state(connection, claim))
+    shows_answers: bool
+    """Whether a player who has finished may see the right answers."""
 
 
 def find_rank(leaderboard: Leaderboard, state: AttemptState) -> int | None:
@@ -104,7 +103,7 @@ def to_result(claim: AttemptClaim, state: AttemptState) -> AttemptResult:
 def build_view(claim: AttemptClaim, snapshot: AttemptSnapshot, rank: int | None) -> AttemptView:
     """Return what the player may see; needs no connection."""
     version, state = snapshot.version, snapshot.state
-    finished = state.finished_at is not None
+    shown = snapshot.shows_answers and state.finished_at is not None
     # No question is shown before the window opens.
     questions = () if version.state is QuizState.UPCOMING else version.document.questions
     return AttemptView(
@@ -114,24 +113,25 @@ def build_view(claim: AttemptClaim, snapshot: AttemptSnapshot, rank: int | None)
         player_name=claim.player_name,
         state=version.state,
         closes_at=version.closes_at,
+        answers_shown=version.answers_shown,
+        shows_answers=shown,
         started_at=claim.started_at,
         finished_at=state.finished_at,
         score=state.score,
         milliseconds=state.milliseconds,
         rank=rank,
         questions=tuple(
-            _question_view(claim, question, state.answers.get(question.item_id), finished=finished)
-            for question in questions
+            _question_view(claim, question, state.answers.get(question.item_id), shown=shown) for question in questions
         ),
-        origins=tuple(collect_origins(questions)) if finished else (),
+        origins=tuple(collect_origins(questions)) if shown else (),
     )
 
 
-def _question_view(claim: AttemptClaim, question: Question, bits: int | None, *, finished: bool) -> QuestionView:
+def _question_view(claim: AttemptClaim, question: Question, bits: int | None, *, shown: bool) -> QuestionView:
     chosen = scoring.as_positions(bits or 0)
     choices = tuple(
         ChoiceView(
-            position, question.choices[position], position in chosen, position in question.right if finished else None
+            position, question.choices[position], position in chosen, position in question.right if shown else None
         )
         for position in order_of_choices(claim.seed, question)
     )
@@ -140,8 +140,8 @@ def _question_view(claim: AttemptClaim, question: Question, bits: int | None, *,
         kind=question.kind,
         stem=question.stem,
         choices=choices,
-        is_right=scoring.is_right(question, bits) if finished else None,
-        explanation=question.explanation if finished else "",
+        is_right=scoring.is_right(question, bits) if shown else None,
+        explanation=question.explanation if shown else "",
         credit=", ".join(part for part in (question.source, question.licence) if part),
-        address=(question.address or "") if finished else "",
+        address=(question.address or "") if shown else "",
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from marshmallow import fields, validate
 
 from webapp.attempts.models import MAX_NAME_LENGTH
-from webapp.web.rest.openapi import BaseSchema, TextField, visible
+from webapp.quizzes.rules import AnswersShown
+from webapp.web.rest.fields import TextField, visible
+from webapp.web.rest.openapi import BaseSchema
 
 MAX_CHOICES = 63
 """Choices of a question; each is a bit of a signed 64-bit number."""
@@ -32,12 +34,17 @@ class StartIn(BaseSchema):
 
 
 class StartOut(BaseSchema):
-    """A new attempt. The token is its address and its key: anyone who has the token can play the attempt."""
+    """An attempt. The token is its address and its key: anyone who has the token can play the attempt."""
 
     token = fields.String(required=True)
     player = fields.String(required=True)
     started_at = fields.AwareDateTime(required=True)
-    expires_in = fields.Integer(required=True, metadata={"description": "Seconds"})
+    expires_in = fields.Integer(
+        required=True,
+        metadata={
+            "description": "Seconds for which it takes answers as the rules are now; its result can be read afterwards"
+        },
+    )
 
 
 class AnswerIn(BaseSchema):
@@ -69,7 +76,7 @@ class AnswerOut(BaseSchema):
 
 
 class AttemptQuestionOut(BaseSchema):
-    """A question in an attempt. `right` and `explanation` are present once it is finished."""
+    """A question in an attempt. `right`, `is_right` and `explanation` are present once right answers are shown."""
 
     item = fields.Integer(required=True)
     kind = fields.String(required=True)
@@ -92,12 +99,21 @@ class AttemptOut(BaseSchema):
     title = fields.String(required=True)
     player_name = fields.String(required=True)
     state = fields.String(required=True, metadata={"description": "State of the quiz's window"})
-    closes_at = fields.AwareDateTime(required=True)
+    closes_at = fields.AwareDateTime(
+        required=True, allow_none=True, metadata={"description": "null: the quiz has no end"}
+    )
+    answers_shown = fields.Enum(AnswersShown, by_value=True, required=True)
     started_at = fields.AwareDateTime(required=True)
-    finished_at = fields.AwareDateTime(required=True, allow_none=True)
+    finished_at = fields.AwareDateTime(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Of an attempt that was over before anyone finished it: its last stored answer"},
+    )
     score = fields.Integer(required=True, allow_none=True)
     out_of = fields.Integer(required=True)
-    milliseconds = fields.Integer(required=True, allow_none=True)
+    milliseconds = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "From the start to the last stored answer"}
+    )
     rank = fields.Integer(required=True, allow_none=True)
     questions = fields.List(fields.Nested(AttemptQuestionOut), required=True)
 

@@ -31,9 +31,14 @@ def as_positions(bits: int) -> list[int]:
     return [position for position in range(bits.bit_length()) if bits >> position & 1]
 
 
+def right_bits(question: Question) -> int:
+    """Return the right choices as a number."""
+    return sum(1 << position for position in question.right)
+
+
 def is_right(question: Question, bits: int | None) -> bool:
     """Say whether exactly the right choices were chosen; without an answer it is not right."""
-    return bits is not None and as_positions(bits) == sorted(question.right)
+    return bits == right_bits(question)
 
 
 def score(document: QuizDocument, answers: Mapping[int, int]) -> int:

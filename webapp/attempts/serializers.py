@@ -11,18 +11,18 @@ from webapp.attempts.service import StartedAttempt
 from webapp.quizzes.published import PublishedVersion
 
 _ATTEMPT_FIELDS = (
-    "quiz", "slug", "title", "player_name", "state", "closes_at", "started_at", "finished_at", "score", "out_of",
-    "milliseconds", "rank",
+    "quiz", "slug", "title", "player_name", "state", "closes_at", "answers_shown", "started_at", "finished_at", "score",
+    "out_of", "milliseconds", "rank",
 )  # fmt: skip
 
 
-def dump_started(started_attempt: StartedAttempt, expires_in: int) -> dict[str, Any]:
-    """Return a new attempt; its token is valid for `expires_in` seconds."""
+def dump_started(started_attempt: StartedAttempt) -> dict[str, Any]:
+    """Return an attempt that was started, and for how long it takes answers."""
     return {
         "token": started_attempt.token,
         "player": started_attempt.player_token,
         "started_at": started_attempt.claim.started_at,
-        "expires_in": expires_in,
+        "expires_in": started_attempt.seconds_left,
     }
 
 
@@ -46,8 +46,7 @@ def dump_leaderboard(quiz_id: int, version: PublishedVersion, leaderboard: Leade
 
 
 def dump_attempt(view: AttemptView) -> dict[str, Any]:
-    """Return an attempt; with the right answers and explanations once it is finished."""
-    finished = view.finished_at is not None
+    """Return an attempt; with the right answers and explanations once they are shown."""
     questions = []
     for question in view.questions:
         by_position = sorted(question.choices, key=lambda choice: choice.position)
@@ -59,7 +58,7 @@ def dump_attempt(view: AttemptView) -> dict[str, Any]:
             "order": [choice.position for choice in question.choices],
             "chosen": [choice.position for choice in by_position if choice.chosen],
         }
-        if finished:
+        if view.shows_answers:
             body["right"] = [choice.position for choice in by_position if choice.right]
             body |= {"is_right": question.is_right, "explanation": question.explanation}
         questions.append(body)

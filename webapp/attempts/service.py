@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
-from webapp.attempts import presenter, scoring, tokens
-from webapp.attempts.answer_store import AttemptState
+from poolproof.transactions.unit_of_work import ConnectionFactory
+from webapp.attempts import answer_store, presenter, scoring, tokens
+from webapp.attempts.answer_store import AttemptState, when_over
 from webapp.attempts.answer_writer import AnswerWriter
 from webapp.attempts.batch_writes import FinishAttempt, SaveAnswers
 from webapp.attempts.leaderboard_cache import Leaderboard, LeaderboardCache
+from webapp.attempts.overdue_scorer import OverdueScorer
 from webapp.attempts.presenter import AttemptSnapshot, AttemptView
 from webapp.attempts.rate_limit import PlayerRateLimiter
+from webapp.attempts.time_limits import TimeLimits
 from webapp.attempts.tokens import AttemptClaim
+from webapp.errors import AttemptFinishedError
 from webapp.quizzes import published
 from webapp.quizzes.published import PublishedVersion, QuizId, Slug
 from webapp.quizzes.published_cache import PublishedQuizCache
@@ -27,6 +31,8 @@ class StartedAttempt:
     claim: AttemptClaim
     token: str
     player_token: str
+    seconds_left: int
+    """For how long it takes answers, as the rules are now."""
 
 
 @dataclass
@@ -39,16 +45,18 @@ class AttemptService:
     rate_limiter: PlayerRateLimiter
     signing_key: str
     """Signs the tokens."""
-    token_ttl: int
-    """Seconds for which an attempt's token is valid."""
+    time_limits: TimeLimits
+    scorer: OverdueScorer
+    connect: ConnectionFactory
+    """Borrows a connection to read an attempt."""
 
     def verify(self, token: str) -> AttemptClaim:
         """Return the claim in an attempt's token.
 
         Raises:
-            NotFoundError: when the token is not ours, was changed, or is too old.
+            NotFoundError: when the token is not ours or was changed.
         """
-        return tokens.verify(token, self.signing_key, self.token_ttl)
+        return tokens.verify(token, self.signing_key)
 
     def verify_write(self, token: str) -> AttemptClaim:
         """Return the claim in an attempt's token, and count a write of its player.
@@ -62,7 +70,7 @@ class AttemptService:
         return claim
 
     def peek_version(self, token: str) -> PublishedVersion | None:
-        """Return the version of an attempt if it is in memory and not expired; None if it would have to be read.
+        """Return the version of an attempt if it is in memory; None if it would have to be read.
 
         Raises:
             NotFoundError: as `verify`.
@@ -72,14 +80,23 @@ class AttemptService:
     def start(self, quiz: QuizId | Slug, name: str, player_id: UUID | None) -> StartedAttempt:
         """Start an attempt at an open quiz, of this player or of a new one. Nothing is stored yet.
 
+        A player who has begun already goes on with the attempt that is stored.
+
         Raises:
             NotFoundError: when there is no such quiz.
             QuizNotOpenError: outside of its window.
+            AttemptFinishedError: when this worker knows that the player has finished it.
         """
         player_id = player_id or tokens.new_player_id()
-        claim = begin_attempt(self.quiz_cache.current(quiz), player_id, name)
+        version = self.quiz_cache.current(quiz)
+        claim = begin_attempt(version, player_id, name)
+        if self.writer.knows_finished(claim.attempt_id):
+            raise AttemptFinishedError("You have finished this quiz; it is played once.")
         return StartedAttempt(
-            claim, tokens.issue(claim, self.signing_key), tokens.issue_player_token(player_id, self.signing_key)
+            claim,
+            tokens.issue(claim, self.signing_key),
+            tokens.issue_player_token(player_id, self.signing_key),
+            self.time_limits.seconds_left(claim.started_at, version),
         )
 
     def prepare_answer(
@@ -102,9 +119,19 @@ class AttemptService:
         claim = self.verify_write(token)
         if version is None:
             version = self.quiz_cache.by_version(claim.version_id)
+        self.time_limits.require_time_left(claim.started_at, version)
         return self.writer.prepare_save(
             claim, version, {item_id: scoring.as_bits(version.document.question(item_id), choices)}, sequence
         )
+
+    def save(self, claim: AttemptClaim, version: PublishedVersion, chosen: Mapping[int, int]) -> None:
+        """Store the answers of a form (item → chosen bits), all or none.
+
+        Raises:
+            QuizNotOpenError, AttemptFinishedError, AttemptExistsError, BusyError: as `AnswerWriter.save`.
+        """
+        self.time_limits.require_time_left(claim.started_at, version)
+        self.writer.save(claim, version, chosen)
 
     def answer(self, token: str, item_id: int, choices: Sequence[int], sequence: int | None = None) -> list[int]:
         """Store an answer, unless a newer one is stored already; return its positions.
@@ -139,8 +166,45 @@ class AttemptService:
     def finished_view(self, claim: AttemptClaim, state: AttemptState) -> AttemptView:
         """Return a finished attempt with its rank on the leaderboard."""
         version = self.quiz_cache.by_version(claim.version_id)
-        rank = presenter.find_rank(self.leaderboards.get(claim.version_id), state)
-        return presenter.build_view(claim, AttemptSnapshot(version, state), rank)
+        rank = presenter.find_rank(self.standings(version), state)
+        return presenter.build_view(claim, self.snapshot(version, state), rank)
+
+    def read(self, claim: AttemptClaim) -> AttemptSnapshot:
+        """Return an attempt as it is stored; where its time is over, what is stored is scored first."""
+        version = self.quiz_cache.by_version(claim.version_id)
+        state = self._load(claim)
+        if self.time_limits.is_over(claim.started_at, version):
+            if state.finished_at is None:
+                self.scorer.score_attempt(claim, version)
+                state = self._load(claim)
+            state = when_over(state, claim.started_at)
+        return self.snapshot(version, state)
+
+    def snapshot(self, version: PublishedVersion, state: AttemptState) -> AttemptSnapshot:
+        """Return an attempt with what its player may see of it now."""
+        return AttemptSnapshot(version, state, shows_answers=self.time_limits.shows_answers(version))
+
+    def standings(self, version: PublishedVersion) -> Leaderboard:
+        """Return the leaderboard of a version; attempts whose time is over are scored first."""
+        self.settle(version)
+        return self.leaderboards.get(version.version_id)
+
+    def settle_latest(self, quiz: QuizId | Slug) -> None:
+        """Score attempts at the latest version of a quiz whose time is over, before its results are read.
+
+        Raises:
+            NotFoundError: when there is no such quiz.
+        """
+        self.settle(self.quiz_cache.current(quiz))
+
+    def settle(self, version: PublishedVersion) -> None:
+        """Score attempts at a version whose time is over; while it is open and has an end, nothing is read."""
+        if self.scorer.settle(version):
+            self.leaderboards.invalidate(version.version_id)
+
+    def _load(self, claim: AttemptClaim) -> AttemptState:
+        with self.connect() as connection:
+            return answer_store.load_state(connection, claim)
 
     def leaderboard(self, quiz: QuizId | Slug) -> tuple[PublishedVersion, Leaderboard]:
         """Return the leaderboard of a quiz's latest version.
@@ -149,7 +213,7 @@ class AttemptService:
             NotFoundError: when there is no such quiz.
         """
         version = self.quiz_cache.current(quiz)
-        return version, self.leaderboards.get(version.version_id)
+        return version, self.standings(version)
 
 
 def get_attempt_service(app: Any) -> AttemptService:

@@ -1,13 +1,16 @@
-"""Tokens of attempts and players: signed, so that they are verified without the database; those of attempts expire."""
+"""Tokens of attempts and players: signed, so that they are verified without the database.
+
+A token of an attempt does not expire: whether it is good for answers is judged by the rules of its quiz.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 
-import uuid6
 from itsdangerous import BadSignature, URLSafeSerializer, URLSafeTimedSerializer
 
 from webapp.errors import NotFoundError
@@ -31,12 +34,24 @@ class AttemptClaim:
 
 
 def new_claim(version_id: int, player_id: uuid.UUID, player_name: str, started_at: datetime) -> AttemptClaim:
-    """Make a new attempt; `started_at` is the database's time. Nothing is stored yet."""
-    attempt_id = uuid6.uuid7()
-    # The last bits of a UUIDv7 are random, so they serve as the seed.
-    return AttemptClaim(
-        uuid.UUID(bytes=attempt_id.bytes), version_id, player_id, player_name, started_at, attempt_id.int % 2**32
-    )
+    """Make a player's attempt at a version; `started_at` is the database's time. Nothing is stored yet.
+
+    It is the same attempt at every start of this player: whichever token is used, one row is written.
+    """
+    attempt_id = derive_attempt_id(version_id, player_id)
+    # The last bits come from a digest, so they serve as the seed.
+    return AttemptClaim(attempt_id, version_id, player_id, player_name, started_at, attempt_id.int % 2**32)
+
+
+def derive_attempt_id(version_id: int, player_id: uuid.UUID) -> uuid.UUID:
+    """Return the id of a player's attempt at a version, a UUIDv8.
+
+    It begins with the version, so that the rows of a quiz that is being played lie together in the table.
+    """
+    digest = hashlib.blake2b(version_id.to_bytes(8) + player_id.bytes, digest_size=10).digest()
+    value = (version_id % 2**48 << 80) | int.from_bytes(digest)
+    # The bits of RFC 9562 that say which kind of UUID it is.
+    return uuid.UUID(int=value & ~(0xF << 76) & ~(0x3 << 62) | 0x8 << 76 | 0x2 << 62)
 
 
 def issue(claim: AttemptClaim, key: str) -> str:
@@ -46,30 +61,20 @@ def issue(claim: AttemptClaim, key: str) -> str:
     return _to_str(_attempt_serializer(key).dumps(content))
 
 
-def verify(token: str, key: str, ttl: int) -> AttemptClaim:
-    """Return the claim in a token that is at most `ttl` seconds old.
+@lru_cache(maxsize=MAX_CACHED)
+def verify(token: str, key: str) -> AttemptClaim:
+    """Return the claim in a token. Every answer of a player has the same one, so claims are kept.
 
     Raises:
-        NotFoundError: when the token is not ours, was changed, or is too old.
+        NotFoundError: when the token is not ours or was changed.
     """
-    claim, issued_at = _decode(token, key)
-    if datetime.now(UTC) - issued_at > timedelta(seconds=ttl):
-        raise NotFoundError("This attempt's address has expired.")
-    return claim
-
-
-@lru_cache(maxsize=MAX_CACHED)
-def _decode(token: str, key: str) -> tuple[AttemptClaim, datetime]:
-    # Every answer of a player has the same token; a signature that was valid once stays valid.
     try:
-        content, issued_at = _attempt_serializer(key).loads(token, return_timestamp=True)
-        attempt, version_id, player, name, started, seed = content
-        claim = AttemptClaim(
+        attempt, version_id, player, name, started, seed = _attempt_serializer(key).loads(token)
+        return AttemptClaim(
             uuid.UUID(attempt), version_id, uuid.UUID(player), name, EPOCH + started * MICROSECOND, seed
         )
     except (BadSignature, ValueError, TypeError) as error:
         raise NotFoundError("This is not the address of an attempt; start the quiz again.") from error
-    return claim, issued_at
 
 
 def new_player_id() -> uuid.UUID:

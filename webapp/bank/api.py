@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Response, current_app, request, url_for
 
 from poolproof.integrations.flask_ext import get_pooling, read, run_in_transaction
+from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.accounts.auth import get_current_user, require_api
 from webapp.accounts.roles import Permission
 from webapp.bank import exports, import_jobs, import_service, import_undo, item_history, items
-from webapp.bank.import_jobs import ImportJob, ImportSpec
+from webapp.bank.import_jobs import ImportJob, ImportSpec, ImportState
 from webapp.bank.item_draft import ItemDraft
 from webapp.bank.items import Filters, Item
 from webapp.bank.schemas import (
@@ -25,9 +28,10 @@ from webapp.bank.schemas import (
     ItemPage,
     ItemVersionsOut,
 )
+from webapp.errors import ImportStateError
 from webapp.web import long_work, uploads
 from webapp.web.rest import conditional, pagination, repeating
-from webapp.web.rest.idempotency import create_once
+from webapp.web.rest.idempotency import create_once, forget_key
 from webapp.web.rest.openapi import (
     ETAG,
     ID,
@@ -133,8 +137,8 @@ def list_versions(item_id: int) -> dict[str, Any]:
 @blueprint.arguments(ImportArguments, location="query")
 @blueprint.response(201, ImportOut, headers=LOCATION)
 @blueprint.alt_response(200, schema=ImportOut, description="What an import would do (dry_run)")
-@blueprint.doc(operationId="importItems", requestBody=FILE_BODY)
-@problem_responses(blueprint, 400, 401, 403, 413, 422)
+@blueprint.doc(operationId="importItems", requestBody=FILE_BODY, parameters=[IDEMPOTENCY_KEY])
+@problem_responses(blueprint, 400, 401, 403, 409, 413, 415, 422)
 def import_items(query: dict[str, Any]) -> tuple[ImportJob, int, dict[str, str]]:
     """Import a file, which is the body, as one unit. Nothing is imported before the whole file has arrived.
 
@@ -142,10 +146,39 @@ def import_items(query: dict[str, Any]) -> tuple[ImportJob, int, dict[str, str]]
     uploaded with dry_run is kept for a day and can be imported by its number.
     """
     spec = ImportSpec(get_current_user().name, query["name"], query["format"], query.get("category"))
-    operation = import_service.dry_run if query["dry_run"] else import_service.run
-    max_bytes = current_app.config[uploads.MAX_UPLOAD_CONFIG_KEY]
-    job = import_service.process_upload(get_pooling().background, spec, request.stream, max_bytes, operation)
+    job = _import_once(spec, import_service.dry_run if query["dry_run"] else import_service.run)
     return job, 200 if query["dry_run"] else 201, {"Location": url_for("imports.read_import", import_id=job.id)}
+
+
+@dataclass(frozen=True)
+class _BegunImport:
+    """An import that this request has created, or that an earlier one with the same key has."""
+
+    id: int
+    earlier: ImportJob | None = None
+
+
+def _import_once(spec: ImportSpec, operation: Callable[[UnitOfWork, int], ImportJob]) -> ImportJob:
+    """Import the file that is the request's body; a repeat under the same key returns the import as it is now."""
+    work = get_pooling().background
+    begun = create_once(
+        get_current_user().id,
+        lambda connection: _BegunImport(import_service.create(connection, spec)),
+        lambda connection, number: _BegunImport(number, import_jobs.find(connection, number)),
+        work=work,
+        is_upload=True,
+    )
+    if begun.earlier is not None:
+        if begun.earlier.state is ImportState.RECEIVING:
+            raise ImportStateError("The file that was sent with this key is being received, or was cut off.")
+        return begun.earlier
+    max_bytes = current_app.config[uploads.MAX_UPLOAD_CONFIG_KEY]
+    try:
+        return import_service.process_upload(work, spec, request.stream, max_bytes, operation, import_id=begun.id)
+    except BaseException:
+        # Nothing of it has stayed.
+        forget_key()
+        raise
 
 
 @blueprint.route("/export", methods=["GET"])

@@ -36,24 +36,36 @@ def import_lock() -> Iterator[None]:
         _lock.release()
 
 
-def store_upload(work: UnitOfWork, spec: ImportSpec, upload: upload_chunks.Upload, max_bytes: int) -> int:
+def create(connection: Connection, spec: ImportSpec) -> int:
+    """Create an import whose file is about to come; return its number."""
+    return import_jobs.create(connection, spec, ImportState.RECEIVING)
+
+
+def store_upload(
+    work: UnitOfWork,
+    spec: ImportSpec,
+    upload: upload_chunks.Upload,
+    max_bytes: int,
+    *,
+    import_id: int | None = None,
+) -> int:
     """Store an upload and return its import's number; nothing of an incomplete upload stays.
 
-    The first step is bounded by the request's deadline, so that a suspended lane is not waited for longer; what has
-    begun takes as long as its file is.
+    `import_id` is the number of an import that the caller has created already. The first step is bounded by the
+    request's deadline, so that a suspended lane is not waited for longer; what has begun takes as long as its file is.
 
     Raises:
         TooLargeError: when it has more than `max_bytes`.
     """
-    import_id = work.run_in_transaction(lambda connection: import_jobs.create(connection, spec, ImportState.RECEIVING))
+    number = import_id or work.run_in_transaction(lambda connection: create(connection, spec))
     with deadlines.without_deadline():
         try:
-            upload_chunks.save(work, import_id, upload, max_bytes)
+            upload_chunks.save(work, number, upload, max_bytes)
         except BaseException:
-            work.run_in_transaction(lambda connection: import_jobs.discard(connection, import_id))
+            work.run_in_transaction(lambda connection: import_jobs.discard(connection, number))
             outcomes.record_undone()
             raise
-    return import_id
+    return number
 
 
 def process_upload(
@@ -62,6 +74,8 @@ def process_upload(
     upload: upload_chunks.Upload,
     max_bytes: int,
     operation: Callable[[UnitOfWork, int], ImportJob],
+    *,
+    import_id: int | None = None,
 ) -> ImportJob:
     """Store an upload and apply `operation` to it, `dry_run` or `run`; when that is busy, delete the upload.
 
@@ -70,14 +84,12 @@ def process_upload(
         BusyError: when this process imports another file.
         InvalidInputError: when it is not of its format.
     """
-    import_id = store_upload(work, spec, upload, max_bytes)
+    number = store_upload(work, spec, upload, max_bytes, import_id=import_id)
     with deadlines.without_deadline():
         try:
-            return operation(work, import_id)
+            return operation(work, number)
         except BusyError:
-            work.run_in_transaction(
-                lambda connection: import_jobs.discard(connection, import_id, ImportState.RECEIVING)
-            )
+            work.run_in_transaction(lambda connection: import_jobs.discard(connection, number, ImportState.RECEIVING))
             outcomes.record_undone()
             raise
 

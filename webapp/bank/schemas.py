@@ -18,7 +18,8 @@ from webapp.bank.item_draft import (
     MAX_STEM_LENGTH,
 )
 from webapp.bank.item_kinds import Difficulty, Kind
-from webapp.web.rest.openapi import BaseSchema, TextField
+from webapp.web.rest.fields import TextField
+from webapp.web.rest.openapi import BaseSchema
 
 MAX_SEARCH_LENGTH = 200
 

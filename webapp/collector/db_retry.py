@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from poolproof.drivers.mysql.errors import is_transient
+from poolproof.drivers.errors import is_transient
 from poolproof.errors import PoolTimeoutError
 from poolproof.runtime.backoff import Backoff
 from webapp.errors import BusyError

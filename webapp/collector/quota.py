@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import Connection, delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, delete, func, insert, literal, select, true, update
 
 from webapp.collector import rate_policy
 from webapp.collector.models import CollectionCall, CollectionQuota
 from webapp.collector.rate_policy import DailyLimitReached, QuotaState, RetryAfter
 from webapp.collector.sources.base import SourceLimits
 from webapp.db.timestamps import database_now
+from webapp.db.types import UtcDateTime
+from webapp.db.upsert import upsert_from
 
 MAX_CALL_DURATION = 90.0
 """Seconds after which a call whose process died is no longer counted."""
@@ -28,17 +29,20 @@ class Permit:
 def ensure_row(connection: Connection, source: str) -> None:
     """Create the source's row if there is none."""
     row = connection.execute(select(CollectionQuota.source).where(CollectionQuota.source == source)).first()
-    if row is not None:
-        return
+    if row is None:
+        lock_source(connection, source)
+
+
+def lock_source(connection: Connection, source: str) -> None:
+    """Create the source's row if there is none, and lock it until the commit.
+
+    Of all processes and machines, one transaction at a time passes here for a source.
+    """
     now = database_now(connection)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    try:
-        connection.execute(
-            insert(CollectionQuota).values(source=source, day_began_at=midnight, calls=0, free_at=now)
-        )  # fmt: skip
-    except IntegrityError:
-        # Another transaction was faster; a refused statement leaves nothing behind.
-        return
+    row = select(literal(source), literal(midnight, UtcDateTime()), literal(0), literal(now, UtcDateTime()))
+    columns = ("source", "day_began_at", "calls", "free_at")
+    upsert_from(connection, CollectionQuota.__table__, columns, row.where(true()), key=("source",))  # type: ignore[arg-type]
 
 
 def acquire(connection: Connection, source: str, limits: SourceLimits) -> Permit | RetryAfter | DailyLimitReached:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
 
+from webapp.collector import quota
 from webapp.collector.models import CollectionCall, CollectionEvent, CollectionPartition, CollectionRun
 from webapp.db.page import Page, page_of
 from webapp.db.timestamps import seconds_ago, utc_now
@@ -102,6 +103,7 @@ def enqueue(connection: Connection, source: str, ordered_by: str | None) -> Run:
     Raises:
         CollectionStateError: when another one of the source is active.
     """
+    quota.lock_source(connection, source)
     _require_no_active_run(connection, source)
     result = connection.execute(
         insert(CollectionRun).values(source=source, status=Status.QUEUED, ordered_by=ordered_by, ordered_at=utc_now())
@@ -185,6 +187,7 @@ def resume(connection: Connection, run_id: int) -> Run:
         CollectionStateError: when it is queued, running or finished, or when another one of its source is active.
     """
     run = find(connection, run_id)
+    quota.lock_source(connection, run.source)
     _require_no_active_run(connection, run.source, except_run_id=run_id)
     resumable = (Status.CANCELLED, Status.FAILED, Status.PAUSED)
     changed = connection.execute(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from webapp.web.rest.openapi import BaseSchema, TextField
+from webapp.web.rest.fields import TextField
+from webapp.web.rest.openapi import BaseSchema
 
 
 class RunArguments(BaseSchema):

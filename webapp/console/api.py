@@ -11,10 +11,10 @@ from webapp.accounts.roles import Permission
 from webapp.console.console_service import get_console_service
 from webapp.console.schemas import PoolsSchema
 from webapp.web.rest.openapi import api_blueprint, problem_responses
-from webapp.web.security.console_listener import require_console_listener
+from webapp.web.security.console_listener import restrict_to_console
 
 blueprint = api_blueprint("pools", __name__, "/pools", "Every worker's pools, on the console's address only.")
-blueprint.before_request(require_console_listener)
+restrict_to_console(blueprint)
 
 
 @blueprint.route("", methods=["GET"])

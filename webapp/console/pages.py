@@ -25,12 +25,12 @@ from webapp.console.event_groups import group_events
 from webapp.console.format_duration import format_duration
 from webapp.console.history import Minute
 from webapp.errors import DomainError, NotFoundError
-from webapp.web.security.console_listener import require_console_listener
+from webapp.web.security.console_listener import restrict_to_console
 
 blueprint = Blueprint(CONSOLE_BLUEPRINT, __name__, url_prefix="/console")
 metrics = Blueprint("metrics", __name__)
 for restricted in (blueprint, metrics):
-    restricted.before_request(require_console_listener)
+    restrict_to_console(restricted)
 
 blueprint.add_app_template_filter(format_duration)
 

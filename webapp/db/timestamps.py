@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import BigInteger, Connection, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -52,3 +52,23 @@ def _seconds_ago_on_mysql(element: seconds_ago, compiler: Any, **kw: Any) -> str
 def _seconds_ago_on_sqlite(element: seconds_ago, compiler: Any, **kw: Any) -> str:
     seconds = compiler.process(element.clauses, **kw)
     return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', '-' || {seconds} || ' seconds')"
+
+
+class milliseconds_between(FunctionElement[int]):  # noqa: N801 - an SQL function is written in lower case
+    """The whole milliseconds from the first stored time to the second one."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(milliseconds_between)
+def _milliseconds_between_on_mysql(element: milliseconds_between, compiler: Any, **kw: Any) -> str:
+    return f"(TIMESTAMPDIFF(MICROSECOND, {compiler.process(element.clauses, **kw)}) DIV 1000)"
+
+
+@compiles(milliseconds_between, "sqlite")
+def _milliseconds_between_on_sqlite(element: milliseconds_between, compiler: Any, **kw: Any) -> str:
+    # Whole numbers: julianday() has not enough digits. A stored time is a text with six digits of its second.
+    first, second = (compiler.process(clause, **kw) for clause in element.clauses)
+    micros = "(CAST(strftime('%s', {0}) AS INTEGER) * 1000000 + CAST(substr({0}, 21, 6) AS INTEGER))"
+    return f"(({micros.format(second)} - {micros.format(first)}) / 1000)"

@@ -20,6 +20,9 @@ MYSQL_TABLE_OPTIONS: dict[str, Any] = {
 }
 """Table options: text is compared byte by byte, as SQLite does, so that all databases agree."""
 
+NEVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""How a column of `OptionalEnd` stores that there is no end."""
+
 BigId = BigInteger().with_variant(Integer, "sqlite")
 """An id that the database counts; SQLite counts only in a column declared INTEGER."""
 
@@ -50,6 +53,24 @@ class UtcDateTime(TypeDecorator[datetime]):
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Give the time zone back."""
         return None if value is None else value.replace(tzinfo=UTC)
+
+
+class OptionalEnd(UtcDateTime):
+    """A moment that may never come: None in Python, the end of the year 9999 in the column.
+
+    So that a condition such as `closes_at > now` holds for what has no end, too, and an index finds both.
+    """
+
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """None becomes the end of time."""
+        return super().process_bind_param(NEVER if value is None else value, dialect)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """The end of time becomes None."""
+        moment = super().process_result_value(value, dialect)
+        return None if moment is None or moment >= NEVER else moment
 
 
 class UuidBytes(TypeDecorator[uuid.UUID]):

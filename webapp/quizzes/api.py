@@ -1,8 +1,8 @@
-"""REST: quizzes for players to read, and for authors to draft, publish and close."""
+"""REST: quizzes for players to read, and for authors to draft, publish, change the rules of, and close."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from flask import Response, current_app, jsonify, request, url_for
@@ -14,16 +14,18 @@ from webapp.quizzes import drafts, published, publishing
 from webapp.quizzes.drafts import Draft, DraftValues
 from webapp.quizzes.published import PublishedVersion, QuizId, QuizState
 from webapp.quizzes.published_cache import get_published_cache, invalidate_after_write
+from webapp.quizzes.rules import RuleChanges
 from webapp.quizzes.schemas import (
     DraftIn,
     DraftLines,
     DraftListArguments,
     DraftOut,
     ListArguments,
+    Publication,
     PublicQuiz,
     QuizLine,
     QuizLines,
-    Window,
+    RulesIn,
 )
 from webapp.web.rest import conditional, pagination
 from webapp.web.rest.idempotency import create_once
@@ -104,6 +106,21 @@ def read_quiz(quiz_id: int) -> Response:
     return response
 
 
+@blueprint.route(f"/<{ID}:quiz_id>", methods=["PATCH"])
+@require_api(Permission.EDIT_QUIZZES)
+@blueprint.arguments(RulesIn)
+@blueprint.response(200, QuizLine)
+@blueprint.doc(operationId="changeRules")
+@problem_responses(blueprint, 400, 401, 403, 404, 413, 415, 422)
+def change_rules(changes: RuleChanges, quiz_id: int) -> PublishedVersion:
+    """Change the rules of a published quiz: title, window, when right answers are shown. No new version is made.
+
+    Attempts and the leaderboard stay, and every worker sees the change within a second. An attempt that is not finished
+    goes on when the window is lengthened, also after its end.
+    """
+    return run_in_transaction(lambda connection: publishing.change_rules(connection, quiz_id, changes))
+
+
 @blueprint.route(f"/<{ID}:quiz_id>", methods=["DELETE"])
 @require_api(Permission.EDIT_QUIZZES)
 @blueprint.response(204)
@@ -141,14 +158,21 @@ def change_draft(body: dict[str, Any], quiz_id: int) -> tuple[Draft, dict[str, s
 
 @blueprint.route(f"/<{ID}:quiz_id>/publish", methods=["POST"])
 @require_api(Permission.EDIT_QUIZZES)
-@blueprint.arguments(Window)
+@blueprint.arguments(Publication, required=False)
 @blueprint.response(201, QuizLine, headers=LOCATION)
-@blueprint.doc(operationId="publishQuiz")
+@blueprint.doc(operationId="publishQuiz", parameters=[IDEMPOTENCY_KEY])
 @problem_responses(blueprint, 400, 401, 403, 404, 413, 415, 422)
-def publish_quiz(window: dict[str, datetime | None], quiz_id: int) -> tuple[PublishedVersion, dict[str, str]]:
-    """Freeze the draft into a new version with a window."""
-    version = run_in_transaction(
-        lambda connection: publishing.publish(connection, quiz_id, window["opens_at"], window["closes_at"])
+def publish_quiz(rules: dict[str, Any], quiz_id: int) -> tuple[PublishedVersion, dict[str, str]]:
+    """Freeze the draft into a new version. The rules are changed without one, by PATCH of the quiz.
+
+    Where the quiz was published before, its leaderboard and its results begin anew with the new version. Attempts that
+    are running go on with the questions of theirs, and are not on the new leaderboard. Everyone may play again.
+    """
+    version = create_once(
+        get_current_user().id,
+        lambda connection: publishing.publish(connection, quiz_id, **rules),
+        published.by_version,
+        id_of=attrgetter("version_id"),
     )
     return version, {"Location": url_for("quizzes.read_quiz", quiz_id=quiz_id)}
 
@@ -173,4 +197,6 @@ def _public_document(version: PublishedVersion) -> dict[str, Any]:
     return summary | {"description": version.document.description, "questions": questions}
 
 
-_SUMMARY_FIELDS = ("quiz_id", "slug", "title", "number", "question_count", "opens_at", "closes_at", "state")
+_SUMMARY_FIELDS = (
+    "quiz_id", "slug", "title", "number", "question_count", "opens_at", "closes_at", "answers_shown", "state",
+)  # fmt: skip

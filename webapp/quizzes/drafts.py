@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -152,6 +152,17 @@ def change(connection: Connection, quiz_id: int, values: DraftValues, expected_v
     return find(connection, quiz_id)
 
 
+def rename(connection: Connection, quiz_id: int, title: str) -> None:
+    """Give a draft another title.
+
+    Raises:
+        InvalidInputError: when the title is not acceptable.
+    """
+    _raise_errors(_title_errors(title))
+    columns = {"title": title, "version": Quiz.version + 1, "changed_at": utc_now()}
+    connection.execute(update(Quiz).where(Quiz.id == quiz_id, Quiz.title != title).values(**columns))
+
+
 def remove(connection: Connection, quiz_id: int) -> None:
     """Delete a draft that was never published.
 
@@ -174,17 +185,21 @@ def slugify(title: str) -> str:
 
 
 def _validate(connection: Connection, values: DraftValues) -> None:
-    errors = [
-        {"where": where, "reason": reason}
-        for where, reason in (*_field_errors(values), *_item_errors(connection, values.item_ids))
-    ]
+    _raise_errors((*_title_errors(values.title), *_field_errors(values), *_item_errors(connection, values.item_ids)))
+
+
+def _raise_errors(found: Iterable[tuple[str, str]]) -> None:
+    errors = [{"where": where, "reason": reason} for where, reason in found]
     if errors:
         raise InvalidInputError(" ".join(error["reason"] for error in errors), {"errors": errors})
 
 
-def _field_errors(values: DraftValues) -> Iterator[tuple[str, str]]:
-    if not (is_visible(values.title) and len(values.title.strip()) <= MAX_TITLE_LENGTH):
+def _title_errors(title: str) -> Iterator[tuple[str, str]]:
+    if not (is_visible(title) and len(title.strip()) <= MAX_TITLE_LENGTH):
         yield "title", f"Give a title of 1 to {MAX_TITLE_LENGTH} characters that can be seen."
+
+
+def _field_errors(values: DraftValues) -> Iterator[tuple[str, str]]:
     if len(values.description) > MAX_DESCRIPTION_LENGTH:
         yield "description", f"Give at most {MAX_DESCRIPTION_LENGTH} characters."
     if values.slug is not None and not (len(values.slug) <= MAX_SLUG_LENGTH and SLUG_PATTERN.fullmatch(values.slug)):

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.db.types import MYSQL_TABLE_OPTIONS, BigId, UtcDateTime
+from webapp.db.types import MYSQL_TABLE_OPTIONS, BigId, OptionalEnd, UtcDateTime
 from webapp.extensions import Base
 
 
@@ -40,9 +40,10 @@ class QuizItem(Base):
 
 
 class QuizVersion(Base):
-    """A published version: `document` never changes, the window may be cut short.
+    """A published version: `document` never changes, the rules (see `rules`) may.
 
-    A published quiz cannot be deleted: the foreign key refuses it.
+    The rules are those of the quiz, the same in all of its versions: in this row the statement that stores an answer
+    finds them without a further one. A published quiz cannot be deleted: the foreign key refuses it.
     """
 
     __tablename__ = "quiz_version"
@@ -56,10 +57,13 @@ class QuizVersion(Base):
     quiz_id: Mapped[int] = mapped_column(ForeignKey("quiz.id"))
     number: Mapped[int]
     title: Mapped[str] = mapped_column(String(200))
+    """A rule, as are the window and when answers are shown."""
     question_count: Mapped[int]
     document: Mapped[dict[str, Any]] = mapped_column(JSON)
     opens_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    closes_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    closes_at: Mapped[datetime | None] = mapped_column(OptionalEnd, nullable=False)
+    answers_shown: Mapped[str | None] = mapped_column(String(16))
+    """When players see the right answers; None: by whether the quiz has an end."""
     published_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

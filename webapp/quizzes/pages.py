@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, current_app, flash, redirect, render_template, request, url_for
 from flask_wtf import FlaskForm
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response as WerkzeugResponse
-from wtforms import DateTimeLocalField, StringField, TextAreaField
-from wtforms.validators import DataRequired, Length, Optional
 
 from poolproof.integrations.flask_ext import read, run_in_transaction
 from webapp.accounts.auth import require_page
@@ -20,32 +17,19 @@ from webapp.bank import items
 from webapp.bank.items import Filters
 from webapp.errors import DomainError, NotFoundError
 from webapp.quizzes import documents, drafts, published, publishing
-from webapp.quizzes.drafts import MAX_DESCRIPTION_LENGTH, MAX_TITLE_LENGTH, Draft, DraftValues
-from webapp.quizzes.published import QuizState
+from webapp.quizzes.drafts import Draft, DraftValues
+from webapp.quizzes.forms import DetailsForm, RulesForm, as_utc, rules_form
+from webapp.quizzes.published import QuizId, QuizState
 from webapp.quizzes.published_cache import invalidate_after_write
 from webapp.web.rest import pagination
 from webapp.web.rest.openapi import ID
-from webapp.web.validators import is_id, validate_storable
+from webapp.web.validators import is_id
 
 blueprint = Blueprint("quiz_pages", __name__)
 studio = Blueprint("studio", __name__, url_prefix="/studio")
 
 BANK_PAGE_SIZE = 20
 LIST_PAGE_SIZE = 50
-
-
-class DetailsForm(FlaskForm):  # type: ignore[misc]
-    """Title and description of a quiz."""
-
-    title = StringField("Title", [DataRequired("Give a title."), Length(max=MAX_TITLE_LENGTH), validate_storable])
-    description = TextAreaField("Description", [Length(max=MAX_DESCRIPTION_LENGTH), validate_storable])
-
-
-class WindowForm(FlaskForm):  # type: ignore[misc]
-    """When a quiz is open, in UTC."""
-
-    opens_at = DateTimeLocalField("Opens (UTC)", [Optional()], format=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
-    closes_at = DateTimeLocalField("Closes (UTC)", [Optional()], format=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 
 @blueprint.get("/")
@@ -111,14 +95,14 @@ def quiz(quiz_id: int) -> str:
         categories=categories,
         versions=versions,
         details=DetailsForm(formdata=None, title=draft.title, description=draft.description),
-        window=WindowForm(formdata=None),
+        rules=rules_form(versions[0].rules if versions else None),
     )
 
 
 @studio.post(f"/quizzes/<{ID}:quiz_id>/details")
 @require_page(Permission.EDIT_QUIZZES)
 def change_details(quiz_id: int) -> WerkzeugResponse:
-    """Change title and description."""
+    """Change title and description; the title of a published quiz changes for its players, too."""
     form = DetailsForm()
     if not form.validate_on_submit():
         return _redirect_to_quiz(quiz_id, *_form_errors(form))
@@ -142,16 +126,38 @@ def change_items(quiz_id: int) -> WerkzeugResponse:
 @studio.post(f"/quizzes/<{ID}:quiz_id>/publish")
 @require_page(Permission.EDIT_QUIZZES)
 def publish(quiz_id: int) -> WerkzeugResponse:
-    """Freeze the draft into a version with a window."""
-    form = WindowForm()
+    """Freeze the draft into a version. The form of a published quiz has no rules, which stay as they are."""
+    form = RulesForm()
     if not form.validate_on_submit():
         return _redirect_to_quiz(quiz_id, *_form_errors(form))
-    opens_at, closes_at = _as_utc(form.opens_at.data), _as_utc(form.closes_at.data)
+    rules = as_utc(form.opens_at.data), as_utc(form.closes_at.data), form.chosen_answers_shown()
     try:
-        version = run_in_transaction(lambda connection: publishing.publish(connection, quiz_id, opens_at, closes_at))
+        version = run_in_transaction(lambda connection: publishing.publish(connection, quiz_id, *rules))
     except DomainError as error:
         return _redirect_to_quiz(quiz_id, error.detail)
     flash(f"Published as version {version.number}.", "success")
+    return _redirect_to_quiz(quiz_id)
+
+
+@studio.post(f"/quizzes/<{ID}:quiz_id>/rules")
+@require_page(Permission.EDIT_QUIZZES)
+def change_rules(quiz_id: int) -> WerkzeugResponse:
+    """Change the rules of a published quiz; no new version is made."""
+    form = RulesForm()
+    if not form.validate_on_submit():
+        return _redirect_to_quiz(quiz_id, *_form_errors(form))
+
+    def change(connection: Connection) -> None:
+        present = published.current(connection, QuizId(quiz_id)).rules
+        publishing.change_rules(connection, quiz_id, form.changes_of(present))
+
+    try:
+        run_in_transaction(change)
+    except NotFoundError:
+        raise
+    except DomainError as error:
+        return _redirect_to_quiz(quiz_id, error.detail)
+    flash("Saved. Players see it now; no new version was made.", "success")
     return _redirect_to_quiz(quiz_id)
 
 
@@ -187,6 +193,7 @@ def _update_draft(quiz_id: int, edit: Callable[[Draft], tuple[str, str, tuple[in
         title, description, item_ids = edit(draft)
         values = DraftValues(title, description, None, item_ids)
         drafts.change(connection, quiz_id, values, int(version) if is_id(version) else 0)
+        publishing.change_title(connection, quiz_id, title)
 
     try:
         run_in_transaction(change)
@@ -220,7 +227,3 @@ def _redirect_to_quiz(quiz_id: int, *errors: str) -> WerkzeugResponse:
 
 def _form_errors(form: FlaskForm) -> list[str]:
     return [f"{field.label.text}: {error}" for field in form for error in field.errors]
-
-
-def _as_utc(value: datetime | None) -> datetime | None:
-    return None if value is None else value.replace(tzinfo=UTC)

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, and_, bindparam, exists, select
+from sqlalchemy import ColumnElement, Connection, Integer, Row, ScalarSelect, and_, bindparam, exists, select
 from sqlalchemy.orm import aliased
 
 from webapp.db.page import Page, page_of
 from webapp.db.timestamps import seconds_ago, utc_now
+from webapp.db.types import NEVER
 from webapp.errors import NotFoundError, QuizNotOpenError
 from webapp.quizzes.documents import QuizDocument, from_json
 from webapp.quizzes.models import Quiz, QuizVersion
+from webapp.quizzes.rules import AnswersShown, QuizRules
 
 
 class QuizState(StrEnum):
@@ -33,18 +36,36 @@ class VersionSummary:
     quiz_id: int
     slug: str
     number: int
-    title: str
     question_count: int
-    opens_at: datetime
-    closes_at: datetime
+    rules: QuizRules
     now: datetime
+
+    @property
+    def title(self) -> str:
+        """The title, which is a rule."""
+        return self.rules.title
+
+    @property
+    def opens_at(self) -> datetime:
+        """The beginning of the window."""
+        return self.rules.opens_at
+
+    @property
+    def closes_at(self) -> datetime | None:
+        """The end of the window; None where there is none."""
+        return self.rules.closes_at
+
+    @property
+    def answers_shown(self) -> AnswersShown:
+        """When players who have finished see the right answers."""
+        return self.rules.answers_shown
 
     @property
     def state(self) -> QuizState:
         """The state of the window when this was read."""
-        if self.now < self.opens_at:
+        if self.now < self.rules.opens_at:
             return QuizState.UPCOMING
-        return QuizState.OPEN if self.now < self.closes_at else QuizState.CLOSED
+        return QuizState.CLOSED if self.rules.has_closed(self.now) else QuizState.OPEN
 
 
 @dataclass(frozen=True)
@@ -83,13 +104,16 @@ def not_open_error(version: VersionSummary) -> QuizNotOpenError | None:
     return None
 
 
-def too_late_error(closes_at: datetime) -> QuizNotOpenError:
+def too_late_error(closes_at: datetime | None) -> QuizNotOpenError:
     """Return the error of an answer that was sent after the window."""
     return QuizNotOpenError(f"{closing_sentence(closes_at)}; this answer came too late and was not saved.")
 
 
-def closing_sentence(closes_at: datetime) -> str:
+def closing_sentence(closes_at: datetime | None) -> str:
     """Return when a quiz closed, as the beginning of a sentence."""
+    if closes_at is None:
+        # It was closed when it was looked at, and has been given no end since.
+        return "The quiz was closed"
     return f"The quiz closed on {closes_at:%-d %b %Y at %H:%M:%S} UTC"
 
 
@@ -104,12 +128,30 @@ _SUMMARY_COLUMNS = (
     QuizVersion.quiz_id,
     Quiz.slug,
     QuizVersion.number,
-    QuizVersion.title,
     QuizVersion.question_count,
+    QuizVersion.title,
     QuizVersion.opens_at,
     QuizVersion.closes_at,
+    QuizVersion.answers_shown,
     utc_now().label("now"),
 )
+
+
+def rule_values(rules: QuizRules) -> dict[str, Any]:
+    """Return rules as the values of their columns."""
+    return {
+        "title": rules.title,
+        "opens_at": rules.opens_at,
+        "closes_at": rules.closes_at,
+        "answers_shown": rules.chosen_answers_shown,
+    }
+
+
+def _summary_values(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
+    chosen = AnswersShown(row.answers_shown) if row.answers_shown else None
+    rules = QuizRules(row.title, row.opens_at, row.closes_at, chosen)
+    same = ("version_id", "quiz_id", "slug", "number", "question_count", "now")
+    return {name: getattr(row, name) for name in same} | {"rules": rules}
 
 
 def list_by_state(connection: Connection, state: QuizState, after: int | None, limit: int) -> Page[VersionSummary]:
@@ -118,7 +160,7 @@ def list_by_state(connection: Connection, state: QuizState, after: int | None, l
     if after is not None:
         query = query.where(QuizVersion.id < after)
     rows = connection.execute(query.order_by(QuizVersion.id.desc()).limit(limit + 1)).all()
-    return page_of([VersionSummary(*row) for row in rows], limit, lambda summary: summary.version_id)
+    return page_of([VersionSummary(**_summary_values(row)) for row in rows], limit, lambda summary: summary.version_id)
 
 
 def current(connection: Connection, quiz: QuizId | Slug) -> PublishedVersion:
@@ -143,13 +185,19 @@ def by_version(connection: Connection, version_id: int) -> PublishedVersion:
 def list_by_ids(connection: Connection, version_ids: Sequence[int]) -> dict[int, VersionSummary]:
     """Return the versions with these ids that exist, by id."""
     query = select(*_SUMMARY_COLUMNS).join(Quiz, Quiz.id == QuizVersion.quiz_id).where(QuizVersion.id.in_(version_ids))
-    return {row.version_id: VersionSummary(*row) for row in connection.execute(query)}
+    return {row.version_id: VersionSummary(**_summary_values(row)) for row in connection.execute(query)}
 
 
 def list_versions(connection: Connection, quiz_id: int) -> Sequence[VersionSummary]:
     """Return the versions of a quiz, the newest first; the last hundred."""
     query = select(*_SUMMARY_COLUMNS).join(Quiz, Quiz.id == QuizVersion.quiz_id).where(QuizVersion.quiz_id == quiz_id)
-    return [VersionSummary(*row) for row in connection.execute(query.order_by(QuizVersion.number.desc()).limit(100))]
+    rows = connection.execute(query.order_by(QuizVersion.number.desc()).limit(100))
+    return [VersionSummary(**_summary_values(row)) for row in rows]
+
+
+def latest_summary(connection: Connection, quiz_id: int) -> VersionSummary | None:
+    """Return the latest version of a quiz; None when it was never published."""
+    return next(iter(list_versions(connection, quiz_id)), None)
 
 
 GRACE_PARAMETER = "grace"
@@ -161,6 +209,18 @@ def accepts_answers(version_id: int | ColumnElement[int]) -> ColumnElement[bool]
     grace_start = seconds_ago(bindparam(GRACE_PARAMETER, type_=Integer()))
     in_window = and_(QuizVersion.closes_at > grace_start, QuizVersion.opens_at <= utc_now())
     return exists(select(QuizVersion.id).where(QuizVersion.id == version_id, in_window))
+
+
+def closing_time(version_id: int | ColumnElement[int]) -> ScalarSelect[Any]:
+    """Return when a version has closed, as a part of other features' statements; NULL until its grace is over, too."""
+    grace_start = seconds_ago(bindparam(GRACE_PARAMETER, type_=Integer()))
+    closed = and_(QuizVersion.id == version_id, QuizVersion.closes_at <= grace_start)
+    return select(QuizVersion.closes_at).where(closed).scalar_subquery()
+
+
+def has_no_end(version_id: int | ColumnElement[int]) -> ColumnElement[bool]:
+    """Return a condition for other features' statements: the version has no end."""
+    return exists(select(QuizVersion.id).where(QuizVersion.id == version_id, QuizVersion.closes_at >= NEVER))
 
 
 def _in_state(state: QuizState) -> ColumnElement[bool]:
@@ -176,4 +236,4 @@ def _load_one(connection: Connection, condition: ColumnElement[bool]) -> Publish
     row = connection.execute(query).one_or_none()
     if row is None:
         raise NotFoundError("There is no such quiz, or it has not been published.")
-    return PublishedVersion(**row._asdict() | {"document": from_json(row.document)})
+    return PublishedVersion(**_summary_values(row), document=from_json(row.document))

@@ -1,8 +1,8 @@
-"""Publishing: a draft is frozen into a version with a window; closing cuts the window short."""
+"""Publishing: a draft is frozen into a version; its rules may be changed afterwards, and closing ends the window."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select, update
 
@@ -11,34 +11,41 @@ from webapp.db.timestamps import database_now, utc_now
 from webapp.errors import InvalidInputError, NotFoundError
 from webapp.quizzes import catalog_version, documents, drafts, published
 from webapp.quizzes.models import Quiz, QuizVersion
-from webapp.quizzes.published import PublishedVersion
-
-DEFAULT_WINDOW = timedelta(days=7)
-"""How long a quiz is open by default."""
-MAX_WINDOW_TIME = datetime(9000, 1, 1, tzinfo=UTC)
+from webapp.quizzes.published import PublishedVersion, QuizId
+from webapp.quizzes.rules import AnswersShown, QuizRules, RuleChanges, apply_changes
 
 
 def publish(
-    connection: Connection, quiz_id: int, opens_at: datetime | None, closes_at: datetime | None
+    connection: Connection,
+    quiz_id: int,
+    opens_at: datetime | None,
+    closes_at: datetime | None,
+    answers_shown: AnswersShown | None = None,
 ) -> PublishedVersion:
     """Freeze the draft as it is now into a new version and return it.
 
-    Without `opens_at` it opens at once, without `closes_at` it is open for a week; both are
-    compared with the database's clock.
+    A rule that is not given stays as it is; a quiz that was not published before, or has closed, opens at once and has
+    no end. Times are compared with the database's clock. The rules are those of the quiz: attempts at former versions
+    go on under them.
 
     Raises:
         NotFoundError: when there is no such quiz.
         InvalidInputError: when the draft has no items, or the window lies in the past or is empty.
     """
-    # The lock has two concurrent publications get different numbers, one after the other.
-    locked = connection.execute(select(Quiz.id).where(Quiz.id == quiz_id).with_for_update()).one_or_none()
-    if locked is None:
-        raise NotFoundError(f"There is no quiz {quiz_id}.")
+    _lock_quiz(connection, quiz_id)
     draft = drafts.find(connection, quiz_id)
     if not draft.item_ids:
         raise InvalidInputError("A quiz needs at least one item before it can be published.")
     now = database_now(connection)
-    opens_at, closes_at = _resolve_window(now, opens_at, closes_at)
+    changes: RuleChanges = {"title": draft.title}
+    if opens_at is not None:
+        changes["opens_at"] = opens_at
+    if closes_at is not None:
+        changes["closes_at"] = closes_at
+    if answers_shown is not None:
+        changes["chosen_answers_shown"] = answers_shown
+    present = published.latest_summary(connection, quiz_id)
+    rules = apply_changes(_rules_to_begin_with(present.rules if present else None, draft.title, now), changes, now)
     by_id = items.find_many(connection, draft.item_ids)
     document = documents.freeze(draft.title, draft.description, (by_id[item_id] for item_id in draft.item_ids))
     latest = select(func.max(QuizVersion.number)).where(QuizVersion.quiz_id == quiz_id)
@@ -46,17 +53,41 @@ def publish(
         insert(QuizVersion).values(
             quiz_id=quiz_id,
             number=(connection.execute(latest).scalar_one() or 0) + 1,
-            title=draft.title,
             question_count=len(document.questions),
             document=documents.to_json(document),
-            opens_at=opens_at,
-            closes_at=closes_at,
             published_at=now,
+            **published.rule_values(rules),
         )
     )
-    catalog_version.bump(connection)
+    _store_rules(connection, quiz_id, rules)
     version_id: int = result.inserted_primary_key[0]  # type: ignore[index]
     return published.by_version(connection, version_id)
+
+
+def change_rules(connection: Connection, quiz_id: int, changes: RuleChanges) -> PublishedVersion:
+    """Change rules of a published quiz, for all of its versions; every worker sees it within a second.
+
+    A new title becomes the draft's, too, so that the next version does not bring the former one back.
+
+    Raises:
+        NotFoundError: when the quiz was never published.
+        InvalidInputError: when a value is not acceptable.
+    """
+    _lock_quiz(connection, quiz_id)
+    present = published.current(connection, QuizId(quiz_id))
+    if "title" in changes:
+        changes = {**changes, "title": changes["title"].strip()}
+        drafts.rename(connection, quiz_id, changes["title"])
+    rules = apply_changes(present.rules, changes, database_now(connection))
+    _store_rules(connection, quiz_id, rules)
+    return published.by_version(connection, present.version_id)
+
+
+def change_title(connection: Connection, quiz_id: int, title: str) -> None:
+    """Give the published versions of a quiz the title that its draft has; there may be none."""
+    other_title = update(QuizVersion).where(QuizVersion.quiz_id == quiz_id, QuizVersion.title != title)
+    if connection.execute(other_title.values(title=title)).rowcount:
+        catalog_version.bump(connection)
 
 
 def close(connection: Connection, quiz_id: int) -> None:
@@ -68,18 +99,26 @@ def close(connection: Connection, quiz_id: int) -> None:
     of_this_quiz = QuizVersion.quiz_id == quiz_id
     still_open = update(QuizVersion).where(of_this_quiz, QuizVersion.closes_at > utc_now())
     if connection.execute(still_open.values(closes_at=utc_now())).rowcount == 0:
-        published.current(connection, published.QuizId(quiz_id))
+        published.current(connection, QuizId(quiz_id))
         return
     catalog_version.bump(connection)
 
 
-def _resolve_window(now: datetime, opens_at: datetime | None, closes_at: datetime | None) -> tuple[datetime, datetime]:
-    opens_at = opens_at or now
-    if opens_at > MAX_WINDOW_TIME or (closes_at or now) > MAX_WINDOW_TIME:
-        raise InvalidInputError("The window lies too far in the future.")
-    closes_at = closes_at or max(now, opens_at) + DEFAULT_WINDOW
-    if closes_at <= opens_at:
-        raise InvalidInputError("The quiz must open before it closes.")
-    if closes_at <= now:
-        raise InvalidInputError(f"closes_at has passed already; the database's clock says {now.isoformat()}.")
-    return opens_at, closes_at
+def _lock_quiz(connection: Connection, quiz_id: int) -> None:
+    # The lock has two concurrent publications get different numbers, and two changes of rules not lose each other.
+    locked = connection.execute(select(Quiz.id).where(Quiz.id == quiz_id).with_for_update()).one_or_none()
+    if locked is None:
+        raise NotFoundError(f"There is no quiz {quiz_id}.")
+
+
+def _rules_to_begin_with(present: QuizRules | None, title: str, now: datetime) -> QuizRules:
+    if present is None:
+        return QuizRules(title, now, None, None)
+    if present.has_closed(now):
+        return QuizRules(title, now, None, present.chosen_answers_shown)
+    return present
+
+
+def _store_rules(connection: Connection, quiz_id: int, rules: QuizRules) -> None:
+    connection.execute(update(QuizVersion).where(QuizVersion.quiz_id == quiz_id).values(**published.rule_values(rules)))
+    catalog_version.bump(connection)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from sqlalchemy import Connection
 
 from webapp.bank import items
 from webapp.bank.item_draft import ItemDraft
 from webapp.bank.item_kinds import Kind
-from webapp.db.timestamps import database_now
 from webapp.quizzes import drafts, publishing
 from webapp.quizzes.drafts import DraftValues
-
-SAMPLE_QUIZ_WINDOW = timedelta(days=3650)
 
 SINGLE, MULTIPLE, TRUE_FALSE = Kind.SINGLE, Kind.MULTIPLE, Kind.TRUE_FALSE
 
@@ -100,5 +95,4 @@ def add_sample_quiz(connection: Connection) -> None:
         ids.append(items.create(connection, draft).id)
     values = DraftValues("Warm-up", "Eight questions about pools of all kinds.", "warm-up", tuple(ids))
     quiz = drafts.create(connection, values)
-    now = database_now(connection)
-    publishing.publish(connection, quiz.id, None, now + SAMPLE_QUIZ_WINDOW)
+    publishing.publish(connection, quiz.id, None, None)

@@ -6,8 +6,15 @@ from marshmallow import fields, validate
 
 from webapp.quizzes.drafts import MAX_DESCRIPTION_LENGTH, MAX_QUIZ_ITEMS, MAX_SLUG_LENGTH, MAX_TITLE_LENGTH
 from webapp.quizzes.published import QuizState
-from webapp.web.rest.openapi import BaseSchema, TextField
+from webapp.quizzes.rules import AnswersShown
+from webapp.web.rest.fields import TextField, TimeField
+from webapp.web.rest.openapi import BaseSchema
 from webapp.web.rest.pagination import MAX_ID
+
+ANSWERS_SHOWN_DESCRIPTION = (
+    "When a player who has finished sees the right answers. A second anonymous player cannot be told from a first one: "
+    "with `after_finishing` anyone can read the answers and play again under another name before the quiz closes"
+)
 
 
 class ListArguments(BaseSchema):
@@ -33,8 +40,11 @@ class QuizLine(BaseSchema):
     title = fields.String(required=True)
     number = fields.Integer(required=True, metadata={"description": "Which published version this is"})
     question_count = fields.Integer(required=True)
-    opens_at = fields.AwareDateTime(required=True)
-    closes_at = fields.AwareDateTime(required=True)
+    opens_at = TimeField(required=True)
+    closes_at = TimeField(required=True, allow_none=True, metadata={"description": "null: the quiz has no end"})
+    answers_shown = fields.Enum(
+        AnswersShown, by_value=True, required=True, metadata={"description": ANSWERS_SHOWN_DESCRIPTION}
+    )
     state = fields.Enum(QuizState, by_value=True, required=True)
 
 
@@ -88,7 +98,7 @@ class DraftOut(BaseSchema):
     description = fields.String(required=True)
     items = fields.List(fields.Integer(), attribute="item_ids", required=True)
     version = fields.Integer(required=True)
-    changed_at = fields.AwareDateTime(required=True)
+    changed_at = TimeField(required=True)
 
 
 class DraftLine(BaseSchema):
@@ -99,7 +109,7 @@ class DraftLine(BaseSchema):
     title = fields.String(required=True)
     version = fields.Integer(required=True)
     published = fields.Boolean(required=True)
-    changed_at = fields.AwareDateTime(required=True)
+    changed_at = TimeField(required=True)
 
 
 class DraftLines(BaseSchema):
@@ -109,10 +119,39 @@ class DraftLines(BaseSchema):
     next = fields.String(required=True, allow_none=True, metadata={"description": "Cursor of the next page"})
 
 
-class Window(BaseSchema):
-    """When a quiz is open. Times carry their zone; the database's clock decides."""
+class Publication(BaseSchema):
+    """The rules of a quiz that is published. Times carry their zone; the database's clock decides.
 
-    opens_at = fields.AwareDateTime(load_default=None, allow_none=True, metadata={"description": "Default: now"})
-    closes_at = fields.AwareDateTime(
-        load_default=None, allow_none=True, metadata={"description": "Default: a week after it opens"}
+    Of a quiz that is published again, a rule that is not given stays as it is.
+    """
+
+    opens_at = TimeField(load_default=None, allow_none=True, metadata={"description": "Default: now"})
+    closes_at = TimeField(load_default=None, allow_none=True, metadata={"description": "Default: the quiz has no end"})
+    answers_shown = fields.Enum(
+        AnswersShown,
+        by_value=True,
+        load_default=None,
+        allow_none=True,
+        metadata={
+            "description": "Default: `after_closing`, and where there is no end `after_finishing`. "
+            + ANSWERS_SHOWN_DESCRIPTION
+        },
+    )
+
+
+class RulesIn(BaseSchema):
+    """Changes of the rules of a published quiz; a rule that is not given stays as it is."""
+
+    title = TextField(validate=validate.Length(1, MAX_TITLE_LENGTH))
+    opens_at = TimeField()
+    closes_at = TimeField(allow_none=True, metadata={"description": "null: no end"})
+    answers_shown = fields.Enum(
+        AnswersShown,
+        by_value=True,
+        allow_none=True,
+        attribute="chosen_answers_shown",
+        metadata={
+            "description": "null: `after_closing`, and where there is no end `after_finishing`. "
+            + ANSWERS_SHOWN_DESCRIPTION
+        },
     )

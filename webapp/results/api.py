@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import current_app
 from marshmallow import fields
 
 from poolproof.integrations.flask_ext import read
 from webapp.accounts.auth import require_api
 from webapp.accounts.roles import Permission
+from webapp.attempts.service import get_attempt_service
+from webapp.quizzes.published import QuizId
 from webapp.results import reports
 from webapp.web.rest.openapi import ID, BaseSchema, api_blueprint, problem_responses
 
@@ -53,6 +56,7 @@ class ResultsOut(BaseSchema):
 @problem_responses(blueprint, 401, 403, 404)
 def read_results(quiz_id: int) -> dict[str, Any]:
     """Read totals and how each question was answered."""
+    get_attempt_service(current_app).settle_latest(QuizId(quiz_id))
     with read() as connection:
         report = reports.load_report(connection, quiz_id)
     names = ("begun", "finished", "mean_score", "mean_milliseconds")

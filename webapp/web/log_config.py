@@ -6,6 +6,7 @@ import atexit
 import logging
 import os
 import sys
+import threading
 import time
 from collections import deque
 from contextlib import suppress
@@ -16,15 +17,10 @@ from typing import Literal, TextIO
 import structlog
 
 from poolproof.runtime.periodic_thread import PeriodicThread
+from webapp.web.log_format import SHARED_PROCESSORS, LogFormat, make_formatter
 
 REQUEST_LOGGER = "poolproof.request"
 _log = structlog.get_logger(REQUEST_LOGGER)
-_SHARED_PROCESSORS: list[structlog.typing.Processor] = [
-    structlog.contextvars.merge_contextvars,
-    structlog.stdlib.add_log_level,
-    structlog.stdlib.add_logger_name,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-]
 
 
 class AtomicLineHandler(logging.StreamHandler[TextIO]):
@@ -131,30 +127,24 @@ def log_request(method: str, route: str, status: int, seconds: float, request_id
     )
 
 
-def configure_logging(
-    log_format: Literal["json", "text"], log_level: Literal["debug", "info", "warning", "error"] = "info"
-) -> None:
+def _log_thread_exception(end: threading.ExceptHookArgs) -> None:
+    """Log what has ended a thread; Python's own hook prints it as it is."""
+    if end.exc_type is not SystemExit and end.exc_value is not None:
+        name = end.thread.name if end.thread else "unknown"
+        logging.getLogger(__name__).error("The thread %s has ended by an error", name, exc_info=end.exc_value)
+
+
+def configure_logging(log_format: LogFormat, log_level: Literal["debug", "info", "warning", "error"] = "info") -> None:
     """Send our own and every library's log records of at least this level through one formatter."""
-    renderer: structlog.typing.Processor
-    if log_format == "json":
-        renderer = structlog.processors.JSONRenderer()
-    else:
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=_SHARED_PROCESSORS,
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-    )
     handler = AtomicLineHandler(sys.stderr)
-    handler.setFormatter(formatter)
+    handler.setFormatter(make_formatter(log_format))
     root = logging.getLogger()
     for present in list(root.handlers):
         if isinstance(present.formatter, structlog.stdlib.ProcessorFormatter):
             root.removeHandler(present)
     root.addHandler(handler)
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = _log_thread_exception
     _request_log_writer.handler = handler if log_format == "json" else None
     level = logging.getLevelNamesMapping()[log_level.upper()]
     root.setLevel(level)
@@ -163,7 +153,7 @@ def configure_logging(
     for name in ("alembic", "sqlalchemy.pool", "httpx2"):
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     structlog.configure(
-        processors=[*_SHARED_PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*SHARED_PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )

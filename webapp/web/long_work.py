@@ -53,6 +53,8 @@ def _is_long() -> bool:
         return True
     # Without a length the body comes in chunks, of any number.
     length = request.content_length
+    if request.routing_exception is not None:
+        return False
     return "Transfer-Encoding" in request.headers if length is None else length > LARGE_BODY_BYTES
 
 

@@ -34,6 +34,11 @@ class PoolproofFlask(Flask):
         """Return the function as it is: none is async here, and Flask would check every hook at every request."""
         return func
 
+    def log_exception(self, exc_info: Any) -> None:
+        """Log an unhandled error with the rule of its route, not with the path, which may hold an attempt's token."""
+        rule = request.url_rule.rule if request.url_rule else "no route"
+        self.logger.error("Exception on %s [%s]", rule, request.method, exc_info=exc_info)
+
     def do_teardown_appcontext(self, exc: BaseException | None = None) -> None:
         """Run every teardown function; an exception is logged, and the response is sent all the same."""
         for function in reversed(self.teardown_appcontext_funcs):

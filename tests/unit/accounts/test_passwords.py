@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import os
+import sys
 import threading
+from contextlib import suppress
 
 import pytest
 from argon2 import extract_parameters
 
+from poolproof import event_log
 from tests.support.accounts import PASSWORD, PASSWORD_HASH
 from tests.support.clock import SettableClock
 from tests.support.waiting import wait_until
@@ -60,6 +64,32 @@ def test_hashes_for_unknown_devices_are_few_in_a_second(clock: SettableClock) ->
     assert sum(is_taken() for _ in range(200)) == passwords.BURST
     clock.advance(1.0)
     assert sum(is_taken() for _ in range(200)) == 4
+
+
+def test_operators_are_told_of_many_refused_sign_ins_once(caplog: pytest.LogCaptureFixture) -> None:
+    event_log.drain()
+    event_log._last_recorded_at.clear()
+    turns = passwords._Turns(rate=0.001)
+    for _ in range(3 * int(passwords.BURST)):
+        with suppress(BusyError), turns.take():
+            pass
+    assert [event["sentence"] for event in event_log.drain()] == [passwords.FLOOD]
+    assert caplog.messages == [passwords.FLOOD]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux only")
+def test_a_hash_for_an_unknown_device_gives_way_to_players(monkeypatch: pytest.MonkeyPatch) -> None:
+    priorities: list[int] = []
+
+    def verify(*_: object) -> bool:
+        priorities.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return True
+
+    monkeypatch.setattr(passwords, "_verify", verify)
+    usual = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert passwords.verify_password(PASSWORD, PASSWORD_HASH, is_known=False)
+    assert passwords.verify_password(PASSWORD, PASSWORD_HASH, is_known=True)
+    assert priorities == [max(usual, passwords.NICENESS), usual]
 
 
 def test_a_known_device_has_a_turn_of_its_own() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import count
+from uuid import UUID
 
 from sqlalchemy import insert
 
@@ -11,12 +13,15 @@ from webapp.attempts import tokens
 from webapp.attempts.models import Attempt
 from webapp.quizzes.published import PublishedVersion
 
+_numbers = count(1)
+"""Ids in the order of the results: equal ones are shown in it."""
+
 
 def store_results(work: UnitOfWork, quiz: PublishedVersion, *results: tuple[str, int | None, int | None]) -> None:
     """Store attempts of new players: name, score and milliseconds; without a score it is not finished."""
     rows = [
         {
-            "id": tokens.new_claim(quiz.version_id, tokens.new_player_id(), name, quiz.now).attempt_id,
+            "id": UUID(int=next(_numbers)),
             "quiz_version_id": quiz.version_id,
             "player_id": tokens.new_player_id(),
             "player_name": name,

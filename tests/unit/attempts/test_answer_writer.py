@@ -150,7 +150,8 @@ def test_across_the_closing_instant_every_yes_is_stored_and_every_no_is_not(
 
 
 def test_long_after_the_window_nobody_asks_the_database(writer: AnswerWriter, quiz: PublishedVersion) -> None:
-    late = replace(quiz, now=quiz.closes_at + timedelta(minutes=1))
+    closed = replace(quiz.rules, closes_at=quiz.now + timedelta(minutes=1))
+    late = replace(quiz, rules=closed, now=quiz.now + timedelta(minutes=2))
     with pytest.raises(QuizNotOpenError, match="came too late"):
         writer.save(start(quiz), late, {items(quiz)[0]: 1})
     assert not writer.group_commit.batch_sizes

@@ -103,12 +103,23 @@ def test_a_forged_token_opens_nothing(client: FlaskClient, quiz: PublishedVersio
     assert client.get(forged).status_code == 404
 
 
-def test_a_player_token_makes_the_same_player_who_cannot_play_twice(
+def test_a_second_start_of_a_player_goes_on_with_the_attempt_that_is_stored(
     client: FlaskClient, quiz: PublishedVersion
 ) -> None:
     first = client.post(f"/api/v1/quizzes/{quiz.quiz_id}/attempts", json={"name": "Grace"}).get_json()
-    item = quiz.document.questions[0].item_id
-    put(client, f"/api/v1/attempts/{first['token']}", item, 0)
+    one, other = quiz.document.questions
+    put(client, f"/api/v1/attempts/{first['token']}", one.item_id, *one.right)
     again = start(client, quiz, name="Grace", player=first["player"])
-    refused = put(client, again, item, 0)
-    assert (refused.status_code, refused.json["type"]) == (409, "/problems#attempt-exists")
+    assert client.get(again).get_json()["questions"][0]["chosen"] == list(one.right)
+    assert put(client, again, other.item_id, *other.right).status_code == 200
+    assert client.post(f"{again}/finish").get_json()["score"] == 2
+    board = client.get(f"/api/v1/quizzes/{quiz.quiz_id}/leaderboard").get_json()
+    assert [place["score"] for place in board["places"]] == [2]
+
+
+def test_a_player_who_has_finished_is_told_so_at_the_next_start(client: FlaskClient, quiz: PublishedVersion) -> None:
+    address = f"/api/v1/quizzes/{quiz.quiz_id}/attempts"
+    first = client.post(address, json={"name": "Grace"}).get_json()
+    client.post(f"/api/v1/attempts/{first['token']}/finish")
+    refused = client.post(address, json={"name": "Grace", "player": first["player"]})
+    assert (refused.status_code, refused.get_json()["type"]) == (409, "/problems#attempt-finished")

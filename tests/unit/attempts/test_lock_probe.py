@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import Connection, select
@@ -33,7 +35,7 @@ def insert_attempt(connection: Connection, claim: AttemptClaim) -> None:
 
 
 def insert_another_of_the_player(connection: Connection, claim: AttemptClaim) -> None:
-    another = tokens.new_claim(claim.version_id, claim.player_id, "Ada again", claim.started_at)
+    another = replace(claim, attempt_id=uuid4())
     batch_writes.ensure_rows(connection, [another], 0)
 
 

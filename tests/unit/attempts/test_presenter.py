@@ -8,6 +8,7 @@ from webapp.attempts.answer_store import AttemptState
 from webapp.attempts.presenter import AttemptSnapshot, AttemptView, build_view
 from webapp.quizzes.documents import Question, QuizDocument
 from webapp.quizzes.published import PublishedVersion
+from webapp.quizzes.rules import QuizRules
 
 NOW = datetime(2026, 11, 20, 22, 30, tzinfo=UTC)
 QUESTION = Question(
@@ -15,12 +16,14 @@ QUESTION = Question(
 )
 DOCUMENT = QuizDocument("Title", "", (QUESTION,))
 HOUR = timedelta(hours=1)
-VERSION = PublishedVersion(1, 2, "slug", 1, "Title", 1, NOW - HOUR, NOW + HOUR, NOW, DOCUMENT)
+RULES = QuizRules("Title", NOW - HOUR, NOW + HOUR, None)
+VERSION = PublishedVersion(1, 2, "slug", 1, 1, RULES, NOW, DOCUMENT)
 CLAIM = tokens.new_claim(1, tokens.new_player_id(), "Grace", NOW)
 
 
-def view_of(state: AttemptState, version: PublishedVersion = VERSION) -> AttemptView:
-    return build_view(CLAIM, AttemptSnapshot(version, state), 1 if state.score is not None else None)
+def view_of(state: AttemptState, version: PublishedVersion = VERSION, *, shows_answers: bool = True) -> AttemptView:
+    snapshot = AttemptSnapshot(version, state, shows_answers)
+    return build_view(CLAIM, snapshot, 1 if state.score is not None else None)
 
 
 def test_before_the_finish_nothing_tells_what_is_right() -> None:
@@ -37,6 +40,14 @@ def test_after_the_finish_everything_is_told() -> None:
     assert question.address == "https://example.org"
 
 
+def test_after_the_finish_nothing_is_told_where_the_quiz_does_not_show_it_yet() -> None:
+    view = view_of(AttemptState({5: 0b100}, NOW, 0, 1000), shows_answers=False)
+    (question,) = view.questions
+    assert {choice.right for choice in question.choices} == {None}
+    assert (question.is_right, question.explanation, question.address, view.origins) == (None, "", "", ())
+    assert (view.score, view.rank) == (0, 1)
+
+
 def test_where_the_questions_come_from_is_told_after_the_finish() -> None:
     """The source's page may have the answer."""
     assert view_of(AttemptState({}, None, None, None)).origins == ()
@@ -51,5 +62,5 @@ def test_every_choice_is_shown_once_in_the_attempts_own_order() -> None:
 
 
 def test_before_the_window_no_question_is_shown() -> None:
-    upcoming = replace(VERSION, opens_at=NOW + timedelta(minutes=1))
+    upcoming = replace(VERSION, rules=replace(RULES, opens_at=NOW + timedelta(minutes=1)))
     assert view_of(AttemptState({}, None, None, None), upcoming).questions == ()

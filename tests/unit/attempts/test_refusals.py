@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -39,7 +40,7 @@ def closed(work: UnitOfWork, quiz: PublishedVersion) -> AttemptClaim:
 
 
 def second(work: UnitOfWork, quiz: PublishedVersion) -> AttemptClaim:
-    return tokens.new_claim(quiz.version_id, begun(work, quiz).player_id, "Ada", quiz.now)
+    return replace(begun(work, quiz), attempt_id=uuid4())
 
 
 def unpublished(work: UnitOfWork, quiz: PublishedVersion) -> AttemptClaim:

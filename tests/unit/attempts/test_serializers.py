@@ -16,7 +16,7 @@ from webapp.attempts.serializers import dump_attempt, dump_leaderboard
 @pytest.mark.parametrize("finished", [False, True])
 def test_an_attempt_has_the_fields_of_its_schema_and_right_answers_only_at_the_end(*, finished: bool) -> None:
     state = AttemptState({5: 0b100}, NOW, 0, 1000) if finished else AttemptState({5: 0b100}, None, None, None)
-    body = dump_attempt(build_view(CLAIM, AttemptSnapshot(VERSION, state), None))
+    body = dump_attempt(build_view(CLAIM, AttemptSnapshot(VERSION, state, shows_answers=True), None))
     assert body.keys() == AttemptOut().fields.keys()
     (question,) = body["questions"]
     assert (question["choices"], question["chosen"]) == (["a", "b", "c"], [2])

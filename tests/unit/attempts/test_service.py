@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.attempts.test_presenter import NOW, VERSION
+from tests.unit.attempts.test_presenter import NOW, RULES, VERSION
 from webapp.attempts import tokens
 from webapp.attempts.service import begin_attempt
 from webapp.errors import QuizNotOpenError
@@ -20,6 +20,7 @@ def test_an_attempt_begins_at_the_databases_time() -> None:
     ("opens", "closes", "words"), [(1, 2, "opens at"), (-2, -1, "closed on"), (-2, 0, "closed on")]
 )
 def test_outside_of_the_window_nothing_begins(opens: int, closes: int, words: str) -> None:
-    version = replace(VERSION, opens_at=NOW + timedelta(hours=opens), closes_at=NOW + timedelta(hours=closes))
+    rules = replace(RULES, opens_at=NOW + timedelta(hours=opens), closes_at=NOW + timedelta(hours=closes))
+    version = replace(VERSION, rules=rules)
     with pytest.raises(QuizNotOpenError, match=words):
         begin_attempt(version, tokens.new_player_id(), "Grace")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
+from threading import Barrier
 
 import pytest
 from sqlalchemy import select, update
@@ -46,6 +49,41 @@ def test_a_source_has_one_run_under_way(work: UnitOfWork) -> None:
     with pytest.raises(CollectionStateError, match=f"Run {first.id} of birds is under way"):
         enqueue(work)
     assert enqueue(work, "fish").status == Status.QUEUED
+
+
+def outcomes_at_once(count: int, order: Callable[[], Run]) -> list[str]:
+    """Let so many threads do the same at once; return what became of each."""
+    barrier = Barrier(count)
+
+    def take_part(_: int) -> str:
+        barrier.wait()
+        try:
+            return f"run {order().id}"
+        except CollectionStateError:
+            return "refused"
+
+    with ThreadPoolExecutor(count) as threads:
+        return list(threads.map(take_part, range(count)))
+
+
+def test_of_twelve_orders_at_once_one_starts_a_run(work: UnitOfWork) -> None:
+    for source in ("birds", "fish", "birds of prey"):
+        outcomes = outcomes_at_once(12, partial(enqueue, work, source))
+        assert outcomes.count("refused") == 11, outcomes
+
+
+def test_of_two_cancelled_runs_that_are_resumed_at_once_one_goes_on(work: UnitOfWork) -> None:
+    for source in ("birds", "fish", "birds of prey"):
+        ids = []
+        for _ in range(6):
+            ids.append(enqueue(work, source).id)
+            work.run_in_transaction(lambda connection: runs.cancel(connection, ids[-1]))  # noqa: B023 - called at once
+        remaining = list(ids)
+        outcomes = outcomes_at_once(
+            6,
+            lambda: work.run_in_transaction(partial(runs.resume, run_id=remaining.pop())),  # noqa: B023 - likewise
+        )
+        assert outcomes.count("refused") == 5, outcomes
 
 
 def test_of_workers_that_look_at_once_each_gets_another_run(work: UnitOfWork) -> None:

@@ -88,11 +88,11 @@ def test_an_event_that_comes_in_crowds_is_told_once_until_it_was_quiet(monkeypat
     event_log.drain()
     now = [1000.0]
     monkeypatch.setattr(event_log, "time", Clock(now))
-    for _ in range(100):
-        event_log.record_throttled("a crowd", "Again.")
+    for number in range(100):
+        assert event_log.record_throttled("a crowd", "Again.") == (number == 0)
         now[0] += 1
     now[0] += event_log.THROTTLE_INTERVAL
-    event_log.record_throttled("a crowd", "And again.")
+    assert event_log.record_throttled("a crowd", "And again.")
     event_log.record("single", "Once.")
     assert [entry["sentence"] for entry in event_log.drain()] == ["Again.", "And again.", "Once."]
     assert event_log.drain() == []

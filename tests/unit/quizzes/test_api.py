@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from flask.testing import FlaskClient
 
 from poolproof.transactions.unit_of_work import UnitOfWork
@@ -71,3 +72,64 @@ def test_only_drafts_can_be_deleted(client: FlaskClient, author: dict[str, str],
     assert client.delete(f"{QUIZZES}/{draft.id}", headers=author).status_code == 204
     refused = client.delete(f"{QUIZZES}/{quiz.quiz_id}", headers=author)
     assert (refused.status_code, refused.get_json()["type"]) == (409, "/problems#quiz-published")
+
+
+def test_rules_change_without_a_new_version_and_without_losing_the_board(
+    client: FlaskClient, author: dict[str, str], work: UnitOfWork
+) -> None:
+    quiz = make_quiz(work)
+    address = f"{QUIZZES}/{quiz.quiz_id}"
+    attempt = client.post(f"{address}/attempts", json={"name": "Grace"}).headers["Location"]
+    client.post(f"{attempt}/finish")
+    tag = client.get(address).headers["ETag"]
+    rules = {"title": "Figures", "closes_at": "2999-01-01T10:00:00+00:00", "answers_shown": "never"}
+    changed = client.patch(address, headers=author, json=rules)
+    assert changed.status_code == 200
+    assert {name: changed.get_json()[name] for name in (*rules, "number")} == {**rules, "number": 1}
+    seen = client.get(address)
+    assert (seen.get_json()["title"], seen.headers["ETag"] != tag) == ("Figures", True)
+    assert [place["player_name"] for place in client.get(f"{address}/leaderboard").get_json()["places"]] == ["Grace"]
+    assert client.get(f"{address}/draft", headers=author).get_json()["title"] == "Figures"
+    back = client.patch(address, headers=author, json={"closes_at": None, "answers_shown": None})
+    assert (back.get_json()["closes_at"], back.get_json()["answers_shown"]) == (None, "after_finishing")
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"closes_at": "2001-01-01T00:00:00+00:00"},
+        {"opens_at": "2031-01-01T00:00:00+00:00", "closes_at": "2030-01-01T00:00:00+00:00"},
+        {"closes_at": "9999-12-31T23:59:59+00:00"},
+        {"answers_shown": "sometimes"},
+        {"opens_at": None},
+        {"title": "\u200b"},
+        {"items": []},
+    ],
+)
+def test_rules_that_make_no_sense_are_refused(
+    client: FlaskClient, author: dict[str, str], work: UnitOfWork, rules: dict[str, object]
+) -> None:
+    address = f"{QUIZZES}/{make_quiz(work).quiz_id}"
+    before = client.get(address).get_json()
+    assert client.patch(address, headers=author, json=rules).status_code == 422
+    assert client.get(address).get_json() == before
+
+
+def test_rules_are_changed_by_authors_and_of_published_quizzes_only(
+    client: FlaskClient, author: dict[str, str], work: UnitOfWork
+) -> None:
+    assert client.patch(f"{QUIZZES}/{make_quiz(work).quiz_id}", json={"title": "Mine"}).status_code == 401
+    assert client.patch(f"{QUIZZES}/{make_draft(work).id}", headers=author, json={"title": "x"}).status_code == 404
+
+
+def test_with_an_end_right_answers_are_shown_after_it_and_without_one_after_finishing(
+    client: FlaskClient, author: dict[str, str], work: UnitOfWork
+) -> None:
+    address = f"{QUIZZES}/{make_draft(work).id}"
+    end = {"closes_at": "2999-01-01T10:00:00+00:00"}
+    first = client.post(f"{address}/publish", headers=author, json={}).get_json()
+    assert (first["closes_at"], first["answers_shown"]) == (None, "after_finishing")
+    second = client.post(f"{address}/publish", headers=author, json=end).get_json()
+    assert (second["number"], second["answers_shown"]) == (2, "after_closing")
+    third = client.post(f"{address}/publish", headers=author, json={"answers_shown": "never"}).get_json()
+    assert (third["closes_at"], third["answers_shown"]) == (end["closes_at"], "never")

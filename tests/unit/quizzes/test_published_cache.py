@@ -147,3 +147,17 @@ def test_whoever_changes_something_sees_it_at_once(work: UnitOfWork, reads: Coun
     work.run_in_transaction(lambda connection: publishing.close(connection, quiz.quiz_id))
     cache.invalidate()
     assert cache.current(Slug(quiz.slug)).state is QuizState.CLOSED
+
+
+def test_rules_that_are_changed_are_seen_by_every_worker_soon(
+    work: UnitOfWork, reads: CountedReads, clock: SettableClock
+) -> None:
+    quiz, workers = make_quiz(work), [PublishedQuizCache(reads) for _ in range(3)]
+    for cache in workers:
+        assert cache.current(Slug(quiz.slug)).title == "Numbers"
+    work.run_in_transaction(lambda connection: publishing.change_rules(connection, quiz.quiz_id, {"title": "Figures"}))
+    clock.advance(CATALOG_TTL)
+    for cache in workers:
+        version = cache.current(Slug(quiz.slug))
+        assert (version.title, version.number) == ("Figures", 1)
+        assert cache.by_version(quiz.version_id).title == "Figures"

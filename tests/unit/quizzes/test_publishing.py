@@ -23,10 +23,12 @@ def database_time(work: UnitOfWork) -> datetime:
         return connection.execute(select(utc_now())).scalar_one()
 
 
-def test_a_quiz_is_open_at_once_and_for_a_week_when_nobody_says(work: UnitOfWork) -> None:
+def test_a_quiz_is_open_at_once_and_without_an_end_when_nobody_says(work: UnitOfWork) -> None:
     quiz = make_quiz(work)
-    assert quiz.state is QuizState.OPEN
-    assert quiz.closes_at - quiz.opens_at == timedelta(days=7)
+    assert (quiz.state, quiz.closes_at) == (QuizState.OPEN, None)
+    with work.read() as connection:
+        (line,) = published.list_by_state(connection, QuizState.OPEN, None, 10).rows
+    assert (line.quiz_id, line.closes_at) == (quiz.quiz_id, None)
 
 
 def test_the_databases_clock_is_utc(work: UnitOfWork) -> None:

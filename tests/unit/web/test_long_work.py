@@ -21,7 +21,7 @@ from webapp.web.long_work import LARGE_BODY_BYTES
 EXPORT = "/api/v1/items/export"
 IMPORT = "/api/v1/items/import?format=json"
 EMPTY_FILE = b'{"format": "poolproof items", "version": 1, "items": []}'
-TOKENS = "/api/v1/tokens"
+ITEMS = "/api/v1/items"
 Headers = dict[str, str]
 
 
@@ -76,15 +76,17 @@ def test_other_requests_to_the_same_pages_need_no_place(author_client: FlaskClie
 
 
 def test_a_large_body_needs_a_place_whatever_it_is_for_and_a_small_one_does_not(
-    client: FlaskClient, pooling: PoolingState
+    client: FlaskClient, author: Headers, pooling: PoolingState
 ) -> None:
     large, small = b" " * (LARGE_BODY_BYTES + 1), b" " * LARGE_BODY_BYTES
+    chunked = author | {"Transfer-Encoding": "chunked"}
+
+    def status(body: bytes = b"", headers: Headers = author) -> int:
+        return client.post(ITEMS, data=body, headers=headers, content_type="application/json").status_code
+
     with all_places_held(pooling):
-        assert client.post(TOKENS, data=large, content_type="application/json").status_code == 503
-        assert client.post(TOKENS, data=small, content_type="application/json").status_code == 400
-        chunked = {"Transfer-Encoding": "chunked"}
-        assert client.post(TOKENS, headers=chunked, content_type="application/json").status_code == 503
-    assert client.post(TOKENS, data=large, content_type="application/json").status_code == 400
+        assert [status(large), status(small), status(headers=chunked)] == [503, 400, 503]
+    assert status(large) == 400
 
 
 def test_an_export_holds_its_place_until_its_last_byte_is_sent(

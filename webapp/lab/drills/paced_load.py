@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from sqlalchemy.exc import DBAPIError
 
-from poolproof.drivers.mysql import errors as mysql_errors
+from poolproof.drivers import errors
 from webapp.lab.drills.recovery import UNFINISHED, UnitSample
 
 Unit = Callable[[int, int], None]
@@ -107,5 +107,5 @@ def error_name(error: Exception) -> str:
     """Return a short name of an error: the number of the server or of the client library where there is one."""
     if isinstance(error, UnitError):
         return str(error)
-    number = mysql_errors.error_number(error) if isinstance(error, DBAPIError) else None
+    number = errors.error_number(error) if isinstance(error, DBAPIError) else None
     return f"error {number}" if number is not None else type(error).__name__

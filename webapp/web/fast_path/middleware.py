@@ -27,7 +27,13 @@ from webapp.web.server.deferred import DEFERRED_RESPONSE_KEY, INLINE_KEY
 _ERROR_KEY = "poolproof.fast_path_error"
 # They change the response, or how long it may take.
 _FALLBACK_ENVIRON_KEYS = frozenset(
-    ("HTTP_IF_MATCH", "HTTP_TRANSFER_ENCODING", "HTTP_X_REQUEST_TIMEOUT", "werkzeug.debug.preserve_context")
+    (
+        "HTTP_CONTENT_ENCODING",
+        "HTTP_IF_MATCH",
+        "HTTP_TRANSFER_ENCODING",
+        "HTTP_X_REQUEST_TIMEOUT",
+        "werkzeug.debug.preserve_context",
+    )
 )
 
 

@@ -1,4 +1,10 @@
-"""Conditional requests (RFC 9110): ETags from version numbers, If-Match for changes."""
+"""Conditional requests (RFC 9110): ETags from version numbers, If-Match for changes.
+
+If-Match asks for strong comparison, and this is a stated exception from it: a weak tag is taken as well. A proxy that
+compresses a response, as nginx does, makes its ETag a weak one, and a client has no other to send. A tag of ours is the
+number of a version and not of its bytes: in whatever form it was sent, what a change is based on is that version.
+Responses also ask proxies, with `no-transform`, to leave them as they are.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +19,8 @@ MAX_VERSION_DIGITS = 9
 
 
 def etag(version: int) -> dict[str, str]:
-    """Return the ETag header of a resource at this version."""
-    return {"ETag": f'"{version}"'}
+    """Return the headers of a resource at this version: its ETag, which no proxy should change."""
+    return {"ETag": f'"{version}"', "Cache-Control": "no-store, no-transform"}
 
 
 def expected_version() -> int:
@@ -24,10 +30,13 @@ def expected_version() -> int:
         VersionRequiredError: when there is no If-Match, or only `*`.
         VersionMismatchError: when it cannot be a version of ours.
     """
-    tags = parse_etags(request.headers.get("If-Match"))
-    versions = tags.as_set()
+    header = request.headers.get("If-Match", "").strip()
+    if header in {"", "*"}:
+        named = "If-Match: * names no version. " if header else ""
+        raise VersionRequiredError(f"{named}Send If-Match with the ETag of the version that you read.")
+    versions = parse_etags(header).as_set(include_weak=True)
     if not versions:
-        raise VersionRequiredError("Send If-Match with the ETag of the version that you read.")
+        raise VersionMismatchError("If-Match is no ETag of ours; read it again.")
     # werkzeug reads an empty tag as None.
     version = versions.pop() or ""
     if versions or not is_decimal(version, MAX_VERSION_DIGITS):

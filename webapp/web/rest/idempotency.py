@@ -8,13 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Protocol, TypeVar
+from operator import attrgetter
+from typing import TypeVar
 
 from flask import g, request
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from poolproof.integrations.flask_ext import run_in_transaction
+from poolproof.integrations.flask_ext import get_pooling, run_in_transaction
+from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.db.timestamps import seconds_ago, utc_now
 from webapp.errors import InvalidInputError, KeyReusedError
 from webapp.web.rest.models import IdempotencyKey
@@ -31,23 +33,19 @@ _KEY_PATTERN = re.compile(
 )
 
 
-_IS_KEYED = "has_idempotency_key"
+_DIGEST = "idempotency_key_digest"
 
-
-class HasId(Protocol):
-    """A resource with an id."""
-
-    @property
-    def id(self) -> int:
-        """The id of its row."""
-        ...
-
-
-Created = TypeVar("Created", bound=HasId)
+Created = TypeVar("Created")
 
 
 def create_once(
-    user_id: int, create: Callable[[Connection], Created], load: Callable[[Connection, int], Created]
+    user_id: int,
+    create: Callable[[Connection], Created],
+    load: Callable[[Connection, int], Created],
+    *,
+    id_of: Callable[[Created], int] = attrgetter("id"),
+    work: UnitOfWork | None = None,
+    is_upload: bool = False,
 ) -> Created:
     """Create a resource in a transaction; a repeat under the same key returns the resource as it is now.
 
@@ -59,17 +57,21 @@ def create_once(
         user_id: The user who sends the request.
         create: Creates the resource.
         load: Returns the resource with this id.
+        id_of: Returns the id of a resource.
+        work: Has the transaction, by default the one of requests.
+        is_upload: Whether the body is a file, which is too large to be compared: its length stands for it.
 
     Raises:
         InvalidInputError: when the key is not well-formed.
         KeyReusedError: when another request was sent with this key.
     """
+    work = work or get_pooling().work
     key = _read_key()
     if key is None:
-        return run_in_transaction(create)
-    setattr(g, _IS_KEYED, True)
+        return work.run_in_transaction(create)
     digest = sha256(f"{user_id} {request.endpoint} {key}".encode()).digest()
-    body_digest = sha256(request.get_data()).digest()
+    setattr(g, _DIGEST, digest)
+    body_digest = _digest_request(is_upload=is_upload)
 
     def create_or_load(connection: Connection) -> Created:
         try:
@@ -77,16 +79,32 @@ def create_once(
         except IntegrityError:
             return load(connection, _find_created_id(connection, digest, body_digest))
         created = create(connection)
-        connection.execute(update(IdempotencyKey).where(IdempotencyKey.digest == digest).values(made=created.id))
+        connection.execute(update(IdempotencyKey).where(IdempotencyKey.digest == digest).values(made=id_of(created)))
         _purge_expired(connection)
         return created
 
-    return run_in_transaction(create_or_load, idempotent=True)
+    return work.run_in_transaction(create_or_load, idempotent=True)
+
+
+def forget_key() -> None:
+    """Free the present request's key, where what was created with it has been removed again."""
+    digest = g.pop(_DIGEST, None)
+    if digest is not None:
+        run_in_transaction(
+            lambda connection: connection.execute(delete(IdempotencyKey).where(IdempotencyKey.digest == digest)),
+            idempotent=True,
+        )
 
 
 def is_keyed() -> bool:
     """Say whether the present request is repeated safely with its key."""
-    return bool(g.get(_IS_KEYED, False))
+    return _DIGEST in g
+
+
+def _digest_request(*, is_upload: bool) -> bytes:
+    """Return a digest of what makes a request the same: its address and its body."""
+    body = str(request.content_length).encode() if is_upload else request.get_data()
+    return sha256(request.full_path.encode("utf-8", "surrogateescape") + b"\n" + body).digest()
 
 
 def _read_key() -> str | None:

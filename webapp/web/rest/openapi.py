@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from http import HTTPStatus
 from importlib.metadata import version
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import flask_swagger_ui
 from flask import Blueprint as FlaskBlueprint
-from flask import Flask, Response, render_template, request, send_from_directory
+from flask import Flask, Request, Response, current_app, render_template, request, send_from_directory
 from flask_smorest import Api, Blueprint
+from marshmallow import INCLUDE, fields
 from marshmallow import Schema as MarshmallowSchema
-from marshmallow import ValidationError, fields
 from marshmallow.validate import OneOf
-from werkzeug.exceptions import UnsupportedMediaType
+from webargs.core import missing
+from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.routing import IntegerConverter
 
 from poolproof.transactions.outcomes import WriteOutcome
+from webapp.web.body_limits import has_body
+from webapp.web.json_bounds import load_json
+from webapp.web.rest import document
+from webapp.web.rest.document import PROBLEM_MEDIA_TYPE
 from webapp.web.rest.idempotency import HEADER as IDEMPOTENCY_HEADER
 from webapp.web.rest.idempotency import MAX_KEY_LENGTH
 from webapp.web.rest.pagination import MAX_ID
+from webapp.web.security.console_listener import is_console_endpoint, is_console_listener
 from webapp.web.uploads import is_upload_request
-from webapp.web.validators import INVISIBLE, is_id, is_storable, is_visible
+from webapp.web.validators import is_id
 
 PREFIX = "/api/v1"
-PROBLEM_MEDIA_TYPE = "application/problem+json"
 ID = "id"
 """Name of the URL converter for ids; see `IdConverter`."""
 
@@ -50,15 +58,23 @@ API_CONFIG = {
 }
 
 # How operations declare their headers.
-ETAG = {"ETag": {"description": "Version of the resource, for If-Match", "schema": {"type": "string"}}}
-LOCATION = {"Location": {"description": "Address of the new resource", "schema": {"type": "string"}}}
+ETAG = {
+    "ETag": {"description": "Version of the resource, for If-Match", "required": True, "schema": {"type": "string"}}
+}
+LOCATION = {
+    "Location": {
+        "description": "Address of the new resource",
+        "required": True,
+        "schema": {"type": "string", "format": "uri-reference"},
+    }
+}
 LINK = {"Link": {"description": 'The next page, rel="next" (RFC 8288)', "schema": {"type": "string"}}}
 IF_MATCH = {
     "in": "header",
     "name": "If-Match",
     "required": True,
     "description": "The ETag that the change is based on",
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "pattern": '^(W/)?"[0-9]{1,9}"$'},
 }
 IF_NONE_MATCH = {
     "in": "header",
@@ -89,26 +105,6 @@ class IdConverter(IntegerConverter):
         return int(value) if is_id(value) else MAX_ID
 
 
-class TextField(fields.String):
-    """A string that every database can hold: no control characters, no surrogates."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        text: str = super()._deserialize(value, attr, data, **kwargs)
-        if not is_storable(text):
-            raise ValidationError("Contains a character that cannot be stored.")
-        return text
-
-
-def visible(text: str) -> None:
-    """Refuse, as a validator of a field, text of which nothing can be seen.
-
-    Raises:
-        ValidationError: for such a text.
-    """
-    if not is_visible(text):
-        raise ValidationError(INVISIBLE)
-
-
 class BaseSchema(MarshmallowSchema):
     """The base of all schemas: a deep copy of a schema is the schema itself.
 
@@ -130,7 +126,12 @@ class FieldProblem(BaseSchema):
 
 
 class Problem(BaseSchema):
-    """RFC 9457."""
+    """What went wrong (RFC 9457). Problems of some types have further members."""
+
+    class Meta:
+        """A problem may have members that its reader does not know."""
+
+        unknown = INCLUDE
 
     type = fields.String(required=True, metadata={"format": "uri-reference"})
     title = fields.String(required=True)
@@ -138,6 +139,7 @@ class Problem(BaseSchema):
     detail = fields.String(required=True)
     instance = fields.String(required=True)
     errors = fields.List(fields.Nested(FieldProblem))
+    item = fields.Integer(metadata={"description": "With 409: the item that is there already"})
     outcome = fields.String(
         validate=OneOf([str(outcome) for outcome in WriteOutcome]),
         metadata={
@@ -149,19 +151,56 @@ class Problem(BaseSchema):
 PROBLEM_SCHEMA = Problem()
 
 
+class BoundedParser(FlaskParser):
+    """The parser of arguments, with JSON that is bounded before it is parsed."""
+
+    def _raw_load_json(self, req: Request) -> Any:
+        if not req.is_json:
+            return missing
+        content = req.get_data(cache=True)
+        # Of a body without a length werkzeug reads up to the limit, and does not say that there is more.
+        if req.content_length is None and len(content) >= (req.max_content_length or 0):
+            raise RequestEntityTooLarge
+        try:
+            text = content.decode()
+        except UnicodeDecodeError as error:
+            raise JSONDecodeError("Not UTF-8", "?", error.start) from error
+        return load_json(text)
+
+
+class ApiBlueprint(Blueprint):
+    """flask-smorest's blueprint with our parser of arguments."""
+
+    ARGUMENTS_PARSER = BoundedParser()
+
+
 class PoolproofApi(Api):
     """flask-smorest without its error handlers: `web.rest.problems` answers all errors alike."""
 
     ERROR_SCHEMA = Problem
     DEFAULT_ERROR_RESPONSE_NAME = None
 
+    def __init__(self, app: Flask) -> None:
+        """Bind it to the app."""
+        self._documents: dict[bool, str] = {}
+        super().__init__(app)
+
     def _register_error_handlers(self) -> None:
         pass
 
+    def _openapi_json(self) -> Response:
+        """Serve the document of the door that the request came in by."""
+        is_console = is_console_listener()
+        if is_console not in self._documents:
+            is_served = (lambda _: True) if is_console else (lambda endpoint: not is_console_endpoint(endpoint))
+            built = document.build(self.spec.to_dict(), current_app, is_served)
+            self._documents[is_console] = json.dumps(built, indent=2)
+        return Response(self._documents[is_console], mimetype="application/json")
 
-def api_blueprint(name: str, import_name: str, path: str = "", description: str = "") -> Blueprint:
+
+def api_blueprint(name: str, import_name: str, path: str = "", description: str = "") -> ApiBlueprint:
     """Return a blueprint under /api/v1 whose views accept JSON bodies only, except those that accept uploads."""
-    blueprint = Blueprint(name, import_name, url_prefix=PREFIX + path, description=description)
+    blueprint = ApiBlueprint(name, import_name, url_prefix=PREFIX + path, description=description)
     blueprint.before_request(_require_json)
     return blueprint
 
@@ -214,8 +253,7 @@ def create_api(app: Flask) -> Api:
 
 
 def _require_json() -> None:
-    has_body = request.content_length or "Transfer-Encoding" in request.headers
-    if request.method in {"POST", "PUT", "PATCH"} and has_body and not request.is_json and not is_upload_request():
+    if request.method in {"POST", "PUT", "PATCH"} and has_body() and not request.is_json and not is_upload_request():
         raise UnsupportedMediaType("Send the body as application/json.")
 
 

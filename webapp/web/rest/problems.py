@@ -12,18 +12,20 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, Flask, Response, jsonify, render_template, request
+from gunicorn.http.errors import ParseException
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import BadRequest, HTTPException, InternalServerError
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from poolproof.drivers.mysql.errors import is_transient
+from poolproof.drivers.errors import TransientCause, transient_cause
 from poolproof.errors import ThreadShareFullError
 from poolproof.transactions.outcomes import WriteOutcome
-from webapp.errors import BusyError, DomainError, QuotaExceededError, list_error_types
+from webapp.errors import BusyError, CodedBodyError, DomainError, QuotaExceededError, list_error_types
 from webapp.web import form_retry
 from webapp.web.request_context import request_id
 from webapp.web.rest import repeating
+from webapp.web.write_probe import CANNOT_STORE
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,7 @@ def init_app(app: Flask) -> None:
     """Answer every exception with a problem or a page."""
     app.register_error_handler(DomainError, _domain_error)
     app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(ParseException, _malformed_body)
     app.register_error_handler(PoolTimeoutError, _pool_timeout_error)
     app.register_error_handler(DBAPIError, _database_error)
 
@@ -72,6 +75,9 @@ def _domain_error(error: DomainError) -> WerkzeugResponse:
     )
     if error.status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, CodedBodyError):
+        # RFC 9110, 15.5.16: what would have been taken.
+        response.headers["Accept-Encoding"] = "identity"
     return response
 
 
@@ -98,6 +104,11 @@ def _http_error(error: HTTPException) -> WerkzeugResponse:
     return response
 
 
+def _malformed_body(error: ParseException) -> WerkzeugResponse:
+    """Answer Gunicorn's error of a body in chunks that are none; it raises it where the body is read."""
+    return _http_error(BadRequest("The body of the request is not in chunks as HTTP describes them."))
+
+
 def _pool_timeout_error(error: PoolTimeoutError) -> WerkzeugResponse:
     if isinstance(error, ThreadShareFullError):
         log.warning("Too much long work at once: %s", error)
@@ -107,9 +118,11 @@ def _pool_timeout_error(error: PoolTimeoutError) -> WerkzeugResponse:
 
 
 def _database_error(error: DBAPIError) -> WerkzeugResponse:
-    if is_transient(error):
+    cause = transient_cause(error)
+    if cause is not None:
         log.warning("The database did not serve the request: %s", error.orig)
-        return _domain_error(_busy_or_unavailable("The database cannot be reached just now."))
+        reason = CANNOT_STORE if cause is TransientCause.STORAGE else "The database cannot be reached just now."
+        return _domain_error(_busy_or_unavailable(reason))
     log.error("The database refused a statement", exc_info=error)
     return _http_error(InternalServerError(original_exception=error))
 

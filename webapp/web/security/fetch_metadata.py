@@ -25,8 +25,16 @@ def require_same_origin() -> None:
         return
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site is None:
-        is_same_origin = origin is None or urlsplit(origin).netloc == request.host
+        is_same_origin = origin is None or _host(origin) == request.host
     else:
         is_same_origin = site in {"same-origin", "none"}
     if not is_same_origin:
         raise ForbiddenError("This form was sent by a page of another site. Open the quiz here and try again.")
+
+
+def _host(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        # A bracket that opens no IPv6 address.
+        return None

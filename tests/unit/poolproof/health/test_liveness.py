@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import create_engine
 
 from poolproof import deadlines, event_log
-from poolproof.health.liveness import Liveness, ServerRestartDetector
+from poolproof.health.liveness import Liveness
+from poolproof.health.server_restart import ServerRestartDetector
 from poolproof.settings import PoolSettings
 from tests.support.clock import SettableClock
 

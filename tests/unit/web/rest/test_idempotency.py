@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -16,6 +17,7 @@ from tests.support.accounts import PASSWORD, PASSWORD_HASH
 from webapp.accounts import users
 from webapp.accounts.roles import Role
 from webapp.db.timestamps import database_now
+from webapp.lab.factories import make_draft
 from webapp.quizzes.models import Quiz
 from webapp.web.rest.models import IdempotencyKey
 
@@ -109,3 +111,78 @@ def test_a_key_is_forgotten_after_a_day(client: FlaskClient, author: dict[str, s
         connection.execute(update(IdempotencyKey).values(used_at=then))
     draft(client, author | {"Idempotency-Key": "another"})
     assert count(work, IdempotencyKey) == 1
+
+
+MAKERS: dict[str, tuple[str, dict[str, Any], int]] = {
+    "createItem": (
+        "/api/v1/items",
+        {"json": {"kind": "single", "stem": "What is kept?", "choices": ["This", "That"], "right": [0]}},
+        201,
+    ),
+    "createQuiz": ("/api/v1/quizzes", {"json": {"title": "Numbers"}}, 201),
+    "publishQuiz": ("/api/v1/quizzes/{quiz}/publish", {"json": {}}, 201),
+    "startCollection": ("/api/v1/collection-runs", {"json": {"source": "opentdb"}}, 201),
+    "importItems": ("/api/v1/items/import?format=gift", {"data": b"::one:: Two plus two? {=4 ~5}"}, 201),
+}
+"""Every POST of REST that makes something: its address, what is sent, and the status."""
+MAKING_NOTHING = {
+    "createToken": "stores nothing",
+    "startAttempt": "stores nothing; the attempt begins with its first answer",
+    "finishAttempt": "a repeat returns the same result",
+    "closeQuiz": "a repeat changes nothing",
+    "cancelCollection": "changes one run, once; a repeat is refused",
+    "resumeCollection": "changes one run, once; a repeat is refused",
+    "carryOutImport": "changes one import, once; a repeat is refused",
+    "undoImport": "a repeat changes nothing",
+}
+"""All others, with the reason why they need no key."""
+
+
+def test_every_post_takes_a_key_or_has_a_reason_not_to(app: Flask, client: FlaskClient) -> None:
+    paths = client.get("/api/v1/openapi.json").get_json()["paths"]
+    posts = [operations["post"] for operations in paths.values() if "post" in operations]
+    rules = {
+        rule.rule
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith("/api/") and "POST" in (rule.methods or ())
+    }
+    assert len(posts) == len(rules), "a POST that is not in the document"
+    keyed = {
+        post["operationId"]
+        for post in posts
+        if "Idempotency-Key" in {parameter["name"] for parameter in post.get("parameters", ())}
+    }
+    assert keyed == set(MAKERS)
+    assert {post["operationId"] for post in posts} - keyed == set(MAKING_NOTHING)
+
+
+@pytest.mark.parametrize("operation", MAKERS)
+def test_what_makes_something_makes_it_once(
+    client: FlaskClient, author: dict[str, str], work: UnitOfWork, operation: str
+) -> None:
+    address, sent, status = MAKERS[operation]
+    address = address.format(quiz=make_draft(work).id)
+    first, again = (client.post(address, headers=author | KEY, **sent) for _ in range(2))
+    assert (first.status_code, again.status_code) == (status, status), again.text
+    assert (again.json, again.headers["Location"]) == (first.json, first.headers["Location"])
+
+
+def test_a_quiz_that_is_published_again_with_the_same_key_has_one_version(
+    client: FlaskClient, author: dict[str, str], work: UnitOfWork
+) -> None:
+    one, other = make_draft(work).id, make_draft(work).id
+    publish = "/api/v1/quizzes/{}/publish"
+    numbers = [client.post(publish.format(one), headers=author | KEY, json={}).get_json()["number"] for _ in range(3)]
+    assert numbers == [1, 1, 1]
+    assert client.post(publish.format(other), headers=author | KEY, json={}).status_code == 422
+    assert client.post(publish.format(one), headers=author, json={}).get_json()["number"] == 2
+
+
+def test_a_file_that_was_refused_leaves_its_key_free(client: FlaskClient, author: dict[str, str]) -> None:
+    address = "/api/v1/items/import?format=json"
+    good = b'[{"kind": "single", "stem": "Q?", "choices": ["a", "b"], "right": [0]}]'
+    assert client.post(address, headers=author | KEY, data=b"no JSON").status_code == 422
+    assert client.post(address, headers=author | KEY, data=b"no JSON").status_code == 422
+    imported = client.post(address, headers=author | KEY, data=good)
+    assert (imported.status_code, imported.get_json()["new"]) == (201, 1)
+    assert client.post(address, headers=author | KEY, data=good + b" ").status_code == 422

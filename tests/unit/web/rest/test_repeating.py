@@ -39,7 +39,7 @@ def test_the_advice_fits_what_is_known_and_how_the_request_can_be_repeated(
 def test_a_key_that_was_taken_makes_the_repeat_safe(app: Flask) -> None:
     with app.test_request_context(QUIZZES, method="POST", headers={idempotency.HEADER: "one"}):
         assert LOOK_FIRST in repeating.advice(WriteOutcome.UNKNOWN), "no view has looked at the key"
-        g.has_idempotency_key = True
+        g.idempotency_key_digest = b"of the key"
         assert f"Repeat the request with the same Idempotency-Key: {SAFE_REPEAT}" in repeating.advice(
             WriteOutcome.UNKNOWN
         )

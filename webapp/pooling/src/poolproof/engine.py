@@ -12,8 +12,11 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool, SingletonThreadPool, 
 from poolproof.core.codel import CoDel
 from poolproof.core.queue_pool import FairQueuePool
 from poolproof.core.stats import PoolStatistics
-from poolproof.drivers import session, sqlite
-from poolproof.drivers.mysql.session_setup import SQL_MODE
+from poolproof.drivers import generic, session, sqlite
+from poolproof.drivers.database_kind import DatabaseKind, kind_of
+from poolproof.drivers.mysql.session_setup import SQL_MODE, read_wait_timeout
+from poolproof.drivers.postgresql import configuration as postgresql
+from poolproof.drivers.postgresql.connect_args import connect_args as postgresql_connect_args
 from poolproof.errors import PoolConfigurationError, PoolUsageError
 from poolproof.execution_options import READ_ONLY
 from poolproof.health import housekeeper, liveness
@@ -42,7 +45,11 @@ def engine_options(settings: PoolSettings, url: URL, threads: int) -> dict[str, 
     """
     is_sqlite = url.get_backend_name() == "sqlite"
     _check_pool_class(settings, url, is_sqlite=is_sqlite)
-    options: dict[str, Any] = {"connect_args": _connect_args(settings, url, is_sqlite=is_sqlite)}
+    options: dict[str, Any] = {
+        "connect_args": _connect_args(settings, url, is_sqlite=is_sqlite),
+        # An error's text goes to the log, and what was stored may be a secret.
+        "hide_parameters": True,
+    }
     if settings.pool_class == "queue":
         options |= {
             "poolclass": FairQueuePool,
@@ -56,6 +63,8 @@ def engine_options(settings: PoolSettings, url: URL, threads: int) -> dict[str, 
             "pool_use_lifo": True,
             # Replaced at the first connect by a value below the server's wait_timeout; see `liveness`.
             "pool_recycle": settings.recycle or -1,
+            # Without a part of our own that pings, SQLAlchemy's ping has to do.
+            "pool_pre_ping": kind_of(url.get_backend_name(), url.get_driver_name()) is DatabaseKind.OTHER,
         }
     else:
         classes = {"null": NullPool, "static": StaticPool, "singleton_thread": SingletonThreadPool}
@@ -74,12 +83,7 @@ def configure_engine(engine: Engine, settings: PoolSettings, lane: str = "intera
     require_threads()
     if engine.dialect.is_async:
         raise PoolConfigurationError(f"An asynchronous engine cannot be used with this pool. {REMEDY}")
-    monitor = None
-    if engine.dialect.name == "sqlite":
-        sqlite.configure(engine)
-    else:
-        monitor = liveness.monitor_liveness(engine, settings)
-        _configure_mysql(engine, settings)
+    monitor = _configure_driver(engine, settings)
     _refuse_writes_in_read(engine)
     # After the listener that pings: a connection that does not answer is never recorded as checked out.
     leak_detector = LeakDetector(
@@ -90,6 +94,27 @@ def configure_engine(engine: Engine, settings: PoolSettings, lane: str = "intera
     housekeeper.register_engine(engine, settings, monitor, leak_detector)
     _engines.add(engine)
     return leak_detector
+
+
+def _configure_driver(engine: Engine, settings: PoolSettings) -> liveness.Liveness | None:
+    """Add the listeners of the engine's kind of database; return what judges its connections, where there is a server.
+
+    Those that judge come first: a connection that does not answer is never set up.
+    """
+    match kind_of(engine.dialect.name, engine.dialect.driver):
+        case DatabaseKind.SQLITE:
+            sqlite.configure(engine)
+        case DatabaseKind.MYSQL:
+            monitor = liveness.monitor_liveness(engine, settings, read_wait_timeout)
+            _configure_mysql(engine, settings)
+            return monitor
+        case DatabaseKind.POSTGRESQL:
+            monitor = liveness.monitor_liveness(engine, settings, postgresql.read_idle_timeout)
+            postgresql.configure(engine, settings)
+            return monitor
+        case DatabaseKind.OTHER:
+            generic.configure(engine)
+    return None
 
 
 def create_unpooled_engine(url: URL, settings: PoolSettings, lane: str) -> Engine:
@@ -137,6 +162,11 @@ def _check_pool_class(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> N
 def _connect_args(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> dict[str, Any]:
     if is_sqlite:
         return {"check_same_thread": False, "timeout": sqlite.BUSY_TIMEOUT}
+    kind = kind_of(url.get_backend_name(), url.get_driver_name())
+    if kind is DatabaseKind.POSTGRESQL:
+        return postgresql_connect_args(settings, url)
+    if kind is not DatabaseKind.MYSQL:
+        return {}
     from poolproof.drivers.mysql import connect_args
 
     return connect_args.connect_args(settings, url)

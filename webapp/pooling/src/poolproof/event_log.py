@@ -80,12 +80,14 @@ def record(kind: str, sentence: str, *, site: str = "") -> None:
     _events.append({"at": time.time(), "kind": kind, "sentence": sentence, "place": site})
 
 
-def record_throttled(kind: str, sentence: str) -> None:
-    """Record an event that comes in bursts: the first of each burst only."""
+def record_throttled(kind: str, sentence: str) -> bool:
+    """Record an event that comes in bursts: the first of each burst only; return whether it is the first."""
     now = time.monotonic()
-    if now - _last_recorded_at.get(kind, -THROTTLE_INTERVAL) >= THROTTLE_INTERVAL:
+    is_first = now - _last_recorded_at.get(kind, -THROTTLE_INTERVAL) >= THROTTLE_INTERVAL
+    if is_first:
         record(kind, sentence)
     _last_recorded_at[kind] = now
+    return is_first
 
 
 def drain() -> list[dict[str, Any]]:

@@ -12,8 +12,8 @@ import pymysql
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from poolproof.drivers.mysql import errors
-from poolproof.drivers.mysql.errors import TransientCause
+from poolproof.drivers import errors
+from poolproof.drivers.errors import TransientCause
 
 
 def wrapped(
@@ -36,6 +36,9 @@ def wrapped(
         (1203, TransientCause.TOO_MANY_CONNECTIONS),
         (1226, TransientCause.TOO_MANY_CONNECTIONS),
         (2003, TransientCause.UNAVAILABLE),
+        (1021, TransientCause.STORAGE),
+        (1114, TransientCause.STORAGE),
+        (3675, TransientCause.STORAGE),
         (1290, None),
         (1836, None),
         (1062, None),
@@ -56,6 +59,18 @@ def test_a_locked_sqlite_is_contention(tmp_path: Path) -> None:
             two.execute("BEGIN IMMEDIATE")
     assert errors.transient_cause(refusal.value) is TransientCause.CONTENTION
     assert errors.transient_cause(DBAPIError("BEGIN", {}, refusal.value)) is TransientCause.CONTENTION
+
+
+def test_a_full_sqlite_is_storage(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "a.sqlite")) as connection:
+        connection.execute("CREATE TABLE note (content BLOB)")
+        connection.execute("PRAGMA max_page_count = 2")
+        with pytest.raises(sqlite3.OperationalError) as refusal:
+            connection.execute("INSERT INTO note VALUES (zeroblob(100000))")
+    assert errors.transient_cause(refusal.value) is TransientCause.STORAGE
+    with pytest.raises(sqlite3.OperationalError) as refusal:
+        sqlite3.connect(tmp_path / "no such folder" / "a.sqlite")
+    assert errors.transient_cause(DBAPIError("SELECT 1", {}, refusal.value)) is TransientCause.STORAGE
 
 
 @pytest.mark.parametrize("words", ["database is locked", "Packet sequence number wrong", "Already closed"])

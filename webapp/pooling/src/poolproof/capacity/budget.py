@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from poolproof.capacity.server_info import ServerInfo
 from poolproof.errors import PoolConfigurationError
-from poolproof.health.connection_age import recycle_after
+from poolproof.health.connection_age import MAX_AGE_WITHOUT_LIMIT, recycle_after
 from poolproof.settings import PoolSettings
 
 RESERVED_CONNECTIONS = 2
@@ -125,24 +125,47 @@ def run_checks(fleet: FleetSize, pool: PoolSettings, server: ServerInfo) -> list
     ]
 
 
+@dataclass(frozen=True)
+class _Limit:
+    """A limit of connections, and what of it is not for the fleet."""
+
+    name: str
+    allowed: int
+    others: int = 0
+    """Connections that others have."""
+    reserved: int = 0
+    """Connections that an ordinary account cannot have."""
+
+
 def _check_limits(fleet: FleetSize, pool: PoolSettings, server: ServerInfo) -> Iterator[Finding]:
-    yield _check_limit(fleet, pool, "max_connections", server.max_connections or 0, server.foreign_connections)
+    # An administrator may have the reserved ones as well, which is a finding of its own.
+    total, others, reserved = server.max_connections or 0, server.foreign_connections, server.reserved_connections
+    yield _check_limit(fleet, pool, _Limit("max_connections", total, others, reserved))
     if server.max_user_connections:
+        name = "the role's connection limit" if server.flavour == "postgresql" else "max_user_connections"
         # Of this account's limit, connections of other accounts take nothing.
-        yield _check_limit(fleet, pool, "max_user_connections", server.max_user_connections, 0)
+        elsewhere = server.role_connections_elsewhere
+        yield _check_limit(fleet, pool, _Limit(name, server.max_user_connections, elsewhere))
+    if server.max_database_connections:
+        name, others = "the database's connection limit", server.foreign_database_connections
+        yield _check_limit(fleet, pool, _Limit(name, server.max_database_connections, others))
 
 
-def _check_limit(fleet: FleetSize, pool: PoolSettings, name: str, allowed: int, others: int) -> Finding:
-    budget, available = compute_budget(fleet, pool), allowed - others
-    sentence = f"{budget}; {name} = {allowed} − {others} of others = {available}."
+def _check_limit(fleet: FleetSize, pool: PoolSettings, limit: _Limit) -> Finding:
+    budget, taken = compute_budget(fleet, pool), limit.others + limit.reserved
+    available = limit.allowed - taken
+    kept = f" − {limit.reserved} reserved" if limit.reserved else ""
+    sentence = f"{budget}; {limit.name} = {limit.allowed}{kept} − {limit.others} of others = {available}."
     if budget.total <= available:
-        return Finding(name, Level.OK, sentence)
+        return Finding(limit.name, Level.OK, sentence)
     per_worker = (available - RESERVED_CONNECTIONS - budget.background_total) // RELOAD_FACTOR // fleet.workers
     max_size = per_worker - budget.background - budget.console - budget.writer - pool.max_overflow
     smaller = f"set POOL_SIZE to {max_size} or less, " if max_size > 0 else ""
-    remedy = f"Raise {name} to {budget.total + others} or more, {smaller}or run fewer workers with more threads each."
+    remedy = (
+        f"Raise {limit.name} to {budget.total + taken} or more, {smaller}or run fewer workers with more threads each."
+    )
     # It fails also where it would fit without a reload: that would go unnoticed until the first reload.
-    return Finding(name, Level.FAIL, sentence, remedy)
+    return Finding(limit.name, Level.FAIL, sentence, remedy)
 
 
 def _check_pool(fleet: FleetSize, pool: PoolSettings) -> Iterator[Finding]:
@@ -189,7 +212,11 @@ def _check_nesting(threads: int, nesting: int, size: int) -> Finding:
 
 
 def _check_recycle(pool: PoolSettings, server: ServerInfo) -> Finding:
-    wait_timeout = server.wait_timeout or 0
+    if server.wait_timeout is None:
+        seconds = pool.recycle or MAX_AGE_WITHOUT_LIMIT
+        sentence = f"Connections are renewed after {seconds} s at most; the server closes none that is idle."
+        return Finding("wait_timeout", Level.OK, sentence)
+    wait_timeout = server.wait_timeout
     try:
         seconds = recycle_after(pool.recycle, wait_timeout)
     except PoolConfigurationError as error:
@@ -201,6 +228,9 @@ def _check_recycle(pool: PoolSettings, server: ServerInfo) -> Finding:
 def _check_privileges(server: ServerInfo) -> Finding:
     if not server.is_administrator:
         return Finding("privileges", Level.OK, "The account is an ordinary one.")
+    if server.flavour == "postgresql":
+        sentence = "The role is a superuser, so it also takes the connections that the server reserves for operators."
+        return Finding("privileges", Level.WARN, sentence, "Use a role without privileges beside its own tables.")
     return Finding(
         "privileges",
         Level.WARN,
@@ -213,11 +243,13 @@ def _check_privileges(server: ServerInfo) -> Finding:
 def _check_writable(server: ServerInfo) -> Finding:
     if not server.read_only:
         return Finding("read_only", Level.OK, "The server takes writes.")
-    remedy = "Point DATABASE_URL at the primary, or end read_only."
+    remedy = "Point DATABASE_URL at the primary, or end read_only (PostgreSQL: default_transaction_read_only)."
     return Finding("read_only", Level.FAIL, "The server is read-only: no answer can be stored.", remedy)
 
 
 def _check_refused_connections(server: ServerInfo) -> Finding:
+    if server.flavour == "postgresql":
+        return Finding("refused", Level.OK, "PostgreSQL counts no refused connections.")
     peak = f"at most {server.max_used_connections} of {server.max_connections} connections were in use"
     if not server.refused:
         return Finding("refused", Level.OK, f"Since the server started {peak}, and none was refused.")

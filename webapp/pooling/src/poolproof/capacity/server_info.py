@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from poolproof.capacity import postgresql_info
 from poolproof.leaks.checkouts import MAX_STATEMENT_LENGTH
 
 STATUS_VARIABLES = (
@@ -39,6 +40,8 @@ def read_processlist(connection: Connection) -> dict[str, dict[str, Any]]:
 
     An account sees its own connections without any privilege.
     """
+    if connection.dialect.name == "postgresql":
+        return postgresql_info.read_processes(connection, MAX_PROCESSES)
     rows = connection.execute(
         text(
             "SELECT id, command, time, state FROM information_schema.processlist"
@@ -103,12 +106,23 @@ class ServerInfo:
     max_used_connections: int = 0
     foreign_connections: int = 0
     refused: int = 0
+    """None is known of PostgreSQL, which does not count them."""
     read_only: bool = False
     is_administrator: bool = False
+    reserved_connections: int = 0
+    """PostgreSQL: how many of max_connections an ordinary role cannot have."""
+    role_connections_elsewhere: int = 0
+    """PostgreSQL: connections of this role in other databases, which its limit counts as well."""
+    max_database_connections: int = 0
+    """PostgreSQL: the database's own limit; 0: none."""
+    foreign_database_connections: int = 0
+    """PostgreSQL: connections of other roles in this database."""
 
 
 def read_server_info(connection: Connection) -> ServerInfo:
-    """Read the limits and counters of the server behind `connection`; three statements."""
+    """Read the limits and counters of the server behind `connection`; three statements at most."""
+    if connection.dialect.name == "postgresql":
+        return ServerInfo(**postgresql_info.read_limits(connection))
     if connection.dialect.name == "sqlite":
         return ServerInfo("sqlite", connection.execute(text("SELECT sqlite_version()")).scalar_one())
     # The session's max_user_connections is the one that applies to this account, wherever it was set.

@@ -30,10 +30,11 @@ from math import frexp
 from typing import Any
 
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.pool.base import Pool, _ConnectionRecord
 
 from poolproof.core.stats import BUCKET_OFFSET, PoolStatistics, SlotCounters
+from poolproof.leaks import checkouts
 from poolproof.runtime import clock
 
 log = logging.getLogger(__name__)
@@ -169,6 +170,21 @@ class MonotonicRecord(_ConnectionRecord):
             finalizer = self.finalize_callback.pop()
             if connection is not None:
                 finalizer(connection)
+
+    def replace_in_use(self, proxy: PoolProxiedConnection) -> Any:
+        """Close a connection that is lost, and open another one in its place for the borrower who has `proxy`."""
+        self.close_reason = "lost"
+        self._ConnectionRecord__close(terminate=True)
+        try:
+            self._ConnectionRecord__connect()
+        except BaseException:
+            # Also where a connect succeeded and a listener raised: nobody may use it.
+            self._terminate()
+            raise
+        connection: Any = self.dbapi_connection
+        proxy.dbapi_connection = connection  # type: ignore[misc]
+        checkouts.follow(self, connection)
+        return connection
 
     def retire(self, reason: str) -> None:
         """Close the connection for good: the slot is given up."""

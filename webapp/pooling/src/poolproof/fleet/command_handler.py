@@ -6,12 +6,13 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from poolproof import event_log
-from poolproof.drivers.mysql import errors as mysql_errors
+from poolproof.drivers import errors
 from poolproof.fleet import process_snapshot
 from poolproof.fleet.commands import CommandError
 from poolproof.lanes import Lanes, fair_pools
@@ -19,8 +20,11 @@ from poolproof.leaks import call_site
 from poolproof.leaks.checkouts import Checkout
 from poolproof.runtime.files import JsonObject
 
-ER_NO_SUCH_THREAD = 1094
-"""MySQL's and MariaDB's error for a KILL of a connection that is gone."""
+TERMINATE_BACKEND = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE pid = :number AND usename = current_user AND datname = current_database()"
+)
+"""A number that was given to another session meanwhile is left alone, unless it is one of this application's."""
 INTERRUPT_GRACE = 0.2
 """Seconds for an interrupted statement on SQLite to end by itself."""
 
@@ -69,7 +73,7 @@ class CommandHandler:
             self._disconnect(checkout, number)
         except Exception as error:
             # Where the reply to KILL was lost, it is not known: the connection is closed when it returns.
-            is_ended = mysql_errors.is_connection_lost(error)
+            is_ended = errors.is_connection_lost(error)
             raise
         finally:
             checkout.finish_end(is_ended=is_ended)
@@ -97,17 +101,36 @@ class CommandHandler:
                 raise CommandError(f"Connection {number} came back by itself in this moment.")
             connection.killed_by_operator = True
             try:
-                console.execute(text("KILL CONNECTION :number"), {"number": number})
+                is_there = _end_on_server(console, connection, number)
             except DBAPIError as error:
-                connection.killed_by_operator = mysql_errors.is_connection_lost(error)
-                if mysql_errors.error_number(error) == ER_NO_SUCH_THREAD:
-                    raise CommandError(f"Connection {number} was closed in this moment.") from error
+                connection.killed_by_operator = errors.is_connection_lost(error)
                 raise
+            if not is_there:
+                connection.killed_by_operator = False
+                raise CommandError(f"Connection {number} was closed in this moment.")
 
     def _drain(self, command: JsonObject) -> str:
         # For Gunicorn: finish the present requests, and end. The master starts another worker.
         os.kill(os.getpid(), signal.SIGTERM)
         return f"Process {os.getpid()} finishes its requests and ends; another one takes its place."
+
+
+def _end_on_server(console: Connection, connection: Any, number: int) -> bool:
+    """End a connection from the server's side; return whether there was one with this number."""
+    if getattr(connection, "is_behind_pooler", False):
+        # The number is the pooler's, and on the server it may be another session's. Broken from this side, the thread
+        # that waits gets its error, and the pooler drops its own connection, which is in the midst of a statement.
+        connection.abort()
+        return True
+    if console.dialect.name == "postgresql":
+        return console.execute(TERMINATE_BACKEND, {"number": number}).scalar_one_or_none() is True
+    try:
+        console.execute(text("KILL CONNECTION :number"), {"number": number})
+    except DBAPIError as error:
+        if errors.is_no_such_connection(error):
+            return False
+        raise
+    return True
 
 
 def _invalidate(checkout: Checkout) -> None:

@@ -8,6 +8,8 @@ from enum import StrEnum
 from poolproof.errors import PoolConfigurationError
 
 WAIT_TIMEOUT_FRACTION = 0.8
+MAX_AGE_WITHOUT_LIMIT = 3600
+"""Seconds after which a connection is renewed where the server closes none: what its session caches only grows."""
 PING_TIMEOUT = 0.5
 """Seconds that a server has to answer a ping; a slower one would not answer a statement in time either."""
 WINDOW_DOUBLING_INTERVAL = 60.0

@@ -14,6 +14,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from poolproof.core.connection_record import LAST_USED_AT, MonotonicRecord
 from poolproof.core.queue_pool import FairQueuePool
+from poolproof.drivers.postgresql.reply_timeouts import reply_timeouts
 from poolproof.health.connection_age import MaintenanceAction, due_action
 from poolproof.health.liveness import LAST_ALIVE_AT, Liveness
 from poolproof.leaks.leak_detector import LeakDetector
@@ -110,5 +111,6 @@ def register_engine(
 
 
 def stop() -> None:
-    """End the thread; for the end of a worker."""
+    """End the threads of this process that look after connections; for the end of a worker."""
     _thread.stop()
+    reply_timeouts.stop()

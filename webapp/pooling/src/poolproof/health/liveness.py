@@ -1,14 +1,13 @@
-"""Whether a connection is alive, and what follows when it is not: event listeners of a MySQL engine."""
+"""Whether a connection is alive, and what follows when it is not: event listeners of an engine with a server."""
 
 from __future__ import annotations
 
 import logging
 import math
-import threading
 import time
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Engine, event
@@ -17,12 +16,13 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from poolproof import deadlines, event_log
-from poolproof.core.connection_record import LAST_USED_AT, invalidate_older_connections, set_recycle
-from poolproof.drivers.mysql import errors as mysql_errors
+from poolproof.core.connection_record import LAST_USED_AT, MonotonicRecord, invalidate_older_connections, set_recycle
+from poolproof.drivers import errors
 from poolproof.errors import PoolConfigurationError
 from poolproof.execution_options import READ_ONLY
-from poolproof.health.connection_age import PING_TIMEOUT, PingWindow, recycle_after
-from poolproof.runtime import clock, fork
+from poolproof.health.connection_age import MAX_AGE_WITHOUT_LIMIT, PING_TIMEOUT, PingWindow, recycle_after
+from poolproof.health.server_restart import ServerRestartDetector
+from poolproof.runtime import clock
 from poolproof.settings import PoolSettings
 
 log = logging.getLogger(__name__)
@@ -38,43 +38,6 @@ _SKIPPED_PING = "poolproof_skipped_ping"
 """Key in `record.info`: the idle seconds and the statement count at a checkout that skipped the ping."""
 _CONNECT_STARTED_AT = "poolproof_connect_started_at"
 """Key in `record.info`: when its connect began, on the monotonic clock."""
-
-
-@dataclass(eq=False)
-class ServerRestartDetector:
-    """Tells a restarted server from a single lost connection, by the ids that the server gives to connections.
-
-    A server counts its connections from its start. Where one was lost, and a connect that began after another had
-    ended got a lower id than that one, the count began anew. (Without a loss it may be another server behind the same
-    address, which is no reason to renew anything.)
-    """
-
-    highest_connection_id: int = 0
-    highest_connected_at: float = 0.0
-    connection_lost: bool = False
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    def __post_init__(self) -> None:
-        """Have the lock renewed in a child of fork."""
-        fork.track(self, fork.Phase.LOCKS)
-
-    def record_connect(self, connection_id: int, started_at: float, connected_at: float) -> bool:
-        """Record a connect; say whether the server has been restarted since the other connections were opened."""
-        # The lock keeps the id and its time together: several threads connect at once.
-        with self._lock:
-            restarted = (
-                self.connection_lost
-                and connection_id < self.highest_connection_id
-                and self.highest_connected_at < started_at
-            )
-            if restarted or connection_id > self.highest_connection_id:
-                self.highest_connection_id, self.highest_connected_at = connection_id, connected_at
-            self.connection_lost = self.connection_lost and not restarted
-        return restarted
-
-    def reset_after_fork(self) -> None:
-        """Replace the lock, which a thread of the parent may have held at the fork."""
-        self._lock = threading.Lock()
 
 
 class Liveness:
@@ -108,7 +71,7 @@ class Liveness:
         if dbapi_connection is not None and isinstance(error, Exception):
             # In place of SQLAlchemy's own judgement, which reads the text of an error, and with it a caller's values.
             # Whatever the driver has closed is lost, and is not returned as usable.
-            is_useless = mysql_errors.is_disconnect(error) or not dbapi_connection.open
+            is_useless = errors.is_disconnect(error) or not dbapi_connection.open
             context.is_disconnect = is_useless or is_read_only
         # One lost connection says nothing about the others, which are pinged in their turn; a demoted server does.
         context.invalidate_pool_on_disconnect = is_read_only
@@ -126,7 +89,7 @@ class Liveness:
 
         Where it has said so in the last seconds, it may have begun to accept writes between the error and the question.
         """
-        if not mysql_errors.may_be_read_only(error):
+        if not errors.may_be_read_only(error):
             return False
         read_timeout = self._settings.read_timeout
         now = time.monotonic()
@@ -136,13 +99,18 @@ class Liveness:
 
     def detect_restart(self, dbapi_connection: Any, started_at: float) -> None:
         """Renew all older connections when the server turns out to have been restarted."""
-        if self.restart_detector.record_connect(dbapi_connection.thread_id(), started_at, time.monotonic()):
+        detector, server_start = self.restart_detector, getattr(dbapi_connection, "server_start", None)
+        if server_start is not None:
+            restarted = detector.record_server_start(server_start)
+        else:
+            restarted = detector.record_connect(dbapi_connection.thread_id(), started_at, time.monotonic())
+        if restarted:
             sentence = "The database server has been restarted: all connections to it are renewed."
             log.warning(sentence)
             event_log.record_throttled("restart", sentence)
             invalidate_older_connections(self._engine.pool)
 
-    def execute_with_retry(self, cursor: Any, statement: str, parameters: Any) -> None:
+    def execute_with_retry(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
         """Execute a statement that only reads; where the connection breaks, again on a new one in its place.
 
         That is done up to `MAX_REPEATS` times: where connections are ended one by one, the new one may be next.
@@ -151,19 +119,35 @@ class Liveness:
         for attempt in range(MAX_REPEATS + 1):
             try:
                 if attempt:
-                    self._reconnect(cursor.connection)
+                    cursor = self._reconnected(cursor, context)
                 cursor.execute(statement, parameters)
             except Exception as error:
                 remaining = deadlines.remaining()
                 # A further attempt may take as long as all before it did.
                 is_too_late = remaining is not None and remaining <= time.monotonic() - started_at
                 is_final = attempt == MAX_REPEATS or is_too_late or not _may_be_replaced(cursor.connection)
-                if is_final or not mysql_errors.is_connection_lost(error):
+                if is_final or not errors.is_connection_lost(error):
                     raise
                 log.info("A connection broke during a read; the statement is executed again: %s", error)
                 self.restart_detector.connection_lost = True
             else:
                 return
+
+    def _reconnected(self, cursor: Any, context: Any) -> Any:
+        """Replace a broken connection under its caller; return the cursor to go on with."""
+        dbapi_connection = cursor.connection
+        if hasattr(dbapi_connection, "reconnect"):
+            self._reconnect(dbapi_connection)
+            return cursor
+        # A connection of libpq's cannot be opened again: another object takes its place.
+        record, proxy = dbapi_connection.pool_entry(), context.root_connection.connection
+        record.info[_CONNECT_STARTED_AT] = time.monotonic()
+        replacement = record.replace_in_use(proxy)
+        replacement.statement_count += dbapi_connection.statement_count
+        replacement.use_isolation_level(dbapi_connection.level)
+        replacement.session_changed = False
+        context.cursor = context.create_cursor()
+        return context.cursor
 
     def _reconnect(self, dbapi_connection: Any) -> None:
         """Replace a broken connection under its caller; where that fails, it stays closed."""
@@ -194,27 +178,36 @@ class Liveness:
 def _may_be_replaced(dbapi_connection: Any) -> bool:
     """Say whether the connection is one of a pool, and none that an operator has ended."""
     entry = dbapi_connection.pool_entry
-    return entry is not None and entry() is not None and not dbapi_connection.killed_by_operator
+    record = None if entry is None else entry()
+    can_be_replaced = hasattr(dbapi_connection, "reconnect") or isinstance(record, MonotonicRecord)
+    return record is not None and can_be_replaced and not dbapi_connection.killed_by_operator
 
 
-def monitor_liveness(engine: Engine, settings: PoolSettings) -> Liveness:
-    """Keep callers of `engine` from getting dead connections; return what judges them."""
+def monitor_liveness(
+    engine: Engine, settings: PoolSettings, read_wait_timeout: Callable[[Any], int | None]
+) -> Liveness:
+    """Keep callers of `engine` from getting dead connections; return what judges them.
+
+    `read_wait_timeout` returns after how many idle seconds the server closes a connection; None: never.
+    """
     liveness = Liveness(engine, settings)
     event.listen(engine, "handle_error", liveness.classify_error)
-    _listen_for_connects(engine, liveness, settings)
+    _listen_for_connects(engine, liveness, settings, read_wait_timeout)
     _listen_for_checkouts(engine, liveness)
 
     @event.listens_for(engine, "do_execute")
     def execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
         if not context.root_connection.get_execution_options().get(READ_ONLY, False):
             return False
-        liveness.execute_with_retry(cursor, statement, parameters)
+        liveness.execute_with_retry(cursor, statement, parameters, context)
         return True
 
     return liveness
 
 
-def _listen_for_connects(engine: Engine, liveness: Liveness, settings: PoolSettings) -> None:
+def _listen_for_connects(
+    engine: Engine, liveness: Liveness, settings: PoolSettings, read_wait_timeout: Callable[[Any], int | None]
+) -> None:
     @event.listens_for(engine, "do_connect")
     def record_start(dialect: Any, record: ConnectionPoolEntry, arguments: list[Any], named: dict[str, Any]) -> None:
         record.info[_CONNECT_STARTED_AT] = time.monotonic()
@@ -231,9 +224,10 @@ def _listen_for_connects(engine: Engine, liveness: Liveness, settings: PoolSetti
 
     @event.listens_for(engine, "first_connect")
     def learn_wait_timeout(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
-        with dbapi_connection.cursor() as cursor:
-            cursor.execute("SELECT @@wait_timeout")
-            wait_timeout = int(cursor.fetchone()[0])
+        wait_timeout = read_wait_timeout(dbapi_connection)
+        if wait_timeout is None:
+            set_recycle(engine.pool, settings.recycle or MAX_AGE_WITHOUT_LIMIT)
+            return
         liveness.ping_window.learn_wait_timeout(wait_timeout)
         try:
             seconds = recycle_after(settings.recycle, wait_timeout)

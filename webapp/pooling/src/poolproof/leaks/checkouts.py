@@ -267,6 +267,12 @@ class CheckoutRegistry:
         self._live.clear()
 
 
+def follow(record: ConnectionPoolEntry, dbapi_connection: Any) -> None:
+    """Let a checkout go on with another connection, which has taken the place of one that was lost."""
+    if (checkout := record.info.get(_CHECKOUT_KEY)) is not None:
+        checkout.dbapi_connection = dbapi_connection
+
+
 def track_checkouts(engine: Engine, name: str) -> CheckoutRegistry:
     """Record every checkout of `engine` with the request it is made for."""
     registry = CheckoutRegistry(name)

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from poolproof import deadlines
 from poolproof.core.stats import Histogram
-from poolproof.drivers.mysql.errors import TransientCause, is_transient, transient_cause
+from poolproof.drivers.errors import TransientCause, is_transient, transient_cause
 from poolproof.errors import PoolTimeoutError
 from poolproof.runtime import fork
 from poolproof.runtime.backoff import Backoff

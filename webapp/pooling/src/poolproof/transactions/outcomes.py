@@ -16,7 +16,7 @@ from enum import StrEnum
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from poolproof.drivers.mysql import errors as mysql_errors
+from poolproof.drivers import errors
 from poolproof.execution_options import WRITES
 
 READ_STATEMENT_PREFIXES = ("SELECT", "SHOW", "WITH", "EXPLAIN", "DESC", "PRAGMA", "BEGIN", "(")
@@ -153,4 +153,4 @@ def record_undone() -> None:
 
 def _is_uncertain(connection: Connection, error: BaseException) -> bool:
     # SQLite has no reply that could be lost.
-    return connection.dialect.name != "sqlite" and not mysql_errors.is_reply(error)
+    return connection.dialect.name != "sqlite" and not errors.is_reply(error)

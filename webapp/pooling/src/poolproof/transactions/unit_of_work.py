@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from poolproof import deadlines
-from poolproof.drivers.mysql.errors import TransientCause, transient_cause
+from poolproof.drivers.errors import TransientCause, transient_cause
 from poolproof.execution_options import AUTOCOMMIT, READ_ONLY, TRANSACTION
 from poolproof.runtime.backoff import Backoff
 from poolproof.transactions import outcomes

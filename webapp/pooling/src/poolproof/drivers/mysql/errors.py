@@ -7,12 +7,14 @@ client (2000 to 2999) under "Client Error Message Reference".
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from sqlalchemy.exc import DBAPIError
+
+from poolproof.drivers.transient_cause import original_error
 
 _FIRST_CLIENT_ERROR, _LAST_CLIENT_ERROR = 2000, 2999
 _LOCK_WAIT_TIMEOUT = 1205
+NO_SUCH_THREAD = 1094
+"""MySQL's and MariaDB's error for a KILL of a connection that is gone."""
 
 TOO_MANY_CONNECTIONS_ERRORS = {
     1040,  # ER_CON_COUNT_ERROR
@@ -60,45 +62,24 @@ _SQLITE_LOCKED_ERRORS = {
     6,  # SQLITE_LOCKED: … a connection of this process, with which the cache is shared
 }
 
+STORAGE_ERRORS = {
+    1021,  # ER_DISK_FULL
+    1114,  # ER_RECORD_FILE_FULL: "The table is full", as InnoDB says of a full disk
+    3675,  # ER_DISK_FULL_NOWAIT
+}
+"""The server cannot store what it was sent: its disk is full."""
+
+_SQLITE_STORAGE_ERRORS = {
+    10,  # SQLITE_IOERR
+    13,  # SQLITE_FULL
+    14,  # SQLITE_CANTOPEN: a file beside the database cannot be made
+}
+
 _OUT_OF_STEP_ERRORS = {
     2014,  # CR_COMMANDS_OUT_OF_SYNC
     2027,  # CR_MALFORMED_PACKET
 }
 """What comes next on the connection cannot be understood; a statement under way may have been executed."""
-
-
-class TransientCause(StrEnum):
-    """Why a statement may succeed when it is repeated unchanged."""
-
-    CONTENTION = "contention"
-    """The server has rolled the transaction back in favour of another one."""
-    CONNECTION_LOST = "connection lost"
-    """The connection broke; a new one may do better. Whether a COMMIT under way took effect is not known."""
-    TOO_MANY_CONNECTIONS = "too many connections"
-    UNAVAILABLE = "unavailable"
-    """No server answers, or not in time, or it accepts no writes."""
-
-
-UNAVAILABLE_CAUSES = {TransientCause.CONNECTION_LOST, TransientCause.UNAVAILABLE}
-
-
-def transient_cause(error: BaseException) -> TransientCause | None:
-    """Return why an error is transient; None when repeating the statement would fail again.
-
-    This is the one place that decides it. What follows from a cause is each caller's own matter.
-    """
-    if is_contention(error):
-        return TransientCause.CONTENTION
-    if is_connection_lost(error):
-        return TransientCause.CONNECTION_LOST
-    if is_too_many_connections(error):
-        return TransientCause.TOO_MANY_CONNECTIONS
-    return TransientCause.UNAVAILABLE if is_unavailable(error) else None
-
-
-def is_transient(error: BaseException) -> bool:
-    """Say whether an error says something about the server's or the connection's state, and nothing about values."""
-    return transient_cause(error) is not None
 
 
 def is_disconnect(error: BaseException) -> bool:
@@ -136,11 +117,6 @@ def may_be_read_only(error: BaseException) -> bool:
     return error_number(error) in READ_ONLY_ERRORS
 
 
-def original_error(error: BaseException) -> BaseException:
-    """Return the driver's error in SQLAlchemy's."""
-    return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-
-
 def _broke(original: BaseException) -> bool:
     number, kind = error_number(original), type(original).__name__
     # PyMySQL has no number for packets that are out of sequence, which is its only InternalError without one; it closes
@@ -174,7 +150,15 @@ def is_contention(error: BaseException) -> bool:
 
     On SQLite that is a database that stayed locked longer than its busy time-out.
     """
-    code = getattr(original_error(error), "sqlite_errorcode", None)
+    return _sqlite_kind(error) in _SQLITE_LOCKED_ERRORS or error_number(error) in CONTENTION_ERRORS
+
+
+def is_storage_error(error: BaseException) -> bool:
+    """Say whether the disk under the database is full, or does not take what is written."""
+    return _sqlite_kind(error) in _SQLITE_STORAGE_ERRORS or error_number(error) in STORAGE_ERRORS
+
+
+def _sqlite_kind(error: BaseException) -> int | None:
+    code: int | None = getattr(original_error(error), "sqlite_errorcode", None)
     # The lower byte is the kind; what is above it says more about the reason.
-    is_locked = code is not None and code & 0xFF in _SQLITE_LOCKED_ERRORS
-    return is_locked or error_number(error) in CONTENTION_ERRORS
+    return None if code is None else code & 0xFF

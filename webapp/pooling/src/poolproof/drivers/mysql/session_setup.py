@@ -6,6 +6,8 @@ for it, and its greeting says "autocommit" whatever the default is, so that PyMy
 
 from __future__ import annotations
 
+from typing import Any
+
 from poolproof.settings import PoolSettings
 
 READ_COMMITTED = "READ COMMITTED"
@@ -46,3 +48,10 @@ def init_session_statement(server_version: str, settings: PoolSettings, level: s
         "session_track_state_change = ON",
     )
     return f"SET SESSION {', SESSION '.join(assignments)}"
+
+
+def read_wait_timeout(connection: Any) -> int:
+    """Return the seconds after which the server closes an idle session."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT @@wait_timeout")
+        return int(cursor.fetchone()[0])

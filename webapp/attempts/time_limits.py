@@ -1,0 +1,48 @@
+"""Until when an attempt takes answers: as long as its quiz does, and where that has no end, for a stated time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from webapp.errors import AttemptFinishedError
+from webapp.quizzes.published import VersionSummary
+
+
+@dataclass(frozen=True)
+class TimeLimits:
+    """The settings of this installation that bound attempts, in seconds."""
+
+    grace: int
+    """After the end of a window, for what was sent before it."""
+    ttl: int
+    """From the start of an attempt at a quiz that has no end."""
+
+    def answers_until(self, started_at: datetime, version: VersionSummary) -> datetime:
+        """Return when an attempt takes no more answers, as the rules are now."""
+        if version.closes_at is None:
+            return started_at + timedelta(seconds=self.ttl)
+        return version.closes_at + timedelta(seconds=self.grace)
+
+    def is_over(self, started_at: datetime, version: VersionSummary) -> bool:
+        """Say whether an attempt takes no more answers at the version's `now`."""
+        return version.now >= self.answers_until(started_at, version)
+
+    def seconds_left(self, started_at: datetime, version: VersionSummary) -> int:
+        """Return for how many seconds more an attempt takes answers."""
+        return max(0, int((self.answers_until(started_at, version) - version.now).total_seconds()))
+
+    def require_time_left(self, started_at: datetime, version: VersionSummary) -> None:
+        """Refuse an answer to an attempt that was begun too long ago; the end of a window is judged by the writer.
+
+        Raises:
+            AttemptFinishedError: when the quiz has no end, and the attempt's own time is over.
+        """
+        if version.closes_at is None and self.is_over(started_at, version):
+            raise AttemptFinishedError(
+                f"Without an end of the quiz an attempt takes answers for {self.ttl // 3600} h; what was stored counts."
+            )
+
+    def shows_answers(self, version: VersionSummary) -> bool:
+        """Say whether players who have finished may see the right answers at the version's `now`."""
+        return version.rules.shows_answers(version.now, timedelta(seconds=self.grace))

@@ -1,0 +1,26 @@
+"""The plain fallback for a driver that has no part of its own here."""
+
+from __future__ import annotations
+
+import logging
+
+from sqlalchemy import Engine
+
+log = logging.getLogger(__name__)
+
+_told: set[str] = set()
+"""The drivers of which the log has told in this process; changed by single steps."""
+
+
+def configure(engine: Engine) -> None:
+    """Say once for each driver what there is: order, deadlines, shedding, leak reports and metrics, and no more."""
+    name = f"{engine.dialect.name}+{engine.dialect.driver}"
+    if name in _told:
+        return
+    _told.add(name)
+    log.warning(
+        "%s has no part of its own in poolproof: its connections are lent in order, with deadlines, leak reports and "
+        "metrics. Sessions, transactions and time-outs are as SQLAlchemy and the driver have them, idle connections "
+        "are checked by SQLAlchemy's pre-ping, and a lost connection is recognised by SQLAlchemy alone.",
+        name,
+    )

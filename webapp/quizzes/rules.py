@@ -1,0 +1,78 @@
+"""The rules of a quiz: what its author may change after the publication, without a new version. Pure functions.
+
+A further rule is a field of `QuizRules` and of `RuleChanges`, a column of the same name, and a field of the schemas.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TypedDict
+
+from webapp.errors import InvalidInputError
+
+MAX_WINDOW_TIME = datetime(9000, 1, 1, tzinfo=UTC)
+
+
+class AnswersShown(StrEnum):
+    """When a player who has finished sees the right answers."""
+
+    AFTER_CLOSING = "after_closing"
+    AFTER_FINISHING = "after_finishing"
+    NEVER = "never"
+
+
+@dataclass(frozen=True)
+class QuizRules:
+    """The rules of a published quiz, the same for all of its versions."""
+
+    title: str
+    opens_at: datetime
+    closes_at: datetime | None
+    """None: it has no end."""
+    chosen_answers_shown: AnswersShown | None
+    """What the author has chosen; None: see `answers_shown`."""
+
+    @property
+    def answers_shown(self) -> AnswersShown:
+        """When right answers are shown: without a choice after closing, and where there is no end, after finishing."""
+        if self.chosen_answers_shown is not None:
+            return self.chosen_answers_shown
+        return AnswersShown.AFTER_FINISHING if self.closes_at is None else AnswersShown.AFTER_CLOSING
+
+    def has_closed(self, now: datetime, grace: timedelta = timedelta(0)) -> bool:
+        """Say whether the window, and then `grace`, is over."""
+        return self.closes_at is not None and now >= self.closes_at + grace
+
+    def shows_answers(self, now: datetime, grace: timedelta) -> bool:
+        """Say whether a player who has finished may see the right answers."""
+        if self.answers_shown is AnswersShown.AFTER_CLOSING:
+            return self.has_closed(now, grace)
+        return self.answers_shown is AnswersShown.AFTER_FINISHING
+
+
+class RuleChanges(TypedDict, total=False):
+    """New values of some rules; a rule that is absent stays as it is."""
+
+    title: str
+    opens_at: datetime
+    closes_at: datetime | None
+    chosen_answers_shown: AnswersShown | None
+
+
+def apply_changes(rules: QuizRules, changes: RuleChanges, now: datetime) -> QuizRules:
+    """Return the rules with changes; `now` is the database's time.
+
+    Raises:
+        InvalidInputError: when the window would be empty, would end in the past, or lies too far in the future.
+    """
+    changed = replace(rules, **changes)
+    opens_at, closes_at = changed.opens_at, changed.closes_at
+    if opens_at > MAX_WINDOW_TIME or (closes_at or now) > MAX_WINDOW_TIME:
+        raise InvalidInputError("The window lies too far in the future.")
+    if closes_at is not None and closes_at <= opens_at:
+        raise InvalidInputError("The quiz must open before it closes.")
+    if closes_at != rules.closes_at and changed.has_closed(now):
+        raise InvalidInputError(f"closes_at has passed already; the database's clock says {now.isoformat()}.")
+    return changed
