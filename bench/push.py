@@ -1,7 +1,8 @@
 """Compares Poolproof with other services under the same push, by turns on one MySQL: `make bench`.
 
 In each round each contender gets a fresh database and the push (open, start, ten answers, finish, leaderboard), whose
-answers are read back; then steady answers on 64 connections. Prints the medians and their ratios, and exits 1 when a
+answers are read back; then the same push of users who behave as browsers do (idle connections, files, slow lines, some
+vanish); then steady answers on 64 connections. Prints the medians and their ratios, and exits 1 when a
 bound is missed. Nothing else should run on the machine meanwhile.
 """
 
@@ -26,7 +27,8 @@ from bench.peers.servers import DJANGO, FASTAPI, FLASK_ALONE, FLASK_ORM, OURS, C
 from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.lab.factories import make_quiz
 from webapp.lab.loadgen import load_generator
-from webapp.lab.loadgen.player import PushPlan
+from webapp.lab.loadgen.browser_model import BrowserModel
+from webapp.lab.loadgen.player import OPEN, PushPlan, connections_per_user
 from webapp.lab.push import push_report, verification
 from webapp.lab.push.database_monitor import DatabaseMonitor
 from webapp.lab.push.push_report import PushSummary
@@ -56,6 +58,12 @@ class Figures:
     """Acknowledged answers and finishes that were not stored."""
     client_cpu: float = 0.0
     answers_per_second: float = 0.0
+    browsers_push: float = 0.0
+    """Of the push whose users behave as browsers do: its seconds, and those until the quiz's page had come."""
+    browsers_page_p50: float = 0.0
+    browsers_page_p99: float = 0.0
+    browsers_unserved: int = 0
+    browsers_lost: int = 0
 
 
 @contextmanager
@@ -79,19 +87,24 @@ def measure_contender(
             steady = steady_answers.answers(service.port, paths, item_ids, CONNECTIONS, seconds)
             return Figures(answers_per_second=steady.answers_per_second, failed=steady.others)
         summary, samples = _push(service, server, (slug, quiz_id, items), users)
+        browsers, _ = _push(service, server, (slug, quiz_id, items), users, BrowserModel())
         paths = [_start(service, quiz_id) for _ in range(CONNECTIONS)]
         steady = steady_answers.answers(service.port, paths, item_ids, CONNECTIONS, seconds)
-        return _figures(summary, samples, steady)
+        return _figures(summary, samples, steady, browsers)
 
 
 def _push(
-    service: Running, server: DatabaseServer, quiz: tuple[str, int, Sequence[tuple[int, int]]], users: int
+    service: Running,
+    server: DatabaseServer,
+    quiz: tuple[str, int, Sequence[tuple[int, int]]],
+    users: int,
+    browsers: BrowserModel | None = None,
 ) -> tuple[PushSummary, list[float]]:
     """Return the summary of a push, and the sorted seconds of all tries."""
     with load_generator.start_load_processes(1) as processes, _monitor_of(server, service.database) as monitor:
         with monitor.run():
             starts_at = time.monotonic() + load_generator.START_DELAY
-            plan = PushPlan("127.0.0.1", service.port, *quiz, starts_at, 1.0, 0.0, retry=True)
+            plan = PushPlan("127.0.0.1", service.port, *quiz, starts_at, 1.0, 0.0, retry=True, browsers=browsers)
             results = processes.run(plan, users, lambda _: None)
         stats = monitor.stats()
     visits = [visit for result in results for visit in result.visits]
@@ -101,9 +114,11 @@ def _push(
     )
 
 
-def _figures(summary: PushSummary, samples: Sequence[float], steady: steady_answers.Steady) -> Figures:
-    verified, server = summary.verification, summary.server
-    if verified is None or server is None:
+def _figures(
+    summary: PushSummary, samples: Sequence[float], steady: steady_answers.Steady, browsers: PushSummary
+) -> Figures:
+    verified, server, verified_browsers = summary.verification, summary.server, browsers.verification
+    if verified is None or server is None or verified_browsers is None:
         sys.exit("The server was restarted during the push.")
     return Figures(
         push=summary.seconds,
@@ -116,6 +131,11 @@ def _figures(summary: PushSummary, samples: Sequence[float], steady: steady_answ
         lost=verified.missing + verified.changed + verified.unfinished,
         client_cpu=summary.client_cpu,
         answers_per_second=steady.answers_per_second,
+        browsers_push=browsers.seconds,
+        browsers_page_p50=browsers.steps[OPEN].p50,
+        browsers_page_p99=browsers.steps[OPEN].p99,
+        browsers_unserved=browsers.users - browsers.done - browsers.vanished,
+        browsers_lost=verified_browsers.missing + verified_browsers.changed + verified_browsers.unfinished,
     )
 
 
@@ -171,7 +191,7 @@ def bounds(medians: dict[str, Figures]) -> Iterator[Bound]:
 
 def median(rounds: Sequence[Figures]) -> Figures:
     """Return each figure's median; the sum of errors."""
-    added = {"failed", "unserved", "lost"}
+    added = {"failed", "unserved", "lost", "browsers_unserved", "browsers_lost"}
     columns = {name: [asdict(figures)[name] for figures in rounds] for name in asdict(rounds[0])}
     return Figures(
         **{name: sum(values) if name in added else statistics.median(values) for name, values in columns.items()}
@@ -197,6 +217,17 @@ def table(medians: dict[str, Figures], titles: dict[str, str]) -> Iterator[str]:
         yield f"| {titles[name]} | {cells} | {figures.answers_per_second:,.0f} |"
 
 
+def browsers_table(medians: dict[str, Figures], titles: dict[str, str]) -> Iterator[str]:
+    """Yield a table of the pushes whose users behave as browsers do; nothing where none was measured."""
+    measured = {name: figures for name, figures in medians.items() if figures.browsers_push}
+    if measured:
+        yield "| service | browsers' push | page p50 | page p99 | people lost |"
+        yield "|---|---|---|---|---|"
+    for name, figures in measured.items():
+        page = f"{figures.browsers_page_p50:.2f} s | {figures.browsers_page_p99:.2f} s"
+        yield f"| {titles[name]} | {figures.browsers_push:.1f} s | {page} | {figures.browsers_unserved} |"
+
+
 def main() -> None:
     """Measure, print, and judge by the bounds."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -218,7 +249,7 @@ def measure(options: argparse.Namespace) -> tuple[dict[str, Figures], Sequence[C
     contenders: Sequence[Contender] = CONTENDERS
     if options.only:
         contenders = [contender for contender in contenders if contender.name in options.only.split(",")]
-    load_generator.allow_open_files(options.users)
+    load_generator.allow_open_files(options.users * connections_per_user(BrowserModel()))
     rounds: dict[str, list[Figures]] = {contender.name: [] for contender in contenders}
     with tempfile.TemporaryDirectory() as folder:
         server = new_server("mysql", Path(folder) / "server", "--max-connections=200")
@@ -238,11 +269,12 @@ def measure(options: argparse.Namespace) -> tuple[dict[str, Figures], Sequence[C
 
 def judge(medians: dict[str, Figures], contenders: Sequence[Contender]) -> None:
     """Print the table and the bounds, and exit 1 when one is missed."""
-    print("", *table(medians, {contender.name: contender.title for contender in contenders}), "", sep="\n")
+    titles = {contender.name: contender.title for contender in contenders}
+    print("", *table(medians, titles), "", *browsers_table(medians, titles), sep="\n")
     checked = list(bounds(medians)) if OURS.name in medians else []
     print(*(bound.line() for bound in checked), sep="\n")
     ours = medians.get(OURS.name, Figures())
-    errors = ours.failed + ours.unserved + ours.lost
+    errors = ours.failed + ours.unserved + ours.lost + ours.browsers_unserved + ours.browsers_lost
     if errors:
         print(f"  MISSED no error of any kind in ours: {errors}")
     if errors or not all(bound.is_met for bound in checked):

@@ -105,7 +105,11 @@ def _environment(
 ) -> dict[str, str]:
     address = server.url(database).replace("mysql+pymysql", contender.url)
     plugins = next(iter(cache_folder().glob(f"libmariadb-*/{LIBMARIADB_PLUGINS}")), None)
-    ours = {"POOLPROOF_INSTANCE": str(folder / "instance"), "POOLPROOF_BIND": f"127.0.0.1:{port}"}
+    ours = {
+        "POOLPROOF_INSTANCE": str(folder / "instance"),
+        "POOLPROOF_BIND": f"127.0.0.1:{port}",
+        "POOLPROOF_CONSOLE_BIND": f"127.0.0.1:{free_port()}",
+    }
     variables = {
         "DATABASE_URL": address,
         "PYTHONDONTWRITEBYTECODE": "1",

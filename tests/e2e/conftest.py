@@ -59,11 +59,16 @@ D Everybody at once
 """
 
 
+def installed_chromium() -> str | None:
+    """The path of the installed Chromium, if there is one."""
+    return next((path for name in CHROMIUM if (path := shutil.which(name))), None)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     # Only runs that open a page need a browser: it is installed here, where that is allowed.
     subprocess.run([sys.executable, PROJECT / ".ci" / "browser.py"], check=True)
-    program = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
+    program = installed_chromium()
     if program is None:
         pytest.skip("there is no Chromium; install it: sudo apt-get install chromium")
     with sync_playwright() as playwright:

@@ -35,8 +35,8 @@ def start_attempt(body: dict[str, Any], quiz_id: int) -> tuple[dict[str, Any], d
     Nothing is stored before the first answer.
     """
     service = _service()
-    player_id = tokens.verify_player_token(body["player"], service.signing_key)
-    started = service.start(QuizId(quiz_id), body["name"].strip(), player_id)
+    player = tokens.verify_player_token(body["player"], service.signing_key)
+    started = service.start(QuizId(quiz_id), body["name"].strip(), player)
     return serializers.dump_started(started), {"Location": url_for("attempts.read_attempt", token=started.token)}
 
 

@@ -62,7 +62,7 @@ def build_fast_routes(app: Any) -> list[FastRoute]:
 def _open(page_cache: PageCache, service: AttemptService, environ: WSGIEnvironment, slug: str) -> RawResponse | None:
     if environ.get("QUERY_STRING") or not is_cacheable(environ.get("HTTP_COOKIE", "")):
         return None
-    page = page_cache.get(service.quiz_cache.current(Slug(slug)))
+    page = page_cache.get(service.quiz_cache.current(Slug(slug)), environ.get("SCRIPT_NAME", ""))
     if page is None:
         return None
     headers = (*_PAGE_HEADERS, ("ETag", page.etag))
@@ -77,11 +77,14 @@ def _start(service: AttemptService, environ: WSGIEnvironment, quiz_id: str) -> R
     if body is None or not is_id(quiz_id) or not body.keys() <= {"name", "player"}:
         return None
     name, player_token = body.get("name", ANONYMOUS), body.get("player")
-    if not _is_plain_name(name) or not isinstance(player_token, str | None):
+    if not _is_plain_name(name) or not _is_plain_token(player_token):
         return None
-    player_id = tokens.verify_player_token(player_token, service.signing_key)
-    started = service.start(QuizId(int(quiz_id)), name.strip(), player_id)
-    headers = (*_JSON_HEADERS, ("Location", f"/api/v1/attempts/{started.token}"))
+    player, quiz = tokens.verify_player_token(player_token, service.signing_key), QuizId(int(quiz_id))
+    if service.has_started(quiz, player):
+        return None
+    started = service.start(quiz, name.strip(), player)
+    location = f"{environ.get('SCRIPT_NAME', '')}/api/v1/attempts/{started.token}"
+    headers = (*_JSON_HEADERS, ("Location", location))
     return RawResponse(CREATED, headers, _dump_json(serializers.dump_started(started)))
 
 
@@ -89,6 +92,10 @@ def _is_plain_name(name: object) -> TypeGuard[str]:
     if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_LENGTH:
         return False
     return name.isprintable() and is_visible(name) and is_storable(name)
+
+
+def _is_plain_token(token: object) -> TypeGuard[str | None]:
+    return token is None or (isinstance(token, str) and token.isascii() and token.isprintable())
 
 
 def _answer(

@@ -20,6 +20,7 @@ from webapp.quizzes.documents import QuizDocument
 from webapp.quizzes.published import PublishedVersion, Slug
 from webapp.web.cookies import set_cookie
 from webapp.web.form_retry import retryable_form
+from webapp.web.path_prefix import with_prefix
 from webapp.web.security.fetch_metadata import require_same_origin
 from webapp.web.validators import is_decimal, validate_storable, validate_visible
 
@@ -55,7 +56,7 @@ def quiz(slug: str) -> Response:
     version = get_attempt_service(current_app).quiz_cache.current(Slug(slug))
     response = make_response(_render_quiz(version, StartForm()))
     if is_cacheable(request.headers.get("Cookie", "")):
-        page = get_page_cache(current_app).put(version, response.get_data())
+        page = get_page_cache(current_app).put(version, request.script_root, response.get_data())
         response.headers.extend([*CACHE_HEADERS, ("ETag", page.etag)])
         response.make_conditional(request)
     return response
@@ -72,10 +73,17 @@ def start(slug: str) -> Response | tuple[str, int]:
     form = StartForm()
     if not form.validate_on_submit():
         return _render_quiz(version, form), 422
-    player_id = tokens.verify_player_token(request.cookies.get(PLAYER_COOKIE), service.signing_key)
-    started = service.start(Slug(slug), (form.name.data or ANONYMOUS).strip(), player_id)
+    player = tokens.verify_player_token(request.cookies.get(PLAYER_COOKIE), service.signing_key)
+    name = (form.name.data or ANONYMOUS).strip()
+    try:
+        started = service.start(Slug(slug), name, player)
+    except AttemptFinishedError:
+        if player is None:
+            raise
+        # The page of an attempt that is finished shows its result.
+        return redirect(url_for("attempt_pages.attempt", token=service.issue_token(version, player, name)))
     response = redirect(url_for("attempt_pages.attempt", token=started.token))
-    set_cookie(response, PLAYER_COOKIE, started.player_token, COOKIE_MAX_AGE, "/")
+    set_cookie(response, PLAYER_COOKIE, started.player_token, COOKIE_MAX_AGE, with_prefix("/"))
     # It leads to the result, too, when the quiz has closed long ago.
     set_cookie(response, ATTEMPT_COOKIE, started.token, COOKIE_MAX_AGE, url_for("attempt_pages.quiz", slug=slug))
     return response

@@ -10,11 +10,16 @@ from sqlalchemy.exc import OperationalError
 
 from poolproof.capacity.budget import Finding, FleetSize, Level, run_checks
 from poolproof.capacity.server_info import read_server_info
+from poolproof.drivers.mysql.tls_errors import tls_refusal
 from poolproof.engine import create_unpooled_engine
 from poolproof.settings import PoolSettings
 from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.db.privileges import missing_privileges
+from webapp.web.redaction import redact
+from webapp.web.server.file_limit import RESERVED_FILES, connections_for, highest_limit
 
+ENOUGH_CONNECTIONS = 3_800
+"""Clients of a worker that are enough for some thousand visitors at once; browsers open two connections each."""
 LEVEL_LABELS = {Level.OK: "ok  ", Level.WARN: "WARN", Level.FAIL: "FAIL"}
 
 
@@ -39,7 +44,20 @@ def check_deployment(connection: Connection, fleet: FleetSize, pool: PoolSetting
         names = ", ".join(missing)
         sentence = f"The account lacks {names} on its schema: the service cannot store what people do."
         findings.append(Finding("grants", Level.FAIL, sentence, f"GRANT {names} on the schema to the account."))
-    return findings
+    return [*findings, check_open_files(highest_limit())]
+
+
+def check_open_files(files: int) -> Finding:
+    """Return what there is to say about a process that may open so many files: each client's connection is one."""
+    connections = connections_for(files)
+    sentence = f"{files:,} files may be open in a process that is started here: a worker takes {connections:,} clients."
+    if connections >= ENOUGH_CONNECTIONS:
+        return Finding("open files", Level.OK, sentence)
+    remedy = (
+        f"Raise the hard limit of open files to {ENOUGH_CONNECTIONS + RESERVED_FILES:,} or more: LimitNOFILE= of "
+        "systemd, ulimits of Compose, /etc/security/limits.conf. Above it clients wait, and idle ones are closed."
+    )
+    return Finding("open files", Level.WARN, sentence, remedy)
 
 
 def check_at_boot(database_url: str, fleet: FleetSize, pool: PoolSettings) -> None:
@@ -54,9 +72,13 @@ def check_at_boot(database_url: str, fleet: FleetSize, pool: PoolSettings) -> No
         with UnitOfWork(create_unpooled_engine(make_url(database_url), pool, "boot")).read() as connection:
             findings = check_deployment(connection, fleet, pool)
     except OperationalError as error:
-        # It may recover at any moment; until then requests get 503 and /readyz says why.
-        click.echo(f"The budget could not be checked, the database does not respond: {error.orig}", err=True)
-        return
+        refusal = tls_refusal(error)
+        if refusal is None:
+            # It may recover at any moment; until then requests get 503 and /readyz says why.
+            message = redact(str(error.orig))
+            click.echo(f"The budget could not be checked, the database does not respond: {message}", err=True)
+            return
+        findings = [Finding("tls", Level.FAIL, refusal)]
     if problems := [finding for finding in findings if finding.level is not Level.OK]:
         print_findings(problems, err=True)
     if pool.boot_check == "strict" and has_failure(findings):

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import func, select, update
 
 from poolproof.transactions.unit_of_work import UnitOfWork
 from tests.support.sessions import sign_in
+from webapp.attempts.models import Answer, Attempt
 from webapp.attempts.time_limits import TimeLimits
 from webapp.db.timestamps import database_now
 from webapp.lab.factories import make_quiz
@@ -59,21 +61,20 @@ def board_page(client: FlaskClient, quiz: PublishedVersion) -> str:
 
 
 def test_next_day_an_attempt_goes_on_as_long_as_its_quiz_takes_answers(
-    app: Flask, client: FlaskClient, quiz: PublishedVersion, work: UnitOfWork
+    app: Flask, client: FlaskClient, quiz: PublishedVersion, work: UnitOfWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A day is over at once: what a quiz without an end grants an attempt does not bound one with an end.
-    app.extensions["attempt_service"].time_limits = TimeLimits(grace=0, ttl=0)
-    attempt = start(client, quiz, name="Grace")
+    endless = make_quiz(work)
+    attempt, without_end = start(client, quiz, name="Grace"), start(client, endless)
+    # What a quiz without an end grants an attempt is over at once; it does not bound an attempt at one with an end.
+    monkeypatch.setattr(app.extensions["attempt_service"], "time_limits", TimeLimits(grace=0, ttl=0))
     answer(client, quiz, attempt, 2)
     assert client.get(attempt).get_json()["finished_at"] is None
     assert client.post(f"{attempt}/finish").get_json()["score"] == 2
-    endless = make_quiz(work)
-    attempt = start(client, endless)
-    late = client.put(f"{attempt}/answers/{endless.document.questions[0].item_id}", json={"choices": [0]})
+    item = endless.document.questions[0].item_id
+    late = client.put(f"{without_end}/answers/{item}", json={"choices": [0]})
     assert (late.status_code, late.get_json()["type"]) == (409, "/problems#attempt-finished")
-    form = {f"item-{endless.document.questions[0].item_id}": "0"}
-    assert client.post(attempt.removeprefix("/api/v1"), data=form).status_code == 409
-    app.extensions["attempt_service"].time_limits = TimeLimits(grace=0, ttl=7 * 24 * 3600)
+    assert client.post(without_end.removeprefix("/api/v1"), data={f"item-{item}": "0"}).status_code == 409
+    assert "The time of this attempt is over" in client.get(without_end.removeprefix("/api/v1")).text
 
 
 def test_a_start_says_how_long_answers_are_taken(client: FlaskClient, quiz: PublishedVersion) -> None:
@@ -90,6 +91,7 @@ def test_what_is_stored_when_the_quiz_closes_is_on_the_board_though_nobody_press
 ) -> None:
     answer(client, quiz, start(client, quiz, name="Grace"), 2)
     start(client, quiz, name="Nobody")
+    client.post(f"{start(client, quiz, name='Ada')}/finish")
     assert "Grace" not in read_board(client, quiz)
     close(work, quiz)
     board = read_board(client, quiz)
@@ -234,12 +236,13 @@ def test_pressing_finish_late_or_never_makes_no_difference_to_the_time(
     presses, never = start(client, quiz, name="Ada"), start(client, quiz, name="Grace")
     for attempt in (presses, never):
         answer(client, quiz, attempt, 2)
-    first = client.get(presses)
-    taken = client.post(f"{presses}/finish").get_json()
+    with work.transaction() as connection:
+        started = connection.execute(select(func.max(Attempt.started_at))).scalar_one()
+        # As if both had given their last answer after an hour, to the millisecond.
+        connection.execute(update(Attempt).values(started_at=started))
+        connection.execute(update(Answer).values(answered_at=started + timedelta(hours=1, milliseconds=7)))
+    assert client.post(f"{presses}/finish").get_json()["milliseconds"] == 3_600_007
     close(work, quiz)
-    other = client.get(never).get_json()
-    assert taken["milliseconds"] <= other["milliseconds"] + 5_000
-    with work.read() as connection:
-        finished_for = database_now(connection)
-    assert first.status_code == 200
-    assert other["finished_at"] < finished_for.isoformat()
+    assert client.get(never).get_json()["milliseconds"] == 3_600_007
+    places = client.get(f"/api/v1/quizzes/{quiz.quiz_id}/leaderboard").get_json()["places"]
+    assert [place["rank"] for place in places] == [1, 1]

@@ -38,13 +38,28 @@ class HttpResponse:
 class HttpClient(asyncio.Protocol):
     """A keep-alive connection with one request at a time; opened again when the server has closed it."""
 
-    def __init__(self, host: str, port: int) -> None:
-        """Connect at the first request."""
+    def __init__(self, host: str, port: int, headers: str = "") -> None:
+        """Connect at the first request; each request has these lines of headers too, each with its CRLF."""
         self._host = host
         self._port = port
+        self._headers = headers
         self._transport: asyncio.Transport | None = None
         self._received = bytearray()
         self._pending_response: asyncio.Future[HttpResponse] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection, as far as this side knows."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    async def connect(self) -> None:
+        """Open a connection if there is none.
+
+        Raises:
+            OSError: when the server cannot be reached.
+        """
+        if not self.is_open:
+            await asyncio.get_running_loop().create_connection(lambda: self, self._host, self._port)
 
     async def request(self, method: str, path: str, body: object | None = None) -> HttpResponse:
         """Send a request and return the response.
@@ -54,15 +69,29 @@ class HttpClient(asyncio.Protocol):
             InvalidResponseError: when it hangs up before the response is complete.
         """
         async with asyncio.timeout(REQUEST_TIMEOUT):
-            if self._transport is None or self._transport.is_closing():
-                await asyncio.get_running_loop().create_connection(lambda: self, self._host, self._port)
-            assert self._transport is not None  # noqa: S101 - connection_made has set it
+            await self.connect()
             self._pending_response = asyncio.get_running_loop().create_future()
-            self._transport.write(self._encode_request(method, path, body))
             try:
+                await self._write(self._encode_request(method, path, body))
                 return await self._pending_response
             finally:
                 self._pending_response = None
+
+    async def send_half(self, method: str, path: str, body: object) -> None:
+        """Send a request up to the middle of its body, as a client does that vanishes meanwhile.
+
+        Raises:
+            OSError: when the server cannot be reached.
+        """
+        await self.connect()
+        encoded = self._encode_request(method, path, body)
+        # The head, and the first half of the body that it announces.
+        await self._write(encoded[: len(encoded) - len(_encode_body(body)) // 2])
+
+    async def _write(self, data: bytes) -> None:
+        """Send bytes; a server that has hung up meanwhile is told by the response that never comes."""
+        if self._transport is not None:
+            self._transport.write(data)
 
     def close(self) -> None:
         """Hang up."""
@@ -99,10 +128,10 @@ class HttpClient(asyncio.Protocol):
             self._pending_response.set_exception(error)
 
     def _encode_request(self, method: str, path: str, body: object | None) -> bytes:
-        content = b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
+        content = _encode_body(body)
         kind = "Content-Type: application/json\r\n" if body is not None else ""
         host = f"Host: {self._host}:{self._port}\r\n"
-        head = f"{method} {path} HTTP/1.1\r\n{host}{kind}Content-Length: {len(content)}\r\n\r\n"
+        head = f"{method} {path} HTTP/1.1\r\n{host}{self._headers}{kind}Content-Length: {len(content)}\r\n\r\n"
         return head.encode("ascii") + content
 
 
@@ -144,6 +173,10 @@ def parse_response(received: bytearray) -> HttpResponse | None:
         return None if body is None else HttpResponse(status, headers, body)
     length = int(headers.get("content-length", 0))
     return HttpResponse(status, headers, rest[:length]) if len(rest) >= length else None
+
+
+def _encode_body(body: object | None) -> bytes:
+    return b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
 
 
 def _decode_chunked(encoded: bytes) -> bytes | None:

@@ -18,8 +18,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from webapp.lab.loadgen.browser import Browser
+from webapp.lab.loadgen.http_client import HttpClient
 from webapp.lab.loadgen.load_profile import LoadProfile, TimedOperation, poisson_arrivals
-from webapp.lab.loadgen.player import OK_RESULTS, PushPlan, Visit, run_visit
+from webapp.lab.loadgen.player import OK_RESULTS, PushPlan, Visit, connections_per_user, run_visit
 
 START_DELAY = 0.2
 """Seconds between the plan of a push and its first arrival; the processes are running by then."""
@@ -138,19 +140,22 @@ def _wait_until_ready(processes: int) -> None:
 
 
 def _run_visits(plan: PushPlan, numbers: Sequence[int], total: int) -> ProcessResult:
-    allow_open_files(len(numbers))
+    allow_open_files(len(numbers) * connections_per_user(plan.browsers))
     before = time.process_time()
     visits, lag = asyncio.run(_visit_all(plan, numbers, total))
     return ProcessResult(visits, time.process_time() - before, lag)
 
 
 async def _visit_all(plan: PushPlan, numbers: Sequence[int], total: int) -> tuple[list[Visit], float]:
-    visits = [asyncio.create_task(_count_visit(plan, number, total)) for number in numbers]
+    left_open: list[HttpClient | Browser] = []
+    visits = [asyncio.create_task(_count_visit(plan, number, total, left_open)) for number in numbers]
     helpers = [asyncio.create_task(_measure_lag()), asyncio.create_task(_cancel_at_end(plan, visits))]
     # A task that is cancelled before it has begun has no visit to return.
     results = await asyncio.gather(*visits, return_exceptions=True)
     for helper in helpers:
         helper.cancel()
+    for client in left_open:
+        client.close()
     if errors := [result for result in results if isinstance(result, Exception)]:
         raise errors[0]
     return [result for result in results if isinstance(result, Visit)], _max_lag[0]
@@ -164,8 +169,8 @@ async def _cancel_at_end(plan: PushPlan, visits: Sequence[asyncio.Task[Visit]]) 
         visit.cancel()
 
 
-async def _count_visit(plan: PushPlan, number: int, total: int) -> Visit:
-    visit = await run_visit(plan, number, total)
+async def _count_visit(plan: PushPlan, number: int, total: int, left_open: list[HttpClient | Browser]) -> Visit:
+    visit = await run_visit(plan, number, total, left_open)
     for completed in _completed_counters:
         with completed.get_lock():
             completed.value += 1

@@ -15,9 +15,10 @@ from flask import current_app
 
 from poolproof.integrations.flask_ext import get_pooling
 from webapp.lab.loadgen import load_generator
+from webapp.lab.loadgen.browser_model import BrowserModel
 from webapp.lab.loadgen.http_client import InvalidResponseError
 from webapp.lab.loadgen.load_generator import ProcessResult, TooManyUsersError
-from webapp.lab.loadgen.player import PushPlan
+from webapp.lab.loadgen.player import PushPlan, connections_per_user
 from webapp.lab.push import push_report, verification
 from webapp.lab.push.database_monitor import DatabaseMonitor
 from webapp.lab.push.push_report import PushSummary
@@ -38,6 +39,7 @@ class PushOptions:
     processes: int
     think: float
     retry: bool
+    browsers: bool
 
 
 @click.command("push")
@@ -64,6 +66,11 @@ class PushOptions:
 @click.option(
     "--retry/--no-retry", default=True, help="Try again after 503, 429 or no reply, as the page's script does."
 )
+@click.option(
+    "--browsers",
+    is_flag=True,
+    help="Behave as browsers do: idle connections, the page's files, slow lines, people who vanish.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option(
     "--yes", "confirmed", is_flag=True, help="Confirm that the server is yours; needed for any other machine than this."
@@ -78,15 +85,17 @@ def command(
     processes: int,
     think: float,
     retry: bool,
+    browsers: bool,
     as_json: bool,
     confirmed: bool,
 ) -> None:
     """Let many people play one quiz at the same time, and check that nothing acknowledged was lost.
 
     Each opens the quiz, starts an attempt, answers, finishes and reads the leaderboard. The exit status is 1 when
-    one of them was not served to the end, or when an acknowledged answer or finish is not stored.
+    one of them was not served to the end, or when an acknowledged answer or finish is not stored; whoever vanishes,
+    because --browsers makes some do that, need not be served to the end.
     """
-    options = PushOptions(url, users, ramp, quiz, processes, think, retry)
+    options = PushOptions(url, users, ramp, quiz, processes, think, retry, browsers)
     host, _ = _parse_url(url)
     if not confirmed and not is_local_host(host):
         raise click.UsageError(
@@ -102,19 +111,20 @@ def command(
     except (OSError, InvalidResponseError, TooManyUsersError) as error:
         raise click.ClickException(f"The push could not be made: {error}") from error
     click.echo(json.dumps(summary.as_json(), indent=2) if as_json else push_report.as_text(summary))
-    if summary.done < users or summary.verification is None or not summary.verification.is_intact:
+    if summary.done + summary.vanished < users or summary.verification is None or not summary.verification.is_intact:
         sys.exit(1)
 
 
 def _run_push(options: PushOptions, *, show_progress: bool) -> PushSummary:
     host, port = _parse_url(options.url)
     slug, quiz_id, items = find_open_quiz(host, port, options.quiz)
-    load_generator.allow_open_files(options.users // options.processes)
+    model = BrowserModel() if options.browsers else None
+    load_generator.allow_open_files(options.users // options.processes * connections_per_user(model))
     with load_generator.start_load_processes(options.processes) as processes, _database_monitor() as monitor:
         with nullcontext() if monitor is None else monitor.run():
             starts_at = time.monotonic() + load_generator.START_DELAY
             plan = PushPlan(
-                host, port, slug, quiz_id, items, starts_at, options.ramp, options.think, options.retry
+                host, port, slug, quiz_id, items, starts_at, options.ramp, options.think, options.retry, browsers=model
             )  # fmt: skip
             results = _run_with_progress(processes, plan, options.users, show_progress=show_progress)
         stats = None if monitor is None else monitor.stats()

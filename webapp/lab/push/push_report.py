@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from webapp.lab.loadgen.load_generator import MAX_CLIENT_CPU, ProcessResult
-from webapp.lab.loadgen.player import OK_RESULTS, STEPS, RequestSample, Visit
+from webapp.lab.loadgen.player import BROWSER_STEPS, FILES, OK_RESULTS, STEPS, RequestSample, Visit
 from webapp.lab.reporting.latency import Latency, summarize_latency
 
 MAX_CLIENT_LAG = 0.25
@@ -60,6 +60,8 @@ class PushSummary:
     """Share of a processor that the busiest process of the load used."""
     client_lag: float
     """Largest lag of an event loop of the load, in seconds."""
+    vanished: int = 0
+    """Users who went away in the middle of an answer, because browsers do; they are neither done nor failed."""
     verification: VerificationResult | None = None
     server: DatabaseStats | None = None
 
@@ -81,6 +83,7 @@ def summarize(
     samples = [sample for visit in visits for sample in visit.samples]
     seconds = _push_duration(visits)
     finals = [sample for sample in samples if sample.is_final]
+    steps = BROWSER_STEPS if any(sample.step == FILES for sample in samples) else STEPS
     return PushSummary(
         users=len(visits),
         done=sum(visit.is_complete for visit in visits),
@@ -88,12 +91,13 @@ def summarize(
         requests=len(samples),
         sessions_per_second=len(visits) / seconds,
         requests_per_second=len(samples) / seconds,
-        steps={step: summarize_latency([final.seconds for final in finals if final.step == step]) for step in STEPS},
-        session=summarize_latency([visit.seconds for visit in visits]),
+        steps={step: summarize_latency([final.seconds for final in finals if final.step == step]) for step in steps},
+        session=summarize_latency([visit.seconds for visit in visits if not visit.has_vanished]),
         first_tries_failed=_count_failures(samples),
         failed=_count_failures(finals),
         client_cpu=max(result.cpu_seconds for result in results) / seconds,
         client_lag=max(result.max_lag for result in results),
+        vanished=sum(visit.has_vanished for visit in visits),
         verification=verification,
         server=server,
     )
@@ -121,6 +125,8 @@ def as_text(summary: PushSummary) -> str:
         f"failed in the end: {_format_counts(summary.failed)}",
         f"tried again after: {_format_counts(summary.first_tries_failed)}",
     ]
+    if summary.vanished:
+        lines.append(f"went away in the middle of an answer, as browsers do: {summary.vanished} people")
     if summary.server is not None:
         statements = summary.server.statements / summary.requests
         peak = summary.server.connections_at_peak

@@ -30,7 +30,6 @@ class RollingArbiter(Arbiter):  # type: ignore[misc]
     """Gunicorn's master with another way to replace workers."""
 
     WORKERS: dict[int, Any]
-    num_workers: int
     _outgoing: tuple[int, ...] = ()
     """Process ids of workers that are to be replaced, in this order."""
     _successor: int | None = None

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from tests.support.commands import called_aside
+from webapp.lab.loadgen.browser_model import BrowserModel, Ending, draw_traits
 from webapp.lab.loadgen.player import Visit
 from webapp.lab.push import verification
 from webapp.lab.push.push_report import VerificationResult
@@ -58,6 +59,19 @@ def test_the_report_is_a_page_for_people_too(service: PoolproofService) -> None:
     assert status == 0
     assert "30 of 30 people were served to the end" in output
     assert "every one is stored as it was acknowledged" in output
+
+
+def test_browsers_come_through_with_their_files_but_for_those_who_vanish(service: PoolproofService) -> None:
+    status, output, error = push(service, "--browsers", "--json", "--users", "60")
+    assert status == 0, error
+    report = json.loads(output)
+    expected = [draw_traits(BrowserModel(), number) for number in range(60)]
+    vanished = sum(traits.ending is not Ending.PLAYED for traits in expected)
+    assert vanished > 0
+    assert (report["users"], report["done"], report["vanished"], report["failed"]) == (60, 60 - vanished, vanished, {})
+    assert report["steps"]["files"]["count"] == 3 * sum(not traits.has_cached_files for traits in expected)
+    assert report["verification"]["answers"] == report["steps"]["answer"]["count"]
+    assert report["verification"]["missing"] == 0
 
 
 def test_the_proof_fails_when_something_acknowledged_is_gone_or_changed(service: PoolproofService) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -32,11 +33,18 @@ class ConnectionCleanupMiddleware:
         deadline_header: str | None,
         guard_raises: Callable[[], bool],
         statistics: RequestStatistics,
+        *,
+        spares_threads: bool = False,
     ) -> None:
-        """Give each request `deadline` seconds; count its statements in `statistics`."""
+        """Give each request `deadline` seconds; count its statements in `statistics`.
+
+        With `spares_threads` a thread that has inherited a request's context keeps what it has borrowed when that
+        request is over.
+        """
         self._application = application
         self._guard_raises = guard_raises
         self._statistics = statistics
+        self._spares_threads = spares_threads
         self._deadline = deadline
         self._has_thread = False
         self._header = "HTTP_" + deadline_header.upper().replace("-", "_") if deadline_header else None
@@ -68,7 +76,8 @@ class ConnectionCleanupMiddleware:
         return _ResponseBody(body, context, lambda: self._finish_request(checkouts))
 
     def _finish_request(self, request_checkouts: RequestCheckouts) -> None:
-        for checkout in request_checkouts.release_all():
+        thread = threading.current_thread() if self._spares_threads else None
+        for checkout in request_checkouts.release_all(thread):
             checkout.registry.on_orphan(checkout)
         if not request_checkouts.is_finished:
             request_checkouts.is_finished = True
