@@ -25,7 +25,7 @@ LONGER = 1.0
 REQUEST = b"GET /api/v1/quizzes HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-class Visitors:
+class VisitorGroup:
     """The visitors, what they have waited for, and what they have not been given."""
 
     def __init__(self, port: int) -> None:
@@ -67,8 +67,8 @@ class Visitors:
 
 
 @asynccontextmanager
-async def visiting(port: int) -> AsyncIterator[Visitors]:
-    visitors = Visitors(port)
+async def visiting(port: int) -> AsyncIterator[VisitorGroup]:
+    visitors = VisitorGroup(port)
     tasks = [asyncio.create_task(visitors.visit()) for _ in range(VISITORS)]
     await asyncio.sleep(USUAL_TIME)
     yield visitors
@@ -83,10 +83,10 @@ async def until(what: Callable[[], bool], within: float = 90.0) -> None:
         await asyncio.sleep(0.05)
 
 
-def measure(tmp_path: Path, restart: Callable[[PoolproofService], Awaitable[None]]) -> tuple[float, Visitors]:
+def measure(tmp_path: Path, restart: Callable[[PoolproofService], Awaitable[None]]) -> tuple[float, VisitorGroup]:
     """Return the longest time of a request before the restart, and the visitors, with the longest during it."""
 
-    async def measured(service: PoolproofService) -> tuple[float, Visitors]:
+    async def measured(service: PoolproofService) -> tuple[float, VisitorGroup]:
         async with visiting(service.port) as visitors:
             usual, visitors.longest = visitors.longest, 0.0
             await restart(service)
@@ -134,7 +134,7 @@ def test_a_service_that_stops_answers_every_request_that_it_has_received(tmp_pat
         async with visiting(service.port) as visitors:
             await stop(service)
 
-    visitors = Visitors(0)
+    visitors = VisitorGroup(0)
     with run_poolproof_service(f"sqlite:///{tmp_path / 'stop.sqlite'}", tmp_path, POOL_BOOT_CHECK="off") as service:
         asyncio.run(measured(service))
     assert visitors.failures == []

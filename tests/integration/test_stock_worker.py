@@ -21,7 +21,7 @@ PAGES_AND_REST = (
     "tests/unit/lab/push",
     "tests/integration/test_nginx.py",
 )
-FAULTS = (
+FAULT_TESTS = (
     "tests/integration/test_answers.py",
     "tests/integration/test_full_server.py",
     "tests/integration/test_long_work.py",
@@ -31,12 +31,12 @@ FAULTS = (
 )
 PROMISED_BY_OUR_WORKER_ONLY = (
     # There an answer that waits for its commit keeps its thread.
-    f"{FAULTS[0]}::test_while_one_attempt_is_locked_twenty_others_are_served_and_only_its_player_gets_503",
+    f"{FAULT_TESTS[0]}::test_while_one_attempt_is_locked_twenty_others_are_served_and_only_its_player_gets_503",
 )
 """Tests of these files that cannot pass there. `test_deferred_responses.py` is of that kind as a whole."""
 
 
-@pytest.mark.parametrize("paths", [PAGES_AND_REST, FAULTS], ids=["pages and REST", "faults"])
+@pytest.mark.parametrize("paths", [PAGES_AND_REST, FAULT_TESTS], ids=["pages and REST", "faults"])
 def test_it_passes_on_gunicorns_own_worker(paths: tuple[str, ...]) -> None:
     options = [f"--deselect={name}" for name in PROMISED_BY_OUR_WORKER_ONLY]
     command = [sys.executable, "-m", "pytest", "-q", "--worker-class", "gthread", "--databases", "mysql,sqlite"]
