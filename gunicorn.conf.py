@@ -25,7 +25,7 @@ _notes = list_notes(_all_settings)
 preload_libraries()
 
 wsgi_app = "wsgi:app"
-# gthread, whose responses may be deferred until a commit.
+# A main loop that collects whole requests, and threads that answer them.
 worker_class = "gthread" if _settings.worker_class == "gthread" else PoolproofWorker
 PoolproofWorker.timeouts = ClientTimeouts(
     head=_settings.head_timeout,
@@ -46,8 +46,8 @@ keepalive = _settings.keep_alive
 # At different times, or all workers would be replaced in the same minute.
 max_requests = _settings.max_requests
 max_requests_jitter = _settings.max_requests // 5
-# Behind proxies `create_app` reads X-Forwarded-*, as many entries as there are proxies. Gunicorn believes nobody: by
-# default it takes the scheme from the headers of whoever is on this machine, and from them SCRIPT_NAME, too.
+# What a proxy says is believed or not in the app, by POOLPROOF_TRUSTED_PROXIES. By Gunicorn's own default every client
+# on this machine may say that it came by HTTPS, and under which prefix (SCRIPT_NAME).
 forwarded_allow_ips = ""
 forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}

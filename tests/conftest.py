@@ -48,11 +48,16 @@ LEFTOVERS: pytest.StashKey[Leftovers] = pytest.StashKey()
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--databases", default="mysql,sqlite", help="which databases to test on")
     parser.addoption("--require", default="", help="fail unless tests ran on this database")
+    parser.addoption("--worker-class", default="", help="gthread: run all services on Gunicorn's own worker")
     parser.addoption("--only-with-database", action="store_true", help="leave out what runs alike on every database")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     _hear_ctrl_c()
+    if worker_class := config.getoption("worker_class"):
+        from webapp.lab.services.poolproof_service import COMMON_SETTINGS
+
+        COMMON_SETTINGS["POOLPROOF_WORKER_CLASS"] = worker_class
     hypothesis.settings.load_profile("soak" if config.getoption("markexpr") == "soak" else "same")
     # With pytest-xdist a worker judges nothing: it tells the main process what it knows.
     is_worker = hasattr(config, "workerinput")

@@ -16,7 +16,10 @@ from poolproof.settings import PoolSettings
 from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.db.privileges import missing_privileges
 from webapp.web.redaction import redact
+from webapp.web.server.file_limit import RESERVED_FILES, connections_for, highest_limit
 
+ENOUGH_CONNECTIONS = 3_800
+"""Clients of a worker that are enough for some thousand visitors at once; browsers open two connections each."""
 LEVEL_LABELS = {Level.OK: "ok  ", Level.WARN: "WARN", Level.FAIL: "FAIL"}
 
 
@@ -41,7 +44,20 @@ def check_deployment(connection: Connection, fleet: FleetSize, pool: PoolSetting
         names = ", ".join(missing)
         sentence = f"The account lacks {names} on its schema: the service cannot store what people do."
         findings.append(Finding("grants", Level.FAIL, sentence, f"GRANT {names} on the schema to the account."))
-    return findings
+    return [*findings, check_open_files(highest_limit())]
+
+
+def check_open_files(files: int) -> Finding:
+    """Return what there is to say about a process that may open so many files: each client's connection is one."""
+    connections = connections_for(files)
+    sentence = f"{files:,} files may be open in a process that is started here: a worker takes {connections:,} clients."
+    if connections >= ENOUGH_CONNECTIONS:
+        return Finding("open files", Level.OK, sentence)
+    remedy = (
+        f"Raise the hard limit of open files to {ENOUGH_CONNECTIONS + RESERVED_FILES:,} or more: LimitNOFILE= of "
+        "systemd, ulimits of Compose, /etc/security/limits.conf. Above it clients wait, and idle ones are closed."
+    )
+    return Finding("open files", Level.WARN, sentence, remedy)
 
 
 def check_at_boot(database_url: str, fleet: FleetSize, pool: PoolSettings) -> None:

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import json
+import resource
 from dataclasses import replace
 
 import pytest
 from flask import Flask
 from sqlalchemy import create_engine, make_url, text
 
-from poolproof.capacity.budget import FleetSize
+from poolproof.capacity.budget import FleetSize, Level
 from poolproof.capacity.server_info import read_server_info
 from poolproof.integrations.flask_ext import PoolingState
 from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.cli import create_cli
+from webapp.console.findings import check_open_files
 
 
 def findings(app: Flask) -> dict[str, dict[str, str]]:
@@ -26,6 +28,18 @@ def test_the_doctor_knows_the_server_it_looks_at(app: Flask, database: str) -> N
         assert by_check["max_connections"]["level"] == "ok"
         # The tests' own account is root's.
         assert by_check["privileges"]["level"] == "warn"
+
+
+def test_the_doctor_says_how_many_clients_fit_in_the_limit_of_open_files(app: Flask) -> None:
+    found = findings(app)["open files"]
+    assert f"{resource.getrlimit(resource.RLIMIT_NOFILE)[1]:,} files" in found["sentence"]
+
+
+@pytest.mark.parametrize(("files", "level"), [(1024, Level.WARN), (4096, Level.OK), (1_000_000, Level.OK)])
+def test_a_limit_that_is_too_low_for_a_push_is_a_warning_with_a_remedy(files: int, level: Level) -> None:
+    finding = check_open_files(files)
+    assert finding.level is level
+    assert ("LimitNOFILE" in finding.remedy) is (level is Level.WARN)
 
 
 def test_the_doctor_fails_when_the_fleet_does_not_fit(app: Flask, database: str) -> None:

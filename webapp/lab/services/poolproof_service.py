@@ -18,6 +18,8 @@ from webapp.settings import OFF, PROJECT_ROOT, child_environment
 POOLPROOF_COMMAND = (sys.executable, "-m", "webapp")
 AUTHORS_PASSWORD = "the first author's password"  # noqa: S105 - of databases for tests
 """Password of the author in a database that was prepared in advance, not by the first start of a service."""
+COMMON_SETTINGS: dict[str, str] = {}
+"""Settings of every service that is started here, unless its own say otherwise: a whole run can try another one."""
 
 
 class PoolproofService:
@@ -140,6 +142,7 @@ def _service_variables(database_url: str, instance: Path) -> dict[str, str]:
         "DATABASE_URL": database_url,
         "POOLPROOF_INSTANCE": str(instance),
         "POOLPROOF_COLLECTOR_PROCESSES": "0",
+        **COMMON_SETTINGS,
     }
 
 

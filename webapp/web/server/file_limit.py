@@ -15,10 +15,16 @@ ENOUGH_FILES = 1_048_576
 """What is asked for where the hard limit is none."""
 
 
+def highest_limit() -> int:
+    """Return how many files a process may open that raises its soft limit: the hard limit."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return ENOUGH_FILES if hard == resource.RLIM_INFINITY else hard
+
+
 def raise_file_limit() -> int:
     """Raise this process's soft limit of open files to its hard limit, for itself and its children; return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = ENOUGH_FILES if hard == resource.RLIM_INFINITY else hard
+    wanted = highest_limit()
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return soft if soft != resource.RLIM_INFINITY else ENOUGH_FILES
     try:

@@ -15,7 +15,7 @@ from enum import Enum, auto
 from typing import Any
 
 from gunicorn.http.body import ChunkedReader
-from gunicorn.http.errors import InvalidRequestLine, LimitRequestHeaders, NoMoreData
+from gunicorn.http.errors import InvalidHeader, InvalidRequestLine, LimitRequestHeaders, NoMoreData
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import Unreader
 
@@ -129,6 +129,9 @@ class RequestReader:
             self.request = next(self._parser)
         except (StopIteration, NoMoreData) as error:
             raise InvalidRequestLine("no request") from error
+        # RFC 9112, section 3.2; Gunicorn leaves it to the application.
+        if self.request.version >= (1, 1) and all(name != "HOST" for name, _ in self.request.headers):
+            raise InvalidHeader("HOST", req=self.request)
         return True
 
     def _advance_chunked(self, scanner: ChunkScanner) -> ReadProgress:
