@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from webapp.database_setup import is_set_up
 from webapp.lab.factories import make_settings
 from webapp.lab.services.programs import Flavour
 from webapp.migration_lease import lease, row_lease
+from webapp.migration_lease.file_lease import hold_file
 from webapp.migration_lease.hold import hold
 from webapp.migration_lease.lease import MigrationError
 from webapp.settings import Settings
@@ -211,3 +213,8 @@ def test_a_migration_of_a_newer_version_that_was_cut_off_is_refused(settings: Se
     rows(settings.database_url, "UPDATE migration_lease SET unfinished = '9999'")
     with pytest.raises(schema.UnknownRevisionError, match="9999"):
         set_up(settings)
+
+
+def test_no_other_account_can_hold_the_lock_of_a_file(tmp_path: Path) -> None:
+    with hold_file(tmp_path / "quiz.sqlite.lock"):
+        assert stat.S_IMODE((tmp_path / "quiz.sqlite.lock").stat().st_mode) == 0o600

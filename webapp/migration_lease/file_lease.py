@@ -32,6 +32,8 @@ class FileLease:
 def hold_file(path: Path) -> Iterator[FileLease]:
     """Hold the lock on a file for a block; see `hold`."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Whoever can open the file can hold its lock, and keep every start waiting.
+    path.touch(mode=0o600)
     with path.open("w") as file:
 
         def take() -> str | None:

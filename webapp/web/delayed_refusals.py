@@ -1,4 +1,4 @@
-"""Refused sign-ins are answered a second later, by no thread: a client that sends the next at once is slowed down.
+"""Refused sign-ins are answered seconds later, by no thread: a client that sends the next at once is slowed down.
 
 A refusal is cheap, but a client that guesses passwords sends as many as are answered, and would take the processor
 from the players. A request thread makes the response and goes on; the response waits in a queue of bytes until it is
@@ -18,8 +18,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from poolproof.runtime.periodic_thread import PeriodicThread
 from webapp.web.server.deferred import DEFERRED_RESPONSE_KEY, DeferredResponse
 
-DELAY = 1.0
-"""Seconds; no longer than the least Retry-After, so that a client that heeds it loses nothing."""
+DELAY = 3.0
+"""Seconds for which a refusal is held back."""
 MAX_DELAYED = 1000
 """Responses of a worker that are waiting; the next are sent at once. Each is some kilobytes."""
 DELAYED_STATUSES = ("429", "503")
