@@ -13,13 +13,13 @@ MAX_BODY_BYTES = 1000
 MAX_LENGTH_DIGITS = 4
 
 
-def read_json_body(environ: WSGIEnvironment) -> bytes | None:
-    """Return a small JSON body; None when it is something else, which Flask then reads or refuses."""
+def read_json_body(environ: WSGIEnvironment) -> bytes:
+    """Return a small JSON body; b"" when it is something else, which Flask then reads or refuses."""
     if environ.get("CONTENT_TYPE") != JSON_MEDIA_TYPE:
-        return None
+        return b""
     length = environ.get("CONTENT_LENGTH", "")
     if not is_decimal(length, MAX_LENGTH_DIGITS) or int(length) > MAX_BODY_BYTES:
-        return None
+        return b""
     body: bytes = environ["wsgi.input"].read(int(length))
     environ["wsgi.input"] = io.BytesIO(body)
     return body
