@@ -11,8 +11,11 @@ from typing import Any
 
 from webapp.forking import preload_libraries, run_in_child
 from webapp.settings import OFF, load_settings
+from webapp.web.server.file_limit import connections_for, raise_file_limit
 from webapp.web.server.gunicorn_logger import logger_class as logger_class_for
 from webapp.web.server.gunicorn_worker import PoolproofWorker
+from webapp.web.server.limits import ClientTimeouts
+from webapp.web.server.rolling_restart import adopt, install, report_ready
 
 _all_settings = load_settings()
 _settings = _all_settings.poolproof
@@ -22,17 +25,34 @@ preload_libraries()
 
 wsgi_app = "wsgi:app"
 # gthread, whose responses may be deferred until a commit.
-worker_class = PoolproofWorker
+worker_class = "gthread" if _settings.worker_class == "gthread" else PoolproofWorker
+PoolproofWorker.timeouts = ClientTimeouts(
+    head=_settings.head_timeout,
+    body=_settings.body_timeout,
+    upload=_settings.upload_timeout,
+    keep_alive=_settings.keep_alive,
+)
 bind = [_settings.bind]
 if _settings.console_bind != OFF:
     # The console is served on this address only.
     bind.append(_settings.console_bind)
 workers = _settings.workers
 threads = _settings.threads
-# Players keep their connections during a push; above this number each would be closed after a response.
-worker_connections = 20_000
+# Players keep their connections during a push, and each is an open file.
+worker_connections = connections_for(raise_file_limit())
 backlog = 2048
-keepalive = 15
+keepalive = _settings.keep_alive
+# At different times, or all workers would be replaced in the same minute.
+max_requests = _settings.max_requests
+max_requests_jitter = _settings.max_requests // 5
+# Behind proxies `create_app` reads X-Forwarded-*, as many entries as there are proxies. Gunicorn believes nobody: by
+# default it takes the scheme from the headers of whoever is on this machine, and from them SCRIPT_NAME, too.
+forwarded_allow_ips = ""
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
+http_protocols = "h1"
+# A response goes through memory, so that no thread waits for a client.
+sendfile = False
 # The heartbeat of a worker's main loop, no limit for requests: these are bounded by the time-outs of the pool and
 # the sockets.
 timeout = 30
@@ -42,9 +62,6 @@ errorlog = "-"
 loglevel = _settings.log_level
 logger_class = logger_class_for(_settings.log_format)
 proc_name = "poolproof"
-# What a proxy says is believed or not in the app, by POOLPROOF_TRUSTED_PROXIES. By Gunicorn's own default every client
-# on this machine may say that it came by HTTPS, and under which prefix.
-forwarded_allow_ips = ""
 # The server is controlled by signals only.
 control_socket_disable = True
 
@@ -56,6 +73,7 @@ for _name in [name for name in sys.modules if name.partition(".")[0] in {"webapp
 
 def on_starting(server: Any) -> None:
     """Check the connection budget once, before the first worker, in a child process, which keeps our modules."""
+    install(server)
     if run_in_child(_check_budget):
         sys.exit(1)
 
@@ -85,6 +103,11 @@ def on_exit(server: Any) -> None:
         server.collectors.terminate()
 
 
+def pre_fork(server: Any, worker: Any) -> None:
+    """Let the worker know that it is replaced without a gap."""
+    adopt(server, worker)
+
+
 def post_worker_init(worker: Any) -> None:
     """Register in the fleet, and exempt everything loaded so far from garbage collection: it is never freed."""
     from poolproof.integrations.gunicorn_hooks import post_worker_init as register
@@ -92,6 +115,7 @@ def post_worker_init(worker: Any) -> None:
     register(worker)
     gc.collect()
     gc.freeze()
+    report_ready(worker)
 
 
 def worker_exit(server: Any, worker: Any) -> None:

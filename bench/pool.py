@@ -1,8 +1,9 @@
-"""SQLAlchemy's QueuePool and ours, side by side and interleaved: `python bench/pool.py [--server]`.
+"""SQLAlchemy's QueuePool and ours, side by side and interleaved: `python bench/pool.py [--server [mysql|postgresql]]`.
 
 Prints ratios of ours to stock, with the bound of each, and exits 1 when one is missed. Each is the median of five.
-Connections are SQLite's, in memory: what is measured is the pool. With `--server` they are PyMySQL's to a MySQL that is
-started for it, and are held by statements; then the pool is one part of what is measured.
+Connections are SQLite's, in memory: what is measured is the pool. With `--server` they are PyMySQL's to a MySQL, or
+psycopg's to a PostgreSQL, that is started for it, and are held by statements; then the pool is one part of what is
+measured.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pymysql
 from sqlalchemy.exc import TimeoutError  # noqa: A004 - the pool's
 from sqlalchemy.pool import QueuePool
@@ -30,7 +32,8 @@ from sqlalchemy.pool import QueuePool
 from poolproof.core.codel import CoDel
 from poolproof.core.queue_pool import FairQueuePool
 from poolproof.core.stats import PoolStatistics
-from webapp.lab.services.database_server import new_server
+from webapp.lab.services.database_server import DatabaseServer, new_server
+from webapp.lab.services.postgresql_server import PostgresqlServer, start_postgresql
 
 THINK = 0.01
 OPEN_LOOP, OPEN_HOLD, PATIENCE = 20.0, 0.01, 1.0
@@ -66,7 +69,7 @@ def sleep(connection: Any, seconds: float) -> None:
 def sleep_on_server(connection: Any, seconds: float) -> None:
     """Hold a connection by a statement that takes so long."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT SLEEP(%s)", (seconds,))
+        cursor.execute(backend.sleep, (seconds,))
         cursor.fetchall()
 
 
@@ -76,26 +79,44 @@ class Backend:
 
     connect: Callable[[], Any] = in_memory
     hold: Callable[[Any, float], None] = sleep
+    sleep: str = ""
+    """The statement that takes so many seconds."""
 
 
 backend = Backend()
 
 
 @contextmanager
-def on_server(enabled: bool) -> Iterator[None]:  # noqa: FBT001
-    """Connect to a MySQL of its own while the block runs, where this is wanted."""
-    if not enabled:
+def on_server(name: str) -> Iterator[None]:
+    """Connect to a server of its own while the block runs; "": to SQLite in memory."""
+    if not name:
         yield
         return
     with tempfile.TemporaryDirectory() as folder:
-        server = new_server("mysql", Path(folder) / "server")
-        server.start()
-        backend.connect = lambda: pymysql.connect(host="127.0.0.1", port=server.port, user="root", ssl_disabled=True)
+        server = (connect_to_postgresql if name == "postgresql" else connect_to_mysql)(Path(folder) / "server")
         backend.hold = sleep_on_server
         try:
             yield
         finally:
             server.stop()
+
+
+def connect_to_mysql(folder: Path) -> DatabaseServer:
+    """Start a MySQL, and let the pools connect to it."""
+    server = new_server("mysql", folder)
+    backend.connect = lambda: pymysql.connect(host="127.0.0.1", port=server.port, user="root", ssl_disabled=True)
+    backend.sleep = "SELECT SLEEP(%s)"
+    return server
+
+
+def connect_to_postgresql(folder: Path) -> PostgresqlServer:
+    """Start a PostgreSQL, and let the pools connect to it."""
+    server = start_postgresql(folder)
+    backend.connect = lambda: psycopg.connect(
+        host="127.0.0.1", port=server.port, user="postgres", dbname="postgres", sslmode="disable"
+    )
+    backend.sleep = "SELECT pg_sleep(%s)"
+    return server
 
 
 def new_pool(pool_class: type[QueuePool], size: int, timeout: float = 60.0, **kw: Any) -> QueuePool:
@@ -303,7 +324,14 @@ def goodput_by_turns(load: float) -> tuple[float, float]:
 def main() -> None:
     """Measure, print, judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--server", action="store_true", help="connect to a real MySQL")
+    parser.add_argument(
+        "--server",
+        nargs="?",
+        const="mysql",
+        default="",
+        choices=("mysql", "postgresql"),
+        help="connect to a real server",
+    )
     arguments = parser.parse_args()
     with on_server(arguments.server):
         measure()

@@ -177,9 +177,9 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresqlS
     server.kill()
 
 
-@pytest.fixture(params=["psycopg", "psycopg2"], scope="session")
+@pytest.fixture(params=["psycopg", pytest.param("psycopg2", marks=pytest.mark.soak)], scope="session")
 def postgresql_url(request: pytest.FixtureRequest, postgresql: PostgresqlServer) -> URL:
-    """Make a database for each of the two drivers."""
+    """Make a database for each of the two drivers; what is particular to psycopg2 is tested by itself."""
     from tests.support.postgresql import new_database
 
     return new_database(postgresql, request.param)

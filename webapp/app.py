@@ -6,7 +6,6 @@ import socket
 
 from flask import Flask
 from sqlalchemy import make_url
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from poolproof.engine import engine_options
 from poolproof.integrations import flask_ext as pooling
@@ -16,6 +15,7 @@ from webapp.extensions import db
 from webapp.instance_folder import prepare_database_file, prepare_folder, secret_key
 from webapp.settings import OFF, ServiceSettings, Settings, environment, load_settings
 from webapp.web import log_config, uploads
+from webapp.web.path_prefix import trust_proxies
 from webapp.web.request_context import PoolproofFlask
 
 
@@ -42,8 +42,7 @@ def create_app(settings: Settings | None = None, *, with_routes: bool = True) ->
 
         add_routes(app, settings)
     if settings.poolproof.trusted_proxies:
-        hops = settings.poolproof.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+        app.wsgi_app = trust_proxies(app.wsgi_app, settings.poolproof.trusted_proxies)  # type: ignore[method-assign]
     return app
 
 

@@ -8,6 +8,7 @@ import click
 from sqlalchemy.exc import OperationalError
 
 from poolproof.drivers.errors import UNAVAILABLE_CAUSES, error_number, transient_cause
+from poolproof.drivers.mysql.tls_errors import tls_refusal
 from poolproof.errors import PoolConfigurationError
 from webapp.database_setup import UnsupportedServerError
 from webapp.errors import DomainError
@@ -35,6 +36,8 @@ def describe_error(error: Exception) -> str | None:
     if isinstance(error, DomainError):
         return error.detail
     if isinstance(error, OperationalError):
+        if refusal := tls_refusal(error):
+            return refusal
         # A full server and a deadlock are transient, too, but the server did answer: its own sentence says more.
         is_unreachable = transient_cause(error) in UNAVAILABLE_CAUSES
         what = "The database cannot be reached" if is_unreachable else "The database refused"

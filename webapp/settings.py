@@ -82,6 +82,18 @@ class ServiceSettings(BaseModel):
     """Seconds between two exports of metrics."""
     workers: int = Field(2, ge=1, le=64)
     threads: int = Field(8, ge=1, le=256)
+    worker_class: Literal["poolproof", "gthread"] = "poolproof"
+    """Gunicorn's worker: Poolproof's own, or Gunicorn's own with threads, to compare with."""
+    max_requests: int = Field(0, ge=0)
+    """Requests after which a worker is replaced by a new one; 0: never."""
+    head_timeout: float = Field(10.0, gt=0, le=3600)
+    """Seconds in which the head of a request has to be there; the first one, from the connection."""
+    body_timeout: float = Field(30.0, gt=0, le=3600)
+    """Seconds in which a body of at most 64 KiB has to be there."""
+    upload_timeout: float = Field(600.0, gt=0, le=24 * 3600)
+    """Seconds in which a larger body has to be there."""
+    keep_alive: int = Field(75, ge=0, le=3600)
+    """Seconds for which a connection stays open between two requests; 0: each request has one of its own."""
     background_processes: int = Field(1, ge=0, le=64)
     """How many commands (imports, collections) run beside the workers at the same time; counted in the budget."""
     collector_processes: int = Field(1, ge=0, le=16)

@@ -15,7 +15,7 @@ from tests.support.accounts import PASSWORD
 from webapp.lab.services.poolproof_service import PoolproofService, run_poolproof_service
 
 CONFIGURATION = PROJECT / "tests" / "integration" / "schemathesis.toml"
-SHORT = ["--phases", "examples,fuzzing,stateful", "--max-examples", "2", "--generation-deterministic"]
+SHORT = ["--max-examples", "2", "--generation-deterministic"]
 LONG = ["--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "200", "--max-time", "300"]
 
 
@@ -47,14 +47,14 @@ def run_schemathesis(service: PoolproofService, door: str, folder: Path, *option
 
 @pytest.mark.slow("some hundred requests of all operations")
 def test_the_players_door_answers_as_its_document_says(service: PoolproofService, tmp_path: Path) -> None:
-    said = run_schemathesis(service, service.address, tmp_path, *SHORT)
-    assert "readPools" not in httpx2.get(f"{service.address}/api/v1/openapi.json").text
-    assert "Selected: 35/35" in said
+    said = run_schemathesis(service, service.address, tmp_path, "--phases", "examples,fuzzing,stateful", *SHORT)
+    assert "✅ Stateful" in said
 
 
 def test_the_consoles_door_has_what_the_players_door_has_not(service: PoolproofService, tmp_path: Path) -> None:
-    said = run_schemathesis(service, service.console, tmp_path, *SHORT, "--include-path-regex", "pools|tokens|v1$")
-    assert "Selected: 3/36" in said
+    options = ["--phases", "fuzzing", "--include-path-regex", "pools|v1$"]
+    said = run_schemathesis(service, service.console, tmp_path, *options, *SHORT)
+    assert "Tested: 2" in said
 
 
 @pytest.mark.soak

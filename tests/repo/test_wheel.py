@@ -77,8 +77,10 @@ def test_nothing_in_the_wheel_imports_the_service(wheel: Path) -> None:
 def test_every_module_that_needs_no_integration_is_imported_with_sqlalchemy_alone(
     environment: Path, tmp_path: Path
 ) -> None:
+    flask = {f"poolproof.integrations.{name}" for name in ("flask_adopt", "flask_blueprints", "flask_cli", "flask_ext")}
     needs_more = {
-        "poolproof.integrations.flask_ext",
+        *flask,
+        "poolproof.integrations.console_page",
         "poolproof.drivers.mysql.connection",
         "poolproof.drivers.postgresql.psycopg_connection",
         "poolproof.drivers.postgresql.psycopg2_connection",

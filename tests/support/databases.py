@@ -143,12 +143,15 @@ class Databases:
 
 
 def _empty_schema(server_url: str, schema: str) -> str:
-    from sqlalchemy import create_engine, make_url, text
+    from sqlalchemy import text
 
-    url = make_url(server_url)
-    engine = create_engine(url)
-    with engine.connect() as connection:
+    from poolproof.engine import create_unpooled_engine
+    from poolproof.settings import PoolSettings
+    from poolproof.transactions.unit_of_work import UnitOfWork
+    from webapp.database_url import normalize_url
+
+    url = normalize_url(server_url, GIVEN, needs_schema=False)
+    with UnitOfWork(create_unpooled_engine(url, PoolSettings(), "tests")).autocommit() as connection:
         connection.execute(text(f"DROP DATABASE IF EXISTS {schema}"))
         connection.execute(text(f"CREATE DATABASE {schema} CHARACTER SET utf8mb4"))
-    engine.dispose()
     return url.set(database=schema).render_as_string(hide_password=False)

@@ -62,7 +62,9 @@ class Copy:
         shutil.copytree(PROJECT_ROOT, self.folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
         self.port = free_port()
         binds = {"POOLPROOF_BIND": f"{HOST}:{self.port}", "POOLPROOF_CONSOLE_BIND": f"{HOST}:{free_port()}"}
-        self.environment: Mapping[str, str] = child_environment({**binds, **settings}, inherit_settings=False)
+        inherited = child_environment({**binds, **settings}, inherit_settings=False)
+        # Modules are those of the copy.
+        self.environment: Mapping[str, str] = {name: inherited[name] for name in inherited if name != "PYTHONPATH"}
 
     def give_programs(self) -> None:
         """Put `poolproof` and `gunicorn` where `make run` puts them, with this Python's libraries: it takes no time."""

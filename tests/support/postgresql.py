@@ -13,7 +13,6 @@ from poolproof.engine import configure_engine, engine_options
 from poolproof.settings import PoolSettings
 from webapp.lab.services.postgresql_server import PostgresqlServer
 
-DRIVERS = ("psycopg", "psycopg2")
 _numbers = itertools.count(1)
 
 

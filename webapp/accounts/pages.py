@@ -17,6 +17,7 @@ from webapp.accounts import authentication, devices, passwords, sessions
 from webapp.accounts.auth import SessionUser, cache_user_in_session
 from webapp.errors import DomainError, ForbiddenError, SignInRequiredError, SignInThrottledError
 from webapp.web.cookies import set_cookie
+from webapp.web.path_prefix import with_prefix
 from webapp.web.security.console_listener import is_console_listener
 
 blueprint = Blueprint("account_pages", __name__)
@@ -48,7 +49,8 @@ def sign_in() -> str | Response:
     login_user(SessionUser(user, session_id))
     cache_user_in_session(user, session_id)
     response = redirect(_safe_next_url())
-    set_cookie(response, DEVICE_COOKIE, devices.issue(device.with_name(name), key), devices.MAX_AGE, "/sign-in")
+    cookie = devices.issue(device.with_name(name), key)
+    set_cookie(response, DEVICE_COOKIE, cookie, devices.MAX_AGE, with_prefix("/sign-in"))
     return response
 
 
@@ -78,4 +80,4 @@ def _safe_next_url() -> str:
     next_url = request.args.get("next", "")
     # Only our own pages behind the sign-in: the link may have been written by an attacker.
     is_ours = next_url.startswith(("/studio", "/console")) and "\\" not in next_url and next_url.isprintable()
-    return next_url if is_ours else url_for("studio.quizzes")
+    return with_prefix(next_url) if is_ours else url_for("studio.quizzes")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from sqlalchemy import Connection, select
 
@@ -25,6 +26,22 @@ class AttemptState:
     score: int | None
     milliseconds: int | None
     last_answered_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class StoredAttempt:
+    """The row of an attempt, without its answers."""
+
+    started_at: datetime
+    player_name: str
+    finished_at: datetime | None
+
+
+def find_attempt(connection: Connection, attempt_id: UUID) -> StoredAttempt | None:
+    """Return the row of an attempt; None before its first answer."""
+    columns = (Attempt.started_at, Attempt.player_name, Attempt.finished_at)
+    row = connection.execute(select(*columns).where(Attempt.id == attempt_id)).one_or_none()
+    return None if row is None else StoredAttempt(*row)
 
 
 def load_state(connection: Connection, claim: AttemptClaim) -> AttemptState:

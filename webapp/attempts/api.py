@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, current_app
+from flask import Response, current_app, request
 
 from webapp.attempts import operations, presenter, serializers
 from webapp.attempts.operations import get_leaderboards
@@ -35,7 +35,7 @@ def start_attempt(body: dict[str, Any], quiz_id: int) -> Response:
 
     Nothing is stored before the first answer.
     """
-    return flask_response(operations.start(_service(), quiz_id, body))
+    return flask_response(operations.start(_service(), quiz_id, body, request.script_root))
 
 
 @blueprint.route("/attempts/<token>", methods=["GET"])

@@ -47,13 +47,15 @@ def build_fast_routes(app: Any) -> list[FastRoute]:
 def _open(pages: PageCache, service: AttemptService, environ: WSGIEnvironment, slug: str) -> RawResponse | None:
     if environ.get("QUERY_STRING") or not is_cacheable(environ.get("HTTP_COOKIE", "")):
         return None
-    version = service.quiz_cache.current(Slug(slug))
-    return operations.open_quiz(pages, version, environ.get("HTTP_IF_NONE_MATCH", ""), None)
+    version, prefix = service.quiz_cache.current(Slug(slug)), environ.get("SCRIPT_NAME", "")
+    return operations.open_quiz(pages, version, prefix, environ.get("HTTP_IF_NONE_MATCH", ""))
 
 
 def _start(service: AttemptService, environ: WSGIEnvironment, quiz_id: str) -> RawResponse | None:
     body = _START.load_bytes(read_json_body(environ))
-    return None if body is None or not is_id(quiz_id) else operations.start(service, int(quiz_id), body)
+    if body is None or not is_id(quiz_id):
+        return None
+    return operations.start(service, int(quiz_id), body, environ.get("SCRIPT_NAME", ""))
 
 
 def _answer(

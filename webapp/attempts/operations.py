@@ -36,35 +36,40 @@ _PAGE_HEADERS = (("Content-Type", "text/html; charset=utf-8"), *security_headers
 
 
 def open_quiz(
-    pages: PageCache, version: PublishedVersion, known_etags: str, render: Callable[[], bytes] | None
+    pages: PageCache,
+    version: PublishedVersion,
+    prefix: str,
+    known_etags: str,
+    render: Callable[[], bytes] | None = None,
 ) -> RawResponse | None:
     """Return a quiz's first page, which is the same for all who have not begun; None where it had to be rendered.
 
     Args:
         pages: The pages that this worker has rendered.
         version: The quiz, as of now.
+        prefix: The path under which the service is mounted.
         known_etags: The request's If-None-Match, or "".
         render: Renders the page; None where that would take too long.
     """
-    page = pages.get(version)
+    page = pages.get(version, prefix)
     if page is None:
         if render is None:
             return None
-        page = pages.put(version, render())
+        page = pages.put(version, prefix, render())
     headers = (*_PAGE_HEADERS, ("ETag", page.etag))
     # By weak comparison, of a list too (RFC 9110): a proxy that compresses the page makes its ETag a weak one.
     return RawResponse(NOT_MODIFIED, headers, b"") if page.etag in known_etags else RawResponse(OK, headers, page.body)
 
 
-def start(service: AttemptService, quiz_id: int, body: dict[str, Any]) -> RawResponse:
-    """Start an attempt; `body` is a `StartIn`.
+def start(service: AttemptService, quiz_id: int, body: dict[str, Any], prefix: str) -> RawResponse:
+    """Start an attempt; `body` is a `StartIn`, `prefix` the path under which the service is mounted.
 
     Raises:
         NotFoundError, QuizNotOpenError, AttemptFinishedError: as `AttemptService.start`.
     """
-    player_id = tokens.verify_player_token(body["player"], service.signing_key)
-    started = service.start(QuizId(quiz_id), body["name"].strip(), player_id)
-    headers = (*_JSON_HEADERS, ("Location", f"/api/v1/attempts/{started.token}"))
+    player = tokens.verify_player_token(body["player"], service.signing_key)
+    started = service.start(QuizId(quiz_id), body["name"].strip(), player)
+    headers = (*_JSON_HEADERS, ("Location", f"{prefix}/api/v1/attempts/{started.token}"))
     return RawResponse(CREATED, headers, _dump_json(serializers.dump_started(started)))
 
 

@@ -42,13 +42,13 @@ class OverdueScorer:
         self.reset_after_fork()
         fork.track(self, fork.Phase.LOCKS)
 
-    def settle(self, version: PublishedVersion) -> bool:
+    def settle(self, version: PublishedVersion, wait: float = 0.0) -> bool:
         """Score what is overdue at a version; say whether results may have changed, so that they are read anew.
 
         Without a statement while the quiz is open and has an end, and once nothing is left. While one thread does it,
-        others return at once and see the results as they are.
+        others return after `wait` seconds and see the results as they are.
         """
-        if not self._is_due(version) or not self._lock.acquire(blocking=False):
+        if not self._is_due(version) or not self._lock.acquire(timeout=wait):
             return False
         try:
             return self._is_due(version) and self._settle(version)

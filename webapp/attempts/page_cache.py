@@ -31,16 +31,16 @@ class PageCache:
         """Start empty."""
         self._pages: dict[tuple[Any, ...], CachedPage] = {}
 
-    def get(self, version: PublishedVersion) -> CachedPage | None:
-        """Return the version's page if it was rendered in the present state of the window."""
-        return self._pages.get(_cache_key(version))
+    def get(self, version: PublishedVersion, prefix: str) -> CachedPage | None:
+        """Return the version's page, with links under this prefix, if it was rendered in the window's present state."""
+        return self._pages.get(_cache_key(version, prefix))
 
-    def put(self, version: PublishedVersion, body: bytes) -> CachedPage:
+    def put(self, version: PublishedVersion, prefix: str, body: bytes) -> CachedPage:
         """Store a page."""
         if len(self._pages) >= MAX_CACHED:
             self._pages = {}
         page = CachedPage(body, f'"{hashlib.sha256(body).hexdigest()[:24]}"')
-        self._pages[_cache_key(version)] = page
+        self._pages[_cache_key(version, prefix)] = page
         return page
 
 
@@ -51,8 +51,8 @@ def is_cacheable(cookie_header: str) -> bool:
     )
 
 
-def _cache_key(version: PublishedVersion) -> tuple[Any, ...]:
-    return version.version_id, version.slug, version.state, version.rules
+def _cache_key(version: PublishedVersion, prefix: str) -> tuple[Any, ...]:
+    return prefix, version.version_id, version.slug, version.state, version.rules
 
 
 def get_page_cache(app: Any) -> PageCache:

@@ -21,6 +21,7 @@ from webapp.quizzes.published import PublishedVersion, Slug
 from webapp.web.cookies import set_cookie
 from webapp.web.fast_path.middleware import flask_response
 from webapp.web.form_retry import retryable_form
+from webapp.web.path_prefix import with_prefix
 from webapp.web.security.fetch_metadata import require_same_origin
 from webapp.web.validators import is_decimal, validate_storable, validate_visible
 
@@ -61,7 +62,7 @@ def quiz(slug: str) -> Response:
     if not is_cacheable(request.headers.get("Cookie", "")):
         return make_response(render())
     known_etags = request.headers.get("If-None-Match", "")
-    opened = operations.open_quiz(get_page_cache(current_app), version, known_etags, render)
+    opened = operations.open_quiz(get_page_cache(current_app), version, request.script_root, known_etags, render)
     assert opened is not None  # noqa: S101 - it was allowed to render
     return flask_response(opened)
 
@@ -77,10 +78,17 @@ def start(slug: str) -> Response | tuple[str, int]:
     form = StartForm()
     if not form.validate_on_submit():
         return _render_quiz(version, form), 422
-    player_id = tokens.verify_player_token(request.cookies.get(PLAYER_COOKIE), service.signing_key)
-    started = service.start(Slug(slug), (form.name.data or ANONYMOUS).strip(), player_id)
+    player = tokens.verify_player_token(request.cookies.get(PLAYER_COOKIE), service.signing_key)
+    name = (form.name.data or ANONYMOUS).strip()
+    try:
+        started = service.start(Slug(slug), name, player)
+    except AttemptFinishedError:
+        if player is None:
+            raise
+        # The page of an attempt that is finished shows its result.
+        return redirect(url_for("attempt_pages.attempt", token=service.issue_token(version, player, name)))
     response = redirect(url_for("attempt_pages.attempt", token=started.token))
-    set_cookie(response, PLAYER_COOKIE, started.player_token, COOKIE_MAX_AGE, "/")
+    set_cookie(response, PLAYER_COOKIE, started.player_token, COOKIE_MAX_AGE, with_prefix("/"))
     # It leads to the result, too, when the quiz has closed long ago.
     set_cookie(response, ATTEMPT_COOKIE, started.token, COOKIE_MAX_AGE, url_for("attempt_pages.quiz", slug=slug))
     return response

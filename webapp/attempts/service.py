@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
@@ -17,11 +17,14 @@ from webapp.attempts.overdue_scorer import OverdueScorer
 from webapp.attempts.presenter import AttemptSnapshot, AttemptView
 from webapp.attempts.rate_limit import PlayerRateLimiter
 from webapp.attempts.time_limits import TimeLimits
-from webapp.attempts.tokens import AttemptClaim
+from webapp.attempts.tokens import AttemptClaim, PlayerClaim
 from webapp.errors import AttemptFinishedError
 from webapp.quizzes import published
 from webapp.quizzes.published import PublishedVersion, QuizId, Slug
 from webapp.quizzes.published_cache import PublishedQuizCache
+
+SETTLE_TIMEOUT = 5.0
+"""Seconds that an author's results wait for another thread that scores; a leaderboard is shown as it is."""
 
 
 @dataclass(frozen=True)
@@ -95,27 +98,49 @@ class AttemptService:
         version = self.quiz_cache.peek(claim.version_id)
         return None if version is None else AttemptInPlay(claim, version)
 
-    def start(self, quiz: QuizId | Slug, name: str, player_id: UUID | None) -> StartedAttempt:
-        """Start an attempt at an open quiz, of this player or of a new one. Nothing is stored yet.
+    def start(self, quiz: QuizId | Slug, name: str, player: PlayerClaim | None) -> StartedAttempt:
+        """Start an attempt at an open quiz, of this player or of a new one. Nothing is stored yet, and nothing is read.
 
-        A player who has begun already goes on with the attempt that is stored.
+        A player who starts again goes on with the attempt that is stored: that alone is read.
 
         Raises:
             NotFoundError: when there is no such quiz.
             QuizNotOpenError: outside of its window.
-            AttemptFinishedError: when this worker knows that the player has finished it.
+            AttemptFinishedError: when the player has finished it, or its time is over.
         """
-        player_id = player_id or tokens.new_player_id()
         version = self.quiz_cache.current(quiz)
-        claim = begin_attempt(version, player_id, name)
+        player = player or PlayerClaim(tokens.new_player_id())
+        claim = begin_attempt(version, player.player_id, name)
+        if version.version_id in player.started:
+            claim = self._resume(claim)
         if self.writer.knows_finished(claim.attempt_id):
-            raise AttemptFinishedError("You have finished this quiz; it is played once.")
+            raise _played_error()
+        self.time_limits.require_time_left(claim.started_at, version)
+        others = tuple(version_id for version_id in player.started if version_id != version.version_id)
+        known = PlayerClaim(player.player_id, (*others, version.version_id))
         return StartedAttempt(
             claim,
             tokens.issue(claim, self.signing_key),
-            tokens.issue_player_token(player_id, self.signing_key),
+            tokens.issue_player_token(known, self.signing_key),
             self.time_limits.seconds_left(claim.started_at, version),
         )
+
+    def issue_token(self, version: PublishedVersion, player: PlayerClaim, name: str) -> str:
+        """Return a token of a player's attempt at a version, whatever its state is.
+
+        Raises:
+            QuizNotOpenError: outside of its window.
+        """
+        return tokens.issue(begin_attempt(version, player.player_id, name), self.signing_key)
+
+    def _resume(self, claim: AttemptClaim) -> AttemptClaim:
+        with self.connect() as connection:
+            stored = answer_store.find_attempt(connection, claim.attempt_id)
+        if stored is None:
+            return claim
+        if stored.finished_at is not None:
+            raise _played_error()
+        return replace(claim, started_at=stored.started_at, player_name=stored.player_name)
 
     def prepare_answer(
         self, attempt: AttemptInPlay, item_id: int, choices: Sequence[int], sequence: int | None
@@ -186,11 +211,11 @@ class AttemptService:
         Raises:
             NotFoundError: when there is no such quiz.
         """
-        self.settle(self.quiz_cache.current(quiz))
+        self.settle(self.quiz_cache.current(quiz), SETTLE_TIMEOUT)
 
-    def settle(self, version: PublishedVersion) -> None:
+    def settle(self, version: PublishedVersion, wait: float = 0.0) -> None:
         """Score attempts at a version whose time is over; while it is open and has an end, nothing is read."""
-        if self.scorer.settle(version):
+        if self.scorer.settle(version, wait):
             self.leaderboards.invalidate(version.version_id)
 
     def _load(self, claim: AttemptClaim) -> AttemptState:
@@ -210,6 +235,10 @@ class AttemptService:
 def get_attempt_service(app: Any) -> AttemptService:
     """Return the attempt service of a Flask app."""
     return cast("AttemptService", app.extensions["attempt_service"])
+
+
+def _played_error() -> AttemptFinishedError:
+    return AttemptFinishedError("You have finished this quiz; it is played once.")
 
 
 def begin_attempt(version: PublishedVersion, player_id: UUID, player_name: str) -> AttemptClaim:

@@ -17,6 +17,8 @@ from webapp.errors import NotFoundError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+MAX_STARTED = 10
+"""Versions that a player's token remembers."""
 MAX_CACHED = 20_000
 """Decoded tokens that are kept: players at the same time."""
 
@@ -31,6 +33,14 @@ class AttemptClaim:
     player_name: str
     started_at: datetime
     seed: int
+
+
+@dataclass(frozen=True)
+class PlayerClaim:
+    """The content of a player's token: the player, and the versions that were started last."""
+
+    player_id: uuid.UUID
+    started: tuple[int, ...] = ()
 
 
 def new_claim(version_id: int, player_id: uuid.UUID, player_name: str, started_at: datetime) -> AttemptClaim:
@@ -82,15 +92,20 @@ def new_player_id() -> uuid.UUID:
     return uuid.uuid4()
 
 
-def issue_player_token(player_id: uuid.UUID, key: str) -> str:
+def issue_player_token(player: PlayerClaim, key: str) -> str:
     """Return the token that identifies a player in later attempts."""
-    return _to_str(_player_serializer(key).dumps(player_id.hex))
+    return _to_str(_player_serializer(key).dumps([player.player_id.hex, player.started[-MAX_STARTED:]]))
 
 
-def verify_player_token(token: str | None, key: str) -> uuid.UUID | None:
+def verify_player_token(token: str | None, key: str) -> PlayerClaim | None:
     """Return the player in a token; None when the token is missing or not valid."""
+    if not token:
+        return None
     try:
-        return uuid.UUID(_player_serializer(key).loads(token)) if token else None
+        content = _player_serializer(key).loads(token)
+        # The former form had no versions.
+        player_id, started = (content, ()) if isinstance(content, str) else content
+        return PlayerClaim(uuid.UUID(player_id), tuple(started))
     except (BadSignature, ValueError, TypeError, AttributeError):
         return None
 

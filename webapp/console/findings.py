@@ -10,10 +10,12 @@ from sqlalchemy.exc import OperationalError
 
 from poolproof.capacity.budget import Finding, FleetSize, Level, run_checks
 from poolproof.capacity.server_info import read_server_info
+from poolproof.drivers.mysql.tls_errors import tls_refusal
 from poolproof.engine import create_unpooled_engine
 from poolproof.settings import PoolSettings
 from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.db.privileges import missing_privileges
+from webapp.web.redaction import redact
 
 LEVEL_LABELS = {Level.OK: "ok  ", Level.WARN: "WARN", Level.FAIL: "FAIL"}
 
@@ -54,9 +56,13 @@ def check_at_boot(database_url: str, fleet: FleetSize, pool: PoolSettings) -> No
         with UnitOfWork(create_unpooled_engine(make_url(database_url), pool, "boot")).read() as connection:
             findings = check_deployment(connection, fleet, pool)
     except OperationalError as error:
-        # It may recover at any moment; until then requests get 503 and /readyz says why.
-        click.echo(f"The budget could not be checked, the database does not respond: {error.orig}", err=True)
-        return
+        refusal = tls_refusal(error)
+        if refusal is None:
+            # It may recover at any moment; until then requests get 503 and /readyz says why.
+            message = redact(str(error.orig))
+            click.echo(f"The budget could not be checked, the database does not respond: {message}", err=True)
+            return
+        findings = [Finding("tls", Level.FAIL, refusal)]
     if problems := [finding for finding in findings if finding.level is not Level.OK]:
         print_findings(problems, err=True)
     if pool.boot_check == "strict" and has_failure(findings):

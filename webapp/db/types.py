@@ -20,8 +20,8 @@ MYSQL_TABLE_OPTIONS: dict[str, Any] = {
 }
 """Table options: text is compared byte by byte, as SQLite does, so that all databases agree."""
 
-NEVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-"""How a column of `OptionalEnd` stores that there is no end."""
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""How a column of `OptionalEnd` stores that there is no end; not the last moment, so that sums with it are times."""
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
 """An id that the database counts; SQLite counts only in a column declared INTEGER."""
@@ -56,7 +56,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class OptionalEnd(UtcDateTime):
-    """A moment that may never come: None in Python, the end of the year 9999 in the column.
+    """A moment that may never come: None in Python, the year 9999 in the column.
 
     So that a condition such as `closes_at > now` holds for what has no end, too, and an index finds both.
     """

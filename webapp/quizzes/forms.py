@@ -15,9 +15,9 @@ from webapp.web.validators import validate_storable
 
 DATE_FORMATS = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 ANSWERS_SHOWN_CHOICES = [
-    SelectChoice("", "When the quiz has closed; without an end, once a player has finished"),
-    SelectChoice(AnswersShown.AFTER_CLOSING.value, "When the quiz has closed"),
-    SelectChoice(AnswersShown.AFTER_FINISHING.value, "As soon as a player has finished"),
+    SelectChoice("", "Automatic"),
+    SelectChoice(AnswersShown.AFTER_CLOSING.value, "After closing"),
+    SelectChoice(AnswersShown.AFTER_FINISHING.value, "As soon as the attempt is finished"),
     SelectChoice(AnswersShown.NEVER.value, "Never"),
 ]
 

@@ -14,6 +14,7 @@ from flask import Flask, Response, g, request
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
 from poolproof.integrations.flask_ext import get_pooling, name_request
+from webapp.web.path_prefix import with_prefix
 
 log = structlog.get_logger("poolproof.request")
 
@@ -50,6 +51,10 @@ class PoolproofFlask(Flask):
 
 class PageSessionInterface(SecureCookieSessionInterface):
     """Sessions for pages only: REST responses and files have none, so they do not vary with cookies."""
+
+    def get_cookie_path(self, app: Flask) -> str:
+        """Return the path prefix: another service of the same host gets no cookie of ours."""
+        return with_prefix("") or super().get_cookie_path(app)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Save the session of a page."""

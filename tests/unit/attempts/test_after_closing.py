@@ -59,21 +59,20 @@ def board_page(client: FlaskClient, quiz: PublishedVersion) -> str:
 
 
 def test_next_day_an_attempt_goes_on_as_long_as_its_quiz_takes_answers(
-    app: Flask, client: FlaskClient, quiz: PublishedVersion, work: UnitOfWork
+    app: Flask, client: FlaskClient, quiz: PublishedVersion, work: UnitOfWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A day is over at once: what a quiz without an end grants an attempt does not bound one with an end.
-    app.extensions["attempt_service"].time_limits = TimeLimits(grace=0, ttl=0)
-    attempt = start(client, quiz, name="Grace")
+    endless = make_quiz(work)
+    attempt, without_end = start(client, quiz, name="Grace"), start(client, endless)
+    # What a quiz without an end grants an attempt is over at once; it does not bound an attempt at one with an end.
+    monkeypatch.setattr(app.extensions["attempt_service"], "time_limits", TimeLimits(grace=0, ttl=0))
     answer(client, quiz, attempt, 2)
     assert client.get(attempt).get_json()["finished_at"] is None
     assert client.post(f"{attempt}/finish").get_json()["score"] == 2
-    endless = make_quiz(work)
-    attempt = start(client, endless)
-    late = client.put(f"{attempt}/answers/{endless.document.questions[0].item_id}", json={"choices": [0]})
+    item = endless.document.questions[0].item_id
+    late = client.put(f"{without_end}/answers/{item}", json={"choices": [0]})
     assert (late.status_code, late.get_json()["type"]) == (409, "/problems#attempt-finished")
-    form = {f"item-{endless.document.questions[0].item_id}": "0"}
-    assert client.post(attempt.removeprefix("/api/v1"), data=form).status_code == 409
-    app.extensions["attempt_service"].time_limits = TimeLimits(grace=0, ttl=7 * 24 * 3600)
+    assert client.post(without_end.removeprefix("/api/v1"), data={f"item-{item}": "0"}).status_code == 409
+    assert "The time of this attempt is over" in client.get(without_end.removeprefix("/api/v1")).text
 
 
 def test_a_start_says_how_long_answers_are_taken(client: FlaskClient, quiz: PublishedVersion) -> None:

@@ -4,9 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from poolproof.transactions.unit_of_work import UnitOfWork
+from webapp.attempts import tokens
 from webapp.lab.factories import make_quiz
 from webapp.quizzes import publishing
 from webapp.quizzes.published import PublishedVersion
@@ -117,9 +119,26 @@ def test_a_second_start_of_a_player_goes_on_with_the_attempt_that_is_stored(
     assert [place["score"] for place in board["places"]] == [2]
 
 
-def test_a_player_who_has_finished_is_told_so_at_the_next_start(client: FlaskClient, quiz: PublishedVersion) -> None:
+@pytest.mark.parametrize("is_another_worker", [False, True])
+def test_a_player_who_has_finished_is_told_so_at_the_next_start(
+    app: Flask, client: FlaskClient, quiz: PublishedVersion, is_another_worker: bool
+) -> None:
     address = f"/api/v1/quizzes/{quiz.quiz_id}/attempts"
     first = client.post(address, json={"name": "Grace"}).get_json()
     client.post(f"/api/v1/attempts/{first['token']}/finish")
+    if is_another_worker:
+        writer = app.extensions["attempt_service"].writer
+        writer._finished_attempts.discard([tokens.verify(first["token"], app.config["SECRET_KEY"]).attempt_id])
     refused = client.post(address, json={"name": "Grace", "player": first["player"]})
     assert (refused.status_code, refused.get_json()["type"]) == (409, "/problems#attempt-finished")
+
+
+def test_a_start_that_goes_on_keeps_the_time_and_the_name_of_the_first_one(
+    client: FlaskClient, quiz: PublishedVersion
+) -> None:
+    address = f"/api/v1/quizzes/{quiz.quiz_id}/attempts"
+    first = client.post(address, json={"name": "Grace"}).get_json()
+    put(client, f"/api/v1/attempts/{first['token']}", quiz.document.questions[0].item_id, 0)
+    again = client.post(address, json={"name": "Ada", "player": first["player"]}).get_json()
+    attempt = client.get(f"/api/v1/attempts/{again['token']}").get_json()
+    assert (again["started_at"], attempt["player_name"]) == (first["started_at"], "Grace")

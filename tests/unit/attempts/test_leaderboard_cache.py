@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, update
 
 from poolproof.transactions.unit_of_work import UnitOfWork
 from tests.support.counted_reads import CountedReads
@@ -9,6 +9,7 @@ from tests.unit.attempts.results import store_results
 from webapp.attempts import tokens
 from webapp.attempts.leaderboard import AttemptResult
 from webapp.attempts.leaderboard_cache import LeaderboardCache
+from webapp.attempts.models import Attempt
 from webapp.lab.factories import make_quiz
 
 
@@ -106,4 +107,27 @@ def test_whoever_finishes_while_everything_is_read_is_counted_once(
         store_results(work, quiz, ("second", 2, 50))
 
     leaderboards.get(quiz.version_id)
+    assert leaderboards.get(quiz.version_id).finished_count == 2
+
+
+def test_a_result_that_has_changed_since_is_shown_as_it_is_now(
+    work: UnitOfWork, leaderboards: LeaderboardCache
+) -> None:
+    quiz = make_quiz(work)
+    store_results(work, quiz, ("first", 1, 100))
+    assert leaderboards.get(quiz.version_id).places[0].score == 1
+    with work.transaction() as connection:
+        connection.execute(update(Attempt).values(score=2))
+    assert leaderboards.get(quiz.version_id).places[0].score == 2
+
+
+def test_an_invalidated_board_knows_results_of_any_time(work: UnitOfWork, leaderboards: LeaderboardCache) -> None:
+    quiz = make_quiz(work)
+    store_results(work, quiz, ("first", 1, 100))
+    leaderboards.get(quiz.version_id)
+    store_results(work, quiz, ("scored late", 2, 50))
+    with work.transaction() as connection:
+        connection.execute(update(Attempt).where(Attempt.score == 2).values(finished_at=None))
+    assert leaderboards.get(quiz.version_id).finished_count == 1
+    leaderboards.invalidate(quiz.version_id)
     assert leaderboards.get(quiz.version_id).finished_count == 2

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import event, select, update
@@ -18,6 +20,7 @@ from webapp.attempts.batch_writes import FinishAttempt, SaveAnswers
 from webapp.attempts.models import Answer, Attempt
 from webapp.attempts.time_limits import TimeLimits
 from webapp.attempts.tokens import AttemptClaim
+from webapp.errors import QuizNotOpenError
 from webapp.lab.factories import make_quiz
 from webapp.quizzes import published, publishing
 from webapp.quizzes.published import PublishedVersion
@@ -222,3 +225,46 @@ def test_an_answer_that_is_not_committed_yet_is_waited_for_and_scored(work: Unit
         answering.result(60)
     assert score(work, closed) == 1
     assert stored(work)[claim.attempt_id].score == 1
+
+
+def answer_until_refused(
+    writer: AnswerWriter, quiz: PublishedVersion, acknowledged: Counter[UUID], is_refused: threading.Event
+) -> None:
+    while not is_refused.is_set():
+        claim = service.begin_attempt(quiz, tokens.new_player_id(), "Ada")
+        for question in quiz.document.questions:
+            try:
+                writer.save(claim, quiz, {question.item_id: 1 << question.right[0]})
+            except QuizNotOpenError:
+                is_refused.set()
+                return
+            acknowledged[claim.attempt_id] += 1
+
+
+def test_across_the_closing_instant_each_acknowledged_answer_is_scored_once(
+    work: UnitOfWork, quiz: PublishedVersion
+) -> None:
+    """Two workers store answers and two score, while the quiz is closed under them."""
+    writers = [AnswerWriter(work, TIMEOUT) for _ in range(2)]
+    acknowledged: Counter[UUID] = Counter()
+    is_refused, has_begun = threading.Event(), threading.Barrier(6)
+
+    def answer(writer: AnswerWriter) -> None:
+        has_begun.wait(60)
+        answer_until_refused(writer, quiz, acknowledged, is_refused)
+
+    def score_until_refused() -> None:
+        has_begun.wait(60)
+        closed = close(work, quiz)
+        while not is_refused.is_set() or score(work, closed):
+            score(work, closed)
+
+    with ThreadPoolExecutor(6) as pool:
+        tasks = [pool.submit(answer, writer) for writer in writers * 2]
+        tasks += [pool.submit(score_until_refused) for _ in range(2)]
+        for task in tasks:
+            task.result(120)
+    for writer in writers:
+        writer.group_commit.stop()
+    score(work, close(work, quiz))
+    assert {attempt: row.score for attempt, row in stored(work).items() if row.score} == dict(acknowledged)

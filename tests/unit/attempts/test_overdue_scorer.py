@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -91,3 +92,19 @@ def test_while_the_database_is_away_results_are_shown_as_they_are(
         assert not scorer.settle(closed)
     clock.advance(1)
     assert scorer.settle(closed)
+
+
+def test_an_author_waits_for_the_one_who_scores_and_a_player_does_not(
+    work: UnitOfWork, quiz: PublishedVersion, scorer: OverdueScorer
+) -> None:
+    play(work, quiz, 1)
+    closed = close(work, quiz)
+    with scorer._lock:
+        assert not scorer.settle(closed)
+        with ThreadPoolExecutor(1) as pool:
+            author = pool.submit(scorer.settle, closed, 60)
+            assert not author.done()
+            scorer._lock.release()
+            assert author.result(60)
+            scorer._lock.acquire()
+    assert set(stored(work)) != set()

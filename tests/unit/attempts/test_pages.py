@@ -81,3 +81,10 @@ def test_the_board_is_empty_and_then_not(client: FlaskClient, quiz: PublishedVer
     assert "Be the first" in client.get(f"/quizzes/{quiz.slug}/leaderboard").text
     client.post(start(client, quiz), data=form(quiz))
     assert "Grace" in client.get(f"/quizzes/{quiz.slug}/leaderboard").text
+
+
+def test_who_has_finished_and_starts_again_sees_the_result(client: FlaskClient, quiz: PublishedVersion) -> None:
+    client.post(start(client, quiz), data=form(quiz))
+    client.delete_cookie("attempt", path=f"/quizzes/{quiz.slug}")
+    page = client.post(f"/quizzes/{quiz.slug}/start", data={"name": "Grace"}, follow_redirects=True)
+    assert (page.status_code, "2 of 2" in page.text) == (200, True)

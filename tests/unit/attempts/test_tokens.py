@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webapp.attempts import tokens
+from webapp.attempts.tokens import PlayerClaim
 from webapp.errors import NotFoundError
 
 KEY = "k" * 40
@@ -38,9 +39,21 @@ def test_a_changed_and_a_foreign_token_are_refused() -> None:
 
 
 def test_a_player_is_known_again_and_nobody_else_is() -> None:
-    player = tokens.new_player_id()
+    player = PlayerClaim(tokens.new_player_id(), (3, 1, 2))
     assert tokens.verify_player_token(tokens.issue_player_token(player, KEY), KEY) == player
+    former = tokens._player_serializer(KEY).dumps(player.player_id.hex)
+    assert tokens.verify_player_token(str(former), KEY) == PlayerClaim(player.player_id)
     assert tokens.verify_player_token("nonsense", KEY) is None
     assert tokens.verify_player_token(None, KEY) is None
     # An attempt's token is no player's.
-    assert tokens.verify_player_token(tokens.issue(tokens.new_claim(7, player, "", STARTED), KEY), KEY) is None
+    assert (
+        tokens.verify_player_token(tokens.issue(tokens.new_claim(7, player.player_id, "", STARTED), KEY), KEY) is None
+    )
+
+
+def test_a_players_token_stays_short_however_many_quizzes_were_started() -> None:
+    player = PlayerClaim(tokens.new_player_id(), tuple(range(2**63 - 100, 2**63)))
+    token = tokens.issue_player_token(player, KEY)
+    assert len(token) < 500
+    known = tokens.verify_player_token(token, KEY)
+    assert known == PlayerClaim(player.player_id, player.started[-tokens.MAX_STARTED :])

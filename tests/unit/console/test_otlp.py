@@ -18,7 +18,7 @@ from opentelemetry.sdk.resources import Resource
 from poolproof import event_log
 from poolproof.fleet.fleet_metrics import fleet_families
 from poolproof.fleet.registry import FleetDirectory
-from poolproof.integrations.flask_ext import BLOCKING_CALLS
+from poolproof.metrics.blocking_calls import BLOCKING_CALLS
 from poolproof.metrics.counters import LABEL_SEPARATOR
 from tests.support.waiting import wait_until
 from tests.unit.poolproof.fleet.member import several

@@ -106,3 +106,27 @@ def test_a_child_process_does_not_say_goodbye_on_its_parents_connections(pooling
     assert idle > 0
     with pooling.work.read() as connection:
         assert connection.execute(text("SELECT 1")).scalar_one() == 1
+
+
+@pytest.mark.parametrize("pool_class", ["queue", "null"])
+def test_options_without_their_listeners_refuse_the_first_connect_of_each_engine(
+    tmp_path: Path, pool_class: str
+) -> None:
+    urls = [make_url(f"sqlite:///{tmp_path / name}") for name in ("default", "bind")]
+    shared = engine_options(settings(pool_class=pool_class), urls[0], threads=2)
+    configured, other = (create_engine(url, **shared) for url in urls)
+    configure_engine(configured, settings())
+    with configured.connect() as connection:
+        connection.execute(text("CREATE TABLE kept (id INTEGER)"))
+        connection.commit()
+        connection.execute(text("INSERT INTO kept VALUES (1)"))
+        connection.rollback()
+        assert connection.execute(text("SELECT COUNT(*) FROM kept")).scalar_one() == 0
+    for _ in range(2):
+        with pytest.raises(PoolConfigurationError, match=r"configure_engine\(engine, settings\) before it is used"):
+            other.connect()
+    configure_engine(other, settings())
+    with other.connect() as connection:
+        connection.execute(text("SELECT 1"))
+    for engine in (configured, other):
+        engine.dispose()

@@ -1,6 +1,7 @@
 """The private parts of SQLAlchemy and PyMySQL that are used exist in the installed versions and mean what is expected.
 
-The lists are in the docstrings of poolproof/core/connection_record.py and poolproof/drivers/mysql/connection.py.
+The lists are in the docstrings of poolproof/core/connection_record.py, core/replacement.py and
+drivers/mysql/connection.py; what core/replacement.py reads is held by its own test.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.pool.base import _ConnectionFairy, _ConnectionRecord
 
 import poolproof
-from poolproof.core import connection_record
+from poolproof.core import connection_record, replacement
 from poolproof.core.queue_pool import FairQueuePool
 from poolproof.drivers.mysql import connection as mysql_connection
 
-LISTED_MODULES = ("core/connection_record.py", "drivers/mysql/connection.py")
+LISTED_MODULES = ("core/connection_record.py", "core/replacement.py", "drivers/mysql/connection.py")
 QUOTED = re.compile(r"`([^`]+)`")
 PRIVATE_NAME = re.compile(r"\b_[A-Za-z]\w*")
 
@@ -254,7 +255,7 @@ def test_a_file_that_a_server_asks_for_is_answered_by_the_overridden_method(monk
     assert asked == [packet]
 
 
-@pytest.mark.parametrize("module", [connection_record, mysql_connection])
+@pytest.mark.parametrize("module", [connection_record, replacement, mysql_connection])
 def test_what_is_listed_is_used_and_what_is_used_is_listed(module: Any) -> None:
     listed = {name for text in QUOTED.findall(module.__doc__) for name in PRIVATE_NAME.findall(text)}
     source = Path(module.__file__).read_text(encoding="utf-8")

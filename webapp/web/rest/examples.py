@@ -135,6 +135,7 @@ EXAMPLES: dict[str, Any] = {
         "player_name": "Grace",
         "state": "open",
         "closes_at": _LATER,
+        "answers_shown": "after_finishing",
         "started_at": _WHEN,
         "finished_at": _WHEN,
         "score": 1,

@@ -17,7 +17,7 @@ class Way(NamedTuple):
 
 _WITH_ITEM = ("readItem", "changeItem", "deleteItem", "listItemVersions")
 _WITH_DRAFT = ("readDraft", "changeDraft", "publishQuiz", "deleteQuiz")
-_WITH_QUIZ = ("readQuiz", "closeQuiz", "startAttempt", "readLeaderboard", "readResults")
+_WITH_QUIZ = ("readQuiz", "changeRules", "closeQuiz", "startAttempt", "readLeaderboard", "readResults")
 _WITH_IMPORT = ("readImport", "carryOutImport", "undoImport")
 
 WAYS: dict[str, tuple[Way, ...]] = {

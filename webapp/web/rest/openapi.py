@@ -189,13 +189,16 @@ class PoolproofApi(Api):
         pass
 
     def _openapi_json(self) -> Response:
-        """Serve the document of the door that the request came in by."""
+        """Serve the document of the door that the request came in by; its server is the path prefix of the request."""
         is_console = is_console_listener()
         if is_console not in self._documents:
             is_served = (lambda _: True) if is_console else (lambda endpoint: not is_console_endpoint(endpoint))
             built = document.build(self.spec.to_dict(), current_app, is_served)
             self._documents[is_console] = json.dumps(built, indent=2)
-        return Response(self._documents[is_console], mimetype="application/json")
+        served = self._documents[is_console]
+        if request.script_root:
+            served = json.dumps({**json.loads(served), "servers": [{"url": request.script_root}]}, indent=2)
+        return Response(served, mimetype="application/json")
 
 
 def api_blueprint(name: str, import_name: str, path: str = "", description: str = "") -> ApiBlueprint:

@@ -11,6 +11,7 @@ from flask import request
 
 from webapp.db.page import Page, encode_cursor
 from webapp.errors import InvalidInputError
+from webapp.web.path_prefix import with_prefix
 
 MAX_ID = 2**63 - 1
 
@@ -38,4 +39,4 @@ def next_link_header(page: Page[Any]) -> dict[str, str]:
         return {}
     query = [(name, value) for name, value in request.args.items(multi=True) if name != "cursor"]
     query.append(("cursor", page.cursor))
-    return {"Link": f'<{request.path}?{urlencode(query)}>; rel="next"'}
+    return {"Link": f'<{with_prefix(request.path)}?{urlencode(query)}>; rel="next"'}

@@ -23,6 +23,7 @@ from poolproof.errors import ThreadShareFullError
 from poolproof.transactions.outcomes import WriteOutcome
 from webapp.errors import BusyError, CodedBodyError, DomainError, QuotaExceededError, list_error_types
 from webapp.web import form_retry
+from webapp.web.path_prefix import with_prefix
 from webapp.web.request_context import request_id
 from webapp.web.rest import repeating
 from webapp.web.write_probe import CANNOT_STORE
@@ -59,7 +60,7 @@ def init_app(app: Flask) -> None:
 
 def problem_type_uri(kind: str) -> str:
     """Return the problem type's URI: registered with IANA, or explained on our own page."""
-    return IANA_TYPE_PREFIX + kind if kind in IANA_REGISTERED_KINDS else f"/problems#{kind}"
+    return IANA_TYPE_PREFIX + kind if kind in IANA_REGISTERED_KINDS else with_prefix(f"/problems#{kind}")
 
 
 def _domain_error(error: DomainError) -> WerkzeugResponse:

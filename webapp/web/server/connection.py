@@ -1,66 +1,126 @@
-"""A time-out for reading requests: half a request occupies a request thread for some seconds, not for ever.
+"""One client's connection: its socket, what has come of its request, and what is left of its response.
 
-Gunicorn's gthread reads a request without a time-out, so a few clients that stop in the middle of one occupy every
-thread. Loaded by Gunicorn's master; imports nothing of ours.
+The main loop owns it, except in the phase HANDLED, in which a request thread does. Its socket never blocks. Loaded by
+Gunicorn's master; imports nothing of ours but the other modules of its package.
 """
 
 from __future__ import annotations
 
+import select
+import socket
+import ssl
 import time
+from contextlib import suppress
+from enum import Enum, auto
 from typing import Any
 
-from gunicorn.http.unreader import SocketUnreader
-from gunicorn.workers.gthread import TConn
+from webapp.web.server.request_reader import RequestReader
+from webapp.web.server.response_output import WOULD_BLOCK, ResponseOutput
 
-READ_TIMEOUT = 5.0
-"""Seconds that a client may keep a request thread waiting for the rest of its request."""
-MIN_BYTES_PER_SECOND = 2000.0
-"""Every so many bytes extend the time-out by a second, so that a large upload over a slow line succeeds."""
+RECEIVE_BYTES = 64 * 1024
 
 
-class TimedConnection(TConn):  # type: ignore[misc]
-    """Gunicorn's connection with a time-out for reading a request."""
+class Phase(Enum):
+    """What a connection is about."""
 
-    def init(self) -> None:
-        """Prepare for reading a request."""
-        super().init()
-        if not self.is_http2:
-            # A kept-alive connection reaches a thread when it is readable; a new one does so at once.
-            has_data = isinstance(self.parser.unreader, _TimedReader)
-            if not has_data:
-                self.parser.unreader = _TimedReader(self.sock)
-            self.parser.unreader.begin_request(has_data=has_data)
+    HANDSHAKE = auto()
+    """TLS is agreed on."""
+    NEW = auto()
+    """Nothing has come yet."""
+    HEAD = auto()
+    BODY = auto()
+    HANDLED = auto()
+    """A thread has the request, or what commits its answer."""
+    SENDING = auto()
+    """The client has not read all of its response."""
+    KEPT_ALIVE = auto()
+    """Between two requests."""
+    LINGERING = auto()
+    """The response is sent; what the client still sends is thrown away until it hangs up."""
+    CLOSED = auto()
 
-    @property
-    def timed_out(self) -> bool:
-        """Whether a request was not read to its end, so that later bytes are not the beginning of another."""
-        unreader = self.parser.unreader if self.parser else None
-        return isinstance(unreader, _TimedReader) and unreader.timed_out
 
+class ClientConnection:
+    """A client's connection."""
 
-class _TimedReader(SocketUnreader):  # type: ignore[misc]
-    """Reads from the socket; after the time-out it reports the end of the stream to Gunicorn."""
+    __slots__ = (
+        "client", "drained", "events", "is_reusable", "is_streamed", "output", "phase", "reader", "server", "sock",
+    )  # fmt: skip
 
-    def __init__(self, sock: Any) -> None:
-        super().__init__(sock)
-        self.begin_request(has_data=False)
+    def __init__(self, sock: socket.socket, client: Any, server: Any, config: Any) -> None:
+        """Take over a socket that has been accepted at the address `server`; it must not block."""
+        self.sock = sock
+        self.client = client
+        self.server = server
+        self.reader = RequestReader(config, client)
+        self.output = ResponseOutput(sock)
+        self.phase = Phase.NEW
+        self.events = 0
+        """What the main loop's selector watches the socket for."""
+        self.is_reusable = False
+        """Whether another request may follow the present response."""
+        self.is_streamed = False
+        """Whether the request's thread reads its body from the socket."""
+        self.drained = 0
 
-    def begin_request(self, *, has_data: bool) -> None:
-        """Start the time-out of a new request; `has_data` when the socket is readable already."""
-        self._deadline = time.monotonic() + READ_TIMEOUT
-        self._has_data = has_data
-        self.timed_out = False
+    def receive_available(self) -> bytes | None:
+        """Return what has come, b"" at the end; None when nothing has.
 
-    def chunk(self, size_hint: int | None = None) -> bytes:
-        if self._has_data:
-            # The usual case. Setting a time-out would take three system calls, each of which releases the interpreter.
-            self._has_data = False
-        else:
-            self.sock.settimeout(max(self._deadline - time.monotonic(), 0.001))
+        Raises:
+            OSError: when the connection is broken.
+        """
         try:
-            data: bytes = super().chunk(size_hint)
-        except TimeoutError:
-            self.timed_out = True
-            return b""
-        self._deadline += len(data) / MIN_BYTES_PER_SECOND
+            data = self.sock.recv(RECEIVE_BYTES)
+            if isinstance(self.sock, ssl.SSLSocket):
+                # What TLS has decrypted already does not make the socket readable.
+                while data and (pending := self.sock.pending()):
+                    data += self.sock.recv(pending)
+        except WOULD_BLOCK:
+            return None
         return data
+
+    def stream_body(self, timeout: float) -> None:
+        """Have the request's thread read the body from the socket, in this time altogether."""
+        self.is_streamed = True
+        deadline: float | None = None
+        has_to_invite = bool(self.reader.request._expected_100_continue)  # noqa: SLF001 - listed in gunicorn_worker
+
+        def read_more() -> bytes:
+            nonlocal deadline, has_to_invite
+            if has_to_invite:
+                has_to_invite = False
+                self.invite_body()
+            deadline = deadline or time.monotonic() + timeout
+            while (data := self.receive_available()) is None:
+                if not self._wait_until_readable(deadline):
+                    return b""
+            return data
+
+        self.reader.buffer.read_more = read_more
+
+    def invite_body(self) -> None:
+        """Tell a client that waits for it to send its body.
+
+        Raises:
+            OSError: when the connection is broken.
+        """
+        self.output.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.output.try_flush()
+        self.output.begin_response()
+
+    def end_sending(self) -> None:
+        """Tell the client that nothing follows.
+
+        Raises:
+            OSError: when the connection is broken.
+        """
+        if isinstance(self.sock, ssl.SSLSocket):
+            # Sends TLS's own end; that of the client is not waited for.
+            with suppress(ssl.SSLError, ValueError):
+                self.sock.unwrap()
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def _wait_until_readable(self, deadline: float) -> bool:
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        return bool(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class RequestThreadPool:
-    """A fixed number of threads that run tasks from one queue, with the methods of an executor that Gunicorn calls."""
+    """A fixed number of threads that run tasks from one queue; whatever a task raises, its thread goes on."""
 
     def __init__(self, max_threads: int, name: str = "request") -> None:
         """Start no thread yet: one is started with each task until there are `max_threads`."""
@@ -57,5 +57,6 @@ class RequestThreadPool:
             task, arguments = item
             try:
                 task(*arguments)
-            except Exception:
+            except BaseException:
+                # SystemExit among them: it would end the thread, and with the last of them the worker would be mute.
                 log.exception("A task failed in a request thread, which continues")

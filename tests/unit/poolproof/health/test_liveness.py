@@ -13,7 +13,6 @@ from sqlalchemy import create_engine
 
 from poolproof import deadlines, event_log
 from poolproof.health.liveness import Liveness
-from poolproof.health.server_restart import ServerRestartDetector
 from poolproof.settings import PoolSettings
 from tests.support.clock import SettableClock
 
@@ -104,21 +103,6 @@ def test_a_ping_is_bounded_and_the_timeout_of_statements_holds_afterwards(livene
     assert not liveness.restart_detector.connection_lost
     assert not liveness.ping(Connection(is_alive=False))
     assert liveness.restart_detector.connection_lost
-
-
-def test_a_lower_id_after_a_loss_means_a_restarted_server() -> None:
-    detector = ServerRestartDetector()
-    assert not detector.record_connect(100, started_at=1.0, connected_at=1.1)
-    assert not detector.record_connect(7, started_at=2.0, connected_at=2.1), "none was lost: another server, perhaps"
-    detector.connection_lost = True
-    assert detector.record_connect(8, started_at=3.0, connected_at=3.1)
-    assert not detector.record_connect(9, started_at=4.0, connected_at=4.1)
-
-
-def test_connects_that_overlap_may_come_in_any_order() -> None:
-    detector = ServerRestartDetector(connection_lost=True)
-    detector.record_connect(101, started_at=1.0, connected_at=1.5)
-    assert not detector.record_connect(100, started_at=1.1, connected_at=1.6)
 
 
 def test_a_restart_renews_all_connections_and_is_an_event(liveness: Liveness, clock: SettableClock) -> None:

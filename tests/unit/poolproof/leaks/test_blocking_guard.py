@@ -23,6 +23,7 @@ from poolproof.errors import PoolUsageError
 from poolproof.integrations import flask_ext
 from poolproof.integrations.flask_ext import read
 from poolproof.leaks import blocking_guard
+from poolproof.metrics.blocking_calls import BLOCKING_CALLS
 from poolproof.settings import PoolSettings
 
 ONE = text("SELECT 1")
@@ -105,12 +106,12 @@ def test_in_production_it_is_counted_and_logged_once(
     visitor: FlaskClient, activity: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     blocking_guard._logged_lines.clear()
-    before = sum(flask_ext.BLOCKING_CALLS.counts.values())
+    before = sum(BLOCKING_CALLS.counts.values())
     for _ in range(3):
         assert visitor.get(f"/holding/{activity}").text == "done"
     lines = [record for record in caplog.records if "no other request can use it" in record.getMessage()]
     assert len(lines) == len(blocking_guard._logged_lines)
-    assert sum(flask_ext.BLOCKING_CALLS.counts.values()) - before == 3 * len(lines)
+    assert sum(BLOCKING_CALLS.counts.values()) - before == 3 * len(lines)
 
 
 @pytest.mark.parametrize("activity", ["sleep", "render", "urllib", "httpx2"])
@@ -132,9 +133,9 @@ def test_outside_of_requests_nobody_is_guarded(app: Flask) -> None:
 
 
 def test_a_connection_to_the_database_itself_is_no_call_out(app: Flask) -> None:
-    before = dict(flask_ext.BLOCKING_CALLS.counts)
+    before = dict(BLOCKING_CALLS.counts)
     with suppress(OSError), socket.create_connection(("127.0.0.1", 1), timeout=1):
         pass
     with suppress(OSError):
         http.client.HTTPConnection("127.0.0.1", 1).connect()
-    assert flask_ext.BLOCKING_CALLS.counts == before
+    assert BLOCKING_CALLS.counts == before

@@ -132,7 +132,7 @@ def test_a_driver_that_counts_nothing_may_be_running_a_statement() -> None:
     class Proxy:
         """Stands for a pool's connection."""
 
-    checkout = Checkout(CheckoutRegistry("test"), RequestCheckouts(), Proxy(), object())  # type: ignore[arg-type]
+    checkout = Checkout(CheckoutRegistry("test"), RequestCheckouts(), Proxy(), object(), object())  # type: ignore[arg-type]
     assert checkout.is_statement_running()
     assert checkout.statement_count == 0
 

@@ -4,60 +4,53 @@ from typing import Any
 
 import pytest
 
-from webapp.web.server.deferred import DeferredResponse
+from webapp.web.server.deferred import DEFERRED_RESPONSE_KEY, DeferredResponse
 
 
-class Worker:
-    """Records what a deferred response asks of the worker."""
+class Handler:
+    """Records what a deferred response asks of the request handler."""
 
-    def __init__(self, is_reusable: bool | None) -> None:
-        self.is_reusable = is_reusable
-        self.released: list[tuple[object, bool]] = []
-        self.tasks: list[tuple[Any, ...]] = []
-        self.tpool = self
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
 
-    def send_response(self, *arguments: object) -> bool | None:
-        return self.is_reusable
+    def respond(self, *arguments: object) -> None:
+        self.calls.append(("respond", *arguments))
 
-    def send_raw_response(self, *arguments: object) -> bool | None:
-        return self.is_reusable
+    def respond_raw(self, *arguments: object) -> None:
+        self.calls.append(("respond_raw", *arguments))
 
-    def release(self, connection: object, result: bool) -> None:
-        self.released.append((connection, result))
-
-    def submit(self, *task: Any) -> None:
-        self.tasks.append(task)
+    def submit(self, *arguments: object) -> None:
+        self.calls.append(("submit", *arguments))
 
 
-def deferred(worker: Worker) -> DeferredResponse:
-    return DeferredResponse(worker, {}, lambda *_: lambda _: None, "the connection")  # type: ignore[arg-type]
+@pytest.fixture
+def handler() -> Handler:
+    return Handler()
 
 
-@pytest.mark.parametrize(
-    ("is_reusable", "released"), [(True, [("the connection", True)]), (False, [("the connection", False)]), (None, [])]
-)
-def test_the_connection_is_released_with_the_response_unless_it_is_deferred_again(
-    is_reusable: bool | None, released: list[tuple[str, bool]]
-) -> None:
-    worker = Worker(is_reusable)
-    deferred(worker).complete(lambda *_: ())
-    assert worker.released == released
+@pytest.fixture
+def deferred(handler: Handler) -> DeferredResponse:
+    return DeferredResponse(handler, {}, "the response", "the connection", None)  # type: ignore[arg-type]
 
 
-def test_a_raw_response_releases_the_connection() -> None:
-    worker = Worker(is_reusable=True)
-    deferred(worker).complete_raw("200 OK", b"", b"")
-    assert worker.released == [("the connection", True)]
+def test_the_application_finds_it_in_its_environ(deferred: DeferredResponse) -> None:
+    assert deferred.environ == {DEFERRED_RESPONSE_KEY: deferred}
 
 
-def test_what_takes_long_is_a_task_of_a_request_thread() -> None:
-    worker = Worker(is_reusable=True)
-    deferred(worker).complete_in_thread(lambda *_: ())
-    ((complete, application),) = worker.tasks
-    complete(application)
-    assert worker.released == [("the connection", True)]
+def test_it_is_sent_by_the_handler(deferred: DeferredResponse, handler: Handler) -> None:
+    deferred.complete("the application")  # type: ignore[arg-type]
+    deferred.complete_raw("200 OK", b"A: b\r\n", b"body")
+    assert handler.calls == [
+        ("respond", deferred, "the application"),
+        ("respond_raw", deferred, "200 OK", b"A: b\r\n", b"body"),
+    ]
 
 
-def test_it_is_never_read_as_a_body() -> None:
+def test_what_takes_long_is_a_task_of_a_request_thread(deferred: DeferredResponse, handler: Handler) -> None:
+    deferred.complete_in_thread("the application")  # type: ignore[arg-type]
+    assert handler.calls == [("submit", "the connection", deferred.complete, "the application")]
+
+
+def test_it_is_never_read_as_a_body(deferred: DeferredResponse) -> None:
     with pytest.raises(TypeError):
-        list(deferred(Worker(None)))
+        list(deferred)

@@ -7,52 +7,68 @@ import re
 from typing import Any
 
 import pytest
-from gunicorn.http.unreader import SocketUnreader
+from gunicorn import sock
+from gunicorn.config import Config
+from gunicorn.http import message, wsgi
+from gunicorn.http.body import ChunkedReader, LengthReader
+from gunicorn.http.parser import RequestParser
+from gunicorn.http.unreader import Unreader
 from gunicorn.http.wsgi import Response
-from gunicorn.workers import gthread
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers import base
+from gunicorn.workers.base import Worker
 
 from webapp.web.server import gunicorn_worker
+from webapp.web.server.request_reader import RequestReader
 
-METHODS = {
-    (ThreadWorker, "load_wsgi"): ["self"],
-    (ThreadWorker, "_keepalive_after"): ["self", "conn", "keepalive"],
-    (ThreadWorker, "handle"): ["self", "conn"],
-    (ThreadWorker, "handle_request"): ["self", "req", "conn"],
-    (ThreadWorker, "handle_error"): ["self", "req", "client", "addr", "exc"],
-    (ThreadWorker, "accept"): ["self", "listener"],
-    (ThreadWorker, "get_thread_pool"): ["self"],
-    (ThreadWorker, "enqueue_req"): ["self", "conn"],
-    (ThreadWorker, "finish_request"): ["self", "conn", "fs"],
-    (ThreadWorker, "wait_for_and_dispatch_events"): ["self", "timeout"],
-    (ThreadWorker, "on_client_socket_readable"): ["self", "conn", "client"],
-    (TConn, "__init__"): ["self", "cfg", "sock", "client", "server"],
-    (TConn, "init"): ["self"],
-    (SocketUnreader, "chunk"): ["self", "size_hint"],
+CALLABLES = {
+    (Worker, "init_process"): ["self"],
+    (Worker, "load_wsgi"): ["self"],
+    (Worker, "run"): ["self"],
+    (Worker, "notify"): ["self"],
+    (Worker, "handle_exit"): ["self", "sig", "frame"],
+    (Worker, "handle_quit"): ["self", "sig", "frame"],
+    (Worker, "handle_error"): ["self", "req", "client", "addr", "exc"],
+    (RequestParser, "__init__"): ["self", "cfg", "source", "source_addr"],
+    (RequestParser, "finish_body"): ["self", "deadline", "max_bytes"],
+    (Unreader, "chunk"): ["self", "size_hint"],
+    (Unreader, "take_buffered"): ["self"],
+    (LengthReader, "__init__"): ["self", "unreader", "length"],
+    (ChunkedReader, "__init__"): ["self", "req", "unreader"],
+    (wsgi, "create"): ["req", "sock", "client", "server", "cfg", "response_class", "response_args"],
     (Response, "write"): ["self", "arg"],
     (Response, "close"): ["self"],
     (Response, "should_close"): ["self"],
+    (Response, "force_close"): ["self"],
+    (sock, "ssl_context"): ["conf"],
 }
-WORKER_ATTRIBUTES = ("wsgi", "tpool", "poller", "nr_conns", "method_queue", "keepalived_conns")
-CONNECTION_ATTRIBUTES = ("sock", "server", "parser", "is_http2")
+WORKER_ATTRIBUTES = ("alive", "nr", "max_requests", "ppid", "sockets", "wsgi")
+REQUEST_ATTRIBUTES = ("body", "_expected_100_continue")
+RESPONSE_ATTRIBUTES = ("must_close", "req", "status", "sent", "sock")
 
 
-@pytest.mark.parametrize(("owner", "name"), METHODS, ids=lambda value: getattr(value, "__name__", value))
-def test_a_method_has_the_parameters_that_are_passed(owner: Any, name: str) -> None:
-    assert list(inspect.signature(getattr(owner, name)).parameters) == METHODS[owner, name]
+@pytest.mark.parametrize(("owner", "name"), CALLABLES, ids=lambda value: getattr(value, "__name__", value))
+def test_a_function_has_the_parameters_that_are_passed(owner: Any, name: str) -> None:
+    assert list(inspect.signature(getattr(owner, name)).parameters) == CALLABLES[owner, name]
 
 
-@pytest.mark.parametrize("name", WORKER_ATTRIBUTES)
-def test_the_worker_has_the_attribute(name: str) -> None:
-    assert re.search(rf"self\.{name}\b", inspect.getsource(gthread) + inspect.getsource(ThreadWorker.__mro__[1]))
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [(base, WORKER_ATTRIBUTES), (message, REQUEST_ATTRIBUTES), (wsgi, RESPONSE_ATTRIBUTES)],
+    ids=["worker", "request", "response"],
+)
+def test_an_attribute_is_set(module: Any, names: tuple[str, ...]) -> None:
+    source = inspect.getsource(module)
+    assert [name for name in names if not re.search(rf"self\.{name}\b", source)] == []
 
 
-@pytest.mark.parametrize("name", CONNECTION_ATTRIBUTES)
-def test_a_connection_has_the_attribute(name: str) -> None:
-    assert re.search(rf"self\.{name} = ", inspect.getsource(TConn))
+def test_the_length_of_a_body_is_known_before_it_is_read() -> None:
+    reader = RequestReader(Config(), ("127.0.0.1", 1))
+    reader.feed(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n")
+    reader.advance()
+    assert reader.request.body.reader.length == 7
 
 
 def test_the_list_in_the_module_is_the_list_that_is_tested() -> None:
     listed = set(re.findall(r"[a-z_0-9]{2,}", " ".join(re.findall(r"`([^`]+)`", (gunicorn_worker.__doc__ or "")))))
-    tested = {name for _, name in METHODS if not name.startswith("__")} - {"init"}
-    assert tested | {*WORKER_ATTRIBUTES, *CONNECTION_ATTRIBUTES} <= listed
+    tested = {name for _, name in CALLABLES if not name.startswith("__")}
+    assert tested | {*WORKER_ATTRIBUTES, *REQUEST_ATTRIBUTES, *RESPONSE_ATTRIBUTES} <= listed

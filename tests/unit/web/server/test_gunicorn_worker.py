@@ -1,56 +1,66 @@
 from __future__ import annotations
 
 import socket
-from types import SimpleNamespace
-from typing import Any
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
 
+import httpx2
 import pytest
 
-from webapp.web.server.gunicorn_worker import PoolproofWorker, _http_date, _is_complete_request
-
-HEAD = b"PUT /api/v1/attempts/x/answers/1 HTTP/1.1\r\nHost: x\r\n"
-
-
-@pytest.mark.parametrize(
-    ("data", "is_complete"),
-    [
-        (HEAD + b"Content-Length: 2\r\n\r\n{}", True),
-        (HEAD + b"content-length: 2\r\nAccept: */*\r\n\r\n{}", True),
-        (HEAD + b"Content-Length: 3\r\n\r\n{}", False),
-        (HEAD + b"Content-Length: 2\r\n", False),
-        (HEAD + b"\r\n{}", False),
-        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", False),
-        (HEAD + b"Content-Length: 99999\r\n\r\n{}", False),
-        (HEAD + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n{}", False),
-    ],
-)
-def test_only_a_request_that_has_arrived_as_a_whole_is_handled_inline(data: bytes, *, is_complete: bool) -> None:
-    assert _is_complete_request(data) is is_complete
+from tests.support.certificates import make_certificate
+from tests.support.echo_server import echo_server
+from webapp.lab.services.processes import children
+from webapp.lab.services.service_process import RunningService
 
 
-def send_raw(connection: Any, body: bytes, *, must_close: bool) -> bool:
-    worker: Any = object.__new__(PoolproofWorker)
-    worker._keepalive_after = lambda connection, keepalive: keepalive
-    response = SimpleNamespace(must_close=must_close, req=SimpleNamespace(should_close=lambda: False))
-    start_response: Any = SimpleNamespace(__self__=response)
-    return bool(worker.send_raw_response(start_response, connection, "200 OK", b"X-Request-ID: 1\r\n", body))
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    with echo_server(tmp_path_factory.mktemp("echo")) as server:
+        yield server
 
 
-@pytest.mark.parametrize(("must_close", "persistence"), [(False, b"keep-alive"), (True, b"close")])
-def test_a_raw_response_is_a_whole_message(persistence: bytes, *, must_close: bool) -> None:
-    ours, clients = socket.socketpair()
-    with ours, clients:
-        assert send_raw(SimpleNamespace(sock=ours), b"{}", must_close=must_close) is not must_close
-        lines = clients.recv(1000).split(b"\r\n")
-    assert lines[0] == b"HTTP/1.1 200 OK"
-    assert lines[3:] == [b"Connection: " + persistence, b"X-Request-ID: 1", b"", b"{}"]
+def test_any_wsgi_application_is_served(server: RunningService) -> None:
+    answer = httpx2.post(f"http://127.0.0.1:{server.port}/a?b=c", content=b"body")
+    assert (answer.status_code, answer.json()["body"], answer.json()["query"]) == (200, "body", "b=c")
 
 
-def test_a_client_that_does_not_read_loses_its_connection() -> None:
-    ours, clients = socket.socketpair()
-    with ours, clients:
-        assert not send_raw(SimpleNamespace(sock=ours), b"x" * 10_000_000, must_close=False)
+@pytest.mark.parametrize("error", ["SystemExit", "KeyboardInterrupt", "GeneratorExit", "ValueError"])
+def test_no_exception_costs_a_worker_its_threads(server: RunningService, error: str) -> None:
+    statuses = [httpx2.get(f"http://127.0.0.1:{server.port}/raise/{error}").status_code for _ in range(5)]
+    assert statuses == [500] * 5
+    assert httpx2.get(f"http://127.0.0.1:{server.port}/").status_code == 200
 
 
-def test_the_date_is_that_of_http() -> None:
-    assert _http_date().endswith(" GMT")
+def test_a_connection_over_tls_serves_many_requests(tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path)
+    context = ssl.create_default_context(cafile=str(certificate))
+    options = ("--certfile", str(certificate), "--keyfile", str(key))
+    with echo_server(tmp_path / "server", *options, ready=lambda port: says_hello(port, context)) as server:
+        before = children(server.pid)
+        with httpx2.Client(base_url=f"https://localhost:{server.port}", verify=context) as client:
+            found = [client.post("/", content=b"x" * size).json()["length"] for size in (0, 1, 60_000, 300_000)]
+            assert found == [0, 1, 60_000, 300_000]
+            assert client.get("/large").content == b"x" * 3_000_000
+        assert children(server.pid) == before, "no worker has died"
+
+
+def says_hello(port: int, context: ssl.SSLContext) -> bool:
+    try:
+        return httpx2.get(f"https://localhost:{port}/", verify=context).status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+def test_a_handshake_that_is_never_finished_holds_nobody_up(tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path)
+    context = ssl.create_default_context(cafile=str(certificate))
+    options = ("--certfile", str(certificate), "--keyfile", str(key))
+    with echo_server(tmp_path / "server", *options, ready=lambda port: says_hello(port, context)) as server:
+        silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(50)]
+        started_at = time.monotonic()
+        assert says_hello(server.port, context)
+        assert time.monotonic() - started_at < 5, "less than any of its limits"
+        for client in silent:
+            client.close()

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 
 _deadline: ContextVar[float | None] = ContextVar("poolproof_deadline", default=None)
 
@@ -16,6 +16,21 @@ def set_deadline(seconds: float) -> None:
     ends_at = time.monotonic() + seconds
     current = _deadline.get()
     _deadline.set(ends_at if current is None else min(current, ends_at))
+
+
+def replace_deadline(seconds: float) -> Token[float | None]:
+    """Set the deadline of this context to `seconds` from now, whatever it was; return what `restore_deadline` takes."""
+    return _deadline.set(time.monotonic() + seconds)
+
+
+def restore_deadline(token: Token[float | None]) -> None:
+    """Restore the deadline that was there before `replace_deadline`."""
+    _deadline.reset(token)
+
+
+def lift_deadline() -> None:
+    """Remove the deadline of this context: what follows may take any time."""
+    _deadline.set(None)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from poolproof.core.codel import CoDel
 from poolproof.core.queue_pool import FairQueuePool
 from poolproof.core.stats import PoolStatistics
 from poolproof.drivers import generic, session, sqlite
-from poolproof.drivers.database_kind import DatabaseKind, kind_of
+from poolproof.drivers.database_kind import DatabaseKind, get_database_kind
 from poolproof.drivers.mysql.session_setup import SQL_MODE, read_wait_timeout
 from poolproof.drivers.postgresql import configuration as postgresql
 from poolproof.drivers.postgresql.connect_args import connect_args as postgresql_connect_args
@@ -28,6 +28,8 @@ from poolproof.settings import PoolSettings
 from poolproof.transactions import outcomes
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+_CONFIGURED = "poolproof_configured"
+"""Key in `record.info` of connections whose engine has our listeners."""
 
 _UNSUPPORTED_POOL_CLASS_REASONS = {
     "static": "it gives one single connection to all threads at once, which PyMySQL cannot share: "
@@ -40,6 +42,9 @@ _UNSUPPORTED_POOL_CLASS_REASONS = {
 def engine_options(settings: PoolSettings, url: URL, threads: int) -> dict[str, Any]:
     """Return the arguments of `create_engine` for one process with `threads` request threads.
 
+    They are half of an engine: `configure_engine` adds the listeners that begin transactions and set up sessions. An
+    engine without them refuses its first connect.
+
     Raises:
         PoolConfigurationError: when the pool class cannot serve this database.
     """
@@ -47,6 +52,7 @@ def engine_options(settings: PoolSettings, url: URL, threads: int) -> dict[str, 
     _check_pool_class(settings, url, is_sqlite=is_sqlite)
     options: dict[str, Any] = {
         "connect_args": _connect_args(settings, url, is_sqlite=is_sqlite),
+        "pool_events": [(_refuse_unless_configured, "connect")],
         # An error's text goes to the log, and what was stored may be a secret.
         "hide_parameters": True,
     }
@@ -64,7 +70,7 @@ def engine_options(settings: PoolSettings, url: URL, threads: int) -> dict[str, 
             # Replaced at the first connect by a value below the server's wait_timeout; see `liveness`.
             "pool_recycle": settings.recycle or -1,
             # Without a part of our own that pings, SQLAlchemy's ping has to do.
-            "pool_pre_ping": kind_of(url.get_backend_name(), url.get_driver_name()) is DatabaseKind.OTHER,
+            "pool_pre_ping": get_database_kind(url.get_backend_name(), url.get_driver_name()) is DatabaseKind.OTHER,
         }
     else:
         classes = {"null": NullPool, "static": StaticPool, "singleton_thread": SingletonThreadPool}
@@ -83,6 +89,8 @@ def configure_engine(engine: Engine, settings: PoolSettings, lane: str = "intera
     require_threads()
     if engine.dialect.is_async:
         raise PoolConfigurationError(f"An asynchronous engine cannot be used with this pool. {REMEDY}")
+    # Before the listener that looks for it, which the engine may have from its creation on.
+    event.listen(engine, "connect", _mark_configured, insert=True)
     monitor = _configure_driver(engine, settings)
     _refuse_writes_in_read(engine)
     # After the listener that pings: a connection that does not answer is never recorded as checked out.
@@ -92,7 +100,7 @@ def configure_engine(engine: Engine, settings: PoolSettings, lane: str = "intera
     if isinstance(engine.pool, FairQueuePool):
         engine.pool.describe_holders = leak_detector.checkouts.describe
     housekeeper.register_engine(engine, settings, monitor, leak_detector)
-    _engines.add(engine)
+    dispose_with_process(engine)
     return leak_detector
 
 
@@ -101,7 +109,7 @@ def _configure_driver(engine: Engine, settings: PoolSettings) -> liveness.Livene
 
     Those that judge come first: a connection that does not answer is never set up.
     """
-    match kind_of(engine.dialect.name, engine.dialect.driver):
+    match get_database_kind(engine.dialect.name, engine.dialect.driver):
         case DatabaseKind.SQLITE:
             sqlite.configure(engine)
         case DatabaseKind.MYSQL:
@@ -130,6 +138,11 @@ def create_unpooled_engine(url: URL, settings: PoolSettings, lane: str) -> Engin
     return engine
 
 
+def dispose_with_process(engine: Engine) -> None:
+    """Close the connections of `engine` at the end of a worker, and drop them in a child of fork."""
+    _engines.add(engine)
+
+
 def dispose_engines() -> None:
     """Close every pooled connection of this process; for the end of a worker."""
     for engine in list(_engines):
@@ -143,6 +156,20 @@ def _drop_inherited_connections() -> None:
 
 
 fork.register(_drop_inherited_connections, fork.Phase.CONNECTIONS)
+
+
+def _mark_configured(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info[_CONFIGURED] = True
+
+
+def _refuse_unless_configured(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
+    if not record.info.get(_CONFIGURED, False):
+        dbapi_connection.close()
+        raise PoolConfigurationError(
+            "This engine has the options of engine_options() without the listeners that begin its transactions: call "
+            "configure_engine(engine, settings) before it is used, for each engine. To keep the sessions of an "
+            "application as they are, use poolproof.adopt(engine) without engine_options()."
+        )
 
 
 def _check_pool_class(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> None:
@@ -162,7 +189,7 @@ def _check_pool_class(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> N
 def _connect_args(settings: PoolSettings, url: URL, *, is_sqlite: bool) -> dict[str, Any]:
     if is_sqlite:
         return {"check_same_thread": False, "timeout": sqlite.BUSY_TIMEOUT}
-    kind = kind_of(url.get_backend_name(), url.get_driver_name())
+    kind = get_database_kind(url.get_backend_name(), url.get_driver_name())
     if kind is DatabaseKind.POSTGRESQL:
         return postgresql_connect_args(settings, url)
     if kind is not DatabaseKind.MYSQL:

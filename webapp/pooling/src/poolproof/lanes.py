@@ -7,7 +7,7 @@ one connection for the group commit of a process that has one; its wait would be
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,7 +55,7 @@ class Lanes:
         yield from (lane for lane in (self.background, self.console, self.writer) if lane is not self.interactive)
 
 
-def fair_pools(lanes: Lanes) -> list[tuple[Lane, FairQueuePool]]:
+def fair_pools(lanes: Iterable[Lane]) -> list[tuple[Lane, FairQueuePool]]:
     """Return the lanes whose pool is a FairQueuePool, each with its pool."""
     return [(lane, lane.engine.pool) for lane in lanes if isinstance(lane.engine.pool, FairQueuePool)]
 

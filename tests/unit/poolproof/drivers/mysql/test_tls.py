@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import make_url
 
 from poolproof.drivers.mysql import tls
+from poolproof.errors import PoolConfigurationError
 from poolproof.settings import PoolSettings
 
 REMOTE = "mysql+pymysql://user@db.example.org/schema"
@@ -40,3 +41,10 @@ def test_all_connections_share_one_context_and_without_an_authority_it_trusts_an
     context = tls.shared_ssl_context(None)
     assert tls.shared_ssl_context(None) is context
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_NONE, False)
+
+
+def test_a_file_without_a_certificate_is_named_with_what_to_do(tmp_path: Path) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.write_text("no certificate")
+    with pytest.raises(PoolConfigurationError, match=r"POOL_TLS_CA names .*/ca.pem.* Name a PEM file"):
+        tls.shared_ssl_context(authority)

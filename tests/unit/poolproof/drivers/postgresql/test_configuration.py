@@ -24,7 +24,7 @@ from tests.support.postgresql import engine_on
 from webapp.lab.services.postgresql_server import PostgresqlServer
 
 PID = text("SELECT pg_backend_pid()")
-COUNT = text("SELECT count(*) FROM note")
+COUNT_NOTES = text("SELECT count(*) FROM note")
 WRITE = text("INSERT INTO note VALUES (:number)")
 
 
@@ -59,7 +59,7 @@ def statements_of(engine: Engine, use: Any) -> int:
 def test_a_read_is_one_round_trip_and_a_transaction_of_n_writes_n_and_two(engine: Engine, work: UnitOfWork) -> None:
     def read() -> None:
         with work.read() as connection:
-            connection.execute(COUNT)
+            connection.execute(COUNT_NOTES)
 
     def write() -> None:
         with work.transaction() as connection:
@@ -84,7 +84,7 @@ def test_a_rollback_rolls_back_and_the_connection_stays(engine: Engine, work: Un
         session.execute(WRITE, {"number": 2})
     with work.read() as connection:
         pids.add(connection.execute(PID).scalar_one())
-        assert connection.execute(COUNT).scalar_one() == 0
+        assert connection.execute(COUNT_NOTES).scalar_one() == 0
     assert len(pids) == 1
 
 
@@ -118,7 +118,7 @@ def test_a_write_whose_connection_is_ended_is_lost_and_is_repeated_where_it_may_
     ended.clear()
     work.run_in_transaction(write, idempotent=True)
     with work.read() as connection:
-        assert connection.execute(COUNT).scalar_one() == 2
+        assert connection.execute(COUNT_NOTES).scalar_one() == 2
 
 
 def test_what_two_transactions_want_at_once_ends_soon_and_as_contention(work: UnitOfWork) -> None:
@@ -204,4 +204,4 @@ def test_threads_get_their_connections_in_turn_and_each_is_what_it_was(engine: E
         pids = set(threads.map(use, range(64)))
     assert len(pids) <= 3
     with work.read() as connection:
-        assert connection.execute(COUNT).scalar_one() == 64
+        assert connection.execute(COUNT_NOTES).scalar_one() == 64

@@ -34,6 +34,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.pool.base import Pool, _ConnectionRecord
 
 from poolproof.core.stats import BUCKET_OFFSET, PoolStatistics, SlotCounters
+from poolproof.drivers.connect_state import connect_in_progress
 from poolproof.leaks import checkouts
 from poolproof.runtime import clock
 
@@ -75,7 +76,9 @@ class MonotonicRecord(_ConnectionRecord):
     def _ConnectionRecord__connect(self) -> None:  # noqa: N802 - SQLAlchemy's name, mangled
         started_at = time.monotonic()
         parent: Any = super()
-        parent._ConnectionRecord__connect()
+        # No call out of the request that borrows, which may hold a connection of another engine.
+        with connect_in_progress():
+            parent._ConnectionRecord__connect()
         self.starttime = time.monotonic()
         recycle = self._own_pool._recycle
         fraction = 1 - LIFETIME_JITTER * random.random()  # noqa: S311 - no secret

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class _ConnectState(threading.local):
@@ -10,3 +12,13 @@ class _ConnectState(threading.local):
 
 
 connect_state = _ConnectState()
+
+
+@contextmanager
+def connect_in_progress() -> Iterator[None]:
+    """Mark this thread as opening a connection while the block runs."""
+    before, connect_state.in_progress = connect_state.in_progress, True
+    try:
+        yield
+    finally:
+        connect_state.in_progress = before

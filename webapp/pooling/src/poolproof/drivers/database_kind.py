@@ -25,6 +25,6 @@ _KINDS = {
 }
 
 
-def kind_of(backend: str, driver: str) -> DatabaseKind:
+def get_database_kind(backend: str, driver: str) -> DatabaseKind:
     """Return the kind of a database, by SQLAlchemy's names of its dialect and of its driver."""
     return _KINDS.get((backend, driver), DatabaseKind.OTHER)

@@ -8,16 +8,16 @@ from sqlalchemy import Engine
 
 log = logging.getLogger(__name__)
 
-_told: set[str] = set()
+_warned_drivers: set[str] = set()
 """The drivers of which the log has told in this process; changed by single steps."""
 
 
 def configure(engine: Engine) -> None:
     """Say once for each driver what there is: order, deadlines, shedding, leak reports and metrics, and no more."""
     name = f"{engine.dialect.name}+{engine.dialect.driver}"
-    if name in _told:
+    if name in _warned_drivers:
         return
-    _told.add(name)
+    _warned_drivers.add(name)
     log.warning(
         "%s has no part of its own in poolproof: its connections are lent in order, with deadlines, leak reports and "
         "metrics. Sessions, transactions and time-outs are as SQLAlchemy and the driver have them, idle connections "

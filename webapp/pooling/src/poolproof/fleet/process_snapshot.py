@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from poolproof.core import stats
 from poolproof.core.queue_pool import FairQueuePool
 from poolproof.core.stats import RequestStatistics
-from poolproof.lanes import Lane, Lanes, fair_pools
+from poolproof.lanes import Lane, fair_pools
 from poolproof.leaks import call_site
 from poolproof.leaks.checkouts import Checkout
 from poolproof.metrics import counters
@@ -23,12 +23,29 @@ MAX_HOLDERS = 50
 MAX_WAITERS = 50
 
 
-def lane_states(lanes: Lanes) -> dict[str, JsonObject]:
+def describe_process(lanes: Iterable[Lane], request_statistics: RequestStatistics) -> tuple[JsonObject, JsonObject]:
+    """Return the counters of this process and its present state, as `FleetAgent` publishes them."""
+    counted = {
+        "lanes": lane_counters(lanes),
+        "requests": request_counters(request_statistics),
+        "commits": commit_counters(),
+        "tallies": labelled_counters(),
+    }
+    status = {
+        "lanes": lane_states(lanes),
+        "holders": holders(lanes),
+        "waiters": waiters(lanes),
+        "commits": commit_states(),
+    }
+    return counted, status
+
+
+def lane_states(lanes: Iterable[Lane]) -> dict[str, JsonObject]:
     """Return the state of every lane whose pool is a FairQueuePool."""
     return {lane.name: _lane_state(lane, pool) for lane, pool in fair_pools(lanes)}
 
 
-def lane_counters(lanes: Lanes) -> dict[str, JsonObject]:
+def lane_counters(lanes: Iterable[Lane]) -> dict[str, JsonObject]:
     """Return what every lane has counted."""
     return {
         lane.name: {**stats.snapshot_to_dict(pool.statistics.snapshot()), "violations": dict(lane.leak_detector.counts)}
@@ -69,14 +86,14 @@ def commit_counters() -> dict[str, JsonObject]:
     }
 
 
-def holders(lanes: Lanes) -> list[JsonObject]:
+def holders(lanes: Iterable[Lane]) -> list[JsonObject]:
     """Return the checkouts that last longer than a moment, the longest first."""
     checkouts = [checkout for checkout in _live_checkouts(lanes) if checkout.seconds >= MIN_HELD_SHOWN]
     checkouts.sort(key=lambda checkout: checkout.since)
     return [_holder(checkout) for checkout in checkouts[:MAX_HOLDERS]]
 
 
-def waiters(lanes: Lanes) -> list[JsonObject]:
+def waiters(lanes: Iterable[Lane]) -> list[JsonObject]:
     """Return the requests and threads that wait for a connection, the longest first."""
     now = time.monotonic()
     waiting = [(waiter, lane.name) for lane, pool in fair_pools(lanes) for waiter in pool.waiters()]
@@ -87,7 +104,7 @@ def waiters(lanes: Lanes) -> list[JsonObject]:
     ]
 
 
-def find_checkout(lanes: Lanes, number: int) -> Checkout | None:
+def find_checkout(lanes: Iterable[Lane], number: int) -> Checkout | None:
     """Return the checkout with this number, if it still lasts."""
     return next((checkout for checkout in _live_checkouts(lanes) if checkout.number == number), None)
 
@@ -101,7 +118,7 @@ def connection_id(checkout: Checkout) -> int:
         return id(checkout.dbapi_connection)
 
 
-def _live_checkouts(lanes: Lanes) -> Iterator[Checkout]:
+def _live_checkouts(lanes: Iterable[Lane]) -> Iterator[Checkout]:
     for lane in lanes:
         yield from lane.leak_detector.checkouts.live()
 

@@ -7,6 +7,7 @@ never exceeds the budget, and a caller finds either a connection or a free slot.
 from __future__ import annotations
 
 import logging
+import math
 import weakref
 
 from sqlalchemy import Engine, event
@@ -35,7 +36,7 @@ class Housekeeper:
     def __init__(
         self, engine: Engine, settings: PoolSettings, liveness: Liveness | None, leak_detector: LeakDetector
     ) -> None:
-        """Maintain `engine`; without `liveness` (SQLite) nothing is pinged."""
+        """Maintain `engine`; without `liveness` (SQLite, adopted engines) nothing is pinged."""
         self._engine = weakref.ref(engine)
         self._settings = settings
         self._liveness = liveness
@@ -65,7 +66,7 @@ class Housekeeper:
                 is_expired=record.is_expired(),
                 exceeds_min_idle=idle > self._settings.min_idle,
                 max_idle=self._settings.max_idle,
-                keepalive_interval=self._settings.keepalive_interval,
+                keepalive_interval=self._settings.keepalive_interval if self._liveness is not None else math.inf,
             )
 
         with pool.borrow_idle(action_for) as loan:
@@ -73,7 +74,7 @@ class Housekeeper:
                 return False
             if loan.action is not MaintenanceAction.PING:
                 loan.close_reason = loan.action
-            elif self._liveness is None or self._liveness.ping(loan.record.dbapi_connection):
+            elif self._liveness is not None and self._liveness.ping(loan.record.dbapi_connection):
                 loan.record.info[LAST_ALIVE_AT] = clock.since_boot()
             else:
                 loan.close_reason = "lost"

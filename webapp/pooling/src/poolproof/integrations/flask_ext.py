@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,16 +24,11 @@ from poolproof.integrations.request_scope import RequestScopes
 from poolproof.integrations.wsgi import ConnectionCleanupMiddleware
 from poolproof.lanes import Lanes, limit_suspended_waits, open_lanes
 from poolproof.leaks import blocking_guard, checkouts
-from poolproof.metrics import counters
-from poolproof.runtime.files import JsonObject
+from poolproof.metrics import blocking_calls
 from poolproof.settings import PoolSettings
 from poolproof.transactions.unit_of_work import UnitOfWork
 
 Result = TypeVar("Result")
-
-BLOCKING_CALLS = counters.declare(
-    "poolproof_blocking_calls", "Sleeps, renderings and calls of requests that held a connection.", ("activity",)
-)
 
 SINGLE_PROCESS = FleetSize(workers=1, threads=1)
 
@@ -105,29 +101,15 @@ def init_app(
         app.wsgi_app, settings.request_deadline, deadline_header, raises, pooling.requests
     )
     app.wsgi_app = middleware  # type: ignore[method-assign]
-    app.before_request(_set_request_name)
+    app.before_request(set_request_name)
     before_render_template.connect(_before_rendering, app)
-    blocking_guard.install(lambda activity: BLOCKING_CALLS.increment(activity.partition(" ")[0]))
+    blocking_calls.install_guard()
     return pooling
 
 
 def _create_fleet_agent(folder: Path, lanes: Lanes, requests: RequestStatistics) -> FleetAgent:
-    def describe() -> tuple[JsonObject, JsonObject]:
-        counters = {
-            "lanes": process_snapshot.lane_counters(lanes),
-            "requests": process_snapshot.request_counters(requests),
-            "commits": process_snapshot.commit_counters(),
-            "tallies": process_snapshot.labelled_counters(),
-        }
-        status = {
-            "lanes": process_snapshot.lane_states(lanes),
-            "holders": process_snapshot.holders(lanes),
-            "waiters": process_snapshot.waiters(lanes),
-            "commits": process_snapshot.commit_states(),
-        }
-        return counters, status
-
     handler = CommandHandler(lanes)
+    describe = partial(process_snapshot.describe_process, lanes, requests)
     agent = FleetAgent(FleetDirectory(folder), describe, handler.execute, handler.apply_overrides)
     requests.on_request = agent.publish_request_count
     return agent
@@ -175,7 +157,8 @@ def name_request(request_id: str) -> None:
         current.name = f"{request.method} {request.endpoint} (request {request_id})"
 
 
-def _set_request_name() -> None:
+def set_request_name() -> None:
+    """Name this request in messages about its connections by its endpoint, unless it has a name."""
     current = checkouts.current_request.get()
     if current is not None and not current.name:
         current.name = f"{request.method} {request.endpoint}"

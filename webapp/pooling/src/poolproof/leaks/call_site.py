@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
-import sysconfig
 import traceback
 from itertools import islice
 from pathlib import Path
@@ -14,32 +11,75 @@ from types import CodeType, FrameType
 MAX_FRAMES = 8
 """Frames that are kept, from the one that called into the database layer outwards."""
 MAX_LINES = 12
+MAX_CACHED_FILES = 10_000
 
-_SITE_PACKAGES = sysconfig.get_paths()["purelib"] + os.sep
-_INTERNAL_PREFIXES = (
-    f"{_SITE_PACKAGES}sqlalchemy{os.sep}",
-    f"{_SITE_PACKAGES}flask_sqlalchemy{os.sep}",
-    contextlib.__file__,
-    str(Path(__file__).parents[1]) + os.sep,
+_DATABASE_LAYER = frozenset(
+    {"poolproof", "sqlalchemy", "flask_sqlalchemy", "flask_sqlalchemy_lite", "sqlmodel", "contextlib"}
 )
+_FRAMEWORKS = frozenset(
+    {"flask", "werkzeug", "blinker", "jinja2", "click", "starlette", "fastapi", "anyio", "asyncio", "celery",
+     "billiard", "gunicorn", "greenlet", "concurrent", "threading"}
+)  # fmt: skip
+"""What calls an application, and what an application calls on the way to its database."""
+_LIBRARY_PACKAGES = _DATABASE_LAYER | _FRAMEWORKS
+_TEMPLATE = "__jinja_template__"
+"""A global of the code that Jinja makes of a template. Its lines are not those of the template's file."""
 
 Stack = tuple[tuple[CodeType, int], ...]
 """The innermost frame first: its code, and the last instruction executed in it."""
 
+_is_application: dict[str, bool] = {}
+"""Whether a file is of the application, by its name; a name is looked up much faster than it is judged."""
+
 
 def capture() -> Stack:
-    """Return the stack of this thread, without the frames of the database layer at its inner end.
+    """Return the stack of this thread from the innermost frame of the application outwards.
+
+    Passed over are the frames of SQLAlchemy and of this package, those of frameworks (a signal or a view that one has
+    called in between) and code that was generated: templates, `<string>`, `<frozen …>`. Where that leaves nothing, as
+    in a program that is typed in or given to exec, only the database layer's own frames are passed over.
 
     Captured as code objects, which are formatted when they are shown, it costs 2 µs; as text it would cost 100.
     """
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the documented way
-    while frame is not None and frame.f_code.co_filename.startswith(_INTERNAL_PREFIXES):
+    innermost = sys._getframe(1)  # noqa: SLF001 - the documented way
+    frame: FrameType | None = innermost
+    while frame is not None:
+        name = frame.f_code.co_filename
+        is_application = _is_application.get(name)
+        if is_application or (is_application is None and _judge(frame, name)):
+            break
         frame = frame.f_back
+    else:
+        frame = _outside_of_database_layer(innermost)
     frames: list[tuple[CodeType, int]] = []
     while frame is not None and len(frames) < MAX_FRAMES:
         frames.append((frame.f_code, frame.f_lasti))
         frame = frame.f_back
     return tuple(frames)
+
+
+def _judge(frame: FrameType, name: str) -> bool:
+    """Say whether a frame is of the application, and remember that for its file."""
+    is_application = (
+        not name.startswith("<") and _TEMPLATE not in frame.f_globals and _package(frame) not in _LIBRARY_PACKAGES
+    )
+    # Templates and notebooks may bring ever new names.
+    if len(_is_application) < MAX_CACHED_FILES:
+        _is_application[name] = is_application
+    return is_application
+
+
+def _outside_of_database_layer(innermost: FrameType) -> FrameType | None:
+    frame: FrameType | None = innermost
+    # What SQLAlchemy has generated has no name of a module.
+    while frame is not None and (_package(frame) in _DATABASE_LAYER or "__name__" not in frame.f_globals):
+        frame = frame.f_back
+    return frame
+
+
+def _package(frame: FrameType) -> str:
+    # By its module's name and not by its path: a library may be installed anywhere.
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
 def format_site(stack: Stack) -> str:

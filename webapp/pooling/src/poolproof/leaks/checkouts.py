@@ -1,8 +1,7 @@
 """The connections that are checked out: for which request, since when, borrowed where, doing what.
 
-Units of work return connections themselves. What they cannot cover (a stream that is abandoned, a session opened by
-another extension whose teardown never ran) is found here: every checkout is recorded, weakly, with the request it is
-made for.
+What units of work cannot cover (a stream that is abandoned, a session of another extension whose teardown never ran) is
+found here: every checkout is recorded, weakly, with the request it is made for.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, PoolResetState
 
 from poolproof.leaks import call_site
+from poolproof.leaks.statement_activity import activity_of
 from poolproof.runtime import fork
 
 MAX_HOLDERS_SHOWN = 5
@@ -35,6 +35,7 @@ class Checkout:
     """One connection that is checked out."""
 
     __slots__ = (
+        "_activity",
         "_ender",
         "_initial_statement_count",
         "_is_end_over",
@@ -58,8 +59,9 @@ class Checkout:
         request: RequestCheckouts,
         connection: PoolProxiedConnection,
         dbapi_connection: Any,
+        activity: Any,
     ) -> None:
-        """Begin now; `dbapi_connection` is the one behind the proxy `connection`."""
+        """Begin now; `dbapi_connection` is behind the proxy `connection`, and `activity` knows what it is doing."""
         self.number = next(_numbers)
         """No other checkout of this process has it."""
         self.registry = registry
@@ -77,7 +79,8 @@ class Checkout:
         self._is_end_over: threading.Event | None = None
         self.violations: set[str] = set()
         """What the leak detector has found wrong with it."""
-        self._initial_statement_count: int = getattr(dbapi_connection, "statement_count", 0)
+        self._activity = activity
+        self._initial_statement_count: int = getattr(activity, "statement_count", 0)
 
     @property
     def seconds(self) -> float:
@@ -87,24 +90,22 @@ class Checkout:
     @property
     def statement_count(self) -> int:
         """How many statements were sent on it so far."""
-        return int(getattr(self.dbapi_connection, "statement_count", 0) - self._initial_statement_count)
+        return int(getattr(self._activity, "statement_count", 0) - self._initial_statement_count)
 
     def running_seconds(self, now: float) -> float | None:
         """Return for how many seconds a statement has been running; None when none runs."""
-        query_started_at = getattr(self.dbapi_connection, "query_started_at", None)
+        query_started_at = getattr(self._activity, "query_started_at", None)
         return None if query_started_at is None else max(0.0, now - query_started_at)
 
     def is_statement_running(self) -> bool:
         """Say whether the server owes an answer; True where the driver does not track that."""
-        return (
-            not hasattr(self.dbapi_connection, "statement_count") or self.dbapi_connection.query_started_at is not None
-        )
+        return not hasattr(self._activity, "statement_count") or self._activity.query_started_at is not None
 
     def idle_seconds(self, now: float) -> float:
         """Return for how many seconds no statement has run; 0.0 while one runs."""
         if self.running_seconds(now) is not None:
             return 0.0
-        return now - max(self.since, getattr(self.dbapi_connection, "last_reply_at", 0.0))
+        return now - max(self.since, getattr(self._activity, "last_reply_at", 0.0))
 
     def describe(self) -> str:
         """Say for which request, how long, doing what and from where; one line, without any value of a statement."""
@@ -139,6 +140,12 @@ class Checkout:
         if self._is_end_over is not None and threading.get_ident() != self._ender:
             self._is_end_over.wait(MAX_END_WAIT)
 
+    def replace_connection(self, dbapi_connection: Any) -> None:
+        """Go on with another connection."""
+        if self._activity is self.dbapi_connection:
+            self._activity = dbapi_connection
+        self.dbapi_connection = dbapi_connection
+
     def end(self) -> None:
         """Record that the connection is back."""
         self.is_returned = True
@@ -158,6 +165,8 @@ class RequestCheckouts:
         self.guard_raises = False
         """Whether the guard raises or only counts; see `blocking_guard`."""
         self.is_finished = False
+        self.is_bound_to_thread = True
+        """Whether a checkout is orphaned when its thread ends: over ASGI it is used in others."""
         self._checkouts: dict[int, Checkout] = {}
         """Never replaced, and changed by single steps: threads that a request has started share it."""
 
@@ -230,7 +239,7 @@ class CheckoutRegistry:
         # A later listener has raised DisconnectionError, and the same checkout begins anew with another connection.
         self.record_end(None, record)
         request = current_request.get() or _thread_state.checkouts
-        checkout = Checkout(self, request, connection, dbapi_connection)
+        checkout = Checkout(self, request, connection, dbapi_connection, activity_of(dbapi_connection, record))
         self.on_checkout(checkout)
         request.add(checkout)
         self._live[id(record)] = record.info[_CHECKOUT_KEY] = checkout
@@ -270,7 +279,7 @@ class CheckoutRegistry:
 def follow(record: ConnectionPoolEntry, dbapi_connection: Any) -> None:
     """Let a checkout go on with another connection, which has taken the place of one that was lost."""
     if (checkout := record.info.get(_CHECKOUT_KEY)) is not None:
-        checkout.dbapi_connection = dbapi_connection
+        checkout.replace_connection(dbapi_connection)
 
 
 def track_checkouts(engine: Engine, name: str) -> CheckoutRegistry:

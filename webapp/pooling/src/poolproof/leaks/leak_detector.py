@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -42,6 +43,17 @@ REMEDIES = {
     "their second connection wait for each other.",
 }
 
+SESSION_REMEDIES = {
+    **REMEDIES,
+    Violation.LEAKED: "It came back by garbage collection only. Use the connection or session as a with block, or "
+    "close it in a finally.",
+    Violation.ORPHANED: "The request or thread that borrowed it has ended without returning it; it was taken back. Use "
+    "the connection or session as a with block, or close it in a finally.",
+    Violation.IDLE_HELD: "No statement runs. Commit, roll back or close the session before rendering, sleeping or "
+    "calling out: a session holds its connection until then.",
+}
+"""For applications whose sessions are their own."""
+
 
 @dataclass(frozen=True)
 class DetectedViolation:
@@ -59,11 +71,18 @@ class DetectedViolation:
 class LeakDetector:
     """Examines one engine's checkouts."""
 
-    def __init__(self, checkouts: CheckoutRegistry, threshold: float, max_per_request: int) -> None:
+    def __init__(
+        self,
+        checkouts: CheckoutRegistry,
+        threshold: float,
+        max_per_request: int,
+        remedies: Mapping[Violation, str] = REMEDIES,
+    ) -> None:
         """Report what is idle or runs one statement for `threshold` seconds, and more than `max_per_request`."""
         self.checkouts = checkouts
         self.counts: Counter[Violation] = Counter()
         self.detected: deque[DetectedViolation] = deque(maxlen=MAX_CACHED)
+        self._remedies = remedies
         self._threshold = threshold
         self._max_per_request = max_per_request
         self._logged_sites: set[tuple[Violation, str]] = set()
@@ -85,7 +104,7 @@ class LeakDetector:
             if running is not None and running >= self._threshold:
                 self.report(checkout, Violation.LONG_STATEMENT)
             elif checkout.idle_seconds(now) >= self._threshold and not checkout.is_returned:
-                if checkout.thread.is_alive():
+                if checkout.thread.is_alive() or not checkout.request.is_bound_to_thread:
                     self.report(checkout, Violation.IDLE_HELD)
                 else:
                     self._reclaim(checkout)
@@ -106,7 +125,7 @@ class LeakDetector:
         is_over = checkout.is_returned or violation in {Violation.LEAKED, Violation.NESTED}
         now_at = "" if is_over else call_site.format_thread(checkout.thread.ident)
         lane = self.checkouts.name
-        sentence = f"A connection of the {lane} lane is {violation}: {checkout.describe()}. {REMEDIES[violation]}"
+        sentence = f"A connection of the {lane} lane is {violation}: {checkout.describe()}. {self._remedies[violation]}"
         self.detected.append(DetectedViolation(datetime.now(UTC), violation, lane, site, sentence, now_at))
         event_log.record(violation, sentence, site=site)
         if is_to_be_logged:

@@ -27,7 +27,7 @@ from pymysql.connections import MySQLResult
 from pymysql.constants import CLIENT, SERVER_STATUS
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from poolproof.drivers.connect_state import connect_state
+from poolproof.drivers.connect_state import connect_in_progress
 from poolproof.drivers.mysql.session_setup import READ_COMMITTED, init_session_statement
 from poolproof.drivers.mysql.session_tracking import reports_change
 from poolproof.settings import PoolSettings
@@ -129,11 +129,8 @@ class TrackedConnection(pymysql.Connection):
         """Connect and authenticate; the session is a new one."""
         self.isolation_level = self._default_isolation_level = READ_COMMITTED
         self._is_initialized = False
-        connect_state.in_progress = True
-        try:
+        with connect_in_progress():
             super().connect(sock)
-        finally:
-            connect_state.in_progress = False
 
     def query(self, sql: Any, unbuffered: bool = False) -> int:  # noqa: FBT001, FBT002 - PyMySQL's signature
         """Send a statement and read its first result."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
+from poolproof.errors import PoolConfigurationError
 from poolproof.settings import PoolSettings
 
 LOOPBACK_HOSTS = {None, "", "localhost", "127.0.0.1", "::1"}
@@ -27,8 +28,18 @@ def shared_ssl_context(ca: Path | None) -> ssl.SSLContext:
 
     With a certificate authority the server's certificate must be signed by it; without
     one the connection is encrypted, but the server is not authenticated.
+
+    Raises:
+        PoolConfigurationError: when the file has no certificate, or cannot be read.
     """
-    context = ssl.create_default_context(cafile=str(ca) if ca else None)
+    try:
+        context = ssl.create_default_context(cafile=str(ca) if ca else None)
+    except OSError as error:
+        # ssl.SSLError is one, too.
+        raise PoolConfigurationError(
+            f"POOL_TLS_CA names {ca}, from which no certificate can be read ({error.strerror or error}). Name a PEM "
+            "file with the certificate of the authority, readable by this account."
+        ) from error
     # Certificates that MySQL makes for itself carry no host name and no key usage.
     context.check_hostname = False
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT

@@ -32,10 +32,10 @@ def session_parameters(settings: PoolSettings) -> dict[str, str]:
         "standard_conforming_strings": "on",
         "default_transaction_isolation": "read committed",
         "default_transaction_deferrable": "off",
-        "statement_timeout": _milliseconds(settings.statement_timeout),
-        "lock_timeout": _milliseconds(settings.lock_wait_timeout),
+        "statement_timeout": _to_milliseconds(settings.statement_timeout),
+        "lock_timeout": _to_milliseconds(settings.lock_wait_timeout),
         # A transaction that is idle for as long as a whole request may take is held by mistake.
-        "idle_in_transaction_session_timeout": _milliseconds(settings.request_deadline),
+        "idle_in_transaction_session_timeout": _to_milliseconds(settings.request_deadline),
     }
 
 
@@ -52,7 +52,7 @@ def connect_args(settings: PoolSettings, url: URL) -> dict[str, Any]:
 
 def _options(parameters: Mapping[str, str], query: Mapping[str, Any]) -> str:
     """Return the parameters as command line options; a later one wins, so those of the URL come last."""
-    words = [f"-c {name}={_escaped(value)}" for name, value in parameters.items()]
+    words = [f"-c {name}={_escape(value)}" for name, value in parameters.items()]
     if given := query.get("options"):
         words.append(str(given))
     return " ".join(words)
@@ -67,9 +67,9 @@ def _tls_arguments(settings: PoolSettings, url: URL) -> dict[str, Any]:
     return {"sslmode": "verify-ca", "sslrootcert": str(settings.tls_ca)}
 
 
-def _milliseconds(seconds: float) -> str:
+def _to_milliseconds(seconds: float) -> str:
     return str(max(1, int(seconds * 1000)))
 
 
-def _escaped(value: str) -> str:
+def _escape(value: str) -> str:
     return value.replace("\\", "\\\\").replace(" ", "\\ ")

@@ -10,7 +10,7 @@ import psycopg2
 import psycopg2.extensions
 
 from poolproof.drivers.postgresql.reply_timeouts import reply_timeouts
-from poolproof.drivers.postgresql.tracked_session import IDLE, TrackedCursor, TrackedSession
+from poolproof.drivers.postgresql.tracked_session import NO_TRANSACTION, TrackedCursor, TrackedSession
 
 DriverError = psycopg2.Error
 
@@ -34,17 +34,17 @@ class Psycopg2Connection(TrackedSession, psycopg2.extensions.connection):
     ) -> Any:
         """Return a cursor that is tracked, whatever its class; see psycopg's for named ones."""
         factory = cursor_factory or self.cursor_factory or psycopg2.extensions.cursor
-        is_alone = name is not None and self.autocommit and self.transaction_status() == IDLE
+        is_alone = name is not None and self.autocommit and self.transaction_status() == NO_TRANSACTION
         return super().cursor(name, cursor_factory=_tracked(factory), withhold=withhold or is_alone, **kwargs)
 
     def _end_transaction(self, statement: str, ordinary: Callable[[], None]) -> None:
-        if not self.closed and self.transaction_status() == IDLE and self.autocommit:
+        if not self.closed and self.transaction_status() == NO_TRANSACTION and self.autocommit:
             return
         if self.autocommit and not self.closed:
             self.run_statement(statement)
             return
         self.statement_count += 1
-        wait_for(self, ordinary)
+        wait_bounded(self, ordinary)
 
     def _wants_read_only(self) -> bool:
         return bool(self.readonly)
@@ -71,10 +71,10 @@ class Psycopg2Cursor(TrackedCursor):
         return self._within(super().copy_expert, *args, **kwargs)
 
     def _within(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        return wait_for(self.connection, call, *args, **kwargs)
+        return wait_bounded(self.connection, call, *args, **kwargs)
 
 
-def wait_for(connection: Psycopg2Connection, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def wait_bounded(connection: Psycopg2Connection, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call what waits for the server, for `reply_timeout` seconds at most."""
     connection.begin_wait()
     try:

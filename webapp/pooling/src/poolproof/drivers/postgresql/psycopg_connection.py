@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from poolproof.drivers.postgresql.reply_timeouts import reply_timeouts
-from poolproof.drivers.postgresql.tracked_session import IDLE, TrackedCursor, TrackedSession
+from poolproof.drivers.postgresql.tracked_session import NO_TRANSACTION, TrackedCursor, TrackedSession
 
 DriverError = psycopg.Error
 
@@ -29,19 +29,19 @@ class PsycopgConnection(TrackedSession, psycopg.Connection[Any]):
 
     def cursor(self, name: str = "", *args: Any, withhold: bool = False, **kwargs: Any) -> Any:
         """Return a cursor; a named one outside of a transaction is held, for otherwise the server refuses it."""
-        is_alone = bool(name) and self.autocommit and self.transaction_status() == IDLE
+        is_alone = bool(name) and self.autocommit and self.transaction_status() == NO_TRANSACTION
         held = {"withhold": withhold or is_alone} if name else {}
         return super().cursor(name, *args, **held, **kwargs)
 
     def commit(self) -> None:
         """Commit, if a transaction is open."""
-        if self.closed or self.transaction_status() != IDLE:
+        if self.closed or self.transaction_status() != NO_TRANSACTION:
             self.statement_count += 1
             super().commit()
 
     def rollback(self) -> None:
         """Roll back, if a transaction is open."""
-        if self.closed or self.transaction_status() != IDLE:
+        if self.closed or self.transaction_status() != NO_TRANSACTION:
             self.statement_count += 1
             super().rollback()
 

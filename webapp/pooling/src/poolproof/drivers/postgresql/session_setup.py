@@ -18,8 +18,9 @@ ABOUT_SERVER = (
     " extract(epoch FROM current_setting('idle_session_timeout', true)::interval)::float8"
 )
 MEANINGS = ("TimeZone", "standard_conforming_strings", "default_transaction_isolation")
-"""Parameters that are compared by their texts; the others that are compared are times."""
+"""Parameters that have one value."""
 TIMES = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+"""Parameters that are 0 where there is no limit."""
 
 
 def learn_server(connection: Any) -> None:
@@ -40,6 +41,8 @@ def learn_server(connection: Any) -> None:
 def check_owned_session(connection: Any, settings: PoolSettings, role: str | None) -> None:
     """Refuse a session behind a pooler that is not as the pool promises.
 
+    Of time-outs it has to have some: lanes want different ones, and the role has one for all.
+
     Raises:
         PoolConfigurationError: when a parameter has another value; the text has the statements that set it.
     """
@@ -47,11 +50,9 @@ def check_owned_session(connection: Any, settings: PoolSettings, role: str | Non
     texts = ", ".join(f"current_setting('{name}')" for name in MEANINGS)
     times = ", ".join(f"(extract(epoch FROM current_setting('{name}')::interval) * 1000)::bigint" for name in TIMES)
     values = _fetch_one(connection, f"SELECT {texts}, {times}")
-    different = [
-        name
-        for name, value in zip((*MEANINGS, *TIMES), values, strict=True)
-        if str(value) not in _accepted(name, wanted[name])
-    ]
+    texts_differ = [name for name, value in zip(MEANINGS, values, strict=False) if value not in _accepted(wanted[name])]
+    unbounded = [name for name, value in zip(TIMES, values[len(MEANINGS) :], strict=True) if not value]
+    different = [*texts_differ, *unbounded]
     if different:
         statements = " ".join(
             f"ALTER ROLE {role or 'CURRENT_USER'} SET {name} = '{wanted[name]}';" for name in different
@@ -62,9 +63,9 @@ def check_owned_session(connection: Any, settings: PoolSettings, role: str | Non
         )
 
 
-def _accepted(name: str, wanted: str) -> set[str]:
-    # Debian's default is a name of the same zone.
-    return {"UTC", "Etc/UTC"} if name == "TimeZone" else {wanted}
+def _accepted(wanted: str) -> set[str]:
+    # Debian's default is another name of the same zone.
+    return {"UTC", "Etc/UTC"} if wanted == "UTC" else {wanted}
 
 
 def _fetch_one(connection: Any, statement: str) -> Any:

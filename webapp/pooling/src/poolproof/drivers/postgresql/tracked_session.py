@@ -29,8 +29,8 @@ else:
 
 READ_COMMITTED, AUTOCOMMIT_LEVEL = "READ COMMITTED", "AUTOCOMMIT"
 """SQLAlchemy's names of levels; in the second one every statement is a transaction of its own."""
-IDLE, ACTIVE = 0, 1
-"""libpq's PQTRANS_IDLE and PQTRANS_ACTIVE."""
+NO_TRANSACTION = 0
+"""libpq's PQTRANS_IDLE."""
 REPORTED_PARAMETERS = (
     "TimeZone", "DateStyle", "IntervalStyle", "client_encoding", "standard_conforming_strings", "application_name",
     "session_authorization", "default_transaction_read_only", "search_path",
@@ -117,7 +117,7 @@ class TrackedSession(Base):
             self.open
             and not self._has_changed
             and not self.timed_out
-            and self.transaction_status() == IDLE
+            and self.transaction_status() == NO_TRANSACTION
             and self.level == self._default_level
             and self._initial_parameters in {None, self._reported_parameters()}
         )
