@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from poolproof.transactions import outcomes
+from webapp.web.validators import MAX_ID_DIGITS
 
 JSON_MEDIA_TYPE = "application/json"
 
@@ -48,9 +49,15 @@ class FastRoute:
     path: str
     handler: Callable[..., RawResponse | PendingResponse | None]
     match: Callable[[str], re.Match[str] | None] = field(init=False)
-    """Matches a path of the route; the groups are the segments in angle brackets."""
+    """Matches a path of the route; the groups are the segments in angle brackets, of which `<id:…>` is an id."""
 
     def __post_init__(self) -> None:
         """Compile the path once."""
-        segments = ["([^/]*)" if part.startswith("<") else re.escape(part) for part in self.path.split("/")]
-        object.__setattr__(self, "match", re.compile("/".join(segments)).fullmatch)
+        segments = "/".join(_pattern(part) for part in self.path.split("/"))
+        object.__setattr__(self, "match", re.compile(segments).fullmatch)
+
+
+def _pattern(segment: str) -> str:
+    if segment.startswith("<id:"):
+        return f"([0-9]{{1,{MAX_ID_DIGITS}}})"
+    return "([^/]*)" if segment.startswith("<") else re.escape(segment)

@@ -9,7 +9,11 @@ from webapp.web.fast_path.routes import FastRoute
     ("path", "parameters"),
     [
         ("/api/v1/attempts/abc/answers/7", ["abc", "7"]),
-        ("/api/v1/attempts//answers/", ["", ""]),
+        ("/api/v1/attempts//answers/7", ["", "7"]),
+        ("/api/v1/attempts/abc/answers/", None),
+        ("/api/v1/attempts/abc/answers/x", None),
+        ("/api/v1/attempts/abc/answers/\u0667", None),
+        (f"/api/v1/attempts/abc/answers/{'7' * 19}", None),
         ("/api/v1/attempts/abc/finish/7", None),
         ("/api/v2/attempts/abc/answers/7", None),
     ],
