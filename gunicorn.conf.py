@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from webapp.forking import preload_libraries, run_in_child
-from webapp.settings import OFF, load_settings
+from webapp.settings import OFF, list_notes, load_settings
 from webapp.web.server.file_limit import connections_for, raise_file_limit
 from webapp.web.server.gunicorn_logger import logger_class as logger_class_for
 from webapp.web.server.gunicorn_worker import PoolproofWorker
@@ -19,6 +19,7 @@ from webapp.web.server.rolling_restart import adopt, install, report_ready
 
 _all_settings = load_settings()
 _settings = _all_settings.poolproof
+_notes = list_notes(_all_settings)
 
 # Once, for all workers: a reload does not load libraries anew.
 preload_libraries()
@@ -74,6 +75,8 @@ for _name in [name for name in sys.modules if name.partition(".")[0] in {"webapp
 def on_starting(server: Any) -> None:
     """Check the connection budget once, before the first worker, in a child process, which keeps our modules."""
     install(server)
+    for note in _notes:
+        server.log.warning(note)
     if run_in_child(_check_budget):
         sys.exit(1)
 

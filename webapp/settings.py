@@ -17,6 +17,7 @@ from sqlalchemy import make_url
 from poolproof.capacity.budget import FleetSize
 from poolproof.settings import PoolSettings
 from poolproof.settings import variable as pool_variable
+from webapp import setting_names
 from webapp.database_url import normalize_url
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -27,34 +28,6 @@ OFF = "off"
 """The value of POOLPROOF_CONSOLE_BIND without a console."""
 
 SETTING_PREFIXES = ("DATABASE_URL", "POOL_", "POOLPROOF_")
-
-RENAMED = {
-    "POOL_OVERFLOW": "POOL_MAX_OVERFLOW",
-    "POOL_BACKGROUND": "POOL_BACKGROUND_SIZE",
-    "POOL_NESTING": "POOL_MAX_CONNECTIONS_PER_REQUEST",
-    "POOL_KEEP": "POOL_MIN_IDLE",
-    "POOL_RETIRE_AFTER": "POOL_MAX_IDLE",
-    "POOL_PING_AFTER": "POOL_PING_IDLE_AFTER",
-    "POOL_PING_EVERY": "POOL_KEEPALIVE_INTERVAL",
-    "POOL_WATCH_AFTER": "POOL_LEAK_THRESHOLD",
-    "POOL_SHED_TARGET": "POOL_CODEL_TARGET",
-    "POOL_SHED_INTERVAL": "POOL_CODEL_INTERVAL",
-    "POOL_DEADLINE": "POOL_REQUEST_DEADLINE",
-    "POOL_GUARD": "POOL_BLOCKING_GUARD",
-    "POOL_CHECK": "POOL_BOOT_CHECK",
-    "POOL_STATISTICS": "POOL_METRICS",
-    "POOLPROOF_LARGEST_IMPORT": "POOLPROOF_MAX_IMPORT_MIB",
-    "POOLPROOF_SOURCES": "POOLPROOF_SOURCES_DIR",
-    "POOLPROOF_CONTACT": "POOLPROOF_COLLECTOR_CONTACT",
-    "POOLPROOF_COLLECTORS": "POOLPROOF_COLLECTOR_PROCESSES",
-    "POOLPROOF_WRITES_PER_SECOND": "POOLPROOF_PLAYER_RATE_LIMIT",
-    "POOLPROOF_ATTEMPT_HOURS": "POOLPROOF_ATTEMPT_TTL_HOURS",
-    "POOLPROOF_TOKEN_HOURS": "POOLPROOF_API_TOKEN_TTL_HOURS",
-    "POOLPROOF_OTLP_SECONDS": "POOLPROOF_OTLP_INTERVAL",
-    "POOLPROOF_OPENTDB_ADDRESS": "POOLPROOF_OPENTDB_URL",
-    "POOLPROOF_OPENTDB_SPACING": "POOLPROOF_OPENTDB_MIN_INTERVAL",
-}
-"""Former names of settings, which are refused, and their present names."""
 
 
 class SettingsError(Exception):
@@ -165,7 +138,7 @@ class ServiceSettings(BaseModel):
 
 
 class Settings(BaseSettings):
-    """All settings: DATABASE_URL, POOL_* and POOLPROOF_*; no other variable is read."""
+    """All settings: DATABASE_URL, POOL_* and POOLPROOF_*; of others PORT and SCRIPT_NAME, which platforms set."""
 
     model_config = SettingsConfigDict(
         env_nested_delimiter="_",
@@ -177,6 +150,10 @@ class Settings(BaseSettings):
     )
 
     database_url: str = ""
+    port: int | None = Field(None, ge=1, le=65_535)
+    """The port to listen on, at all addresses, unless POOLPROOF_BIND is set."""
+    script_name: str = Field("", pattern=r"^((/[A-Za-z0-9._~-]+)+)?$")
+    """A path prefix that the proxy leaves in the path; Gunicorn reads the variable itself."""
     pool: PoolSettings = Field(default_factory=PoolSettings)
     poolproof: ServiceSettings = Field(default_factory=lambda: ServiceSettings.model_validate({}))
 
@@ -188,9 +165,20 @@ class Settings(BaseSettings):
             return value
         named = {"pool_class" if name == "class" else name: setting for name, setting in value.items()}
         known = {field.name for field in fields(PoolSettings)}
-        if unknown := [_unknown_setting(f"POOL_{name.upper()}") for name in named if name not in known]:
+        if unknown := [
+            setting_names.unknown(f"POOL_{name.upper()}", known_variables()) for name in named if name not in known
+        ]:
             raise ValueError("\n".join(unknown))
         return named
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bind_to_port(cls, values: Any) -> Any:
+        """Take PORT for an address, as Gunicorn does, where POOLPROOF_BIND is not set."""
+        service = values.get("poolproof", {})
+        if not values.get("port") or not isinstance(service, Mapping) or "bind" in service:
+            return values
+        return {**values, "poolproof": {**service, "bind": f"0.0.0.0:{values['port']}"}}
 
     @model_validator(mode="after")
     def _normalize_database_url(self) -> Self:
@@ -217,6 +205,21 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise SettingsError("\n".join(_format_error(problem) for problem in error.errors())) from error
+
+
+def known_variables() -> list[str]:
+    """Return the names of all settings of our own."""
+    service = (f"POOLPROOF_{name.upper()}" for name in ServiceSettings.model_fields)
+    return ["DATABASE_URL", *(pool_variable(field.name) for field in fields(PoolSettings)), *service]
+
+
+def list_notes(settings: Settings) -> list[str]:
+    """Return a sentence for each variable of the environment that looks like a setting and has no effect."""
+    notes = setting_names.without_effect(os.environ, known_variables())
+    port, bind = settings.port, settings.poolproof.bind
+    if port is not None and bind.rpartition(":")[2] != str(port):
+        notes.append(f"PORT is {port} and POOLPROOF_BIND is {bind}: POOLPROOF_BIND is used. Unset one of them.")
+    return notes
 
 
 def environment() -> Mapping[str, str]:
@@ -250,18 +253,14 @@ def _is_ip(host: str) -> bool:
     return True
 
 
-def _unknown_setting(variable: str) -> str:
-    if variable in RENAMED:
-        return f"{variable} is called {RENAMED[variable]} now: rename it."
-    return f"{variable} is not a setting of Poolproof: correct its name or remove it."
-
-
 def _format_error(problem: Any) -> str:
     names = [str(part) for part in problem["loc"]]
     is_pool_setting = len(names) > 1 and names[0] == "pool"
     variable = pool_variable(names[1]) if is_pool_setting else "_".join(names).upper()
     if problem["type"] == "extra_forbidden":
-        return _unknown_setting(variable)
+        return setting_names.unknown(variable, known_variables())
     message = problem["msg"].removeprefix("Value error, ")
+    if not message.startswith(variable) and variable in {"PORT", "SCRIPT_NAME"}:
+        return f"{variable}: {message}."
     # A validator of several settings names them in its message.
     return f"{variable}: {message}." if len(names) > 1 else f"{message}"

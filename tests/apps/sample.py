@@ -99,6 +99,8 @@ def session_variables(execute: Callable[[Any], Any], dialect: str) -> dict[str, 
     if dialect == "sqlite":
         names = ("journal_mode", "foreign_keys", "busy_timeout", "read_uncommitted", "synchronous")
         return {name: str(execute(text(f"PRAGMA {name}")).scalar_one()) for name in names}
+    if dialect == "postgresql":
+        return {str(row[0]): str(row[1]) for row in execute(text("SHOW ALL"))}
     changing = ("timestamp", "pseudo_thread_id", "rand_seed", "last_", "statement_id", "gtid", "error_count", "warning")
     rows = execute(text("SHOW SESSION VARIABLES"))
     return {str(name): str(value) for name, value in rows if not str(name).startswith(changing)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import threading
@@ -19,7 +20,11 @@ from tests.support.waiting import wait_until
 from webapp.lab.services.poolproof_service import AUTHORS_PASSWORD, PoolproofService, run_poolproof_service
 
 MIB = 1024 * 1024
-BEHIND_NGINX = {"POOLPROOF_TRUSTED_PROXIES": "1", "POOLPROOF_SECURE_COOKIES": "true", "POOLPROOF_WORKERS": "1"}
+BEHIND_NGINX = {
+    "POOLPROOF_TRUSTED_PROXIES": "1", "POOLPROOF_SECURE_COOKIES": "true", "POOLPROOF_WORKERS": "1",
+    # One player is asked for by several threads.
+    "POOLPROOF_PLAYER_RATE_LIMIT": "0",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -234,6 +239,24 @@ def test_no_request_through_nginx_fails_while_the_service_reloads(
         for player in players:
             player.join()
     assert statuses == {200}
+
+
+def test_below_a_prefix_every_address_begins_with_it(service: PoolproofService, tmp_path: Path) -> None:
+    edits = {r'X-Forwarded-Prefix "";': 'X-Forwarded-Prefix "/school";', r"# rewrite": "rewrite"}
+    with run_nginx(tmp_path / "nginx", service.port, edits) as nginx, nginx.client() as client:
+        assert client.get("/school").headers["Location"].endswith("/school/")
+        front = client.get("/school/").text
+        quiz = match_in(r'href="(/school/quizzes/[^"/]+)"', front)[1]
+        page = client.get(quiz)
+        start = match_in(r'action="([^"]+)"', page.text)[1]
+        begun = client.post(start, data={"name": "Ann"}, headers={"Sec-Fetch-Site": "same-origin"})
+        assert begun.headers["Location"].startswith("/school/attempts/")
+        assert client.get(begun.headers["Location"]).status_code == 200
+        assert client.get("/school/studio").headers["Location"].startswith("/school/sign-in")
+        addresses = re.findall(r'(?:href|src|action)="(/[^"]*)"', front + page.text)
+        assert [address for address in addresses if not address.startswith("/school")] == []
+        wait_until(lambda: '"GET /attempts/-" 200' in nginx.logs())
+        assert begun.headers["Location"].rpartition("/")[2] not in nginx.logs()
 
 
 def raw_connection(nginx: Nginx) -> ssl.SSLSocket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -127,6 +128,33 @@ def test_the_service_does_its_work_with_the_rights_that_the_unit_leaves_it(
         assert (rights["Seccomp"], int(rights["CapEff"], 16), rights["NoNewPrivs"]) == ("2\n", 0, "1\n")
     assert "Traceback" not in service.log.read_text()
     assert "PermissionError" not in service.log.read_text()
+
+
+def may_mount() -> bool:
+    """Say whether this account may have a view of the files of its own."""
+    command = [sys.executable, "-m", "tests.support.read_only", "/proc/self", "true"]
+    return subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, check=False).returncode == 0
+
+
+def test_the_service_needs_to_write_in_its_own_folder_and_in_one_for_what_is_temporary(
+    prepared_schema: Callable[[str, str], str], tmp_path: Path
+) -> None:
+    if not may_mount():
+        pytest.skip("this account may not mount, not even in a namespace of its own")
+    instance, temporary = tmp_path / "instance", tmp_path / "temporary"
+    temporary.mkdir()
+    database = instance / "poolproof.sqlite"
+    instance.mkdir()
+    shutil.copyfile(prepared_schema("sqlite", "systemd_files").removeprefix("sqlite:///"), database)
+    view = [sys.executable, "-m", "tests.support.read_only", f"{instance}:{temporary}"]
+    one = {"POOLPROOF_WORKERS": "1", "POOLPROOF_COLLECTOR_PROCESSES": "1", "TMPDIR": str(temporary)}
+    with run_poolproof_service(
+        f"sqlite:///{database}", instance, PROJECT_ROOT, [*view, *POOLPROOF_COMMAND, "serve"], **one
+    ) as service:
+        play_and_import(service)
+        mounts = Path(f"/proc/{service.workers()[0]}/mounts").read_text()
+        assert re.search(r" / \S+ ro,", mounts)
+    assert "Traceback" not in service.log.read_text()
 
 
 def play_and_import(service: PoolproofService) -> None:

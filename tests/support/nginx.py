@@ -51,10 +51,13 @@ class Nginx:
         return "".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
 
 
-def write_configuration(folder: Path, upstream_port: int) -> tuple[int, int, list[str]]:
+def write_configuration(
+    folder: Path, upstream_port: int, edits: Mapping[str, str] | None = None
+) -> tuple[int, int, list[str]]:
     """Put the sample site into Debian's own nginx.conf; return the ports with and without TLS, and nginx's command.
 
-    Only what belongs to another machine is replaced: ports, the certificate's files, folders, the user.
+    Only what belongs to another machine is replaced: ports, the certificate's files, folders, the user; and what is in
+    `edits`, by pattern.
     """
     root = unpack_packages("nginx", "nginx")
     shutil.copytree(root / "etc" / "nginx", folder / "etc")
@@ -66,6 +69,7 @@ def write_configuration(folder: Path, upstream_port: int) -> tuple[int, int, lis
         r"server 127\.0\.0\.1:8000;": f"server {HOST}:{upstream_port};",
         r"/etc/letsencrypt/live/quiz\.example": str(folder),
         r"/var/log/nginx": str(folder),
+        **(edits or {}),
     }
     site = SITE.read_text()
     for pattern, text in replaced.items():
@@ -89,10 +93,10 @@ def check(command: list[str]) -> str:
 
 
 @contextmanager
-def run_nginx(folder: Path, upstream_port: int) -> Iterator[Nginx]:
-    """Run nginx until the block ends."""
+def run_nginx(folder: Path, upstream_port: int, edits: Mapping[str, str] | None = None) -> Iterator[Nginx]:
+    """Run nginx until the block ends, with these changes of the sample."""
     folder.mkdir(parents=True, exist_ok=True)
-    with_tls, plain, command = write_configuration(folder, upstream_port)
+    with_tls, plain, command = write_configuration(folder, upstream_port, edits)
     log = folder / "output"
     process = start("nginx", [*command, "-g", "daemon off;"], log)
     try:

@@ -108,7 +108,7 @@ def read_quiz(quiz_id: int) -> Response:
 
 @blueprint.route(f"/<{ID}:quiz_id>", methods=["PATCH"])
 @require_api(Permission.EDIT_QUIZZES)
-@blueprint.arguments(RulesIn)
+@blueprint.arguments(RulesIn, required=False)
 @blueprint.response(200, QuizLine)
 @blueprint.doc(operationId="changeRules")
 @problem_responses(blueprint, 400, 401, 403, 404, 413, 415, 422)

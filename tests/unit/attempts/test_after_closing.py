@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import func, select, update
 
 from poolproof.transactions.unit_of_work import UnitOfWork
 from tests.support.sessions import sign_in
+from webapp.attempts.models import Answer, Attempt
 from webapp.attempts.time_limits import TimeLimits
 from webapp.db.timestamps import database_now
 from webapp.lab.factories import make_quiz
@@ -89,6 +91,7 @@ def test_what_is_stored_when_the_quiz_closes_is_on_the_board_though_nobody_press
 ) -> None:
     answer(client, quiz, start(client, quiz, name="Grace"), 2)
     start(client, quiz, name="Nobody")
+    client.post(f"{start(client, quiz, name='Ada')}/finish")
     assert "Grace" not in read_board(client, quiz)
     close(work, quiz)
     board = read_board(client, quiz)
@@ -233,12 +236,13 @@ def test_pressing_finish_late_or_never_makes_no_difference_to_the_time(
     presses, never = start(client, quiz, name="Ada"), start(client, quiz, name="Grace")
     for attempt in (presses, never):
         answer(client, quiz, attempt, 2)
-    first = client.get(presses)
-    taken = client.post(f"{presses}/finish").get_json()
+    with work.transaction() as connection:
+        started = connection.execute(select(func.max(Attempt.started_at))).scalar_one()
+        # As if both had given their last answer after an hour, to the millisecond.
+        connection.execute(update(Attempt).values(started_at=started))
+        connection.execute(update(Answer).values(answered_at=started + timedelta(hours=1, milliseconds=7)))
+    assert client.post(f"{presses}/finish").get_json()["milliseconds"] == 3_600_007
     close(work, quiz)
-    other = client.get(never).get_json()
-    assert taken["milliseconds"] <= other["milliseconds"] + 5_000
-    with work.read() as connection:
-        finished_for = database_now(connection)
-    assert first.status_code == 200
-    assert other["finished_at"] < finished_for.isoformat()
+    assert client.get(never).get_json()["milliseconds"] == 3_600_007
+    places = client.get(f"/api/v1/quizzes/{quiz.quiz_id}/leaderboard").get_json()["places"]
+    assert [place["rank"] for place in places] == [1, 1]

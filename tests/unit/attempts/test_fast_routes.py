@@ -147,6 +147,17 @@ def test_what_a_shortcut_meets_is_a_problem_as_ever(
     assert late.get_json()["instance"] == f"urn:request:{late.headers['X-Request-ID']}"
 
 
+@pytest.mark.parametrize(
+    "body", [{"player": "\x84"}, {"player": "\ud800"}, {"player": 7}, {"name": "\x00"}, {"name": ""}]
+)
+def test_what_no_schema_allows_is_refused_on_both_ways(
+    client: FlaskClient, quiz: PublishedVersion, body: dict[str, object]
+) -> None:
+    address = f"/api/v1/quizzes/{quiz.quiz_id}/attempts"
+    statuses = [client.post(address, json=body, headers=headers).status_code for headers in ({}, TO_FLASK)]
+    assert statuses == [422, 422]
+
+
 @pytest.mark.parametrize(("request_id", "is_kept"), [("trace-0042", True), ("no good\x7f", False), ("short", False)])
 def test_a_good_request_id_is_kept_on_the_short_way(
     client: FlaskClient, quiz: PublishedVersion, request_id: str, *, is_kept: bool

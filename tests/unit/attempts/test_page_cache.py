@@ -10,6 +10,7 @@ from webapp.attempts.page_cache import is_cacheable
 from webapp.lab.factories import make_quiz
 from webapp.quizzes import publishing
 from webapp.quizzes.published import PublishedVersion
+from webapp.quizzes.rules import RuleChanges
 
 
 @pytest.fixture
@@ -60,3 +61,11 @@ def test_who_has_begun_sees_his_own_page_and_nobody_else_does(
     assert "Continue where you were" in own.text
     assert "ETag" not in own.headers
     assert "Continue where you were" not in open_quiz(app.test_client(), quiz, {}).text
+
+
+def test_a_kept_page_changes_with_the_title(client: FlaskClient, quiz: PublishedVersion, work: UnitOfWork) -> None:
+    first = [open_quiz(client, quiz, {}) for _ in range(2)][1]
+    rules: RuleChanges = {"title": "Figures"}
+    work.run_in_transaction(lambda connection: publishing.change_rules(connection, quiz.quiz_id, rules))
+    renamed = open_quiz(client, quiz, {"If-None-Match": first.headers["ETag"]})
+    assert (renamed.status_code, "Figures" in renamed.text, "Numbers" in renamed.text) == (200, True, False)

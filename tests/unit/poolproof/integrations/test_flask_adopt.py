@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextvars
 import json
 import logging
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pytest
 from flask import Flask, render_template_string
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy_lite import SQLAlchemy as SQLAlchemyLite
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeoutError
 
 from poolproof import Poolproof
@@ -78,6 +81,58 @@ def test_rendering_with_a_connection_is_counted_and_neither_refused_nor_logged_i
     assert app.test_client().get("/page").text == "a page"
     assert BLOCKING_CALLS.counts["rendering"] == before + 1
     assert caplog.records == []
+
+
+def test_a_thread_that_outlives_its_request_keeps_what_it_has_borrowed(
+    made: tuple[Flask, dict[str, Engine]], caplog: pytest.LogCaptureFixture
+) -> None:
+    app, engines = made
+    borrowed, may_end = threading.Event(), threading.Event()
+    results: list[object] = []
+
+    def work() -> None:
+        with engines["books"].connect() as connection:
+            borrowed.set()
+            may_end.wait()
+            results.append(connection.execute(text("SELECT 1")).scalar_one())
+
+    threads: list[threading.Thread] = []
+
+    @app.get("/task")
+    def start() -> str:
+        # As extensions do that run tasks with the context of a request.
+        threads.append(threading.Thread(target=contextvars.copy_context().run, args=(work,)))
+        threads[0].start()
+        borrowed.wait()
+        return "started"
+
+    assert app.test_client().get("/task").text == "started"
+    may_end.set()
+    threads[0].join()
+    assert (results, caplog.records) == ([1], [])
+
+
+def test_to_connect_to_a_second_engine_is_no_call_out_of_a_request_that_holds_the_first(
+    made: tuple[Flask, dict[str, Engine]],
+) -> None:
+    app, engines = made
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def connect_by_tcp(*arguments: object) -> None:
+        # As a driver does that is written in Python; what follows opens the database.
+        socket.create_connection(server.getsockname()).close()
+
+    event.listen(engines["archive"], "do_connect", connect_by_tcp)
+
+    @app.get("/both")
+    def both() -> str:
+        with engines["books"].connect(), engines["archive"].connect():
+            return "both"
+
+    before = dict(BLOCKING_CALLS.counts)
+    assert app.test_client().get("/both").text == "both"
+    assert before == BLOCKING_CALLS.counts
+    server.close()
 
 
 def test_a_pool_that_was_adopted_is_not_adopted_again(made: tuple[Flask, dict[str, Engine]]) -> None:

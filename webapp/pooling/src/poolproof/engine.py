@@ -69,9 +69,10 @@ def engine_options(settings: PoolSettings, url: URL, threads: int) -> dict[str, 
             "pool_use_lifo": True,
             # Replaced at the first connect by a value below the server's wait_timeout; see `liveness`.
             "pool_recycle": settings.recycle or -1,
-            # Without a part of our own that pings, SQLAlchemy's ping has to do.
-            "pool_pre_ping": get_database_kind(url.get_backend_name(), url.get_driver_name()) is DatabaseKind.OTHER,
         }
+        if get_database_kind(url.get_backend_name(), url.get_driver_name()) is DatabaseKind.OTHER:
+            # There is no part of ours that pings, so SQLAlchemy's ping has to do.
+            options["pool_pre_ping"] = True
     else:
         classes = {"null": NullPool, "static": StaticPool, "singleton_thread": SingletonThreadPool}
         options["poolclass"] = classes[settings.pool_class]

@@ -148,8 +148,8 @@ class WatchedPool(RuleBasedStateMachine):
         settings = PoolSettings(
             size=size, max_overflow=overflow, max_waiting=max_waiting, codel_target=codel_target, metrics=is_counting
         )
-        options = engine_options(settings, URL, threads=size)
-        self.engine = create_engine(URL, creator=self._connect, _initialize=False, pool_pre_ping=pre_ping, **options)
+        options = {**engine_options(settings, URL, threads=size), "pool_pre_ping": pre_ping}
+        self.engine = create_engine(URL, creator=self._connect, _initialize=False, **options)
         self._add_listeners("early")
         made: list[Any] = []
         original = housekeeper.Housekeeper

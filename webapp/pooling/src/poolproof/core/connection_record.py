@@ -206,7 +206,9 @@ class MonotonicRecord(_ConnectionRecord):
 
 def _detach_proxy(proxy: Any) -> None:
     if proxy is not None:
-        proxy._finalizer.detach()
+        # SQLAlchemy 2.0 has a callback of the weak reference instead, which is gone with it.
+        if hasattr(type(proxy), "_finalizer"):
+            proxy._finalizer.detach()
         proxy.dbapi_connection = proxy._connection_record = None
 
 

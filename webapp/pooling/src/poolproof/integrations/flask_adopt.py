@@ -94,7 +94,12 @@ class Poolproof:
         process = AdoptedProcess(lanes, requests, self._folder(app), settings.min_idle)
         app.extensions[EXTENSION] = process
         middleware = ConnectionCleanupMiddleware(
-            app.wsgi_app, settings.request_deadline, self._deadline_header, _never, requests
+            app.wsgi_app,
+            settings.request_deadline,
+            self._deadline_header,
+            _never,
+            requests,
+            spares_threads=True,
         )
         app.wsgi_app = middleware  # type: ignore[method-assign]
         app.before_request(process.ensure_registered)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import threading
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
@@ -42,9 +43,9 @@ class RequestScope:
         """Call a function as a part of the request."""
         return self.context.run(function, *arguments, **options)
 
-    def release_connections(self) -> None:
-        """Return every connection that the request has left checked out, and report it."""
-        for checkout in self.checkouts.release_all():
+    def release_connections(self, thread: threading.Thread | None = None) -> None:
+        """Return every connection that the request, or with `thread` that thread alone, has left out, and report it."""
+        for checkout in self.checkouts.release_all(thread):
             checkout.registry.on_orphan(checkout)
 
     def _enter_context(self, seconds: float) -> None:

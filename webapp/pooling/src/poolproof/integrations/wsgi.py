@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -25,11 +26,18 @@ class ConnectionCleanupMiddleware:
         deadline_header: str | None,
         guard_raises: Callable[[], bool],
         statistics: RequestStatistics,
+        *,
+        spares_threads: bool = False,
     ) -> None:
-        """Give each request `deadline` seconds; count its statements in `statistics`."""
+        """Give each request `deadline` seconds; count its statements in `statistics`.
+
+        With `spares_threads` a thread that has inherited a request's context keeps what it has borrowed when that
+        request is over.
+        """
         self._application = application
         self._scopes = RequestScopes(deadline, guard_raises)
         self._statistics = statistics
+        self._spares_threads = spares_threads
         self._has_thread = False
         self._header = "HTTP_" + deadline_header.upper().replace("-", "_") if deadline_header else None
 
@@ -55,7 +63,7 @@ class ConnectionCleanupMiddleware:
         return _ResponseBody(body, scope.context, lambda: self._finish_request(scope))
 
     def _finish_request(self, scope: RequestScope) -> None:
-        scope.release_connections()
+        scope.release_connections(threading.current_thread() if self._spares_threads else None)
         checkouts = scope.checkouts
         if not checkouts.is_finished:
             checkouts.is_finished = True

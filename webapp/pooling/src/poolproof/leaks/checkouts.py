@@ -35,10 +35,7 @@ class Checkout:
     """One connection that is checked out."""
 
     __slots__ = (
-        "_activity",
-        "_ender",
-        "_initial_statement_count",
-        "_is_end_over",
+        "_activity", "_ender", "_initial_statement_count", "_is_end_over",
         "connection",
         "dbapi_connection",
         "is_ending",
@@ -185,9 +182,9 @@ class RequestCheckouts:
         """Forget a checkout that is over."""
         self._checkouts.pop(checkout.number, None)
 
-    def release_all(self) -> list[Checkout]:
-        """Return every connection that is still out to its pool; return the checkouts that this has ended."""
-        unreturned = [checkout for checkout in self.live() if _is_valid(checkout.connection())]
+    def release_all(self, thread: threading.Thread | None = None) -> list[Checkout]:
+        """Return every connection that is out (and borrowed in `thread`) to its pool; return what this has ended."""
+        unreturned = [one for one in self.live() if _is_valid(one.connection()) and thread in {None, one.thread}]
         for checkout in unreturned:
             if (connection := checkout.connection()) is not None:
                 # The pool rolls back an open transaction.
@@ -268,7 +265,8 @@ class CheckoutRegistry:
 
     def record_reset(self, dbapi_connection: Any, record: ConnectionPoolEntry, state: PoolResetState) -> None:
         """Report a leak when it is the garbage collector that returns a connection."""
-        if getattr(record, "needs_gc", False) and (checkout := self._live.get(id(record))) is not None:
+        proxy, checkout = getattr(record, "fairy_ref", None), self._live.get(id(record))
+        if checkout is not None and proxy is not None and proxy() is None:
             self.on_leak(checkout)
 
     def reset_after_fork(self) -> None:
