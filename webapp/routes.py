@@ -17,7 +17,7 @@ from webapp.accounts import pages as accounts_pages
 from webapp.attempts import api as attempts_api
 from webapp.attempts import pages as attempts_pages
 from webapp.attempts.answer_writer import AnswerWriter
-from webapp.attempts.fast_routes import INLINE_PREFIX, build_fast_routes
+from webapp.attempts.fast_routes import build_fast_routes
 from webapp.attempts.leaderboard_cache import LeaderboardCache
 from webapp.attempts.operations import EncodedLeaderboards
 from webapp.attempts.overdue_scorer import OverdueScorer
@@ -66,7 +66,6 @@ def add_routes(app: Flask, settings: Settings) -> None:
     csrf.init_app(app)
     _create_services(app, settings)
     _register_features(app)
-    app.config["INLINE_REQUEST_PREFIX"] = INLINE_PREFIX
     app.wsgi_app = DelayedRefusals(app.wsgi_app, SIGN_IN_PATHS)  # type: ignore[method-assign]
     pooling = app.extensions["pooling"]
     app.wsgi_app = FastPathMiddleware(  # type: ignore[method-assign]

@@ -16,9 +16,6 @@ from webapp.quizzes.published import Slug
 from webapp.web.fast_path.request_body import read_json_body
 from webapp.web.fast_path.routes import FastRoute, PendingResponse, RawResponse
 
-INLINE_PREFIX = b"PUT /api/v1/attempts/"
-"""Requests that begin so are short enough for Gunicorn's main loop to handle them inline."""
-
 Handler = Callable[..., RawResponse | PendingResponse | None]
 
 _START, _ANSWER = StartIn(), AnswerIn()
@@ -28,9 +25,7 @@ def build_fast_routes(app: Any) -> list[FastRoute]:
     """Return the fast routes of this Flask app."""
 
     def with_service(handler: Handler) -> Handler:
-        return lambda environ, *parameters, **options: handler(
-            get_attempt_service(app), environ, *parameters, **options
-        )
+        return lambda environ, *parameters: handler(get_attempt_service(app), environ, *parameters)
 
     return [
         FastRoute("GET", "/quizzes/<slug>", with_service(partial(_open, get_page_cache(app)))),
@@ -57,15 +52,9 @@ def _start(service: AttemptService, environ: WSGIEnvironment, quiz_id: str) -> R
     return operations.start(service, int(quiz_id), body, environ.get("SCRIPT_NAME", ""))
 
 
-def _answer(
-    service: AttemptService, environ: WSGIEnvironment, token: str, item_id: str, *, inline: bool = False
-) -> PendingResponse | None:
+def _answer(service: AttemptService, environ: WSGIEnvironment, token: str, item_id: str) -> PendingResponse | None:
     body = _ANSWER.load_bytes(read_json_body(environ))
-    if body is None:
-        return None
-    # Looked up once: by a second time it may have expired, and the main loop would wait for the database.
-    attempt = service.peek(token) if inline else service.find(token)
-    return None if attempt is None else operations.answer(service, attempt, int(item_id), body)
+    return None if body is None else operations.answer(service, service.find(token), int(item_id), body)
 
 
 def _finish(service: AttemptService, environ: WSGIEnvironment, token: str) -> PendingResponse | None:

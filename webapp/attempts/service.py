@@ -88,16 +88,6 @@ class AttemptService:
         claim = self.verify(token)
         return AttemptInPlay(claim, self.quiz_cache.by_version(claim.version_id))
 
-    def peek(self, token: str) -> AttemptInPlay | None:
-        """Return the attempt of a token if its version is in memory; None if it would have to be read.
-
-        Raises:
-            NotFoundError: as `verify`.
-        """
-        claim = self.verify(token)
-        version = self.quiz_cache.peek(claim.version_id)
-        return None if version is None else AttemptInPlay(claim, version)
-
     def start(self, quiz: QuizId | Slug, name: str, player: PlayerClaim | None) -> StartedAttempt:
         """Start an attempt at an open quiz, of this player or of a new one. Nothing is stored yet, and nothing is read.
 

@@ -25,7 +25,7 @@ from webapp.web import log_config
 from webapp.web.fast_path.routes import FastRoute, PendingResponse, RawResponse
 from webapp.web.request_context import REQUEST_ID_PATTERN
 from webapp.web.security import security_headers
-from webapp.web.server.deferred import DEFERRED_RESPONSE_KEY, INLINE_KEY
+from webapp.web.server.deferred import DEFERRED_RESPONSE_KEY
 
 _ERROR_KEY = "poolproof.fast_path_error"
 # They change the response, or how long it may take.
@@ -78,23 +78,16 @@ class FastPathMiddleware:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         started_at = time.monotonic()
-        is_inline = environ.pop(INLINE_KEY, False)
         matched = self._match(environ)
         if matched is not None:
             route, parameters = matched
             fast_request = _FastRequest(environ, route, started_at)
             try:
-                response = self._handle(fast_request, parameters, is_inline=is_inline)
+                response = self._handle(fast_request, parameters)
                 if response is not None:
                     return self._answer(fast_request, start_response, response)
             except Exception as error:  # noqa: BLE001 - Flask's error handlers answer it
                 environ[_ERROR_KEY] = error
-        if is_inline:
-            # The main loop must not wait for Flask, nor for what the handler would have had to read.
-            deferred = environ[DEFERRED_RESPONSE_KEY]
-            deferred.complete_in_thread(self._fallback if _ERROR_KEY in environ else self)
-            body: Iterable[bytes] = deferred
-            return body
         return self._fallback(environ, start_response)
 
     def _match(self, environ: WSGIEnvironment) -> tuple[FastRoute, tuple[str, ...]] | None:
@@ -104,12 +97,9 @@ class FastPathMiddleware:
                 return (route, match.groups()) if _FALLBACK_ENVIRON_KEYS.isdisjoint(environ) else None
         return None
 
-    def _handle(
-        self, request: _FastRequest, parameters: tuple[str, ...], *, is_inline: bool
-    ) -> RawResponse | PendingResponse | None:
+    def _handle(self, request: _FastRequest, parameters: tuple[str, ...]) -> RawResponse | PendingResponse | None:
         with self._scopes.open(request.name) as scope:
-            options = {"inline": True} if is_inline else {}
-            response = scope.run(request.route.handler, request.environ, *parameters, **options)
+            response = scope.run(request.route.handler, request.environ, *parameters)
             if isinstance(response, PendingResponse) and DEFERRED_RESPONSE_KEY not in request.environ:
                 response = scope.run(response.result)
             request.statement_count = scope.checkouts.statement_count

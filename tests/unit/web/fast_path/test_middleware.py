@@ -16,7 +16,7 @@ from poolproof.integrations.request_scope import RequestScopes
 from poolproof.leaks.checkouts import current_request
 from webapp.web.fast_path.middleware import FastPathMiddleware
 from webapp.web.fast_path.routes import FastRoute, PendingResponse, RawResponse
-from webapp.web.server.deferred import DEFERRED_RESPONSE_KEY, INLINE_KEY
+from webapp.web.server.deferred import DEFERRED_RESPONSE_KEY
 
 RESPONSE = RawResponse("200 OK", (("Content-Type", "text/plain"),), b"fast")
 
@@ -139,10 +139,3 @@ def test_a_handler_has_the_deadline_and_the_name_of_its_request_and_leaves_nothi
     assert seen[0].name == f"GET /things/<name> (request {answer.headers['X-Request-ID']})"
     assert 0 < seen[1] <= 20
     assert (current_request.get(), deadlines.remaining()) == (None, None)
-
-
-def test_inline_nothing_but_the_handler_runs() -> None:
-    deferred = Deferred()
-    app = middleware(lambda environ, name, inline: None)
-    assert call(app, deferred, **{INLINE_KEY: True}) is deferred
-    assert deferred.applications == [app]
