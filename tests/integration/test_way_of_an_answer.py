@@ -35,7 +35,7 @@ class Deferred:
         self.sent.append((status, headers, body))
 
 
-class Way:
+class TracedAnswers:
     """Answers one item of an attempt again and again, without Flask."""
 
     def __init__(self, app: Flask, work: UnitOfWork) -> None:
@@ -50,7 +50,7 @@ class Way:
         deferred = Deferred()
         builder = EnvironBuilder(self._path, method="PUT", json={"choices": [0]})
         environ = builder.get_environ() | {DEFERRED_RESPONSE_KEY: deferred}
-        sys.setprofile(self._record if is_traced else None)
+        sys.setprofile(self._add_module if is_traced else None)
         try:
             self._app.wsgi_app(environ, lambda *_: lambda _: None)
         finally:
@@ -58,26 +58,26 @@ class Way:
         wait_until(lambda: bool(deferred.sent))
         return deferred
 
-    def _record(self, frame: FrameType, event: str, _: Any) -> None:
+    def _add_module(self, frame: FrameType, event: str, _: Any) -> None:
         name = frame.f_globals.get("__name__", "")
         if event == "call" and MODULE.fullmatch(name):
             self.modules.add(name)
 
 
 @pytest.fixture
-def way(app: Flask, work: UnitOfWork, monkeypatch: pytest.MonkeyPatch) -> Way:
+def traced(app: Flask, work: UnitOfWork, monkeypatch: pytest.MonkeyPatch) -> TracedAnswers:
     service = get_attempt_service(app)
     monkeypatch.setattr(service.rate_limiter, "_rate", 100.0)
     # As it is in a service; for other tests nothing is kept in memory.
     monkeypatch.setattr(service, "quiz_cache", PublishedQuizCache(work.read, ttl=60))
-    return Way(app, work)
+    return TracedAnswers(app, work)
 
 
-def test_an_answer_passes_the_modules_of_the_picture_and_no_others(way: Way) -> None:
+def test_an_answer_passes_the_modules_of_the_picture_and_no_others(traced: TracedAnswers) -> None:
     for _ in range(5):
-        way.answer()
-    (sent,) = way.answer(is_traced=True).sent
+        traced.answer()
+    (sent,) = traced.answer(is_traced=True).sent
     assert (sent[0], json.loads(sent[2])["saved"]) == ("200 OK", True)
     pictures = PAGE.read_text().split("```")
-    assert way.modules == set(MODULE.findall(pictures[3]))
-    assert len(way.modules) <= MAX_MODULES
+    assert traced.modules == set(MODULE.findall(pictures[3]))
+    assert len(traced.modules) <= MAX_MODULES
