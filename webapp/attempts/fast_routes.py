@@ -33,7 +33,9 @@ def build_fast_routes(app: Any) -> list[FastRoute]:
         FastRoute("PUT", "/api/v1/attempts/<token>/answers/<id:item_id>", with_service(_answer)),
         FastRoute("POST", "/api/v1/attempts/<token>/finish", with_service(_finish)),
         FastRoute(
-            "GET", "/api/v1/quizzes/<id:quiz_id>/leaderboard", with_service(partial(_read, get_leaderboards(app)))
+            "GET",
+            "/api/v1/quizzes/<id:quiz_id>/leaderboard",
+            with_service(partial(_read_leaderboard, get_leaderboards(app))),
         ),
     ]
 
@@ -63,7 +65,7 @@ def _finish(service: AttemptService, environ: WSGIEnvironment, token: str) -> Pe
     return operations.finish(service, service.find(token))
 
 
-def _read(
+def _read_leaderboard(
     leaderboards: EncodedLeaderboards, service: AttemptService, environ: WSGIEnvironment, quiz_id: str
 ) -> RawResponse | None:
     if environ.get("QUERY_STRING"):

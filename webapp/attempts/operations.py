@@ -127,10 +127,10 @@ class EncodedLeaderboards:
             body = _dump_json(serializers.dump_leaderboard(quiz_id, version, leaderboard, limit))
             encoded = leaderboard, body
             if limit == DEFAULT_PLACES:
-                self._keep(quiz_id, encoded)
+                self._store(quiz_id, encoded)
         return RawResponse(OK, _JSON_HEADERS, encoded[1])
 
-    def _keep(self, quiz_id: int, encoded: tuple[Leaderboard, bytes]) -> None:
+    def _store(self, quiz_id: int, encoded: tuple[Leaderboard, bytes]) -> None:
         if len(self._encoded) >= MAX_CACHED:
             self._encoded = {}
         self._encoded[quiz_id] = encoded
