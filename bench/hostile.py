@@ -12,18 +12,20 @@ the bounds. Nothing else should run meanwhile.
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench import file_limits
 from bench.hostile_clients import KINDS
 from bench.ordinary_players import OrdinaryPlayers, Played
+from webapp.lab.reporting.latency import Latency
 from webapp.lab.services.database_server import new_server
 from webapp.lab.services.poolproof_service import PoolproofService, run_poolproof_service
 from webapp.lab.services.processes import start, stop
@@ -34,6 +36,7 @@ EMFILE_CONNECTIONS = 400
 """More silent connections than the service may have open files."""
 SETTLE = 2.0
 """Seconds from the start of the hostile clients to the measurement, and from their end to the next one."""
+SIDES = ("alone", "beside")
 BOUND, SILENT_BOUND = 2.0, 1.1
 """Most that the p99 of ordinary players may be multiplied by."""
 
@@ -98,11 +101,34 @@ def main() -> None:
     parser.add_argument("--only", help=f"of {', '.join([*KINDS, EMFILE])}, separated by commas")
     parser.add_argument("--database", choices=("mysql", "sqlite"), default="mysql")
     parser.add_argument("--check", action="store_true", help="exit 1 beyond the bounds")
+    parser.add_argument("--json", type=Path, help="store all figures in this file")
+    parser.add_argument("--kept", type=Path, help="measure nothing, and judge the figures that --json has stored here")
     file_limits.add_options(parser)
     options = parser.parse_args()
+    verdicts = _load(options.kept) if options.kept else _measure_all(options)
+    if options.json:
+        options.json.write_text(json.dumps({each.kind: [asdict(one) for one in each.rounds] for each in verdicts}))
+    if options.check and not all(verdict.is_within_bounds for verdict in verdicts):
+        sys.exit(1)
+
+
+def _load(kept: Path) -> list[Verdict]:
+    """Print and return the verdicts on figures that were stored."""
+    verdicts = []
+    for kind, rounds in json.loads(kept.read_text()).items():
+        sides = [
+            {side: Played(Latency(**one[side]["latency"]), one[side]["failed"]) for side in SIDES} for one in rounds
+        ]
+        found = [Round(**side, is_worker_lost=one["is_worker_lost"]) for side, one in zip(sides, rounds, strict=True)]
+        verdicts.append(Verdict(kind, found))
+        print(verdicts[-1].line())
+    return verdicts
+
+
+def _measure_all(options: argparse.Namespace) -> list[Verdict]:
     kinds = options.only.split(",") if options.only else [*KINDS, EMFILE]
     print(f"{'':<12}{'p50':>9}{'beside':>9}{'p99':>9}{'beside':>9}{'ratio':>10}{'failed':>8}{'beside':>8}{'deaths':>9}")
-    verdicts = []
+    verdicts: list[Verdict] = []
     with tempfile.TemporaryDirectory() as folder:
         for kind in kinds:
             with (
@@ -112,8 +138,7 @@ def main() -> None:
                 rounds = [_measure(service, players, kind, options.seconds, seed) for seed in range(options.rounds)]
             verdicts.append(Verdict(kind, rounds))
             print(verdicts[-1].line(), flush=True)
-    if options.check and not all(verdict.is_within_bounds for verdict in verdicts):
-        sys.exit(1)
+    return verdicts
 
 
 @contextmanager

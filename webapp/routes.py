@@ -17,8 +17,9 @@ from webapp.accounts import pages as accounts_pages
 from webapp.attempts import api as attempts_api
 from webapp.attempts import pages as attempts_pages
 from webapp.attempts.answer_writer import AnswerWriter
-from webapp.attempts.fast_routes import INLINE_PREFIX, build_fast_routes
+from webapp.attempts.fast_routes import build_fast_routes
 from webapp.attempts.leaderboard_cache import LeaderboardCache
+from webapp.attempts.operations import EncodedLeaderboards
 from webapp.attempts.overdue_scorer import OverdueScorer
 from webapp.attempts.page_cache import PageCache
 from webapp.attempts.rate_limit import PlayerRateLimiter
@@ -65,10 +66,11 @@ def add_routes(app: Flask, settings: Settings) -> None:
     csrf.init_app(app)
     _create_services(app, settings)
     _register_features(app)
-    app.config["INLINE_REQUEST_PREFIX"] = INLINE_PREFIX
     app.wsgi_app = DelayedRefusals(app.wsgi_app, SIGN_IN_PATHS)  # type: ignore[method-assign]
-    statistics = app.extensions["pooling"].requests
-    app.wsgi_app = FastPathMiddleware(app.wsgi_app, build_fast_routes(app), statistics)  # type: ignore[method-assign]
+    pooling = app.extensions["pooling"]
+    app.wsgi_app = FastPathMiddleware(  # type: ignore[method-assign]
+        app.wsgi_app, build_fast_routes(app), pooling.requests, pooling.scopes
+    )
 
 
 def _create_services(app: Flask, settings: Settings) -> None:
@@ -89,6 +91,7 @@ def _create_services(app: Flask, settings: Settings) -> None:
         "attempt_service": attempt_service,
         "published_cache": attempt_service.quiz_cache,
         "page_cache": PageCache(),
+        "encoded_leaderboards": EncodedLeaderboards(),
         "write_probe": WriteProbe(pooling.console, pooling.lanes),
         "console_service": _create_console_service(pooling, service, exporter),
         "otlp_exporter": exporter,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -157,15 +156,5 @@ def test_in_whatever_language_the_server_speaks_a_batch_is_a_few_statements(
 
 def send_all(writer: AnswerWriter, entries: Sequence[SaveAnswers]) -> None:
     """Send all at once, and return when all are stored."""
-    errors: list[BaseException | None] = []
-    done = threading.Event()
-
-    def tell(state: object, error: BaseException | None) -> None:
-        errors.append(error)
-        if len(errors) == len(entries):
-            done.set()
-
-    for entry in entries:
-        writer.write_async(entry, tell)
-    assert done.wait(60)
-    assert set(errors) == {None}
+    futures = [writer.submit(entry) for entry in entries]
+    assert [future.result(60) for future in futures] == [None] * len(entries)

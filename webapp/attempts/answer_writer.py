@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from datetime import timedelta
 from uuid import UUID
 
@@ -12,7 +13,6 @@ from sqlalchemy.exc import DBAPIError
 from poolproof.drivers.errors import is_lock_wait_timeout, is_transient
 from poolproof.errors import PoolQueueFullError, PoolTimeoutError
 from poolproof.transactions import outcomes
-from poolproof.transactions.commit_queue import ResultCallback
 from poolproof.transactions.group_commit import GroupCommit
 from poolproof.transactions.outcomes import WriteOutcome
 from poolproof.transactions.unit_of_work import UnitOfWork
@@ -123,20 +123,25 @@ class AnswerWriter:
         outcomes.record_committed()
         return state
 
-    def write_async(self, entry: Entry, callback: ResultCallback[AttemptState | None]) -> None:
-        """Write an entry; `callback` gets in another thread what `write` would return or raise.
+    def submit(self, entry: Entry) -> Future[AttemptState | None]:
+        """Write an entry; the future, which another thread completes, has what `write` would return or raise.
 
         Raises:
-            BusyError: when too many entries wait already; `callback` is not called.
+            BusyError: when too many entries wait already.
         """
+        future: Future[AttemptState | None] = Future()
 
-        def on_result(state: AttemptState | None, error: BaseException | None) -> None:
-            callback(state, error if error is None else _as_busy(error))
+        def complete(state: AttemptState | None, error: BaseException | None) -> None:
+            if error is None:
+                future.set_result(state)
+            else:
+                future.set_exception(_as_busy(error))
 
         try:
-            self.group_commit.submit_async(entry, on_result)
+            self.group_commit.submit_async(entry, complete)
         except PoolTimeoutError as error:
             raise _as_busy(error) from error
+        return future
 
     def _write_batch(self, entries: Sequence[Entry]) -> Sequence[AttemptState | Exception | None]:
         """Write entries with one commit; return the outcome of each."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import current_app, url_for
+from flask import Response, current_app, request
 
-from webapp.attempts import presenter, serializers, tokens
+from webapp.attempts import operations, presenter, serializers
+from webapp.attempts.operations import get_leaderboards
 from webapp.attempts.schemas import (
     AnswerIn,
     AnswerOut,
@@ -17,7 +18,7 @@ from webapp.attempts.schemas import (
     StartOut,
 )
 from webapp.attempts.service import AttemptService, get_attempt_service
-from webapp.quizzes.published import QuizId
+from webapp.web.fast_path.middleware import flask_response
 from webapp.web.rest import repeating
 from webapp.web.rest.openapi import ID, LOCATION, api_blueprint, problem_responses
 
@@ -29,15 +30,12 @@ blueprint = api_blueprint("attempts", __name__, "", "Play.")
 @blueprint.response(201, StartOut, headers=LOCATION)
 @blueprint.doc(operationId="startAttempt")
 @problem_responses(blueprint, 400, 404, 409, 413, 415, 422)
-def start_attempt(body: dict[str, Any], quiz_id: int) -> tuple[dict[str, Any], dict[str, str]]:
+def start_attempt(body: dict[str, Any], quiz_id: int) -> Response:
     """Start an attempt at an open quiz, or go on with the one that this player has begun.
 
     Nothing is stored before the first answer.
     """
-    service = _service()
-    player = tokens.verify_player_token(body["player"], service.signing_key)
-    started = service.start(QuizId(quiz_id), body["name"].strip(), player)
-    return serializers.dump_started(started), {"Location": url_for("attempts.read_attempt", token=started.token)}
+    return flask_response(operations.start(_service(), quiz_id, body, request.script_root))
 
 
 @blueprint.route("/attempts/<token>", methods=["GET"])
@@ -59,9 +57,10 @@ def read_attempt(token: str) -> dict[str, Any]:
 @blueprint.response(200, AnswerOut)
 @blueprint.doc(operationId="putAnswer")
 @problem_responses(blueprint, 400, 404, 409, 413, 415, 422, 429)
-def put_answer(body: dict[str, Any], token: str, item_id: int) -> dict[str, Any]:
+def put_answer(body: dict[str, Any], token: str, item_id: int) -> Response:
     """Answer an item, or change the answer. Repeating it is safe; 200 means that it, or a newer one, is stored."""
-    return serializers.dump_answer(item_id, _service().answer(token, item_id, body["choices"], body["sequence"]))
+    service = _service()
+    return flask_response(operations.answer(service, service.find(token), item_id, body).result())
 
 
 @blueprint.route("/attempts/<token>/finish", methods=["POST"])
@@ -69,9 +68,10 @@ def put_answer(body: dict[str, Any], token: str, item_id: int) -> dict[str, Any]
 @blueprint.response(200, AttemptOut)
 @blueprint.doc(operationId="finishAttempt")
 @problem_responses(blueprint, 404, 409, 415, 429)
-def finish_attempt(token: str) -> dict[str, Any]:
+def finish_attempt(token: str) -> Response:
     """Finish and score. Repeating it returns the same result. Right answers come with it where the quiz shows them."""
-    return serializers.dump_attempt(_service().finish(token))
+    service = _service()
+    return flask_response(operations.finish(service, service.find(token)).result())
 
 
 @blueprint.route(f"/quizzes/<{ID}:quiz_id>/leaderboard", methods=["GET"])
@@ -79,10 +79,9 @@ def finish_attempt(token: str) -> dict[str, Any]:
 @blueprint.response(200, LeaderboardOut)
 @blueprint.doc(operationId="readLeaderboard")
 @problem_responses(blueprint, 404, 422)
-def read_leaderboard(query: dict[str, int], quiz_id: int) -> dict[str, Any]:
+def read_leaderboard(query: dict[str, int], quiz_id: int) -> Response:
     """Read the leaderboard of a quiz's latest version."""
-    version, leaderboard = _service().leaderboard(QuizId(quiz_id))
-    return serializers.dump_leaderboard(quiz_id, version, leaderboard, query["limit"])
+    return flask_response(get_leaderboards(current_app).read(_service(), quiz_id, query["limit"]))
 
 
 def _service() -> AttemptService:

@@ -10,15 +10,16 @@ from werkzeug.wrappers import Response
 from wtforms import StringField
 from wtforms.validators import DataRequired, Length
 
-from webapp.attempts import presenter, scoring, tokens
+from webapp.attempts import operations, presenter, scoring, tokens
 from webapp.attempts.models import MAX_NAME_LENGTH
-from webapp.attempts.page_cache import CACHE_HEADERS, get_page_cache, is_cacheable
+from webapp.attempts.page_cache import get_page_cache, is_cacheable
 from webapp.attempts.schemas import ANONYMOUS
 from webapp.attempts.service import get_attempt_service
 from webapp.errors import AttemptFinishedError, InvalidInputError, NotFoundError
 from webapp.quizzes.documents import QuizDocument
 from webapp.quizzes.published import PublishedVersion, Slug
 from webapp.web.cookies import set_cookie
+from webapp.web.fast_path.middleware import flask_response
 from webapp.web.form_retry import retryable_form
 from webapp.web.path_prefix import with_prefix
 from webapp.web.security.fetch_metadata import require_same_origin
@@ -54,12 +55,16 @@ class StartForm(FlaskForm):  # type: ignore[misc]
 def quiz(slug: str) -> Response:
     """Introduce a quiz and offer to start, or to continue an attempt that was begun in this browser."""
     version = get_attempt_service(current_app).quiz_cache.current(Slug(slug))
-    response = make_response(_render_quiz(version, StartForm()))
-    if is_cacheable(request.headers.get("Cookie", "")):
-        page = get_page_cache(current_app).put(version, request.script_root, response.get_data())
-        response.headers.extend([*CACHE_HEADERS, ("ETag", page.etag)])
-        response.make_conditional(request)
-    return response
+
+    def render() -> bytes:
+        return _render_quiz(version, StartForm()).encode()
+
+    if not is_cacheable(request.headers.get("Cookie", "")):
+        return make_response(render())
+    known_etags = request.headers.get("If-None-Match", "")
+    opened = operations.open_quiz(get_page_cache(current_app), version, request.script_root, known_etags, render)
+    assert opened is not None  # noqa: S101 - it was allowed to render
+    return flask_response(opened)
 
 
 @blueprint.post("/quizzes/<slug>/start")

@@ -8,6 +8,7 @@ from webapp.attempts.models import MAX_NAME_LENGTH
 from webapp.quizzes.rules import AnswersShown
 from webapp.web.rest.fields import TextField, visible
 from webapp.web.rest.openapi import BaseSchema
+from webapp.web.rest.strict_schema import StrictSchema
 
 MAX_CHOICES = 63
 """Choices of a question; each is a bit of a signed 64-bit number."""
@@ -18,7 +19,7 @@ DEFAULT_PLACES = 20
 ANONYMOUS = "Anonymous"
 
 
-class StartIn(BaseSchema):
+class StartIn(StrictSchema):
     """The player who starts."""
 
     name = TextField(
@@ -48,7 +49,7 @@ class StartOut(BaseSchema):
     )
 
 
-class AnswerIn(BaseSchema):
+class AnswerIn(StrictSchema):
     """The positions chosen, counted from 0 in the published quiz's own order."""
 
     choices = fields.List(

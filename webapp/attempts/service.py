@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from poolproof.transactions.unit_of_work import ConnectionFactory
@@ -36,6 +36,13 @@ class StartedAttempt:
     player_token: str
     seconds_left: int
     """For how long it takes answers, as the rules are now."""
+
+
+class AttemptInPlay(NamedTuple):
+    """An attempt's claim and the version that it plays, each looked up once for a request."""
+
+    claim: AttemptClaim
+    version: PublishedVersion
 
 
 @dataclass
@@ -72,21 +79,14 @@ class AttemptService:
         self.rate_limiter.acquire(claim.player_id)
         return claim
 
-    def peek_version(self, token: str) -> PublishedVersion | None:
-        """Return the version of an attempt if it is in memory; None if it would have to be read.
+    def find(self, token: str) -> AttemptInPlay:
+        """Return the attempt of a token.
 
         Raises:
             NotFoundError: as `verify`.
         """
-        return self.quiz_cache.peek(self.verify(token).version_id)
-
-    def has_started(self, quiz: QuizId | Slug, player: PlayerClaim | None) -> bool:
-        """Say whether a player's token knows of a start at the present version; then a further start reads.
-
-        Raises:
-            NotFoundError: when there is no such quiz.
-        """
-        return player is not None and self.quiz_cache.current(quiz).version_id in player.started
+        claim = self.verify(token)
+        return AttemptInPlay(claim, self.quiz_cache.by_version(claim.version_id))
 
     def start(self, quiz: QuizId | Slug, name: str, player: PlayerClaim | None) -> StartedAttempt:
         """Start an attempt at an open quiz, of this player or of a new one. Nothing is stored yet, and nothing is read.
@@ -133,29 +133,22 @@ class AttemptService:
         return replace(claim, started_at=stored.started_at, player_name=stored.player_name)
 
     def prepare_answer(
-        self,
-        token: str,
-        item_id: int,
-        choices: Sequence[int],
-        sequence: int | None = None,
-        version: PublishedVersion | None = None,
+        self, attempt: AttemptInPlay, item_id: int, choices: Sequence[int], sequence: int | None
     ) -> SaveAnswers:
-        """Return the entry to write for an answer; with the version that `peek_version` has returned, nothing is read.
+        """Return the entry to write for an answer, and count a write of its player; nothing is read.
 
         `sequence` is the client's own number of the choice, if it has given one.
 
         Raises:
-            NotFoundError, InvalidInputError: when the token, the item or a choice is not of the quiz.
+            NotFoundError, InvalidInputError: when the item or a choice is not of the quiz.
             QuizNotOpenError, AttemptFinishedError: as `AnswerWriter.prepare_save`.
             QuotaExceededError: when the player writes too often.
         """
-        claim = self.verify_write(token)
-        if version is None:
-            version = self.quiz_cache.by_version(claim.version_id)
+        claim, version = attempt
+        self.rate_limiter.acquire(claim.player_id)
         self.time_limits.require_time_left(claim.started_at, version)
-        return self.writer.prepare_save(
-            claim, version, {item_id: scoring.as_bits(version.document.question(item_id), choices)}, sequence
-        )
+        chosen = scoring.as_bits(version.document.question(item_id), choices)
+        return self.writer.prepare_save(claim, version, {item_id: chosen}, sequence)
 
     def save(self, claim: AttemptClaim, version: PublishedVersion, chosen: Mapping[int, int]) -> None:
         """Store the answers of a form (item → chosen bits), all or none.
@@ -166,39 +159,19 @@ class AttemptService:
         self.time_limits.require_time_left(claim.started_at, version)
         self.writer.save(claim, version, chosen)
 
-    def answer(self, token: str, item_id: int, choices: Sequence[int], sequence: int | None = None) -> list[int]:
-        """Store an answer, unless a newer one is stored already; return its positions.
+    def prepare_finish(self, attempt: AttemptInPlay) -> FinishAttempt:
+        """Return the entry to write for a finish, and count a write of its player.
 
         Raises:
-            NotFoundError, InvalidInputError: as `prepare_answer`.
-            QuizNotOpenError, AttemptFinishedError, AttemptExistsError, BusyError: as `AnswerWriter.save`.
-        """
-        entry = self.prepare_answer(token, item_id, choices, sequence)
-        self.writer.write(entry)
-        return scoring.as_positions(entry.chosen[item_id])
-
-    def prepare_finish(self, token: str) -> FinishAttempt:
-        """Return the entry to write for a finish.
-
-        Raises:
-            NotFoundError: when the token is not valid.
             QuotaExceededError: when the player writes too often.
         """
-        claim = self.verify_write(token)
-        return FinishAttempt(claim, self.quiz_cache.by_version(claim.version_id).document)
+        claim, version = attempt
+        self.rate_limiter.acquire(claim.player_id)
+        return FinishAttempt(claim, version.document)
 
-    def finish(self, token: str) -> AttemptView:
-        """Finish and score; every further call returns the first result.
-
-        Raises:
-            NotFoundError, QuizNotOpenError, AttemptExistsError, BusyError: as `AnswerWriter.finish`.
-        """
-        entry = self.prepare_finish(token)
-        return self.finished_view(entry.claim, self.writer.finish(entry.claim, entry.document))
-
-    def finished_view(self, claim: AttemptClaim, state: AttemptState) -> AttemptView:
+    def finished_view(self, attempt: AttemptInPlay, state: AttemptState) -> AttemptView:
         """Return a finished attempt with its rank on the leaderboard."""
-        version = self.quiz_cache.by_version(claim.version_id)
+        claim, version = attempt
         rank = presenter.find_rank(self.standings(version), state)
         return presenter.build_view(claim, self.snapshot(version, state), rank)
 

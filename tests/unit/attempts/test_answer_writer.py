@@ -231,8 +231,8 @@ def test_while_one_row_is_locked_only_its_own_player_is_told_to_come_again(
     outcomes: dict[UUID, BaseException | None] = {}
 
     def send(claim: AttemptClaim, bits: int) -> None:
-        writer.write_async(
-            SaveAnswers(claim, {item: bits}), lambda state, error: outcomes.update({claim.attempt_id: error})
+        writer.submit(SaveAnswers(claim, {item: bits})).add_done_callback(
+            lambda future: outcomes.update({claim.attempt_id: future.exception()})
         )
 
     with work.transaction() as holder:

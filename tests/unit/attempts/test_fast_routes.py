@@ -11,13 +11,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from poolproof.transactions.unit_of_work import UnitOfWork
-from tests.support.clock import SettableClock
-from tests.support.counted_reads import CountedReads
-from tests.support.narrowing import not_none
 from webapp.lab.factories import make_quiz
 from webapp.quizzes.published import PublishedVersion
-from webapp.quizzes.published_cache import CATALOG_TTL, PublishedQuizCache
-from webapp.web.server.deferred import INLINE_KEY
 
 TO_FLASK = {"X-Request-Timeout": "5"}
 CHANGING_HEADERS = {"X-Request-ID", "Date", "Location", "Set-Cookie", "Content-Length"}
@@ -168,24 +163,3 @@ def test_a_good_request_id_is_kept_on_the_short_way(
 ) -> None:
     answer = a_look_at_the_board(client, quiz, {"X-Request-ID": request_id})
     assert (answer.headers["X-Request-ID"] == request_id) is is_kept
-
-
-def test_in_passing_nothing_is_read_although_the_last_look_becomes_too_old_meanwhile(
-    app: Flask, quiz: PublishedVersion, work: UnitOfWork, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client, reads = app.test_client(), CountedReads(work)
-    cache = PublishedQuizCache(reads)
-    monkeypatch.setattr(app.extensions["attempt_service"], "quiz_cache", cache)
-    address = f"{start(client, quiz)}/answers/{quiz.document.questions[0].item_id}"
-    assert client.put(address, json={"choices": [0]}).status_code == 200
-    peek = cache.peek
-
-    def peek_then_expire(version_id: int) -> PublishedVersion | None:
-        version = peek(version_id)
-        clock.advance(CATALOG_TTL)
-        return version
-
-    monkeypatch.setattr(cache, "peek", peek_then_expire)
-    before = reads.count
-    answer = client.put(address, json={"choices": [1]}, environ_overrides={INLINE_KEY: True})
-    assert (answer.status_code, not_none(answer.json)["choices"], reads.count - before) == (200, [1], 0)

@@ -10,19 +10,22 @@ from __future__ import annotations
 import itertools
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from functools import lru_cache, partial
+from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Flask, request
+from flask import Flask, Response, request
 
 from poolproof.core.stats import RequestStatistics
+from poolproof.integrations.request_scope import RequestScopes
 from poolproof.runtime import fork
 from webapp.web import log_config
 from webapp.web.fast_path.routes import FastRoute, PendingResponse, RawResponse
 from webapp.web.request_context import REQUEST_ID_PATTERN
 from webapp.web.security import security_headers
-from webapp.web.server.deferred import DEFERRED_RESPONSE_KEY, INLINE_KEY
+from webapp.web.server.deferred import DEFERRED_RESPONSE_KEY
 
 _ERROR_KEY = "poolproof.fast_path_error"
 # They change the response, or how long it may take.
@@ -37,118 +40,122 @@ _FALLBACK_ENVIRON_KEYS = frozenset(
 )
 
 
+class _FastRequest:
+    """A request that a fast route has taken."""
+
+    __slots__ = ("environ", "name", "request_id", "route", "started_at", "statement_count")
+
+    def __init__(self, environ: WSGIEnvironment, route: FastRoute, started_at: float) -> None:
+        self.environ = environ
+        self.route = route
+        self.started_at = started_at
+        self.statement_count = 0
+        request_id = environ.get("HTTP_X_REQUEST_ID", "")
+        if not request_id or not REQUEST_ID_PATTERN.fullmatch(request_id):
+            request_id = f"{_request_id_prefix[0]}{next(_request_counter):x}"
+        self.request_id = request_id
+        self.name = f"{route.method} {route.path} (request {request_id})"
+
+
 class FastPathMiddleware:
     """WSGI middleware: tries the fast routes, then the fallback."""
 
     def __init__(
-        self, application: WSGIApplication, routes: Sequence[FastRoute], statistics: RequestStatistics
+        self,
+        application: WSGIApplication,
+        routes: Sequence[FastRoute],
+        statistics: RequestStatistics,
+        scopes: RequestScopes,
     ) -> None:
-        """Count each answered request in `statistics`; the middleware itself sends no statement."""
+        """Count each answered request in `statistics`; handlers run in `scopes`, as the fallback's requests do."""
         self._fallback = application
-        self._routes: dict[tuple[str, int], list[FastRoute]] = {}
+        self._routes: dict[str, list[FastRoute]] = {}
         for route in routes:
-            self._routes.setdefault((route.method, len(route.path.split("/"))), []).append(route)
+            self._routes.setdefault(route.method, []).append(route)
         self._statistics = statistics
+        self._scopes = scopes
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         started_at = time.monotonic()
-        is_inline = environ.pop(INLINE_KEY, False)
         matched = self._match(environ)
         if matched is not None:
             route, parameters = matched
+            fast_request = _FastRequest(environ, route, started_at)
             try:
-                response = route.handler(environ, *parameters, **({"inline": True} if is_inline else {}))
-                if isinstance(response, PendingResponse):
-                    if DEFERRED_RESPONSE_KEY in environ:
-                        return self._defer(environ, route, response, started_at)
-                    response = response.result()
+                response = self._handle(fast_request, parameters)
+                if response is not None:
+                    return self._answer(fast_request, start_response, response)
             except Exception as error:  # noqa: BLE001 - Flask's error handlers answer it
                 environ[_ERROR_KEY] = error
-                response = None
-            if response is not None:
-                return self._send(environ, start_response, route, response, started_at)
-        if is_inline:
-            # The main loop must not wait for Flask, nor for what the handler would have had to read.
-            deferred = environ[DEFERRED_RESPONSE_KEY]
-            deferred.complete_in_thread(self._fallback if _ERROR_KEY in environ else self)
-            body: Iterable[bytes] = deferred
-            return body
         return self._fallback(environ, start_response)
 
-    def _match(self, environ: WSGIEnvironment) -> tuple[FastRoute, list[str]] | None:
-        segments = environ["PATH_INFO"].split("/")
-        for route in self._routes.get((environ["REQUEST_METHOD"], len(segments)), ()):
-            parameters = route.match(segments)
-            if parameters is not None:
-                return (route, parameters) if _FALLBACK_ENVIRON_KEYS.isdisjoint(environ) else None
+    def _match(self, environ: WSGIEnvironment) -> tuple[FastRoute, tuple[str, ...]] | None:
+        path = environ["PATH_INFO"]
+        for route in self._routes.get(environ["REQUEST_METHOD"], ()):
+            if (match := route.match(path)) is not None:
+                return (route, match.groups()) if _FALLBACK_ENVIRON_KEYS.isdisjoint(environ) else None
         return None
 
-    def _defer(
-        self, environ: WSGIEnvironment, route: FastRoute, pending: PendingResponse, started_at: float
+    def _handle(self, request: _FastRequest, parameters: tuple[str, ...]) -> RawResponse | PendingResponse | None:
+        with self._scopes.open(request.name) as scope:
+            response = scope.run(request.route.handler, request.environ, *parameters)
+            if isinstance(response, PendingResponse) and DEFERRED_RESPONSE_KEY not in request.environ:
+                response = scope.run(response.result)
+            request.statement_count = scope.checkouts.statement_count
+        return response
+
+    def _answer(
+        self, request: _FastRequest, start_response: StartResponse, response: RawResponse | PendingResponse
     ) -> Iterable[bytes]:
-        deferred = environ[DEFERRED_RESPONSE_KEY]
+        if isinstance(response, RawResponse):
+            return self._send(request, start_response, response)
+        deferred: Any = request.environ[DEFERRED_RESPONSE_KEY]
 
-        def on_done(make_response: Callable[[], RawResponse], error: BaseException | None) -> None:
-            if pending.in_thread or error is not None:
-                deferred.complete_in_thread(self._deferred_application(route, make_response, error, started_at))
+        def on_done(future: Future[Any]) -> None:
+            if response.in_thread or future.exception() is not None:
+                deferred.complete_in_thread(partial(self._complete_in_thread, request, response))
                 return
-            response = make_response()
-            headers = self._finish_response(environ, route, response, started_at)
-            header_lines = _serialize_cached(response.headers) + _serialize_headers(headers)
-            deferred.complete_raw(response.status, header_lines, response.body)
+            raw = response.make_response(future.result())
+            header_lines = _serialize_cached(raw.headers) + _serialize_headers(self._finish_request(request, raw))
+            deferred.complete_raw(raw.status, header_lines, raw.body)
 
-        pending.add_done_callback(on_done)
+        response.future.add_done_callback(on_done)
         body: Iterable[bytes] = deferred
         return body
 
-    def _deferred_application(
-        self,
-        route: FastRoute,
-        make_response: Callable[[], RawResponse],
-        error: BaseException | None,
-        started_at: float,
-    ) -> WSGIApplication:
-        """Return the application that answers in a request thread; an error is answered by the fallback."""
-
-        def respond(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-            if error is not None:
-                environ[_ERROR_KEY] = error
-                return self._fallback(environ, start_response)
-            try:
-                return self._send(environ, start_response, route, make_response(), started_at)
-            except Exception as raised:  # noqa: BLE001 - Flask's error handlers answer it
-                environ[_ERROR_KEY] = raised
-                return self._fallback(environ, start_response)
-
-        return respond
-
-    def _send(
-        self,
-        environ: WSGIEnvironment,
-        start_response: StartResponse,
-        route: FastRoute,
-        response: RawResponse,
-        started_at: float,
+    def _complete_in_thread(
+        self, request: _FastRequest, pending: PendingResponse, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        start_response(
-            response.status, [*response.headers, *self._finish_response(environ, route, response, started_at)]
-        )
+        """Answer, as an application, a request whose operation is over; an error is answered by the fallback."""
+        try:
+            seconds_left = max(0.0, request.started_at + self._scopes.deadline - time.monotonic())
+            with self._scopes.open(request.name, seconds_left) as scope:
+                response = scope.run(pending.result)
+                request.statement_count += scope.checkouts.statement_count
+            return self._send(request, start_response, response)
+        except Exception as raised:  # noqa: BLE001 - Flask's error handlers answer it
+            environ[_ERROR_KEY] = raised
+            return self._fallback(environ, start_response)
+
+    def _send(self, request: _FastRequest, start_response: StartResponse, response: RawResponse) -> Iterable[bytes]:
+        start_response(response.status, [*response.headers, *self._finish_request(request, response)])
         return [response.body]
 
-    def _finish_response(
-        self, environ: WSGIEnvironment, route: FastRoute, response: RawResponse, started_at: float
-    ) -> tuple[tuple[str, str], ...]:
+    def _finish_request(self, request: _FastRequest, response: RawResponse) -> tuple[tuple[str, str], ...]:
         """Return the headers that differ in every response; count and log the request."""
-        request_id = environ.get("HTTP_X_REQUEST_ID", "")
-        if not request_id or not REQUEST_ID_PATTERN.fullmatch(request_id):
-            request_id = f"{_request_id_prefix[0]}{next(_request_counter):x}"
-        status, seconds = int(response.status[:3]), time.monotonic() - started_at
-        self._statistics.record_request(0)
-        self._statistics.record_response(route.method, route.path, status, seconds)
-        log_config.log_request(route.method, route.path, status, seconds, request_id)
-        headers = (("X-Request-ID", request_id), ("Content-Length", str(len(response.body))))
-        return (*headers, security_headers.HSTS) if environ["wsgi.url_scheme"] == "https" else headers
+        method, path, seconds = request.route.method, request.route.path, time.monotonic() - request.started_at
+        status = int(response.status[:3])
+        self._statistics.record_request(request.statement_count)
+        self._statistics.record_response(method, path, status, seconds)
+        log_config.log_request(method, path, status, seconds, request.request_id)
+        headers = (("X-Request-ID", request.request_id), ("Content-Length", str(len(response.body))))
+        return (*headers, security_headers.HSTS) if request.environ["wsgi.url_scheme"] == "https" else headers
+
+
+def flask_response(response: RawResponse) -> Response:
+    """Return what an operation has answered as a response of Flask."""
+    return Response(response.body, response.status, response.headers)
 
 
 def init_app(app: Flask) -> None:

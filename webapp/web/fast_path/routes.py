@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from poolproof.transactions import outcomes
+from webapp.web.validators import MAX_ID_DIGITS
 
 JSON_MEDIA_TYPE = "application/json"
 
 
-@dataclass(frozen=True)
-class RawResponse:
+class RawResponse(NamedTuple):
     """A response: its status line, its own headers, and its body."""
 
     status: str
@@ -17,18 +22,20 @@ class RawResponse:
     body: bytes
 
 
-ResponseCallback = Callable[[Callable[[], RawResponse], BaseException | None], None]
-"""Gets a function that makes the response, or the error."""
+class PendingResponse(NamedTuple):
+    """A response that depends on an operation in progress."""
 
-
-@dataclass(frozen=True)
-class PendingResponse:
-    """A response that depends on an operation in progress: awaited now, or passed on from another thread later."""
-
-    result: Callable[[], RawResponse]
-    add_done_callback: Callable[[ResponseCallback], None]
+    future: Future[Any]
+    make_response: Callable[[Any], RawResponse]
+    """Makes it of the operation's result."""
     in_thread: bool = False
-    """Making the response takes long or needs a connection, so the thread that calls back must not make it."""
+    """Making the response takes long or needs a connection, so the thread that completes the future must not."""
+
+    def result(self) -> RawResponse:
+        """Wait for the operation, and return the response."""
+        result = self.future.result()
+        outcomes.record_committed()
+        return self.make_response(result)
 
 
 @dataclass(frozen=True)
@@ -41,20 +48,16 @@ class FastRoute:
     method: str
     path: str
     handler: Callable[..., RawResponse | PendingResponse | None]
-    literals: tuple[tuple[int, str], ...] = field(init=False)
-    """Position and text of the path's fixed segments."""
-    parameters: tuple[int, ...] = field(init=False)
-    """Positions of the segments in angle brackets."""
+    match: Callable[[str], re.Match[str] | None] = field(init=False)
+    """Matches a path of the route; the groups are the segments in angle brackets, of which `<id:…>` is an id."""
 
     def __post_init__(self) -> None:
-        """Split the path into its segments once."""
-        segments = list(enumerate(self.path.split("/")))
-        literals = tuple((position, text) for position, text in segments if not text.startswith("<"))
-        object.__setattr__(self, "literals", literals)
-        object.__setattr__(self, "parameters", tuple(position for position, text in segments if text.startswith("<")))
+        """Compile the path once."""
+        segments = "/".join(_pattern(part) for part in self.path.split("/"))
+        object.__setattr__(self, "match", re.compile(segments).fullmatch)
 
-    def match(self, segments: list[str]) -> list[str] | None:
-        """Return the parameters in the segments of a path with as many segments; None where it is another path."""
-        if all(segments[position] == text for position, text in self.literals):
-            return [segments[position] for position in self.parameters]
-        return None
+
+def _pattern(segment: str) -> str:
+    if segment.startswith("<id:"):
+        return f"([0-9]{{1,{MAX_ID_DIGITS}}})"
+    return "([^/]*)" if segment.startswith("<") else re.escape(segment)

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 DEFERRED_RESPONSE_KEY = "poolproof.deferred_response"
 """The key of a request's `DeferredResponse` in its environ; other servers and tests set none."""
-INLINE_KEY = "poolproof.inline"
-"""In the environ of a request that must not wait for anything; another thread handles what has to."""
 
 
 class DeferredResponse:

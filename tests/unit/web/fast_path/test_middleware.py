@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 from werkzeug.test import Client, EnvironBuilder
 
+from poolproof import deadlines
 from poolproof.core.stats import RequestStatistics
+from poolproof.integrations.request_scope import RequestScopes
+from poolproof.leaks.checkouts import current_request
 from webapp.web.fast_path.middleware import FastPathMiddleware
-from webapp.web.fast_path.routes import FastRoute, PendingResponse, RawResponse, ResponseCallback
-from webapp.web.server.deferred import DEFERRED_RESPONSE_KEY, INLINE_KEY
+from webapp.web.fast_path.routes import FastRoute, PendingResponse, RawResponse
+from webapp.web.server.deferred import DEFERRED_RESPONSE_KEY
 
 RESPONSE = RawResponse("200 OK", (("Content-Type", "text/plain"),), b"fast")
 
@@ -24,7 +28,17 @@ def flask(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[b
 
 
 def middleware(handler: Callable[..., RawResponse | PendingResponse | None]) -> FastPathMiddleware:
-    return FastPathMiddleware(flask, [FastRoute("GET", "/things/<name>", handler)], RequestStatistics())
+    routes, scopes = [FastRoute("GET", "/things/<name>", handler)], RequestScopes(20.0, lambda: False)
+    return FastPathMiddleware(flask, routes, RequestStatistics(), scopes)
+
+
+def completed(error: Exception | None = None) -> Future[Any]:
+    future: Future[Any] = Future()
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
+    return future
 
 
 def fail(*_: object) -> RawResponse:
@@ -39,8 +53,9 @@ def fail(*_: object) -> RawResponse:
         (lambda environ, name: RESPONSE, "/others/a", "slow"),
         (lambda environ, name: RESPONSE, "/things/a/b", "slow"),
         (fail, "/things/a", "ValueError('no')"),
-        (lambda environ, name: PendingResponse(fail, lambda callback: None), "/things/a", "ValueError('no')"),
-        (lambda environ, name: PendingResponse(lambda: RESPONSE, lambda callback: None), "/things/a", "fast"),
+        (lambda environ, name: PendingResponse(completed(), fail), "/things/a", "ValueError('no')"),
+        (lambda environ, name: PendingResponse(completed(ValueError("no")), fail), "/things/a", "ValueError('no')"),
+        (lambda environ, name: PendingResponse(completed(), lambda _: RESPONSE), "/things/a", "fast"),
     ],
 )
 def test_what_is_plain_and_succeeds_is_fast(handler: Callable[..., Any], path: str, body: str) -> None:
@@ -76,11 +91,15 @@ def call(app: FastPathMiddleware, deferred: Deferred, **environ: Any) -> Any:
 def test_a_pending_response_is_sent_by_the_thread_that_calls_back_unless_it_takes_long_or_failed(
     error: Exception | None, *, in_thread: bool
 ) -> None:
-    callbacks: list[ResponseCallback] = []
-    pending = PendingResponse(lambda: RESPONSE, callbacks.append, in_thread=in_thread)
+    future: Future[Any] = Future()
+    pending = PendingResponse(future, lambda _: RESPONSE, in_thread=in_thread)
     deferred = Deferred()
     assert call(middleware(lambda environ, name: pending), deferred) is deferred
-    callbacks[0](lambda: RESPONSE, error)
+    assert (deferred.applications, deferred.raw) == ([], [])
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(None)
     if in_thread or error is not None:
         assert (len(deferred.applications), deferred.raw) == (1, [])
     else:
@@ -88,15 +107,35 @@ def test_a_pending_response_is_sent_by_the_thread_that_calls_back_unless_it_take
 
 
 def test_a_refusal_to_defer_goes_to_flask() -> None:
-    def refuse(callback: ResponseCallback) -> None:
-        raise ValueError("no")
-
-    pending = PendingResponse(lambda: RESPONSE, refuse)
-    assert call(middleware(lambda environ, name: pending), Deferred()) == [b"ValueError('no')"]
+    assert call(middleware(fail), Deferred()) == [b"ValueError('no')"]
 
 
-def test_inline_nothing_but_the_handler_runs() -> None:
-    deferred = Deferred()
-    app = middleware(lambda environ, name, inline: None)
-    assert call(app, deferred, **{INLINE_KEY: True}) is deferred
-    assert deferred.applications == [app]
+def test_what_failed_is_answered_by_flask_and_what_takes_long_in_a_thread_with_a_scope_of_its_own() -> None:
+    names: list[str] = []
+
+    def make_response(_: object) -> RawResponse:
+        current = current_request.get()
+        assert current is not None
+        names.append(current.name)
+        assert deadlines.remaining() is not None
+        return RESPONSE
+
+    for future, body in ((completed(), b"fast"), (completed(ValueError("no")), b"ValueError('no')")):
+        deferred, pending = Deferred(), PendingResponse(future, make_response, in_thread=True)
+        call(middleware(lambda environ, name, pending=pending: pending), deferred)
+        environ = EnvironBuilder("/things/a").get_environ()
+        assert list(deferred.applications[0](environ, lambda *_: lambda _: None)) == [body]
+    assert [name.partition(" (request ")[0] for name in names] == ["GET /things/<name>"]
+
+
+def test_a_handler_has_the_deadline_and_the_name_of_its_request_and_leaves_nothing_behind() -> None:
+    seen: list[Any] = []
+
+    def handler(environ: WSGIEnvironment, name: str) -> RawResponse:
+        seen.extend([current_request.get(), deadlines.remaining()])
+        return RESPONSE
+
+    answer = Client(middleware(handler)).get("/things/a")
+    assert seen[0].name == f"GET /things/<name> (request {answer.headers['X-Request-ID']})"
+    assert 0 < seen[1] <= 20
+    assert (current_request.get(), deadlines.remaining()) == (None, None)

@@ -9,11 +9,16 @@ from webapp.web.fast_path.routes import FastRoute
     ("path", "parameters"),
     [
         ("/api/v1/attempts/abc/answers/7", ["abc", "7"]),
-        ("/api/v1/attempts//answers/", ["", ""]),
+        ("/api/v1/attempts//answers/7", ["", "7"]),
+        ("/api/v1/attempts/abc/answers/", None),
+        ("/api/v1/attempts/abc/answers/x", None),
+        ("/api/v1/attempts/abc/answers/\u0667", None),
+        (f"/api/v1/attempts/abc/answers/{'7' * 19}", None),
         ("/api/v1/attempts/abc/finish/7", None),
         ("/api/v2/attempts/abc/answers/7", None),
     ],
 )
 def test_a_route_matches_its_fixed_segments_and_returns_the_others(path: str, parameters: list[str] | None) -> None:
     route = FastRoute("PUT", "/api/v1/attempts/<token>/answers/<id:item_id>", lambda: None)
-    assert route.match(path.split("/")) == parameters
+    match = route.match(path)
+    assert (match and list(match.groups())) == parameters

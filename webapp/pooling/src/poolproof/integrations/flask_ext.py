@@ -20,6 +20,7 @@ from poolproof.fleet import process_snapshot
 from poolproof.fleet.agent import FleetAgent
 from poolproof.fleet.command_handler import CommandHandler
 from poolproof.fleet.registry import FleetDirectory
+from poolproof.integrations.request_scope import RequestScopes
 from poolproof.integrations.wsgi import ConnectionCleanupMiddleware
 from poolproof.lanes import Lanes, limit_suspended_waits, open_lanes
 from poolproof.leaks import blocking_guard, checkouts
@@ -47,6 +48,8 @@ class PoolingState:
     """For the group commit; on the interactive lane where the fleet has none."""
     probe: Probe
     requests: RequestStatistics
+    scopes: RequestScopes
+    """Of requests that are answered outside of the middleware, too."""
     long_work: ThreadShare
     """Held by requests that may occupy their thread for long."""
     fleet_agent: FleetAgent | None
@@ -74,6 +77,10 @@ def init_app(
     long_work = ThreadShare(share_limit(fleet.threads, settings.long_work_share))
     limit_suspended_waits(lanes, long_work)
     requests = RequestStatistics(is_timing=settings.metrics)
+
+    def raises() -> bool:
+        return settings.blocking_guard == "raise" or (settings.blocking_guard == "auto" and (app.debug or app.testing))
+
     pooling = PoolingState(
         settings,
         fleet,
@@ -84,15 +91,12 @@ def init_app(
         writer=UnitOfWork(lanes.writer.engine),
         probe=Probe(lanes.console.engine),
         requests=requests,
+        scopes=RequestScopes(settings.request_deadline, raises),
         long_work=long_work,
         fleet_agent=_create_fleet_agent(fleet_folder, lanes, requests) if fleet_folder is not None else None,
         fleet_folder=fleet_folder,
     )
     app.extensions["pooling"] = pooling
-
-    def raises() -> bool:
-        return settings.blocking_guard == "raise" or (settings.blocking_guard == "auto" and (app.debug or app.testing))
-
     middleware = ConnectionCleanupMiddleware(
         app.wsgi_app, settings.request_deadline, deadline_header, raises, pooling.requests
     )

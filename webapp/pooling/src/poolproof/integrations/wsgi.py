@@ -7,11 +7,9 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from poolproof import deadlines
 from poolproof.core.stats import RequestStatistics
-from poolproof.leaks.checkouts import RequestCheckouts, current_request
+from poolproof.integrations.request_scope import RequestScope, RequestScopes
 from poolproof.runtime.threads import require_no_event_loop
-from poolproof.transactions import outcomes
 
 StartResponse = Callable[..., Any]
 Environ = dict[str, Any]
@@ -19,12 +17,7 @@ WSGIApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
 class ConnectionCleanupMiddleware:
-    """WSGI middleware: when a request is over, none of its connections stays checked out.
-
-    Each request runs in a context of its own. An abandoned `stream_with_context` leaves Flask's app context behind on
-    the thread (flask #6123); in a context that ends with its request, it cannot keep the next request from its
-    teardown.
-    """
+    """WSGI middleware: each request is a `RequestScope`, and when it is over, none of its connections is out."""
 
     def __init__(
         self,
@@ -42,10 +35,9 @@ class ConnectionCleanupMiddleware:
         request is over.
         """
         self._application = application
-        self._guard_raises = guard_raises
+        self._scopes = RequestScopes(deadline, guard_raises)
         self._statistics = statistics
         self._spares_threads = spares_threads
-        self._deadline = deadline
         self._has_thread = False
         self._header = "HTTP_" + deadline_header.upper().replace("-", "_") if deadline_header else None
 
@@ -59,37 +51,31 @@ class ConnectionCleanupMiddleware:
             require_no_event_loop()
             # One request that is served by a thread shows what kind of server it is.
             self._has_thread = True
-        checkouts = RequestCheckouts()
-        checkouts.guard_raises = self._guard_raises()
-        context = contextvars.copy_context()
         if "werkzeug.debug.preserve_context" in environ:
             # `with client:` in a test pops Flask's contexts outside of this call.
             return self._application(environ, start_response)
-        context.run(current_request.set, checkouts)
-        context.run(outcomes.current_writes.set, outcomes.RequestWrites())
-        context.run(deadlines.set_deadline, self._request_deadline(environ))
+        scope = self._scopes.open(seconds=self._request_deadline(environ))
         try:
-            body = context.run(self._application, environ, start_response)
+            body = scope.run(self._application, environ, start_response)
         except BaseException:
-            self._finish_request(checkouts)
+            self._finish_request(scope)
             raise
-        return _ResponseBody(body, context, lambda: self._finish_request(checkouts))
+        return _ResponseBody(body, scope.context, lambda: self._finish_request(scope))
 
-    def _finish_request(self, request_checkouts: RequestCheckouts) -> None:
-        thread = threading.current_thread() if self._spares_threads else None
-        for checkout in request_checkouts.release_all(thread):
-            checkout.registry.on_orphan(checkout)
-        if not request_checkouts.is_finished:
-            request_checkouts.is_finished = True
-            self._statistics.record_request(request_checkouts.statement_count)
+    def _finish_request(self, scope: RequestScope) -> None:
+        scope.release_connections(threading.current_thread() if self._spares_threads else None)
+        checkouts = scope.checkouts
+        if not checkouts.is_finished:
+            checkouts.is_finished = True
+            self._statistics.record_request(checkouts.statement_count)
 
     def _request_deadline(self, environ: Environ) -> float:
         """Return the seconds for the request: the configured ones, or fewer where a trusted proxy says so."""
         try:
-            requested = float(environ.get(self._header, "")) if self._header else self._deadline
+            requested = float(environ.get(self._header, "")) if self._header else self._scopes.deadline
         except ValueError:
-            return self._deadline
-        return requested if 0 < requested < self._deadline else self._deadline
+            return self._scopes.deadline
+        return requested if 0 < requested < self._scopes.deadline else self._scopes.deadline
 
 
 class _ResponseBody:

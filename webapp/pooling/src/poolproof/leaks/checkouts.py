@@ -169,6 +169,9 @@ class RequestCheckouts:
 
     def live(self) -> list[Checkout]:
         """Return the checkouts that are not over."""
+        if not self._checkouts:
+            # Of most requests: nothing is copied.
+            return []
         return [checkout for checkout in self._checkouts.copy().values() if not checkout.is_returned]
 
     def add(self, checkout: Checkout) -> None:

@@ -1,0 +1,83 @@
+"""The page about the way of an answer names the modules that a real answer passes, and no others."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+from flask import Flask
+from werkzeug.test import EnvironBuilder
+
+from poolproof.transactions.unit_of_work import UnitOfWork
+from tests.support.waiting import wait_until
+from webapp.attempts.service import get_attempt_service
+from webapp.lab.factories import make_quiz
+from webapp.quizzes.published_cache import PublishedQuizCache
+from webapp.web.server.deferred import DEFERRED_RESPONSE_KEY
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "the-way-of-an-answer.md"
+MODULE = re.compile(r"\b(?:webapp|poolproof)\.[a-z_.]+")
+MAX_MODULES = 28
+
+
+class Deferred:
+    """Takes the response that the thread of the commit sends."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, bytes, bytes]] = []
+
+    def complete_raw(self, status: str, headers: bytes, body: bytes) -> None:
+        self.sent.append((status, headers, body))
+
+
+class TracedAnswers:
+    """Answers one item of an attempt again and again, without Flask."""
+
+    def __init__(self, app: Flask, work: UnitOfWork) -> None:
+        quiz = make_quiz(work)
+        started = app.test_client().post(f"/api/v1/quizzes/{quiz.quiz_id}/attempts", json={"name": "Ada"})
+        self._path = f"{started.headers['Location']}/answers/{quiz.document.questions[0].item_id}"
+        self._app = app
+        self.modules: set[str] = set()
+
+    def answer(self, *, is_traced: bool = False) -> Deferred:
+        """Send an answer, and return when it was answered."""
+        deferred = Deferred()
+        builder = EnvironBuilder(self._path, method="PUT", json={"choices": [0]})
+        environ = builder.get_environ() | {DEFERRED_RESPONSE_KEY: deferred}
+        sys.setprofile(self._add_module if is_traced else None)
+        try:
+            self._app.wsgi_app(environ, lambda *_: lambda _: None)
+        finally:
+            sys.setprofile(None)
+        wait_until(lambda: bool(deferred.sent))
+        return deferred
+
+    def _add_module(self, frame: FrameType, event: str, _: Any) -> None:
+        name = frame.f_globals.get("__name__", "")
+        if event == "call" and MODULE.fullmatch(name):
+            self.modules.add(name)
+
+
+@pytest.fixture
+def traced(app: Flask, work: UnitOfWork, monkeypatch: pytest.MonkeyPatch) -> TracedAnswers:
+    service = get_attempt_service(app)
+    monkeypatch.setattr(service.rate_limiter, "_rate", 100.0)
+    # As it is in a service; for other tests nothing is kept in memory.
+    monkeypatch.setattr(service, "quiz_cache", PublishedQuizCache(work.read, ttl=60))
+    return TracedAnswers(app, work)
+
+
+def test_an_answer_passes_the_modules_of_the_picture_and_no_others(traced: TracedAnswers) -> None:
+    for _ in range(5):
+        traced.answer()
+    (sent,) = traced.answer(is_traced=True).sent
+    assert (sent[0], json.loads(sent[2])["saved"]) == ("200 OK", True)
+    pictures = PAGE.read_text().split("```")
+    assert traced.modules == set(MODULE.findall(pictures[3]))
+    assert len(traced.modules) <= MAX_MODULES
