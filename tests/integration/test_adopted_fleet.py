@@ -103,7 +103,7 @@ def metrics(served: RunningApp) -> str:
 def test_all_workers_are_seen_on_the_command_line_in_the_metrics_and_on_the_page(served: RunningApp) -> None:
     # Without hooks a worker takes part from its first request on.
     wait_until(lambda: f'poolproof_processes{{kind="worker"}} {WORKERS}\n' in metrics(served))
-    assert 'db_client_connection_max{db_client_connection_pool_name="default"} 4\n' in metrics(served)
+    wait_until(lambda: 'db_client_connection_max{db_client_connection_pool_name="default"} 4\n' in metrics(served))
     numbers = set(re.findall(r"^worker (\d+)$", served.flask("status"), re.MULTILINE))
     page = served.get("/pools")
     assert len(numbers) == WORKERS

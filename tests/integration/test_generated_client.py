@@ -45,11 +45,11 @@ def service(
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("door", ["address", "console"])
+@pytest.mark.parametrize("listener", ["address", "console"])
 def test_a_generated_client_makes_publishes_plays_and_reads_a_quiz(
-    service: PoolproofService, python: Path, tmp_path: Path, door: str
+    service: PoolproofService, python: Path, tmp_path: Path, listener: str
 ) -> None:
-    address = getattr(service, door)
+    address = getattr(service, listener)
     generate = [
         str(python.with_name("openapi-python-client")), "generate", "--url", f"{address}/api/v1/openapi.json",
         "--output-path", str(tmp_path / "client"), "--meta", "none", "--fail-on-warning",
@@ -59,7 +59,7 @@ def test_a_generated_client_makes_publishes_plays_and_reads_a_quiz(
     generated = subprocess.run(generate, cwd=tmp_path, capture_output=True, text=True, check=False, env=path)
     assert generated.returncode == 0, generated.stdout + generated.stderr
     played = subprocess.run(
-        [str(python), str(PLAY), address, "grace", PASSWORD, door], cwd=tmp_path, capture_output=True, text=True,
+        [str(python), str(PLAY), address, "grace", PASSWORD, listener], cwd=tmp_path, capture_output=True, text=True,
         check=False, env=path | {"PYTHONPATH": str(tmp_path)},
     )  # fmt: skip
     assert played.returncode == 0, played.stdout + played.stderr

@@ -69,9 +69,9 @@ def played(client: httpx2.Client) -> str:
 
 def test_nginx_accepts_the_sample_without_a_warning(tmp_path: Path) -> None:
     *_, command = write_configuration(tmp_path, 8000)
-    said = check(command).splitlines()
-    assert "test is successful" in said[-1]
-    assert len(said) == 2, said
+    output = check(command).splitlines()
+    assert "test is successful" in output[-1]
+    assert len(output) == 2, output
 
 
 def test_who_comes_without_tls_is_sent_to_it(nginx: Nginx) -> None:

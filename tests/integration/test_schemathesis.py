@@ -1,4 +1,4 @@
-"""Schemathesis against a running service: at each door it answers as its OpenAPI document says, whatever is sent."""
+"""Schemathesis against a running service: at each address it answers as its document says, whatever is sent."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.support.accounts import PASSWORD
 from webapp.lab.services.poolproof_service import PoolproofService, run_poolproof_service
 
 CONFIGURATION = PROJECT / "tests" / "integration" / "schemathesis.toml"
-SHORT = ["--max-examples", "2", "--generation-deterministic"]
-LONG = ["--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "200", "--max-time", "300"]
+SHORT_RUN = ["--max-examples", "2", "--generation-deterministic"]
+LONG_RUN = ["--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "200", "--max-time", "300"]
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +31,12 @@ def service(
         yield service
 
 
-def run_schemathesis(service: PoolproofService, door: str, folder: Path, *options: str) -> str:
-    """Test a door in an operator's name; return what was said, or fail with it."""
-    signed_in = httpx2.post(f"{door}/api/v1/tokens", json={"name": "grace", "password": PASSWORD})
+def run_schemathesis(service: PoolproofService, listener: str, folder: Path, *options: str) -> str:
+    """Test a listener in the name of an operator; return the output, or fail with it."""
+    signed_in = httpx2.post(f"{listener}/api/v1/tokens", json={"name": "grace", "password": PASSWORD})
     command = [
         str(Path(sys.executable).with_name("st")), "--config-file", str(CONFIGURATION),
-        "run", f"{door}/api/v1/openapi.json", "--no-color",
+        "run", f"{listener}/api/v1/openapi.json", "--no-color",
         "--header", f"Authorization: Bearer {signed_in.raise_for_status().json()['token']}", *options,
     ]  # fmt: skip
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
@@ -47,19 +47,19 @@ def run_schemathesis(service: PoolproofService, door: str, folder: Path, *option
 
 @pytest.mark.slow("some hundred requests of all operations")
 def test_the_players_door_answers_as_its_document_says(service: PoolproofService, tmp_path: Path) -> None:
-    said = run_schemathesis(service, service.address, tmp_path, "--phases", "examples,fuzzing,stateful", *SHORT)
-    assert "✅ Stateful" in said
+    output = run_schemathesis(service, service.address, tmp_path, "--phases", "examples,fuzzing,stateful", *SHORT_RUN)
+    assert "✅ Stateful" in output
 
 
 def test_the_consoles_door_has_what_the_players_door_has_not(service: PoolproofService, tmp_path: Path) -> None:
     options = ["--phases", "fuzzing", "--include-path-regex", "pools|v1$"]
-    said = run_schemathesis(service, service.console, tmp_path, *options, *SHORT)
-    assert "Tested: 2" in said
+    output = run_schemathesis(service, service.console, tmp_path, *options, *SHORT_RUN)
+    assert "Tested: 2" in output
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("door", ["address", "console"])
+@pytest.mark.parametrize("listener", ["address", "console"])
 def test_for_five_minutes_each_door_answers_as_its_document_says(
-    service: PoolproofService, tmp_path: Path, door: str
+    service: PoolproofService, tmp_path: Path, listener: str
 ) -> None:
-    run_schemathesis(service, getattr(service, door), tmp_path, *LONG)
+    run_schemathesis(service, getattr(service, listener), tmp_path, *LONG_RUN)

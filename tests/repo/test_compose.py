@@ -20,9 +20,11 @@ from poolproof.settings import variable as pool_variable
 from tests.support.debian_programs import find_docker_compose
 from webapp.lab.services.poolproof_service import run_poolproof_service
 from webapp.settings import SETTING_PREFIXES, ServiceSettings, load_settings
+from webapp.web.server.file_limit import MAX_CONNECTIONS, connections_for
 
 PROJECT = Path(__file__).resolve().parents[2]
 FILE = PROJECT / "docker-compose.yml"
+GUNICORN = PROJECT / "gunicorn.conf.py"
 KEY = "k" * 32
 OURS = ("app", "collector")
 DECIDED_HERE = {
@@ -115,11 +117,10 @@ def test_the_example_of_env_names_settings_that_there_are() -> None:
 
 def test_containers_have_files_for_all_players_and_time_to_end_what_they_do(tmp_path: Path) -> None:
     services = rendered(tmp_path, SECRETS)
-    numbers = re.findall(r"^(\w+) = ([\d_]+)$", (PROJECT / "gunicorn.conf.py").read_text(), re.MULTILINE)
-    gunicorn = {name: int(number) for name, number in numbers}
+    timeout = int(re.findall(r"^graceful_timeout = (\d+)$", GUNICORN.read_text(), re.MULTILINE)[0])
     for name in OURS:
-        assert services[name]["ulimits"]["nofile"] > gunicorn["worker_connections"]
-        assert int(services[name]["stop_grace_period"].removesuffix("s")) > gunicorn["graceful_timeout"]
+        assert connections_for(services[name]["ulimits"]["nofile"]) == MAX_CONNECTIONS
+        assert int(services[name]["stop_grace_period"].removesuffix("s")) > timeout
     assert all("healthcheck" in services[name] for name in ("app", "database"))
 
 

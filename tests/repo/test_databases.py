@@ -9,12 +9,12 @@ from pathlib import Path
 import httpx2
 import pymysql
 import pytest
-from sqlalchemy import MetaData, create_engine, func, select
+from sqlalchemy import MetaData, create_engine, func, make_url, select
 
-from tests.support import snapshots
+from tests.support import PROJECT, snapshots
 from tests.support.breakable import BreakableServer
 from tests.support.databases import Databases
-from tests.support.narrowing import not_none
+from tests.support.narrowing import match_in, not_none
 from tests.support.waiting import wait_until
 from webapp.lab.services.poolproof_service import run_poolproof_service
 from webapp.lab.services.programs import Flavour
@@ -151,3 +151,15 @@ def test_whatever_was_done_to_the_breakable_server_the_next_module_gets_it_as_ne
     for connection in kept:
         connection.close()
     kept.clear()
+
+
+def test_a_server_that_is_named_as_the_readme_does_is_used(
+    databases: Databases, server_flavour: Flavour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = match_in(r"TEST_DATABASE_URL=(mysql://root@127\.0\.0\.1:)3306/", (PROJECT / "README.md").read_text())[1]
+    port = make_url(databases.empty(server_flavour, "named")).port
+    monkeypatch.setenv("TEST_DATABASE_URL", f"{address}{port}/")
+    assert counts(databases.copy(server_flavour, "named", "migrated"))["user"] == 0
+    monkeypatch.setenv("TEST_DATABASE_URL", f"{address}{port}/?ssl_ca=ca.pem")
+    with pytest.raises(ValueError, match="TEST_DATABASE_URL has the option ssl_ca"):
+        databases.empty(server_flavour, "named")

@@ -52,7 +52,7 @@ def write_questions(copy: Copy) -> None:
 
 
 def must_serve(copy: Copy, command: str) -> None:
-    with copy.serving(command):
+    with copy.run_server(command):
         assert "Poolproof" in httpx2.get(f"http://127.0.0.1:{copy.port}/", trust_env=False).text
 
 
@@ -63,16 +63,16 @@ def test_what_needs_no_environment_of_its_own_runs_as_it_is_written(tmp_path: Pa
     copy.run("poolproof db upgrade")
     must_serve(copy, "gunicorn --config gunicorn.conf.py wsgi:app")
     write_questions(copy)
-    said = copy.run(".venv/run/bin/poolproof items import --format opentriviaqa animals history")
-    assert "`poolproof items undo 1` undoes it." in said
-    assert re.search(r"^total +2 +2 +0 +0 +0$", said, re.MULTILINE)
+    output = copy.run(".venv/run/bin/poolproof items import --format opentriviaqa animals history")
+    assert "`poolproof items undo 1` undoes it." in output
+    assert re.search(r"^total +2 +2 +0 +0 +0$", output, re.MULTILINE)
     assert copy.run(".venv/run/bin/poolproof doctor").startswith("ok ")
 
 
 @pytest.mark.soak
 def test_a_copy_of_the_project_serves_by_make_run_and_is_used_as_readme_says(tmp_path: Path) -> None:
     copy = Copy(tmp_path)
-    with copy.serving("make run") as log:
+    with copy.run_server("make run") as log:
         assert re.search(r"password +\S+", log.read_text())
         write_questions(copy)
         for command in (one.text for one in ALL if one.page == "README.md" and one.text in END):

@@ -1,4 +1,4 @@
-"""Every route has a line in `route_access.txt`, which says who is let in by which door; each cell is requested."""
+"""Every route has a line in `route_access.txt`, which says who is let in at which listener; each cell is requested."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests.support.route_access import DOORS, SIGN_OUT, VISITORS, Route, ask, everybody, routes
+from tests.support.route_access import LISTENERS, SIGN_OUT, VISITORS, Route, all_visitors, ask, routes
 from webapp.lab.services.poolproof_service import run_poolproof_service
 
 TABLE = Path(__file__).with_name("route_access.txt")
 Cells = tuple[str, ...]
-PLACES = [(door, name) for door in DOORS for name in VISITORS]
+PLACES = [(listener, name) for listener in LISTENERS for name in VISITORS]
 """The columns of the table."""
 
 
@@ -43,7 +43,7 @@ def test_every_route_has_a_line_and_every_line_a_route(app: Flask) -> None:
 
 
 @pytest.mark.slow(reason="some 1,400 requests to a service with two listeners, and eleven sign-ins")
-def test_every_visitor_gets_at_every_door_what_the_table_says(
+def test_every_visitor_gets_at_every_listener_what_the_table_says(
     app_on: Callable[[str], Flask], prepared_schema: Callable[[str, str], str], tmp_path: Path
 ) -> None:
     app = app_on("sqlite")
@@ -54,7 +54,7 @@ def test_every_visitor_gets_at_every_door_what_the_table_says(
     url = prepared_schema("sqlite", "route_access")
     with (
         run_poolproof_service(url, tmp_path, POOLPROOF_WORKERS="1", POOLPROOF_PLAYER_RATE_LIMIT="0") as service,
-        everybody(service) as (things, visitors),
+        all_visitors(service) as (things, visitors),
     ):
         for place in PLACES:
             for route in order:

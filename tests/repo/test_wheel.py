@@ -97,6 +97,22 @@ def test_every_module_that_needs_no_integration_is_imported_with_sqlalchemy_alon
 
 
 def test_the_contract_of_the_pool_holds_from_the_wheel(environment: Path, tmp_path: Path) -> None:
+    check_contract(environment, tmp_path)
+
+
+@pytest.mark.soak
+def test_the_contract_of_the_pool_holds_on_sqlalchemy_2_0_as_well(environment: Path, tmp_path: Path) -> None:
+    other = tmp_path / "sqlalchemy"
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(other), "sqlalchemy<2.1"]
+    subprocess.run(command, check=True)
+    for path in environment.iterdir():
+        if not path.name.lower().startswith("sqlalchemy"):
+            (other / path.name).symlink_to(path)
+    check_contract(other, tmp_path)
+
+
+def check_contract(environment: Path, tmp_path: Path) -> None:
+    """Run the tests of the pool's contract with nothing but these libraries."""
     for name in CONTRACT:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PROJECT / name, tmp_path / name)

@@ -52,7 +52,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_the_example_of_flask_sqlalchemy_runs(run: Any) -> None:
-    (code,) = examples("flask-sqlalchemy.md")
+    code, hooks = examples("flask-sqlalchemy.md")
+    assert {"post_worker_init", "worker_exit"} <= set(run(hooks))
     app = run(code)["app"]
     app.testing = True
     client = app.test_client()

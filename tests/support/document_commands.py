@@ -87,7 +87,7 @@ class Copy:
         return done.stdout
 
     @contextmanager
-    def serving(self, command: str) -> Iterator[Path]:
+    def run_server(self, command: str) -> Iterator[Path]:
         """Run a command that serves until the block ends, then press Ctrl-C; return its log."""
         log = self.folder / "log"
         log.write_bytes(b"")

@@ -22,7 +22,7 @@ from webapp.lab.services.poolproof_service import PoolproofService
 LET_IN, TO_SIGN_IN = "+", "in"
 TURNED_AWAY = {400, 401, 403, 404, 405}
 VISITORS = ("stranger", "player", "author", "operator", "disabled", "AUTHOR", "OPERATOR", "DISABLED", "forged")
-DOORS = ("public", "console")
+LISTENERS = ("public", "console")
 SIGN_OUT = "account_pages.sign_out"
 PASSWORDS = {"grace": "an operator's password", "eve": "a password that was good"}
 ROLES = {"author": FIRST_AUTHOR, "operator": "grace", "disabled": "eve"}
@@ -98,8 +98,8 @@ class Things:
 
 
 @contextmanager
-def everybody(service: PoolproofService) -> Iterator[tuple[Things, dict[tuple[str, str], Visitor]]]:
-    """Sign all visitors in at both doors, then disable one of them; return them by door and name, and the things."""
+def all_visitors(service: PoolproofService) -> Iterator[tuple[Things, dict[tuple[str, str], Visitor]]]:
+    """Sign all visitors in at both listeners, then disable one; return them by listener and name, and the things."""
     reports = Path(service.environment["POOLPROOF_INSTANCE"]) / "reports"
     reports.mkdir()
     (reports / f"{REPORT}.html").write_text("<p>A report.</p>")
@@ -108,16 +108,16 @@ def everybody(service: PoolproofService) -> Iterator[tuple[Things, dict[tuple[st
         assert added.returncode == 0, added.stderr
     with ExitStack() as clients:
 
-        def browser(door: str) -> httpx2.Client:
-            address = {"public": service.address, "console": service.console}[door]
+        def browser(listener: str) -> httpx2.Client:
+            address = {"public": service.address, "console": service.console}[listener]
             return clients.enter_context(httpx2.Client(base_url=address, timeout=60, trust_env=False))
 
         author = _token(browser("public"), FIRST_AUTHOR, service.password)
         things = Things(browser("public"), author)
         visitors = {
-            (door, name): visitor
-            for door in DOORS
-            for name, visitor in _visitors_of(door, browser, things, service.password).items()
+            (listener, name): visitor
+            for listener in LISTENERS
+            for name, visitor in _visitors_of(listener, browser, things, service.password).items()
         }
         disabled = service.run_command("user", "disable", "eve")
         assert disabled.returncode == 0, disabled.stderr
@@ -139,17 +139,17 @@ def ask(app: Flask, visitor: Visitor, things: Things, route: Route, rule: Rule) 
     return str(response.status_code) if response.status_code in TURNED_AWAY else LET_IN
 
 
-def _visitors_of(door: str, browser: Any, things: Things, authors_password: str) -> dict[str, Visitor]:
+def _visitors_of(listener: str, browser: Any, things: Things, authors_password: str) -> dict[str, Visitor]:
     passwords = {FIRST_AUTHOR: authors_password, **PASSWORDS}
-    visitors = {"stranger": _signed_out(browser(door)), "player": _signed_out(browser(door))}
+    visitors = {"stranger": _signed_out(browser(listener)), "player": _signed_out(browser(listener))}
     visitors["player"].attempt = things.attempt()
     for role, name in ROLES.items():
-        visitors[role] = _signed_in(browser(door), name, passwords[name])
-        token = _token(browser(door), name, passwords[name])
-        visitors[role.upper()] = _signed_out(browser(door))
+        visitors[role] = _signed_in(browser(listener), name, passwords[name])
+        token = _token(browser(listener), name, passwords[name])
+        visitors[role.upper()] = _signed_out(browser(listener))
         visitors[role.upper()].headers = {"Authorization": f"Bearer {token}"}
     # An operator's browser on the page of another site, which knows no token of its forms.
-    forged = _signed_in(browser(door), "grace", passwords["grace"])
+    forged = _signed_in(browser(listener), "grace", passwords["grace"])
     forged.form, forged.headers = {}, CROSS_SITE
     return {name: visitors.get(name, forged) for name in VISITORS}
 

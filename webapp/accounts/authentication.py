@@ -26,6 +26,8 @@ def authenticate(work: UnitOfWork, name: str, password: str, device: Device) -> 
         ForbiddenError: when the user is disabled.
         BusyError: when as many sign-ins as may are under way.
     """
+    # Once, so that all spellings of a name are counted together.
+    name = users.canonical_name(name)
     is_known = device.knows(name)
     key = throttle.key_of_device(device.id) if is_known else throttle.key_of_name(name)
     _throttled.check(key)

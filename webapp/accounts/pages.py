@@ -13,7 +13,7 @@ from wtforms.validators import InputRequired, Length
 
 from poolproof.integrations.flask_ext import get_pooling
 from poolproof.transactions.unit_of_work import UnitOfWork
-from webapp.accounts import authentication, devices, passwords, sessions
+from webapp.accounts import authentication, devices, passwords, sessions, users
 from webapp.accounts.auth import SessionUser, cache_user_in_session
 from webapp.errors import DomainError, ForbiddenError, SignInRequiredError, SignInThrottledError
 from webapp.web.cookies import set_cookie
@@ -38,7 +38,7 @@ def sign_in() -> str | Response:
     form = SignInForm()
     if not form.validate_on_submit():
         return render_template("accounts/sign_in.html", form=form, problem=None)
-    name, password = form.name.data or "", form.password.data or ""
+    name, password = users.canonical_name(form.name.data or ""), form.password.data or ""
     work, key = _work(), current_app.config["SECRET_KEY"]
     device = devices.read_device(request.cookies.get(DEVICE_COOKIE, ""), key)
     try:

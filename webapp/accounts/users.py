@@ -71,6 +71,14 @@ def user_record(row: Any) -> UserRecord:
     return UserRecord(row.id, row.name, Role(row.role), stamp, row.created_at, row.last_sign_in_at, row.disabled_at)
 
 
+def canonical_name(name: str) -> str:
+    """Return a name as it is stored, however it was typed.
+
+    MySQL and MariaDB ignore blanks at the end when they compare: a guesser would have as many names for one user.
+    """
+    return name.strip().casefold()
+
+
 def add(connection: Connection, name: str, password_hash: str, role: Role) -> int:
     """Add a user and return the id.
 
@@ -78,7 +86,7 @@ def add(connection: Connection, name: str, password_hash: str, role: Role) -> in
         InvalidInputError: for a name with other characters than the allowed ones.
         NameTakenError: when another user has the name.
     """
-    name = name.casefold()
+    name = canonical_name(name)
     if not USER_NAME_PATTERN.fullmatch(name):
         raise InvalidInputError("A user's name has 2 to 64 letters, digits or . _ @ + - and begins with one.")
     values = {"name": name, "password_hash": password_hash, "role": role.value, "created_at": utc_now()}
@@ -98,7 +106,7 @@ def find(connection: Connection, user_id: int) -> UserRecord | None:
 
 def find_credentials(connection: Connection, name: str) -> Credentials | None:
     """Return what a sign-in under this name is checked against; None where there is no such user."""
-    row = connection.execute(select(*_COLUMNS).where(User.name == name.casefold())).one_or_none()
+    row = connection.execute(select(*_COLUMNS).where(User.name == canonical_name(name))).one_or_none()
     return None if row is None else Credentials(user_record(row), row.password_hash)
 
 
@@ -124,7 +132,7 @@ def find_id(connection: Connection, name: str) -> int:
     Raises:
         NotFoundError: when there is no such user.
     """
-    user_id = connection.execute(select(User.id).where(User.name == name.casefold())).scalar()
+    user_id = connection.execute(select(User.id).where(User.name == canonical_name(name))).scalar()
     if user_id is None:
         raise NotFoundError(f"There is no user called {name}.")
     return user_id

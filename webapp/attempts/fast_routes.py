@@ -20,7 +20,13 @@ from webapp.attempts.entry_batch import Entry
 from webapp.attempts.leaderboard_cache import Leaderboard
 from webapp.attempts.models import MAX_NAME_LENGTH
 from webapp.attempts.page_cache import CACHE_HEADERS, PageCache, get_page_cache, is_cacheable
-from webapp.attempts.schemas import ANONYMOUS, DEFAULT_PLACES, MAX_CHOICES, MAX_SEQUENCE
+from webapp.attempts.schemas import (
+    ANONYMOUS,
+    DEFAULT_PLACES,
+    MAX_CHOICES,
+    MAX_PLAYER_TOKEN_LENGTH,
+    MAX_SEQUENCE,
+)
 from webapp.attempts.service import AttemptService, get_attempt_service
 from webapp.errors import BusyError
 from webapp.quizzes.published import QuizId, Slug
@@ -95,7 +101,9 @@ def _is_plain_name(name: object) -> TypeGuard[str]:
 
 
 def _is_plain_token(token: object) -> TypeGuard[str | None]:
-    return token is None or (isinstance(token, str) and token.isascii() and token.isprintable())
+    if token is None:
+        return True
+    return isinstance(token, str) and len(token) <= MAX_PLAYER_TOKEN_LENGTH and token.isascii() and token.isprintable()
 
 
 def _answer(

@@ -42,7 +42,7 @@ from webapp.quizzes import published
 from webapp.quizzes.documents import QuizDocument
 from webapp.quizzes.published import PublishedVersion
 
-MAX_BATCH = 1000
+MAX_BATCH = 500
 """Attempts that one statement scores."""
 
 _attempt: Table = Attempt.__table__  # type: ignore[assignment]

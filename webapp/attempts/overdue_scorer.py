@@ -23,7 +23,7 @@ GIVEN_UP_INTERVAL = 60.0
 """Seconds between two looks for attempts that were given up in a quiz without an end."""
 RETRY_INTERVAL = 1.0
 """Seconds until the next look, when another session still works on some attempts or the database does not serve."""
-MAX_BATCHES = 20
+MAX_BATCHES = 40
 """Batches that one request waits for; the next one goes on."""
 MAX_KNOWN = 1000
 

@@ -13,6 +13,7 @@ MAX_CHOICES = 63
 """Choices of a question; each is a bit of a signed 64-bit number."""
 MAX_SEQUENCE = 2**63 - 1
 """Of a signed 64-bit number."""
+MAX_PLAYER_TOKEN_LENGTH = 500
 DEFAULT_PLACES = 20
 ANONYMOUS = "Anonymous"
 
@@ -28,7 +29,7 @@ class StartIn(BaseSchema):
     player = TextField(
         load_default=None,
         allow_none=True,
-        validate=validate.Length(max=500),
+        validate=validate.Length(max=MAX_PLAYER_TOKEN_LENGTH),
         metadata={"description": "The player token of an earlier start, to be the same player again"},
     )
 

@@ -33,7 +33,7 @@ def _check_body() -> None:
         return
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
         raise CodedBodyError("Send the body as it is, without Content-Encoding.")
-    limit = _limit()
+    limit = _max_body_bytes()
     # A body without a length is cut off at this size.
     request.max_content_length = limit
     if (request.content_length or 0) > limit:
@@ -44,7 +44,7 @@ def _check_body() -> None:
         raise RequestEntityTooLarge(f"The body of this request may have {limit // 1024} KiB.")
 
 
-def _limit() -> int:
+def _max_body_bytes() -> int:
     view = current_app.view_functions.get(request.endpoint or "")
     if not hasattr(view, "required_permission"):
         return MAX_STRANGERS_BODY

@@ -57,7 +57,7 @@ class WriteProbe:
         """Return None where something can be stored, as far as this process knows; otherwise one sentence."""
         with self._lock:
             if time.monotonic() - self._checked_at >= INTERVAL:
-                self._reason = self._look()
+                self._reason = self._probe_writes()
                 self._checked_at = time.monotonic()
             return self._reason
 
@@ -69,7 +69,7 @@ class WriteProbe:
             self._checked_at = -INTERVAL
             event_log.record_throttled("storage", f"{CANNOT_STORE} {REMEDY}")
 
-    def _look(self) -> str | None:
+    def _probe_writes(self) -> str | None:
         if not self._has_failed and not self._is_embedded:
             return None
         count = MANY_ROWS if self._has_failed else 1

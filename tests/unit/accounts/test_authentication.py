@@ -44,6 +44,17 @@ def test_after_some_wrong_passwords_even_the_right_one_has_to_wait(work: UnitOfW
     assert ("ada" in event["sentence"]) == (name == "ada"), "what was typed may be a password"
 
 
+def test_all_spellings_of_a_name_are_counted_together(work: UnitOfWork) -> None:
+    for spelling in ("ada", "ADA", "ada ", " ada", "Ada   ")[:FREE_FAILURES]:
+        guess(work, spelling, 1)
+    with pytest.raises(SignInThrottledError):
+        authenticate(work, "ada  ", PASSWORD, UNKNOWN)
+
+
+def test_a_blank_after_the_name_is_no_other_name(work: UnitOfWork) -> None:
+    assert authenticate(work, "Ada ", PASSWORD, UNKNOWN).name == "ada"
+
+
 def test_the_owner_on_a_known_device_does_not_wait(work: UnitOfWork) -> None:
     guess(work, "ada", FREE_FAILURES)
     known = devices.new_device().with_name("ada")

@@ -246,3 +246,4 @@ def test_pressing_finish_late_or_never_makes_no_difference_to_the_time(
     assert client.get(never).get_json()["milliseconds"] == 3_600_007
     places = client.get(f"/api/v1/quizzes/{quiz.quiz_id}/leaderboard").get_json()["places"]
     assert [place["rank"] for place in places] == [1, 1]
+    assert "from the start to the last saved answer" in board_page(client, quiz)

@@ -148,8 +148,12 @@ def test_what_a_shortcut_meets_is_a_problem_as_ever(
 
 
 @pytest.mark.parametrize(
-    "body", [{"player": "\x84"}, {"player": "\ud800"}, {"player": 7}, {"name": "\x00"}, {"name": ""}]
-)
+    "body",
+    [
+        {"player": "\x84"}, {"player": "\ud800"}, {"player": 7}, {"player": "0" * 501},
+        {"name": "\x00"}, {"name": ""}, {"name": 7},
+    ],
+)  # fmt: skip
 def test_what_no_schema_allows_is_refused_on_both_ways(
     client: FlaskClient, quiz: PublishedVersion, body: dict[str, object]
 ) -> None:

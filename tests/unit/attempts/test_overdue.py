@@ -247,14 +247,14 @@ def test_across_the_closing_instant_each_acknowledged_answer_is_scored_once(
     """Two workers store answers and two score, while the quiz is closed under them."""
     writers = [AnswerWriter(work, TIMEOUT) for _ in range(2)]
     acknowledged: Counter[UUID] = Counter()
-    is_refused, has_begun = threading.Event(), threading.Barrier(6)
+    is_refused, barrier = threading.Event(), threading.Barrier(6)
 
     def answer(writer: AnswerWriter) -> None:
-        has_begun.wait(60)
+        barrier.wait(60)
         answer_until_refused(writer, quiz, acknowledged, is_refused)
 
     def score_until_refused() -> None:
-        has_begun.wait(60)
+        barrier.wait(60)
         closed = close(work, quiz)
         while not is_refused.is_set() or score(work, closed):
             score(work, closed)

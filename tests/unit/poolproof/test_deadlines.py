@@ -60,3 +60,13 @@ def test_a_suspended_deadline_holds_again_after_the_block(clock: SettableClock) 
 def test_a_deadline_is_that_of_its_context_only() -> None:
     in_a_context(10.0)
     assert contextvars.Context().run(deadlines.remaining) is None
+
+
+def test_a_deadline_that_was_replaced_comes_back_and_a_lifted_one_does_not(clock: SettableClock) -> None:
+    context = in_a_context(5.0)
+    token = context.run(deadlines.replace_deadline, 30.0)
+    assert context.run(deadlines.remaining) == 30.0
+    context.run(deadlines.lift_deadline)
+    assert context.run(deadlines.remaining) is None
+    context.run(deadlines.restore_deadline, token)
+    assert context.run(deadlines.remaining) == 5.0

@@ -28,7 +28,7 @@ _REFERENCE = re.compile(r'"#/components/schemas/([^"]+)"')
 REQUEST_ID = {
     "X-Request-ID": {"description": "Names the request in the log", "required": True, "schema": {"type": "string"}}
 }
-RETRY_AFTER = {
+RETRY_AFTER_HEADER = {
     "Retry-After": {
         "description": "Seconds after which the request may be sent again",
         "required": True,
@@ -43,8 +43,8 @@ STATUS_HEADERS: Mapping[str, Json] = {
             "schema": {"type": "string"},
         }
     },
-    "429": RETRY_AFTER,
-    "503": RETRY_AFTER,
+    "429": RETRY_AFTER_HEADER,
+    "503": RETRY_AFTER_HEADER,
 }
 
 
@@ -98,7 +98,7 @@ def _complete(operation: Json, *, takes_body: bool) -> None:
     responses = operation["responses"]
     statuses = ("413", "415") if takes_body else ()
     for status in (*statuses, *(("400",) if "requestBody" in operation else ()), "503"):
-        responses.setdefault(status, _problem(status))
+        responses.setdefault(status, _problem_response(status))
     for status, response in responses.items():
         response["headers"] = REQUEST_ID | STATUS_HEADERS.get(status, {}) | response.get("headers", {})
         if links := links_of(operation["operationId"], status):
@@ -106,7 +106,7 @@ def _complete(operation: Json, *, takes_body: bool) -> None:
     operation["responses"] = dict(sorted(responses.items()))
 
 
-def _problem(status: str) -> Json:
+def _problem_response(status: str) -> Json:
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
         "description": HTTPStatus(int(status)).phrase,

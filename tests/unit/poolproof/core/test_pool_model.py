@@ -70,7 +70,7 @@ def run_the_model(conductor: Conductor, runs: int, events: int) -> int:
 
 @pytest.mark.skipif(
     not hasattr(_ConnectionFairy, "_finalizer"),
-    reason="SQLAlchemy 2.0 drops a record when an interruption arrives within a garbage collection; its slot comes back",
+    reason="SQLAlchemy 2.0 drops a record when it is interrupted in a garbage collection; its slot comes back",
 )
 @pytest.mark.parametrize(("runs", "events"), [(150, FEW_EVENTS), (120, MANY_EVENTS)])
 def test_no_order_of_events_costs_a_slot_a_connection_or_a_waiter(conductor: Conductor, runs: int, events: int) -> None:

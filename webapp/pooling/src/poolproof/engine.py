@@ -22,6 +22,7 @@ from poolproof.execution_options import READ_ONLY
 from poolproof.health import housekeeper, liveness
 from poolproof.leaks import checkouts
 from poolproof.leaks.leak_detector import LeakDetector
+from poolproof.own_settings import is_strict
 from poolproof.runtime import fork
 from poolproof.runtime.threads import REMEDY, require_threads
 from poolproof.settings import PoolSettings
@@ -219,7 +220,8 @@ def _configure_mysql(engine: Engine, settings: PoolSettings) -> None:
     def connect(dialect: Any, record: ConnectionPoolEntry, arguments: list[Any], named: dict[str, Any]) -> Any:
         # From the connect on: before any listener of ours, SQLAlchemy asks the first session how names are quoted, and
         # its SQL mode decides that.
-        return TrackedConnection(*arguments, **{"sql_mode": SQL_MODE, **named})
+        mode = {"sql_mode": SQL_MODE} if is_strict(settings) else {}
+        return TrackedConnection(*arguments, **{**mode, **named})
 
     @event.listens_for(engine, "connect")
     def init_session(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:

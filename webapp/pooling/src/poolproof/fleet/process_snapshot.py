@@ -111,9 +111,12 @@ def find_checkout(lanes: Iterable[Lane], number: int) -> Checkout | None:
 
 def connection_id(checkout: Checkout) -> int:
     """Return the server's id of a checked out connection; on SQLite, a number that is unique in this process."""
-    number = getattr(checkout.dbapi_connection, "thread_id", None)
+    connection = checkout.dbapi_connection
     try:
-        return int(number()) if number is not None else id(checkout.dbapi_connection)
+        if hasattr(connection, "thread_id"):
+            return int(connection.thread_id())
+        # psycopg and psycopg2 themselves: the process on the server, as `pg_stat_activity` has it.
+        return int(connection.info.backend_pid) if hasattr(connection, "info") else id(connection)
     except Exception:  # noqa: BLE001 - it was closed in this moment; any number will do
         return id(checkout.dbapi_connection)
 

@@ -6,6 +6,7 @@ ping is the dialect's own, which leaves no transaction open.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from sqlalchemy import Engine, event
@@ -13,6 +14,9 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from poolproof.core.connection_record import LAST_USED_AT
+from poolproof.drivers.database_kind import DatabaseKind, get_database_kind
+from poolproof.drivers.postgresql.reply_timeouts import bounded
+from poolproof.health.connection_age import PING_TIMEOUT
 from poolproof.health.liveness import LAST_ALIVE_AT
 from poolproof.runtime import clock
 
@@ -28,6 +32,7 @@ def record_returns(engine: Engine) -> None:
 def ping_idle_connections(engine: Engine, seconds: float) -> None:
     """Ping a connection of `engine` before it is lent when it was idle for `seconds`; replace it if it is dead."""
     dialect = engine.dialect
+    is_postgresql = get_database_kind(dialect.name, dialect.driver) is DatabaseKind.POSTGRESQL
 
     @event.listens_for(engine, "checkout")
     def ping_if_idle(dbapi_connection: Any, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
@@ -35,7 +40,9 @@ def ping_idle_connections(engine: Engine, seconds: float) -> None:
         if alive_at is None or clock.since_boot() - alive_at < seconds:
             return
         try:
-            is_alive = dialect.do_ping(dbapi_connection)
+            # libpq's ping has no end where a firewall has dropped the connection without a word.
+            with bounded(dbapi_connection, PING_TIMEOUT) if is_postgresql else nullcontext():
+                is_alive = dialect.do_ping(dbapi_connection)
         except (dialect.loaded_dbapi.Error, OSError):
             is_alive = False
         if not is_alive:

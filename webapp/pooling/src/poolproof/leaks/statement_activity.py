@@ -29,12 +29,12 @@ class StatementActivity:
         """When the running statement was sent, on the monotonic clock; None while none runs."""
         self.last_reply_at = 0.0
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Record that a statement is sent."""
         self.statement_count += 1
         self.query_started_at = time.monotonic()
 
-    def end(self) -> None:
+    def finish(self) -> None:
         """Record that the reply has come, or that none will."""
         self.query_started_at = None
         self.last_reply_at = time.monotonic()
@@ -59,12 +59,12 @@ def _add_activity(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
 
 def _begin(connection: Any, *rest: Any) -> None:
     if (activity := connection.info.get(ACTIVITY)) is not None:
-        activity.begin()
+        activity.start()
 
 
 def _end(connection: Any, *rest: Any) -> None:
     if (activity := connection.info.get(ACTIVITY)) is not None:
-        activity.end()
+        activity.finish()
 
 
 def _end_with_error(context: ExceptionContext) -> None:
@@ -74,4 +74,4 @@ def _end_with_error(context: ExceptionContext) -> None:
         return
     activity = connection.info.get(ACTIVITY)
     if activity is not None and activity.query_started_at is not None:
-        activity.end()
+        activity.finish()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from poolproof.own_settings import is_strict, is_utc
 from poolproof.settings import PoolSettings
 
 READ_COMMITTED = "READ COMMITTED"
@@ -32,10 +33,10 @@ def init_session_statement(server_version: str, settings: PoolSettings, level: s
         transaction = "transaction"
         limit = f"max_execution_time = {int(settings.statement_timeout * 1000)}"
     assignments = (
-        "time_zone = '+00:00'",
+        *(("time_zone = '+00:00'",) if is_utc(settings) else ()),
         f"{transaction}_isolation = '{level.replace(' ', '-')}'",
         f"{transaction}_read_only = 0",
-        f"sql_mode = '{SQL_MODE}'",
+        *((f"sql_mode = '{SQL_MODE}'",) if is_strict(settings) else ()),
         "autocommit = 1",
         "completion_type = 'NO_CHAIN'",
         "foreign_key_checks = 1",

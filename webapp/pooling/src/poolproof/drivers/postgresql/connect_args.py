@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import URL
 
 from poolproof.drivers.mysql import tls
+from poolproof.own_settings import is_utc
 from poolproof.settings import PoolSettings
 
 MIN_CONNECT_TIMEOUT = 2
@@ -26,7 +27,7 @@ def session_parameters(settings: PoolSettings) -> dict[str, str]:
     in which nothing happens are ended by the server.
     """
     return {
-        "TimeZone": "UTC",
+        **({"TimeZone": "UTC"} if is_utc(settings) else {}),
         "DateStyle": "ISO, MDY",
         "IntervalStyle": "postgres",
         "standard_conforming_strings": "on",

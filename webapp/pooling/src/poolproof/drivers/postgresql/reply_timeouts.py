@@ -8,9 +8,13 @@ the thread that waits gets an error at once.
 from __future__ import annotations
 
 import math
+import os
+import socket
 import time
 import weakref
-from typing import Protocol
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol
 
 from poolproof.runtime import fork
 from poolproof.runtime.periodic_thread import PeriodicThread
@@ -79,3 +83,33 @@ class ReplyTimeouts:
 
 
 reply_timeouts = ReplyTimeouts()
+
+
+class _Wait:
+    """One wait on a connection that is none of ours."""
+
+    def __init__(self, connection: Any) -> None:
+        self.reply_due_at: float | None = None
+        self._connection = connection
+
+    def break_off(self) -> None:
+        self.reply_due_at = None
+        shut_down(self._connection)
+
+
+@contextmanager
+def bounded(connection: Any, seconds: float) -> Iterator[None]:
+    """Break a connection, one of either driver and of any class, where the block lasts longer than so many seconds."""
+    wait = _Wait(connection)
+    reply_timeouts.add(wait)
+    reply_timeouts.await_reply(wait, seconds)
+    try:
+        yield
+    finally:
+        wait.reply_due_at = None
+
+
+def shut_down(connection: Any) -> None:
+    """Break a connection, from any thread: whoever waits for the server gets an error at once."""
+    with suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as copy:
+        copy.shutdown(socket.SHUT_RDWR)

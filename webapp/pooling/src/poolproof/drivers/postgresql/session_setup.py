@@ -47,11 +47,12 @@ def check_owned_session(connection: Any, settings: PoolSettings, role: str | Non
         PoolConfigurationError: when a parameter has another value; the text has the statements that set it.
     """
     wanted = session_parameters(settings)
-    texts = ", ".join(f"current_setting('{name}')" for name in MEANINGS)
+    meanings = [name for name in MEANINGS if name in wanted]
+    texts = ", ".join(f"current_setting('{name}')" for name in meanings)
     times = ", ".join(f"(extract(epoch FROM current_setting('{name}')::interval) * 1000)::bigint" for name in TIMES)
     values = _fetch_one(connection, f"SELECT {texts}, {times}")
-    texts_differ = [name for name, value in zip(MEANINGS, values, strict=False) if value not in _accepted(wanted[name])]
-    unbounded = [name for name, value in zip(TIMES, values[len(MEANINGS) :], strict=True) if not value]
+    texts_differ = [name for name, value in zip(meanings, values, strict=False) if value not in _accepted(wanted[name])]
+    unbounded = [name for name, value in zip(TIMES, values[len(meanings) :], strict=True) if not value]
     different = [*texts_differ, *unbounded]
     if different:
         statements = " ".join(

@@ -11,16 +11,13 @@ the values of some parameters whenever they change (ParameterStatus), and says w
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 import weakref
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from poolproof.drivers.postgresql.reply_timeouts import reply_timeouts
+from poolproof.drivers.postgresql.reply_timeouts import reply_timeouts, shut_down
 
 if TYPE_CHECKING:
     Base = Any
@@ -177,8 +174,7 @@ class TrackedSession(Base):
 
     def abort(self) -> None:
         """Break the connection, from any thread: whoever waits for the server gets an error at once."""
-        with suppress(Exception), socket.socket(fileno=os.dup(self.fileno())) as copy:
-            copy.shutdown(socket.SHUT_RDWR)
+        shut_down(self)
 
     def break_off(self) -> None:
         """Break the connection because the reply is overdue."""
