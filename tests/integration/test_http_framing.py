@@ -11,6 +11,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 
@@ -123,7 +124,7 @@ def statuses(received: bytes) -> list[int]:
     return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3}) ", received)]
 
 
-def understood(received: bytes) -> list[dict[str, str]]:
+def understood(received: bytes) -> list[dict[str, Any]]:
     return [json.loads(found) for found in re.findall(rb'\{"method".*?\}', received)]
 
 

@@ -123,19 +123,15 @@ def test_no_request_fails_and_none_waits_for_a_worker_to_start(
 
 
 def test_a_service_that_stops_answers_every_request_that_it_has_received(tmp_path: Path) -> None:
-    async def stop(service: PoolproofService) -> None:
-        # Who is refused from now on has not been received.
-        visitors.is_ending = True
-        service.process.send_signal(signal.SIGTERM)
-        await until(lambda: service.process.poll() is not None)
-
-    async def measured(service: PoolproofService) -> None:
-        nonlocal visitors
+    async def measured(service: PoolproofService) -> VisitorGroup:
         async with visiting(service.port) as visitors:
-            await stop(service)
+            # Who is refused from now on has not been received.
+            visitors.is_ending = True
+            service.process.send_signal(signal.SIGTERM)
+            await until(lambda: service.process.poll() is not None)
+        return visitors
 
-    visitors = VisitorGroup(0)
     with run_poolproof_service(f"sqlite:///{tmp_path / 'stop.sqlite'}", tmp_path, POOL_BOOT_CHECK="off") as service:
-        asyncio.run(measured(service))
+        visitors = asyncio.run(measured(service))
     assert visitors.failures == []
     assert visitors.answered > VISITORS
