@@ -16,7 +16,8 @@ TIMED = URLSafeTimedSerializer("key", salt="a").dumps(["ada", 1])
         ("GET /attempts/abc.def-1 HTTP/1.1", "GET /attempts/*** HTTP/1.1"),
         ("PUT /api/v1/attempts/abc/answers/7?x=1", "PUT /api/v1/attempts/***/answers/7?x=1"),
         (f"token {SIGNED}, then", "token ***, then"),
-        (f"['{TIMED}']", "['***']"),
+        # With a name of its own: the token, which holds the time, would make another one in each process.
+        pytest.param(f"['{TIMED}']", "['***']", id="a token with a time"),
         (f"('ada', '{PASSWORD_HASH}')", "('ada', '***')"),
         ("mysql+pymysql://ada:se%40cret@db:3306/quiz is", "mysql+pymysql://ada:***@db:3306/quiz is"),
         ("mysql://ada:s@cr:et@db/quiz", "mysql://ada:***@db/quiz"),
