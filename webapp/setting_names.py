@@ -44,7 +44,7 @@ NAMES_ELSEWHERE = {
 }
 """Variables of other programs, which people set in the belief that they are read here."""
 
-SIMILAR, NEARLY_THE_SAME = 0.6, 0.85
+SIMILAR, NEARLY_THE_SAME = 0.75, 0.85
 """How much two names have to be alike: one that begins as ours do, and any other (difflib's ratio)."""
 
 

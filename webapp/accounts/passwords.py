@@ -29,7 +29,7 @@ MIN_LENGTH = 10
 MAX_LENGTH = 256
 MAX_WAITING = 2
 """Sign-ins that wait for their turn; the next is refused at once."""
-RATE, BURST = 0.5, 10.0
+RATE, BURST = 0.5, 20.0
 """Hashes a second for unknown devices, in the long run, and how many at once; in each worker."""
 NICENESS = 10
 """Of the threads that compute them: beside busy request threads they get a tenth of the time."""

@@ -40,11 +40,11 @@ def build_fast_routes(app: Any) -> list[FastRoute]:
     ]
 
 
-def _open(pages: PageCache, service: AttemptService, environ: WSGIEnvironment, slug: str) -> RawResponse | None:
+def _open(page_cache: PageCache, service: AttemptService, environ: WSGIEnvironment, slug: str) -> RawResponse | None:
     if environ.get("QUERY_STRING") or not is_cacheable(environ.get("HTTP_COOKIE", "")):
         return None
     version, prefix = service.quiz_cache.current(Slug(slug)), environ.get("SCRIPT_NAME", "")
-    return operations.open_quiz(pages, version, prefix, environ.get("HTTP_IF_NONE_MATCH", ""))
+    return operations.open_quiz(page_cache, version, prefix, environ.get("HTTP_IF_NONE_MATCH", ""))
 
 
 def _start(service: AttemptService, environ: WSGIEnvironment, quiz_id: str) -> RawResponse | None:

@@ -35,9 +35,7 @@ class Checkout:
     """One connection that is checked out."""
 
     __slots__ = (
-        "_activity", "_ender", "_initial_statement_count", "_is_end_over",
-        "connection",
-        "dbapi_connection",
+        "_activity", "_ender", "_initial_statement_count", "_is_end_over", "connection", "dbapi_connection",
         "is_ending",
         "is_returned",
         "number",
