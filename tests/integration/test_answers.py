@@ -74,7 +74,9 @@ def lock_newest_attempt(server: DatabaseServer) -> Callable[[], None]:
     holder = server.connect("poolproof")
     with holder.cursor() as cursor:
         cursor.execute("BEGIN")
-        cursor.execute("SELECT id FROM attempt ORDER BY id DESC LIMIT 1 FOR UPDATE")
+        # Two statements: one that sorts would lock every row that it reads.
+        cursor.execute("SELECT id FROM attempt ORDER BY started_at DESC LIMIT 1")
+        cursor.execute("SELECT id FROM attempt WHERE id = %s FOR UPDATE", cursor.fetchone())
     return holder.close  # type: ignore[no-any-return]
 
 

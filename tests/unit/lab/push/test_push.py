@@ -79,7 +79,7 @@ def test_the_proof_fails_when_something_acknowledged_is_gone_or_changed(service:
     assert read_back(service, visits) == VerificationResult(3, missing=0, changed=0, finishes=0, unfinished=0)
     engine = create_engine(service.environment["DATABASE_URL"])
     with engine.begin() as connection:
-        newest = connection.execute(text("SELECT attempt_id FROM answer ORDER BY attempt_id DESC LIMIT 2")).scalars()
+        newest = connection.execute(text("SELECT id FROM attempt ORDER BY started_at DESC LIMIT 2")).scalars()
         deleted, changed = newest.all()
         connection.execute(text("DELETE FROM answer WHERE attempt_id = :id"), {"id": deleted})
         connection.execute(text("UPDATE answer SET chosen = 2 WHERE attempt_id = :id"), {"id": changed})
