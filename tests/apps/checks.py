@@ -20,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeoutError
 
 from poolproof.core.queue_pool import FairQueuePool
 from tests.apps.sample import HELD, LEAKS, Base, SampleApp, asgi_get
+from tests.support.event_loop import run_coroutine
 
 THREADS = 40
 SECONDS = 3.0
@@ -76,7 +77,7 @@ def press(sample: SampleApp) -> Press:
     """Let forty callers ask for `/hold` again and again, each as soon as it was answered."""
     press = Press([0] * THREADS)
     if sample.is_asgi:
-        asyncio.run(press_asgi(sample, press))
+        run_coroutine(press_asgi(sample, press))
         return press
     ends_at = time.monotonic() + SECONDS
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import sys
 from collections.abc import Callable
@@ -11,6 +10,8 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from tests.support.event_loop import run_coroutine
 
 OPTIONS: dict[str, Any] = {"pool_size": 4, "max_overflow": 0, "pool_timeout": 1.0}
 HOLD = 0.02
@@ -47,7 +48,7 @@ class SampleApp:
 
     def get(self, path: str) -> HttpReply:
         if self.is_asgi:
-            return asyncio.run(asgi_get(self.application, path))
+            return run_coroutine(asgi_get(self.application, path))
         return wsgi_get(self.application, path)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration.conftest import OPTIONS
 from tests.integration.fleet import eventually
+from tests.support.event_loop import run_coroutine
 from webapp.lab.loadgen.load_generator import ProcessResult
 from webapp.lab.loadgen.player import PushPlan, Visit, run_visit
 from webapp.lab.push import verification
@@ -95,7 +96,7 @@ def push(service: PoolproofService, users: int) -> PushSummary:
         plan = PushPlan(host, int(port), slug, quiz, items, time.monotonic(), ARRIVAL, THINKING, retry=True)
         return await asyncio.gather(*(run_visit(plan, number, users) for number in range(users)))
 
-    visits = asyncio.run(visit_all())
+    visits = run_coroutine(visit_all())
     return summarize(
         [ProcessResult(visits, cpu_seconds=0, max_lag=0)],
         verification.verify_acknowledged(host, int(port), visits),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.event_loop import run_coroutine
 from webapp.lab.services.poolproof_service import PoolproofService, run_poolproof_service
 
 pytestmark = pytest.mark.soak
@@ -94,7 +95,7 @@ def measure(tmp_path: Path, restart: Callable[[PoolproofService], Awaitable[None
         return usual, visitors
 
     with run_poolproof_service(f"sqlite:///{tmp_path / 'restart.sqlite'}", tmp_path, POOL_BOOT_CHECK="off") as service:
-        usual, visitors = asyncio.run(measured(service))
+        usual, visitors = run_coroutine(measured(service))
     figures = f"usual {usual:.3f} s, during the restart {visitors.longest:.3f} s, {visitors.answered} answers"
     print(figures)  # noqa: T201 - the figures of a soak, shown with -s
     return usual, visitors
@@ -132,6 +133,6 @@ def test_a_service_that_stops_answers_every_request_that_it_has_received(tmp_pat
         return visitors
 
     with run_poolproof_service(f"sqlite:///{tmp_path / 'stop.sqlite'}", tmp_path, POOL_BOOT_CHECK="off") as service:
-        visitors = asyncio.run(measured(service))
+        visitors = run_coroutine(measured(service))
     assert visitors.failures == []
     assert visitors.answered > VISITORS

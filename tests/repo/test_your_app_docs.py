@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -16,6 +15,7 @@ from poolproof.core.queue_pool import FairQueuePool
 from poolproof.integrations.flask_cli import pool_commands
 from tests.apps.sample import asgi_get
 from tests.support import PROJECT
+from tests.support.event_loop import run_coroutine
 
 DOCS = PROJECT / "docs"
 PAGES = sorted((DOCS / "your-app").glob("*.md"))
@@ -71,7 +71,7 @@ def test_the_examples_of_sqlalchemy_alone_run(run: Any, capsys: pytest.CaptureFi
 
 def test_the_example_of_fastapi_runs(run: Any) -> None:
     (code,) = examples("fastapi.md")
-    reply = asyncio.run(asgi_get(run(code)["app"], "/"))
+    reply = run_coroutine(asgi_get(run(code)["app"], "/"))
     assert (reply.status, reply.text[:9]) == (200, '"It is 20')
 
 

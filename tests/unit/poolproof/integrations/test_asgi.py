@@ -17,6 +17,7 @@ from poolproof.core.stats import RequestStatistics
 from poolproof.errors import PoolTimeoutError
 from tests.apps.sample import HttpReply, asgi_get
 from tests.support.clock import SettableClock
+from tests.support.event_loop import run_coroutine
 from tests.support.pools import queue_pool
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
@@ -31,7 +32,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 def serve(application: Any, deadline: float = 20.0, statistics: RequestStatistics | None = None) -> HttpReply:
-    return asyncio.run(asgi_get(PoolproofMiddleware(application, deadline, statistics), "/items"))
+    return run_coroutine(asgi_get(PoolproofMiddleware(application, deadline, statistics), "/items"))
 
 
 def use(engine: Engine) -> None:
@@ -123,5 +124,5 @@ def test_what_is_no_request_is_passed_on() -> None:
     async def application(scope: Any, receive_message: Any, send: Any) -> None:
         seen.append(scope["type"])
 
-    asyncio.run(PoolproofMiddleware(application)({"type": "lifespan"}, None, None))  # type: ignore[arg-type]
+    run_coroutine(PoolproofMiddleware(application)({"type": "lifespan"}, None, None))  # type: ignore[arg-type]
     assert seen == ["lifespan"]

@@ -22,6 +22,7 @@ from poolproof.adoption.engines import adopted_lane
 from poolproof.core.queue_pool import FairQueuePool
 from poolproof.errors import PoolConfigurationError
 from poolproof.metrics.blocking_calls import BLOCKING_CALLS
+from tests.support.event_loop import run_in_thread
 from tests.unit.poolproof.integrations.site import site
 
 
@@ -152,9 +153,14 @@ def test_every_engine_of_flask_sqlalchemy_lite_is_adopted_under_its_name(tmp_pat
     app.testing = True
     app.config["SQLALCHEMY_ENGINES"] = {name: f"sqlite:///{tmp_path / name}.db" for name in ("default", "archive")}
     db = SQLAlchemyLite(app)
-    Poolproof().init_app(app, db)
-    with app.app_context():
-        engines = db.engines
+
+    def adopt_engines() -> dict[str, Engine]:
+        Poolproof().init_app(app, db)
+        with app.app_context():
+            return dict(db.engines)
+
+    # The extension ends its context in an event loop.
+    engines = run_in_thread(adopt_engines)
     assert {adopted_lane(engine).name for engine in engines.values()} == {"default", "archive"}
     for engine in engines.values():
         assert isinstance(engine.pool, FairQueuePool)
