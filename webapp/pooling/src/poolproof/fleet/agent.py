@@ -73,8 +73,11 @@ class FleetAgent:
 
     def start(self, name: str, number: int = 0, *, may_lead: bool = True) -> None:
         """Register this process under this name; where nothing can be written, log that and go on without."""
+        # With the first state, so that no reader finds a process of which nothing is known.
+        state = self._read_state()
         try:
-            self._registration = self.folder.register({"name": name, "number": number, "master": master_identity()})
+            identity = {"name": name, "number": number, "master": master_identity()}
+            self._registration = self.folder.register(identity, *state)
             self._request_counter = RequestCounter(self._registration.path)
         except OSError as error:
             log.warning(CANNOT_PUBLISH, self.folder.path, error)
@@ -124,10 +127,7 @@ class FleetAgent:
         registration = self._registration
         if registration is None:
             return self._interval
-        counters, status = self._describe()
-        self._last_counters = counters
-        self._timeline.record(status["lanes"], counters)
-        self._publish(registration, counters, {**status, **self.extra_status(), "strip": self._timeline.to_dict()})
+        self._publish(registration, *self._read_state())
         self._flush_events()
         self._apply_overrides(self.commands.active_overrides(is_running))
         self.commands.execute_pending(registration.key, self._execute)
@@ -135,6 +135,12 @@ class FleetAgent:
             self._last_leader_tick = time.monotonic()
             self._run_leader_tick()
         return self._interval
+
+    def _read_state(self) -> tuple[JsonObject, JsonObject]:
+        counters, status = self._describe()
+        self._last_counters = counters
+        self._timeline.record(status["lanes"], counters)
+        return counters, {**status, **self.extra_status(), "strip": self._timeline.to_dict()}
 
     def _publish(self, registration: Registration, counters: JsonObject, status: JsonObject) -> None:
         try:

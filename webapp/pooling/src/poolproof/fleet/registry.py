@@ -80,14 +80,16 @@ class FleetDirectory:
         """Create nothing yet."""
         self.path = path
 
-    def register(self, identity: JsonObject) -> Registration:
-        """Register this process, until `Registration.unregister` or its end.
+    def register(
+        self, identity: JsonObject, counters: JsonObject | None = None, status: JsonObject | None = None
+    ) -> Registration:
+        """Register this process with its first state, until `Registration.unregister` or its end.
 
         Raises:
             OSError: when nothing can be written here.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        return Registration(self.path, f"{os.getpid()}-{time.time_ns():x}", identity)
+        return Registration(self.path, f"{os.getpid()}-{time.time_ns():x}", identity, counters or {}, status or {})
 
     def snapshot(self) -> FleetSnapshot:
         """Return the state of the fleet, and reap dead processes; needs no lock, and no writing when none has died."""
@@ -156,8 +158,8 @@ def _add_exited(exited: JsonObject, member: Member) -> None:
 class Registration:
     """A process's own file in the fleet directory."""
 
-    def __init__(self, folder: Path, key: str, identity: JsonObject) -> None:
-        """Create and lock the file, with an empty state."""
+    def __init__(self, folder: Path, key: str, identity: JsonObject, counters: JsonObject, status: JsonObject) -> None:
+        """Create and lock the file, with the first state."""
         self.key = key
         self.identity = {**identity, "pid": os.getpid(), "since": time.time()}
         self.path = folder / f"{key}{STATE_SUFFIX}"
@@ -166,7 +168,7 @@ class Registration:
         # Locked before it gets its final name, or another process would take this one for dead.
         self._file = open_locked(draft)
         try:
-            self.publish({}, {})
+            self.publish(counters, status)
             draft.rename(self.path)
         except OSError:
             self._file.close()
