@@ -269,10 +269,10 @@ def test_an_app_takes_part_and_what_its_requests_need_is_seen_by_all(pooling: Po
 def test_a_process_is_seen_with_its_state_from_the_first_moment(
     folder: FleetDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    agent = FleetAgent(folder, lambda: ({"requests": 1}, {"lanes": {}}), str, lambda overrides: None)
+    agent = FleetAgent(folder, lambda: ({"requests": {"requests": 1}}, {"lanes": {}}), str, lambda overrides: None)
     # Its thread publishes only later.
     monkeypatch.setattr(agent._thread, "wake", lambda: None)
     agent.start("worker")
     (seen,) = folder.snapshot().members
     agent.stop()
-    assert (seen.counters, seen.status["lanes"]) == ({"requests": 1}, {})
+    assert (seen.counters, seen.status["lanes"]) == ({"requests": {"requests": 1}}, {})
