@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 
+from poolproof import event_log
 from tests.support import selection
 from tests.support.accounts import PASSWORD_HASH
 from tests.support.clock import SettableClock
@@ -127,6 +128,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def pytest_unconfigure(config: pytest.Config) -> None:
     if LEFTOVERS in config.stash:
         config.stash[LEFTOVERS].forget()
+
+
+@pytest.fixture
+def recorded_events(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """Return the events of the test; the log itself may be taken by an agent of this process at any time."""
+    events: list[dict[str, str]] = []
+    original = event_log.record
+
+    def record(kind: str, sentence: str, *, site: str = "") -> None:
+        events.append({"kind": kind, "sentence": sentence, "place": site})
+        original(kind, sentence, site=site)
+
+    monkeypatch.setattr(event_log, "record", record)
+    return events
 
 
 @pytest.fixture(autouse=True)

@@ -28,10 +28,13 @@ MORE_CONNECTIONS, MORE_REQUESTS = 1, 1
 MAX_IDLE_AFTER_PAGE = 2.0
 """Bound: seconds from the page's reply to the first use of the second connection; a busy machine is slow to parse."""
 
+REPLY_DELAY = 0.5
+"""Seconds that a reply is under way: a browser on a busy machine opens its second connection within them."""
+
 
 @pytest.fixture
 def proxy(service: PoolproofService) -> Iterator[RecordingProxy]:
-    with record(service.port) as proxy:
+    with record(service.port, REPLY_DELAY) as proxy:
         yield proxy
 
 

@@ -80,9 +80,10 @@ class RequestScanner:
 class RecordingProxy:
     """Listens on a port of this machine; `record` starts it and closes it."""
 
-    def __init__(self, target_port: int) -> None:
-        """Forward to `target_port`."""
+    def __init__(self, target_port: int, reply_delay: float) -> None:
+        """Forward to `target_port`; the first reply on each connection comes `reply_delay` seconds later."""
         self._target_port = target_port
+        self._reply_delay = reply_delay
         self._connections: list[RecordedConnection] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
@@ -130,7 +131,7 @@ class RecordingProxy:
         server_reader, server_writer = await asyncio.open_connection(HOST, self._target_port)
         directions = [
             asyncio.create_task(_forward_requests(connection, reader, server_writer)),
-            asyncio.create_task(_forward_replies(connection, server_reader, writer)),
+            asyncio.create_task(_forward_replies(connection, server_reader, writer, self._reply_delay)),
         ]
         try:
             await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
@@ -142,9 +143,12 @@ class RecordingProxy:
 
 
 @contextmanager
-def record(target_port: int) -> Iterator[RecordingProxy]:
-    """Record the connections of a service's clients until the block ends."""
-    proxy = RecordingProxy(target_port)
+def record(target_port: int, reply_delay: float = 0.0) -> Iterator[RecordingProxy]:
+    """Record the connections of a service's clients until the block ends.
+
+    With `reply_delay` the first reply on each connection comes so many seconds later, as from a server far away.
+    """
+    proxy = RecordingProxy(target_port, reply_delay)
     loop = asyncio.new_event_loop()
     is_ready, is_over = threading.Event(), asyncio.Event()
 
@@ -178,11 +182,12 @@ async def _forward_requests(
 
 
 async def _forward_replies(
-    connection: RecordedConnection, source: asyncio.StreamReader, target: asyncio.StreamWriter
+    connection: RecordedConnection, source: asyncio.StreamReader, target: asyncio.StreamWriter, delay: float
 ) -> None:
     with suppress(OSError):
         while chunk := await source.read(CHUNK_SIZE):
             if connection.first_reply_at is None:
+                await asyncio.sleep(delay)
                 connection.first_reply_at = time.monotonic()
             target.write(chunk)
             await target.drain()

@@ -13,7 +13,6 @@ from types import FrameType
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from poolproof import event_log
 from poolproof.core.queue_pool import FairQueuePool
 from poolproof.engine import engine_options
 from poolproof.fleet import process_snapshot
@@ -173,13 +172,12 @@ def test_what_is_not_known_is_refused(lanes: Lanes) -> None:
             CommandHandler(lanes).execute(command)
 
 
-def test_an_end_is_an_event_with_its_place(lanes: Lanes) -> None:
-    event_log.drain()
+def test_an_end_is_an_event_with_its_place(lanes: Lanes, recorded_events: list[dict[str, str]]) -> None:
     with lanes.interactive.engine.connect() as connection:
         connection.execute(ONE)
         CommandHandler(lanes).execute(end_command(lanes))
         connection.invalidate()
-    (event,) = [event for event in event_log.drain() if event["kind"] == "ended"]
+    (event,) = [event for event in recorded_events if event["kind"] == "ended"]
     assert "An operator has ended connection" in event["sentence"]
     assert "test_command_handler.py" in event["place"]
 
@@ -227,10 +225,11 @@ def test_a_lane_that_grows_serves_who_waits_already(lanes: Lanes) -> None:
         waiter.result(timeout=30)
 
 
-def test_a_standing_order_pauses_a_lane_until_it_is_taken_back_each_told_once(lanes: Lanes) -> None:
+def test_a_standing_order_pauses_a_lane_until_it_is_taken_back_each_told_once(
+    lanes: Lanes, recorded_events: list[dict[str, str]]
+) -> None:
     handler = CommandHandler(lanes)
     lanes.background.engine.connect().close()
-    event_log.drain()
     for _ in range(3):
         handler.apply_overrides({"paused": ["background"]})
     assert lanes.background.is_suspended()
@@ -239,7 +238,7 @@ def test_a_standing_order_pauses_a_lane_until_it_is_taken_back_each_told_once(la
     for _ in range(3):
         handler.apply_overrides({})
     assert not lanes.background.is_suspended()
-    sentences = [event["sentence"] for event in event_log.drain() if event["kind"] == "pause"]
+    sentences = [event["sentence"] for event in recorded_events if event["kind"] == "pause"]
     assert sentences == ["The background lane is paused.", "The background lane goes on."]
 
 
