@@ -145,8 +145,6 @@ def test_writes_reach_another_server_soon_after_the_first_one_has_become_read_on
             backend.set_globally("default_transaction_read_only", "on")
             wait_until(lambda: bool(drill.failures()))
             assert "failover" in {event["kind"] for event in recorded_events}, "connections of reads were renewed, too"
-                "the connections of reads were renewed as well"
-            )
             proxy.redirect(second.port)
             redirected_at = time.monotonic()
             drill.wait_until_served()
