@@ -73,7 +73,7 @@ def list_items(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
 @blueprint.arguments(ItemIn)
 @blueprint.response(201, ItemOut, headers=LOCATION | ETAG)
 @blueprint.doc(operationId="createItem", parameters=[IDEMPOTENCY_KEY])
-@problem_responses(blueprint, 400, 401, 403, 409, 413, 415, 422)
+@problem_responses(blueprint, 400, 401, 403, 404, 409, 413, 415, 422)
 def create_item(body: dict[str, Any]) -> tuple[Item, dict[str, str]]:
     """Add an item. An equal item in the bank is a conflict, whose response names it."""
     draft = _to_draft(body)
@@ -138,7 +138,7 @@ def list_versions(item_id: int) -> dict[str, Any]:
 @blueprint.response(201, ImportOut, headers=LOCATION)
 @blueprint.alt_response(200, schema=ImportOut, description="What an import would do (dry_run)")
 @blueprint.doc(operationId="importItems", requestBody=FILE_BODY, parameters=[IDEMPOTENCY_KEY])
-@problem_responses(blueprint, 400, 401, 403, 409, 413, 415, 422)
+@problem_responses(blueprint, 400, 401, 403, 404, 409, 413, 415, 422)
 def import_items(query: dict[str, Any]) -> tuple[ImportJob, int, dict[str, str]]:
     """Import a file, which is the body, as one unit. Nothing is imported before the whole file has arrived.
 

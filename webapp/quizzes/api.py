@@ -68,7 +68,7 @@ def list_quizzes(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]
 @blueprint.arguments(DraftIn)
 @blueprint.response(201, DraftOut, headers=LOCATION | ETAG)
 @blueprint.doc(operationId="createQuiz", parameters=[IDEMPOTENCY_KEY])
-@problem_responses(blueprint, 400, 401, 403, 409, 413, 415, 422)
+@problem_responses(blueprint, 400, 401, 403, 404, 409, 413, 415, 422)
 def create_quiz(body: dict[str, Any]) -> tuple[Draft, dict[str, str]]:
     """Begin a draft."""
     values = _draft_values(body)

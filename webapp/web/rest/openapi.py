@@ -86,7 +86,8 @@ IF_NONE_MATCH = {
 IDEMPOTENCY_KEY = {
     "in": "header",
     "name": IDEMPOTENCY_HEADER,
-    "description": "Of your choice, for instance a UUID: sent again within a day, the same request makes nothing new",
+    "description": "Of your choice, for instance a UUID: sent again within a day, the same request makes nothing new. "
+    "404, when what it has made was deleted since",
     "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": "^[!#-\\[\\]-~]+$"},
 }
 

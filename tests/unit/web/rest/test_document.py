@@ -108,3 +108,13 @@ def test_a_problem_has_the_members_that_it_is_sent_with(client: FlaskClient, aut
     assert "item" in refused.get_json()
     assert set(refused.get_json()) <= set(problem["properties"])
     assert problem["additionalProperties"] is not False
+
+
+def test_what_takes_an_idempotency_key_says_that_what_it_made_may_be_gone(console_document: Json) -> None:
+    keyed = {
+        name: operation["responses"].keys()
+        for name, operation in operations(console_document).items()
+        if "Idempotency-Key" in {parameter.get("name") for parameter in operation.get("parameters", ())}
+    }
+    assert keyed
+    assert {name for name, statuses in keyed.items() if "404" not in statuses} == set()
