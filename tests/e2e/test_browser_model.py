@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser as Chromium
 
 from tests.e2e.conftest import ARGUMENTS, installed_chromium
+from tests.support.event_loop import run_coroutine
 from webapp.lab.loadgen.browser import Browser
 from webapp.lab.loadgen.browser_model import BrowserModel, BrowserTraits, Ending
 from webapp.lab.push.quiz_discovery import find_open_quiz
@@ -108,8 +107,7 @@ def with_model(
             return proxy.connections()
 
     proxy.clear()
-    with ThreadPoolExecutor(1) as executor:
-        return executor.submit(asyncio.run, open_page()).result()
+    return run_coroutine(open_page())
 
 
 def paths(opened: list[RecordedConnection]) -> list[str]:

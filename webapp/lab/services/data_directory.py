@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
@@ -72,7 +73,16 @@ def cached_data_directory(program: Program, *options: str) -> Path:
     Raises:
         ServerError: when the program cannot create them.
     """
-    folder = cache_folder() / f"{program.flavour}-{program.version}-data{''.join(options)}"
+    name = f"{program.flavour}-{program.version}-data{''.join(options)}"
+    return initialise_once(name, lambda data: initialise(program, data, *options))
+
+
+def initialise_once(name: str, initialise_data: Callable[[Path], None]) -> Path:
+    """Return the data directory of this name in the cache, which the first caller on this machine initialises.
+
+    Others wait for it. It is renamed to its place when it is complete, so that one that was interrupted is not used.
+    """
+    folder = cache_folder() / name
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f".{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -80,7 +90,7 @@ def cached_data_directory(program: Program, *options: str) -> Path:
             draft = folder.with_name(f".{folder.name}-{os.getpid()}")
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir()
-            initialise(program, draft / "data", *options)
+            initialise_data(draft / "data")
             draft.rename(folder)
     return folder / "data"
 

@@ -5,7 +5,6 @@ The quiz service does not run on it. The program is Debian's, unpacked; fresh da
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shlex
 import shutil
@@ -21,7 +20,8 @@ from typing import Any
 
 from sqlalchemy import make_url
 
-from webapp.lab.services.debian import cache_folder, loader_command, unpack_packages
+from webapp.lab.services.data_directory import initialise_once
+from webapp.lab.services.debian import loader_command, unpack_packages
 from webapp.lab.services.processes import HOST, free_port, start, tail
 from webapp.lab.services.programs import ServerError
 from webapp.lab.services.unprivileged import give_away, unprivileged
@@ -210,19 +210,10 @@ def start_postgresql(folder: Path, *options: str, suite: str = "sid") -> Postgre
 
 def _fresh_data(program: PostgresqlProgram) -> Path:
     """Return data that are initialised once on this machine: it takes longer than a start."""
-    folder = cache_folder() / f"postgresql-{program.release}-data"
-    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.is_dir():
-            draft = folder.with_name(f".{folder.name}-{os.getpid()}")
-            shutil.rmtree(draft, ignore_errors=True)
-            draft.mkdir()
-            _initialise(program, draft)
-            draft.rename(folder)
-    return folder / "data"
+    return initialise_once(f"postgresql-{program.release}-data", lambda data: _initialise(program, data))
 
 
-def _initialise(program: PostgresqlProgram, folder: Path) -> None:
+def _initialise(program: PostgresqlProgram, target: Path) -> None:
     with program.installed() as programs:
         data = programs.parent / "data"
         choices = ["--auth=trust", f"--username={SUPERUSER}", "--encoding=UTF8", "--no-locale", "--no-sync"]
@@ -230,7 +221,7 @@ def _initialise(program: PostgresqlProgram, folder: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - Debian's program
         if done.returncode:
             raise ServerError(f"initdb could not make fresh data. It said:\n{done.stdout[-1000:]}{done.stderr[-1000:]}")
-        shutil.copytree(data, folder / "data", symlinks=True)
+        shutil.copytree(data, target, symlinks=True)
 
 
 def _public_folder() -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
 import pytest
 
+from tests.support.event_loop import run_coroutine
 from webapp.lab.loadgen.browser import Browser
 from webapp.lab.loadgen.browser_model import BrowserTraits, Ending, SlowLine
 from webapp.lab.services.processes import HOST
@@ -35,8 +35,7 @@ def played(play: Play, traits: BrowserTraits = TRAITS, **service: bool) -> list[
         server.close()
         return recorded
 
-    with ThreadPoolExecutor(1) as executor:
-        return executor.submit(asyncio.run, run()).result()
+    return run_coroutine(run())
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, closes: bool = False) -> None:
@@ -109,8 +108,7 @@ def test_a_server_that_is_not_there_is_an_error_of_the_system() -> None:
         with closing(Browser(HOST, 1, TRAITS)) as browser, pytest.raises(OSError, match=r"refused|failed"):
             await browser.request("GET", "/")
 
-    with ThreadPoolExecutor(1) as executor:
-        executor.submit(asyncio.run, run()).result()
+    run_coroutine(run())
 
 
 @contextmanager

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.support.event_loop import run_coroutine
 from webapp.lab.loadgen import load_generator
 from webapp.lab.loadgen.player import CUT_OFF, PushPlan, Visit
 
@@ -27,8 +26,7 @@ def visits(port: int, ramp: float, ends_after: float) -> list[Visit]:
     now = time.monotonic()
     plan = PushPlan("127.0.0.1", port, "push", 1, [(1, 4)], now, ramp, 0.0, retry=True, ends_at=now + ends_after)
     # In another thread: the browser of other tests has an event loop in this one.
-    with ThreadPoolExecutor(1) as executor:
-        return executor.submit(asyncio.run, load_generator._visit_all(plan, range(4), 4)).result()[0]
+    return run_coroutine(load_generator._visit_all(plan, range(4), 4))[0]
 
 
 def test_whoever_waits_when_the_time_is_over_is_cut_off_and_says_since_when(mute: int) -> None:
