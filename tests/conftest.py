@@ -141,6 +141,8 @@ def recorded_events(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
         original(kind, sentence, site=site)
 
     monkeypatch.setattr(event_log, "record", record)
+    # A test before this one may have recorded an event of the same kind in the last seconds.
+    monkeypatch.setattr(event_log, "_last_recorded_at", {})
     return events
 
 
