@@ -40,7 +40,7 @@ from webapp.quizzes.published_cache import PublishedQuizCache
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
 from webapp.settings import ServiceSettings, Settings, SettingsError
-from webapp.web import assets, body_limits, health, long_work, request_context, template_filters
+from webapp.web import assets, body_limits, health, languages, long_work, request_context, template_filters
 from webapp.web.delayed_refusals import DelayedRefusals
 from webapp.web.fast_path import middleware
 from webapp.web.fast_path.middleware import FastPathMiddleware
@@ -61,7 +61,7 @@ def add_routes(app: Flask, settings: Settings) -> None:
     # The order in which a request is checked: its door, its user, the size of its body. Only then is a body read, first
     # of all by `csrf`.
     first = (request_context, middleware, console_listener, auth, body_limits, long_work)
-    for module in (*first, problems, discovery, security_headers, template_filters, assets):
+    for module in (*first, problems, discovery, security_headers, languages, template_filters, assets):
         module.init_app(app)
     csrf.init_app(app)
     _create_services(app, settings)
