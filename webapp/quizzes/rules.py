@@ -33,6 +33,8 @@ class QuizRules:
     """None: it has no end."""
     chosen_answers_shown: AnswersShown | None
     """What the author has chosen; None: see `answers_shown`."""
+    is_unlisted: bool = False
+    """Whether it is open only to players who have its address or its join code."""
 
     @property
     def answers_shown(self) -> AnswersShown:
@@ -59,6 +61,7 @@ class RuleChanges(TypedDict, total=False):
     opens_at: datetime
     closes_at: datetime | None
     chosen_answers_shown: AnswersShown | None
+    is_unlisted: bool
 
 
 def apply_changes(rules: QuizRules, changes: RuleChanges, now: datetime) -> QuizRules:

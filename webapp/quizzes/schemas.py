@@ -16,6 +16,11 @@ ANSWERS_SHOWN_DESCRIPTION = (
     "with `after_finishing` anyone can read the answers and play again under another name before the quiz closes"
 )
 
+UNLISTED_DESCRIPTION = (
+    "No list names the quiz; it is open to all who have its address, its join code or its id. That hides it, and keeps "
+    "nobody out who has one of them"
+)
+
 
 class ListArguments(BaseSchema):
     """Query of the list of published quizzes."""
@@ -45,6 +50,7 @@ class QuizLine(BaseSchema):
     answers_shown = fields.Enum(
         AnswersShown, by_value=True, required=True, metadata={"description": ANSWERS_SHOWN_DESCRIPTION}
     )
+    unlisted = fields.Boolean(attribute="is_unlisted", required=True, metadata={"description": UNLISTED_DESCRIPTION})
     state = fields.Enum(QuizState, by_value=True, required=True)
 
 
@@ -137,6 +143,12 @@ class Publication(BaseSchema):
             + ANSWERS_SHOWN_DESCRIPTION
         },
     )
+    unlisted = fields.Boolean(
+        load_default=None,
+        allow_none=True,
+        attribute="is_unlisted",
+        metadata={"description": "Default: false. " + UNLISTED_DESCRIPTION},
+    )
 
 
 class RulesIn(BaseSchema):
@@ -155,3 +167,4 @@ class RulesIn(BaseSchema):
             + ANSWERS_SHOWN_DESCRIPTION
         },
     )
+    unlisted = fields.Boolean(attribute="is_unlisted", metadata={"description": UNLISTED_DESCRIPTION})
