@@ -40,7 +40,16 @@ from webapp.quizzes.published_cache import PublishedQuizCache
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
 from webapp.settings import ServiceSettings, Settings, SettingsError
-from webapp.web import assets, body_limits, health, languages, long_work, request_context, template_filters
+from webapp.web import (
+    assets,
+    body_limits,
+    health,
+    language_switch,
+    languages,
+    long_work,
+    request_context,
+    template_filters,
+)
 from webapp.web.delayed_refusals import DelayedRefusals
 from webapp.web.fast_path import middleware
 from webapp.web.fast_path.middleware import FastPathMiddleware
@@ -134,8 +143,8 @@ def _register_features(app: Flask) -> None:
         # REST uses no cookies, so another site cannot send requests in a user's name.
         csrf.exempt(blueprint)
     pages = (
-        health, problems, assets, accounts_pages, bank_pages, quizzes_pages, attempts_pages, results_pages,
-        console_pages, collector_pages,
+        health, problems, assets, language_switch, accounts_pages, bank_pages, quizzes_pages, attempts_pages,
+        results_pages, console_pages, collector_pages,
     )  # fmt: skip
     for module in pages:
         app.register_blueprint(module.blueprint)
@@ -143,3 +152,5 @@ def _register_features(app: Flask) -> None:
     app.register_blueprint(console_pages.metrics)
     # Players do not sign in; an attempt's URL is its key, and `fetch_metadata` keeps other sites out.
     csrf.exempt(attempts_pages.blueprint)
+    # Its form is on pages that are kept for all readers.
+    csrf.exempt(language_switch.blueprint)
