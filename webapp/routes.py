@@ -42,7 +42,16 @@ from webapp.quizzes.published_cache import PublishedQuizCache
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
 from webapp.settings import ServiceSettings, Settings, SettingsError
-from webapp.web import assets, body_limits, health, languages, long_work, request_context, template_filters
+from webapp.web import (
+    assets,
+    body_limits,
+    health,
+    language_switch,
+    languages,
+    long_work,
+    request_context,
+    template_filters,
+)
 from webapp.web.delayed_refusals import DelayedRefusals
 from webapp.web.fast_path import middleware
 from webapp.web.fast_path.middleware import FastPathMiddleware
@@ -138,7 +147,7 @@ def _register_features(app: Flask) -> None:
         # REST uses no cookies, so another site cannot send requests in a user's name.
         csrf.exempt(blueprint)
     pages = (
-        health, problems, assets, accounts_pages, bank_pages, quizzes_pages, attempts_pages, join_pages,
+        health, problems, assets, language_switch, accounts_pages, bank_pages, quizzes_pages, attempts_pages, join_pages,
         results_pages, console_pages, collector_pages,
     )  # fmt: skip
     for module in pages:
@@ -148,3 +157,5 @@ def _register_features(app: Flask) -> None:
     # Players do not sign in; an attempt's URL is its key, and `fetch_metadata` keeps other sites out.
     csrf.exempt(attempts_pages.blueprint)
     csrf.exempt(join_pages.blueprint)
+    # Its form is on pages that are kept for all readers.
+    csrf.exempt(language_switch.blueprint)

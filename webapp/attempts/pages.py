@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from flask import Blueprint, current_app, make_response, redirect, render_template, request, url_for
+from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 from wtforms import StringField
@@ -12,7 +13,7 @@ from wtforms.validators import DataRequired, Length
 
 from webapp.attempts import operations, presenter, scoring, tokens
 from webapp.attempts.models import MAX_NAME_LENGTH
-from webapp.attempts.page_cache import get_page_cache, is_cacheable
+from webapp.attempts.page_cache import PageVariant, get_page_cache, is_cacheable
 from webapp.attempts.schemas import ANONYMOUS
 from webapp.attempts.service import get_attempt_service
 from webapp.errors import AttemptFinishedError, InvalidInputError, NotFoundError
@@ -21,6 +22,7 @@ from webapp.quizzes.published import PublishedVersion, Slug
 from webapp.web.cookies import set_cookie
 from webapp.web.fast_path.middleware import flask_response
 from webapp.web.form_retry import retryable_form
+from webapp.web.languages import page_language
 from webapp.web.path_prefix import with_prefix
 from webapp.web.security.fetch_metadata import require_same_origin
 from webapp.web.validators import is_decimal, validate_storable, validate_visible
@@ -46,8 +48,8 @@ class StartForm(FlaskForm):  # type: ignore[misc]
         csrf = False
 
     name = StringField(
-        "Your name on the leaderboard",
-        [DataRequired("Give a name."), Length(max=MAX_NAME_LENGTH), validate_storable, validate_visible],
+        lazy_gettext("Your name on the leaderboard"),
+        [DataRequired(lazy_gettext("Give a name.")), Length(max=MAX_NAME_LENGTH), validate_storable, validate_visible],
     )
 
 
@@ -62,7 +64,8 @@ def quiz(slug: str) -> Response:
     if not is_cacheable(request.headers.get("Cookie", "")):
         return make_response(render())
     known_etags = request.headers.get("If-None-Match", "")
-    opened = operations.open_quiz(get_page_cache(current_app), version, request.script_root, known_etags, render)
+    pages, variant = get_page_cache(current_app), PageVariant(request.script_root, page_language())
+    opened = operations.open_quiz(pages, version, variant, known_etags, render)
     assert opened is not None  # noqa: S101 - it was allowed to render
     return flask_response(opened)
 

@@ -24,6 +24,7 @@ from webapp.errors import (
     NotFoundError,
     VersionMismatchError,
 )
+from webapp.messages import message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +82,7 @@ def find(connection: Connection, item_id: int) -> Item:
     """
     row = connection.execute(select(*_ALL_COLUMNS).where(ItemRow.id == item_id)).one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no item {item_id}.")
+        raise NotFoundError(message("There is no item %(item)s.", item=item_id))
     return _to_item(row)
 
 
@@ -162,7 +163,11 @@ def change(connection: Connection, item_id: int, draft: ItemDraft, expected_vers
     present = find(connection, item_id)
     if changed.rowcount == 0:
         raise VersionMismatchError(
-            f"The item is at version {present.version}, not {expected_version}; read it again and repeat your change."
+            message(
+                "The item is at version %(version)s, not %(expected)s; read it again and repeat your change.",
+                version=present.version,
+                expected=expected_version,
+            )
         )
     return present
 
@@ -179,14 +184,14 @@ def remove(connection: Connection, item_id: int) -> None:
     except IntegrityError as error:
         raise ItemInUseError("A quiz is built from this item; take it out of the quiz first.") from error
     if removed == 0:
-        raise NotFoundError(f"There is no item {item_id}.")
+        raise NotFoundError(message("There is no item %(item)s.", item=item_id))
 
 
 def _duplicate_error(connection: Connection, key: bytes) -> DuplicateItemError:
     other = connection.execute(select(ItemRow.id).where(ItemRow.dedupe_key == key)).scalar_one_or_none()
     if other is None:
         return DuplicateItemError("The same item was there and has just been removed; try again.")
-    return DuplicateItemError(f"It is item {other}.", {"item": other})
+    return DuplicateItemError(message("It is item %(item)s.", item=other), {"item": other})
 
 
 def _to_item(row: Row[*tuple[Any, ...]]) -> Item:

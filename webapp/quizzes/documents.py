@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from webapp.bank.item_kinds import Kind
 from webapp.bank.items import Item
 from webapp.errors import NotFoundError
+from webapp.messages import message
 
 _random = SystemRandom()
 
@@ -76,7 +77,7 @@ class QuizDocument:
         try:
             return self._by_item[item_id]
         except KeyError:
-            raise NotFoundError(f"This quiz has no item {item_id}.") from None
+            raise NotFoundError(message("This quiz has no item %(item)s.", item=item_id)) from None
 
     @cached_property
     def _by_item(self) -> dict[int, Question]:

@@ -22,6 +22,7 @@ from webapp.errors import (
     QuizPublishedError,
     VersionMismatchError,
 )
+from webapp.messages import message
 from webapp.quizzes import catalog_version
 from webapp.quizzes.models import Quiz, QuizItem, QuizVersion
 from webapp.web.validators import is_visible
@@ -83,7 +84,7 @@ def find(connection: Connection, quiz_id: int) -> Draft:
         .order_by(QuizItem.position)
     ).all()
     if not rows:
-        raise NotFoundError(f"There is no quiz {quiz_id}.")
+        raise NotFoundError(message("There is no quiz %(quiz)s.", quiz=quiz_id))
     first = rows[0]
     item_ids = tuple(row.item_id for row in rows if row.item_id is not None)
     return Draft(first.id, first.slug, first.title, first.description, item_ids, first.version, first.changed_at)
@@ -143,7 +144,11 @@ def change(connection: Connection, quiz_id: int, values: DraftValues, expected_v
     if changed == 0:
         present = find(connection, quiz_id)
         raise VersionMismatchError(
-            f"The quiz is at version {present.version}, not {expected_version}; read it again and repeat your change."
+            message(
+                "The quiz is at version %(version)s, not %(expected)s; read it again and repeat your change.",
+                version=present.version,
+                expected=expected_version,
+            )
         )
     if values.slug is not None:
         catalog_version.bump(connection)
@@ -175,7 +180,7 @@ def remove(connection: Connection, quiz_id: int) -> None:
     except IntegrityError as error:
         raise QuizPublishedError("A published quiz keeps its results; close it instead of deleting it.") from error
     if removed == 0:
-        raise NotFoundError(f"There is no quiz {quiz_id}.")
+        raise NotFoundError(message("There is no quiz %(quiz)s.", quiz=quiz_id))
 
 
 def slugify(title: str) -> str:
@@ -233,4 +238,4 @@ def _free_slug(connection: Connection, title: str) -> str:
 
 
 def _slug_taken_error(slug: str) -> NameTakenError:
-    return NameTakenError(f"Another quiz has the slug {slug}.")
+    return NameTakenError(message("Another quiz has the slug “%(slug)s”.", slug=slug))

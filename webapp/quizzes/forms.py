@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
 from wtforms import DateTimeLocalField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
@@ -15,26 +16,29 @@ from webapp.web.validators import validate_storable
 
 DATE_FORMATS = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 ANSWERS_SHOWN_CHOICES = [
-    SelectChoice("", "Automatic"),
-    SelectChoice(AnswersShown.AFTER_CLOSING.value, "After closing"),
-    SelectChoice(AnswersShown.AFTER_FINISHING.value, "As soon as the attempt is finished"),
-    SelectChoice(AnswersShown.NEVER.value, "Never"),
+    SelectChoice("", lazy_gettext("Automatic")),
+    SelectChoice(AnswersShown.AFTER_CLOSING.value, lazy_gettext("After closing")),
+    SelectChoice(AnswersShown.AFTER_FINISHING.value, lazy_gettext("As soon as the attempt is finished")),
+    SelectChoice(AnswersShown.NEVER.value, lazy_gettext("Never")),
 ]
 
 
 class DetailsForm(FlaskForm):  # type: ignore[misc]
     """Title and description of a quiz."""
 
-    title = StringField("Title", [DataRequired("Give a title."), Length(max=MAX_TITLE_LENGTH), validate_storable])
-    description = TextAreaField("Description", [Length(max=MAX_DESCRIPTION_LENGTH), validate_storable])
+    title = StringField(
+        lazy_gettext("Title"),
+        [DataRequired(lazy_gettext("Give a title.")), Length(max=MAX_TITLE_LENGTH), validate_storable],
+    )
+    description = TextAreaField(lazy_gettext("Description"), [Length(max=MAX_DESCRIPTION_LENGTH), validate_storable])
 
 
 class RulesForm(FlaskForm):  # type: ignore[misc]
     """When a quiz is open, in UTC, and when players see the right answers."""
 
-    opens_at = DateTimeLocalField("Opens (UTC)", [Optional()], format=DATE_FORMATS)
-    closes_at = DateTimeLocalField("Closes (UTC)", [Optional()], format=DATE_FORMATS)
-    answers_shown = SelectField("Right answers are shown", choices=ANSWERS_SHOWN_CHOICES, default="")
+    opens_at = DateTimeLocalField(lazy_gettext("Opens (UTC)"), [Optional()], format=DATE_FORMATS)
+    closes_at = DateTimeLocalField(lazy_gettext("Closes (UTC)"), [Optional()], format=DATE_FORMATS)
+    answers_shown = SelectField(lazy_gettext("Right answers are shown"), choices=ANSWERS_SHOWN_CHOICES, default="")
 
     def chosen_answers_shown(self) -> AnswersShown | None:
         """Return when right answers are to be shown; None where that is left to whether there is an end."""

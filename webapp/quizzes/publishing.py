@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from webapp.bank import items
 from webapp.db.timestamps import database_now, utc_now
 from webapp.errors import InvalidInputError, NotFoundError
+from webapp.messages import message
 from webapp.quizzes import catalog_version, documents, drafts, join_code_store, published
 from webapp.quizzes.models import Quiz, QuizVersion
 from webapp.quizzes.published import PublishedVersion, QuizId
@@ -113,7 +114,7 @@ def _lock_quiz(connection: Connection, quiz_id: int) -> None:
     # The lock has two concurrent publications get different numbers, and two changes of rules not lose each other.
     locked = connection.execute(select(Quiz.id).where(Quiz.id == quiz_id).with_for_update()).one_or_none()
     if locked is None:
-        raise NotFoundError(f"There is no quiz {quiz_id}.")
+        raise NotFoundError(message("There is no quiz %(quiz)s.", quiz=quiz_id))
 
 
 def _rules_to_begin_with(present: QuizRules | None, title: str, now: datetime) -> QuizRules:
