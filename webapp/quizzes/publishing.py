@@ -52,7 +52,9 @@ def publish(
     present = published.latest_summary(connection, quiz_id)
     rules = apply_changes(_rules_to_begin_with(present.rules if present else None, draft.title, now), changes, now)
     by_id = items.find_many(connection, draft.item_ids)
-    document = documents.freeze(draft.title, draft.description, (by_id[item_id] for item_id in draft.item_ids))
+    chosen = (by_id[item_id] for item_id in draft.item_ids)
+    sections = {section.before: section.title for section in draft.sections}
+    document = documents.freeze(draft.title, draft.description, chosen, sections)
     latest = select(func.max(QuizVersion.number)).where(QuizVersion.quiz_id == quiz_id)
     result = connection.execute(
         insert(QuizVersion).values(
