@@ -198,5 +198,6 @@ def _public_document(version: PublishedVersion) -> dict[str, Any]:
 
 
 _SUMMARY_FIELDS = (
-    "quiz_id", "slug", "title", "number", "question_count", "opens_at", "closes_at", "answers_shown", "state",
+    "quiz_id", "slug", "title", "number", "question_count", "opens_at", "closes_at", "answers_shown",
+    "keep_days", "state",
 )  # fmt: skip

@@ -64,6 +64,8 @@ class QuizVersion(Base):
     closes_at: Mapped[datetime | None] = mapped_column(OptionalEnd, nullable=False)
     answers_shown: Mapped[str | None] = mapped_column(String(16))
     """When players see the right answers; None: by whether the quiz has an end."""
+    keep_days: Mapped[int | None]
+    """A rule: days for which attempts are kept after they are over; None: as long as the operator allows."""
     published_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

@@ -12,6 +12,8 @@ from typing import TypedDict
 
 from webapp.errors import InvalidInputError
 
+MAX_KEEP_DAYS = 36_600
+"""A hundred years."""
 MAX_WINDOW_TIME = datetime(9000, 1, 1, tzinfo=UTC)
 
 
@@ -33,6 +35,8 @@ class QuizRules:
     """None: it has no end."""
     chosen_answers_shown: AnswersShown | None
     """What the author has chosen; None: see `answers_shown`."""
+    keep_days: int | None = None
+    """Days for which attempts are kept after they are over; None: as long as the operator allows."""
 
     @property
     def answers_shown(self) -> AnswersShown:
@@ -59,6 +63,7 @@ class RuleChanges(TypedDict, total=False):
     opens_at: datetime
     closes_at: datetime | None
     chosen_answers_shown: AnswersShown | None
+    keep_days: int | None
 
 
 def apply_changes(rules: QuizRules, changes: RuleChanges, now: datetime) -> QuizRules:

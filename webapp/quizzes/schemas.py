@@ -6,7 +6,7 @@ from marshmallow import fields, validate
 
 from webapp.quizzes.drafts import MAX_DESCRIPTION_LENGTH, MAX_QUIZ_ITEMS, MAX_SLUG_LENGTH, MAX_TITLE_LENGTH
 from webapp.quizzes.published import QuizState
-from webapp.quizzes.rules import AnswersShown
+from webapp.quizzes.rules import MAX_KEEP_DAYS, AnswersShown
 from webapp.web.rest.fields import TextField, TimeField
 from webapp.web.rest.openapi import BaseSchema
 from webapp.web.rest.pagination import MAX_ID
@@ -14,6 +14,11 @@ from webapp.web.rest.pagination import MAX_ID
 ANSWERS_SHOWN_DESCRIPTION = (
     "When a player who has finished sees the right answers. A second anonymous player cannot be told from a first one: "
     "with `after_finishing` anyone can read the answers and play again under another name before the quiz closes"
+)
+
+KEEP_DAYS_DESCRIPTION = (
+    "Days after which attempts that are over are deleted with their answers: after the quiz has closed, or where it "
+    "has no end, after the attempt was finished. null: as long as the operator of the service allows"
 )
 
 
@@ -45,6 +50,7 @@ class QuizLine(BaseSchema):
     answers_shown = fields.Enum(
         AnswersShown, by_value=True, required=True, metadata={"description": ANSWERS_SHOWN_DESCRIPTION}
     )
+    keep_days = fields.Integer(required=True, allow_none=True, metadata={"description": KEEP_DAYS_DESCRIPTION})
     state = fields.Enum(QuizState, by_value=True, required=True)
 
 
@@ -154,4 +160,10 @@ class RulesIn(BaseSchema):
             "description": "null: `after_closing`, and where there is no end `after_finishing`. "
             + ANSWERS_SHOWN_DESCRIPTION
         },
+    )
+    keep_days = fields.Integer(
+        strict=True,
+        allow_none=True,
+        validate=validate.Range(1, MAX_KEEP_DAYS),
+        metadata={"description": KEEP_DAYS_DESCRIPTION},
     )
