@@ -19,11 +19,12 @@ from webapp.attempts import api as attempts_api
 from webapp.attempts import pages as attempts_pages
 from webapp.attempts.answer_writer import AnswerWriter
 from webapp.attempts.fast_routes import build_fast_routes
+from webapp.attempts.joining import pages as join_pages
 from webapp.attempts.leaderboard_cache import LeaderboardCache
 from webapp.attempts.operations import EncodedLeaderboards
 from webapp.attempts.overdue_scorer import OverdueScorer
 from webapp.attempts.page_cache import PageCache
-from webapp.attempts.rate_limit import PlayerRateLimiter
+from webapp.attempts.rate_limit import JOIN_BURST, JOIN_RATE, PlayerRateLimiter
 from webapp.attempts.retention_task import RetentionTask, WaitWhileBusy
 from webapp.attempts.service import AttemptService
 from webapp.attempts.time_limits import TimeLimits
@@ -39,6 +40,7 @@ from webapp.console.console_service import ConsoleService
 from webapp.extensions import csrf
 from webapp.quizzes import api as quizzes_api
 from webapp.quizzes import pages as quizzes_pages
+from webapp.quizzes.join_code_cache import JoinCodeCache
 from webapp.quizzes.published_cache import PublishedQuizCache
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
@@ -93,6 +95,8 @@ def _create_services(app: Flask, settings: Settings) -> None:
     app.extensions |= {
         "attempt_service": attempt_service,
         "published_cache": attempt_service.quiz_cache,
+        "join_codes": JoinCodeCache(pooling.work.read, attempt_service.quiz_cache.catalog_version),
+        "join_limiter": PlayerRateLimiter(JOIN_RATE / service.workers, burst=JOIN_BURST),
         "page_cache": PageCache(),
         "retention_task": RetentionTask(pooling.background, limits, partial(_observe_load, pooling.fleet_folder)),
         "encoded_leaderboards": EncodedLeaderboards(),
@@ -142,8 +146,8 @@ def _register_features(app: Flask) -> None:
         # REST uses no cookies, so another site cannot send requests in a user's name.
         csrf.exempt(blueprint)
     pages = (
-        health, problems, assets, accounts_pages, bank_pages, quizzes_pages, attempts_pages, results_pages,
-        console_pages, collector_pages,
+        health, problems, assets, accounts_pages, bank_pages, quizzes_pages, attempts_pages, join_pages,
+        results_pages, console_pages, collector_pages,
     )  # fmt: skip
     for module in pages:
         app.register_blueprint(module.blueprint)
@@ -151,3 +155,4 @@ def _register_features(app: Flask) -> None:
     app.register_blueprint(console_pages.metrics)
     # Players do not sign in; an attempt's URL is its key, and `fetch_metadata` keeps other sites out.
     csrf.exempt(attempts_pages.blueprint)
+    csrf.exempt(join_pages.blueprint)

@@ -198,6 +198,6 @@ def _public_document(version: PublishedVersion) -> dict[str, Any]:
 
 
 _SUMMARY_FIELDS = (
-    "quiz_id", "slug", "title", "number", "question_count", "opens_at", "closes_at", "answers_shown",
+    "quiz_id", "slug", "title", "number", "question_count", "opens_at", "closes_at", "answers_shown", "is_unlisted",
     "keep_days", "state",
 )  # fmt: skip

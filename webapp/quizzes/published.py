@@ -74,6 +74,11 @@ class VersionSummary:
         return self.rules.answers_shown
 
     @property
+    def is_unlisted(self) -> bool:
+        """Whether no list that players see names it."""
+        return self.rules.is_unlisted
+
+    @property
     def state(self) -> QuizState:
         """The state of the window when this was read."""
         if self.now < self.rules.opens_at:
@@ -131,11 +136,12 @@ def closing_sentence(closes_at: datetime | None) -> str:
 
 
 _newer_version = aliased(QuizVersion)
-_IS_LATEST = ~exists(
+IS_LATEST = ~exists(
     select(_newer_version.id).where(
         _newer_version.quiz_id == QuizVersion.quiz_id, _newer_version.number > QuizVersion.number
     )
 ).correlate(QuizVersion)
+"""A condition of statements about quizzes: this version is the latest of its quiz."""
 _SUMMARY_COLUMNS = (
     QuizVersion.id.label("version_id"),
     QuizVersion.quiz_id,
@@ -146,6 +152,7 @@ _SUMMARY_COLUMNS = (
     QuizVersion.opens_at,
     QuizVersion.closes_at,
     QuizVersion.answers_shown,
+    QuizVersion.is_unlisted,
     QuizVersion.keep_days,
     utc_now().label("now"),
 )
@@ -158,20 +165,22 @@ def rule_values(rules: QuizRules) -> dict[str, Any]:
         "opens_at": rules.opens_at,
         "closes_at": rules.closes_at,
         "answers_shown": rules.chosen_answers_shown,
+        "is_unlisted": rules.is_unlisted,
         "keep_days": rules.keep_days,
     }
 
 
 def _summary_values(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
     chosen = AnswersShown(row.answers_shown) if row.answers_shown else None
-    rules = QuizRules(row.title, row.opens_at, row.closes_at, chosen, keep_days=row.keep_days)
+    rules = QuizRules(row.title, row.opens_at, row.closes_at, chosen, row.is_unlisted, row.keep_days)
     same = ("version_id", "quiz_id", "slug", "number", "question_count", "now")
     return {name: getattr(row, name) for name in same} | {"rules": rules}
 
 
 def list_by_state(connection: Connection, state: QuizState, after: int | None, limit: int) -> Page[VersionSummary]:
-    """Return the latest versions that are in this state, the newest first."""
-    query = select(*_SUMMARY_COLUMNS).join(Quiz, Quiz.id == QuizVersion.quiz_id).where(_IS_LATEST, _in_state(state))
+    """Return the latest versions that are in this state, the newest first; those that are unlisted are left out."""
+    query = select(*_SUMMARY_COLUMNS).join(Quiz, Quiz.id == QuizVersion.quiz_id)
+    query = query.where(IS_LATEST, _in_state(state), QuizVersion.is_unlisted.is_(False))
     if after is not None:
         query = query.where(QuizVersion.id < after)
     rows = connection.execute(query.order_by(QuizVersion.id.desc()).limit(limit + 1)).all()
@@ -185,7 +194,7 @@ def current(connection: Connection, quiz: QuizId | Slug) -> PublishedVersion:
         NotFoundError: when there is no such quiz, or it was never published.
     """
     condition = Quiz.id == quiz.id if isinstance(quiz, QuizId) else Quiz.slug == quiz.text
-    return _load_one(connection, and_(condition, _IS_LATEST))
+    return _load_one(connection, and_(condition, IS_LATEST))
 
 
 def by_version(connection: Connection, version_id: int) -> PublishedVersion:

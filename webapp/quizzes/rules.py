@@ -35,6 +35,8 @@ class QuizRules:
     """None: it has no end."""
     chosen_answers_shown: AnswersShown | None
     """What the author has chosen; None: see `answers_shown`."""
+    is_unlisted: bool = False
+    """Whether it is open only to players who have its address or its join code."""
     keep_days: int | None = None
     """Days for which attempts are kept after they are over; None: as long as the operator allows."""
 
@@ -63,6 +65,7 @@ class RuleChanges(TypedDict, total=False):
     opens_at: datetime
     closes_at: datetime | None
     chosen_answers_shown: AnswersShown | None
+    is_unlisted: bool
     keep_days: int | None
 
 

@@ -16,6 +16,11 @@ ANSWERS_SHOWN_DESCRIPTION = (
     "with `after_finishing` anyone can read the answers and play again under another name before the quiz closes"
 )
 
+UNLISTED_DESCRIPTION = (
+    "No list names the quiz; it is open to all who have its address, its join code or its id. That hides it, and keeps "
+    "nobody out who has one of them"
+)
+
 KEEP_DAYS_DESCRIPTION = (
     "Days after which attempts that are over are deleted with their answers: after the quiz has closed, or where it "
     "has no end, after the attempt was finished. null: as long as the operator of the service allows"
@@ -50,6 +55,7 @@ class QuizLine(BaseSchema):
     answers_shown = fields.Enum(
         AnswersShown, by_value=True, required=True, metadata={"description": ANSWERS_SHOWN_DESCRIPTION}
     )
+    unlisted = fields.Boolean(attribute="is_unlisted", required=True, metadata={"description": UNLISTED_DESCRIPTION})
     keep_days = fields.Integer(required=True, allow_none=True, metadata={"description": KEEP_DAYS_DESCRIPTION})
     state = fields.Enum(QuizState, by_value=True, required=True)
 
@@ -143,6 +149,12 @@ class Publication(BaseSchema):
             + ANSWERS_SHOWN_DESCRIPTION
         },
     )
+    unlisted = fields.Boolean(
+        load_default=None,
+        allow_none=True,
+        attribute="is_unlisted",
+        metadata={"description": "Default: false. " + UNLISTED_DESCRIPTION},
+    )
 
 
 class RulesIn(BaseSchema):
@@ -161,6 +173,7 @@ class RulesIn(BaseSchema):
             + ANSWERS_SHOWN_DESCRIPTION
         },
     )
+    unlisted = fields.Boolean(attribute="is_unlisted", metadata={"description": UNLISTED_DESCRIPTION})
     keep_days = fields.Integer(
         strict=True,
         allow_none=True,

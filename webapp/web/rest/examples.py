@@ -33,6 +33,7 @@ _QUIZ_LINE = {
     "opens_at": _WHEN,
     "closes_at": _LATER,
     "answers_shown": "after_closing",
+    "unlisted": False,
     "keep_days": 90,
     "state": "open",
 }
@@ -120,7 +121,7 @@ EXAMPLES: dict[str, Any] = {
         ],
         "next": None,
     },
-    "Publication": {"opens_at": _WHEN, "closes_at": _LATER, "answers_shown": "after_closing"},
+    "Publication": {"opens_at": _WHEN, "closes_at": _LATER, "answers_shown": "after_closing", "unlisted": True},
     "RulesIn": {"title": "Pools", "closes_at": _LATER, "keep_days": 90},
     "QuizLine": _QUIZ_LINE,
     "QuizLines": {"quizzes": [_QUIZ_LINE], "next": None},
