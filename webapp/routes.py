@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,14 @@ from webapp.attempts.operations import EncodedLeaderboards
 from webapp.attempts.overdue_scorer import OverdueScorer
 from webapp.attempts.page_cache import PageCache
 from webapp.attempts.rate_limit import JOIN_BURST, JOIN_RATE, PlayerRateLimiter
+from webapp.attempts.retention_task import RetentionTask, WaitWhileBusy
 from webapp.attempts.service import AttemptService
 from webapp.attempts.time_limits import TimeLimits
 from webapp.bank import api as bank_api
 from webapp.bank import pages as bank_pages
 from webapp.collector import api as collector_api
 from webapp.collector import pages as collector_pages
+from webapp.collector.load_throttle import LoadThrottle
 from webapp.console import api as console_api
 from webapp.console import lab_reports
 from webapp.console import pages as console_pages
@@ -86,7 +89,7 @@ def add_routes(app: Flask, settings: Settings) -> None:
 
 def _create_services(app: Flask, settings: Settings) -> None:
     service, pooling = settings.poolproof, app.extensions["pooling"]
-    limits = TimeLimits(service.grace_seconds, app.config["ATTEMPT_TTL"])
+    limits = TimeLimits(service.grace_seconds, app.config["ATTEMPT_TTL"], service.keep_attempts_days)
     attempt_service = AttemptService(
         PublishedQuizCache(pooling.work.read),
         LeaderboardCache(pooling.work.read),
@@ -104,11 +107,16 @@ def _create_services(app: Flask, settings: Settings) -> None:
         "join_codes": JoinCodeCache(pooling.work.read, attempt_service.quiz_cache.catalog_version),
         "join_limiter": PlayerRateLimiter(JOIN_RATE / service.workers, burst=JOIN_BURST),
         "page_cache": PageCache(),
+        "retention_task": RetentionTask(pooling.background, limits, partial(_observe_load, pooling.fleet_folder)),
         "encoded_leaderboards": EncodedLeaderboards(),
         "write_probe": WriteProbe(pooling.console, pooling.lanes),
         "console_service": _create_console_service(pooling, service, exporter),
         "otlp_exporter": exporter,
     }
+
+
+def _observe_load(fleet: Path | None) -> WaitWhileBusy:
+    return LoadThrottle(FleetDirectory(fleet) if fleet is not None else None).wait
 
 
 def _create_console_service(pooling: PoolingState, service: ServiceSettings, exporter: Any) -> ConsoleService | None:

@@ -8,7 +8,7 @@ from webapp.db.types import MYSQL_TABLE_OPTIONS, BigId
 from webapp.schema_steps import add_column, create_table, drop_column, drop_table
 
 revision = "0019"
-down_revision = "0015"
+down_revision = "0018"
 
 
 def upgrade() -> None:

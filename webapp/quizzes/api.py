@@ -200,5 +200,5 @@ def _public_document(version: PublishedVersion) -> dict[str, Any]:
 
 _SUMMARY_FIELDS = (
     "quiz_id", "slug", "title", "number", "question_count", "opens_at", "closes_at", "answers_shown", "is_unlisted",
-    "state",
+    "keep_days", "state",
 )  # fmt: skip

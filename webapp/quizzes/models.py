@@ -79,6 +79,8 @@ class QuizVersion(Base):
     """When players see the right answers; None: by whether the quiz has an end."""
     is_unlisted: Mapped[bool] = mapped_column(server_default=text("0"))
     """A rule: no list that players see names the quiz."""
+    keep_days: Mapped[int | None]
+    """A rule: days for which attempts are kept after they are over; None: as long as the operator allows."""
     published_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -123,7 +124,7 @@ def _rules_to_begin_with(present: QuizRules | None, title: str, now: datetime) -
     if present is None:
         return QuizRules(title, now, None, None)
     if present.has_closed(now):
-        return QuizRules(title, now, None, present.chosen_answers_shown, present.is_unlisted)
+        return replace(present, title=title, opens_at=now, closes_at=None)
     return present
 
 

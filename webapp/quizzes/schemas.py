@@ -6,7 +6,7 @@ from marshmallow import fields, validate
 
 from webapp.quizzes.drafts import MAX_DESCRIPTION_LENGTH, MAX_QUIZ_ITEMS, MAX_SLUG_LENGTH, MAX_TITLE_LENGTH
 from webapp.quizzes.published import QuizState
-from webapp.quizzes.rules import AnswersShown
+from webapp.quizzes.rules import MAX_KEEP_DAYS, AnswersShown
 from webapp.web.rest.fields import TextField, TimeField
 from webapp.web.rest.openapi import BaseSchema
 from webapp.web.rest.pagination import MAX_ID
@@ -19,6 +19,11 @@ ANSWERS_SHOWN_DESCRIPTION = (
 UNLISTED_DESCRIPTION = (
     "No list names the quiz; it is open to all who have its address, its join code or its id. That hides it, and keeps "
     "nobody out who has one of them"
+)
+
+KEEP_DAYS_DESCRIPTION = (
+    "Days after which attempts that are over are deleted with their answers: after the quiz has closed, or where it "
+    "has no end, after the attempt was finished. null: as long as the operator of the service allows"
 )
 
 
@@ -51,6 +56,7 @@ class QuizLine(BaseSchema):
         AnswersShown, by_value=True, required=True, metadata={"description": ANSWERS_SHOWN_DESCRIPTION}
     )
     unlisted = fields.Boolean(attribute="is_unlisted", required=True, metadata={"description": UNLISTED_DESCRIPTION})
+    keep_days = fields.Integer(required=True, allow_none=True, metadata={"description": KEEP_DAYS_DESCRIPTION})
     state = fields.Enum(QuizState, by_value=True, required=True)
 
 
@@ -187,3 +193,9 @@ class RulesIn(BaseSchema):
         },
     )
     unlisted = fields.Boolean(attribute="is_unlisted", metadata={"description": UNLISTED_DESCRIPTION})
+    keep_days = fields.Integer(
+        strict=True,
+        allow_none=True,
+        validate=validate.Range(1, MAX_KEEP_DAYS),
+        metadata={"description": KEEP_DAYS_DESCRIPTION},
+    )

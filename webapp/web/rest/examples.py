@@ -43,6 +43,7 @@ _QUIZ_LINE = {
     "closes_at": _LATER,
     "answers_shown": "after_closing",
     "unlisted": False,
+    "keep_days": 90,
     "state": "open",
 }
 _QUESTION = {
@@ -131,7 +132,7 @@ EXAMPLES: dict[str, Any] = {
         "next": None,
     },
     "Publication": {"opens_at": _WHEN, "closes_at": _LATER, "answers_shown": "after_closing", "unlisted": True},
-    "RulesIn": {"title": "Pools", "closes_at": _LATER},
+    "RulesIn": {"title": "Pools", "closes_at": _LATER, "keep_days": 90},
     "QuizLine": _QUIZ_LINE,
     "QuizLines": {"quizzes": [_QUIZ_LINE], "next": None},
     "PublicQuiz": _QUIZ_LINE | {"description": "Ten questions about pools.", "questions": [_QUESTION | _ORIGIN]},
@@ -154,6 +155,28 @@ EXAMPLES: dict[str, Any] = {
         "milliseconds": 5400,
         "rank": 1,
         "questions": [_QUESTION | _ANSWERED],
+    },
+    "StoredDataOut": {
+        "quiz": 3,
+        "title": "Pools",
+        "attempt": "00000000-0003-8c2a-9d6e-5b1f7a2c4e8d",
+        "player": "7d444840-9dc0-11d1-b245-5ffdce74fad2",
+        "player_name": "Grace",
+        "started_at": _WHEN,
+        "finished_at": _WHEN,
+        "score": 1,
+        "milliseconds": 5400,
+        "kept_days": 90,
+        "answers": [
+            {
+                "item": 7,
+                "stem": "What holds connections?",
+                "choices": [0],
+                "texts": ["A pool"],
+                "sequence": 1,
+                "answered_at": _WHEN,
+            }
+        ],
     },
     "LeaderboardOut": {
         "quiz": 3,
