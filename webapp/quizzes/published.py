@@ -80,6 +80,11 @@ class VersionSummary:
         return self.rules.is_unlisted
 
     @property
+    def keep_days(self) -> int | None:
+        """The author's period for attempts, in days."""
+        return self.rules.keep_days
+
+    @property
     def state(self) -> QuizState:
         """The state of the window when this was read."""
         if self.now < self.rules.opens_at:
