@@ -169,6 +169,14 @@ class AttemptExistsError(DomainError):
     title = "You have already played this quiz."
 
 
+class AttemptErasedError(DomainError):
+    """The player has erased the attempt; nothing of it is stored."""
+
+    status = 410
+    kind = "attempt-erased"
+    title = "The attempt has been erased."
+
+
 class CollectionStateError(DomainError):
     """A collection run is in a state in which it cannot be started, cancelled or resumed."""
 

@@ -100,6 +100,10 @@ class AnswerWriter:
         """Say whether this worker knows that an attempt is finished."""
         return attempt_id in self._finished_attempts
 
+    def forget(self, attempt_id: UUID) -> None:
+        """Forget what is known of an attempt, which was erased: the database says what became of it."""
+        self._finished_attempts.discard([attempt_id])
+
     def finish(self, claim: AttemptClaim, document: QuizDocument) -> AttemptState:
         """Score the attempt and return it; every further call returns the first result.
 

@@ -11,12 +11,13 @@ from werkzeug.wrappers import Response
 from wtforms import StringField
 from wtforms.validators import DataRequired, Length
 
-from webapp.attempts import operations, presenter, scoring, tokens
+from poolproof.integrations.flask_ext import run_in_transaction
+from webapp.attempts import erasure, operations, presenter, scoring, serializers, tokens
 from webapp.attempts.models import MAX_NAME_LENGTH
 from webapp.attempts.page_cache import PageVariant, get_page_cache, is_cacheable
 from webapp.attempts.schemas import ANONYMOUS
 from webapp.attempts.service import get_attempt_service
-from webapp.errors import AttemptFinishedError, InvalidInputError, NotFoundError
+from webapp.errors import AttemptErasedError, AttemptFinishedError, InvalidInputError, NotFoundError
 from webapp.quizzes.documents import QuizDocument
 from webapp.quizzes.published import PublishedVersion, Slug
 from webapp.web.cookies import set_cookie
@@ -142,6 +143,36 @@ def leaderboard(slug: str) -> str:
     return render_template(
         "attempts/leaderboard.html", quiz=version, places=standings.places, finished=standings.finished_count
     )
+
+
+@blueprint.get("/attempts/<token>/data")
+def stored(token: str) -> str | tuple[str, int]:
+    """Show what is stored of an attempt, and for how long."""
+    service = get_attempt_service(current_app)
+    claim, version = service.find(token)
+    try:
+        data = service.load_data(claim)
+    except AttemptErasedError:
+        return render_template("attempts/erased.html", quiz=version, claim=claim), AttemptErasedError.status
+    kept_days = service.time_limits.kept_days(version.rules)
+    body = serializers.dump_data(claim, version, data, kept_days)
+    return render_template("attempts/data.html", quiz=version, data=body, token=token)
+
+
+@blueprint.post("/attempts/<token>/erase")
+@retryable_form("Your attempt may not be erased yet. Send the form again in a moment; to erase it twice does no harm.")
+def erase(token: str) -> Response:
+    """Erase what is stored of an attempt; without the tick in the form nothing happens."""
+    service = get_attempt_service(current_app)
+    claim = service.verify_write(token)
+    version = service.quiz_cache.by_version(claim.version_id)
+    response = make_response(redirect(url_for("attempt_pages.stored", token=token), 303))
+    if request.form.get("sure"):
+        run_in_transaction(lambda connection: erasure.erase(connection, claim), idempotent=True)
+        service.forget(claim)
+        # The page of the quiz would lead to the attempt.
+        response.delete_cookie(ATTEMPT_COOKIE, path=url_for("attempt_pages.quiz", slug=version.slug))
+    return response
 
 
 def _render_quiz(version: PublishedVersion, form: StartForm) -> str:

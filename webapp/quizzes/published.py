@@ -8,7 +8,20 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, Row, ScalarSelect, and_, bindparam, exists, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Row,
+    ScalarSelect,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.orm import aliased
 
 from webapp.db.page import Page, page_of
@@ -60,6 +73,11 @@ class VersionSummary:
     def answers_shown(self) -> AnswersShown:
         """When players who have finished see the right answers."""
         return self.rules.answers_shown
+
+    @property
+    def is_unlisted(self) -> bool:
+        """Whether no list that players see names it."""
+        return self.rules.is_unlisted
 
     @property
     def state(self) -> QuizState:
@@ -121,11 +139,12 @@ def closing_sentence(closes_at: datetime | None) -> str:
 
 
 _newer_version = aliased(QuizVersion)
-_IS_LATEST = ~exists(
+IS_LATEST = ~exists(
     select(_newer_version.id).where(
         _newer_version.quiz_id == QuizVersion.quiz_id, _newer_version.number > QuizVersion.number
     )
 ).correlate(QuizVersion)
+"""A condition of statements about quizzes: this version is the latest of its quiz."""
 _SUMMARY_COLUMNS = (
     QuizVersion.id.label("version_id"),
     QuizVersion.quiz_id,
@@ -136,6 +155,8 @@ _SUMMARY_COLUMNS = (
     QuizVersion.opens_at,
     QuizVersion.closes_at,
     QuizVersion.answers_shown,
+    QuizVersion.is_unlisted,
+    QuizVersion.keep_days,
     utc_now().label("now"),
 )
 
@@ -147,19 +168,22 @@ def rule_values(rules: QuizRules) -> dict[str, Any]:
         "opens_at": rules.opens_at,
         "closes_at": rules.closes_at,
         "answers_shown": rules.chosen_answers_shown,
+        "is_unlisted": rules.is_unlisted,
+        "keep_days": rules.keep_days,
     }
 
 
 def _summary_values(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
     chosen = AnswersShown(row.answers_shown) if row.answers_shown else None
-    rules = QuizRules(row.title, row.opens_at, row.closes_at, chosen)
+    rules = QuizRules(row.title, row.opens_at, row.closes_at, chosen, row.is_unlisted, row.keep_days)
     same = ("version_id", "quiz_id", "slug", "number", "question_count", "now")
     return {name: getattr(row, name) for name in same} | {"rules": rules}
 
 
 def list_by_state(connection: Connection, state: QuizState, after: int | None, limit: int) -> Page[VersionSummary]:
-    """Return the latest versions that are in this state, the newest first."""
-    query = select(*_SUMMARY_COLUMNS).join(Quiz, Quiz.id == QuizVersion.quiz_id).where(_IS_LATEST, _in_state(state))
+    """Return the latest versions that are in this state, the newest first; those that are unlisted are left out."""
+    query = select(*_SUMMARY_COLUMNS).join(Quiz, Quiz.id == QuizVersion.quiz_id)
+    query = query.where(IS_LATEST, _in_state(state), QuizVersion.is_unlisted.is_(False))
     if after is not None:
         query = query.where(QuizVersion.id < after)
     rows = connection.execute(query.order_by(QuizVersion.id.desc()).limit(limit + 1)).all()
@@ -173,7 +197,7 @@ def current(connection: Connection, quiz: QuizId | Slug) -> PublishedVersion:
         NotFoundError: when there is no such quiz, or it was never published.
     """
     condition = Quiz.id == quiz.id if isinstance(quiz, QuizId) else Quiz.slug == quiz.text
-    return _load_one(connection, and_(condition, _IS_LATEST))
+    return _load_one(connection, and_(condition, IS_LATEST))
 
 
 def by_version(connection: Connection, version_id: int) -> PublishedVersion:
@@ -207,6 +231,36 @@ GRACE_PARAMETER = "grace"
 """The parameter of `accepts_answers`: seconds after the end of a window in which answers are still accepted."""
 
 
+def list_ended(connection: Connection, keep_days: int, after: int, limit: int) -> Sequence[int]:
+    """Return the versions whose attempts are kept no longer by now, or may be such, by id.
+
+    Of a version that has an end, it lies so long ago; of one that has none, each attempt has an end of its own.
+    `keep_days` is the operator's period, 0 for none.
+    """
+    query = select(QuizVersion.id).where(QuizVersion.id > after, or_(_is_kept_no_longer(), _has_period()))
+    parameters = {KEEP_DAYS_PARAMETER: keep_days}
+    return connection.execute(query.order_by(QuizVersion.id).limit(limit), parameters).scalars().all()
+
+
+def _kept_seconds() -> ColumnElement[int]:
+    """Return for how long attempts at a version are kept: the shorter period of the two; NULL for ever."""
+    operators = func.nullif(bindparam(KEEP_DAYS_PARAMETER, type_=Integer()), 0)
+    authors = QuizVersion.keep_days
+    return case((authors.is_(None), operators), (operators < authors, operators), else_=authors) * SECONDS_OF_A_DAY
+
+
+def _is_kept_no_longer() -> ColumnElement[bool]:
+    return QuizVersion.closes_at <= seconds_ago(_kept_seconds())
+
+
+def _has_period() -> ColumnElement[bool]:
+    return and_(QuizVersion.closes_at >= NEVER, _kept_seconds().is_not(None))
+
+
+KEEP_DAYS_PARAMETER = "keep_days"
+SECONDS_OF_A_DAY = 24 * 3600
+
+
 def accepts_answers(version_id: int | ColumnElement[int]) -> ColumnElement[bool]:
     """Return a condition for other features' statements: the version accepts answers, by the database's clock."""
     grace_start = seconds_ago(bindparam(GRACE_PARAMETER, type_=Integer()))
@@ -219,6 +273,11 @@ def closing_time(version_id: int | ColumnElement[int]) -> ScalarSelect[Any]:
     grace_start = seconds_ago(bindparam(GRACE_PARAMETER, type_=Integer()))
     closed = and_(QuizVersion.id == version_id, QuizVersion.closes_at <= grace_start)
     return select(QuizVersion.closes_at).where(closed).scalar_subquery()
+
+
+def closed_before(version_id: int, moment: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Return a condition for other features' statements: the version has closed at this moment or before."""
+    return exists(select(QuizVersion.id).where(QuizVersion.id == version_id, QuizVersion.closes_at <= moment))
 
 
 def has_no_end(version_id: int | ColumnElement[int]) -> ColumnElement[bool]:

@@ -13,6 +13,8 @@ from typing import TypedDict
 from webapp.errors import InvalidInputError
 from webapp.messages import message
 
+MAX_KEEP_DAYS = 36_600
+"""A hundred years."""
 MAX_WINDOW_TIME = datetime(9000, 1, 1, tzinfo=UTC)
 
 
@@ -34,6 +36,10 @@ class QuizRules:
     """None: it has no end."""
     chosen_answers_shown: AnswersShown | None
     """What the author has chosen; None: see `answers_shown`."""
+    is_unlisted: bool = False
+    """Whether it is open only to players who have its address or its join code."""
+    keep_days: int | None = None
+    """Days for which attempts are kept after they are over; None: as long as the operator allows."""
 
     @property
     def answers_shown(self) -> AnswersShown:
@@ -60,6 +66,8 @@ class RuleChanges(TypedDict, total=False):
     opens_at: datetime
     closes_at: datetime | None
     chosen_answers_shown: AnswersShown | None
+    is_unlisted: bool
+    keep_days: int | None
 
 
 def apply_changes(rules: QuizRules, changes: RuleChanges, now: datetime) -> QuizRules:
