@@ -155,8 +155,8 @@ def _register_features(app: Flask) -> None:
         # REST uses no cookies, so another site cannot send requests in a user's name.
         csrf.exempt(blueprint)
     pages = (
-        health, problems, assets, language_switch, accounts_pages, bank_pages, quizzes_pages, attempts_pages, join_pages,
-        results_pages, console_pages, collector_pages,
+        health, problems, assets, language_switch, accounts_pages, bank_pages, quizzes_pages, attempts_pages,
+        join_pages, results_pages, console_pages, collector_pages,
     )  # fmt: skip
     for module in pages:
         app.register_blueprint(module.blueprint)
