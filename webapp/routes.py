@@ -26,6 +26,7 @@ from webapp.attempts.page_cache import PageCache
 from webapp.attempts.rate_limit import JOIN_BURST, JOIN_RATE, PlayerRateLimiter
 from webapp.attempts.service import AttemptService
 from webapp.attempts.time_limits import TimeLimits
+from webapp.attempts.trial import pages as trial_pages
 from webapp.bank import api as bank_api
 from webapp.bank import pages as bank_pages
 from webapp.collector import api as collector_api
@@ -39,6 +40,7 @@ from webapp.quizzes import api as quizzes_api
 from webapp.quizzes import pages as quizzes_pages
 from webapp.quizzes.join_code_cache import JoinCodeCache
 from webapp.quizzes.published_cache import PublishedQuizCache
+from webapp.quizzes.sharing import pages as sharing_pages
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
 from webapp.settings import ServiceSettings, Settings, SettingsError
@@ -139,7 +141,7 @@ def _register_features(app: Flask) -> None:
         csrf.exempt(blueprint)
     pages = (
         health, problems, assets, accounts_pages, bank_pages, quizzes_pages, attempts_pages, join_pages,
-        results_pages, console_pages, collector_pages,
+        sharing_pages, trial_pages, results_pages, console_pages, collector_pages,
     )  # fmt: skip
     for module in pages:
         app.register_blueprint(module.blueprint)
@@ -148,3 +150,5 @@ def _register_features(app: Flask) -> None:
     # Players do not sign in; an attempt's URL is its key, and `fetch_metadata` keeps other sites out.
     csrf.exempt(attempts_pages.blueprint)
     csrf.exempt(join_pages.blueprint)
+    # The page of an attempt has no token.
+    csrf.exempt(trial_pages.blueprint)

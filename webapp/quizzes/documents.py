@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from random import SystemRandom
+from random import Random, SystemRandom
 from typing import Any, Protocol
 
 from webapp.bank.item_kinds import Kind
@@ -83,13 +83,13 @@ class QuizDocument:
         return {question.item_id: question for question in self.questions}
 
 
-def freeze(title: str, description: str, items: Iterable[Item]) -> QuizDocument:
+def freeze(title: str, description: str, items: Iterable[Item], random: Random = _random) -> QuizDocument:
     """Make a document from the items as they are now.
 
     The choices are shuffled first: in many banks the right one always comes first, and a choice's number must not
-    reveal it.
+    reveal it; `random` is another source of their order for tests of a draft.
     """
-    return QuizDocument(title, description, tuple(_question(item) for item in items))
+    return QuizDocument(title, description, tuple(_question(item, random) for item in items))
 
 
 def collect_origins(questions: Iterable[HasOrigin]) -> list[Origin]:
@@ -126,10 +126,10 @@ def from_json(stored: dict[str, Any]) -> QuizDocument:
     )
 
 
-def _question(item: Item) -> Question:
+def _question(item: Item, random: Random) -> Question:
     order = list(range(len(item.choices)))
     if item.kind != Kind.TRUE_FALSE:
-        _random.shuffle(order)
+        random.shuffle(order)
     return Question(
         item_id=item.id,
         kind=item.kind,
