@@ -16,7 +16,7 @@ run: ## bring the database up to date and serve on 127.0.0.1:8000
 # T=tests/unit/bank/test_gift.py runs these alone, in one process; DATABASES=mariadb,sqlite chooses others; PROCESSES is how
 # many run side by side; ARGUMENTS are pytest's.
 DATABASES ?= mysql,sqlite
-PROCESSES ?= 2
+PROCESSES ?= 3
 PYTEST = $(TEST_ENVIRONMENT)/bin/python -m pytest --databases $(DATABASES)
 SIDE_BY_SIDE = --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder --require $(firstword $(subst $(comma), ,$(DATABASES)))
 test: test-environment ## run the tests on a MySQL of their own, on SQLite and in a browser; T=PATH chooses

@@ -58,4 +58,6 @@ def view(
     score = scoring.score(version.document, answers) if finished_at is not None else None
     elapsed = None if finished_at is None else max(0, (finished_at - claim.started_at) // MILLISECOND)
     state = AttemptState(answers, finished_at, score, elapsed)
-    return presenter.build_view(claim, AttemptSnapshot(version.as_of(version.opens_at), state, shows_answers=True), None)
+    return presenter.build_view(
+        claim, AttemptSnapshot(version.as_of(version.opens_at), state, shows_answers=True), None
+    )
