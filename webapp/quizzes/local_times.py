@@ -52,7 +52,7 @@ def zone_names() -> tuple[str, ...]:
 
 def known_zone(name: str | None) -> str:
     """Return the name if it is one of a time zone, otherwise UTC."""
-    return name if name in zone_names() else UTC_NAME  # type: ignore[return-value]
+    return name if name in zone_names() else UTC_NAME
 
 
 def to_moment(local: datetime, zone_name: str) -> Moment:

@@ -27,7 +27,7 @@ from webapp.lab.push.database_monitor import DatabaseMonitor
 from webapp.lab.push.latest_push import save_latest
 from webapp.lab.push.push_report import PushSummary
 from webapp.lab.push.quiz_discovery import NoQuizError, find_open_quiz
-from webapp.lab.reporting.report_output import get_report_folder
+from webapp.lab.reporting.service_reports import get_report_folder
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,10 @@ class ScheduleFields:
     opens_at = DateTimeLocalField(lazy_gettext("Opens"), [Optional()], format=DATE_FORMATS)
     closes_at = DateTimeLocalField(lazy_gettext("Closes"), [Optional()], format=DATE_FORMATS)
     time_zone = SelectField(
-        lazy_gettext("Time zone of these times"), choices=zone_names, default=UTC_NAME, validate_choice=False
+        lazy_gettext("Time zone of these times"),
+        choices=lambda: [SelectChoice(name) for name in zone_names()],
+        default=UTC_NAME,
+        validate_choice=False,
     )
     # A form that does not have it, as that of a new version, leaves the rule as it is.
     visibility = SelectField(
