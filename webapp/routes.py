@@ -40,6 +40,7 @@ from webapp.quizzes import api as quizzes_api
 from webapp.quizzes import pages as quizzes_pages
 from webapp.quizzes.join_code_cache import JoinCodeCache
 from webapp.quizzes.published_cache import PublishedQuizCache
+from webapp.quizzes.sharing import api as sharing_api
 from webapp.quizzes.sharing import pages as sharing_pages
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
@@ -134,7 +135,7 @@ def _create_otlp_exporter(service: ServiceSettings, fleet: Path | None, min_idle
 
 def _register_features(app: Flask) -> None:
     api = openapi.create_api(app)
-    apis = (accounts_api, bank_api, quizzes_api, attempts_api, results_api, collector_api, console_api)
+    apis = (accounts_api, bank_api, quizzes_api, sharing_api, attempts_api, results_api, collector_api, console_api)
     for blueprint in (discovery.blueprint, *(module.blueprint for module in apis), bank_api.imports):
         api.register_blueprint(blueprint)
         # REST uses no cookies, so another site cannot send requests in a user's name.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import Blueprint, current_app, flash, redirect, render_template, url_for
+from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask_babel import gettext
 from markupsafe import Markup
 from sqlalchemy import Connection
@@ -20,6 +20,7 @@ from webapp.web.rest.openapi import ID
 
 blueprint = Blueprint("sharing", __name__, url_prefix=f"/studio/quizzes/<{ID}:quiz_id>/share")
 
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 REPORTS_FOLDER = "reports"
 """Of the lab, in the instance folder."""
 
@@ -35,6 +36,8 @@ class Invitation:
     join_page: str
     """Where the code is typed, as it is read: without its scheme."""
     qr: Markup
+    is_local: bool
+    """Whether the addresses lead to the machine of the browser only, as those of a first try do."""
 
 
 @blueprint.get("")
@@ -81,5 +84,6 @@ def _invitation(code: str | None) -> Invitation | None:
         return None
     address = url_for("join_pages.join_by_address", code=code, _external=True)
     _, _, join_page = url_for("join_pages.ask", _external=True).partition("://")
+    is_local = request.host.rpartition(":")[0].strip("[]") in LOCAL_HOSTS or request.host in LOCAL_HOSTS
     title = gettext("QR code: %(address)s", address=address)
-    return Invitation(join_codes.in_groups(code), address, join_page, qr_code.as_svg(address, title))
+    return Invitation(join_codes.in_groups(code), address, join_page, qr_code.as_svg(address, title), is_local)

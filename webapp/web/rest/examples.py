@@ -128,6 +128,7 @@ EXAMPLES: dict[str, Any] = {
     "StartIn": {"name": "Grace"},
     "StartOut": {"token": _TOKEN, "player": _TOKEN, "started_at": _WHEN, "expires_in": 86400},
     "AnswerIn": {"choices": [0], "sequence": 1},
+    "JoinCodeOut": {"code": "K7M2XF", "address": "https://quiz.example/join/K7M2XF"},
     "AnswerOut": {"item": 7, "choices": [0], "saved": True},
     "AttemptOut": {
         "quiz": 3,
