@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,16 @@ from webapp.attempts.operations import EncodedLeaderboards
 from webapp.attempts.overdue_scorer import OverdueScorer
 from webapp.attempts.page_cache import PageCache
 from webapp.attempts.rate_limit import JOIN_BURST, JOIN_RATE, PlayerRateLimiter
+from webapp.attempts.retention_task import RetentionTask, WaitWhileBusy
 from webapp.attempts.service import AttemptService
 from webapp.attempts.time_limits import TimeLimits
 from webapp.attempts.trial import pages as trial_pages
 from webapp.bank import api as bank_api
+from webapp.bank import bulk_pages, editor_pages
 from webapp.bank import pages as bank_pages
 from webapp.collector import api as collector_api
 from webapp.collector import pages as collector_pages
+from webapp.collector.load_throttle import LoadThrottle
 from webapp.console import api as console_api
 from webapp.console import lab_reports
 from webapp.console import pages as console_pages
@@ -45,7 +49,16 @@ from webapp.quizzes.sharing import pages as sharing_pages
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
 from webapp.settings import ServiceSettings, Settings, SettingsError
-from webapp.web import assets, body_limits, health, languages, long_work, request_context, template_filters
+from webapp.web import (
+    assets,
+    body_limits,
+    health,
+    language_switch,
+    languages,
+    long_work,
+    request_context,
+    template_filters,
+)
 from webapp.web.delayed_refusals import DelayedRefusals
 from webapp.web.fast_path import middleware
 from webapp.web.fast_path.middleware import FastPathMiddleware
@@ -80,7 +93,7 @@ def add_routes(app: Flask, settings: Settings) -> None:
 
 def _create_services(app: Flask, settings: Settings) -> None:
     service, pooling = settings.poolproof, app.extensions["pooling"]
-    limits = TimeLimits(service.grace_seconds, app.config["ATTEMPT_TTL"])
+    limits = TimeLimits(service.grace_seconds, app.config["ATTEMPT_TTL"], service.keep_attempts_days)
     attempt_service = AttemptService(
         PublishedQuizCache(pooling.work.read),
         LeaderboardCache(pooling.work.read),
@@ -98,11 +111,16 @@ def _create_services(app: Flask, settings: Settings) -> None:
         "join_codes": JoinCodeCache(pooling.work.read, attempt_service.quiz_cache.catalog_version),
         "join_limiter": PlayerRateLimiter(JOIN_RATE / service.workers, burst=JOIN_BURST),
         "page_cache": PageCache(),
+        "retention_task": RetentionTask(pooling.background, limits, partial(_observe_load, pooling.fleet_folder)),
         "encoded_leaderboards": EncodedLeaderboards(),
         "write_probe": WriteProbe(pooling.console, pooling.lanes),
         "console_service": _create_console_service(pooling, service, exporter),
         "otlp_exporter": exporter,
     }
+
+
+def _observe_load(fleet: Path | None) -> WaitWhileBusy:
+    return LoadThrottle(FleetDirectory(fleet) if fleet is not None else None).wait
 
 
 def _create_console_service(pooling: PoolingState, service: ServiceSettings, exporter: Any) -> ConsoleService | None:
@@ -141,8 +159,9 @@ def _register_features(app: Flask) -> None:
         # REST uses no cookies, so another site cannot send requests in a user's name.
         csrf.exempt(blueprint)
     pages = (
-        health, problems, assets, accounts_pages, bank_pages, quizzes_pages, attempts_pages, join_pages,
-        sharing_pages, trial_pages, results_pages, console_pages, collector_pages,
+        health, problems, assets, language_switch, accounts_pages, bank_pages, bulk_pages, editor_pages,
+        quizzes_pages, attempts_pages, join_pages, sharing_pages, trial_pages,
+        results_pages, console_pages, collector_pages,
     )  # fmt: skip
     for module in pages:
         app.register_blueprint(module.blueprint)
@@ -153,3 +172,5 @@ def _register_features(app: Flask) -> None:
     csrf.exempt(join_pages.blueprint)
     # The page of an attempt has no token.
     csrf.exempt(trial_pages.blueprint)
+    # Its form is on pages that are kept for all readers.
+    csrf.exempt(language_switch.blueprint)

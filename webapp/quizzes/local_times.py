@@ -36,7 +36,7 @@ class NoSuchTimeError(ValueError):
 
 
 @dataclass(frozen=True)
-class Moment:
+class ResolvedTime:
     """What a local time stands for."""
 
     utc: datetime
@@ -55,7 +55,7 @@ def known_zone(name: str | None) -> str:
     return name if name in zone_names() else UTC_NAME
 
 
-def to_moment(local: datetime, zone_name: str) -> Moment:
+def resolve_local(local: datetime, zone_name: str) -> ResolvedTime:
     """Return the moment at which clocks in a time zone show this time; the first one, when they show it twice.
 
     Raises:
@@ -68,7 +68,7 @@ def to_moment(local: datetime, zone_name: str) -> Moment:
     shown = to_local(utc, zone_name)
     if shown != local:
         raise NoSuchTimeError(shown)
-    return Moment(utc, comes_twice=first.utcoffset() != second.utcoffset())
+    return ResolvedTime(utc, comes_twice=first.utcoffset() != second.utcoffset())
 
 
 def to_local(moment: datetime, zone_name: str) -> datetime:

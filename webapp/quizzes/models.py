@@ -41,6 +41,17 @@ class QuizItem(Base):
     item_id: Mapped[int] = mapped_column(ForeignKey("item.id"))
 
 
+class QuizSection(Base):
+    """A title that stands above a run of a draft's items: from the one at this position to the next title."""
+
+    __tablename__ = "quiz_section"
+    __table_args__ = (MYSQL_TABLE_OPTIONS,)
+
+    quiz_id: Mapped[int] = mapped_column(ForeignKey("quiz.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    title: Mapped[str] = mapped_column(String(200))
+
+
 class QuizVersion(Base):
     """A published version: `document` never changes, the rules (see `rules`) may.
 
@@ -68,6 +79,8 @@ class QuizVersion(Base):
     """When players see the right answers; None: by whether the quiz has an end."""
     is_unlisted: Mapped[bool] = mapped_column(server_default=text("0"))
     """A rule: no list that players see names the quiz."""
+    keep_days: Mapped[int | None]
+    """A rule: days for which attempts are kept after they are over; None: as long as the operator allows."""
     published_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

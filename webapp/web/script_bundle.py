@@ -12,7 +12,17 @@ from pathlib import Path
 
 STATIC_FOLDER = Path(__file__).resolve().parent.parent / "static"
 ENTRY_POINTS = frozenset(
-    {"busy-retry.js", "collection-progress.js", "console.js", "play.js", "result.js", "trial-play.js"}
+    {
+        "busy-retry.js",
+        "collection-progress.js",
+        "console.js",
+        "item-editor.js",
+        "local-times.js",
+        "play.js",
+        "result.js",
+        "saved-draft.js",
+        "trial-play.js",
+    }
 )
 
 _IMPORT = re.compile(r'^import \{ [\w, ]+ \} from "\./([a-z-]+\.js)";\n', re.MULTILINE)

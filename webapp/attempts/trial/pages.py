@@ -18,6 +18,7 @@ from webapp.attempts.trial.attempts import TrialStart
 from webapp.errors import InvalidInputError, NotFoundError
 from webapp.quizzes import draft_preview
 from webapp.quizzes.published import PublishedVersion, QuizId
+from webapp.web.languages import translate
 from webapp.web.rest.openapi import ID
 from webapp.web.security.fetch_metadata import require_same_origin
 
@@ -42,9 +43,9 @@ def begin(quiz_id: int, source: str) -> Response:
     try:
         version, number = _load(quiz_id, Source(source), seed)
     except InvalidInputError as error:
-        flash(error.detail, "error")
+        flash(translate(error.detail), "error")
         return redirect(url_for("studio.quiz", quiz_id=quiz_id))
-    token = attempts.begin(seed, number, get_current_user().name, version.now, _key())
+    token = attempts.begin(seed, number, get_current_user().name, version.now, _signing_key())
     return redirect(url_for("trial.play", quiz_id=quiz_id, source=source, token=token))
 
 
@@ -52,7 +53,7 @@ def begin(quiz_id: int, source: str) -> Response:
 @require_page(Permission.EDIT_QUIZZES)
 def play(quiz_id: int, source: str, token: str) -> str | Response:
     """Show the questions; on Finish score what was sent, in memory."""
-    started = attempts.resume(token, _key())
+    started = attempts.resume(token, _signing_key())
     if started is None:
         raise NotFoundError("This is not the address of a test play.")
     version, number = _load(quiz_id, Source(source), started.claim.seed)
@@ -81,5 +82,5 @@ def _load(quiz_id: int, source: Source, seed: int) -> tuple[PublishedVersion, in
     return version, version.version_id
 
 
-def _key() -> str:
+def _signing_key() -> str:
     return get_attempt_service(current_app).signing_key

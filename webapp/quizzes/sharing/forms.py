@@ -11,7 +11,7 @@ from wtforms import DateTimeLocalField, Field, SelectField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 from wtforms.validators import Optional, ValidationError
 
-from webapp.quizzes.local_times import UTC_NAME, NoSuchTimeError, known_zone, to_local, to_moment, zone_names
+from webapp.quizzes.local_times import UTC_NAME, NoSuchTimeError, known_zone, to_local, resolve_local, zone_names
 from webapp.quizzes.rules import QuizRules, RuleChanges
 
 DATE_FORMATS = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
@@ -91,7 +91,7 @@ class ScheduleFields:
     def notes(self) -> Iterator[str]:
         """Say which of the times come twice, and which of the two was taken."""
         for field in (self.opens_at, self.closes_at):
-            moment = None if field.data is None else to_moment(field.data, self.zone)
+            moment = None if field.data is None else resolve_local(field.data, self.zone)
             if moment is not None and moment.comes_twice:
                 yield gettext(
                     "%(field)s: the clocks are put back then, so %(time)s comes twice in %(zone)s. The first one is "
@@ -133,7 +133,7 @@ def _require_moment(field: Field, zone: str) -> None:
 
 
 def _to_utc(local: datetime | None, zone: str) -> datetime | None:
-    return None if local is None else to_moment(local, zone).utc
+    return None if local is None else resolve_local(local, zone).utc
 
 
 def _shown(moment: datetime | None, zone: str) -> datetime | None:
