@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from webapp.quizzes.local_times import NoSuchTimeError, known_zone, to_local, resolve_local, zone_names
+from webapp.quizzes.local_times import NoSuchTimeError, known_zone, resolve_local, to_local, zone_names
 
 BERLIN = "Europe/Berlin"
 

@@ -11,7 +11,7 @@ from wtforms import DateTimeLocalField, Field, SelectField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 from wtforms.validators import Optional, ValidationError
 
-from webapp.quizzes.local_times import UTC_NAME, NoSuchTimeError, known_zone, to_local, resolve_local, zone_names
+from webapp.quizzes.local_times import UTC_NAME, NoSuchTimeError, known_zone, resolve_local, to_local, zone_names
 from webapp.quizzes.rules import QuizRules, RuleChanges
 
 DATE_FORMATS = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
@@ -79,9 +79,9 @@ class ScheduleFields:
         opens_at = self.opens_utc()
         # The form shows whole minutes, and a time that comes twice without saying which: what it has sent back as it
         # was is no change.
-        if opens_at is not None and self.opens_at.data != _shown(rules.opens_at, self.zone):
+        if opens_at is not None and self.opens_at.data != _local_minute(rules.opens_at, self.zone):
             changes["opens_at"] = opens_at
-        if self.closes_at.data != _shown(rules.closes_at, self.zone):
+        if self.closes_at.data != _local_minute(rules.closes_at, self.zone):
             changes["closes_at"] = self.closes_utc()
         unlisted = self.chosen_unlisted()
         if unlisted is not None:
@@ -136,5 +136,5 @@ def _to_utc(local: datetime | None, zone: str) -> datetime | None:
     return None if local is None else resolve_local(local, zone).utc
 
 
-def _shown(moment: datetime | None, zone: str) -> datetime | None:
+def _local_minute(moment: datetime | None, zone: str) -> datetime | None:
     return None if moment is None else to_local(moment, zone).replace(second=0, microsecond=0)
