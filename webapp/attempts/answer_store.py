@@ -26,6 +26,8 @@ class AttemptState:
     score: int | None
     milliseconds: int | None
     last_answered_at: datetime | None = None
+    is_erased: bool = False
+    """Its player has erased it."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,12 @@ class StoredAttempt:
     started_at: datetime
     player_name: str
     finished_at: datetime | None
+    erased_at: datetime | None
 
 
 def find_attempt(connection: Connection, attempt_id: UUID) -> StoredAttempt | None:
     """Return the row of an attempt; None before its first answer."""
-    columns = (Attempt.started_at, Attempt.player_name, Attempt.finished_at)
+    columns = (Attempt.started_at, Attempt.player_name, Attempt.finished_at, Attempt.erased_at)
     row = connection.execute(select(*columns).where(Attempt.id == attempt_id)).one_or_none()
     return None if row is None else StoredAttempt(*row)
 
@@ -51,6 +54,7 @@ def load_state(connection: Connection, claim: AttemptClaim) -> AttemptState:
             Attempt.finished_at,
             Attempt.score,
             Attempt.milliseconds,
+            Attempt.erased_at,
             Answer.item_id,
             Answer.chosen,
             Answer.answered_at,
@@ -62,7 +66,10 @@ def load_state(connection: Connection, claim: AttemptClaim) -> AttemptState:
         return AttemptState({}, None, None, None)
     answers = {row.item_id: row.chosen for row in rows if row.item_id is not None}
     last = max((row.answered_at for row in rows if row.answered_at is not None), default=None)
-    return AttemptState(answers, rows[0].finished_at, rows[0].score, rows[0].milliseconds, last)
+    first = rows[0]
+    return AttemptState(
+        answers, first.finished_at, first.score, first.milliseconds, last, is_erased=first.erased_at is not None
+    )
 
 
 def with_score(state: AttemptState, document: QuizDocument, started_at: datetime) -> AttemptState:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from webapp.attempts.models import Answer, Attempt
+from webapp.attempts.models import Answer, Attempt, DeletedAttempts
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,20 @@ def count_attempts(connection: Connection, version_id: int) -> AttemptTotals:
             func.count(Attempt.score),
             func.avg(Attempt.score),
             func.avg(Attempt.milliseconds),
-        ).where(Attempt.quiz_version_id == version_id)
+        ).where(Attempt.quiz_version_id == version_id, Attempt.erased_at.is_(None))
     ).one()
     mean_score, mean_milliseconds = (None if value is None else float(value) for value in row[2:])
     return AttemptTotals(row[0], row[1], mean_score, mean_milliseconds)
+
+
+def deleted_totals(connection: Connection, version_id: int) -> AttemptTotals | None:
+    """Return the totals of a version's attempts that were deleted after their period; None where there are none."""
+    columns = DeletedAttempts.begun, DeletedAttempts.finished, DeletedAttempts.score, DeletedAttempts.milliseconds
+    row = connection.execute(select(*columns).where(DeletedAttempts.quiz_version_id == version_id)).one_or_none()
+    if row is None or not row.begun:
+        return None
+    means = (total / row.finished if row.finished else None for total in (row.score, row.milliseconds))
+    return AttemptTotals(row.begun, row.finished, *means)
 
 
 def count_choices(connection: Connection, version_id: int) -> Sequence[ChoiceCount]:

@@ -8,10 +8,11 @@ from typing import Any
 
 from webapp.attempts import operations
 from webapp.attempts.operations import EncodedLeaderboards, get_leaderboards
-from webapp.attempts.page_cache import PageCache, get_page_cache, is_cacheable
+from webapp.attempts.page_cache import PageCache, PageVariant, get_page_cache, is_cacheable
 from webapp.attempts.schemas import AnswerIn, StartIn
 from webapp.attempts.service import AttemptService, get_attempt_service
 from webapp.quizzes.published import Slug
+from webapp.web import languages
 from webapp.web.fast_path.routes import FastRoute, PendingResponse, PlainRequest, RawResponse
 
 Handler = Callable[..., RawResponse | PendingResponse | None]
@@ -39,10 +40,13 @@ def build_fast_routes(app: Any) -> list[FastRoute]:
 
 
 def _open(page_cache: PageCache, service: AttemptService, request: PlainRequest, slug: str) -> RawResponse | None:
-    if request.query or not is_cacheable(request.fields.get("COOKIE", "")):
+    fields = request.fields
+    cookies = fields.get("COOKIE", "")
+    if request.query or not is_cacheable(cookies):
         return None
     version = service.quiz_cache.current(Slug(slug))
-    return operations.open_quiz(page_cache, version, request.prefix, request.fields.get("IF-NONE-MATCH", ""))
+    variant = PageVariant(request.prefix, languages.negotiate(cookies, fields.get("ACCEPT-LANGUAGE", "")))
+    return operations.open_quiz(page_cache, version, variant, fields.get("IF-NONE-MATCH", ""))
 
 
 def _start(service: AttemptService, request: PlainRequest, quiz_id: str) -> RawResponse | None:

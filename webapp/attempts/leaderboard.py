@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, func, or_, select
 
 from webapp.attempts.models import Attempt
 
@@ -37,6 +37,8 @@ class AttemptResult:
     score: int
     milliseconds: int
     finished_at: datetime | None
+    is_erased: bool = False
+    """Its player has erased it, at `finished_at`: it has no result any more."""
 
 
 def top_places(connection: Connection, version_id: int, limit: int = MAX_PLACES) -> Sequence[RankedResult]:
@@ -62,20 +64,29 @@ def top_results(connection: Connection, version_id: int, limit: int = MAX_RESULT
 
 
 def finished_since(connection: Connection, version_id: int, since: datetime | None) -> Sequence[AttemptResult]:
-    """Return the results of attempts that finished at this time or later, in any order; at most `MAX_RESULTS`."""
-    query = _select_finished(version_id)
+    """Return the results of attempts that were finished or erased at this time or later, in any order.
+
+    At most `MAX_RESULTS`.
+    """
+    query = _select_results(version_id).where(or_(Attempt.score.is_not(None), Attempt.erased_at.is_not(None)))
     if since is not None:
         query = query.where(Attempt.finished_at >= since)
     return [_to_result(row) for row in connection.execute(query.limit(MAX_RESULTS))]
 
 
 def _select_finished(version_id: int) -> Select[*tuple[Any, ...]]:
-    columns = (Attempt.id, Attempt.player_name, Attempt.score, Attempt.milliseconds, Attempt.finished_at)
-    return select(*columns).where(Attempt.quiz_version_id == version_id, Attempt.score.is_not(None))
+    return _select_results(version_id).where(Attempt.score.is_not(None))
+
+
+def _select_results(version_id: int) -> Select[*tuple[Any, ...]]:
+    columns = (
+        Attempt.id, Attempt.player_name, Attempt.score, Attempt.milliseconds, Attempt.finished_at, Attempt.erased_at,
+    )  # fmt: skip
+    return select(*columns).where(Attempt.quiz_version_id == version_id)
 
 
 def _to_result(row: Row[*tuple[Any, ...]]) -> AttemptResult:
-    return AttemptResult(row[0], row[1], row[2], row[3] or 0, row[4])
+    return AttemptResult(row[0], row[1], row[2] or 0, row[3] or 0, row[4], is_erased=row[5] is not None)
 
 
 def count_finished(connection: Connection, version_id: int) -> int:

@@ -1,7 +1,7 @@
 """Leaderboards in this worker's memory: one small read a second at most, for any number of requests.
 
-A read selects the attempts that finished since the last one, with an overlap for those whose commit was still in
-progress then. Once a minute everything is read again, for commits that took longer.
+A read selects the attempts that were finished or erased since the last one, with an overlap for those whose commit was
+still in progress then. Once a minute everything is read again, for commits that took longer.
 """
 
 from __future__ import annotations
@@ -61,10 +61,15 @@ class _KnownResults:
     last_finished_at: datetime | None = None
     finished_count: int = 0
     has_changed: bool = False
-    """A result that was known is another one: its attempt went on when the window was lengthened."""
+    """A known result is another one, since its attempt went on in a longer window, or its player has erased it."""
 
     def add(self, rows: Iterable[AttemptResult]) -> None:
         for row in rows:
+            if row.finished_at is not None:
+                self.last_finished_at = max(self.last_finished_at or row.finished_at, row.finished_at)
+            if row.is_erased:
+                self.has_changed |= row.attempt_id in self.by_id
+                continue
             result = -row.score, row.milliseconds
             if row.attempt_id in self.by_id:
                 self.has_changed |= self.by_id[row.attempt_id] != result
@@ -74,8 +79,6 @@ class _KnownResults:
             insort(self.results, result)
             insort(self.top, row, key=_sort_key)
             del self.top[MAX_PLACES:]
-            if row.finished_at is not None:
-                self.last_finished_at = max(self.last_finished_at or row.finished_at, row.finished_at)
 
     def to_leaderboard(self) -> Leaderboard:
         return Leaderboard(self.results.copy(), self.finished_count, leaderboard.rank_results(self.top))

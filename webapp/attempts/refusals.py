@@ -14,7 +14,7 @@ from poolproof.transactions.group_commit import EntryBlockedError
 from webapp.attempts.json_rowset import encode_rows, number_column, rows_first, rowset, uuid_column
 from webapp.attempts.models import Attempt
 from webapp.attempts.tokens import AttemptClaim
-from webapp.errors import AttemptExistsError, AttemptFinishedError, NotFoundError
+from webapp.errors import AttemptErasedError, AttemptExistsError, AttemptFinishedError, NotFoundError
 from webapp.quizzes import published
 from webapp.quizzes.published import QuizState, VersionSummary
 
@@ -27,6 +27,7 @@ class _AttemptStatus:
 
     has_row: bool
     is_finished: bool
+    is_erased: bool
     has_other_attempt: bool
     is_open: bool
     version: VersionSummary | None
@@ -40,8 +41,10 @@ class Refusals:
         self._by_id = attempts
 
     def finished(self) -> set[UUID]:
-        """Return those of the attempts that are finished."""
-        return {attempt_id for attempt_id, attempt in self._by_id.items() if attempt.is_finished}
+        """Return those of the attempts that are finished, and not erased: who sends an answer to one is told which."""
+        return {
+            attempt_id for attempt_id, attempt in self._by_id.items() if attempt.is_finished and not attempt.is_erased
+        }
 
     def without_row(self) -> set[UUID]:
         """Return those of the attempts that are not stored."""
@@ -50,6 +53,8 @@ class Refusals:
     def of_save(self, attempt_id: UUID) -> Exception:
         """Return why an answer was not saved; a blocked one may be saved by a later batch."""
         attempt = self._by_id[attempt_id]
+        if attempt.is_erased:
+            return erased_error()
         if attempt.is_finished:
             return finished_error()
         return _of_window(attempt) or _of_row(attempt)
@@ -57,12 +62,19 @@ class Refusals:
     def of_finish(self, attempt_id: UUID) -> Exception:
         """Return why an attempt was not finished; one that has a row was locked, and is finished by a later batch."""
         attempt = self._by_id[attempt_id]
+        if attempt.is_erased:
+            return erased_error()
         return _of_row(attempt) if attempt.has_row else _of_window(attempt) or _of_row(attempt)
 
 
 def finished_error() -> AttemptFinishedError:
     """Return the error of an answer to an attempt that has been scored."""
     return AttemptFinishedError("The attempt is finished; its answers can no longer change.")
+
+
+def erased_error() -> AttemptErasedError:
+    """Return the error of whatever is asked of an attempt that its player has erased."""
+    return AttemptErasedError("You have erased this attempt; nothing of it is stored, and it takes no more answers.")
 
 
 def blocked_error() -> EntryBlockedError:
@@ -100,6 +112,7 @@ def find_refusals(connection: Connection, claims: Iterable[AttemptClaim], grace:
             UUID(bytes=bytes(row.attempt)): _AttemptStatus(
                 has_row=row.id is not None,
                 is_finished=row.finished_at is not None,
+                is_erased=row.erased_at is not None,
                 has_other_attempt=bool(row.has_other),
                 is_open=bool(row.is_open),
                 version=versions.get(row.version),
@@ -120,6 +133,7 @@ def _select_attempts(dialect: str) -> Select[Any]:
             sent.c.version,
             _attempt.c.id,
             _attempt.c.finished_at,
+            _attempt.c.erased_at,
             exists(select(other.c.id).where(of_player, other.c.id != sent.c.attempt)).label("has_other"),
             published.accepts_answers(sent.c.version).label("is_open"),
         )

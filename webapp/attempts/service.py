@@ -8,14 +8,16 @@ from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from poolproof.transactions.unit_of_work import ConnectionFactory
-from webapp.attempts import answer_store, presenter, scoring, tokens
+from webapp.attempts import answer_store, erasure, presenter, scoring, tokens
 from webapp.attempts.answer_store import AttemptState, when_over
 from webapp.attempts.answer_writer import AnswerWriter
 from webapp.attempts.batch_writes import FinishAttempt, SaveAnswers
+from webapp.attempts.erasure import StoredData
 from webapp.attempts.leaderboard_cache import Leaderboard, LeaderboardCache
 from webapp.attempts.overdue_scorer import OverdueScorer
 from webapp.attempts.presenter import AttemptSnapshot, AttemptView
 from webapp.attempts.rate_limit import PlayerRateLimiter
+from webapp.attempts.refusals import erased_error
 from webapp.attempts.time_limits import TimeLimits
 from webapp.attempts.tokens import AttemptClaim, PlayerClaim
 from webapp.errors import AttemptFinishedError
@@ -97,6 +99,7 @@ class AttemptService:
             NotFoundError: when there is no such quiz.
             QuizNotOpenError: outside of its window.
             AttemptFinishedError: when the player has finished it, or its time is over.
+            AttemptErasedError: when the player has erased it.
         """
         version = self.quiz_cache.current(quiz)
         player = player or PlayerClaim(tokens.new_player_id())
@@ -128,6 +131,8 @@ class AttemptService:
             stored = answer_store.find_attempt(connection, claim.attempt_id)
         if stored is None:
             return claim
+        if stored.erased_at is not None:
+            raise erased_error()
         if stored.finished_at is not None:
             raise _played_error()
         return replace(claim, started_at=stored.started_at, player_name=stored.player_name)
@@ -176,7 +181,11 @@ class AttemptService:
         return presenter.build_view(claim, self.snapshot(version, state), rank)
 
     def read(self, claim: AttemptClaim) -> AttemptSnapshot:
-        """Return an attempt as it is stored; where its time is over, what is stored is scored first."""
+        """Return an attempt as it is stored; where its time is over, what is stored is scored first.
+
+        Raises:
+            AttemptErasedError: when its player has erased it.
+        """
         version = self.quiz_cache.by_version(claim.version_id)
         state = self._load(claim)
         if self.time_limits.is_over(claim.started_at, version):
@@ -210,7 +219,24 @@ class AttemptService:
 
     def _load(self, claim: AttemptClaim) -> AttemptState:
         with self.connect() as connection:
-            return answer_store.load_state(connection, claim)
+            state = answer_store.load_state(connection, claim)
+        if state.is_erased:
+            raise erased_error()
+        return state
+
+    def load_data(self, claim: AttemptClaim) -> StoredData:
+        """Return all that is stored of an attempt.
+
+        Raises:
+            AttemptErasedError: when its player has erased it.
+        """
+        with self.connect() as connection:
+            return erasure.load_data(connection, claim.attempt_id)
+
+    def forget(self, claim: AttemptClaim) -> None:
+        """Drop what this worker remembers of an attempt that was erased; the others see it within a second or two."""
+        self.writer.forget(claim.attempt_id)
+        self.leaderboards.invalidate(claim.version_id)
 
     def leaderboard(self, quiz: QuizId | Slug) -> tuple[PublishedVersion, Leaderboard]:
         """Return the leaderboard of a quiz's latest version.

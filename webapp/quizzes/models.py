@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.db.types import MYSQL_TABLE_OPTIONS, BigId, OptionalEnd, UtcDateTime
@@ -16,7 +16,7 @@ class Quiz(Base):
     """A draft; what players see is its latest published version."""
 
     __tablename__ = "quiz"
-    __table_args__ = (UniqueConstraint("slug"), MYSQL_TABLE_OPTIONS)
+    __table_args__ = (UniqueConstraint("slug"), Index(None, "join_code", unique=True), MYSQL_TABLE_OPTIONS)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     slug: Mapped[str] = mapped_column(String(80))
@@ -26,6 +26,8 @@ class Quiz(Base):
     """Counts changes of the draft, for If-Match; not the number of a published version."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    join_code: Mapped[str | None] = mapped_column(String(6))
+    """With which players find it, see `join_codes`; None until it is published."""
 
 
 class QuizItem(Base):
@@ -37,6 +39,17 @@ class QuizItem(Base):
     quiz_id: Mapped[int] = mapped_column(ForeignKey("quiz.id", ondelete="CASCADE"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     item_id: Mapped[int] = mapped_column(ForeignKey("item.id"))
+
+
+class QuizSection(Base):
+    """A title that stands above a run of a draft's items: from the one at this position to the next title."""
+
+    __tablename__ = "quiz_section"
+    __table_args__ = (MYSQL_TABLE_OPTIONS,)
+
+    quiz_id: Mapped[int] = mapped_column(ForeignKey("quiz.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    title: Mapped[str] = mapped_column(String(200))
 
 
 class QuizVersion(Base):
@@ -64,6 +77,10 @@ class QuizVersion(Base):
     closes_at: Mapped[datetime | None] = mapped_column(OptionalEnd, nullable=False)
     answers_shown: Mapped[str | None] = mapped_column(String(16))
     """When players see the right answers; None: by whether the quiz has an end."""
+    is_unlisted: Mapped[bool] = mapped_column(server_default=text("0"))
+    """A rule: no list that players see names the quiz."""
+    keep_days: Mapped[int | None]
+    """A rule: days for which attempts are kept after they are over; None: as long as the operator allows."""
     published_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -9,7 +10,8 @@ from sqlalchemy import Connection, func, insert, select, update
 from webapp.bank import items
 from webapp.db.timestamps import database_now, utc_now
 from webapp.errors import InvalidInputError, NotFoundError
-from webapp.quizzes import catalog_version, documents, drafts, published
+from webapp.messages import message
+from webapp.quizzes import catalog_version, documents, drafts, join_code_store, published
 from webapp.quizzes.models import Quiz, QuizVersion
 from webapp.quizzes.published import PublishedVersion, QuizId
 from webapp.quizzes.rules import AnswersShown, QuizRules, RuleChanges, apply_changes
@@ -21,6 +23,8 @@ def publish(
     opens_at: datetime | None,
     closes_at: datetime | None,
     answers_shown: AnswersShown | None = None,
+    *,
+    is_unlisted: bool | None = None,
 ) -> PublishedVersion:
     """Freeze the draft as it is now into a new version and return it.
 
@@ -44,10 +48,14 @@ def publish(
         changes["closes_at"] = closes_at
     if answers_shown is not None:
         changes["chosen_answers_shown"] = answers_shown
+    if is_unlisted is not None:
+        changes["is_unlisted"] = is_unlisted
     present = published.latest_summary(connection, quiz_id)
     rules = apply_changes(_rules_to_begin_with(present.rules if present else None, draft.title, now), changes, now)
     by_id = items.find_many(connection, draft.item_ids)
-    document = documents.freeze(draft.title, draft.description, (by_id[item_id] for item_id in draft.item_ids))
+    chosen = (by_id[item_id] for item_id in draft.item_ids)
+    sections = {section.before: section.title for section in draft.sections}
+    document = documents.freeze(draft.title, draft.description, chosen, sections)
     latest = select(func.max(QuizVersion.number)).where(QuizVersion.quiz_id == quiz_id)
     result = connection.execute(
         insert(QuizVersion).values(
@@ -59,6 +67,7 @@ def publish(
             **published.rule_values(rules),
         )
     )
+    join_code_store.ensure(connection, quiz_id)
     _store_rules(connection, quiz_id, rules)
     version_id: int = result.inserted_primary_key[0]  # type: ignore[index]
     return published.by_version(connection, version_id)
@@ -108,14 +117,14 @@ def _lock_quiz(connection: Connection, quiz_id: int) -> None:
     # The lock has two concurrent publications get different numbers, and two changes of rules not lose each other.
     locked = connection.execute(select(Quiz.id).where(Quiz.id == quiz_id).with_for_update()).one_or_none()
     if locked is None:
-        raise NotFoundError(f"There is no quiz {quiz_id}.")
+        raise NotFoundError(message("There is no quiz %(quiz)s.", quiz=quiz_id))
 
 
 def _rules_to_begin_with(present: QuizRules | None, title: str, now: datetime) -> QuizRules:
     if present is None:
         return QuizRules(title, now, None, None)
     if present.has_closed(now):
-        return QuizRules(title, now, None, present.chosen_answers_shown)
+        return replace(present, title=title, opens_at=now, closes_at=None)
     return present
 
 

@@ -6,7 +6,7 @@ from marshmallow import fields, validate
 
 from webapp.quizzes.drafts import MAX_DESCRIPTION_LENGTH, MAX_QUIZ_ITEMS, MAX_SLUG_LENGTH, MAX_TITLE_LENGTH
 from webapp.quizzes.published import QuizState
-from webapp.quizzes.rules import AnswersShown
+from webapp.quizzes.rules import MAX_KEEP_DAYS, AnswersShown
 from webapp.web.rest.fields import TextField, TimeField
 from webapp.web.rest.openapi import BaseSchema
 from webapp.web.rest.pagination import MAX_ID
@@ -14,6 +14,16 @@ from webapp.web.rest.pagination import MAX_ID
 ANSWERS_SHOWN_DESCRIPTION = (
     "When a player who has finished sees the right answers. A second anonymous player cannot be told from a first one: "
     "with `after_finishing` anyone can read the answers and play again under another name before the quiz closes"
+)
+
+UNLISTED_DESCRIPTION = (
+    "No list names the quiz; it is open to all who have its address, its join code or its id. That hides it, and keeps "
+    "nobody out who has one of them"
+)
+
+KEEP_DAYS_DESCRIPTION = (
+    "Days after which attempts that are over are deleted with their answers: after the quiz has closed, or where it "
+    "has no end, after the attempt was finished. null: as long as the operator of the service allows"
 )
 
 
@@ -45,6 +55,8 @@ class QuizLine(BaseSchema):
     answers_shown = fields.Enum(
         AnswersShown, by_value=True, required=True, metadata={"description": ANSWERS_SHOWN_DESCRIPTION}
     )
+    unlisted = fields.Boolean(attribute="is_unlisted", required=True, metadata={"description": UNLISTED_DESCRIPTION})
+    keep_days = fields.Integer(required=True, allow_none=True, metadata={"description": KEEP_DAYS_DESCRIPTION})
     state = fields.Enum(QuizState, by_value=True, required=True)
 
 
@@ -61,6 +73,9 @@ class PublicQuestion(BaseSchema):
     item = fields.Integer(attribute="item_id", required=True)
     kind = fields.String(required=True)
     stem = fields.String(required=True)
+    section = fields.String(
+        required=True, allow_none=True, metadata={"description": "The title of the section that it is in"}
+    )
     choices = fields.List(fields.String(), required=True)
     category = fields.String(required=True, allow_none=True)
     difficulty = fields.String(required=True, allow_none=True)
@@ -75,6 +90,18 @@ class PublicQuiz(QuizLine):
     questions = fields.List(fields.Nested(PublicQuestion), required=True)
 
 
+class SectionSchema(BaseSchema):
+    """A title above a run of items."""
+
+    before = fields.Integer(
+        required=True,
+        strict=True,
+        validate=validate.Range(0, MAX_QUIZ_ITEMS - 1),
+        metadata={"description": "The position in `items`, counted from 0, of the section's first item"},
+    )
+    title = TextField(required=True, validate=validate.Length(1, MAX_TITLE_LENGTH))
+
+
 class DraftIn(BaseSchema):
     """The fields that an author edits."""
 
@@ -87,6 +114,9 @@ class DraftIn(BaseSchema):
         validate=validate.Length(max=MAX_QUIZ_ITEMS),
         metadata={"description": "Ids of items of the bank, in order"},
     )
+    sections = fields.List(
+        fields.Nested(SectionSchema), load_default=list, validate=validate.Length(max=MAX_QUIZ_ITEMS)
+    )
 
 
 class DraftOut(BaseSchema):
@@ -97,6 +127,7 @@ class DraftOut(BaseSchema):
     title = fields.String(required=True)
     description = fields.String(required=True)
     items = fields.List(fields.Integer(), attribute="item_ids", required=True)
+    sections = fields.List(fields.Nested(SectionSchema), required=True)
     version = fields.Integer(required=True)
     changed_at = TimeField(required=True)
 
@@ -137,6 +168,12 @@ class Publication(BaseSchema):
             + ANSWERS_SHOWN_DESCRIPTION
         },
     )
+    unlisted = fields.Boolean(
+        load_default=None,
+        allow_none=True,
+        attribute="is_unlisted",
+        metadata={"description": "Default: false. " + UNLISTED_DESCRIPTION},
+    )
 
 
 class RulesIn(BaseSchema):
@@ -154,4 +191,11 @@ class RulesIn(BaseSchema):
             "description": "null: `after_closing`, and where there is no end `after_finishing`. "
             + ANSWERS_SHOWN_DESCRIPTION
         },
+    )
+    unlisted = fields.Boolean(attribute="is_unlisted", metadata={"description": UNLISTED_DESCRIPTION})
+    keep_days = fields.Integer(
+        strict=True,
+        allow_none=True,
+        validate=validate.Range(1, MAX_KEEP_DAYS),
+        metadata={"description": KEEP_DAYS_DESCRIPTION},
     )
