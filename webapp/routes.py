@@ -62,7 +62,7 @@ from webapp.web import (
 )
 from webapp.web.delayed_refusals import DelayedRefusals
 from webapp.web.fast_path import middleware
-from webapp.web.fast_path.middleware import FastPathMiddleware
+from webapp.web.fast_path.middleware import FastPath
 from webapp.web.rest import discovery, openapi, problems
 from webapp.web.security import console_listener, security_headers
 from webapp.web.write_probe import WriteProbe
@@ -87,9 +87,11 @@ def add_routes(app: Flask, settings: Settings) -> None:
     _register_features(app)
     app.wsgi_app = DelayedRefusals(app.wsgi_app, SIGN_IN_PATHS)  # type: ignore[method-assign]
     pooling = app.extensions["pooling"]
-    app.wsgi_app = FastPathMiddleware(  # type: ignore[method-assign]
-        app.wsgi_app, build_fast_routes(app), pooling.requests, pooling.scopes
-    )
+    fast_path = FastPath(app.wsgi_app, build_fast_routes(app), pooling.requests, pooling.scopes)
+    app.wsgi_app = fast_path  # type: ignore[method-assign]
+    if not settings.poolproof.trusted_proxies:
+        # For our worker; what a proxy says of prefix and scheme is read from the environ.
+        app.extensions["fast_path"] = fast_path.take
 
 
 def _create_services(app: Flask, settings: Settings) -> None:
