@@ -29,6 +29,7 @@ from webapp.attempts.retention_task import RetentionTask, WaitWhileBusy
 from webapp.attempts.service import AttemptService
 from webapp.attempts.time_limits import TimeLimits
 from webapp.bank import api as bank_api
+from webapp.bank import bulk_pages, editor_pages
 from webapp.bank import pages as bank_pages
 from webapp.collector import api as collector_api
 from webapp.collector import pages as collector_pages
@@ -155,8 +156,9 @@ def _register_features(app: Flask) -> None:
         # REST uses no cookies, so another site cannot send requests in a user's name.
         csrf.exempt(blueprint)
     pages = (
-        health, problems, assets, language_switch, accounts_pages, bank_pages, quizzes_pages, attempts_pages,
-        join_pages, results_pages, console_pages, collector_pages,
+        health, problems, assets, language_switch, accounts_pages, bank_pages, bulk_pages, editor_pages,
+        quizzes_pages, attempts_pages, join_pages,
+        results_pages, console_pages, collector_pages,
     )  # fmt: skip
     for module in pages:
         app.register_blueprint(module.blueprint)

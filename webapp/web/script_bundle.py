@@ -16,9 +16,11 @@ ENTRY_POINTS = frozenset(
         "busy-retry.js",
         "collection-progress.js",
         "console.js",
+        "item-editor.js",
         "local-times.js",
         "play.js",
         "result.js",
+        "saved-draft.js",
     }
 )
 

@@ -30,18 +30,22 @@ from math import frexp
 from typing import Any
 
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.pool.base import Pool, _ConnectionRecord
 
 from poolproof.core.stats import BUCKET_OFFSET, PoolStatistics, SlotCounters
 from poolproof.drivers.connect_state import connect_in_progress
-from poolproof.leaks import checkouts
+from poolproof.leaks.checkout_registry import follow
 from poolproof.runtime import clock
 
 log = logging.getLogger(__name__)
 
 LAST_USED_AT = "poolproof_last_used_at"
 """Key in `record.info`: when the connection last came back from use, on the monotonic clock."""
+
+LAST_ALIVE_AT = "poolproof_last_alive_at"
+"""Key in `record.info`: when the connection was last known to be alive, by `clock.since_boot`."""
 
 LIFETIME_JITTER = 0.25
 """Random part of a connection's lifetime, so that connections opened together do not expire together."""
@@ -57,7 +61,7 @@ class MonotonicRecord(_ConnectionRecord):
 
     def __init__(self, pool: Pool, statistics: PoolStatistics | None) -> None:
         """Connect at once."""
-        self._own_pool = pool
+        self._own_pool: Any = pool  # a FairQueuePool, whose module needs this one
         self._statistics = statistics
         self._checked_out_at = 0.0
         self.close_reason = "invalidated"
@@ -115,12 +119,16 @@ class MonotonicRecord(_ConnectionRecord):
             self._checked_out_at = time.monotonic()
         connection = self.dbapi_connection
         if connection is not None:
-            invalidated_at = max(self._own_pool._invalidate_time, self._soft_invalidate_time)
-            expires_at = self._expires_at
+            pool, expires_at = self._own_pool, self._expires_at
+            invalidated_at = max(pool._invalidate_time, self._soft_invalidate_time)
             if invalidated_at <= self.starttime and (expires_at == math.inf or clock.since_boot() < expires_at):
-                return connection
-            self.close_reason = "age" if invalidated_at <= self.starttime else "invalidated"
-            self._ConnectionRecord__close(terminate=True)
+                if pool.is_alive is None or pool.is_alive(connection, self):
+                    return connection
+                # As a listener's DisconnectionError would, with the event of it.
+                self.invalidate(DisconnectionError("The connection was lost while it was idle."))
+            else:
+                self.close_reason = "age" if invalidated_at <= self.starttime else "invalidated"
+                self._ConnectionRecord__close(terminate=True)
         self.info.clear()
         self._ConnectionRecord__connect()
         connection = self.dbapi_connection
@@ -156,6 +164,11 @@ class MonotonicRecord(_ConnectionRecord):
             counters.use_time_buckets[frexp(seconds + 1e-9)[1] + BUCKET_OFFSET] += 1
             counters.use_time_total += seconds
         try:
+            if (registry := pool.checkouts) is not None:
+                # Before all listeners: one that raises must not keep the end of a checkout from being recorded.
+                self.info[LAST_USED_AT] = self.info[LAST_ALIVE_AT] = clock.since_boot()
+                registry.record_return(self, is_leaked=proxy_ref is None or proxy_ref() is None)
+                connection = self.dbapi_connection
             if self.finalize_callback:
                 self._run_finalizers(connection)
             if pool.dispatch.checkin:
@@ -186,7 +199,7 @@ class MonotonicRecord(_ConnectionRecord):
             raise
         connection: Any = self.dbapi_connection
         proxy.dbapi_connection = connection  # type: ignore[misc]
-        checkouts.follow(self, connection)
+        follow(self, connection)
         return connection
 
     def retire(self, reason: str) -> None:
@@ -210,6 +223,12 @@ def _detach_proxy(proxy: Any) -> None:
         if hasattr(type(proxy), "_finalizer"):
             proxy._finalizer.detach()
         proxy.dbapi_connection = proxy._connection_record = None
+
+
+def record_of(proxy: Any) -> MonotonicRecord:
+    """Return the record of a connection that is checked out of a FairQueuePool."""
+    record: MonotonicRecord = proxy._connection_record
+    return record
 
 
 def invalidate_older_connections(pool: Pool) -> None:
