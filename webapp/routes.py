@@ -49,6 +49,7 @@ from webapp.quizzes.sharing import api as sharing_api
 from webapp.quizzes.sharing import pages as sharing_pages
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
+from webapp.results.report_cache import ReportCache
 from webapp.settings import ServiceSettings, Settings, SettingsError
 from webapp.web import (
     assets,
@@ -114,6 +115,7 @@ def _create_services(app: Flask, settings: Settings) -> None:
         "join_codes": JoinCodeCache(pooling.work.read, attempt_service.quiz_cache.catalog_version),
         "join_limiter": PlayerRateLimiter(JOIN_RATE / service.workers, burst=JOIN_BURST),
         "page_cache": PageCache(),
+        "report_cache": ReportCache(pooling.work.read),
         "retention_task": RetentionTask(pooling.background, limits, partial(_observe_load, pooling.fleet_folder)),
         "encoded_leaderboards": EncodedLeaderboards(),
         "write_probe": WriteProbe(pooling.console, pooling.lanes),
