@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, Response, current_app, flash, redirect, render_template, request, url_for
@@ -21,9 +22,11 @@ from webapp.errors import DomainError, NotFoundError
 from webapp.quizzes import documents, drafts, published, publishing
 from webapp.quizzes.builder import rows_of
 from webapp.quizzes.drafts import DraftValues
-from webapp.quizzes.forms import DetailsForm, RulesForm, as_utc, rules_form
+from webapp.quizzes.forms import DetailsForm, RulesForm, rules_form
+from webapp.quizzes.local_times import known_zone
 from webapp.quizzes.published import QuizId, QuizState
 from webapp.quizzes.published_cache import invalidate_after_write
+from webapp.web.cookies import set_cookie
 from webapp.web.languages import translate
 from webapp.web.rest import pagination
 from webapp.web.rest.openapi import ID
@@ -32,6 +35,9 @@ from webapp.web.validators import is_id
 blueprint = Blueprint("quiz_pages", __name__)
 studio = Blueprint("studio", __name__, url_prefix="/studio")
 
+TIME_ZONE_COOKIE = "time_zone"
+"""Of the author's times; set by time-zone.js until the author chooses one."""
+TIME_ZONE_COOKIE_MAX_AGE = timedelta(days=365)
 BANK_PAGE_SIZE = 20
 LIST_PAGE_SIZE = 50
 
@@ -84,6 +90,7 @@ def quiz(quiz_id: int) -> str:
         tag=request.args.get("tag") or None,
     )
     after = pagination.decode_cursor(request.args.get("cursor"))
+    zone = request.cookies.get(TIME_ZONE_COOKIE)
     with read() as connection:
         draft = drafts.find(connection, quiz_id)
         chosen = items.find_many(connection, draft.item_ids)
@@ -103,7 +110,8 @@ def quiz(quiz_id: int) -> str:
         by_id=chosen,
         versions=versions,
         details=DetailsForm(formdata=None, title=draft.title, description=draft.description),
-        rules=rules_form(versions[0].rules if versions else None),
+        rules=rules_form(versions[0].rules if versions else None, known_zone(zone)),
+        zone_is_known=zone is not None,
     )
 
 
@@ -125,13 +133,16 @@ def publish(quiz_id: int) -> WerkzeugResponse:
     form = RulesForm()
     if not form.validate_on_submit():
         return _redirect_to_quiz(quiz_id, *_form_errors(form))
-    rules = as_utc(form.opens_at.data), as_utc(form.closes_at.data), form.chosen_answers_shown()
+    rules = form.opens_utc(), form.closes_utc(), form.chosen_answers_shown()
+    unlisted = form.chosen_unlisted()
     try:
-        version = run_in_transaction(lambda connection: publishing.publish(connection, quiz_id, *rules))
+        version = run_in_transaction(
+            lambda connection: publishing.publish(connection, quiz_id, *rules, is_unlisted=unlisted)
+        )
     except DomainError as error:
         return _redirect_to_quiz(quiz_id, error.detail)
     flash(gettext("Published as version %(number)s.", number=version.number), "success")
-    return _redirect_to_quiz(quiz_id)
+    return _remember_zone(form, redirect(url_for("sharing.share", quiz_id=quiz_id)))
 
 
 @studio.post(f"/quizzes/<{ID}:quiz_id>/rules")
@@ -153,7 +164,7 @@ def change_rules(quiz_id: int) -> WerkzeugResponse:
     except DomainError as error:
         return _redirect_to_quiz(quiz_id, error.detail)
     flash(gettext("Saved. Players see it now; no new version was made."), "success")
-    return _redirect_to_quiz(quiz_id)
+    return _remember_zone(form, _redirect_to_quiz(quiz_id))
 
 
 @studio.post(f"/quizzes/<{ID}:quiz_id>/close")
@@ -204,6 +215,15 @@ def _redirect_to_quiz(quiz_id: int, *errors: str) -> WerkzeugResponse:
         name: request.form.get(f"keep_{name}") for name in ("search", "category", "difficulty", "tag")
     }
     return redirect(url_for("studio.quiz", quiz_id=quiz_id, **filters))
+
+
+def _remember_zone(form: RulesForm, response: WerkzeugResponse) -> WerkzeugResponse:
+    """Say how the times of a form were understood, and keep the time zone for the next one."""
+    if "time_zone" in request.form:
+        for note in form.notes():
+            flash(note, "success")
+        set_cookie(response, TIME_ZONE_COOKIE, form.zone, TIME_ZONE_COOKIE_MAX_AGE, url_for("studio.quizzes"))
+    return response
 
 
 def _form_errors(form: FlaskForm) -> list[str]:

@@ -22,6 +22,7 @@ ENTRY_POINTS = frozenset(
         "quiz-builder.js",
         "result.js",
         "saved-draft.js",
+        "trial-play.js",
     }
 )
 
