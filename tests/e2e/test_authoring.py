@@ -35,6 +35,8 @@ def rows_in_quiz(page: Page) -> list[str]:
 
 def drag(page: Page, row: str, number: int, to: int) -> None:
     """Drag a row by its handle into the lower part of another."""
+    # A page that shows a ticked box may have scrolled beyond the handle.
+    page.locator(row).nth(number).evaluate("row => row.scrollIntoView({ block: 'start' })")
     handle = page.locator(f"{row} .drag-handle").nth(number).bounding_box()
     target = page.locator(row).nth(to).bounding_box()
     assert handle
