@@ -21,7 +21,8 @@ from webapp.db.timestamps import seconds_ago, utc_now
 from webapp.db.types import UtcDateTime
 from webapp.db.upsert import upsert_from
 from webapp.quizzes import published
-from webapp.quizzes.published import SECONDS_OF_A_DAY, PublishedVersion
+from webapp.quizzes.ended_versions import SECONDS_OF_A_DAY, closed_before
+from webapp.quizzes.published import PublishedVersion
 
 MAX_BATCH = 200
 """Attempts that one transaction deletes, with their answers."""
@@ -71,7 +72,7 @@ def _lock(connection: Connection, version: PublishedVersion, days: int) -> Seque
         query = query.where(Attempt.finished_at <= _SECONDS_AGO)
     else:
         # The rule is read again in the statement that locks: the author may have lengthened the window meanwhile.
-        query = query.where(published.closed_before(version.version_id, _SECONDS_AGO))
+        query = query.where(closed_before(version.version_id, _SECONDS_AGO))
     query = query.limit(MAX_BATCH).with_for_update(of=_attempt, skip_locked=True)
     return connection.execute(query, {"seconds": days * SECONDS_OF_A_DAY}).scalars().all()
 

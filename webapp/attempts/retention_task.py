@@ -19,7 +19,7 @@ from poolproof.runtime.periodic_thread import PeriodicThread
 from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.attempts import retention
 from webapp.attempts.time_limits import TimeLimits
-from webapp.quizzes import published
+from webapp.quizzes.ended_versions import list_ended
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class RetentionTask:
         deleted, after, wait = 0, 0, self._make_wait()
         while not self._is_stopping.is_set():
             with self._work.read() as connection:
-                versions = published.list_ended(connection, self._limits.keep_days, after, VERSIONS)
+                versions = list_ended(connection, self._limits.keep_days, after, VERSIONS)
             for version_id in versions:
                 deleted += self._delete_of(version_id, wait)
             if len(versions) < VERSIONS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from random import SystemRandom
+from random import Random, SystemRandom
 from typing import Any, Protocol
 
 from webapp.bank.choice_order import shuffle_unpinned
@@ -91,18 +91,22 @@ class QuizDocument:
 
 
 def freeze(
-    title: str, description: str, items: Iterable[Item], sections: Mapping[int, str] | None = None
+    title: str,
+    description: str,
+    items: Iterable[Item],
+    sections: Mapping[int, str] | None = None,
+    random: Random = _random,
 ) -> QuizDocument:
     """Make a document from the items as they are now; `sections` are titles by the position of their first question.
 
     The choices are shuffled first: in many banks the right one always comes first, and a choice's number must not
-    reveal it.
+    reveal it; `random` is another source of their order for tests of a draft.
     """
     questions = []
     section: str | None = None
     for position, item in enumerate(items):
         section = (sections or {}).get(position, section)
-        questions.append(_question(item, section))
+        questions.append(_question(item, section, random))
     return QuizDocument(title, description, tuple(questions))
 
 
@@ -147,10 +151,10 @@ def _question_from_json(stored: dict[str, Any]) -> Question:
     return Question(**stored | lists)
 
 
-def _question(item: Item, section: str | None) -> Question:
+def _question(item: Item, section: str | None, random: Random) -> Question:
     order = list(range(len(item.choices)))
     if item.kind != Kind.TRUE_FALSE:
-        order = shuffle_unpinned(len(order), item.pinned, _random)
+        order = shuffle_unpinned(len(order), item.pinned, random)
     return Question(
         item_id=item.id,
         kind=item.kind,

@@ -8,20 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Integer,
-    Row,
-    ScalarSelect,
-    and_,
-    bindparam,
-    case,
-    exists,
-    func,
-    or_,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, Integer, Row, ScalarSelect, and_, bindparam, exists, select
 from sqlalchemy.orm import aliased
 
 from webapp.db.page import Page, page_of
@@ -81,7 +68,7 @@ class VersionSummary:
 
     @property
     def keep_days(self) -> int | None:
-        """The author's period for attempts, in days."""
+        """The author's period after which attempts are deleted; None: the operator's."""
         return self.rules.keep_days
 
     @property
@@ -136,9 +123,8 @@ def too_late_error(closes_at: datetime | None) -> QuizNotOpenError:
 
 
 def closing_sentence(closes_at: datetime | None) -> str:
-    """Return when a quiz closed, as a sentence."""
+    """Return when a quiz closed, as a sentence; without a time it was closed, and has been given no end since."""
     if closes_at is None:
-        # It was closed when it was looked at, and has been given no end since.
         return message("The quiz was closed.")
     return message("The quiz closed on %(time)s.", time=closes_at)
 
@@ -236,36 +222,6 @@ GRACE_PARAMETER = "grace"
 """The parameter of `accepts_answers`: seconds after the end of a window in which answers are still accepted."""
 
 
-def list_ended(connection: Connection, keep_days: int, after: int, limit: int) -> Sequence[int]:
-    """Return the versions whose attempts are kept no longer by now, or may be such, by id.
-
-    Of a version that has an end, it lies so long ago; of one that has none, each attempt has an end of its own.
-    `keep_days` is the operator's period, 0 for none.
-    """
-    query = select(QuizVersion.id).where(QuizVersion.id > after, or_(_is_kept_no_longer(), _has_period()))
-    parameters = {KEEP_DAYS_PARAMETER: keep_days}
-    return connection.execute(query.order_by(QuizVersion.id).limit(limit), parameters).scalars().all()
-
-
-def _kept_seconds() -> ColumnElement[int]:
-    """Return for how long attempts at a version are kept: the shorter period of the two; NULL for ever."""
-    operators = func.nullif(bindparam(KEEP_DAYS_PARAMETER, type_=Integer()), 0)
-    authors = QuizVersion.keep_days
-    return case((authors.is_(None), operators), (operators < authors, operators), else_=authors) * SECONDS_OF_A_DAY
-
-
-def _is_kept_no_longer() -> ColumnElement[bool]:
-    return QuizVersion.closes_at <= seconds_ago(_kept_seconds())
-
-
-def _has_period() -> ColumnElement[bool]:
-    return and_(QuizVersion.closes_at >= NEVER, _kept_seconds().is_not(None))
-
-
-KEEP_DAYS_PARAMETER = "keep_days"
-SECONDS_OF_A_DAY = 24 * 3600
-
-
 def accepts_answers(version_id: int | ColumnElement[int]) -> ColumnElement[bool]:
     """Return a condition for other features' statements: the version accepts answers, by the database's clock."""
     grace_start = seconds_ago(bindparam(GRACE_PARAMETER, type_=Integer()))
@@ -278,11 +234,6 @@ def closing_time(version_id: int | ColumnElement[int]) -> ScalarSelect[Any]:
     grace_start = seconds_ago(bindparam(GRACE_PARAMETER, type_=Integer()))
     closed = and_(QuizVersion.id == version_id, QuizVersion.closes_at <= grace_start)
     return select(QuizVersion.closes_at).where(closed).scalar_subquery()
-
-
-def closed_before(version_id: int, moment: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Return a condition for other features' statements: the version has closed at this moment or before."""
-    return exists(select(QuizVersion.id).where(QuizVersion.id == version_id, QuizVersion.closes_at <= moment))
 
 
 def has_no_end(version_id: int | ColumnElement[int]) -> ColumnElement[bool]:
