@@ -1,5 +1,5 @@
 # `make` lists its words. Each does its own set-up; python3 and make are all they need.
-.PHONY: help run test soak coverage bench lint format lock
+.PHONY: help run test soak coverage bench lint format translations lock
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -45,6 +45,9 @@ lint: test-environment ## check style, types and who may import whom
 format: test-environment ## let ruff write the code its way
 	@$(TEST_ENVIRONMENT)/bin/ruff check --fix .
 	@$(TEST_ENVIRONMENT)/bin/ruff format .
+
+translations: test-environment ## bring the catalogues of translations up to date, and name what is not translated
+	@PYTHONPATH=.:webapp/pooling/src $(TEST_ENVIRONMENT)/bin/python -m tests.support.catalogue
 
 .PHONY: test-environment
 test-environment:

@@ -28,6 +28,7 @@ from webapp.db import cluster
 from webapp.db.server_clock import ServerClock
 from webapp.db.timestamps import database_now
 from webapp.errors import BusyError
+from webapp.messages import join_messages, message
 from webapp.quizzes import published
 from webapp.quizzes.documents import QuizDocument
 from webapp.quizzes.published import PublishedVersion
@@ -42,7 +43,7 @@ PROBE_TIME = 10.0
 CLOSE_MARGIN = timedelta(seconds=2)
 """So long after the end of a window answers are refused without the database, whose clock decides until then."""
 
-REPEAT = "Send it again; that is safe."
+REPEAT = message("Send it again; that is safe.")
 
 
 class AnswerWriter:
@@ -208,6 +209,8 @@ def _as_busy(error: BaseException) -> BaseException:
     if is_transient(error):
         # An earlier attempt of its batch may have been committed unseen.
         return BusyError(
-            "The database cannot be reached just now.", f"It may be stored or not. {REPEAT}", WriteOutcome.UNKNOWN
+            "The database cannot be reached just now.",
+            join_messages(message("It may be stored or not."), REPEAT),
+            WriteOutcome.UNKNOWN,
         )
     return error

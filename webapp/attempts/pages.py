@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from flask import Blueprint, current_app, make_response, redirect, render_template, request, url_for
+from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 from wtforms import StringField
@@ -13,7 +14,7 @@ from wtforms.validators import DataRequired, Length
 from poolproof.integrations.flask_ext import run_in_transaction
 from webapp.attempts import erasure, operations, presenter, scoring, serializers, tokens
 from webapp.attempts.models import MAX_NAME_LENGTH
-from webapp.attempts.page_cache import get_page_cache, is_cacheable
+from webapp.attempts.page_cache import PageVariant, get_page_cache, is_cacheable
 from webapp.attempts.schemas import ANONYMOUS
 from webapp.attempts.service import get_attempt_service
 from webapp.errors import AttemptErasedError, AttemptFinishedError, InvalidInputError, NotFoundError
@@ -22,6 +23,7 @@ from webapp.quizzes.published import PublishedVersion, Slug
 from webapp.web.cookies import set_cookie
 from webapp.web.fast_path.middleware import flask_response
 from webapp.web.form_retry import retryable_form
+from webapp.web.languages import page_language
 from webapp.web.path_prefix import with_prefix
 from webapp.web.security.fetch_metadata import require_same_origin
 from webapp.web.validators import is_decimal, validate_storable, validate_visible
@@ -47,8 +49,8 @@ class StartForm(FlaskForm):  # type: ignore[misc]
         csrf = False
 
     name = StringField(
-        "Your name on the leaderboard",
-        [DataRequired("Give a name."), Length(max=MAX_NAME_LENGTH), validate_storable, validate_visible],
+        lazy_gettext("Your name on the leaderboard"),
+        [DataRequired(lazy_gettext("Give a name.")), Length(max=MAX_NAME_LENGTH), validate_storable, validate_visible],
     )
 
 
@@ -63,7 +65,8 @@ def quiz(slug: str) -> Response:
     if not is_cacheable(request.headers.get("Cookie", "")):
         return make_response(render())
     known_etags = request.headers.get("If-None-Match", "")
-    opened = operations.open_quiz(get_page_cache(current_app), version, request.script_root, known_etags, render)
+    pages, variant = get_page_cache(current_app), PageVariant(request.script_root, page_language())
+    opened = operations.open_quiz(pages, version, variant, known_etags, render)
     assert opened is not None  # noqa: S101 - it was allowed to render
     return flask_response(opened)
 
@@ -123,7 +126,7 @@ def answer(token: str) -> Response:
     version = service.quiz_cache.by_version(claim.version_id)
     finishes = request.form.get("action") == "finish"
     try:
-        service.save(claim, version, _parse_choices(version.document))
+        service.save(claim, version, parse_choices(version.document))
     except AttemptFinishedError:
         # After a second click on the finish button the first result is shown. New answers are refused.
         if not finishes:
@@ -186,8 +189,12 @@ def _token_of_started_attempt(version: PublishedVersion) -> str | None:
     return token if claim.version_id == version.version_id else None
 
 
-def _parse_choices(document: QuizDocument) -> dict[int, int]:
-    """Return the choices in the form, item → chosen bits; without questions that were not answered."""
+def parse_choices(document: QuizDocument) -> dict[int, int]:
+    """Return the choices in the posted form, item → chosen bits; without questions that were not answered.
+
+    Raises:
+        InvalidInputError: for a choice that the quiz does not have.
+    """
     chosen: dict[int, int] = {}
     for question in document.questions:
         if values := request.form.getlist(f"item-{question.item_id}"):

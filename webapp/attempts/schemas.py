@@ -83,6 +83,7 @@ class AttemptQuestionOut(BaseSchema):
     item = fields.Integer(required=True)
     kind = fields.String(required=True)
     stem = fields.String(required=True)
+    section = fields.String(required=True, allow_none=True)
     choices = fields.List(fields.String(), required=True)
     order = fields.List(
         fields.Integer(), required=True, metadata={"description": "Positions of the choices in the order to show them"}

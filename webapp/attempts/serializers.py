@@ -90,6 +90,7 @@ def dump_attempt(view: AttemptView) -> dict[str, Any]:
             "item": question.item,
             "kind": question.kind,
             "stem": question.stem,
+            "section": question.section,
             "choices": [choice.text for choice in by_position],
             "order": [choice.position for choice in question.choices],
             "chosen": [choice.position for choice in by_position if choice.chosen],

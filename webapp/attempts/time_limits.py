@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from webapp.errors import AttemptFinishedError
+from webapp.messages import message
 from webapp.quizzes.published import VersionSummary
 from webapp.quizzes.rules import QuizRules
 
@@ -43,7 +44,10 @@ class TimeLimits:
         """
         if version.closes_at is None and self.is_over(started_at, version):
             raise AttemptFinishedError(
-                f"Without an end of the quiz an attempt takes answers for {self.ttl // 3600} h; what was stored counts."
+                message(
+                    "Without an end of the quiz an attempt takes answers for %(hours)s h; what was stored counts.",
+                    hours=self.ttl // 3600,
+                )
             )
 
     def kept_days(self, rules: QuizRules) -> int | None:

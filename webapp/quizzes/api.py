@@ -11,7 +11,7 @@ from poolproof.integrations.flask_ext import read, run_in_transaction
 from webapp.accounts.auth import get_current_user, require_api
 from webapp.accounts.roles import Permission
 from webapp.quizzes import drafts, published, publishing
-from webapp.quizzes.drafts import Draft, DraftValues
+from webapp.quizzes.drafts import Draft, DraftValues, Section
 from webapp.quizzes.published import PublishedVersion, QuizId, QuizState
 from webapp.quizzes.published_cache import get_published_cache, invalidate_after_write
 from webapp.quizzes.rules import RuleChanges
@@ -188,7 +188,8 @@ def close_quiz(quiz_id: int) -> None:
 
 
 def _draft_values(body: dict[str, Any]) -> DraftValues:
-    return DraftValues(body["title"], body["description"], body["slug"], tuple(body["items"]))
+    sections = tuple(Section(**section) for section in body["sections"])
+    return DraftValues(body["title"], body["description"], body["slug"], tuple(body["items"]), sections)
 
 
 def _public_document(version: PublishedVersion) -> dict[str, Any]:

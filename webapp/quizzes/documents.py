@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from random import SystemRandom
+from random import Random, SystemRandom
 from typing import Any, Protocol
 
+from webapp.bank.choice_order import shuffle_unpinned
 from webapp.bank.item_kinds import Kind
 from webapp.bank.items import Item
 from webapp.errors import NotFoundError
+from webapp.messages import message
 
 _random = SystemRandom()
+_SELDOM_FIELDS = {"pinned", "section"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,10 @@ class Question:
     licence: str | None
     address: str | None = None
     """None in documents that were published before the address was stored."""
+    pinned: tuple[int, ...] = ()
+    """Positions of the choices that are shown in their places, whatever the order of the others."""
+    section: str | None = None
+    """The title of the section that the question is in; None when it is in none."""
 
 
 @dataclass(frozen=True)
@@ -76,20 +83,31 @@ class QuizDocument:
         try:
             return self._by_item[item_id]
         except KeyError:
-            raise NotFoundError(f"This quiz has no item {item_id}.") from None
+            raise NotFoundError(message("This quiz has no item %(item)s.", item=item_id)) from None
 
     @cached_property
     def _by_item(self) -> dict[int, Question]:
         return {question.item_id: question for question in self.questions}
 
 
-def freeze(title: str, description: str, items: Iterable[Item]) -> QuizDocument:
-    """Make a document from the items as they are now.
+def freeze(
+    title: str,
+    description: str,
+    items: Iterable[Item],
+    sections: Mapping[int, str] | None = None,
+    random: Random = _random,
+) -> QuizDocument:
+    """Make a document from the items as they are now; `sections` are titles by the position of their first question.
 
     The choices are shuffled first: in many banks the right one always comes first, and a choice's number must not
-    reveal it.
+    reveal it; `random` is another source of their order for tests of a draft.
     """
-    return QuizDocument(title, description, tuple(_question(item) for item in items))
+    questions = []
+    section: str | None = None
+    for position, item in enumerate(items):
+        section = (sections or {}).get(position, section)
+        questions.append(_question(item, section, random))
+    return QuizDocument(title, description, tuple(questions))
 
 
 def collect_origins(questions: Iterable[HasOrigin]) -> list[Origin]:
@@ -110,7 +128,7 @@ def to_json(document: QuizDocument) -> dict[str, Any]:
     return {
         "title": document.title,
         "description": document.description,
-        "questions": [asdict(question) for question in document.questions],
+        "questions": [_question_to_json(question) for question in document.questions],
     }
 
 
@@ -119,17 +137,24 @@ def from_json(stored: dict[str, Any]) -> QuizDocument:
     return QuizDocument(
         stored["title"],
         stored["description"],
-        tuple(
-            Question(**{**question, "choices": tuple(question["choices"]), "right": tuple(question["right"])})
-            for question in stored["questions"]
-        ),
+        tuple(_question_from_json(question) for question in stored["questions"]),
     )
 
 
-def _question(item: Item) -> Question:
+def _question_to_json(question: Question) -> dict[str, Any]:
+    """Return a question as it is stored; the fields that most questions leave empty are left out."""
+    return {name: value for name, value in asdict(question).items() if value or name not in _SELDOM_FIELDS}
+
+
+def _question_from_json(stored: dict[str, Any]) -> Question:
+    lists = {name: tuple(stored.get(name, ())) for name in ("choices", "right", "pinned")}
+    return Question(**stored | lists)
+
+
+def _question(item: Item, section: str | None, random: Random) -> Question:
     order = list(range(len(item.choices)))
     if item.kind != Kind.TRUE_FALSE:
-        _random.shuffle(order)
+        order = shuffle_unpinned(len(order), item.pinned, random)
     return Question(
         item_id=item.id,
         kind=item.kind,
@@ -142,4 +167,6 @@ def _question(item: Item) -> Question:
         source=item.source,
         licence=item.licence,
         address=item.address,
+        pinned=item.pinned,
+        section=section,
     )

@@ -6,7 +6,7 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, exists, insert, select, update
@@ -22,8 +22,9 @@ from webapp.errors import (
     QuizPublishedError,
     VersionMismatchError,
 )
+from webapp.messages import message
 from webapp.quizzes import catalog_version
-from webapp.quizzes.models import Quiz, QuizItem, QuizVersion
+from webapp.quizzes.models import Quiz, QuizItem, QuizSection, QuizVersion
 from webapp.web.validators import is_visible
 
 MAX_QUIZ_ITEMS = 200
@@ -35,6 +36,14 @@ SLUG_PATTERN = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
+class Section:
+    """A title above a run of items, which begins at the position `before` of the draft's items."""
+
+    before: int
+    title: str
+
+
+@dataclass(frozen=True)
 class DraftValues:
     """The fields that an author edits. Without a slug one is made from the title, once."""
 
@@ -42,6 +51,7 @@ class DraftValues:
     description: str = ""
     slug: str | None = None
     item_ids: tuple[int, ...] = ()
+    sections: tuple[Section, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,11 @@ class Draft:
     item_ids: tuple[int, ...]
     version: int
     changed_at: datetime
+    sections: tuple[Section, ...] = ()
+
+    def to_values(self) -> DraftValues:
+        """Return what its author has edited, to be changed in parts."""
+        return DraftValues(self.title, self.description, None, self.item_ids, self.sections)
 
 
 @dataclass(frozen=True)
@@ -83,10 +98,13 @@ def find(connection: Connection, quiz_id: int) -> Draft:
         .order_by(QuizItem.position)
     ).all()
     if not rows:
-        raise NotFoundError(f"There is no quiz {quiz_id}.")
+        raise NotFoundError(message("There is no quiz %(quiz)s.", quiz=quiz_id))
     first = rows[0]
     item_ids = tuple(row.item_id for row in rows if row.item_id is not None)
-    return Draft(first.id, first.slug, first.title, first.description, item_ids, first.version, first.changed_at)
+    return Draft(
+        first.id, first.slug, first.title, first.description, item_ids, first.version, first.changed_at,
+        _find_sections(connection, quiz_id),
+    )  # fmt: skip
 
 
 def list_drafts(connection: Connection, after: int | None, limit: int) -> Page[DraftSummary]:
@@ -118,8 +136,18 @@ def create(connection: Connection, values: DraftValues) -> Draft:
     except IntegrityError as error:
         raise _slug_taken_error(slug) from error
     quiz_id: int = result.inserted_primary_key[0]  # type: ignore[index]
-    _insert_items(connection, quiz_id, values.item_ids)
+    _insert_items(connection, quiz_id, values)
     return find(connection, quiz_id)
+
+
+def duplicate(connection: Connection, quiz_id: int, title: str) -> Draft:
+    """Add a draft with this title that is otherwise like another one.
+
+    Raises:
+        NotFoundError: when there is no such quiz.
+        InvalidInputError: when the title is not acceptable.
+    """
+    return create(connection, replace(find(connection, quiz_id).to_values(), title=title))
 
 
 def change(connection: Connection, quiz_id: int, values: DraftValues, expected_version: int) -> Draft:
@@ -143,12 +171,17 @@ def change(connection: Connection, quiz_id: int, values: DraftValues, expected_v
     if changed == 0:
         present = find(connection, quiz_id)
         raise VersionMismatchError(
-            f"The quiz is at version {present.version}, not {expected_version}; read it again and repeat your change."
+            message(
+                "The quiz is at version %(version)s, not %(expected)s; read it again and repeat your change.",
+                version=present.version,
+                expected=expected_version,
+            )
         )
     if values.slug is not None:
         catalog_version.bump(connection)
     connection.execute(delete(QuizItem).where(QuizItem.quiz_id == quiz_id))
-    _insert_items(connection, quiz_id, values.item_ids)
+    connection.execute(delete(QuizSection).where(QuizSection.quiz_id == quiz_id))
+    _insert_items(connection, quiz_id, values)
     return find(connection, quiz_id)
 
 
@@ -175,7 +208,7 @@ def remove(connection: Connection, quiz_id: int) -> None:
     except IntegrityError as error:
         raise QuizPublishedError("A published quiz keeps its results; close it instead of deleting it.") from error
     if removed == 0:
-        raise NotFoundError(f"There is no quiz {quiz_id}.")
+        raise NotFoundError(message("There is no quiz %(quiz)s.", quiz=quiz_id))
 
 
 def slugify(title: str) -> str:
@@ -185,7 +218,14 @@ def slugify(title: str) -> str:
 
 
 def _validate(connection: Connection, values: DraftValues) -> None:
-    _raise_errors((*_title_errors(values.title), *_field_errors(values), *_item_errors(connection, values.item_ids)))
+    _raise_errors(
+        (
+            *_title_errors(values.title),
+            *_field_errors(values),
+            *_item_errors(connection, values.item_ids),
+            *_section_errors(values),
+        )
+    )
 
 
 def _raise_errors(found: Iterable[tuple[str, str]]) -> None:
@@ -215,10 +255,35 @@ def _item_errors(connection: Connection, item_ids: tuple[int, ...]) -> Iterator[
         yield "items", f"The bank has no item {', '.join(map(str, sorted(missing)))}."
 
 
-def _insert_items(connection: Connection, quiz_id: int, item_ids: tuple[int, ...]) -> None:
-    if not item_ids:
+def _section_errors(values: DraftValues) -> Iterator[tuple[str, str]]:
+    places = [section.before for section in values.sections]
+    if places != sorted(places) or any(not 0 <= place <= len(values.item_ids) for place in places):
+        yield "sections", "Sections come in the order of the items before which they begin."
+    if len(places) > MAX_QUIZ_ITEMS:
+        yield "sections", f"A quiz has at most {MAX_QUIZ_ITEMS} sections."
+    for section in values.sections:
+        if not (is_visible(section.title) and len(section.title.strip()) <= MAX_TITLE_LENGTH):
+            yield "sections", f"Give a section a title of 1 to {MAX_TITLE_LENGTH} characters that can be seen."
+
+
+def _find_sections(connection: Connection, quiz_id: int) -> tuple[Section, ...]:
+    query = select(QuizSection.position, QuizSection.title).where(QuizSection.quiz_id == quiz_id)
+    return tuple(Section(place, title) for place, title in connection.execute(query.order_by(QuizSection.number)))
+
+
+def _insert_items(connection: Connection, quiz_id: int, values: DraftValues) -> None:
+    if values.sections:
+        sections = [
+            {"quiz_id": quiz_id, "number": number, "position": section.before, "title": section.title.strip()}
+            for number, section in enumerate(values.sections)
+        ]
+        connection.execute(insert(QuizSection), sections)
+    if not values.item_ids:
         return
-    rows = [{"quiz_id": quiz_id, "position": position, "item_id": item_id} for position, item_id in enumerate(item_ids)]
+    rows = [
+        {"quiz_id": quiz_id, "position": position, "item_id": item_id}
+        for position, item_id in enumerate(values.item_ids)
+    ]
     try:
         connection.execute(insert(QuizItem).values(rows))
     except IntegrityError as error:
@@ -233,4 +298,4 @@ def _free_slug(connection: Connection, title: str) -> str:
 
 
 def _slug_taken_error(slug: str) -> NameTakenError:
-    return NameTakenError(f"Another quiz has the slug {slug}.")
+    return NameTakenError(message("Another quiz has the slug “%(slug)s”.", slug=slug))

@@ -15,6 +15,7 @@ from webapp.db.page import Page, page_of
 from webapp.db.timestamps import seconds_ago, utc_now
 from webapp.db.types import NEVER
 from webapp.errors import NotFoundError, QuizNotOpenError
+from webapp.messages import join_messages, message
 from webapp.quizzes.documents import QuizDocument, from_json
 from webapp.quizzes.models import Quiz, QuizVersion
 from webapp.quizzes.rules import AnswersShown, QuizRules
@@ -108,23 +109,24 @@ class Slug:
 def not_open_error(version: VersionSummary) -> QuizNotOpenError | None:
     """Return why a version cannot be played at its `now`; None while its window is open."""
     if version.state is QuizState.UPCOMING:
-        return QuizNotOpenError(f"The quiz opens at {version.opens_at.isoformat()}.")
+        return QuizNotOpenError(message("The quiz opens on %(time)s.", time=version.opens_at))
     if version.state is QuizState.CLOSED:
-        return QuizNotOpenError(f"{closing_sentence(version.closes_at)}.")
+        return QuizNotOpenError(closing_sentence(version.closes_at))
     return None
 
 
 def too_late_error(closes_at: datetime | None) -> QuizNotOpenError:
     """Return the error of an answer that was sent after the window."""
-    return QuizNotOpenError(f"{closing_sentence(closes_at)}; this answer came too late and was not saved.")
+    return QuizNotOpenError(
+        join_messages(closing_sentence(closes_at), message("This answer came too late and was not saved."))
+    )
 
 
 def closing_sentence(closes_at: datetime | None) -> str:
-    """Return when a quiz closed, as the beginning of a sentence."""
+    """Return when a quiz closed, as a sentence; without a time it was closed, and has been given no end since."""
     if closes_at is None:
-        # It was closed when it was looked at, and has been given no end since.
-        return "The quiz was closed"
-    return f"The quiz closed on {closes_at:%-d %b %Y at %H:%M:%S} UTC"
+        return message("The quiz was closed.")
+    return message("The quiz closed on %(time)s.", time=closes_at)
 
 
 _newer_version = aliased(QuizVersion)

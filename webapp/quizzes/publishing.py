@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from random import Random
 
 from sqlalchemy import Connection, func, insert, select, update
 
 from webapp.bank import items
 from webapp.db.timestamps import database_now, utc_now
 from webapp.errors import InvalidInputError, NotFoundError
+from webapp.messages import message
 from webapp.quizzes import catalog_version, documents, drafts, join_code_store, published
+from webapp.quizzes.documents import QuizDocument
+from webapp.quizzes.drafts import Draft
 from webapp.quizzes.models import Quiz, QuizVersion
 from webapp.quizzes.published import PublishedVersion, QuizId
 from webapp.quizzes.rules import AnswersShown, QuizRules, RuleChanges, apply_changes
@@ -51,8 +55,7 @@ def publish(
         changes["is_unlisted"] = is_unlisted
     present = published.latest_summary(connection, quiz_id)
     rules = apply_changes(_rules_to_begin_with(present.rules if present else None, draft.title, now), changes, now)
-    by_id = items.find_many(connection, draft.item_ids)
-    document = documents.freeze(draft.title, draft.description, (by_id[item_id] for item_id in draft.item_ids))
+    document = freeze_draft(connection, draft)
     latest = select(func.max(QuizVersion.number)).where(QuizVersion.quiz_id == quiz_id)
     result = connection.execute(
         insert(QuizVersion).values(
@@ -64,10 +67,19 @@ def publish(
             **published.rule_values(rules),
         )
     )
-    join_code_store.ensure(connection, quiz_id)
+    join_code_store.get_or_create(connection, quiz_id)
     _store_rules(connection, quiz_id, rules)
     version_id: int = result.inserted_primary_key[0]  # type: ignore[index]
     return published.by_version(connection, version_id)
+
+
+def freeze_draft(connection: Connection, draft: Draft, random: Random | None = None) -> QuizDocument:
+    """Return the document that a publication makes of a draft; with `random`, its order of choices is from there."""
+    by_id = items.find_many(connection, draft.item_ids)
+    chosen = (by_id[item_id] for item_id in draft.item_ids)
+    sections = {section.before: section.title for section in draft.sections}
+    order = {} if random is None else {"random": random}
+    return documents.freeze(draft.title, draft.description, chosen, sections, **order)
 
 
 def change_rules(connection: Connection, quiz_id: int, changes: RuleChanges) -> PublishedVersion:
@@ -114,7 +126,7 @@ def _lock_quiz(connection: Connection, quiz_id: int) -> None:
     # The lock has two concurrent publications get different numbers, and two changes of rules not lose each other.
     locked = connection.execute(select(Quiz.id).where(Quiz.id == quiz_id).with_for_update()).one_or_none()
     if locked is None:
-        raise NotFoundError(f"There is no quiz {quiz_id}.")
+        raise NotFoundError(message("There is no quiz %(quiz)s.", quiz=quiz_id))
 
 
 def _rules_to_begin_with(present: QuizRules | None, title: str, now: datetime) -> QuizRules:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TypedDict
 
 from webapp.errors import InvalidInputError
+from webapp.messages import message
 
 MAX_KEEP_DAYS = 36_600
 """A hundred years."""
@@ -82,5 +83,7 @@ def apply_changes(rules: QuizRules, changes: RuleChanges, now: datetime) -> Quiz
     if closes_at is not None and closes_at <= opens_at:
         raise InvalidInputError("The quiz must open before it closes.")
     if closes_at != rules.closes_at and changed.has_closed(now):
-        raise InvalidInputError(f"closes_at has passed already; the database's clock says {now.isoformat()}.")
+        raise InvalidInputError(
+            message("The time of closing has passed already; the database's clock says %(time)s.", time=now)
+        )
     return changed

@@ -73,6 +73,9 @@ class PublicQuestion(BaseSchema):
     item = fields.Integer(attribute="item_id", required=True)
     kind = fields.String(required=True)
     stem = fields.String(required=True)
+    section = fields.String(
+        required=True, allow_none=True, metadata={"description": "The title of the section that it is in"}
+    )
     choices = fields.List(fields.String(), required=True)
     category = fields.String(required=True, allow_none=True)
     difficulty = fields.String(required=True, allow_none=True)
@@ -87,6 +90,18 @@ class PublicQuiz(QuizLine):
     questions = fields.List(fields.Nested(PublicQuestion), required=True)
 
 
+class SectionSchema(BaseSchema):
+    """A title above a run of items."""
+
+    before = fields.Integer(
+        required=True,
+        strict=True,
+        validate=validate.Range(0, MAX_QUIZ_ITEMS),
+        metadata={"description": "The position in `items`, counted from 0, of the section's first item"},
+    )
+    title = TextField(required=True, validate=validate.Length(1, MAX_TITLE_LENGTH))
+
+
 class DraftIn(BaseSchema):
     """The fields that an author edits."""
 
@@ -99,6 +114,9 @@ class DraftIn(BaseSchema):
         validate=validate.Length(max=MAX_QUIZ_ITEMS),
         metadata={"description": "Ids of items of the bank, in order"},
     )
+    sections = fields.List(
+        fields.Nested(SectionSchema), load_default=list, validate=validate.Length(max=MAX_QUIZ_ITEMS)
+    )
 
 
 class DraftOut(BaseSchema):
@@ -109,6 +127,7 @@ class DraftOut(BaseSchema):
     title = fields.String(required=True)
     description = fields.String(required=True)
     items = fields.List(fields.Integer(), attribute="item_ids", required=True)
+    sections = fields.List(fields.Nested(SectionSchema), required=True)
     version = fields.Integer(required=True)
     changed_at = TimeField(required=True)
 

@@ -8,11 +8,12 @@ _WHEN = "2026-11-27T09:30:00+00:00"
 _LATER = "2026-12-04T09:30:00+00:00"
 _TOKEN = "eyJhdHRlbXB0IjoiMDE5M2IifQ.Z0b2mA.c2lnbmF0dXJl"  # noqa: S105 - of nobody
 
-_ITEM_IN = {
+_ITEM_CONTENT = {
     "kind": "single",
     "stem": "What holds connections?",
     "choices": ["A pool", "A pond", "A puddle"],
     "right": [0],
+    "pinned": [2],
     "explanation": "A pool lends them, and takes them back.",
     "category": "Databases",
     "difficulty": "easy",
@@ -20,9 +21,17 @@ _ITEM_IN = {
     "licence": "CC BY-SA 4.0",
     "address": "https://questions.example/7",
 }
+_ITEM_IN = _ITEM_CONTENT | {"tags": ["lecture 3"]}
 _ITEM = _ITEM_IN | {"id": 7, "collected_at": None, "version": 1, "created_at": _WHEN, "changed_at": _WHEN}
-_ITEM_VERSION = _ITEM_IN | {"version": 1, "changed_at": _WHEN, "import_id": None}
-_DRAFT_IN = {"title": "Pools", "description": "Ten questions about pools.", "slug": "pools", "items": [7]}
+_ITEM_VERSION = _ITEM_CONTENT | {"version": 1, "changed_at": _WHEN, "import_id": None}
+_SECTIONS = [{"before": 0, "title": "Vocabulary"}]
+_DRAFT_IN = {
+    "title": "Pools",
+    "description": "Ten questions about pools.",
+    "slug": "pools",
+    "items": [7],
+    "sections": _SECTIONS,
+}
 _DRAFT = _DRAFT_IN | {"id": 3, "version": 1, "changed_at": _WHEN}
 _QUIZ_LINE = {
     "id": 3,
@@ -41,6 +50,7 @@ _QUESTION = {
     "item": 7,
     "kind": "single",
     "stem": "What holds connections?",
+    "section": "Vocabulary",
     "choices": ["A pool", "A pond", "A puddle"],
 }
 _ORIGIN = {"category": "Databases", "difficulty": "easy", "source": "A lecture", "licence": "CC BY-SA 4.0"}
@@ -129,6 +139,7 @@ EXAMPLES: dict[str, Any] = {
     "StartIn": {"name": "Grace"},
     "StartOut": {"token": _TOKEN, "player": _TOKEN, "started_at": _WHEN, "expires_in": 86400},
     "AnswerIn": {"choices": [0], "sequence": 1},
+    "JoinCodeOut": {"code": "K7M2XF", "address": "https://quiz.example/join/K7M2XF"},
     "AnswerOut": {"item": 7, "choices": [0], "saved": True},
     "AttemptOut": {
         "quiz": 3,
