@@ -7,6 +7,7 @@ import os
 import threading
 import zipfile
 from pathlib import Path
+from typing import Self
 
 import pytest
 from flask.testing import FlaskClient
@@ -32,14 +33,14 @@ def test_every_attempt_is_a_row_of_both_files_as_it_is_stored(
     attempts = draw_answers(quiz, players=30)
     store_attempts(work, quiz, attempts)
     table = read_csv(b"".join(stream_results(work, quiz, ExportFormat.CSV)))
-    sheet = read_xlsx(b"".join(stream_results(work, quiz, ExportFormat.XLSX)))
+    worksheet = read_xlsx(b"".join(stream_results(work, quiz, ExportFormat.XLSX)))
     expected = {
         (f"player {number}", str(score(quiz.document, chosen)), *marks_and_texts(quiz, chosen))
         for number, chosen in enumerate(attempts)
     }
     assert {(row[0], row[2], *row[7:]) for row in table[1:]} == expected
-    assert {(row["A"], row["C"], *(row.get(column, "") for column in "HIJKLM")) for row in sheet[1:]} == expected
-    assert table[0][7] == f"1. {quiz.document.questions[0].stem}" == sheet[0]["H"]
+    assert {(row["A"], row["C"], *(row.get(column, "") for column in "HIJKLM")) for row in worksheet[1:]} == expected
+    assert table[0][7] == f"1. {quiz.document.questions[0].stem}" == worksheet[0]["H"]
 
 
 def marks_and_texts(quiz: PublishedVersion, chosen: dict[int, int]) -> list[str]:
@@ -91,11 +92,11 @@ class Memory:
         gc.collect()
         # What was freed before is given back, so that what is needed anew is seen.
         ctypes.CDLL(None).malloc_trim(0)
-        self._before = self._most = resident_bytes()
+        self._before = self._peak = resident_bytes()
         self._has_ended = threading.Event()
         self._thread = threading.Thread(target=self._sample)
 
-    def __enter__(self) -> Memory:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -105,11 +106,11 @@ class Memory:
 
     @property
     def growth(self) -> int:
-        return self._most - self._before
+        return self._peak - self._before
 
     def _sample(self) -> None:
         while not self._has_ended.wait(0.02):
-            self._most = max(self._most, resident_bytes())
+            self._peak = max(self._peak, resident_bytes())
 
 
 def resident_bytes() -> int:
