@@ -65,7 +65,7 @@ def summarize_questions(
 
 
 def _summarize(question: Question, group: Sequence[ChoiceCount], totals: AttemptTotals) -> QuestionResult:
-    sums = _Sums.of(question, group, totals)
+    sums = _ItemSums.of(question, group, totals)
     choices = tuple(
         ChoiceResult(text, position in question.right, _count_of(group, position), sums.choice_correlation(position))
         for position, text in enumerate(question.choices)
@@ -107,7 +107,7 @@ class _Combination:
 
 
 @dataclass(frozen=True)
-class _Sums:
+class _ItemSums:
     """Sums over the scored attempts that had a question: x its points, r those of the rest, the score without x."""
 
     attempts: int
@@ -119,7 +119,7 @@ class _Sums:
     rr: int
 
     @classmethod
-    def of(cls, question: Question, group: Iterable[ChoiceCount], totals: AttemptTotals) -> _Sums:
+    def of(cls, question: Question, group: Iterable[ChoiceCount], totals: AttemptTotals) -> _ItemSums:
         max_points = 1
         combinations = tuple(
             _Combination(each.chosen, each.scored, max_points if is_right(question, each.chosen) else 0, each.score_sum)
