@@ -41,6 +41,7 @@ from webapp.console import pages as console_pages
 from webapp.console.console_service import ConsoleService
 from webapp.extensions import csrf
 from webapp.quizzes import api as quizzes_api
+from webapp.quizzes import builder_pages
 from webapp.quizzes import pages as quizzes_pages
 from webapp.quizzes.join_code_cache import JoinCodeCache
 from webapp.quizzes.published_cache import PublishedQuizCache
@@ -49,6 +50,7 @@ from webapp.quizzes.sharing import pages as sharing_pages
 from webapp.quizzes.writing import pages as writing_pages
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
+from webapp.results.report_cache import ReportCache
 from webapp.settings import ServiceSettings, Settings, SettingsError
 from webapp.web import (
     assets,
@@ -62,7 +64,7 @@ from webapp.web import (
 )
 from webapp.web.delayed_refusals import DelayedRefusals
 from webapp.web.fast_path import middleware
-from webapp.web.fast_path.middleware import FastPathMiddleware
+from webapp.web.fast_path.middleware import FastPath
 from webapp.web.rest import discovery, openapi, problems
 from webapp.web.security import console_listener, security_headers
 from webapp.web.write_probe import WriteProbe
@@ -87,9 +89,11 @@ def add_routes(app: Flask, settings: Settings) -> None:
     _register_features(app)
     app.wsgi_app = DelayedRefusals(app.wsgi_app, SIGN_IN_PATHS)  # type: ignore[method-assign]
     pooling = app.extensions["pooling"]
-    app.wsgi_app = FastPathMiddleware(  # type: ignore[method-assign]
-        app.wsgi_app, build_fast_routes(app), pooling.requests, pooling.scopes
-    )
+    fast_path = FastPath(app.wsgi_app, build_fast_routes(app), pooling.requests, pooling.scopes)
+    app.wsgi_app = fast_path  # type: ignore[method-assign]
+    if not settings.poolproof.trusted_proxies:
+        # For our worker; what a proxy says of prefix and scheme is read from the environ.
+        app.extensions["fast_path"] = fast_path.take
 
 
 def _create_services(app: Flask, settings: Settings) -> None:
@@ -112,6 +116,7 @@ def _create_services(app: Flask, settings: Settings) -> None:
         "join_codes": JoinCodeCache(pooling.work.read, attempt_service.quiz_cache.catalog_version),
         "join_limiter": PlayerRateLimiter(JOIN_RATE / service.workers, burst=JOIN_BURST),
         "page_cache": PageCache(),
+        "report_cache": ReportCache(pooling.work.read),
         "retention_task": RetentionTask(pooling.background, limits, partial(_observe_load, pooling.fleet_folder)),
         "encoded_leaderboards": EncodedLeaderboards(),
         "write_probe": WriteProbe(pooling.console, pooling.lanes),
@@ -161,7 +166,7 @@ def _register_features(app: Flask) -> None:
         csrf.exempt(blueprint)
     pages = (
         health, problems, assets, language_switch, accounts_pages, bank_pages, bulk_pages, editor_pages,
-        quizzes_pages, attempts_pages, join_pages, sharing_pages, trial_pages, writing_pages,
+        builder_pages, quizzes_pages, attempts_pages, join_pages, sharing_pages, trial_pages, writing_pages,
         results_pages, console_pages, collector_pages,
     )  # fmt: skip
     for module in pages:

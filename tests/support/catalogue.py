@@ -79,7 +79,7 @@ def main() -> None:
             write_po(file, catalogue, width=120, include_lineno=False, sort_output=True, ignore_obsolete=True)
         path.with_suffix(".mo").write_bytes(compile_catalogue(catalogue))
         for entry in catalogue:
-            if entry.id and not entry.string:
+            if entry.id and not all(entry.string or [""]):
                 sys.stderr.write(f"{language}: no translation of {entry.id!r}\n")
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, insert, select
 from webapp.bank.models import Item, ItemVersion
 from webapp.bank.position_bits import from_bits
 from webapp.errors import NotFoundError
+from webapp.messages import message
 
 MAX_VERSIONS = 100
 
@@ -67,7 +68,7 @@ def find_version(connection: Connection, item_id: int, version: int) -> PastVers
     query = select(*_COLUMNS).where(ItemVersion.item_id == item_id, ItemVersion.version == version)
     row = connection.execute(query).one_or_none()
     if row is None:
-        raise NotFoundError(f"Item {item_id} has no past version {version}.")
+        raise NotFoundError(message("Item %(item)s has no past version %(version)s.", item=item_id, version=version))
     return _to_version(row)
 
 

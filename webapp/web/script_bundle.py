@@ -19,6 +19,7 @@ ENTRY_POINTS = frozenset(
         "item-editor.js",
         "local-times.js",
         "play.js",
+        "quiz-builder.js",
         "result.js",
         "saved-draft.js",
         "trial-play.js",
