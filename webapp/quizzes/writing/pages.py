@@ -14,9 +14,9 @@ from poolproof.integrations.flask_ext import read, run_in_transaction
 from webapp.accounts.auth import require_page
 from webapp.accounts.roles import Permission
 from webapp.bank import items, tags
+from webapp.bank.editor.forms import ItemForm, read_form
+from webapp.bank.editor.preview import preview_of
 from webapp.bank.item_draft import MAX_CHOICES
-from webapp.bank.item_form import ItemForm, read_form
-from webapp.bank.item_preview import preview_of
 from webapp.errors import DomainError, DuplicateItemError, InvalidInputError, NotFoundError
 from webapp.quizzes import drafts
 from webapp.web.form_retry import retryable_form
