@@ -121,3 +121,12 @@ def _by_first_text(catalogue: Catalog) -> dict[str, list[str]]:
 
 def _strings(string: str | tuple[str, ...] | list[str] | None) -> list[str]:
     return [string or ""] if isinstance(string, str) or string is None else list(string)
+
+
+def test_the_korean_readme_follows_the_english_one() -> None:
+    english, korean = ((SOURCE.parent / name).read_text() for name in ("README.md", "README.ko.md"))
+    for parts in (r"(?ms)^```.*?^```$", r"(?m)^#+ ", r"(?m)^<!-- .*-->$", r"(?m)^- ", r"(?m)^\|.*?\|"):
+        assert len(re.findall(parts, english)) == len(re.findall(parts, korean)), parts
+    commands, addresses = r"(?ms)^```.*?^```$", r"\]\((?!README)([^)]+)\)"
+    assert re.findall(commands, english) == re.findall(commands, korean)
+    assert set(re.findall(addresses, english)) == set(re.findall(addresses, korean))
