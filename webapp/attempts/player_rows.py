@@ -77,7 +77,7 @@ def list_best(connection: Connection, version_id: int, after: BestFirst | None, 
     if after is not None:
         query = query.where(_comes_after(after))
     ordered = query.order_by(Attempt.score.desc(), Attempt.milliseconds, Attempt.id).limit(limit + 1)
-    rows = [PlayerRow(*row.tuple()) for row in connection.execute(ordered)]
+    rows = [PlayerRow(*row) for row in connection.execute(ordered)]
     last = rows[limit - 1] if len(rows) > limit else None
     rows = rows[:limit]
     _add_answers(connection, rows)
@@ -93,7 +93,7 @@ def list_by_player(connection: Connection, version_id: int, after: UUID | None, 
     query = _select(version_id)
     if after is not None:
         query = query.where(Attempt.player_id > after)
-    rows = [PlayerRow(*row.tuple()) for row in connection.execute(query.order_by(Attempt.player_id).limit(limit + 1))]
+    rows = [PlayerRow(*row) for row in connection.execute(query.order_by(Attempt.player_id).limit(limit + 1))]
     if len(rows) > limit:
         # What may be cut off of the last player's attempts comes with the next page.
         cut = rows[limit].player_id
