@@ -26,21 +26,26 @@ class AttemptState:
     score: int | None
     milliseconds: int | None
     last_answered_at: datetime | None = None
+    started_at: datetime | None = None
+    """By the row; None where there is none."""
 
 
 @dataclass(frozen=True)
 class StoredAttempt:
     """The row of an attempt, without its answers."""
 
+    number: int
     started_at: datetime
     player_name: str
     finished_at: datetime | None
 
 
-def find_attempt(connection: Connection, attempt_id: UUID) -> StoredAttempt | None:
-    """Return the row of an attempt; None before its first answer."""
-    columns = (Attempt.started_at, Attempt.player_name, Attempt.finished_at)
-    row = connection.execute(select(*columns).where(Attempt.id == attempt_id)).one_or_none()
+def find_last_attempt(connection: Connection, version_id: int, player_id: UUID) -> StoredAttempt | None:
+    """Return the row of a player's last attempt at a version; None before the first answer."""
+    columns = (Attempt.number, Attempt.started_at, Attempt.player_name, Attempt.finished_at)
+    of_player = (Attempt.quiz_version_id == version_id, Attempt.player_id == player_id)
+    query = select(*columns).where(*of_player).order_by(Attempt.number.desc()).limit(1)
+    row = connection.execute(query).one_or_none()
     return None if row is None else StoredAttempt(*row)
 
 
@@ -48,6 +53,7 @@ def load_state(connection: Connection, claim: AttemptClaim) -> AttemptState:
     """Return the stored state of an attempt: item → chosen bits, and its score once it is finished."""
     rows = connection.execute(
         select(
+            Attempt.started_at,
             Attempt.finished_at,
             Attempt.score,
             Attempt.milliseconds,
@@ -62,7 +68,8 @@ def load_state(connection: Connection, claim: AttemptClaim) -> AttemptState:
         return AttemptState({}, None, None, None)
     answers = {row.item_id: row.chosen for row in rows if row.item_id is not None}
     last = max((row.answered_at for row in rows if row.answered_at is not None), default=None)
-    return AttemptState(answers, rows[0].finished_at, rows[0].score, rows[0].milliseconds, last)
+    first = rows[0]
+    return AttemptState(answers, first.finished_at, first.score, first.milliseconds, last, first.started_at)
 
 
 def with_score(state: AttemptState, document: QuizDocument, started_at: datetime) -> AttemptState:

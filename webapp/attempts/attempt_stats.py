@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, case, func, select
 
+from webapp.attempts.counting import is_counted
 from webapp.attempts.models import Answer, Attempt
+from webapp.quizzes.rules import CountedAttempt
 
 
 @dataclass(frozen=True)
@@ -29,26 +31,32 @@ class ChoiceCount:
     count: int
 
 
-def count_attempts(connection: Connection, version_id: int) -> AttemptTotals:
-    """Return the totals of a version."""
+def count_attempts(
+    connection: Connection, version_id: int, counting: CountedAttempt = CountedAttempt.EARLIEST
+) -> AttemptTotals:
+    """Return the totals of a version; of each player one attempt counts."""
+    counted = case((is_counted(counting), Attempt.score))
     row = connection.execute(
         select(
-            func.count(),
-            func.count(Attempt.score),
-            func.avg(Attempt.score),
-            func.avg(Attempt.milliseconds),
+            # Every player has a first attempt.
+            func.count(case((Attempt.number == 1, 1))),
+            func.count(counted),
+            func.avg(counted),
+            func.avg(case((and_(Attempt.score.is_not(None), is_counted(counting)), Attempt.milliseconds))),
         ).where(Attempt.quiz_version_id == version_id)
     ).one()
     mean_score, mean_milliseconds = (None if value is None else float(value) for value in row[2:])
     return AttemptTotals(row[0], row[1], mean_score, mean_milliseconds)
 
 
-def count_choices(connection: Connection, version_id: int) -> Sequence[ChoiceCount]:
-    """Return the choices in finished attempts, counted by item and combination."""
+def count_choices(
+    connection: Connection, version_id: int, counting: CountedAttempt = CountedAttempt.EARLIEST
+) -> Sequence[ChoiceCount]:
+    """Return the choices in finished attempts that count, counted by item and combination."""
     rows = connection.execute(
         select(Answer.item_id, Answer.chosen, func.count())
         .join(Attempt, Attempt.id == Answer.attempt_id)
-        .where(Attempt.quiz_version_id == version_id, Attempt.score.is_not(None))
+        .where(Attempt.quiz_version_id == version_id, Attempt.score.is_not(None), is_counted(counting))
         .group_by(Answer.item_id, Answer.chosen)
     )
     return [ChoiceCount(*row) for row in rows]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from webapp.bank import item_history
@@ -47,6 +47,9 @@ class Filters:
     kind: str | None = None
     words: str | None = None
 
+
+MAX_MATCHING = 50_000
+"""Ids that one query returns."""
 
 _FIELDS = ("kind", "stem", *OPTIONAL_FIELDS)
 _get_fields = attrgetter(*_FIELDS)
@@ -102,19 +105,33 @@ def search(
     `original` is None unless it is asked for.
     """
     query = select(*(_ALL_COLUMNS if with_original else _LIST_COLUMNS))
-    for column, value in (
-        (ItemRow.category, filters.category),
-        (ItemRow.difficulty, filters.difficulty),
-        (ItemRow.kind, filters.kind),
-    ):
-        if value is not None:
-            query = query.where(column == value)
-    if filters.words is not None:
-        query = query.where(stem_has_words(connection.dialect.name, filters.words))
+    query = query.where(*match_filters(connection.dialect.name, filters))
     if after is not None:
         query = query.where(ItemRow.id > after)
     rows = [_to_item(row) for row in connection.execute(query.order_by(ItemRow.id).limit(limit + 1))]
     return page_of(rows, limit, attrgetter("id"))
+
+
+def find_matching_ids(connection: Connection, filters: Filters, limit: int = MAX_MATCHING) -> Sequence[int]:
+    """Return the ids of the items that match all filters, the first ones by id."""
+    query = select(ItemRow.id).where(*match_filters(connection.dialect.name, filters))
+    return connection.execute(query.order_by(ItemRow.id).limit(limit)).scalars().all()
+
+
+def match_filters(dialect: str, filters: Filters) -> list[ColumnElement[bool]]:
+    """Return the conditions of a search."""
+    conditions: list[ColumnElement[bool]] = [
+        column == value
+        for column, value in (
+            (ItemRow.category, filters.category),
+            (ItemRow.difficulty, filters.difficulty),
+            (ItemRow.kind, filters.kind),
+        )
+        if value is not None
+    ]
+    if filters.words is not None:
+        conditions.append(stem_has_words(dialect, filters.words))
+    return conditions
 
 
 def categories(connection: Connection) -> list[str]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from random import SystemRandom
+from random import Random, SystemRandom
 from typing import Any, Protocol
 
 from webapp.bank.item_kinds import Kind
 from webapp.bank.items import Item
 from webapp.errors import NotFoundError
+
+MAX_CACHED_DRAWS = 20_000
+"""Attempts whose questions are kept for each document; two hundred bytes each."""
 
 _random = SystemRandom()
 
@@ -31,6 +34,19 @@ class Question:
     licence: str | None
     address: str | None = None
     """None in documents that were published before the address was stored."""
+    points: int = 1
+    author_order: tuple[int, ...] = ()
+    """The positions of the choices in the order that the author gave them; empty in older documents."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Questions of which each player gets `size`, drawn at random."""
+
+    position: int
+    """How many of the questions that all players get come before those that are drawn."""
+    size: int
+    item_ids: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -66,6 +82,8 @@ class QuizDocument:
     title: str
     description: str
     questions: tuple[Question, ...]
+    """All that may be asked: those that all players get, in order, and then those that only pools have."""
+    pools: tuple[Pool, ...] = ()
 
     def question(self, item_id: int) -> Question:
         """Return the question made from this item.
@@ -78,18 +96,83 @@ class QuizDocument:
         except KeyError:
             raise NotFoundError(f"This quiz has no item {item_id}.") from None
 
+    def question_for(self, seed: int, item_id: int) -> Question:
+        """Return the question made from this item, for the player of an attempt with this seed.
+
+        Raises:
+            NotFoundError: when the quiz does not have it, or it was not drawn for this player.
+        """
+        question = self.question(item_id)
+        if self.pools and not any(each is question for each in self.questions_for(seed)):
+            raise NotFoundError(f"The item {item_id} was not drawn for this attempt.")
+        return question
+
+    def questions_for(self, seed: int) -> tuple[Question, ...]:
+        """Return the questions of an attempt with this seed, in the quiz's order: the same ones every time."""
+        if not self.pools:
+            return self.questions
+        drawn = self._drawn_by_seed.get(seed)
+        if drawn is None:
+            if len(self._drawn_by_seed) >= MAX_CACHED_DRAWS:
+                self._drawn_by_seed.clear()
+            drawn = self._drawn_by_seed[seed] = self._draw(seed)
+        return drawn
+
+    @property
+    def question_count(self) -> int:
+        """How many questions each player gets."""
+        return len(self.common_questions) + sum(pool.size for pool in self.pools)
+
+    @cached_property
+    def max_score(self) -> int:
+        """The points of an attempt that has all answers right; the same for every draw."""
+        drawn = sum(pool.size * self._by_item[pool.item_ids[0]].points for pool in self.pools)
+        return sum(question.points for question in self.common_questions) + drawn
+
+    @cached_property
+    def common_questions(self) -> tuple[Question, ...]:
+        """The questions that all players get."""
+        pooled = {item_id for pool in self.pools for item_id in pool.item_ids}
+        return tuple(question for question in self.questions if question.item_id not in pooled)
+
+    def _draw(self, seed: int) -> tuple[Question, ...]:
+        random = Random(f"{seed}:draws")  # noqa: S311 - a draw, no secret
+        chosen: list[Question] = []
+        taken: set[int] = set()
+        begin = 0
+        for pool in self.pools:
+            chosen += self.common_questions[begin : pool.position]
+            begin = pool.position
+            # Two pools may have an item in common. `draws` has seen to it that enough are left for the later one.
+            drawn = random.sample([item_id for item_id in pool.item_ids if item_id not in taken], pool.size)
+            taken.update(drawn)
+            chosen += (self._by_item[item_id] for item_id in drawn)
+        return (*chosen, *self.common_questions[begin:])
+
+    @cached_property
+    def _drawn_by_seed(self) -> dict[int, tuple[Question, ...]]:
+        return {}
+
     @cached_property
     def _by_item(self) -> dict[int, Question]:
         return {question.item_id: question for question in self.questions}
 
 
-def freeze(title: str, description: str, items: Iterable[Item]) -> QuizDocument:
-    """Make a document from the items as they are now.
+def freeze(
+    title: str,
+    description: str,
+    items: Iterable[Item],
+    points: Mapping[int, int] | None = None,
+    pools: Iterable[Pool] = (),
+) -> QuizDocument:
+    """Make a document from the items as they are now; `points` has those of items that have not one point.
 
     The choices are shuffled first: in many banks the right one always comes first, and a choice's number must not
     reveal it.
     """
-    return QuizDocument(title, description, tuple(_question(item) for item in items))
+    points = points or {}
+    questions = tuple(_question(item, points.get(item.id, 1)) for item in items)
+    return QuizDocument(title, description, questions, tuple(pools))
 
 
 def collect_origins(questions: Iterable[HasOrigin]) -> list[Origin]:
@@ -111,6 +194,7 @@ def to_json(document: QuizDocument) -> dict[str, Any]:
         "title": document.title,
         "description": document.description,
         "questions": [asdict(question) for question in document.questions],
+        "pools": [asdict(pool) for pool in document.pools],
     }
 
 
@@ -119,14 +203,16 @@ def from_json(stored: dict[str, Any]) -> QuizDocument:
     return QuizDocument(
         stored["title"],
         stored["description"],
-        tuple(
-            Question(**{**question, "choices": tuple(question["choices"]), "right": tuple(question["right"])})
-            for question in stored["questions"]
-        ),
+        tuple(Question(**_with_tuples(question)) for question in stored["questions"]),
+        tuple(Pool(**_with_tuples(pool)) for pool in stored.get("pools", ())),
     )
 
 
-def _question(item: Item) -> Question:
+def _with_tuples(stored: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
+
+
+def _question(item: Item, points: int) -> Question:
     order = list(range(len(item.choices)))
     if item.kind != Kind.TRUE_FALSE:
         _random.shuffle(order)
@@ -142,4 +228,6 @@ def _question(item: Item) -> Question:
         source=item.source,
         licence=item.licence,
         address=item.address,
+        points=points,
+        author_order=tuple(order.index(position) for position in range(len(order))),
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import secrets
 import unicodedata
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, exists, insert, select, update
@@ -22,7 +22,8 @@ from webapp.errors import (
     QuizPublishedError,
     VersionMismatchError,
 )
-from webapp.quizzes import catalog_version
+from webapp.quizzes import catalog_version, draws
+from webapp.quizzes.draws import Draw
 from webapp.quizzes.models import Quiz, QuizItem, QuizVersion
 from webapp.web.validators import is_visible
 
@@ -42,6 +43,9 @@ class DraftValues:
     description: str = ""
     slug: str | None = None
     item_ids: tuple[int, ...] = ()
+    points: Mapping[int, int] = field(default_factory=dict)
+    """Item → points, of items that have not one point; others than the draft's are ignored."""
+    draws: tuple[Draw, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,23 @@ class Draft:
     item_ids: tuple[int, ...]
     version: int
     changed_at: datetime
+    points: Mapping[int, int]
+    """Item → points, of items that have not one point."""
+    draws: tuple[Draw, ...]
+
+    def points_of(self, item_id: int) -> int:
+        """Return the points of an item of the draft."""
+        return self.points.get(item_id, 1)
+
+    @property
+    def question_count(self) -> int:
+        """How many questions each player would get."""
+        return len(self.item_ids) + sum(draw.size for draw in self.draws)
+
+    @property
+    def max_score(self) -> int:
+        """The points of a player who would have all answers right."""
+        return sum(map(self.points_of, self.item_ids)) + sum(draw.size * draw.points for draw in self.draws)
 
 
 @dataclass(frozen=True)
@@ -75,9 +96,10 @@ def find(connection: Connection, quiz_id: int) -> Draft:
     Raises:
         NotFoundError: when there is none with this id.
     """
-    columns = (Quiz.id, Quiz.slug, Quiz.title, Quiz.description, Quiz.version, Quiz.changed_at, QuizItem.item_id)
+    columns = (Quiz.id, Quiz.slug, Quiz.title, Quiz.description, Quiz.version, Quiz.changed_at)
+    item_columns = (QuizItem.item_id, QuizItem.position, QuizItem.points)
     rows = connection.execute(
-        select(*columns)
+        select(*columns, *item_columns)
         .outerjoin(QuizItem, QuizItem.quiz_id == Quiz.id)
         .where(Quiz.id == quiz_id)
         .order_by(QuizItem.position)
@@ -85,8 +107,18 @@ def find(connection: Connection, quiz_id: int) -> Draft:
     if not rows:
         raise NotFoundError(f"There is no quiz {quiz_id}.")
     first = rows[0]
-    item_ids = tuple(row.item_id for row in rows if row.item_id is not None)
-    return Draft(first.id, first.slug, first.title, first.description, item_ids, first.version, first.changed_at)
+    chosen = [row for row in rows if row.item_id is not None]
+    return Draft(
+        first.id,
+        first.slug,
+        first.title,
+        first.description,
+        tuple(row.item_id for row in chosen),
+        first.version,
+        first.changed_at,
+        {row.item_id: row.points for row in chosen if row.points != 1},
+        draws.load(connection, quiz_id, [row.position for row in chosen]),
+    )
 
 
 def list_drafts(connection: Connection, after: int | None, limit: int) -> Page[DraftSummary]:
@@ -118,7 +150,7 @@ def create(connection: Connection, values: DraftValues) -> Draft:
     except IntegrityError as error:
         raise _slug_taken_error(slug) from error
     quiz_id: int = result.inserted_primary_key[0]  # type: ignore[index]
-    _insert_items(connection, quiz_id, values.item_ids)
+    _insert_items(connection, quiz_id, values)
     return find(connection, quiz_id)
 
 
@@ -148,7 +180,7 @@ def change(connection: Connection, quiz_id: int, values: DraftValues, expected_v
     if values.slug is not None:
         catalog_version.bump(connection)
     connection.execute(delete(QuizItem).where(QuizItem.quiz_id == quiz_id))
-    _insert_items(connection, quiz_id, values.item_ids)
+    _insert_items(connection, quiz_id, values)
     return find(connection, quiz_id)
 
 
@@ -185,7 +217,9 @@ def slugify(title: str) -> str:
 
 
 def _validate(connection: Connection, values: DraftValues) -> None:
-    _raise_errors((*_title_errors(values.title), *_field_errors(values), *_item_errors(connection, values.item_ids)))
+    found = (*_title_errors(values.title), *_field_errors(values), *_item_errors(connection, values.item_ids))
+    drawn = draws.find_errors(values.draws, len(values.item_ids), MAX_QUIZ_ITEMS)
+    _raise_errors((*found, *_points_errors(values.points), *drawn))
 
 
 def _raise_errors(found: Iterable[tuple[str, str]]) -> None:
@@ -215,10 +249,19 @@ def _item_errors(connection: Connection, item_ids: tuple[int, ...]) -> Iterator[
         yield "items", f"The bank has no item {', '.join(map(str, sorted(missing)))}."
 
 
-def _insert_items(connection: Connection, quiz_id: int, item_ids: tuple[int, ...]) -> None:
-    if not item_ids:
+def _points_errors(points: Mapping[int, int]) -> Iterator[tuple[str, str]]:
+    if any(not 1 <= value <= draws.MAX_POINTS for value in points.values()):
+        yield "points", f"A question has 1 to {draws.MAX_POINTS} points."
+
+
+def _insert_items(connection: Connection, quiz_id: int, values: DraftValues) -> None:
+    positions = draws.store(connection, quiz_id, values.draws, len(values.item_ids))
+    if not values.item_ids:
         return
-    rows = [{"quiz_id": quiz_id, "position": position, "item_id": item_id} for position, item_id in enumerate(item_ids)]
+    rows = [
+        {"quiz_id": quiz_id, "position": position, "item_id": item_id, "points": values.points.get(item_id, 1)}
+        for position, item_id in zip(positions, values.item_ids, strict=True)
+    ]
     try:
         connection.execute(insert(QuizItem).values(rows))
     except IntegrityError as error:

@@ -191,7 +191,7 @@ def _update_draft(quiz_id: int, edit: Callable[[Draft], tuple[str, str, tuple[in
     def change(connection: Connection) -> None:
         draft = drafts.find(connection, quiz_id)
         title, description, item_ids = edit(draft)
-        values = DraftValues(title, description, None, item_ids)
+        values = DraftValues(title, description, None, item_ids, draft.points, draft.draws)
         drafts.change(connection, quiz_id, values, int(version) if is_id(version) else 0)
         publishing.change_title(connection, quiz_id, title)
 

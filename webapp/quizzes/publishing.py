@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -9,7 +10,9 @@ from sqlalchemy import Connection, func, insert, select, update
 from webapp.bank import items
 from webapp.db.timestamps import database_now, utc_now
 from webapp.errors import InvalidInputError, NotFoundError
-from webapp.quizzes import catalog_version, documents, drafts, published
+from webapp.quizzes import catalog_version, documents, drafts, draws, published
+from webapp.quizzes.documents import QuizDocument
+from webapp.quizzes.drafts import Draft
 from webapp.quizzes.models import Quiz, QuizVersion
 from webapp.quizzes.published import PublishedVersion, QuizId
 from webapp.quizzes.rules import AnswersShown, QuizRules, RuleChanges, apply_changes
@@ -21,6 +24,8 @@ def publish(
     opens_at: datetime | None,
     closes_at: datetime | None,
     answers_shown: AnswersShown | None = None,
+    *,
+    other_rules: RuleChanges | None = None,
 ) -> PublishedVersion:
     """Freeze the draft as it is now into a new version and return it.
 
@@ -30,14 +35,14 @@ def publish(
 
     Raises:
         NotFoundError: when there is no such quiz.
-        InvalidInputError: when the draft has no items, or the window lies in the past or is empty.
+        InvalidInputError: when the draft has no items, too few match a draw, or a rule is not acceptable.
     """
     _lock_quiz(connection, quiz_id)
     draft = drafts.find(connection, quiz_id)
-    if not draft.item_ids:
+    if not draft.question_count:
         raise InvalidInputError("A quiz needs at least one item before it can be published.")
     now = database_now(connection)
-    changes: RuleChanges = {"title": draft.title}
+    changes: RuleChanges = {**(other_rules or {}), "title": draft.title}
     if opens_at is not None:
         changes["opens_at"] = opens_at
     if closes_at is not None:
@@ -46,14 +51,13 @@ def publish(
         changes["chosen_answers_shown"] = answers_shown
     present = published.latest_summary(connection, quiz_id)
     rules = apply_changes(_rules_to_begin_with(present.rules if present else None, draft.title, now), changes, now)
-    by_id = items.find_many(connection, draft.item_ids)
-    document = documents.freeze(draft.title, draft.description, (by_id[item_id] for item_id in draft.item_ids))
+    document = _freeze(connection, draft)
     latest = select(func.max(QuizVersion.number)).where(QuizVersion.quiz_id == quiz_id)
     result = connection.execute(
         insert(QuizVersion).values(
             quiz_id=quiz_id,
             number=(connection.execute(latest).scalar_one() or 0) + 1,
-            question_count=len(document.questions),
+            question_count=document.question_count,
             document=documents.to_json(document),
             published_at=now,
             **published.rule_values(rules),
@@ -62,6 +66,15 @@ def publish(
     _store_rules(connection, quiz_id, rules)
     version_id: int = result.inserted_primary_key[0]  # type: ignore[index]
     return published.by_version(connection, version_id)
+
+
+def _freeze(connection: Connection, draft: Draft) -> QuizDocument:
+    by_id = items.find_many(connection, draft.item_ids)
+    chosen = [(by_id[item_id], draft.points_of(item_id)) for item_id in draft.item_ids]
+    selection = draws.select_questions(connection, chosen, draft.draws)
+    questions = [*selection.common, *selection.pooled]
+    points = {item.id: value for item, value in questions}
+    return documents.freeze(draft.title, draft.description, (item for item, _ in questions), points, selection.pools)
 
 
 def change_rules(connection: Connection, quiz_id: int, changes: RuleChanges) -> PublishedVersion:
@@ -115,7 +128,7 @@ def _rules_to_begin_with(present: QuizRules | None, title: str, now: datetime) -
     if present is None:
         return QuizRules(title, now, None, None)
     if present.has_closed(now):
-        return QuizRules(title, now, None, present.chosen_answers_shown)
+        return replace(present, title=title, opens_at=now, closes_at=None)
     return present
 
 

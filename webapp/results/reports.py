@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from webapp.attempts import attempt_stats, leaderboard
 from webapp.attempts.attempt_stats import AttemptTotals, ChoiceCount
+from webapp.attempts.counting import counting_of
 from webapp.attempts.leaderboard import RankedResult
 from webapp.quizzes import published
 from webapp.quizzes.published import PublishedVersion, QuizId
@@ -38,9 +39,10 @@ def load_report(connection: Connection, quiz_id: int) -> QuizReport:
         NotFoundError: when the quiz was never published.
     """
     version = published.current(connection, QuizId(quiz_id))
+    counting = counting_of(version.rules)
     return QuizReport(
         version,
-        attempt_stats.count_attempts(connection, version.version_id),
-        leaderboard.top_places(connection, version.version_id),
-        attempt_stats.count_choices(connection, version.version_id),
+        attempt_stats.count_attempts(connection, version.version_id, counting),
+        leaderboard.top_places(connection, version.version_id, counting=counting),
+        attempt_stats.count_choices(connection, version.version_id, counting),
     )

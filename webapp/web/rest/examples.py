@@ -22,7 +22,13 @@ _ITEM_IN = {
 }
 _ITEM = _ITEM_IN | {"id": 7, "collected_at": None, "version": 1, "created_at": _WHEN, "changed_at": _WHEN}
 _ITEM_VERSION = _ITEM_IN | {"version": 1, "changed_at": _WHEN, "import_id": None}
-_DRAFT_IN = {"title": "Pools", "description": "Ten questions about pools.", "slug": "pools", "items": [7]}
+_DRAW = {
+    "position": 1, "size": 5, "category": "Databases", "difficulty": "easy", "points": 1, "for_each_player": True,
+}  # fmt: skip
+_DRAFT_IN = {"title": "Pools", "description": "Ten questions about pools.", "slug": "pools", "items": [7]} | {
+    "points": {"7": 2},
+    "draws": [_DRAW],
+}
 _DRAFT = _DRAFT_IN | {"id": 3, "version": 1, "changed_at": _WHEN}
 _QUIZ_LINE = {
     "id": 3,
@@ -33,6 +39,12 @@ _QUIZ_LINE = {
     "opens_at": _WHEN,
     "closes_at": _LATER,
     "answers_shown": "after_closing",
+    "time_limit": 900,
+    "shuffles_questions": False,
+    "shuffles_choices": True,
+    "max_attempts": 1,
+    "counted_attempt": "best",
+    "attempt_pause": 0,
     "state": "open",
 }
 _QUESTION = {
@@ -40,6 +52,7 @@ _QUESTION = {
     "kind": "single",
     "stem": "What holds connections?",
     "choices": ["A pool", "A pond", "A puddle"],
+    "points": 1,
 }
 _ORIGIN = {"category": "Databases", "difficulty": "easy", "source": "A lecture", "licence": "CC BY-SA 4.0"}
 _ANSWERED = {"order": [2, 0, 1], "chosen": [0], "right": [0], "is_right": True, "explanation": "A pool lends them."}
@@ -120,12 +133,26 @@ EXAMPLES: dict[str, Any] = {
         "next": None,
     },
     "Publication": {"opens_at": _WHEN, "closes_at": _LATER, "answers_shown": "after_closing"},
-    "RulesIn": {"title": "Pools", "closes_at": _LATER},
+    "RulesIn": {"title": "Pools", "closes_at": _LATER, "time_limit": 900},
     "QuizLine": _QUIZ_LINE,
     "QuizLines": {"quizzes": [_QUIZ_LINE], "next": None},
-    "PublicQuiz": _QUIZ_LINE | {"description": "Ten questions about pools.", "questions": [_QUESTION | _ORIGIN]},
+    "PublicQuiz": _QUIZ_LINE
+    | {
+        "description": "Ten questions about pools.",
+        "out_of": 6,
+        "questions": [_QUESTION | _ORIGIN],
+        "draws": [{"position": 1, "size": 5, "points": 1}],
+    },
     "StartIn": {"name": "Grace"},
-    "StartOut": {"token": _TOKEN, "player": _TOKEN, "started_at": _WHEN, "expires_in": 86400},
+    "StartOut": {
+        "token": _TOKEN,
+        "player": _TOKEN,
+        "started_at": _WHEN,
+        "expires_in": 86400,
+        "seconds_left": 895,
+        "number": 1,
+        "items": [7],
+    },
     "AnswerIn": {"choices": [0], "sequence": 1},
     "AnswerOut": {"item": 7, "choices": [0], "saved": True},
     "AttemptOut": {
@@ -141,6 +168,9 @@ EXAMPLES: dict[str, Any] = {
         "score": 1,
         "out_of": 1,
         "milliseconds": 5400,
+        "number": 1,
+        "ends_at": _LATER,
+        "seconds_left": 0,
         "rank": 1,
         "questions": [_QUESTION | _ANSWERED],
     },
