@@ -116,6 +116,7 @@ def post_worker_init(worker: Any) -> None:
     from poolproof.integrations.gunicorn_hooks import post_worker_init as register
 
     register(worker)
+    worker.wsgi.extensions["retention_task"].start()
     gc.collect()
     gc.freeze()
     report_ready(worker)
@@ -125,4 +126,7 @@ def worker_exit(server: Any, worker: Any) -> None:
     """Close the worker's connections."""
     from poolproof.integrations.gunicorn_hooks import worker_exit as close
 
+    # A worker that could not start has no app.
+    if (app := getattr(worker, "wsgi", None)) is not None:
+        app.extensions["retention_task"].stop()
     close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,17 +19,20 @@ from webapp.attempts import api as attempts_api
 from webapp.attempts import pages as attempts_pages
 from webapp.attempts.answer_writer import AnswerWriter
 from webapp.attempts.fast_routes import build_fast_routes
+from webapp.attempts.joining import pages as join_pages
 from webapp.attempts.leaderboard_cache import LeaderboardCache
 from webapp.attempts.operations import EncodedLeaderboards
 from webapp.attempts.overdue_scorer import OverdueScorer
 from webapp.attempts.page_cache import PageCache
-from webapp.attempts.rate_limit import PlayerRateLimiter
+from webapp.attempts.rate_limit import JOIN_BURST, JOIN_RATE, PlayerRateLimiter
+from webapp.attempts.retention_task import RetentionTask, WaitWhileBusy
 from webapp.attempts.service import AttemptService
 from webapp.attempts.time_limits import TimeLimits
 from webapp.bank import api as bank_api
 from webapp.bank import pages as bank_pages
 from webapp.collector import api as collector_api
 from webapp.collector import pages as collector_pages
+from webapp.collector.load_throttle import LoadThrottle
 from webapp.console import api as console_api
 from webapp.console import lab_reports
 from webapp.console import pages as console_pages
@@ -36,11 +40,21 @@ from webapp.console.console_service import ConsoleService
 from webapp.extensions import csrf
 from webapp.quizzes import api as quizzes_api
 from webapp.quizzes import pages as quizzes_pages
+from webapp.quizzes.join_code_cache import JoinCodeCache
 from webapp.quizzes.published_cache import PublishedQuizCache
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
 from webapp.settings import ServiceSettings, Settings, SettingsError
-from webapp.web import assets, body_limits, health, languages, long_work, request_context, template_filters
+from webapp.web import (
+    assets,
+    body_limits,
+    health,
+    language_switch,
+    languages,
+    long_work,
+    request_context,
+    template_filters,
+)
 from webapp.web.delayed_refusals import DelayedRefusals
 from webapp.web.fast_path import middleware
 from webapp.web.fast_path.middleware import FastPathMiddleware
@@ -75,7 +89,7 @@ def add_routes(app: Flask, settings: Settings) -> None:
 
 def _create_services(app: Flask, settings: Settings) -> None:
     service, pooling = settings.poolproof, app.extensions["pooling"]
-    limits = TimeLimits(service.grace_seconds, app.config["ATTEMPT_TTL"])
+    limits = TimeLimits(service.grace_seconds, app.config["ATTEMPT_TTL"], service.keep_attempts_days)
     attempt_service = AttemptService(
         PublishedQuizCache(pooling.work.read),
         LeaderboardCache(pooling.work.read),
@@ -90,12 +104,19 @@ def _create_services(app: Flask, settings: Settings) -> None:
     app.extensions |= {
         "attempt_service": attempt_service,
         "published_cache": attempt_service.quiz_cache,
+        "join_codes": JoinCodeCache(pooling.work.read, attempt_service.quiz_cache.catalog_version),
+        "join_limiter": PlayerRateLimiter(JOIN_RATE / service.workers, burst=JOIN_BURST),
         "page_cache": PageCache(),
+        "retention_task": RetentionTask(pooling.background, limits, partial(_observe_load, pooling.fleet_folder)),
         "encoded_leaderboards": EncodedLeaderboards(),
         "write_probe": WriteProbe(pooling.console, pooling.lanes),
         "console_service": _create_console_service(pooling, service, exporter),
         "otlp_exporter": exporter,
     }
+
+
+def _observe_load(fleet: Path | None) -> WaitWhileBusy:
+    return LoadThrottle(FleetDirectory(fleet) if fleet is not None else None).wait
 
 
 def _create_console_service(pooling: PoolingState, service: ServiceSettings, exporter: Any) -> ConsoleService | None:
@@ -134,8 +155,8 @@ def _register_features(app: Flask) -> None:
         # REST uses no cookies, so another site cannot send requests in a user's name.
         csrf.exempt(blueprint)
     pages = (
-        health, problems, assets, accounts_pages, bank_pages, quizzes_pages, attempts_pages, results_pages,
-        console_pages, collector_pages,
+        health, problems, assets, language_switch, accounts_pages, bank_pages, quizzes_pages, attempts_pages,
+        join_pages, results_pages, console_pages, collector_pages,
     )  # fmt: skip
     for module in pages:
         app.register_blueprint(module.blueprint)
@@ -143,3 +164,6 @@ def _register_features(app: Flask) -> None:
     app.register_blueprint(console_pages.metrics)
     # Players do not sign in; an attempt's URL is its key, and `fetch_metadata` keeps other sites out.
     csrf.exempt(attempts_pages.blueprint)
+    csrf.exempt(join_pages.blueprint)
+    # Its form is on pages that are kept for all readers.
+    csrf.exempt(language_switch.blueprint)

@@ -20,6 +20,7 @@ from webapp.attempts.leaderboard_cache import LeaderboardCache
 from webapp.extensions import db
 from webapp.first_start import FIRST_AUTHOR
 from webapp.lab.factories import make_settings
+from webapp.quizzes.join_code_cache import JoinCodeCache
 from webapp.quizzes.published_cache import PublishedQuizCache
 from webapp.quizzes.sample_quiz import add_sample_quiz
 from webapp.web import log_config
@@ -62,6 +63,7 @@ def make_ready_for_tests(app: Flask) -> None:
     app.extensions["attempt_service"].quiz_cache = app.extensions["published_cache"] = PublishedQuizCache(
         work.read, ttl=0
     )
+    app.extensions["join_codes"] = JoinCodeCache(work.read, app.extensions["published_cache"].catalog_version)
     # The first connection starts the housekeeper's thread, which stays: no test has left it behind.
     with work.read():
         pass

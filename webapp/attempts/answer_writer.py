@@ -29,6 +29,7 @@ from webapp.db import cluster
 from webapp.db.server_clock import ServerClock
 from webapp.db.timestamps import database_now
 from webapp.errors import BusyError
+from webapp.messages import join_messages, message
 from webapp.quizzes import published
 from webapp.quizzes.documents import QuizDocument
 from webapp.quizzes.published import PublishedVersion
@@ -41,7 +42,7 @@ CLOCK_READINGS = 3
 PROBE_TIME = 10.0
 """Seconds after a wait for a lock that took too long, for which each batch asks first which of its rows are locked."""
 
-REPEAT = "Send it again; that is safe."
+REPEAT = message("Send it again; that is safe.")
 
 
 class AnswerWriter:
@@ -97,6 +98,10 @@ class AnswerWriter:
     def knows_finished(self, attempt_id: UUID) -> bool:
         """Say whether this worker knows that an attempt is finished."""
         return attempt_id in self._finished_attempts
+
+    def forget(self, attempt_id: UUID) -> None:
+        """Forget what is known of an attempt, which was erased: the database says what became of it."""
+        self._finished_attempts.discard([attempt_id])
 
     def finish(self, claim: AttemptClaim, document: QuizDocument) -> AttemptState:
         """Score the attempt and return it; every further call returns the first result.
@@ -203,6 +208,8 @@ def _as_busy(error: BaseException) -> BaseException:
     if is_transient(error):
         # An earlier attempt of its batch may have been committed unseen.
         return BusyError(
-            "The database cannot be reached just now.", f"It may be stored or not. {REPEAT}", WriteOutcome.UNKNOWN
+            "The database cannot be reached just now.",
+            join_messages(message("It may be stored or not."), REPEAT),
+            WriteOutcome.UNKNOWN,
         )
     return error

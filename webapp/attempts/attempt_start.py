@@ -8,9 +8,11 @@ from uuid import UUID
 
 from webapp.attempts import tokens
 from webapp.attempts.answer_store import StoredAttempt
+from webapp.attempts.refusals import erased_error
 from webapp.attempts.time_limits import TimeLimits
 from webapp.attempts.tokens import AttemptClaim, PlayerClaim
 from webapp.errors import AttemptFinishedError, AttemptPauseError, AttemptTimeOverError
+from webapp.messages import message
 from webapp.quizzes import published
 from webapp.quizzes.published import PublishedVersion
 
@@ -42,6 +44,7 @@ def next_attempt(
         QuizNotOpenError: outside of the window.
         AttemptTimeOverError: when the time of the only attempt is over without an answer.
         AttemptFinishedError: when the player has no attempt left.
+        AttemptErasedError: when the player has erased the last attempt, and none is left.
         AttemptPauseError: when the next attempt has to wait.
     """
     if stored is None:
@@ -49,6 +52,8 @@ def next_attempt(
     claim = begin_attempt(version, player.player_id, stored.player_name, stored.number)
     if stored.finished_at is None and not limits.is_over(stored.started_at, version):
         return replace(claim, started_at=stored.started_at)
+    if stored.number >= version.rules.max_attempts and stored.erased_at is not None:
+        raise erased_error()
     if stored.number >= version.rules.max_attempts:
         raise played_error(version.rules.max_attempts)
     _require_pause(version, stored)
@@ -57,8 +62,11 @@ def next_attempt(
 
 def played_error(max_attempts: int) -> AttemptFinishedError:
     """Return the error of a start after the last attempt."""
-    often = "once" if max_attempts == 1 else f"{max_attempts} times"
-    return AttemptFinishedError(f"You have finished this quiz; it is played {often}.")
+    if max_attempts == 1:
+        return AttemptFinishedError("You have finished this quiz; it is played once.")
+    return AttemptFinishedError(
+        message("You have finished this quiz; it is played %(count)s times.", count=max_attempts)
+    )
 
 
 def remember_start(player: PlayerClaim, claim: AttemptClaim, version: PublishedVersion) -> PlayerClaim:
@@ -87,7 +95,7 @@ def _begin_again(version: PublishedVersion, player: PlayerClaim, name: str, limi
 def _require_pause(version: PublishedVersion, stored: StoredAttempt) -> None:
     may_start_at = _end_of(version, stored) + timedelta(seconds=version.rules.attempt_pause)
     if version.now < may_start_at:
-        raise AttemptPauseError(f"You can begin the next attempt on {may_start_at:%-d %b %Y at %H:%M:%S} UTC.")
+        raise AttemptPauseError(message("You can begin the next attempt on %(time)s.", time=may_start_at))
 
 
 def _end_of(version: PublishedVersion, stored: StoredAttempt) -> datetime:

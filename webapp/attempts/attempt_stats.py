@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, and_, case, func, select
 
 from webapp.attempts.counting import is_counted
-from webapp.attempts.models import Answer, Attempt
+from webapp.attempts.models import Answer, Attempt, DeletedAttempts
 from webapp.quizzes.rules import CountedAttempt
 
 
@@ -43,10 +43,20 @@ def count_attempts(
             func.count(counted),
             func.avg(counted),
             func.avg(case((and_(Attempt.score.is_not(None), is_counted(counting)), Attempt.milliseconds))),
-        ).where(Attempt.quiz_version_id == version_id)
+        ).where(Attempt.quiz_version_id == version_id, Attempt.erased_at.is_(None))
     ).one()
     mean_score, mean_milliseconds = (None if value is None else float(value) for value in row[2:])
     return AttemptTotals(row[0], row[1], mean_score, mean_milliseconds)
+
+
+def deleted_totals(connection: Connection, version_id: int) -> AttemptTotals | None:
+    """Return the totals of a version's attempts that were deleted after their period; None where there are none."""
+    columns = DeletedAttempts.begun, DeletedAttempts.finished, DeletedAttempts.score, DeletedAttempts.milliseconds
+    row = connection.execute(select(*columns).where(DeletedAttempts.quiz_version_id == version_id)).one_or_none()
+    if row is None or not row.begun:
+        return None
+    means = (total / row.finished if row.finished else None for total in (row.score, row.milliseconds))
+    return AttemptTotals(row.begun, row.finished, *means)
 
 
 def count_choices(

@@ -154,7 +154,8 @@ _SELECT_ATTEMPTS = (
         Answer.answered_at,
     )
     .outerjoin(Answer, Answer.attempt_id == Attempt.id)
-    .where(Attempt.id.in_(_IDS))
+    # One that its player has erased has no result.
+    .where(Attempt.id.in_(_IDS), Attempt.erased_at.is_(None))
 )
 _ATTEMPT_COLUMNS = ["id", "quiz_version_id", "player_id", "number", "player_name", "started_at"]
 

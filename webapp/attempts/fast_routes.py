@@ -9,10 +9,11 @@ from wsgiref.types import WSGIEnvironment
 
 from webapp.attempts import operations
 from webapp.attempts.operations import EncodedLeaderboards, get_leaderboards
-from webapp.attempts.page_cache import PageCache, get_page_cache, is_cacheable
+from webapp.attempts.page_cache import PageCache, PageVariant, get_page_cache, is_cacheable
 from webapp.attempts.schemas import AnswerIn, StartIn
 from webapp.attempts.service import AttemptService, get_attempt_service
 from webapp.quizzes.published import Slug
+from webapp.web import languages
 from webapp.web.fast_path.request_body import read_json_body
 from webapp.web.fast_path.routes import FastRoute, PendingResponse, RawResponse
 
@@ -41,10 +42,14 @@ def build_fast_routes(app: Any) -> list[FastRoute]:
 
 
 def _open(page_cache: PageCache, service: AttemptService, environ: WSGIEnvironment, slug: str) -> RawResponse | None:
-    if environ.get("QUERY_STRING") or not is_cacheable(environ.get("HTTP_COOKIE", "")):
+    cookies = environ.get("HTTP_COOKIE", "")
+    if environ.get("QUERY_STRING") or not is_cacheable(cookies):
         return None
     version, prefix = service.quiz_cache.current(Slug(slug)), environ.get("SCRIPT_NAME", "")
-    return operations.open_quiz(page_cache, version, prefix, environ.get("HTTP_IF_NONE_MATCH", ""))
+    language = languages.negotiate(cookies, environ.get("HTTP_ACCEPT_LANGUAGE", ""))
+    return operations.open_quiz(
+        page_cache, version, PageVariant(prefix, language), environ.get("HTTP_IF_NONE_MATCH", "")
+    )
 
 
 def _start(service: AttemptService, environ: WSGIEnvironment, quiz_id: str) -> RawResponse | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select
 
 from webapp.attempts.counting import is_counted
 from webapp.attempts.models import Attempt
@@ -41,6 +41,8 @@ class AttemptResult:
     finished_at: datetime | None
     player_id: uuid.UUID | None = None
     """Whose result it is; None where that was not read."""
+    is_erased: bool = False
+    """Its player has erased it, at `finished_at`: it has no result any more."""
 
 
 def top_places(
@@ -78,21 +80,31 @@ def finished_since(
     since: datetime | None,
     counting: CountedAttempt = CountedAttempt.EARLIEST,
 ) -> Sequence[AttemptResult]:
-    """Return the results of attempts that finished at this time or later, in any order; at most `MAX_RESULTS`."""
-    query = _select_finished(version_id, counting)
+    """Return the results of attempts that were finished or erased at this time or later, in any order.
+
+    At most `MAX_RESULTS`.
+    """
+    is_result = and_(Attempt.score.is_not(None), is_counted(counting))
+    query = _select_results(version_id).where(or_(is_result, Attempt.erased_at.is_not(None)))
     if since is not None:
         query = query.where(Attempt.finished_at >= since)
     return [_to_result(row) for row in connection.execute(query.limit(MAX_RESULTS))]
 
 
 def _select_finished(version_id: int, counting: CountedAttempt) -> Select[*tuple[Any, ...]]:
-    columns = (Attempt.id, Attempt.player_name, Attempt.score, Attempt.milliseconds, Attempt.finished_at)
-    query = select(*columns, Attempt.player_id).where(Attempt.quiz_version_id == version_id)
-    return query.where(Attempt.score.is_not(None), is_counted(counting))
+    return _select_results(version_id).where(Attempt.score.is_not(None), is_counted(counting))
+
+
+def _select_results(version_id: int) -> Select[*tuple[Any, ...]]:
+    columns = (
+        Attempt.id, Attempt.player_name, Attempt.score, Attempt.milliseconds, Attempt.finished_at, Attempt.player_id,
+        Attempt.erased_at,
+    )  # fmt: skip
+    return select(*columns).where(Attempt.quiz_version_id == version_id)
 
 
 def _to_result(row: Row[*tuple[Any, ...]]) -> AttemptResult:
-    return AttemptResult(row[0], row[1], row[2], row[3] or 0, row[4], row[5])
+    return AttemptResult(row[0], row[1], row[2] or 0, row[3] or 0, row[4], row[5], is_erased=row[6] is not None)
 
 
 def count_finished(connection: Connection, version_id: int, counting: CountedAttempt = CountedAttempt.EARLIEST) -> int:

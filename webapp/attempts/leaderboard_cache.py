@@ -1,7 +1,7 @@
 """Leaderboards in this worker's memory: one small read a second at most, for any number of requests.
 
-A read selects the attempts that finished since the last one, with an overlap for those whose commit was still in
-progress then. Once a minute everything is read again, for commits that took longer.
+A read selects the attempts that were finished or erased since the last one, with an overlap for those whose commit was
+still in progress then. Once a minute everything is read again, for commits that took longer.
 """
 
 from __future__ import annotations
@@ -64,10 +64,15 @@ class _KnownResults:
     last_finished_at: datetime | None = None
     finished_count: int = 0
     has_changed: bool = False
-    """A result that was known is another one: its attempt went on, or another one of its player counts now."""
+    """A known result is another one: its attempt went on, its player has erased it, or another one counts now."""
 
     def add(self, rows: Iterable[AttemptResult]) -> None:
         for row in rows:
+            if row.finished_at is not None:
+                self.last_finished_at = max(self.last_finished_at or row.finished_at, row.finished_at)
+            if row.is_erased:
+                self.has_changed |= row.attempt_id in self.by_id
+                continue
             result = -row.score, row.milliseconds
             if row.attempt_id in self.by_id:
                 self.has_changed |= self.by_id[row.attempt_id] != result
@@ -80,8 +85,6 @@ class _KnownResults:
             insort(self.results, result)
             insort(self.top, row, key=_sort_key)
             del self.top[MAX_PLACES:]
-            if row.finished_at is not None:
-                self.last_finished_at = max(self.last_finished_at or row.finished_at, row.finished_at)
 
     def to_leaderboard(self) -> Leaderboard:
         return Leaderboard(self.results.copy(), self.finished_count, leaderboard.rank_results(self.top))
@@ -96,7 +99,7 @@ class _CachedLeaderboard:
 
     def __init__(self, connect: ConnectionFactory, version_id: int, counting: CountedAttempt, ttl: float) -> None:
         self._connect = connect
-        self._counted = counting
+        self._counted_attempt = counting
         self._version_id = version_id
         self._results = _KnownResults()
         self._full_refresh_at = 0.0
@@ -118,12 +121,12 @@ class _CachedLeaderboard:
 
     def _read_all(self) -> None:
         with self._connect() as connection:
-            rows = leaderboard.top_results(connection, self._version_id, counting=self._counted)
+            rows = leaderboard.top_results(connection, self._version_id, counting=self._counted_attempt)
             # Counted only where there are more than these: who finishes between two statements is found by the next
             # `_read_new`, and would be counted twice.
             finished_count = len(rows)
             if len(rows) >= leaderboard.MAX_RESULTS:
-                finished_count = leaderboard.count_finished(connection, self._version_id, self._counted)
+                finished_count = leaderboard.count_finished(connection, self._version_id, self._counted_attempt)
         results = _KnownResults()
         results.add(rows)
         results.finished_count = finished_count
@@ -132,7 +135,7 @@ class _CachedLeaderboard:
     def _read_new(self) -> None:
         since = None if self._results.last_finished_at is None else self._results.last_finished_at - OVERLAP
         with self._connect() as connection:
-            rows = leaderboard.finished_since(connection, self._version_id, since, self._counted)
+            rows = leaderboard.finished_since(connection, self._version_id, since, self._counted_attempt)
         self._results.add(rows)
 
 

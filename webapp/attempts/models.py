@@ -41,8 +41,35 @@ class Attempt(Base):
     """From the start to the last stored answer by the database's clock; the faster of two equal scores leads."""
     scored_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When it was scored because its quiz had closed, though nobody had finished it. It goes on if the quiz does."""
+    erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When its player erased it. The row stays, without name, player, score and answers: it refuses later answers."""
     saved_batches: Mapped[int] = mapped_column(server_default=text("0"))
     """Counts batches that saved answers, where row locks are local to a node: there only a changed row is noticed."""
+
+
+class DeletedAttempts(Base):
+    """What is kept of a version's attempts that were deleted after their period: sums, which tell of nobody."""
+
+    __tablename__ = "deleted_attempts"
+    __table_args__ = (MYSQL_TABLE_OPTIONS,)
+
+    quiz_version_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    begun: Mapped[int] = mapped_column(BigInteger)
+    finished: Mapped[int] = mapped_column(BigInteger)
+    score: Mapped[int] = mapped_column(BigInteger)
+    """The sum of their scores."""
+    milliseconds: Mapped[int] = mapped_column(BigInteger)
+    """The sum of their times."""
+
+
+class PeriodicTask(Base):
+    """A task that one worker of all carries out when it is due; whichever moves `begun_at` first has it."""
+
+    __tablename__ = "periodic_task"
+    __table_args__ = (MYSQL_TABLE_OPTIONS,)
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    begun_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class Answer(Base):

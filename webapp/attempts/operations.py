@@ -19,7 +19,7 @@ from webapp.attempts import scoring, serializers, tokens
 from webapp.attempts.answer_store import AttemptState
 from webapp.attempts.answer_writer import REPEAT
 from webapp.attempts.leaderboard_cache import Leaderboard
-from webapp.attempts.page_cache import CACHE_HEADERS, PageCache
+from webapp.attempts.page_cache import CACHE_HEADERS, PageCache, PageVariant
 from webapp.attempts.schemas import DEFAULT_PLACES
 from webapp.attempts.service import AttemptInPlay, AttemptService
 from webapp.errors import BusyError
@@ -38,24 +38,24 @@ _PAGE_HEADERS = (("Content-Type", "text/html; charset=utf-8"), *security_headers
 def open_quiz(
     pages: PageCache,
     version: PublishedVersion,
-    prefix: str,
+    variant: PageVariant,
     known_etags: str,
     render: Callable[[], bytes] | None = None,
 ) -> RawResponse | None:
-    """Return a quiz's first page, which is the same for all who have not begun; None where it had to be rendered.
+    """Return a quiz's first page, the same for all who have not begun; None where it had to be rendered.
 
     Args:
         pages: The pages that this worker has rendered.
         version: The quiz, as of now.
-        prefix: The path under which the service is mounted.
+        variant: The path under which the service is mounted, and the page's language.
         known_etags: The request's If-None-Match, or "".
         render: Renders the page; None where that would take too long.
     """
-    page = pages.get(version, prefix)
+    page = pages.get(version, variant)
     if page is None:
         if render is None:
             return None
-        page = pages.put(version, prefix, render())
+        page = pages.put(version, variant, render())
     headers = (*_PAGE_HEADERS, ("ETag", page.etag))
     # By weak comparison, of a list too (RFC 9110): a proxy that compresses the page makes its ETag a weak one.
     return RawResponse(NOT_MODIFIED, headers, b"") if page.etag in known_etags else RawResponse(OK, headers, page.body)

@@ -6,22 +6,25 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from flask import Blueprint, current_app, make_response, redirect, render_template, request, url_for
+from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 from wtforms import StringField
 from wtforms.validators import DataRequired, Length
 
-from webapp.attempts import operations, presenter, scoring, tokens
+from poolproof.integrations.flask_ext import run_in_transaction
+from webapp.attempts import erasure, operations, presenter, scoring, serializers, tokens
 from webapp.attempts.models import MAX_NAME_LENGTH
-from webapp.attempts.page_cache import get_page_cache, is_cacheable
+from webapp.attempts.page_cache import PageVariant, get_page_cache, is_cacheable
 from webapp.attempts.schemas import ANONYMOUS
 from webapp.attempts.service import get_attempt_service
-from webapp.errors import AttemptFinishedError, InvalidInputError, NotFoundError
+from webapp.errors import AttemptErasedError, AttemptFinishedError, InvalidInputError, NotFoundError
 from webapp.quizzes.documents import Question
 from webapp.quizzes.published import PublishedVersion, Slug
 from webapp.web.cookies import set_cookie
 from webapp.web.fast_path.middleware import flask_response
 from webapp.web.form_retry import retryable_form
+from webapp.web.languages import page_language
 from webapp.web.path_prefix import with_prefix
 from webapp.web.security.fetch_metadata import require_same_origin
 from webapp.web.validators import is_decimal, validate_storable, validate_visible
@@ -47,8 +50,8 @@ class StartForm(FlaskForm):  # type: ignore[misc]
         csrf = False
 
     name = StringField(
-        "Your name on the leaderboard",
-        [DataRequired("Give a name."), Length(max=MAX_NAME_LENGTH), validate_storable, validate_visible],
+        lazy_gettext("Your name on the leaderboard"),
+        [DataRequired(lazy_gettext("Give a name.")), Length(max=MAX_NAME_LENGTH), validate_storable, validate_visible],
     )
 
 
@@ -63,7 +66,8 @@ def quiz(slug: str) -> Response:
     if not is_cacheable(request.headers.get("Cookie", "")):
         return make_response(render())
     known_etags = request.headers.get("If-None-Match", "")
-    opened = operations.open_quiz(get_page_cache(current_app), version, request.script_root, known_etags, render)
+    pages, variant = get_page_cache(current_app), PageVariant(request.script_root, page_language())
+    opened = operations.open_quiz(pages, version, variant, known_etags, render)
     assert opened is not None  # noqa: S101 - it was allowed to render
     return flask_response(opened)
 
@@ -140,6 +144,36 @@ def leaderboard(slug: str) -> str:
     return render_template(
         "attempts/leaderboard.html", quiz=version, places=standings.places, finished=standings.finished_count
     )
+
+
+@blueprint.get("/attempts/<token>/data")
+def stored(token: str) -> str | tuple[str, int]:
+    """Show what is stored of an attempt, and for how long."""
+    service = get_attempt_service(current_app)
+    claim, version = service.find(token)
+    try:
+        data = service.load_data(claim)
+    except AttemptErasedError:
+        return render_template("attempts/erased.html", quiz=version, claim=claim), AttemptErasedError.status
+    kept_days = service.time_limits.kept_days(version.rules)
+    body = serializers.dump_data(claim, version, data, kept_days)
+    return render_template("attempts/data.html", quiz=version, data=body, token=token)
+
+
+@blueprint.post("/attempts/<token>/erase")
+@retryable_form("Your attempt may not be erased yet. Send the form again in a moment; to erase it twice does no harm.")
+def erase(token: str) -> Response:
+    """Erase what is stored of an attempt; without the tick in the form nothing happens."""
+    service = get_attempt_service(current_app)
+    claim = service.verify_write(token)
+    version = service.quiz_cache.by_version(claim.version_id)
+    response = make_response(redirect(url_for("attempt_pages.stored", token=token), 303))
+    if request.form.get("sure"):
+        run_in_transaction(lambda connection: erasure.erase(connection, claim), idempotent=True)
+        service.forget(claim)
+        # The page of the quiz would lead to the attempt.
+        response.delete_cookie(ATTEMPT_COOKIE, path=url_for("attempt_pages.quiz", slug=version.slug))
+    return response
 
 
 def _render_quiz(version: PublishedVersion, form: StartForm) -> str:

@@ -44,6 +44,8 @@ class QuestionView:
     explanation: str
     credit: str
     address: str
+    section: str | None = None
+    """The title of the section that the question is in."""
 
 
 @dataclass(frozen=True)
@@ -172,4 +174,5 @@ def _question_view(question: Question, order: Sequence[int], bits: int | None, *
         explanation=question.explanation if shown else "",
         credit=", ".join(part for part in (question.source, question.licence) if part),
         address=(question.address or "") if shown else "",
+        section=question.section,
     )

@@ -24,7 +24,7 @@ from webapp.attempts.models import Attempt
 from webapp.attempts.time_limits import time_over_error
 from webapp.attempts.tokens import AttemptClaim
 from webapp.db.types import UtcDateTime
-from webapp.errors import AttemptExistsError, AttemptFinishedError, NotFoundError
+from webapp.errors import AttemptErasedError, AttemptExistsError, AttemptFinishedError, NotFoundError
 from webapp.quizzes import published
 from webapp.quizzes.published import QuizState, VersionSummary
 
@@ -37,6 +37,7 @@ class _AttemptStatus:
 
     has_row: bool
     is_finished: bool
+    is_erased: bool
     has_other_attempt: bool
     is_open: bool
     is_time_over: bool
@@ -52,8 +53,10 @@ class Refusals:
         self._by_id = attempts
 
     def finished(self) -> set[UUID]:
-        """Return those of the attempts that are finished."""
-        return {attempt_id for attempt_id, attempt in self._by_id.items() if attempt.is_finished}
+        """Return those of the attempts that are finished, and not erased: who sends an answer to one is told which."""
+        return {
+            attempt_id for attempt_id, attempt in self._by_id.items() if attempt.is_finished and not attempt.is_erased
+        }
 
     def without_row(self) -> set[UUID]:
         """Return those of the attempts that are not stored."""
@@ -62,6 +65,8 @@ class Refusals:
     def of_save(self, attempt_id: UUID) -> Exception:
         """Return why an answer was not saved; a blocked one may be saved by a later batch."""
         attempt = self._by_id[attempt_id]
+        if attempt.is_erased:
+            return erased_error()
         if attempt.is_finished:
             return finished_error()
         return _of_window(attempt) or _of_row(attempt)
@@ -69,12 +74,19 @@ class Refusals:
     def of_finish(self, attempt_id: UUID) -> Exception:
         """Return why an attempt was not finished; one that has a row was locked, and is finished by a later batch."""
         attempt = self._by_id[attempt_id]
+        if attempt.is_erased:
+            return erased_error()
         return _of_row(attempt) if attempt.has_row else _of_window(attempt) or _of_row(attempt)
 
 
 def finished_error() -> AttemptFinishedError:
     """Return the error of an answer to an attempt that has been scored."""
     return AttemptFinishedError("The attempt is finished; its answers can no longer change.")
+
+
+def erased_error() -> AttemptErasedError:
+    """Return the error of whatever is asked of an attempt that its player has erased."""
+    return AttemptErasedError("You have erased this attempt; nothing of it is stored, and it takes no more answers.")
 
 
 def blocked_error() -> EntryBlockedError:
@@ -123,6 +135,7 @@ def find_refusals(connection: Connection, claims: Iterable[AttemptClaim], grace:
             UUID(bytes=bytes(row.attempt)): _AttemptStatus(
                 has_row=row.id is not None,
                 is_finished=row.finished_at is not None,
+                is_erased=row.erased_at is not None,
                 has_other_attempt=bool(row.has_other),
                 is_open=bool(row.is_open),
                 is_time_over=bool(row.is_time_over),
@@ -152,6 +165,7 @@ def _select_attempts(dialect: str) -> Select[Any]:
             sent.c.version,
             _attempt.c.id,
             _attempt.c.finished_at,
+            _attempt.c.erased_at,
             exists(select(other.c.id).where(of_player, other.c.id != sent.c.attempt)).label("has_other"),
             published.accepts_answers(sent.c.version, started_at).label("is_open"),
             published.time_is_over(sent.c.version, started_at).label("is_time_over"),

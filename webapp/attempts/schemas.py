@@ -95,6 +95,7 @@ class AttemptQuestionOut(BaseSchema):
     kind = fields.String(required=True)
     stem = fields.String(required=True)
     points = fields.Integer(required=True)
+    section = fields.String(required=True, allow_none=True)
     choices = fields.List(fields.String(), required=True)
     order = fields.List(
         fields.Integer(), required=True, metadata={"description": "Positions of the choices in the order to show them"}
@@ -137,6 +138,42 @@ class AttemptOut(BaseSchema):
     )
     seconds_left = fields.Integer(required=True, allow_none=True, metadata={"description": SECONDS_LEFT_DESCRIPTION})
     questions = fields.List(fields.Nested(AttemptQuestionOut), required=True)
+
+
+class StoredAnswerOut(BaseSchema):
+    """An answer as it is stored."""
+
+    item = fields.Integer(required=True)
+    stem = fields.String(required=True, allow_none=True)
+    choices = fields.List(fields.Integer(), required=True, metadata={"description": "The positions chosen"})
+    texts = fields.List(fields.String(), required=True, metadata={"description": "The choices as texts"})
+    sequence = fields.Integer(required=True, allow_none=True)
+    answered_at = fields.AwareDateTime(required=True)
+
+
+class StoredDataOut(BaseSchema):
+    """All that is stored of an attempt, and what its token says."""
+
+    quiz = fields.Integer(required=True)
+    title = fields.String(required=True)
+    attempt = fields.UUID(required=True)
+    player = fields.UUID(
+        required=True, metadata={"description": "A random number that a browser keeps; the same in its other attempts"}
+    )
+    player_name = fields.String(required=True)
+    started_at = fields.AwareDateTime(required=True)
+    finished_at = fields.AwareDateTime(required=True, allow_none=True)
+    score = fields.Integer(required=True, allow_none=True)
+    milliseconds = fields.Integer(required=True, allow_none=True)
+    kept_days = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "Days for which it is kept: after the quiz has closed, or where it has no end, after the "
+            "attempt was finished. null: without a limit"
+        },
+    )
+    answers = fields.List(fields.Nested(StoredAnswerOut), required=True)
 
 
 class LeaderboardArguments(BaseSchema):

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from webapp.attempts.erasure import StoredData
 from webapp.attempts.leaderboard_cache import Leaderboard
 from webapp.attempts.presenter import AttemptView
+from webapp.attempts.scoring import as_positions
 from webapp.attempts.service import StartedAttempt
+from webapp.attempts.tokens import AttemptClaim
 from webapp.quizzes.published import PublishedVersion
 
 _ATTEMPT_FIELDS = (
@@ -53,6 +56,39 @@ def dump_leaderboard(quiz_id: int, version: PublishedVersion, leaderboard: Leade
     }
 
 
+def dump_data(
+    claim: AttemptClaim, version: PublishedVersion, data: StoredData, kept_days: int | None
+) -> dict[str, Any]:
+    """Return all that is stored of an attempt, with the texts of what was chosen."""
+    questions = {question.item_id: question for question in version.document.questions}
+    answers = []
+    for answer in data.answers:
+        question, choices = questions.get(answer.item_id), as_positions(answer.chosen)
+        answers.append(
+            {
+                "item": answer.item_id,
+                "stem": question.stem if question else None,
+                "choices": choices,
+                "texts": [question.choices[choice] for choice in choices] if question else [],
+                "sequence": answer.sequence,
+                "answered_at": answer.answered_at,
+            }
+        )
+    return {
+        "quiz": version.quiz_id,
+        "title": version.title,
+        "attempt": claim.attempt_id,
+        "player": claim.player_id,
+        "player_name": claim.player_name,
+        "started_at": data.started_at or claim.started_at,
+        "finished_at": data.finished_at,
+        "score": data.score,
+        "milliseconds": data.milliseconds,
+        "kept_days": kept_days,
+        "answers": answers,
+    }
+
+
 def dump_attempt(view: AttemptView) -> dict[str, Any]:
     """Return an attempt; with the right answers and explanations once they are shown."""
     questions = []
@@ -63,6 +99,7 @@ def dump_attempt(view: AttemptView) -> dict[str, Any]:
             "kind": question.kind,
             "stem": question.stem,
             "points": question.points,
+            "section": question.section,
             "choices": [choice.text for choice in by_position],
             "order": [choice.position for choice in question.choices],
             "chosen": [choice.position for choice in by_position if choice.chosen],

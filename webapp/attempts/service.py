@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 from poolproof.transactions.unit_of_work import ConnectionFactory
-from webapp.attempts import answer_store, attempt_start, presenter, scoring, tokens
+from webapp.attempts import answer_store, attempt_start, erasure, presenter, scoring, tokens
 from webapp.attempts.answer_store import AttemptState, when_over
 from webapp.attempts.answer_writer import AnswerWriter
 from webapp.attempts.attempt_start import begin_attempt
 from webapp.attempts.batch_writes import FinishAttempt, SaveAnswers
 from webapp.attempts.counting import counting_of
+from webapp.attempts.erasure import StoredData
 from webapp.attempts.leaderboard_cache import Leaderboard, LeaderboardCache
 from webapp.attempts.overdue_scorer import OverdueScorer
 from webapp.attempts.presenter import AttemptSnapshot, AttemptView
 from webapp.attempts.question_order import questions_of
 from webapp.attempts.rate_limit import PlayerRateLimiter
+from webapp.attempts.refusals import erased_error
 from webapp.attempts.time_limits import TimeLimits
 from webapp.attempts.tokens import AttemptClaim, PlayerClaim
 from webapp.quizzes.published import PublishedVersion, QuizId, Slug
@@ -104,6 +106,7 @@ class AttemptService:
             AttemptFinishedError: when the player has finished the last attempt, or its time is over.
             AttemptTimeOverError: when the time of the only attempt is over without an answer.
             AttemptPauseError: when the next attempt has to wait.
+            AttemptErasedError: when the player has erased it.
         """
         version = self.quiz_cache.current(quiz)
         player = player or PlayerClaim(tokens.new_player_id())
@@ -182,7 +185,11 @@ class AttemptService:
         return presenter.build_view(claim, self.snapshot(version, state), rank)
 
     def read(self, claim: AttemptClaim) -> AttemptSnapshot:
-        """Return an attempt as it is stored; where its time is over, what is stored is scored first."""
+        """Return an attempt as it is stored; where its time is over, what is stored is scored first.
+
+        Raises:
+            AttemptErasedError: when its player has erased it.
+        """
         version = self.quiz_cache.by_version(claim.version_id)
         state = self._load(claim)
         started_at = state.started_at or claim.started_at
@@ -217,7 +224,24 @@ class AttemptService:
 
     def _load(self, claim: AttemptClaim) -> AttemptState:
         with self.connect() as connection:
-            return answer_store.load_state(connection, claim)
+            state = answer_store.load_state(connection, claim)
+        if state.is_erased:
+            raise erased_error()
+        return state
+
+    def load_data(self, claim: AttemptClaim) -> StoredData:
+        """Return all that is stored of an attempt.
+
+        Raises:
+            AttemptErasedError: when its player has erased it.
+        """
+        with self.connect() as connection:
+            return erasure.load_data(connection, claim.attempt_id)
+
+    def forget(self, claim: AttemptClaim) -> None:
+        """Drop what this worker remembers of an attempt that was erased; the others see it within a second or two."""
+        self.writer.forget(claim.attempt_id)
+        self.leaderboards.invalidate(claim.version_id)
 
     def leaderboard(self, quiz: QuizId | Slug) -> tuple[PublishedVersion, Leaderboard]:
         """Return the leaderboard of a quiz's latest version.

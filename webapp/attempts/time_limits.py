@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from webapp.errors import AttemptFinishedError, AttemptTimeOverError
+from webapp.messages import message
 from webapp.quizzes.published import VersionSummary
+from webapp.quizzes.rules import QuizRules
 
 CLOSE_MARGIN = timedelta(seconds=2)
 """So long after the end of a window or of an attempt answers are refused without the database, whose clock decides."""
@@ -20,6 +22,8 @@ class TimeLimits:
     """After the end of a window, for what was sent before it."""
     ttl: int
     """From the start of an attempt at a quiz that has no end."""
+    keep_days: int = 0
+    """Days for which attempts are kept at most after they are over; 0: no limit."""
 
     def answers_until(self, started_at: datetime, version: VersionSummary) -> datetime:
         """Return when an attempt takes no more answers, as the rules are now."""
@@ -54,8 +58,18 @@ class TimeLimits:
             raise time_over_error()
         if version.closes_at is None and age >= timedelta(seconds=self.ttl):
             raise AttemptFinishedError(
-                f"Without an end of the quiz an attempt takes answers for {self.ttl // 3600} h; what was stored counts."
+                message(
+                    "Without an end of the quiz an attempt takes answers for %(hours)s h; what was stored counts.",
+                    hours=self.ttl // 3600,
+                )
             )
+
+    def kept_days(self, rules: QuizRules) -> int | None:
+        """Return for how many days attempts are kept after they are over; None: until somebody deletes them.
+
+        The shorter one of the periods of the author and of the operator.
+        """
+        return min((days for days in (rules.keep_days, self.keep_days) if days), default=None)
 
     def shows_answers(self, version: VersionSummary) -> bool:
         """Say whether players who have finished may see the right answers at the version's `now`."""

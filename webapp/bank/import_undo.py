@@ -21,6 +21,7 @@ from webapp.bank.imports import MAX_REPORTED
 from webapp.bank.item_draft import ItemDraft
 from webapp.bank.items import changed_values, column_values
 from webapp.bank.models import Item, ItemImport, ItemVersion
+from webapp.bank.position_bits import from_bits
 from webapp.errors import BusyError
 from webapp.extensions import Base
 
@@ -134,7 +135,8 @@ def _referencing_columns() -> Iterator[Column[Any]]:
 
 def _past_values(version: dict[str, Any]) -> dict[str, Any]:
     names = ItemDraft.__dataclass_fields__.keys() & version.keys()
-    return changed_values(column_values(ItemDraft(**{name: version[name] for name in names})))
+    values = {name: version[name] for name in names} | {"pinned": from_bits(version["pinned"])}
+    return changed_values(column_values(ItemDraft(**values)))
 
 
 def _record_skipped(connection: Connection, import_id: int, skipped: list[list[Any]]) -> None:

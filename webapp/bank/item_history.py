@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select
 
 from webapp.bank.models import Item, ItemVersion
+from webapp.bank.position_bits import from_bits
 
 MAX_VERSIONS = 100
 
@@ -25,6 +26,7 @@ class PastVersion:
     stem: str
     choices: tuple[str, ...]
     right: tuple[int, ...]
+    pinned: tuple[int, ...]
     explanation: str
     source: str | None
     licence: str | None
@@ -57,4 +59,5 @@ def list_versions(connection: Connection, item_id: int) -> list[PastVersion]:
 
 def _to_version(row: Row[*tuple[Any, ...]]) -> PastVersion:
     values = row._asdict()
-    return PastVersion(**values | {"choices": tuple(values["choices"]), "right": tuple(values["right"])})
+    positions = {"right": tuple(values["right"]), "pinned": from_bits(values["pinned"])}
+    return PastVersion(**values | positions | {"choices": tuple(values["choices"])})

@@ -45,13 +45,13 @@ class seconds_ago(FunctionElement[datetime]):  # noqa: N801 - an SQL function is
 
 @compiles(seconds_ago)
 def _seconds_ago_on_mysql(element: seconds_ago, compiler: Any, **kw: Any) -> str:
-    return f"UTC_TIMESTAMP(6) - INTERVAL {compiler.process(element.clauses, **kw)} SECOND"
+    return f"UTC_TIMESTAMP(6) - INTERVAL ({compiler.process(element.clauses, **kw)}) SECOND"
 
 
 @compiles(seconds_ago, "sqlite")
 def _seconds_ago_on_sqlite(element: seconds_ago, compiler: Any, **kw: Any) -> str:
     seconds = compiler.process(element.clauses, **kw)
-    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', '-' || {seconds} || ' seconds')"
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', '-' || ({seconds}) || ' seconds')"
 
 
 class seconds_after(FunctionElement[datetime]):  # noqa: N801 - an SQL function is written in lower case

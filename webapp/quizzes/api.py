@@ -10,17 +10,14 @@ from flask import Response, current_app, jsonify, request, url_for
 from poolproof.integrations.flask_ext import read, run_in_transaction
 from webapp.accounts.auth import get_current_user, require_api
 from webapp.accounts.roles import Permission
-from webapp.quizzes import drafts, published, publishing
-from webapp.quizzes.drafts import Draft, DraftValues
+from webapp.quizzes import draft_list, drafts, published, publishing
+from webapp.quizzes.draft_schemas import DraftIn, DraftLines, DraftListArguments, DraftOut
+from webapp.quizzes.drafts import Draft, DraftValues, Section
 from webapp.quizzes.draws import Draw
 from webapp.quizzes.published import PublishedVersion, QuizId, QuizState
 from webapp.quizzes.published_cache import get_published_cache, invalidate_after_write
 from webapp.quizzes.rules import RuleChanges
 from webapp.quizzes.schemas import (
-    DraftIn,
-    DraftLines,
-    DraftListArguments,
-    DraftOut,
     ListArguments,
     Publication,
     PublicQuiz,
@@ -88,7 +85,7 @@ def list_drafts(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """List all quizzes with their drafts, the newest first."""
     after = pagination.decode_cursor(query.get("cursor"))
     with read() as connection:
-        page = drafts.list_drafts(connection, after, query["limit"])
+        page = draft_list.list_drafts(connection, after, query["limit"])
     return {"quizzes": page.rows, "next": page.cursor}, pagination.next_link_header(page)
 
 
@@ -170,9 +167,12 @@ def publish_quiz(rules: dict[str, Any], quiz_id: int) -> tuple[PublishedVersion,
     are running go on with the questions of theirs, and are not on the new leaderboard. Everyone may play again.
     """
     given = [rules.pop(name) for name in ("opens_at", "closes_at", "answers_shown")]
+    is_unlisted = rules.pop("is_unlisted")
     version = create_once(
         get_current_user().id,
-        lambda connection: publishing.publish(connection, quiz_id, *given, other_rules=cast("RuleChanges", rules)),
+        lambda connection: publishing.publish(
+            connection, quiz_id, *given, is_unlisted=is_unlisted, other_rules=cast("RuleChanges", rules)
+        ),
         published.by_version,
         id_of=attrgetter("version_id"),
     )
@@ -191,8 +191,9 @@ def close_quiz(quiz_id: int) -> None:
 
 def _draft_values(body: dict[str, Any]) -> DraftValues:
     item_ids = tuple(body["items"])
+    sections = tuple(Section(**section) for section in body["sections"])
     draws = tuple(Draw(**{**draw, "position": min(draw["position"], len(item_ids))}) for draw in body["draws"])
-    return DraftValues(body["title"], body["description"], body["slug"], item_ids, body["points"], draws)
+    return DraftValues(body["title"], body["description"], body["slug"], item_ids, sections, body["points"], draws)
 
 
 def _public_document(version: PublishedVersion) -> dict[str, Any]:
@@ -207,6 +208,6 @@ def _public_document(version: PublishedVersion) -> dict[str, Any]:
 
 
 _SUMMARY_FIELDS = (
-    "quiz_id", "slug", "title", "number", "question_count", "opens_at", "closes_at", "answers_shown", "rules",
-    "state",
+    "quiz_id", "slug", "title", "number", "question_count", "opens_at", "closes_at", "answers_shown", "is_unlisted",
+    "keep_days", "rules", "state",
 )  # fmt: skip

@@ -8,14 +8,17 @@ from functools import cached_property
 from random import Random, SystemRandom
 from typing import Any, Protocol
 
+from webapp.bank.choice_order import shuffle_unpinned
 from webapp.bank.item_kinds import Kind
 from webapp.bank.items import Item
 from webapp.errors import NotFoundError
+from webapp.messages import message
 
 MAX_CACHED_DRAWS = 20_000
 """Attempts whose questions are kept for each document; two hundred bytes each."""
 
 _random = SystemRandom()
+_SELDOM_FIELDS = {"pinned", "section", "author_order"}
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,10 @@ class Question:
     points: int = 1
     author_order: tuple[int, ...] = ()
     """The positions of the choices in the order that the author gave them; empty in older documents."""
+    pinned: tuple[int, ...] = ()
+    """Positions of the choices that are shown in their places, whatever the order of the others."""
+    section: str | None = None
+    """The title of the section that the question is in; None when it is in none."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,7 @@ class QuizDocument:
         try:
             return self._by_item[item_id]
         except KeyError:
-            raise NotFoundError(f"This quiz has no item {item_id}.") from None
+            raise NotFoundError(message("This quiz has no item %(item)s.", item=item_id)) from None
 
     def question_for(self, seed: int, item_id: int) -> Question:
         """Return the question made from this item, for the player of an attempt with this seed.
@@ -104,7 +111,7 @@ class QuizDocument:
         """
         question = self.question(item_id)
         if self.pools and not any(each is question for each in self.questions_for(seed)):
-            raise NotFoundError(f"The item {item_id} was not drawn for this attempt.")
+            raise NotFoundError(message("The item %(item)s was not drawn for this attempt.", item=item_id))
         return question
 
     def questions_for(self, seed: int) -> tuple[Question, ...]:
@@ -162,17 +169,25 @@ def freeze(
     title: str,
     description: str,
     items: Iterable[Item],
+    sections: Mapping[int, str | None] | None = None,
+    *,
     points: Mapping[int, int] | None = None,
     pools: Iterable[Pool] = (),
 ) -> QuizDocument:
-    """Make a document from the items as they are now; `points` has those of items that have not one point.
+    """Make a document from the items as they are now.
+
+    `sections` are titles by the position of their first question, `points` those of items that have not one point.
 
     The choices are shuffled first: in many banks the right one always comes first, and a choice's number must not
     reveal it.
     """
     points = points or {}
-    questions = tuple(_question(item, points.get(item.id, 1)) for item in items)
-    return QuizDocument(title, description, questions, tuple(pools))
+    questions = []
+    section: str | None = None
+    for position, item in enumerate(items):
+        section = (sections or {}).get(position, section)
+        questions.append(_question(item, section, points.get(item.id, 1)))
+    return QuizDocument(title, description, tuple(questions), tuple(pools))
 
 
 def collect_origins(questions: Iterable[HasOrigin]) -> list[Origin]:
@@ -193,7 +208,7 @@ def to_json(document: QuizDocument) -> dict[str, Any]:
     return {
         "title": document.title,
         "description": document.description,
-        "questions": [asdict(question) for question in document.questions],
+        "questions": [_question_to_json(question) for question in document.questions],
         "pools": [asdict(pool) for pool in document.pools],
     }
 
@@ -203,19 +218,25 @@ def from_json(stored: dict[str, Any]) -> QuizDocument:
     return QuizDocument(
         stored["title"],
         stored["description"],
-        tuple(Question(**_with_tuples(question)) for question in stored["questions"]),
-        tuple(Pool(**_with_tuples(pool)) for pool in stored.get("pools", ())),
+        tuple(_question_from_json(question) for question in stored["questions"]),
+        tuple(Pool(**pool | {"item_ids": tuple(pool["item_ids"])}) for pool in stored.get("pools", ())),
     )
 
 
-def _with_tuples(stored: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
+def _question_to_json(question: Question) -> dict[str, Any]:
+    """Return a question as it is stored; the fields that most questions leave empty are left out."""
+    return {name: value for name, value in asdict(question).items() if value or name not in _SELDOM_FIELDS}
 
 
-def _question(item: Item, points: int) -> Question:
+def _question_from_json(stored: dict[str, Any]) -> Question:
+    lists = {name: tuple(stored.get(name, ())) for name in ("choices", "right", "pinned", "author_order")}
+    return Question(**stored | lists)
+
+
+def _question(item: Item, section: str | None, points: int) -> Question:
     order = list(range(len(item.choices)))
     if item.kind != Kind.TRUE_FALSE:
-        _random.shuffle(order)
+        order = shuffle_unpinned(len(order), item.pinned, _random)
     return Question(
         item_id=item.id,
         kind=item.kind,
@@ -230,4 +251,6 @@ def _question(item: Item, points: int) -> Question:
         address=item.address,
         points=points,
         author_order=tuple(order.index(position) for position in range(len(order))),
+        pinned=item.pinned,
+        section=section,
     )

@@ -6,7 +6,7 @@ version: what is added to the bank afterwards changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import SystemRandom
 from typing import Any
@@ -14,10 +14,11 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select
 
 from webapp.bank import items
-from webapp.bank.item_draft import MAX_CATEGORY_LENGTH
+from webapp.bank.item_draft import MAX_CATEGORY_LENGTH, MAX_TAG_LENGTH
 from webapp.bank.item_kinds import Difficulty
 from webapp.bank.items import Filters, Item
 from webapp.errors import InvalidInputError
+from webapp.messages import message
 from webapp.quizzes.documents import Pool
 from webapp.quizzes.models import QuizDraw
 
@@ -26,7 +27,6 @@ MAX_DRAWS = 20
 MAX_POOL = 500
 """Items of a pool. Of more that match so many are chosen at random: every worker has the document in memory."""
 MAX_POINTS = 100
-MAX_TAG_LENGTH = 50
 
 _random = SystemRandom()
 
@@ -53,11 +53,21 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class Selection:
-    """The questions of a version: those that all players get, with their points, those of pools, and the pools."""
+class Chosen:
+    """An item that becomes a question."""
 
-    common: Sequence[tuple[Item, int]]
-    pooled: Sequence[tuple[Item, int]]
+    item: Item
+    points: int = 1
+    section: str | None = None
+    """The title of the section that it is in."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The questions of a version: those that all players get, those of pools, and the pools."""
+
+    common: Sequence[Chosen]
+    pooled: Sequence[Chosen]
     pools: Sequence[Pool]
 
 
@@ -100,19 +110,25 @@ def find_errors(draws: Sequence[Draw], item_count: int, max_questions: int) -> I
         yield from _draw_errors(draw, max_questions)
 
 
-def select_questions(connection: Connection, chosen: Sequence[tuple[Item, int]], draws: Sequence[Draw]) -> Selection:
-    """Return the questions of a version that is published now; `chosen` are the draft's items with their points.
+def select_questions(connection: Connection, chosen: Sequence[Chosen], draws: Sequence[Draw]) -> Selection:
+    """Return the questions of a version that is published now; `chosen` are the draft's items.
+
+    A draw is in the section of the item before it.
 
     Raises:
         InvalidInputError: when too few items match a draw, or two draws give the same item different points.
     """
-    selection = _Selection([item for item, _ in chosen])
-    common: list[tuple[Item, int]] = []
+    selection = _Selection(each.item for each in chosen)
+    common: list[Chosen] = []
     begin = 0
     for draw in draws:
         common += chosen[begin : draw.position]
         begin = max(begin, draw.position)
-        matching = selection.find_matching(connection, draw)
+        section = chosen[begin - 1].section if chosen and begin else None
+        matching = {
+            item_id: Chosen(item, draw.points, section)
+            for item_id, item in selection.find_matching(connection, draw).items()
+        }
         if draw.for_each_player:
             selection.add_pool(draw, matching, len(common))
         else:
@@ -126,11 +142,11 @@ class _Selection:
 
     def __init__(self, chosen: Iterable[Item]) -> None:
         self._used_ids = {item.id for item in chosen}
-        self.pooled: dict[int, tuple[Item, int]] = {}
+        self.pooled: dict[int, Chosen] = {}
         self.pools: list[Pool] = []
 
     def find_matching(self, connection: Connection, draw: Draw) -> dict[int, Item]:
-        filters = Filters(category=draw.category, difficulty=draw.difficulty)
+        filters = Filters(category=draw.category, difficulty=draw.difficulty, tag=draw.tag)
         found = items.find_matching_ids(connection, filters)
         # What is in a pool already cannot be drawn for all: some players would get it twice.
         excluded = self._used_ids if draw.for_each_player else self._used_ids | self.pooled.keys()
@@ -139,31 +155,37 @@ class _Selection:
             matching = _random.sample(matching, MAX_POOL)
         return items.find_many(connection, matching)
 
-    def draw_once(self, draw: Draw, matching: dict[int, Item]) -> list[tuple[Item, int]]:
+    def draw_once(self, draw: Draw, matching: Mapping[int, Chosen]) -> list[Chosen]:
         if len(matching) < draw.size:
             raise _too_few_error(draw, len(matching))
         drawn = _random.sample(sorted(matching), draw.size)
         self._used_ids.update(drawn)
-        return [(matching[item_id], draw.points) for item_id in drawn]
+        return [matching[item_id] for item_id in drawn]
 
-    def add_pool(self, draw: Draw, matching: dict[int, Item], position: int) -> None:
+    def add_pool(self, draw: Draw, matching: Mapping[int, Chosen], position: int) -> None:
         # At worst the draws before have taken as many of these as they can.
         lost = sum(min(pool.size, len(matching.keys() & set(pool.item_ids))) for pool in self.pools)
         if len(matching) - lost < draw.size:
             raise _too_few_error(draw, max(0, len(matching) - lost))
-        for item_id, item in matching.items():
-            _, points = self.pooled.setdefault(item_id, (item, draw.points))
-            if points != draw.points:
+        for item_id, each in matching.items():
+            if self.pooled.setdefault(item_id, each).points != draw.points:
                 raise InvalidInputError(
-                    f"Two draws with different points have an item in common: \u201c{item.stem[:80]}\u201d. "
-                    "Give them the same points, or conditions that no item meets twice."
+                    message(
+                        "Two draws with different points have an item in common: \u201c%(stem)s\u201d. "
+                        "Give them the same points, or conditions that no item meets twice.",
+                        stem=each.item.stem[:80],
+                    )
                 )
         self.pools.append(Pool(position, draw.size, tuple(sorted(matching))))
 
 
 def _too_few_error(draw: Draw, found: int) -> InvalidInputError:
     return InvalidInputError(
-        f"For the draw \u201c{draw.describe()}\u201d the bank has {found} items that nothing else may need."
+        message(
+            "For the draw \u201c%(draw)s\u201d the bank has %(count)s items that nothing else may need.",
+            draw=draw.describe(),
+            count=found,
+        )
     )
 
 

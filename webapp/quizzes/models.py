@@ -16,7 +16,7 @@ class Quiz(Base):
     """A draft; what players see is its latest published version."""
 
     __tablename__ = "quiz"
-    __table_args__ = (UniqueConstraint("slug"), MYSQL_TABLE_OPTIONS)
+    __table_args__ = (UniqueConstraint("slug"), Index(None, "join_code", unique=True), MYSQL_TABLE_OPTIONS)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     slug: Mapped[str] = mapped_column(String(80))
@@ -26,6 +26,8 @@ class Quiz(Base):
     """Counts changes of the draft, for If-Match; not the number of a published version."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    join_code: Mapped[str | None] = mapped_column(String(6))
+    """With which players find it, see `join_codes`; None until it is published."""
 
 
 class QuizItem(Base):
@@ -62,6 +64,17 @@ class QuizDraw(Base):
     """Whether each player gets a draw of their own; otherwise one is made at the publication, for all."""
 
 
+class QuizSection(Base):
+    """A title that stands above a run of a draft's items: from the one at this position to the next title."""
+
+    __tablename__ = "quiz_section"
+    __table_args__ = (MYSQL_TABLE_OPTIONS,)
+
+    quiz_id: Mapped[int] = mapped_column(ForeignKey("quiz.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    title: Mapped[str] = mapped_column(String(200))
+
+
 class QuizVersion(Base):
     """A published version: `document` never changes, the rules (see `rules`) may.
 
@@ -87,6 +100,10 @@ class QuizVersion(Base):
     closes_at: Mapped[datetime | None] = mapped_column(OptionalEnd, nullable=False)
     answers_shown: Mapped[str | None] = mapped_column(String(16))
     """When players see the right answers; None: by whether the quiz has an end."""
+    is_unlisted: Mapped[bool] = mapped_column(server_default=text("0"))
+    """A rule: no list that players see names the quiz."""
+    keep_days: Mapped[int | None]
+    """A rule: days for which attempts are kept after they are over; None: as long as the operator allows."""
     time_limit: Mapped[int | None] = mapped_column(Integer)
     """Seconds from the start of an attempt, for which it takes answers; None: as long as the quiz does."""
     shuffles_questions: Mapped[bool] = mapped_column(server_default=text("0"))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response, current_app, flash, redirect, render_template, request, url_for
+from flask_babel import gettext
 from flask_wtf import FlaskForm
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response as WerkzeugResponse
@@ -16,11 +18,12 @@ from webapp.accounts.roles import Permission
 from webapp.bank import items
 from webapp.bank.items import Filters
 from webapp.errors import DomainError, NotFoundError
-from webapp.quizzes import documents, drafts, published, publishing
+from webapp.quizzes import documents, draft_list, drafts, published, publishing
 from webapp.quizzes.drafts import Draft, DraftValues
 from webapp.quizzes.forms import DetailsForm, RulesForm, as_utc, rules_form
 from webapp.quizzes.published import QuizId, QuizState
 from webapp.quizzes.published_cache import invalidate_after_write
+from webapp.web.languages import translate
 from webapp.web.rest import pagination
 from webapp.web.rest.openapi import ID
 from webapp.web.validators import is_id
@@ -53,7 +56,7 @@ def quizzes() -> str:
     """List all quizzes, the newest first."""
     after = pagination.decode_cursor(request.args.get("cursor"))
     with read() as connection:
-        page = drafts.list_drafts(connection, after, LIST_PAGE_SIZE)
+        page = draft_list.list_drafts(connection, after, LIST_PAGE_SIZE)
     return render_template("studio/quizzes.html", page=page)
 
 
@@ -135,7 +138,7 @@ def publish(quiz_id: int) -> WerkzeugResponse:
         version = run_in_transaction(lambda connection: publishing.publish(connection, quiz_id, *rules))
     except DomainError as error:
         return _redirect_to_quiz(quiz_id, error.detail)
-    flash(f"Published as version {version.number}.", "success")
+    flash(gettext("Published as version %(number)s.", number=version.number), "success")
     return _redirect_to_quiz(quiz_id)
 
 
@@ -157,7 +160,7 @@ def change_rules(quiz_id: int) -> WerkzeugResponse:
         raise
     except DomainError as error:
         return _redirect_to_quiz(quiz_id, error.detail)
-    flash("Saved. Players see it now; no new version was made.", "success")
+    flash(gettext("Saved. Players see it now; no new version was made."), "success")
     return _redirect_to_quiz(quiz_id)
 
 
@@ -166,7 +169,7 @@ def change_rules(quiz_id: int) -> WerkzeugResponse:
 def close(quiz_id: int) -> WerkzeugResponse:
     """End the window now."""
     run_in_transaction(lambda connection: publishing.close(connection, quiz_id))
-    flash("Closed. Answers are refused from now on.", "success")
+    flash(gettext("Closed. Answers are refused from now on."), "success")
     return _redirect_to_quiz(quiz_id)
 
 
@@ -180,7 +183,7 @@ def delete(quiz_id: int) -> WerkzeugResponse:
         pass
     except DomainError as error:
         return _redirect_to_quiz(quiz_id, error.detail)
-    flash("Deleted.", "success")
+    flash(gettext("Deleted."), "success")
     return redirect(url_for("studio.quizzes"))
 
 
@@ -191,7 +194,9 @@ def _update_draft(quiz_id: int, edit: Callable[[Draft], tuple[str, str, tuple[in
     def change(connection: Connection) -> None:
         draft = drafts.find(connection, quiz_id)
         title, description, item_ids = edit(draft)
-        values = DraftValues(title, description, None, item_ids, draft.points, draft.draws)
+        sections = tuple(section for section in draft.sections if section.before < len(item_ids))
+        changes = {"title": title, "description": description, "item_ids": item_ids, "sections": sections}
+        values = replace(draft.to_values(), **changes)
         drafts.change(connection, quiz_id, values, int(version) if is_id(version) else 0)
         publishing.change_title(connection, quiz_id, title)
 
@@ -220,7 +225,7 @@ def _reorder(item_ids: Sequence[int], action: str, item_id: str, add: Sequence[i
 
 def _redirect_to_quiz(quiz_id: int, *errors: str) -> WerkzeugResponse:
     for error in errors:
-        flash(error, "error")
+        flash(translate(error), "error")
     filters: dict[str, Any] = {name: request.form.get(f"keep_{name}") for name in ("search", "category", "difficulty")}
     return redirect(url_for("studio.quiz", quiz_id=quiz_id, **filters))
 

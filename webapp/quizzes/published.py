@@ -15,6 +15,7 @@ from webapp.db.page import Page, page_of
 from webapp.db.timestamps import seconds_after, seconds_ago, utc_now
 from webapp.db.types import NEVER
 from webapp.errors import NotFoundError, QuizNotOpenError
+from webapp.messages import join_messages, message
 from webapp.quizzes.documents import QuizDocument, from_json
 from webapp.quizzes.models import Quiz, QuizVersion
 from webapp.quizzes.rules import AnswersShown, CountedAttempt, QuizRules
@@ -61,6 +62,16 @@ class VersionSummary:
         return self.rules.answers_shown
 
     @property
+    def is_unlisted(self) -> bool:
+        """Whether no list that players see names it."""
+        return self.rules.is_unlisted
+
+    @property
+    def keep_days(self) -> int | None:
+        """The author's period after which attempts are deleted; None: the operator's."""
+        return self.rules.keep_days
+
+    @property
     def state(self) -> QuizState:
         """The state of the window when this was read."""
         if self.now < self.rules.opens_at:
@@ -98,31 +109,34 @@ class Slug:
 def not_open_error(version: VersionSummary) -> QuizNotOpenError | None:
     """Return why a version cannot be played at its `now`; None while its window is open."""
     if version.state is QuizState.UPCOMING:
-        return QuizNotOpenError(f"The quiz opens at {version.opens_at.isoformat()}.")
+        return QuizNotOpenError(message("The quiz opens on %(time)s.", time=version.opens_at))
     if version.state is QuizState.CLOSED:
-        return QuizNotOpenError(f"{closing_sentence(version.closes_at)}.")
+        return QuizNotOpenError(closing_sentence(version.closes_at))
     return None
 
 
 def too_late_error(closes_at: datetime | None) -> QuizNotOpenError:
     """Return the error of an answer that was sent after the window."""
-    return QuizNotOpenError(f"{closing_sentence(closes_at)}; this answer came too late and was not saved.")
+    return QuizNotOpenError(
+        join_messages(closing_sentence(closes_at), message("This answer came too late and was not saved."))
+    )
 
 
 def closing_sentence(closes_at: datetime | None) -> str:
-    """Return when a quiz closed, as the beginning of a sentence."""
+    """Return when a quiz closed, as a sentence."""
     if closes_at is None:
         # It was closed when it was looked at, and has been given no end since.
-        return "The quiz was closed"
-    return f"The quiz closed on {closes_at:%-d %b %Y at %H:%M:%S} UTC"
+        return message("The quiz was closed.")
+    return message("The quiz closed on %(time)s.", time=closes_at)
 
 
 _newer_version = aliased(QuizVersion)
-_IS_LATEST = ~exists(
+IS_LATEST = ~exists(
     select(_newer_version.id).where(
         _newer_version.quiz_id == QuizVersion.quiz_id, _newer_version.number > QuizVersion.number
     )
 ).correlate(QuizVersion)
+"""A condition of statements about quizzes: this version is the latest of its quiz."""
 _PLAIN_RULES = (
     "title",
     "opens_at",
@@ -132,6 +146,8 @@ _PLAIN_RULES = (
     "shuffles_choices",
     "max_attempts",
     "attempt_pause",
+    "is_unlisted",
+    "keep_days",
 )
 """Rules whose column has the same name and value."""
 _SUMMARY_COLUMNS = (
@@ -163,8 +179,9 @@ def _summary_values(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
 
 
 def list_by_state(connection: Connection, state: QuizState, after: int | None, limit: int) -> Page[VersionSummary]:
-    """Return the latest versions that are in this state, the newest first."""
-    query = select(*_SUMMARY_COLUMNS).join(Quiz, Quiz.id == QuizVersion.quiz_id).where(_IS_LATEST, _in_state(state))
+    """Return the latest versions that are in this state, the newest first; those that are unlisted are left out."""
+    query = select(*_SUMMARY_COLUMNS).join(Quiz, Quiz.id == QuizVersion.quiz_id)
+    query = query.where(IS_LATEST, _in_state(state), QuizVersion.is_unlisted.is_(False))
     if after is not None:
         query = query.where(QuizVersion.id < after)
     rows = connection.execute(query.order_by(QuizVersion.id.desc()).limit(limit + 1)).all()
@@ -178,7 +195,7 @@ def current(connection: Connection, quiz: QuizId | Slug) -> PublishedVersion:
         NotFoundError: when there is no such quiz, or it was never published.
     """
     condition = Quiz.id == quiz.id if isinstance(quiz, QuizId) else Quiz.slug == quiz.text
-    return _load_one(connection, and_(condition, _IS_LATEST))
+    return _load_one(connection, and_(condition, IS_LATEST))
 
 
 def by_version(connection: Connection, version_id: int) -> PublishedVersion:

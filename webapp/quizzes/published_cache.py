@@ -64,6 +64,10 @@ class PublishedQuizCache:
         version = cached.peek() if cached is not None else None
         return version.as_of(catalog_version.now()) if version is not None else None
 
+    def catalog_version(self) -> CatalogVersion:
+        """Return the catalog version, which is read once in `CATALOG_TTL`, for other caches of what players see."""
+        return self._catalog_version.get()
+
     def invalidate(self) -> None:
         """Have the next request read the catalog version, after a change by this worker."""
         self._catalog_version.invalidate()

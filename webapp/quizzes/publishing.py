@@ -10,9 +10,11 @@ from sqlalchemy import Connection, func, insert, select, update
 from webapp.bank import items
 from webapp.db.timestamps import database_now, utc_now
 from webapp.errors import InvalidInputError, NotFoundError
-from webapp.quizzes import catalog_version, documents, drafts, draws, published
+from webapp.messages import message
+from webapp.quizzes import catalog_version, documents, drafts, draws, join_code_store, published
 from webapp.quizzes.documents import QuizDocument
 from webapp.quizzes.drafts import Draft
+from webapp.quizzes.draws import Chosen
 from webapp.quizzes.models import Quiz, QuizVersion
 from webapp.quizzes.published import PublishedVersion, QuizId
 from webapp.quizzes.rules import AnswersShown, QuizRules, RuleChanges, apply_changes
@@ -25,6 +27,7 @@ def publish(
     closes_at: datetime | None,
     answers_shown: AnswersShown | None = None,
     *,
+    is_unlisted: bool | None = None,
     other_rules: RuleChanges | None = None,
 ) -> PublishedVersion:
     """Freeze the draft as it is now into a new version and return it.
@@ -49,6 +52,8 @@ def publish(
         changes["closes_at"] = closes_at
     if answers_shown is not None:
         changes["chosen_answers_shown"] = answers_shown
+    if is_unlisted is not None:
+        changes["is_unlisted"] = is_unlisted
     present = published.latest_summary(connection, quiz_id)
     rules = apply_changes(_rules_to_begin_with(present.rules if present else None, draft.title, now), changes, now)
     document = _freeze(connection, draft)
@@ -63,6 +68,7 @@ def publish(
             **published.rule_values(rules),
         )
     )
+    join_code_store.ensure(connection, quiz_id)
     _store_rules(connection, quiz_id, rules)
     version_id: int = result.inserted_primary_key[0]  # type: ignore[index]
     return published.by_version(connection, version_id)
@@ -70,11 +76,22 @@ def publish(
 
 def _freeze(connection: Connection, draft: Draft) -> QuizDocument:
     by_id = items.find_many(connection, draft.item_ids)
-    chosen = [(by_id[item_id], draft.points_of(item_id)) for item_id in draft.item_ids]
+    titles = {section.before: section.title for section in draft.sections}
+    chosen: list[Chosen] = []
+    section: str | None = None
+    for position, item_id in enumerate(draft.item_ids):
+        section = titles.get(position, section)
+        chosen.append(Chosen(by_id[item_id], draft.points_of(item_id), section))
     selection = draws.select_questions(connection, chosen, draft.draws)
     questions = [*selection.common, *selection.pooled]
-    points = {item.id: value for item, value in questions}
-    return documents.freeze(draft.title, draft.description, (item for item, _ in questions), points, selection.pools)
+    return documents.freeze(
+        draft.title,
+        draft.description,
+        [each.item for each in questions],
+        {position: each.section for position, each in enumerate(questions)},
+        points={each.item.id: each.points for each in questions},
+        pools=selection.pools,
+    )
 
 
 def change_rules(connection: Connection, quiz_id: int, changes: RuleChanges) -> PublishedVersion:
@@ -121,7 +138,7 @@ def _lock_quiz(connection: Connection, quiz_id: int) -> None:
     # The lock has two concurrent publications get different numbers, and two changes of rules not lose each other.
     locked = connection.execute(select(Quiz.id).where(Quiz.id == quiz_id).with_for_update()).one_or_none()
     if locked is None:
-        raise NotFoundError(f"There is no quiz {quiz_id}.")
+        raise NotFoundError(message("There is no quiz %(quiz)s.", quiz=quiz_id))
 
 
 def _rules_to_begin_with(present: QuizRules | None, title: str, now: datetime) -> QuizRules:

@@ -11,7 +11,10 @@ from enum import StrEnum
 from typing import TypedDict
 
 from webapp.errors import InvalidInputError
+from webapp.messages import message
 
+MAX_KEEP_DAYS = 36_600
+"""A hundred years."""
 MAX_WINDOW_TIME = datetime(9000, 1, 1, tzinfo=UTC)
 MIN_TIME_LIMIT = 10
 MAX_TIME_LIMIT = 7 * 24 * 3600
@@ -48,6 +51,10 @@ class QuizRules:
     """None: it has no end."""
     chosen_answers_shown: AnswersShown | None
     """What the author has chosen; None: see `answers_shown`."""
+    is_unlisted: bool = False
+    """Whether it is open only to players who have its address or its join code."""
+    keep_days: int | None = None
+    """Days for which attempts are kept after they are over; None: as long as the operator allows."""
     time_limit: int | None = None
     """Seconds from the start of an attempt for which it takes answers; None: as long as the quiz does."""
     shuffles_questions: bool = False
@@ -90,6 +97,8 @@ class RuleChanges(TypedDict, total=False):
     opens_at: datetime
     closes_at: datetime | None
     chosen_answers_shown: AnswersShown | None
+    is_unlisted: bool
+    keep_days: int | None
     time_limit: int | None
     shuffles_questions: bool
     shuffles_choices: bool
@@ -113,14 +122,24 @@ def apply_changes(rules: QuizRules, changes: RuleChanges, now: datetime) -> Quiz
     if closes_at is not None and closes_at <= opens_at:
         raise InvalidInputError("The quiz must open before it closes.")
     if closes_at != rules.closes_at and changed.has_closed(now):
-        raise InvalidInputError(f"closes_at has passed already; the database's clock says {now.isoformat()}.")
+        raise InvalidInputError(
+            message("The time of closing has passed already; the database's clock says %(time)s.", time=now)
+        )
     return changed
 
 
 def _validate_numbers(rules: QuizRules) -> None:
     if rules.time_limit is not None and not MIN_TIME_LIMIT <= rules.time_limit <= MAX_TIME_LIMIT:
-        raise InvalidInputError(f"The time for an attempt is {MIN_TIME_LIMIT} to {MAX_TIME_LIMIT} seconds.")
+        raise InvalidInputError(
+            message(
+                "The time for an attempt is %(minimum)s to %(maximum)s seconds.",
+                minimum=MIN_TIME_LIMIT,
+                maximum=MAX_TIME_LIMIT,
+            )
+        )
     if not 1 <= rules.max_attempts <= MAX_ATTEMPTS:
-        raise InvalidInputError(f"A player has 1 to {MAX_ATTEMPTS} attempts.")
+        raise InvalidInputError(message("A player has 1 to %(maximum)s attempts.", maximum=MAX_ATTEMPTS))
     if not 0 <= rules.attempt_pause <= MAX_ATTEMPT_PAUSE:
-        raise InvalidInputError(f"The pause between attempts is 0 to {MAX_ATTEMPT_PAUSE} seconds.")
+        raise InvalidInputError(
+            message("The pause between attempts is 0 to %(maximum)s seconds.", maximum=MAX_ATTEMPT_PAUSE)
+        )

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from webapp.bank.item_draft import MAX_CATEGORY_LENGTH
-from webapp.bank.item_kinds import Difficulty
-from webapp.quizzes.drafts import MAX_DESCRIPTION_LENGTH, MAX_QUIZ_ITEMS, MAX_SLUG_LENGTH, MAX_TITLE_LENGTH
-from webapp.quizzes.draws import MAX_DRAWS, MAX_POINTS
+from webapp.quizzes.drafts import MAX_TITLE_LENGTH
 from webapp.quizzes.published import QuizState
 from webapp.quizzes.rules import (
     MAX_ATTEMPT_PAUSE,
     MAX_ATTEMPTS,
+    MAX_KEEP_DAYS,
     MAX_TIME_LIMIT,
     MIN_TIME_LIMIT,
     AnswersShown,
@@ -19,7 +17,6 @@ from webapp.quizzes.rules import (
 )
 from webapp.web.rest.fields import TextField, TimeField
 from webapp.web.rest.openapi import BaseSchema
-from webapp.web.rest.pagination import MAX_ID
 
 ANSWERS_SHOWN_DESCRIPTION = (
     "When a player who has finished sees the right answers. A second anonymous player cannot be told from a first one: "
@@ -30,18 +27,21 @@ TIME_LIMIT_DESCRIPTION = (
     "null: as long as the quiz does"
 )
 
+UNLISTED_DESCRIPTION = (
+    "No list names the quiz; it is open to all who have its address, its join code or its id. That hides it, and keeps "
+    "nobody out who has one of them"
+)
+
+KEEP_DAYS_DESCRIPTION = (
+    "Days after which attempts that are over are deleted with their answers: after the quiz has closed, or where it "
+    "has no end, after the attempt was finished. null: as long as the operator of the service allows"
+)
+
 
 class ListArguments(BaseSchema):
     """Query of the list of published quizzes."""
 
     state = fields.Enum(QuizState, by_value=True, load_default=QuizState.OPEN)
-    cursor = TextField()
-    limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
-
-
-class DraftListArguments(BaseSchema):
-    """Query of the list of drafts."""
-
     cursor = TextField()
     limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
 
@@ -59,6 +59,8 @@ class QuizLine(BaseSchema):
     answers_shown = fields.Enum(
         AnswersShown, by_value=True, required=True, metadata={"description": ANSWERS_SHOWN_DESCRIPTION}
     )
+    unlisted = fields.Boolean(attribute="is_unlisted", required=True, metadata={"description": UNLISTED_DESCRIPTION})
+    keep_days = fields.Integer(required=True, allow_none=True, metadata={"description": KEEP_DAYS_DESCRIPTION})
     time_limit = fields.Integer(
         attribute="rules.time_limit", required=True, allow_none=True, metadata={"description": TIME_LIMIT_DESCRIPTION}
     )
@@ -95,6 +97,9 @@ class PublicQuestion(BaseSchema):
     item = fields.Integer(attribute="item_id", required=True)
     kind = fields.String(required=True)
     stem = fields.String(required=True)
+    section = fields.String(
+        required=True, allow_none=True, metadata={"description": "The title of the section that it is in"}
+    )
     choices = fields.List(fields.String(), required=True)
     category = fields.String(required=True, allow_none=True)
     difficulty = fields.String(required=True, allow_none=True)
@@ -122,94 +127,6 @@ class PublicQuiz(QuizLine):
     draws = fields.List(
         fields.Nested(PublicDraw), required=True, metadata={"description": "How many more each player gets"}
     )
-
-
-class DrawSchema(BaseSchema):
-    """So many items of the bank that match all conditions; null is no condition."""
-
-    position = fields.Integer(
-        strict=True,
-        load_default=MAX_QUIZ_ITEMS,
-        validate=validate.Range(0, MAX_QUIZ_ITEMS),
-        metadata={"description": "How many of `items` come before it; at most all of them, which is the default"},
-    )
-    size = fields.Integer(strict=True, required=True, validate=validate.Range(1, MAX_QUIZ_ITEMS))
-    category = TextField(load_default=None, allow_none=True, validate=validate.Length(1, MAX_CATEGORY_LENGTH))
-    difficulty = fields.Enum(Difficulty, by_value=True, load_default=None, allow_none=True)
-    points = fields.Integer(
-        strict=True,
-        load_default=1,
-        validate=validate.Range(1, MAX_POINTS),
-        metadata={"description": "Of each item that is drawn"},
-    )
-    for_each_player = fields.Boolean(
-        load_default=True,
-        metadata={"description": "Whether each player gets a draw of their own, or the publication makes one for all"},
-    )
-
-
-class DraftIn(BaseSchema):
-    """The fields that an author edits."""
-
-    title = TextField(required=True, validate=validate.Length(1, MAX_TITLE_LENGTH))
-    description = TextField(load_default="", validate=validate.Length(max=MAX_DESCRIPTION_LENGTH))
-    slug = TextField(load_default=None, allow_none=True, validate=validate.Length(1, MAX_SLUG_LENGTH))
-    items = fields.List(
-        fields.Integer(strict=True, validate=validate.Range(1, MAX_ID)),
-        load_default=list,
-        validate=validate.Length(max=MAX_QUIZ_ITEMS),
-        metadata={"description": "Ids of items of the bank, in order"},
-    )
-    points = fields.Dict(
-        keys=fields.Integer(),
-        values=fields.Integer(strict=True, validate=validate.Range(1, MAX_POINTS)),
-        load_default=dict,
-        validate=validate.Length(max=MAX_QUIZ_ITEMS),
-        metadata={"description": "Item → points, of items that have not one point"},
-    )
-    draws = fields.List(
-        fields.Nested(DrawSchema),
-        load_default=list,
-        validate=validate.Length(max=MAX_DRAWS),
-        metadata={"description": "Items drawn from those that match when the quiz is published"},
-    )
-
-
-class DraftOut(BaseSchema):
-    """A draft in its present state."""
-
-    id = fields.Integer(required=True)
-    slug = fields.String(required=True)
-    title = fields.String(required=True)
-    description = fields.String(required=True)
-    items = fields.List(fields.Integer(), attribute="item_ids", required=True)
-    points = fields.Dict(
-        keys=fields.Integer(),
-        values=fields.Integer(),
-        required=True,
-        metadata={"description": "Item → points, of items that have not one point"},
-    )
-    draws = fields.List(fields.Nested(DrawSchema), required=True)
-    version = fields.Integer(required=True)
-    changed_at = TimeField(required=True)
-
-
-class DraftLine(BaseSchema):
-    """A draft in a list."""
-
-    id = fields.Integer(required=True)
-    slug = fields.String(required=True)
-    title = fields.String(required=True)
-    version = fields.Integer(required=True)
-    published = fields.Boolean(required=True)
-    changed_at = TimeField(required=True)
-
-
-class DraftLines(BaseSchema):
-    """A page of drafts."""
-
-    quizzes = fields.List(fields.Nested(DraftLine), required=True)
-    next = fields.String(required=True, allow_none=True, metadata={"description": "Cursor of the next page"})
 
 
 class _FurtherRules(BaseSchema):
@@ -254,6 +171,12 @@ class Publication(_FurtherRules):
             + ANSWERS_SHOWN_DESCRIPTION
         },
     )
+    unlisted = fields.Boolean(
+        load_default=None,
+        allow_none=True,
+        attribute="is_unlisted",
+        metadata={"description": "Default: false. " + UNLISTED_DESCRIPTION},
+    )
 
 
 class RulesIn(_FurtherRules):
@@ -271,4 +194,11 @@ class RulesIn(_FurtherRules):
             "description": "null: `after_closing`, and where there is no end `after_finishing`. "
             + ANSWERS_SHOWN_DESCRIPTION
         },
+    )
+    unlisted = fields.Boolean(attribute="is_unlisted", metadata={"description": UNLISTED_DESCRIPTION})
+    keep_days = fields.Integer(
+        strict=True,
+        allow_none=True,
+        validate=validate.Range(1, MAX_KEEP_DAYS),
+        metadata={"description": KEEP_DAYS_DESCRIPTION},
     )

@@ -4,6 +4,7 @@ import { Outbox, removeExpired } from "./outbox.js";
 import { Sender } from "./sender.js";
 import { statusText } from "./status-text.js";
 import { Stepper } from "./stepper.js";
+import { textOf } from "./texts.js";
 
 const form = document.querySelector("form.play");
 const status = form.querySelector(".status");
@@ -45,7 +46,7 @@ function updateStatus() {
   }
   status.className = `status ${kind}`;
   lock(finishRequested);
-  window.onbeforeunload = outbox.isEmpty ? null : () => "Not all answers are saved yet.";
+  window.onbeforeunload = outbox.isEmpty ? null : () => textOf("leaving");
 }
 
 function lock(isLocked) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
+from flask_babel import gettext
 from wtforms import Field, Form
 from wtforms.validators import ValidationError
 
@@ -22,7 +23,7 @@ def is_storable(text: str) -> bool:
 def validate_storable(form: Form, field: Field) -> None:
     """Refuse, as a validator of a form's field, text for which `is_storable` is false."""
     if field.data and not is_storable(field.data):
-        raise ValidationError("Contains a character that cannot be stored.")
+        raise ValidationError(gettext("Contains a character that cannot be stored."))
 
 
 def is_visible(text: str) -> bool:
@@ -33,7 +34,7 @@ def is_visible(text: str) -> bool:
 def validate_visible(form: Form, field: Field) -> None:
     """Refuse, as a validator of a form's field, text of which nothing can be seen."""
     if field.data and not is_visible(field.data):
-        raise ValidationError(INVISIBLE)
+        raise ValidationError(gettext(INVISIBLE))
 
 
 def is_decimal(text: str, max_digits: int) -> bool:

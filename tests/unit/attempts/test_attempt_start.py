@@ -17,7 +17,7 @@ def test_an_attempt_begins_at_the_databases_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("opens", "closes", "words"), [(1, 2, "opens at"), (-2, -1, "closed on"), (-2, 0, "closed on")]
+    ("opens", "closes", "words"), [(1, 2, "opens on"), (-2, -1, "closed on"), (-2, 0, "closed on")]
 )
 def test_outside_of_the_window_nothing_begins(opens: int, closes: int, words: str) -> None:
     rules = replace(RULES, opens_at=NOW + timedelta(hours=opens), closes_at=NOW + timedelta(hours=closes))

@@ -14,18 +14,18 @@ import click
 from flask import current_app
 
 from poolproof.integrations.flask_ext import get_pooling
+from poolproof.lab.connection_monitor import ConnectionMonitor
+from poolproof.lab.hosts import is_local_host
+from poolproof.lab.loadgen.http_client import InvalidResponseError
+from poolproof.lab.reporting.command_options import renamed_option
 from webapp.lab.loadgen import load_generator
 from webapp.lab.loadgen.browser_model import BrowserModel
-from webapp.lab.loadgen.http_client import InvalidResponseError
 from webapp.lab.loadgen.load_generator import ProcessResult, TooManyUsersError
 from webapp.lab.loadgen.player import PushPlan, connections_per_user
 from webapp.lab.push import push_report, verification
 from webapp.lab.push.database_monitor import DatabaseMonitor
 from webapp.lab.push.push_report import PushSummary
 from webapp.lab.push.quiz_discovery import NoQuizError, find_open_quiz
-from webapp.lab.reporting.command_options import renamed_option
-from webapp.lab.services.connection_monitor import ConnectionMonitor
-from webapp.lab.services.processes import is_local_host
 
 
 @dataclass(frozen=True)

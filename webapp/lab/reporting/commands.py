@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from webapp.lab.reporting.command_options import with_report_options
-from webapp.lab.reporting.compare import ReportPair, joined_tables, save_comparison
-from webapp.lab.reporting.report import NoSuchReportError, list_reports, load_report
-from webapp.lab.reporting.report_output import get_report_folder
+from poolproof.lab.reporting.command_options import with_report_options
+from poolproof.lab.reporting.compare import ReportPair, joined_tables, save_comparison
+from poolproof.lab.reporting.report import NoSuchReportError, list_reports, load_report
+from webapp.lab.reporting.service_reports import get_report_folder
 
 
 @click.command("reports")

@@ -21,22 +21,23 @@ from sqlalchemy import make_url
 from poolproof.capacity.budget import FleetSize
 from poolproof.capacity.server_info import ServerInfo, read_server_info
 from poolproof.integrations.flask_ext import get_pooling
-from webapp.lab.reporting.command_options import renamed_option, with_report_options
-from webapp.lab.reporting.report import LabReport
-from webapp.lab.reporting.report_output import ProgressDisplay, output_report
-from webapp.lab.services.processes import is_local_host
-from webapp.lab.services.scratch_schema import ScratchSchemaError, open_scratch_schema
+from poolproof.lab.hosts import is_local_host
+from poolproof.lab.reporting.command_options import renamed_option, with_report_options
+from poolproof.lab.reporting.report import LabReport
+from poolproof.lab.reporting.report_output import ProgressDisplay
+from poolproof.lab.scratch_schema import ScratchSchemaError, open_scratch_schema
+from poolproof.lab.sizing import report as sizing_report
+from poolproof.lab.sizing import resource_sampler, workload
+from poolproof.lab.sizing.analysis import Recommendation, recommend
+from poolproof.lab.sizing.measurements import Setting
+from poolproof.lab.sizing.pool_workload import WorkloadRunError
+from poolproof.lab.sizing.recommendation import FittedSize, fit_to_server
+from poolproof.lab.sizing.sweep import Sweep, SweepPlan, SweepProgress, next_size_above, sizes_up_to
+from poolproof.lab.sizing.workload import WorkloadError
+from poolproof.lab.sizing.workload_bench import WorkloadBench
+from webapp.lab.reporting.service_reports import output_report
 from webapp.lab.services.service_process import NotServingError
-from webapp.lab.sizing import report as sizing_report
-from webapp.lab.sizing import resource_sampler, workload
-from webapp.lab.sizing.analysis import Recommendation, recommend
-from webapp.lab.sizing.measurements import Setting
-from webapp.lab.sizing.pool_workload import WorkloadRunError
-from webapp.lab.sizing.recommendation import FittedSize, fit_to_server
 from webapp.lab.sizing.service_bench import ServiceBench
-from webapp.lab.sizing.sweep import Sweep, SweepPlan, SweepProgress, next_size_above, sizes_up_to
-from webapp.lab.sizing.workload import WorkloadError
-from webapp.lab.sizing.workload_bench import WorkloadBench
 from webapp.settings import Settings
 
 LATEST_FILE = "size-latest.json"

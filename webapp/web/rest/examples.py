@@ -8,11 +8,12 @@ _WHEN = "2026-11-27T09:30:00+00:00"
 _LATER = "2026-12-04T09:30:00+00:00"
 _TOKEN = "eyJhdHRlbXB0IjoiMDE5M2IifQ.Z0b2mA.c2lnbmF0dXJl"  # noqa: S105 - of nobody
 
-_ITEM_IN = {
+_ITEM_CONTENT = {
     "kind": "single",
     "stem": "What holds connections?",
     "choices": ["A pool", "A pond", "A puddle"],
     "right": [0],
+    "pinned": [2],
     "explanation": "A pool lends them, and takes them back.",
     "category": "Databases",
     "difficulty": "easy",
@@ -20,12 +21,20 @@ _ITEM_IN = {
     "licence": "CC BY-SA 4.0",
     "address": "https://questions.example/7",
 }
+_ITEM_IN = _ITEM_CONTENT | {"tags": ["lecture 3"]}
 _ITEM = _ITEM_IN | {"id": 7, "collected_at": None, "version": 1, "created_at": _WHEN, "changed_at": _WHEN}
-_ITEM_VERSION = _ITEM_IN | {"version": 1, "changed_at": _WHEN, "import_id": None}
+_ITEM_VERSION = _ITEM_CONTENT | {"version": 1, "changed_at": _WHEN, "import_id": None}
+_SECTIONS = [{"before": 0, "title": "Vocabulary"}]
 _DRAW = {
-    "position": 1, "size": 5, "category": "Databases", "difficulty": "easy", "points": 1, "for_each_player": True,
+    "position": 1, "size": 5, "category": "Databases", "difficulty": "easy", "tag": None, "points": 1,
+    "for_each_player": True,
 }  # fmt: skip
-_DRAFT_IN = {"title": "Pools", "description": "Ten questions about pools.", "slug": "pools", "items": [7]} | {
+_DRAFT_IN = {
+    "title": "Pools",
+    "description": "Ten questions about pools.",
+    "slug": "pools",
+    "items": [7],
+    "sections": _SECTIONS,
     "points": {"7": 2},
     "draws": [_DRAW],
 }
@@ -39,6 +48,8 @@ _QUIZ_LINE = {
     "opens_at": _WHEN,
     "closes_at": _LATER,
     "answers_shown": "after_closing",
+    "unlisted": False,
+    "keep_days": 90,
     "time_limit": 900,
     "shuffles_questions": False,
     "shuffles_choices": True,
@@ -51,6 +62,7 @@ _QUESTION = {
     "item": 7,
     "kind": "single",
     "stem": "What holds connections?",
+    "section": "Vocabulary",
     "choices": ["A pool", "A pond", "A puddle"],
     "points": 1,
 }
@@ -132,8 +144,8 @@ EXAMPLES: dict[str, Any] = {
         ],
         "next": None,
     },
-    "Publication": {"opens_at": _WHEN, "closes_at": _LATER, "answers_shown": "after_closing"},
-    "RulesIn": {"title": "Pools", "closes_at": _LATER, "time_limit": 900},
+    "Publication": {"opens_at": _WHEN, "closes_at": _LATER, "answers_shown": "after_closing", "unlisted": True},
+    "RulesIn": {"title": "Pools", "closes_at": _LATER, "keep_days": 90, "time_limit": 900},
     "QuizLine": _QUIZ_LINE,
     "QuizLines": {"quizzes": [_QUIZ_LINE], "next": None},
     "PublicQuiz": _QUIZ_LINE
@@ -173,6 +185,28 @@ EXAMPLES: dict[str, Any] = {
         "seconds_left": 0,
         "rank": 1,
         "questions": [_QUESTION | _ANSWERED],
+    },
+    "StoredDataOut": {
+        "quiz": 3,
+        "title": "Pools",
+        "attempt": "00000000-0003-8c2a-9d6e-5b1f7a2c4e8d",
+        "player": "7d444840-9dc0-11d1-b245-5ffdce74fad2",
+        "player_name": "Grace",
+        "started_at": _WHEN,
+        "finished_at": _WHEN,
+        "score": 1,
+        "milliseconds": 5400,
+        "kept_days": 90,
+        "answers": [
+            {
+                "item": 7,
+                "stem": "What holds connections?",
+                "choices": [0],
+                "texts": ["A pool"],
+                "sequence": 1,
+                "answered_at": _WHEN,
+            }
+        ],
     },
     "LeaderboardOut": {
         "quiz": 3,
