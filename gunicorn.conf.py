@@ -52,6 +52,8 @@ forwarded_allow_ips = ""
 forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
 http_protocols = "h1"
+# Gunicorn's own parser, also where gunicorn_h1c is installed: see docs/the-way-of-an-answer.md.
+http_parser = "python"
 # A response goes through memory, so that no thread waits for a client.
 sendfile = False
 # The heartbeat of a worker's main loop, no limit for requests: these are bounded by the time-outs of the pool and

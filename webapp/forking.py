@@ -21,6 +21,7 @@ LIBRARIES = (
     "flask_wtf.file",
     "pydantic_settings",
     "pymysql",
+    "segno.writers",
     "sqlalchemy.dialects.mysql",
     "sqlalchemy.dialects.sqlite",
     "sqlalchemy.ext.compiler",

@@ -38,7 +38,8 @@ def join_messages(*parts: str) -> Message:
         f"part{number}": part if isinstance(part, Message) else message(part)
         for number, part in enumerate(filter(None, parts))
     }
-    return message(" ".join(f"%({name})s" for name in named), **named)
+    template = " ".join(f"%({name})s" for name in named)
+    return message(template, **named)
 
 
 def translate_message(text: str, gettext: Callable[[str], str], time_format: str) -> str:

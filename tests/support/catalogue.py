@@ -18,6 +18,8 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from werkzeug.exceptions import default_exceptions
 
+from poolproof.leaks.leak_detector import Violation
+from webapp.accounts.roles import Permission, Role
 from webapp.bank.import_jobs import ImportState
 from webapp.bank.item_kinds import Difficulty
 from webapp.collector.runs import Status
@@ -38,12 +40,14 @@ KEYWORDS = DEFAULT_KEYWORDS | dict.fromkeys(("message", "lazy_gettext", "lazy_ng
 
 def extract() -> Catalog:
     """Return a catalogue of all texts that people read."""
-    keywords = KEYWORDS | {kind.__name__: None for kind in list_error_types()}
-    # Its reason and its advice are two texts, not one with a plural.
-    texts = [*_extract(keywords), *_extract({"BusyError": (2,)})]
+    errors: dict[str, tuple[int, ...] | None] = {kind.__name__: None for kind in list_error_types()}
+    # One pass for each, since Babel does not find a call inside another; a reason and its advice are two texts, not one
+    # with a plural.
+    texts = [text for keywords in (KEYWORDS, errors, {"BusyError": (2,)}) for text in _extract(keywords)]
     catalogue = Catalog(project="Poolproof", charset="utf-8", creation_date=datetime(2026, 11, 28, tzinfo=UTC))
     for name, text in [*texts, *_texts_of_values()]:
-        catalogue.add(text, None, [(f"webapp/{name}", 1)])
+        if any(character.isalpha() for character in str(text)):
+            catalogue.add(text, None, [(f"webapp/{name}", 1)])
     return catalogue
 
 
@@ -75,7 +79,7 @@ def main() -> None:
             write_po(file, catalogue, width=120, include_lineno=False, sort_output=True, ignore_obsolete=True)
         path.with_suffix(".mo").write_bytes(compile_catalogue(catalogue))
         for entry in catalogue:
-            if entry.id and not entry.string:
+            if entry.id and not all(entry.string or [""]):
                 sys.stderr.write(f"{language}: no translation of {entry.id!r}\n")
 
 
@@ -90,7 +94,7 @@ def _texts_of_values() -> Iterator[tuple[str, str]]:
         yield from (("errors.py", text) for text in (kind.title, kind.description()))
     for error in default_exceptions.values():
         yield from (("web/rest/problems.py", str(text)) for text in (error().name, error.description) if text)
-    for values in (QuizState, ImportState, Status, Difficulty):
+    for values in (QuizState, ImportState, Status, Difficulty, Role, Permission, Violation):
         yield from (("templates/studio", str(value.value)) for value in values)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import Any
-from wsgiref.types import WSGIEnvironment
 
 from webapp.attempts import operations
 from webapp.attempts.operations import EncodedLeaderboards, get_leaderboards
@@ -14,8 +13,7 @@ from webapp.attempts.schemas import AnswerIn, StartIn
 from webapp.attempts.service import AttemptService, get_attempt_service
 from webapp.quizzes.published import Slug
 from webapp.web import languages
-from webapp.web.fast_path.request_body import read_json_body
-from webapp.web.fast_path.routes import FastRoute, PendingResponse, RawResponse
+from webapp.web.fast_path.routes import FastRoute, PendingResponse, PlainRequest, RawResponse
 
 Handler = Callable[..., RawResponse | PendingResponse | None]
 
@@ -26,7 +24,7 @@ def build_fast_routes(app: Any) -> list[FastRoute]:
     """Return the fast routes of this Flask app."""
 
     def with_service(handler: Handler) -> Handler:
-        return lambda environ, *parameters: handler(get_attempt_service(app), environ, *parameters)
+        return lambda request, *parameters: handler(get_attempt_service(app), request, *parameters)
 
     return [
         FastRoute("GET", "/quizzes/<slug>", with_service(partial(_open, get_page_cache(app)))),
@@ -41,38 +39,37 @@ def build_fast_routes(app: Any) -> list[FastRoute]:
     ]
 
 
-def _open(page_cache: PageCache, service: AttemptService, environ: WSGIEnvironment, slug: str) -> RawResponse | None:
-    cookies = environ.get("HTTP_COOKIE", "")
-    if environ.get("QUERY_STRING") or not is_cacheable(cookies):
+def _open(page_cache: PageCache, service: AttemptService, request: PlainRequest, slug: str) -> RawResponse | None:
+    fields = request.fields
+    cookies = fields.get("COOKIE", "")
+    if request.query or not is_cacheable(cookies):
         return None
-    version, prefix = service.quiz_cache.current(Slug(slug)), environ.get("SCRIPT_NAME", "")
-    language = languages.negotiate(cookies, environ.get("HTTP_ACCEPT_LANGUAGE", ""))
-    return operations.open_quiz(
-        page_cache, version, PageVariant(prefix, language), environ.get("HTTP_IF_NONE_MATCH", "")
-    )
+    version = service.quiz_cache.current(Slug(slug))
+    variant = PageVariant(request.prefix, languages.negotiate(cookies, fields.get("ACCEPT-LANGUAGE", "")))
+    return operations.open_quiz(page_cache, version, variant, fields.get("IF-NONE-MATCH", ""))
 
 
-def _start(service: AttemptService, environ: WSGIEnvironment, quiz_id: str) -> RawResponse | None:
-    body = _START.load_bytes(read_json_body(environ))
+def _start(service: AttemptService, request: PlainRequest, quiz_id: str) -> RawResponse | None:
+    body = _START.load_bytes(request.json_body())
     if body is None:
         return None
-    return operations.start(service, int(quiz_id), body, environ.get("SCRIPT_NAME", ""))
+    return operations.start(service, int(quiz_id), body, request.prefix)
 
 
-def _answer(service: AttemptService, environ: WSGIEnvironment, token: str, item_id: str) -> PendingResponse | None:
-    body = _ANSWER.load_bytes(read_json_body(environ))
+def _answer(service: AttemptService, request: PlainRequest, token: str, item_id: str) -> PendingResponse | None:
+    body = _ANSWER.load_bytes(request.json_body())
     return None if body is None else operations.answer(service, service.find(token), int(item_id), body)
 
 
-def _finish(service: AttemptService, environ: WSGIEnvironment, token: str) -> PendingResponse | None:
-    if environ.get("CONTENT_LENGTH") not in {None, "", "0"}:
+def _finish(service: AttemptService, request: PlainRequest, token: str) -> PendingResponse | None:
+    if request.fields.get("CONTENT-LENGTH", "0") != "0":
         return None
     return operations.finish(service, service.find(token))
 
 
 def _read_leaderboard(
-    leaderboards: EncodedLeaderboards, service: AttemptService, environ: WSGIEnvironment, quiz_id: str
+    leaderboards: EncodedLeaderboards, service: AttemptService, request: PlainRequest, quiz_id: str
 ) -> RawResponse | None:
-    if environ.get("QUERY_STRING"):
+    if request.query:
         return None
     return leaderboards.read(service, int(quiz_id))

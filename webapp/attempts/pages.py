@@ -127,7 +127,7 @@ def answer(token: str) -> Response:
     version = service.quiz_cache.by_version(claim.version_id)
     finishes = request.form.get("action") == "finish"
     try:
-        service.save(claim, version, _parse_choices(version.document.questions_for(claim.seed)))
+        service.save(claim, version, parse_choices(version.document.questions_for(claim.seed)))
     except AttemptFinishedError:
         # After a second click on the finish button the first result is shown. New answers are refused.
         if not finishes:
@@ -190,8 +190,12 @@ def _token_of_started_attempt(version: PublishedVersion) -> str | None:
     return token if claim.version_id == version.version_id else None
 
 
-def _parse_choices(questions: Iterable[Question]) -> dict[int, int]:
-    """Return the choices in the form, item → chosen bits; without questions that were not answered."""
+def parse_choices(questions: Iterable[Question]) -> dict[int, int]:
+    """Return the choices in the posted form, item → chosen bits; without questions that were not answered.
+
+    Raises:
+        InvalidInputError: for a choice that the quiz does not have.
+    """
     chosen: dict[int, int] = {}
     for question in questions:
         if values := request.form.getlist(f"item-{question.item_id}"):

@@ -170,6 +170,7 @@ def freeze(
     description: str,
     items: Iterable[Item],
     sections: Mapping[int, str | None] | None = None,
+    random: Random = _random,
     *,
     points: Mapping[int, int] | None = None,
     pools: Iterable[Pool] = (),
@@ -179,14 +180,14 @@ def freeze(
     `sections` are titles by the position of their first question, `points` those of items that have not one point.
 
     The choices are shuffled first: in many banks the right one always comes first, and a choice's number must not
-    reveal it.
+    reveal it; `random` is another source of their order for tests of a draft.
     """
     points = points or {}
     questions = []
     section: str | None = None
     for position, item in enumerate(items):
         section = (sections or {}).get(position, section)
-        questions.append(_question(item, section, points.get(item.id, 1)))
+        questions.append(_question(item, section, points.get(item.id, 1), random))
     return QuizDocument(title, description, tuple(questions), tuple(pools))
 
 
@@ -233,10 +234,10 @@ def _question_from_json(stored: dict[str, Any]) -> Question:
     return Question(**stored | lists)
 
 
-def _question(item: Item, section: str | None, points: int) -> Question:
+def _question(item: Item, section: str | None, points: int, random: Random) -> Question:
     order = list(range(len(item.choices)))
     if item.kind != Kind.TRUE_FALSE:
-        order = shuffle_unpinned(len(order), item.pinned, _random)
+        order = shuffle_unpinned(len(order), item.pinned, random)
     return Question(
         item_id=item.id,
         kind=item.kind,

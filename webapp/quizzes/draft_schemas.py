@@ -51,7 +51,7 @@ class SectionSchema(BaseSchema):
     before = fields.Integer(
         required=True,
         strict=True,
-        validate=validate.Range(0, MAX_QUIZ_ITEMS - 1),
+        validate=validate.Range(0, MAX_QUIZ_ITEMS),
         metadata={"description": "The position in `items`, counted from 0, of the section's first item"},
     )
     title = TextField(required=True, validate=validate.Length(1, MAX_TITLE_LENGTH))

@@ -67,10 +67,10 @@ class Draft:
     item_ids: tuple[int, ...]
     version: int
     changed_at: datetime
-    sections: tuple[Section, ...]
-    points: Mapping[int, int]
+    sections: tuple[Section, ...] = ()
+    points: Mapping[int, int] = field(default_factory=dict)
     """Item → points, of items that have not one point."""
-    draws: tuple[Draw, ...]
+    draws: tuple[Draw, ...] = ()
 
     def points_of(self, item_id: int) -> int:
         """Return the points of an item of the draft."""
@@ -261,8 +261,10 @@ def _points_errors(points: Mapping[int, int]) -> Iterator[tuple[str, str]]:
 
 def _section_errors(values: DraftValues) -> Iterator[tuple[str, str]]:
     places = [section.before for section in values.sections]
-    if len(set(places)) != len(places) or any(not 0 <= place < len(values.item_ids) for place in places):
-        yield "sections", "A section begins before an item of the quiz, and no other section begins there."
+    if places != sorted(places) or any(not 0 <= place <= len(values.item_ids) for place in places):
+        yield "sections", "Sections come in the order of the items before which they begin."
+    if len(places) > MAX_QUIZ_ITEMS:
+        yield "sections", f"A quiz has at most {MAX_QUIZ_ITEMS} sections."
     for section in values.sections:
         if not (is_visible(section.title) and len(section.title.strip()) <= MAX_TITLE_LENGTH):
             yield "sections", f"Give a section a title of 1 to {MAX_TITLE_LENGTH} characters that can be seen."
@@ -270,14 +272,14 @@ def _section_errors(values: DraftValues) -> Iterator[tuple[str, str]]:
 
 def _find_sections(connection: Connection, quiz_id: int) -> tuple[Section, ...]:
     query = select(QuizSection.position, QuizSection.title).where(QuizSection.quiz_id == quiz_id)
-    return tuple(Section(place, title) for place, title in connection.execute(query.order_by(QuizSection.position)))
+    return tuple(Section(place, title) for place, title in connection.execute(query.order_by(QuizSection.number)))
 
 
 def _insert_items(connection: Connection, quiz_id: int, values: DraftValues) -> None:
     if values.sections:
         sections = [
-            {"quiz_id": quiz_id, "position": section.before, "title": section.title.strip()}
-            for section in values.sections
+            {"quiz_id": quiz_id, "number": number, "position": section.before, "title": section.title.strip()}
+            for number, section in enumerate(values.sections)
         ]
         connection.execute(insert(QuizSection), sections)
     positions = draws.store(connection, quiz_id, values.draws, len(values.item_ids))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from random import SystemRandom
+from random import Random, SystemRandom
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
@@ -110,7 +110,9 @@ def find_errors(draws: Sequence[Draw], item_count: int, max_questions: int) -> I
         yield from _draw_errors(draw, max_questions)
 
 
-def select_questions(connection: Connection, chosen: Sequence[Chosen], draws: Sequence[Draw]) -> Selection:
+def select_questions(
+    connection: Connection, chosen: Sequence[Chosen], draws: Sequence[Draw], random: Random = _random
+) -> Selection:
     """Return the questions of a version that is published now; `chosen` are the draft's items.
 
     A draw is in the section of the item before it.
@@ -118,7 +120,7 @@ def select_questions(connection: Connection, chosen: Sequence[Chosen], draws: Se
     Raises:
         InvalidInputError: when too few items match a draw, or two draws give the same item different points.
     """
-    selection = _Selection(each.item for each in chosen)
+    selection = _Selection((each.item for each in chosen), random)
     common: list[Chosen] = []
     begin = 0
     for draw in draws:
@@ -140,7 +142,8 @@ def select_questions(connection: Connection, chosen: Sequence[Chosen], draws: Se
 class _Selection:
     """What was selected so far: no player may get an item twice."""
 
-    def __init__(self, chosen: Iterable[Item]) -> None:
+    def __init__(self, chosen: Iterable[Item], random: Random) -> None:
+        self._random = random
         self._used_ids = {item.id for item in chosen}
         self.pooled: dict[int, Chosen] = {}
         self.pools: list[Pool] = []
@@ -152,13 +155,13 @@ class _Selection:
         excluded = self._used_ids if draw.for_each_player else self._used_ids | self.pooled.keys()
         matching = [item_id for item_id in found if item_id not in excluded]
         if len(matching) > MAX_POOL:
-            matching = _random.sample(matching, MAX_POOL)
+            matching = self._random.sample(matching, MAX_POOL)
         return items.find_many(connection, matching)
 
     def draw_once(self, draw: Draw, matching: Mapping[int, Chosen]) -> list[Chosen]:
         if len(matching) < draw.size:
             raise _too_few_error(draw, len(matching))
-        drawn = _random.sample(sorted(matching), draw.size)
+        drawn = self._random.sample(sorted(matching), draw.size)
         self._used_ids.update(drawn)
         return [matching[item_id] for item_id in drawn]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select, update
 
 from webapp.errors import NotFoundError
+from webapp.messages import message
 from webapp.quizzes import catalog_version
 from webapp.quizzes.join_codes import new_code
 from webapp.quizzes.models import Quiz, QuizVersion
@@ -35,12 +36,12 @@ def find(connection: Connection, quiz_id: int) -> str | None:
     """
     row = connection.execute(select(Quiz.join_code).where(Quiz.id == quiz_id)).one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no quiz {quiz_id}.")
+        raise NotFoundError(message("There is no quiz %(quiz)s.", quiz=quiz_id))
     code: str | None = row.join_code
     return code
 
 
-def ensure(connection: Connection, quiz_id: int) -> str:
+def get_or_create(connection: Connection, quiz_id: int) -> str:
     """Return the code of a quiz, which gets one if it has none; every worker knows it within a second.
 
     Raises:
@@ -59,7 +60,7 @@ def renew(connection: Connection, quiz_id: int) -> str:
     taken = set(connection.execute(select(Quiz.join_code).where(Quiz.join_code.in_(candidates))).scalars())
     code = next(candidate for candidate in candidates if candidate not in taken)
     if connection.execute(update(Quiz).where(Quiz.id == quiz_id).values(join_code=code)).rowcount == 0:
-        raise NotFoundError(f"There is no quiz {quiz_id}.")
+        raise NotFoundError(message("There is no quiz %(quiz)s.", quiz=quiz_id))
     catalog_version.bump(connection)
     return code
 

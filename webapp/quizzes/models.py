@@ -65,13 +65,17 @@ class QuizDraw(Base):
 
 
 class QuizSection(Base):
-    """A title that stands above a run of a draft's items: from the one at this position to the next title."""
+    """A title that stands above a run of a draft's items: from the one at this position to the next title.
+
+    A section without items is kept for its author, who is going to fill it; players do not see it.
+    """
 
     __tablename__ = "quiz_section"
     __table_args__ = (MYSQL_TABLE_OPTIONS,)
 
     quiz_id: Mapped[int] = mapped_column(ForeignKey("quiz.id", ondelete="CASCADE"), primary_key=True)
-    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    position: Mapped[int]
     title: Mapped[str] = mapped_column(String(200))
 
 

@@ -123,9 +123,8 @@ def too_late_error(closes_at: datetime | None) -> QuizNotOpenError:
 
 
 def closing_sentence(closes_at: datetime | None) -> str:
-    """Return when a quiz closed, as a sentence."""
+    """Return when a quiz closed, as a sentence; without a time it was closed, and has been given no end since."""
     if closes_at is None:
-        # It was closed when it was looked at, and has been given no end since.
         return message("The quiz was closed.")
     return message("The quiz closed on %(time)s.", time=closes_at)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from random import Random, SystemRandom
 
 from sqlalchemy import Connection, func, insert, select, update
 
@@ -56,7 +57,7 @@ def publish(
         changes["is_unlisted"] = is_unlisted
     present = published.latest_summary(connection, quiz_id)
     rules = apply_changes(_rules_to_begin_with(present.rules if present else None, draft.title, now), changes, now)
-    document = _freeze(connection, draft)
+    document = freeze_draft(connection, draft)
     latest = select(func.max(QuizVersion.number)).where(QuizVersion.quiz_id == quiz_id)
     result = connection.execute(
         insert(QuizVersion).values(
@@ -68,13 +69,14 @@ def publish(
             **published.rule_values(rules),
         )
     )
-    join_code_store.ensure(connection, quiz_id)
+    join_code_store.get_or_create(connection, quiz_id)
     _store_rules(connection, quiz_id, rules)
     version_id: int = result.inserted_primary_key[0]  # type: ignore[index]
     return published.by_version(connection, version_id)
 
 
-def _freeze(connection: Connection, draft: Draft) -> QuizDocument:
+def freeze_draft(connection: Connection, draft: Draft, random: Random | None = None) -> QuizDocument:
+    """Return the document that a publication makes of a draft; with `random`, its order of choices is from there."""
     by_id = items.find_many(connection, draft.item_ids)
     titles = {section.before: section.title for section in draft.sections}
     chosen: list[Chosen] = []
@@ -82,13 +84,14 @@ def _freeze(connection: Connection, draft: Draft) -> QuizDocument:
     for position, item_id in enumerate(draft.item_ids):
         section = titles.get(position, section)
         chosen.append(Chosen(by_id[item_id], draft.points_of(item_id), section))
-    selection = draws.select_questions(connection, chosen, draft.draws)
+    selection = draws.select_questions(connection, chosen, draft.draws, random or SystemRandom())
     questions = [*selection.common, *selection.pooled]
     return documents.freeze(
         draft.title,
         draft.description,
         [each.item for each in questions],
         {position: each.section for position, each in enumerate(questions)},
+        random or SystemRandom(),
         points={each.item.id: each.points for each in questions},
         pools=selection.pools,
     )

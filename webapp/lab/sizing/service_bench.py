@@ -16,9 +16,10 @@ import httpx2
 
 from poolproof.lab.loadgen.load_profile import LoadProfile
 from poolproof.lab.sizing import resource_sampler
+from poolproof.lab.sizing.measured_engine import create_sampler_work
 from poolproof.lab.sizing.measurements import RunResult, Setting, summarize_run
 from poolproof.lab.sizing.resource_sampler import ResourceSample
-from poolproof.lab.sizing.workload_bench import create_sampler_work, sleep_until
+from poolproof.lab.sizing.workload_bench import sleep_until
 from poolproof.settings import PoolSettings
 from webapp.lab.loadgen.load_generator import VisitLoad, VisitProcesses
 from webapp.lab.loadgen.player import PushPlan

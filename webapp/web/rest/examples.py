@@ -166,6 +166,7 @@ EXAMPLES: dict[str, Any] = {
         "items": [7],
     },
     "AnswerIn": {"choices": [0], "sequence": 1},
+    "JoinCodeOut": {"code": "K7M2XF", "address": "https://quiz.example/join/K7M2XF"},
     "AnswerOut": {"item": 7, "choices": [0], "saved": True},
     "AttemptOut": {
         "quiz": 3,
@@ -221,16 +222,33 @@ EXAMPLES: dict[str, Any] = {
         "finished": 1,
         "mean_score": 1.0,
         "mean_milliseconds": 5400.0,
+        "deleted": None,
         "questions": [
             {
                 "item": 7,
                 "stem": "What holds connections?",
-                "answered": 1,
-                "right": 1,
-                "share_right": 1.0,
-                "choices": [{"text": "A pool", "right": True, "count": 1}],
+                "answered": 40,
+                "right": 30,
+                "share_right": 0.75,
+                "facility": 0.72,
+                "discrimination": 0.41,
+                "better_choice": None,
+                "choices": [{"text": "A pool", "right": True, "count": 30, "correlation": 0.41}],
             }
         ],
+    },
+    "PlayersOut": {
+        "players": [
+            {
+                "name": "Grace",
+                "started_at": _WHEN,
+                "finished_at": _WHEN,
+                "score": 1,
+                "milliseconds": 5400,
+                "answers": [{"item": 7, "chosen": [0], "mark": "right"}],
+            }
+        ],
+        "next": None,
     },
     "SourceList": {
         "sources": [

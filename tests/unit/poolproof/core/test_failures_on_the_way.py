@@ -16,7 +16,8 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 
 from poolproof.core.queue_pool import FairQueuePool
-from poolproof.leaks.checkouts import RequestCheckouts, current_request, track_checkouts
+from poolproof.leaks.checkout_registry import track_checkouts
+from poolproof.leaks.checkouts import RequestCheckouts, current_request
 
 
 class ListenerError(Exception):
@@ -182,3 +183,27 @@ def test_a_later_listener_that_refuses_a_connection_leaves_no_phantom_of_it(engi
     finally:
         current_request.reset(token)
     assert (registry.live(), request.live()) == ([], [])
+
+
+def test_a_ping_that_is_interrupted_costs_no_slot(make: Callable[[int], FairQueuePool]) -> None:
+    pool = with_idle(make(1), 1)
+
+    def interrupt(*arguments: object) -> bool:
+        raise KeyboardInterrupt
+
+    pool.is_alive = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        pool.connect()
+    pool.is_alive = None
+    assert (pool.checkedout(), Counted.opened) == (0, 0)
+    pool.connect().close()
+    assert Counted.opened == 1
+
+
+def test_a_connection_that_is_found_dead_is_replaced_with_the_event_of_it(make: Callable[[int], FairQueuePool]) -> None:
+    pool = with_idle(make(1), 1)
+    lost: list[object] = []
+    event.listen(pool, "invalidate", lambda *arguments: lost.append(arguments))
+    pool.is_alive = lambda *arguments: False
+    pool.connect().close()
+    assert (len(lost), Counted.opened, pool.checkedout()) == (1, 1, 0)

@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
 
-from poolproof.core.connection_record import LAST_USED_AT
+from poolproof.core.connection_record import LAST_ALIVE_AT, LAST_USED_AT
 from poolproof.core.queue_pool import FairQueuePool
 from poolproof.engine import engine_options
 from poolproof.health import housekeeper
 from poolproof.health.housekeeper import Housekeeper
-from poolproof.health.liveness import LAST_ALIVE_AT
-from poolproof.leaks.checkouts import track_checkouts
+from poolproof.leaks.checkout_registry import track_checkouts
 from poolproof.leaks.leak_detector import LeakDetector
 from poolproof.settings import PoolSettings
 from tests.support.clock import SettableClock

@@ -14,7 +14,8 @@ from poolproof.core.queue_pool import FairQueuePool
 from poolproof.core.stats import RequestStatistics
 from poolproof.drivers import sqlite
 from poolproof.integrations.wsgi import ConnectionCleanupMiddleware, WSGIApplication
-from poolproof.leaks.checkouts import Checkout, CheckoutRegistry, track_checkouts
+from poolproof.leaks.checkout_registry import CheckoutRegistry, track_checkouts
+from poolproof.leaks.checkouts import Checkout
 from tests.support.pools import queue_pool
 
 ONE = text("SELECT 1")

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from poolproof.integrations.flask_ext import PoolingState
 from poolproof.leaks import call_site
-from poolproof.leaks.checkouts import CheckoutRegistry, track_checkouts
+from poolproof.leaks.checkout_registry import CheckoutRegistry, track_checkouts
 from poolproof.transactions.unit_of_work import UnitOfWork
 
 THIS_FILE = r"poolproof/leaks/test_call_site\.py"

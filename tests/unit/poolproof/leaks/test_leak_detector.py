@@ -219,7 +219,7 @@ def test_a_late_word_about_a_detached_connection_does_not_end_the_next_hold_of_i
 def test_what_two_threads_find_at_once_is_reported_once(monitored: Monitored) -> None:
     both = threading.Barrier(2)
 
-    class Meeting(set[str]):
+    class Meeting(frozenset[str]):
         """Both threads look before one of them writes, where nothing keeps them from it."""
 
         def __contains__(self, violation: object) -> bool:

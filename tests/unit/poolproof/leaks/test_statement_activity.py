@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.exc import OperationalError
 
-from poolproof.leaks.checkouts import CheckoutRegistry, track_checkouts
+from poolproof.leaks.checkout_registry import CheckoutRegistry, track_checkouts
 from poolproof.leaks.statement_activity import track_statements
 
 

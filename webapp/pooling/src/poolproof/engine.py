@@ -20,7 +20,7 @@ from poolproof.drivers.postgresql.connect_args import connect_args as postgresql
 from poolproof.errors import PoolConfigurationError, PoolUsageError
 from poolproof.execution_options import READ_ONLY
 from poolproof.health import housekeeper, liveness
-from poolproof.leaks import checkouts
+from poolproof.leaks import checkout_registry
 from poolproof.leaks.leak_detector import LeakDetector
 from poolproof.own_settings import is_strict
 from poolproof.runtime import fork
@@ -97,7 +97,7 @@ def configure_engine(engine: Engine, settings: PoolSettings, lane: str = "intera
     _refuse_writes_in_read(engine)
     # After the listener that pings: a connection that does not answer is never recorded as checked out.
     leak_detector = LeakDetector(
-        checkouts.track_checkouts(engine, lane), settings.leak_threshold, settings.max_connections_per_request
+        checkout_registry.track_checkouts(engine, lane), settings.leak_threshold, settings.max_connections_per_request
     )
     if isinstance(engine.pool, FairQueuePool):
         engine.pool.describe_holders = leak_detector.checkouts.describe

@@ -18,7 +18,7 @@ from poolproof.engine import dispose_with_process
 from poolproof.errors import PoolConfigurationError
 from poolproof.health import checkout_ping, housekeeper
 from poolproof.lanes import Lane
-from poolproof.leaks import checkouts
+from poolproof.leaks import checkout_registry
 from poolproof.leaks.leak_detector import SESSION_REMEDIES, LeakDetector
 from poolproof.leaks.statement_activity import track_statements
 from poolproof.metrics.blocking_calls import install_guard
@@ -116,16 +116,15 @@ def _replace_pool(engine: Engine, settings: AdoptSettings) -> None:
 
 def _add_listeners(engine: Engine, name: str, settings: AdoptSettings) -> None:
     track_statements(engine)
-    checkout_ping.record_returns(engine)
-    if engine.dialect.name != "sqlite" and not pings_every_checkout(engine.pool):
-        checkout_ping.ping_idle_connections(engine, settings.ping_idle_after)
-    # After the ping: a connection that does not answer is never recorded as checked out.
-    registry = checkouts.track_checkouts(engine, name)
+    pool = engine.pool
+    if isinstance(pool, FairQueuePool) and engine.dialect.name != "sqlite" and not pings_every_checkout(pool):
+        checkout_ping.ping_idle_connections(engine, pool, settings.ping_idle_after)
+    registry = checkout_registry.track_checkouts(engine, name)
     leak_detector = LeakDetector(
         registry, settings.leak_threshold, settings.max_connections_per_request, SESSION_REMEDIES
     )
-    if isinstance(engine.pool, FairQueuePool):
-        engine.pool.describe_holders = registry.describe
+    if isinstance(pool, FairQueuePool):
+        pool.describe_holders = registry.describe
     housekeeper.register_engine(engine, settings.to_pool_settings(), None, leak_detector)
     dispose_with_process(engine)
     install_guard()

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from poolproof.capacity import postgresql_info
-from poolproof.leaks.checkouts import MAX_STATEMENT_LENGTH
+from poolproof.leaks.checkout_registry import MAX_STATEMENT_LENGTH
 
 STATUS_VARIABLES = (
     "Threads_connected",

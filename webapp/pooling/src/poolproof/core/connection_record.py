@@ -11,7 +11,8 @@ tests/unit/poolproof/test_private_parts.py checks that each exists in the instal
 - `Pool._invalidate_time`: the same for every record of the pool
 - `Pool._recycle`: the age in seconds at which a connection is renewed, -1 for never
 - `Pool._close_connection(connection, terminate=)`: closes a DBAPI connection, with its `close` event
-- `Pool._return_conn(record)`: gives a record back
+- `Pool._do_return_conn(record)`: gives a record back
+- `_ConnectionFairy._checkout(pool)`: lends a connection; it is all that `Pool.connect` does
 - `_ConnectionFairy._finalizer`, `._connection_record`: what returns a proxy's connection when it is collected
 - by `FairQueuePool` on itself: `_do_get`, `_do_return_conn`, `_create_connection`, `_invalidate`, and the name of its
   logger, `_sqla_logger_namespace` (overridden);
@@ -30,18 +31,24 @@ from math import frexp
 from typing import Any
 
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
-from sqlalchemy.pool.base import Pool, _ConnectionRecord
+from sqlalchemy.pool.base import Pool, _ConnectionFairy, _ConnectionRecord
 
 from poolproof.core.stats import BUCKET_OFFSET, PoolStatistics, SlotCounters
 from poolproof.drivers.connect_state import connect_in_progress
-from poolproof.leaks import checkouts
+from poolproof.leaks.checkout_registry import follow
 from poolproof.runtime import clock
 
 log = logging.getLogger(__name__)
 
+check_out = _ConnectionFairy._checkout
+
 LAST_USED_AT = "poolproof_last_used_at"
 """Key in `record.info`: when the connection last came back from use, on the monotonic clock."""
+
+LAST_ALIVE_AT = "poolproof_last_alive_at"
+"""Key in `record.info`: when the connection was last known to be alive, by `clock.since_boot`."""
 
 LIFETIME_JITTER = 0.25
 """Random part of a connection's lifetime, so that connections opened together do not expire together."""
@@ -57,7 +64,7 @@ class MonotonicRecord(_ConnectionRecord):
 
     def __init__(self, pool: Pool, statistics: PoolStatistics | None) -> None:
         """Connect at once."""
-        self._own_pool = pool
+        self._own_pool: Any = pool  # a FairQueuePool, whose module needs this one
         self._statistics = statistics
         self._checked_out_at = 0.0
         self.close_reason = "invalidated"
@@ -115,12 +122,16 @@ class MonotonicRecord(_ConnectionRecord):
             self._checked_out_at = time.monotonic()
         connection = self.dbapi_connection
         if connection is not None:
-            invalidated_at = max(self._own_pool._invalidate_time, self._soft_invalidate_time)
-            expires_at = self._expires_at
-            if invalidated_at <= self.starttime and (expires_at == math.inf or clock.since_boot() < expires_at):
-                return connection
-            self.close_reason = "age" if invalidated_at <= self.starttime else "invalidated"
-            self._ConnectionRecord__close(terminate=True)
+            pool, opened_at, expires_at = self._own_pool, self.starttime, self._expires_at
+            is_valid = pool._invalidate_time <= opened_at and self._soft_invalidate_time <= opened_at
+            if is_valid and (expires_at == math.inf or clock.since_boot() < expires_at):
+                if pool.is_alive is None or pool.is_alive(connection, self):
+                    return connection
+                # As a listener's DisconnectionError would, with the event of it.
+                self.invalidate(DisconnectionError("The connection was lost while it was idle."))
+            else:
+                self.close_reason = "age" if is_valid else "invalidated"
+                self._ConnectionRecord__close(terminate=True)
         self.info.clear()
         self._ConnectionRecord__connect()
         connection = self.dbapi_connection
@@ -156,6 +167,11 @@ class MonotonicRecord(_ConnectionRecord):
             counters.use_time_buckets[frexp(seconds + 1e-9)[1] + BUCKET_OFFSET] += 1
             counters.use_time_total += seconds
         try:
+            if (registry := pool.checkouts) is not None:
+                # Before all listeners: one that raises must not keep the end of a checkout from being recorded.
+                self.info[LAST_USED_AT] = self.info[LAST_ALIVE_AT] = clock.since_boot()
+                registry.record_return(self, is_leaked=proxy_ref is None or proxy_ref() is None)
+                connection = self.dbapi_connection
             if self.finalize_callback:
                 self._run_finalizers(connection)
             if pool.dispatch.checkin:
@@ -166,7 +182,7 @@ class MonotonicRecord(_ConnectionRecord):
             _detach_proxy(proxy_ref() if proxy_ref is not None else None)
             raise
         finally:
-            pool._return_conn(self)
+            pool._do_return_conn(self)
 
     def _run_finalizers(self, connection: DBAPIConnection | None) -> None:
         while self.finalize_callback:
@@ -186,7 +202,7 @@ class MonotonicRecord(_ConnectionRecord):
             raise
         connection: Any = self.dbapi_connection
         proxy.dbapi_connection = connection  # type: ignore[misc]
-        checkouts.follow(self, connection)
+        follow(self, connection)
         return connection
 
     def retire(self, reason: str) -> None:
@@ -210,6 +226,12 @@ def _detach_proxy(proxy: Any) -> None:
         if hasattr(type(proxy), "_finalizer"):
             proxy._finalizer.detach()
         proxy.dbapi_connection = proxy._connection_record = None
+
+
+def record_of(proxy: Any) -> MonotonicRecord:
+    """Return the record of a connection that is checked out of a FairQueuePool."""
+    record: MonotonicRecord = proxy._connection_record
+    return record
 
 
 def invalidate_older_connections(pool: Pool) -> None:

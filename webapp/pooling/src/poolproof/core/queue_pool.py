@@ -16,21 +16,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any, Self, cast
+from typing import Any, Self
 
-from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection, QueuePool
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection
 
 from poolproof.core import rejections
 from poolproof.core.codel import CoDel
-from poolproof.core.connection_record import MonotonicRecord, close_all
+from poolproof.core.connection_record import MonotonicRecord, check_out, close_all, record_of
+from poolproof.core.readable_pool import ReadablePool
 from poolproof.core.slots import Action, ActionFor, IdleLoan, Slots
 from poolproof.core.stats import PoolStatistics
 from poolproof.core.thread_share import ThreadShare
 from poolproof.core.wait_queue import Waiter, WaitQueue
+from poolproof.leaks.checkout_registry import CheckoutRegistry
 from poolproof.leaks.checkouts import current_request
 
 
-class FairQueuePool(QueuePool):
+class FairQueuePool(ReadablePool):
     """A bounded pool for threads that serves waiters in order."""
 
     _sqla_logger_namespace = "sqlalchemy.pool.FairQueuePool"
@@ -65,10 +68,22 @@ class FairQueuePool(QueuePool):
         self._wait_queue = WaitQueue(max_waiting, shedding)
         self.statistics = statistics
         self.describe_holders: Callable[[], str] = str
+        self.checkouts: CheckoutRegistry | None = None
+        """Is told of every checkout and return. Called directly: a listener costs more than what it would do."""
+        self.is_alive: Callable[[DBAPIConnection, ConnectionPoolEntry], bool] | None = None
+        """Is asked about each connection that was idle, before it is lent; one that is not is replaced."""
         self.suspended_wait_share: ThreadShare | None = None
         """In which requests hold a place while they wait for this pool although it is suspended."""
         self._slots = Slots(self._wait_queue)
         self._slots.set_bounds(self._size, self._max_overflow)
+
+    def connect(self) -> PoolProxiedConnection:
+        """Check out a connection; see `Pool.connect`."""
+        proxy = check_out(self)
+        if self.checkouts is not None:
+            # After all listeners of the application: what one of them refuses was never lent.
+            self.checkouts.record_lent(record_of(proxy))
+        return proxy
 
     def _do_get(self) -> ConnectionPoolEntry:
         waiter = record = surplus = None
@@ -95,8 +110,18 @@ class FairQueuePool(QueuePool):
         return record if record is not None else self._connect_in_own_slot()
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
-        self._slots.returned.append(cast("MonotonicRecord", record))
-        self._slots.drain_returned()
+        slots = self._slots
+        slots.returned.append(record)  # type: ignore[arg-type]
+        # As `drain_returned` does: this runs once for every return.
+        if not slots.lock.acquire(blocking=False):
+            slots.drain_returned()
+            return
+        try:
+            surplus = slots.distribute_returned()
+        finally:
+            slots.lock.release()
+        if surplus or slots.returned:
+            slots.after_lock(surplus)
 
     def _create_connection(self) -> MonotonicRecord:
         return MonotonicRecord(self, self.statistics)
@@ -124,6 +149,7 @@ class FairQueuePool(QueuePool):
             reset_on_return=self._reset_on_return, _dispatch=self.dispatch, dialect=self._dialect,
         )  # fmt: skip
         pool.describe_holders, pool.suspended_wait_share = self.describe_holders, self.suspended_wait_share
+        pool.checkouts, pool.is_alive = self.checkouts, self.is_alive
         if self._is_disposed and self._slots.pid == os.getpid():
             # Disposed and now replaced: what threads still return to it, or open in it, is not kept.
             with self._slots.lock:
@@ -200,54 +226,6 @@ class FairQueuePool(QueuePool):
             self._slots.after_lock()
         else:
             self._do_return_conn(loan.record)
-
-    def size(self) -> int:
-        """Connections that are kept."""
-        return self._size
-
-    def idle_connections(self) -> int:
-        """Connections that are idle; unlike `checkedin` without the records that have lost theirs."""
-        return self._slots.idle_connections()
-
-    def checkedin(self) -> int:
-        """Records that are idle."""
-        return len(self._slots.idle) + len(self._slots.returned)
-
-    def checkedout(self) -> int:
-        """Connections that are lent or being made."""
-        return self._slots.total - self.checkedin()
-
-    def overflow(self) -> int:
-        """Connections above the size; negative while there are fewer."""
-        return self._slots.total - self._size if self._size else 0
-
-    def waiting(self) -> int:
-        """How many threads wait."""
-        return len(self._wait_queue.waiters)
-
-    def waiters(self) -> list[Waiter]:
-        """Return those that wait, the first in the queue first."""
-        return list(self._wait_queue.waiters.copy())
-
-    def is_overloaded(self) -> bool:
-        """Say whether waits have been too long for a while, so that some are rejected."""
-        return self._wait_queue.shedding is not None and self._wait_queue.shedding.is_overloaded
-
-    def oldest_wait(self) -> float:
-        """How long the first in the queue has waited, in seconds; 0.0 when none waits."""
-        return self._wait_queue.oldest_wait()
-
-    def limit(self) -> float:
-        """How many connections there may be now; infinity where there is no limit."""
-        return self._slots.limit
-
-    def max_idle(self) -> float:
-        """How many connections may be idle."""
-        return self._slots.max_idle
-
-    def status(self) -> str:
-        """Return the pool's state in QueuePool's format, and how many threads wait."""
-        return f"{super().status()} Waiting: {self.waiting()}"
 
     def _connect_in_own_slot(self) -> MonotonicRecord:
         try:

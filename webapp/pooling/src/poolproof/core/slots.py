@@ -19,6 +19,9 @@ from typing import Generic, TypeVar
 from poolproof.core.connection_record import MonotonicRecord, close_all, last_used_at
 from poolproof.core.wait_queue import WaitQueue
 
+_RECLAIMED = -math.inf
+"""The `starttime` of a record that was reclaimed: what was done with its connection is not known, so it is not kept."""
+
 Action = TypeVar("Action")
 ActionFor = Callable[[MonotonicRecord, int], Action | None]
 """Returns what is due for an idle connection, given how many are idle; None when nothing is."""
@@ -81,17 +84,14 @@ class Slots:
             is_within_limit = self.total <= self.limit
             if is_within_limit and self._wait_queue.waiters:
                 self._wait_queue.pop().grant(record)
-            elif is_within_limit and len(self.idle) < self.max_idle and self._is_worth_keeping(record):
+            elif is_within_limit and len(self.idle) < self.max_idle and record.starttime > _RECLAIMED:
                 self.idle.append(record)
-                self._wait_queue.on_idle()
+                if (shedding := self._wait_queue.shedding) is not None:
+                    shedding.on_idle()
             else:
                 self.total, self.closing = self.total - 1, self.closing + 1
                 surplus = [*(surplus or ()), record]
         return surplus
-
-    def _is_worth_keeping(self, record: MonotonicRecord) -> bool:
-        # What was done with a reclaimed connection is not known.
-        return record.starttime > -math.inf
 
     def grant_free(self) -> None:
         """Let waiters open connections, as many as there are free slots."""
@@ -171,7 +171,7 @@ class Slots:
         if self.pid != os.getpid() or record in self.idle.copy() or record in self.returned.copy():
             return
         # It is closed, or renewed for the next borrower.
-        record.starttime = -math.inf
+        record.starttime = _RECLAIMED
         self.returned.append(record)
         self.drain_returned()
 

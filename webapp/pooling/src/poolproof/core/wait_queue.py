@@ -130,11 +130,6 @@ class WaitQueue:
             waiter = self.waiters.popleft()
         return waiter
 
-    def on_idle(self) -> None:
-        """Record that a connection came back and none waited for it."""
-        if self.shedding is not None:
-            self.shedding.on_idle()
-
     def shed_if_stalled(self) -> None:
         """Reject the waiters that have waited too long, when no connection has come back for a whole interval.
 

@@ -13,11 +13,11 @@ import weakref
 from sqlalchemy import Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from poolproof.core.connection_record import LAST_USED_AT, MonotonicRecord
+from poolproof.core.connection_record import LAST_ALIVE_AT, LAST_USED_AT, MonotonicRecord
 from poolproof.core.queue_pool import FairQueuePool
 from poolproof.drivers.postgresql.reply_timeouts import reply_timeouts
 from poolproof.health.connection_age import MaintenanceAction, due_action
-from poolproof.health.liveness import LAST_ALIVE_AT, Liveness
+from poolproof.health.liveness import Liveness
 from poolproof.leaks.leak_detector import LeakDetector
 from poolproof.runtime import clock
 from poolproof.runtime.periodic_thread import PeriodicThread

@@ -16,7 +16,12 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from poolproof import deadlines, event_log
-from poolproof.core.connection_record import LAST_USED_AT, MonotonicRecord, invalidate_older_connections, set_recycle
+from poolproof.core.connection_record import (
+    LAST_ALIVE_AT,
+    MonotonicRecord,
+    invalidate_older_connections,
+    set_recycle,
+)
 from poolproof.drivers import errors
 from poolproof.errors import PoolConfigurationError
 from poolproof.execution_options import READ_ONLY
@@ -32,8 +37,6 @@ READ_ONLY_MEMORY = 5.0
 MAX_REPEATS = 2
 """How often a read is executed again on a new connection."""
 
-LAST_ALIVE_AT = "poolproof_last_alive_at"
-"""Key in `record.info`: when the connection was last known to be alive, by `clock.since_boot`."""
 _SKIPPED_PING = "poolproof_skipped_ping"
 """Key in `record.info`: the idle seconds and the statement count at a checkout that skipped the ping."""
 _CONNECT_STARTED_AT = "poolproof_connect_started_at"
@@ -239,10 +242,6 @@ def _listen_for_connects(
 
 
 def _listen_for_checkouts(engine: Engine, liveness: Liveness) -> None:
-    @event.listens_for(engine, "checkin")
-    def record_return(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
-        record.info[LAST_USED_AT] = record.info[LAST_ALIVE_AT] = clock.since_boot()
-
     @event.listens_for(engine, "checkout")
     def ping_if_idle(dbapi_connection: Any, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
         # What listeners of `connect` have set belongs to the session.

@@ -8,8 +8,9 @@ from itertools import islice
 from pathlib import Path
 from types import CodeType, FrameType
 
-MAX_FRAMES = 8
+MAX_FRAMES = 5
 """Frames that are kept, from the one that called into the database layer outwards."""
+_KEPT = range(MAX_FRAMES)
 MAX_LINES = 12
 MAX_CACHED_FILES = 10_000
 
@@ -32,8 +33,10 @@ _is_application: dict[str, bool] = {}
 """Whether a file is of the application, by its name; a name is looked up much faster than it is judged."""
 
 
-def capture() -> Stack:
+def capture(skipped: int = 0) -> Stack:
     """Return the stack of this thread from the innermost frame of the application outwards.
+
+    The callers of this function are not looked at where they are among the `skipped` innermost ones.
 
     Passed over are the frames of SQLAlchemy and of this package, those of frameworks (a signal or a view that one has
     called in between) and code that was generated: templates, `<string>`, `<frozen …>`. Where that leaves nothing, as
@@ -41,7 +44,7 @@ def capture() -> Stack:
 
     Captured as code objects, which are formatted when they are shown, it costs 2 µs; as text it would cost 100.
     """
-    innermost = sys._getframe(1)  # noqa: SLF001 - the documented way
+    innermost = sys._getframe(1 + skipped)  # noqa: SLF001 - the documented way
     frame: FrameType | None = innermost
     while frame is not None:
         name = frame.f_code.co_filename
@@ -52,7 +55,9 @@ def capture() -> Stack:
     else:
         frame = _outside_of_database_layer(innermost)
     frames: list[tuple[CodeType, int]] = []
-    while frame is not None and len(frames) < MAX_FRAMES:
+    for _ in _KEPT:
+        if frame is None:
+            break
         frames.append((frame.f_code, frame.f_lasti))
         frame = frame.f_back
     return tuple(frames)

@@ -10,24 +10,21 @@ import itertools
 import threading
 import time
 import weakref
-from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, event
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, PoolResetState
+from sqlalchemy.pool import PoolProxiedConnection
 
 from poolproof.leaks import call_site
-from poolproof.leaks.statement_activity import activity_of
-from poolproof.runtime import fork
 
-MAX_HOLDERS_SHOWN = 5
-"""How many checkouts an error names: the longest ones."""
-MAX_STATEMENT_LENGTH = 500
-"""Characters of a statement that are kept: one that inserts many rows repeats itself for each."""
+if TYPE_CHECKING:
+    from poolproof.leaks.checkout_registry import CheckoutRegistry
+
 MAX_END_WAIT = 0.1
 """Seconds that a return waits for an operator's action on its connection, which is closed in any case."""
-_CHECKOUT_KEY = "poolproof_hold"
+FRAMES_OF_A_CHECKOUT = 4
+"""Frames between `capture` and what has called the pool: `Checkout`, the registry twice, and the pool or its event."""
+NO_VIOLATIONS: frozenset[str] = frozenset()
 _numbers = itertools.count(1)
 
 
@@ -52,27 +49,30 @@ class Checkout:
         self,
         registry: CheckoutRegistry,
         request: RequestCheckouts,
-        connection: PoolProxiedConnection,
+        connection: weakref.ref[PoolProxiedConnection],
         dbapi_connection: Any,
         activity: Any,
     ) -> None:
-        """Begin now; `dbapi_connection` is behind the proxy `connection`, and `activity` knows what it is doing."""
+        """Begin now; `dbapi_connection` is behind the proxy `connection`, and `activity` knows what it is doing.
+
+        This runs for every checkout of every application: what is kept is what costs nothing to keep.
+        """
         self.number = next(_numbers)
         """No other checkout of this process has it."""
         self.registry = registry
         self.request = request
-        self.connection = weakref.ref(connection)
+        self.connection = connection
         self.dbapi_connection = dbapi_connection
         self.since = time.monotonic()
         self.thread = threading.current_thread()
-        self.stack = call_site.capture()
+        self.stack = call_site.capture(FRAMES_OF_A_CHECKOUT)
         self.statement = ""
         self.is_returned = False
         self.is_ending = False
         """Whether an operator ends it: then its connection is closed when it returns, and not lent on."""
         self._ender = 0
         self._is_end_over: threading.Event | None = None
-        self.violations: set[str] = set()
+        self.violations: frozenset[str] = NO_VIOLATIONS
         """What the leak detector has found wrong with it."""
         self._activity = activity
         self._initial_statement_count: int = getattr(activity, "statement_count", 0)
@@ -144,8 +144,9 @@ class Checkout:
     def end(self) -> None:
         """Record that the connection is back."""
         self.is_returned = True
-        self.request.statement_count += self.statement_count
-        self.request.discard(self)
+        request = self.request
+        request.statement_count += getattr(self._activity, "statement_count", 0) - self._initial_statement_count
+        request.by_number.pop(self.number, None)
 
 
 class RequestCheckouts:
@@ -162,23 +163,15 @@ class RequestCheckouts:
         self.is_finished = False
         self.is_bound_to_thread = True
         """Whether a checkout is orphaned when its thread ends: over ASGI it is used in others."""
-        self._checkouts: dict[int, Checkout] = {}
+        self.by_number: dict[int, Checkout] = {}
         """Never replaced, and changed by single steps: threads that a request has started share it."""
 
     def live(self) -> list[Checkout]:
         """Return the checkouts that are not over."""
-        if not self._checkouts:
+        if not self.by_number:
             # Of most requests: nothing is copied.
             return []
-        return [checkout for checkout in self._checkouts.copy().values() if not checkout.is_returned]
-
-    def add(self, checkout: Checkout) -> None:
-        """Record a checkout."""
-        self._checkouts[checkout.number] = checkout
-
-    def discard(self, checkout: Checkout) -> None:
-        """Forget a checkout that is over."""
-        self._checkouts.pop(checkout.number, None)
+        return [checkout for checkout in self.by_number.copy().values() if not checkout.is_returned]
 
     def release_all(self, thread: threading.Thread | None = None) -> list[Checkout]:
         """Return every connection that is out (and borrowed in `thread`) to its pool; return what this has ended."""
@@ -202,98 +195,4 @@ class _ThreadState(threading.local):
         self.checkouts = RequestCheckouts()
 
 
-_thread_state = _ThreadState()
-
-
-def _ignore(checkout: Checkout) -> None:
-    """Do nothing; the default of a registry's callbacks."""
-
-
-class CheckoutRegistry:
-    """All checkouts of one engine."""
-
-    def __init__(self, name: str) -> None:
-        """Begin with none; `name` is the lane's."""
-        self.name = name
-        self.on_checkout: Callable[[Checkout], None] = _ignore
-        self.on_leak: Callable[[Checkout], None] = _ignore
-        self.on_orphan: Callable[[Checkout], None] = _ignore
-        self._live: dict[int, Checkout] = {}
-        fork.track(self, fork.Phase.THREADS)
-
-    def live(self) -> list[Checkout]:
-        """Return all checkouts, the longest first."""
-        return sorted(self._live.copy().values(), key=lambda checkout: checkout.since)
-
-    def describe(self) -> str:
-        """Describe the longest checkouts, for an error about a full pool."""
-        longest = [checkout.describe() for checkout in self.live()[:MAX_HOLDERS_SHOWN]]
-        return f"Held by: {'; '.join(longest)}." if longest else ""
-
-    def record_checkout(
-        self, dbapi_connection: Any, record: ConnectionPoolEntry, connection: PoolProxiedConnection
-    ) -> None:
-        """Record a checkout."""
-        # A later listener has raised DisconnectionError, and the same checkout begins anew with another connection.
-        self.record_end(None, record)
-        request = current_request.get() or _thread_state.checkouts
-        checkout = Checkout(self, request, connection, dbapi_connection, activity_of(dbapi_connection, record))
-        self.on_checkout(checkout)
-        request.add(checkout)
-        self._live[id(record)] = record.info[_CHECKOUT_KEY] = checkout
-
-    def record_checkin(self, dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
-        """Record a return, also that of a connection that was lost meanwhile; close it if an operator ends it."""
-        checkout = self.record_end(dbapi_connection, record)
-        if checkout is not None and checkout.is_ending:
-            checkout.wait_for_end()
-            if checkout.is_ending:
-                record.invalidate()
-
-    def record_end(self, dbapi_connection: Any, record: ConnectionPoolEntry) -> Checkout | None:
-        """Record that a checkout is over, by a return or because its connection is no longer the pool's; return it."""
-        checkout = self._live.get(id(record))
-        # The record of a detached connection may be checked out again by the time this event arrives.
-        if checkout is not None and (dbapi_connection is None or checkout.dbapi_connection is dbapi_connection):
-            self._live.pop(id(record), None)
-            record.info.pop(_CHECKOUT_KEY, None)
-            checkout.end()
-            return checkout
-        return None
-
-    def record_reset(self, dbapi_connection: Any, record: ConnectionPoolEntry, state: PoolResetState) -> None:
-        """Report a leak when it is the garbage collector that returns a connection."""
-        proxy, checkout = getattr(record, "fairy_ref", None), self._live.get(id(record))
-        if checkout is not None and proxy is not None and proxy() is None:
-            self.on_leak(checkout)
-
-    def reset_after_fork(self) -> None:
-        """Forget every checkout: the threads that made them are the parent's."""
-        for checkout in self._live.values():
-            checkout.is_returned = True
-            checkout.request.discard(checkout)
-        self._live.clear()
-
-
-def follow(record: ConnectionPoolEntry, dbapi_connection: Any) -> None:
-    """Let a checkout go on with another connection, which has taken the place of one that was lost."""
-    if (checkout := record.info.get(_CHECKOUT_KEY)) is not None:
-        checkout.replace_connection(dbapi_connection)
-
-
-def track_checkouts(engine: Engine, name: str) -> CheckoutRegistry:
-    """Record every checkout of `engine` with the request it is made for."""
-    registry = CheckoutRegistry(name)
-    event.listen(engine, "checkout", registry.record_checkout)
-    # Before all others: one that raises must not keep the end of a checkout from being recorded.
-    event.listen(engine, "checkin", registry.record_checkin, insert=True)
-    event.listen(engine, "detach", registry.record_end, insert=True)
-    event.listen(engine, "reset", registry.record_reset)
-
-    @event.listens_for(engine, "before_cursor_execute")
-    def record_statement(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        # With its placeholders: a value may be a secret.
-        if (checkout := connection.info.get(_CHECKOUT_KEY)) is not None:
-            checkout.statement = statement[:MAX_STATEMENT_LENGTH]
-
-    return registry
+thread_state = _ThreadState()

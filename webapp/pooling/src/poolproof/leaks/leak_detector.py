@@ -13,7 +13,8 @@ from enum import StrEnum
 
 from poolproof import event_log
 from poolproof.leaks import call_site
-from poolproof.leaks.checkouts import Checkout, CheckoutRegistry
+from poolproof.leaks.checkout_registry import CheckoutRegistry
+from poolproof.leaks.checkouts import Checkout
 from poolproof.runtime import fork
 
 log = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ class LeakDetector:
         self._leaked: deque[Checkout] = deque()
         self._lock = threading.Lock()
         fork.track(self, fork.Phase.LOCKS)
-        checkouts.on_checkout = self._check_nesting
+        checkouts.on_nested = self._check_nesting
         # Called in the middle of a garbage collection, where logging, which takes locks, could deadlock.
         checkouts.on_leak = self._leaked.append
         checkouts.on_orphan = lambda checkout: self.report(checkout, Violation.ORPHANED)
@@ -117,7 +118,7 @@ class LeakDetector:
         with self._lock:
             if violation in checkout.violations:
                 return
-            checkout.violations.add(violation)
+            checkout.violations |= {violation}
             self.counts[violation] += 1
             is_to_be_logged = (violation, site) not in self._logged_sites and len(self._logged_sites) < MAX_CACHED
             if is_to_be_logged:

@@ -14,7 +14,7 @@ from sqlalchemy.engine.interfaces import ExceptionContext
 from sqlalchemy.pool import ConnectionPoolEntry
 
 ACTIVITY = "poolproof_activity"
-"""Key in `record.info`: the `StatementActivity` of the connection."""
+"""Key in `record.info`: the `StatementActivity` of a connection that does not know itself what it is doing."""
 
 
 class StatementActivity:
@@ -38,11 +38,6 @@ class StatementActivity:
         """Record that the reply has come, or that none will."""
         self.query_started_at = None
         self.last_reply_at = time.monotonic()
-
-
-def activity_of(dbapi_connection: Any, record: ConnectionPoolEntry) -> Any:
-    """Return what knows what a connection is doing: its `StatementActivity`, or the connection itself."""
-    return record.info.get(ACTIVITY, dbapi_connection)
 
 
 def track_statements(engine: Engine) -> None:

@@ -7,8 +7,26 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
+DEFAULT_FOLDER = Path("poolproof-reports")
+"""Where the commands of `python -m poolproof` store their reports, below the working directory."""
 CommandFunction = TypeVar("CommandFunction", bound=Callable[..., Any])
+
+
+def database_url_option(command: CommandFunction) -> CommandFunction:
+    """Add `--url`, SQLAlchemy's URL of a database, or the variable DATABASE_URL."""
+    text = "SQLAlchemy's URL of the database, as create_engine takes it.  [default: DATABASE_URL]"
+    return click.option("--url", required=True, envvar="DATABASE_URL", callback=_check_url, help=text)(command)
+
+
+def _check_url(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    try:
+        make_url(value)
+    except ArgumentError as error:
+        raise click.BadParameter(f"{error}") from error
+    return value
 
 
 def with_report_options(command: CommandFunction) -> CommandFunction:

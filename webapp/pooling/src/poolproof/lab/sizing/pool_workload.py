@@ -9,24 +9,21 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection as Pipe
 
-from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from poolproof.engine import configure_engine, engine_options
 from poolproof.lab.loadgen.load_profile import LoadProfile, TimedOperation, poisson_arrivals
+from poolproof.lab.sizing.measured_engine import WorkOnEngine, open_setup_work, open_work
 from poolproof.lab.sizing.measurements import Setting
 from poolproof.lab.sizing.workload import Operation, Workload
-from poolproof.lanes import background_time_limits
-from poolproof.settings import PoolSettings, with_size
-from poolproof.transactions.unit_of_work import UnitOfWork
+from poolproof.lab.values import Value
+from poolproof.settings import PoolSettings
 
-CHECKOUT_TIMEOUT = 60.0
-"""Seconds that an operation waits for a connection: long, because throughput is measured and not rejections."""
 DRAIN_TIMEOUT = 3.0
 """Seconds after the end of an open loop at which operations that have not begun count as failed."""
 START_DELAY = 0.2
@@ -45,8 +42,11 @@ class RunRequest:
 class WorkloadProcess:
     """The sweep's end of the process."""
 
-    def __init__(self, url: str, workload: Workload, pool: PoolSettings) -> None:
-        """Start it; it creates the workload's tables. It ends when this end of the pipe is closed."""
+    def __init__(self, url: str, workload: Workload, pool: PoolSettings | None) -> None:
+        """Start it; it creates the workload's tables. It ends when this end of the pipe is closed.
+
+        `pool` are the service's settings; None: the engine is made as an application makes it.
+        """
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=serve_runs, args=(theirs, url, workload, pool), daemon=True)
@@ -88,7 +88,7 @@ class WorkloadRunError(Exception):
     """The workload could not be run; the text says why."""
 
 
-def serve_runs(pipe: Pipe, url: str, workload: Workload, pool: PoolSettings) -> None:
+def serve_runs(pipe: Pipe, url: str, workload: Workload, pool: PoolSettings | None) -> None:
     """Create the tables, then execute the requested runs until the other end of the pipe is closed."""
     # Ctrl-C reaches the whole process group; the sweep's own process decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -106,37 +106,18 @@ def _send_result(pipe: Pipe, task: Callable[[], list[TimedOperation]]) -> None:
         pipe.send(f"{error.__class__.__name__}: {getattr(error, 'orig', None) or error}")
 
 
-def _set_up(url: str, workload: Workload, pool: PoolSettings) -> list[TimedOperation]:
-    # Filling tables takes longer than what a request does.
-    patient = replace(pool, **background_time_limits(pool))
-    with _unit_of_work(url, patient, 1) as work, work.autocommit() as connection:
+def _set_up(url: str, workload: Workload, pool: PoolSettings | None) -> list[TimedOperation]:
+    if not workload.setup:
+        return []
+    with open_setup_work(url, pool) as work, work.autocommit() as connection:
         for statement in workload.setup:
             connection.execute(text(statement))
     return []
 
 
-@contextlib.contextmanager
-def _unit_of_work(url: str, pool: PoolSettings, size: int) -> Iterator[UnitOfWork]:
-    settings = replace(
-        with_size(pool, size),
-        timeout=CHECKOUT_TIMEOUT,
-        request_deadline=CHECKOUT_TIMEOUT,
-        max_connections_per_request=size,
-        codel_target=0.0,
-        max_waiting=None,
-        pool_class="queue",
-    )
-    engine = create_engine(url, **engine_options(settings, make_url(url), size))
-    configure_engine(engine, settings, "lab")
-    try:
-        yield UnitOfWork(engine)
-    finally:
-        engine.dispose()
-
-
-def run_workload(url: str, workload: Workload, pool: PoolSettings, request: RunRequest) -> list[TimedOperation]:
+def run_workload(url: str, workload: Workload, pool: PoolSettings | None, request: RunRequest) -> list[TimedOperation]:
     """Run the workload once; return all operations, also those of the warm-up."""
-    with _unit_of_work(url, pool, request.setting.pool) as work:
+    with open_work(url, pool, request.setting.pool) as work:
         _fill_pool(work, request.setting.pool)
         run = _WorkloadRun(work, workload, request)
         threads = [threading.Thread(target=run.run_thread, args=(n,)) for n in range(request.setting.threads)]
@@ -147,7 +128,7 @@ def run_workload(url: str, workload: Workload, pool: PoolSettings, request: RunR
         return run.collect()
 
 
-def _fill_pool(work: UnitOfWork, size: int) -> None:
+def _fill_pool(work: WorkOnEngine, size: int) -> None:
     # Open all connections before anything is timed, as in a worker that has served for a while.
     with contextlib.ExitStack() as stack:
         for _ in range(size):
@@ -157,7 +138,7 @@ def _fill_pool(work: UnitOfWork, size: int) -> None:
 class _WorkloadRun:
     """What the threads of one run share."""
 
-    def __init__(self, work: UnitOfWork, workload: Workload, request: RunRequest) -> None:
+    def __init__(self, work: WorkOnEngine, workload: Workload, request: RunRequest) -> None:
         self._work = work
         self._operations = workload.operation
         self._weights = [operation.weight for operation in workload.operation]
@@ -206,9 +187,9 @@ class _WorkloadRun:
 
     def _time_operation(self, operation: Operation, intended_start: float, rng: random.Random) -> TimedOperation:
         started_at = time.monotonic()
-        row = rng.randint(1, operation.rows)
+        parameters = operation.draw_parameters(rng)
         try:
-            connected_at = self._execute(operation, row)
+            connected_at = self._execute(operation, parameters)
         except SQLAlchemyError:
             return TimedOperation(intended_start, time.monotonic() - intended_start, succeeded=False)
         ended_at = time.monotonic()
@@ -220,14 +201,14 @@ class _WorkloadRun:
             operation.think,
         )
 
-    def _execute(self, operation: Operation, row: int) -> float:
+    def _execute(self, operation: Operation, parameters: Sequence[Mapping[str, Value]]) -> float:
         """Execute the operation; return when it had a connection."""
         connected_at: list[float] = []
 
         def run(connection: Connection) -> None:
             connected_at.append(time.monotonic())
-            for statement in operation.statements:
-                result = connection.execute(text(statement), {"row": row} if ":row" in statement else {})
+            for statement, values in zip(operation.statements, parameters, strict=True):
+                result = connection.execute(text(statement), values)
                 if result.returns_rows:
                     result.fetchall()
             _burn_cpu(operation.cpu)

@@ -126,3 +126,11 @@ def fit_to_server(size: int, fleet: FleetSize, pool: PoolSettings, server: Serve
 def format_settings(fleet: FleetSize, size: int) -> str:
     """Return the lines for the environment."""
     return f"POOLPROOF_WORKERS={fleet.workers}\nPOOLPROOF_THREADS={fleet.threads}\nPOOL_SIZE={size}\n"
+
+
+def engine_settings(size: int) -> str:
+    """Return the lines for an application: for SQLAlchemy, and for Flask-SQLAlchemy."""
+    return (
+        f"engine = poolproof.adopt(create_engine(url, pool_size={size}, max_overflow=0))\n"
+        f'SQLALCHEMY_ENGINE_OPTIONS = {{"pool_size": {size}, "max_overflow": 0}}\n'
+    )

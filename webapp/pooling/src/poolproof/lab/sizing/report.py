@@ -12,7 +12,7 @@ from poolproof.lab.reporting.plots import plot_lines
 from poolproof.lab.reporting.report import Figure, LabReport, Table
 from poolproof.lab.sizing.analysis import Recommendation
 from poolproof.lab.sizing.measurements import RunResult
-from poolproof.lab.sizing.recommendation import FittedSize, describe_littles_law, format_settings
+from poolproof.lab.sizing.recommendation import FittedSize, describe_littles_law, engine_settings, format_settings
 from poolproof.lab.sizing.sweep import COMPARISON_LOAD
 from poolproof.lab.sizing.usl import Interval, UslFit, estimate_interval
 
@@ -35,6 +35,8 @@ class RunContext:
     """Share of this machine's processors that other work used before the sweep."""
     planned_runs: int
     is_complete: bool
+    is_service: bool = True
+    """Whether the settings are those of the service; otherwise they are what `create_engine` takes."""
 
 
 def build_report(
@@ -50,14 +52,13 @@ def build_report(
         stopped = f" Stopped after {len(results)} of {context.planned_runs} runs; this is what they show."
     if recommendation is None or fitted_size is None:
         return LabReport("size", title, f"Nothing was measured.{stopped}", (), context.command, is_complete=False)
-    fleet = FleetSize(recommendation.setting.workers, recommendation.setting.threads, context.background_processes)
     return LabReport(
         kind="size",
         title=title,
-        verdict=_verdict(recommendation, fitted_size) + stopped,
+        verdict=_verdict(recommendation, fitted_size, context) + stopped,
         findings=tuple(_findings(recommendation, fitted_size, results, context)),
         command=context.command,
-        settings=format_settings(fleet, fitted_size.size),
+        settings=_settings(recommendation, fitted_size, context),
         tables=(_size_table(recommendation, results), *_latency_tables(recommendation, results)),
         figures=tuple(_figures(recommendation, results)),
         data={
@@ -68,6 +69,13 @@ def build_report(
         rows=tuple(run.as_row() for run in results),
         is_complete=context.is_complete,
     )
+
+
+def _settings(recommendation: Recommendation, fitted_size: FittedSize, context: RunContext) -> str:
+    if not context.is_service:
+        return engine_settings(fitted_size.size)
+    fleet = FleetSize(recommendation.setting.workers, recommendation.setting.threads, context.background_processes)
+    return format_settings(fleet, fitted_size.size)
 
 
 def recommendation_data(recommendation: Recommendation, fitted_size: FittedSize, context: RunContext) -> dict[str, Any]:
@@ -91,10 +99,11 @@ def recommendation_data(recommendation: Recommendation, fitted_size: FittedSize,
     }
 
 
-def _verdict(recommendation: Recommendation, fitted_size: FittedSize) -> str:
+def _verdict(recommendation: Recommendation, fitted_size: FittedSize, context: RunContext) -> str:
     setting, knee = recommendation.setting, recommendation.knee
+    name = "POOL_SIZE" if context.is_service else "pool_size"
     verdict = (
-        f"POOL_SIZE={fitted_size.size} for {setting.workers} × {setting.threads} threads: "
+        f"{name}={fitted_size.size} for {setting.workers} × {setting.threads} threads: "
         f"{_format_interval(knee.throughput)} a second at most"
     )
     if knee.p99 is not None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from poolproof.lab.hosts import is_local_host
 from poolproof.lab.sizing.bottleneck import ResourceUsage
+from poolproof.lab.sizing.measured_engine import WorkOnEngine
 from poolproof.lab.sizing.measurements import Setting
-from poolproof.transactions.unit_of_work import UnitOfWork
 
 PROC = Path("/proc")
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -27,6 +27,13 @@ FLUSH_TIME_QUERY = (
     "SELECT SUM(sum_timer_misc) FROM performance_schema.file_summary_by_event_name"
     " WHERE event_name = 'wait/io/file/innodb/innodb_log_file'"
 )
+WAITS_QUERY = text(
+    "SELECT COUNT(*) FILTER (WHERE wait_event_type = 'Lock'),"
+    " COUNT(*) FILTER (WHERE LOWER(wait_event) IN ('walsync', 'walwrite'))"
+    " FROM pg_stat_activity WHERE datname = CURRENT_DATABASE() AND state = 'active' AND pid <> PG_BACKEND_PID()"
+)
+WAIT_INTERVAL = 0.05
+"""Seconds between two looks at what sessions wait for."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +50,21 @@ class ResourceSample:
     log_flush: float | None = None
 
 
+@dataclass(frozen=True)
+class WaitShares:
+    """Share of the connections' time that was spent waiting for rows, and of the time that was spent on the log."""
+
+    locks: float
+    flushes: float
+
+
 def take_sample(
-    work: UnitOfWork, pids: Sequence[int], server_pid: int | None = None, client_pids: Sequence[int] = ()
+    work: WorkOnEngine, pids: Sequence[int], server_pid: int | None = None, client_pids: Sequence[int] = ()
 ) -> ResourceSample:
     """Read all counters: of the processes that have the pool (`pids`), of the database's, and of the clients'."""
     busy_cpu, total_cpu = _machine_cpu_seconds()
     lock_wait = log_flush = None
-    with suppress(SQLAlchemyError), work.read() as connection:
+    with suppress(SQLAlchemyError), _counters(work) as connection:
         lock_wait = _lock_wait_seconds(connection)
         log_flush = _log_flush_seconds(connection)
     process_cpu = {pid: seconds for pid in pids if (seconds := cpu_seconds(pid)) is not None}
@@ -88,11 +103,11 @@ def measure_machine_cpu(seconds: float) -> float | None:
     return _share(before, after, _delta(total_before, total))
 
 
-def find_server_pid(work: UnitOfWork) -> int | None:
+def find_server_pid(work: WorkOnEngine) -> int | None:
     """Return the database's process id; None where it is on another machine, or not visible."""
     if not is_local_host(work.engine.url.host or "localhost"):
         return None
-    with suppress(SQLAlchemyError, OSError, ValueError), work.read() as connection:
+    with suppress(SQLAlchemyError, OSError, ValueError), _counters(work) as connection:
         pid_file, data_folder = connection.execute(text("SELECT @@global.pid_file, @@global.datadir")).one()
         pid = int((Path(data_folder) / pid_file).read_text(encoding="ascii"))
         return pid if cpu_seconds(pid) is not None else None
@@ -107,6 +122,41 @@ def cpu_seconds(pid: int) -> float | None:
     except OSError:
         return None
     return (int(fields[UTIME_FIELD]) + int(fields[STIME_FIELD])) / TICKS_PER_SECOND
+
+
+def watch_waits(work: WorkOnEngine, until: float, setting: Setting) -> WaitShares | None:
+    """Sleep until a moment; on PostgreSQL, return the shares of row locks and of log writes, which it does not count.
+
+    It says what each session waits for now, so that is asked again and again.
+    """
+    samples: list[tuple[int, int]] = []
+    if work.engine.dialect.name == "postgresql":
+        with suppress(SQLAlchemyError):
+            while time.monotonic() + WAIT_INTERVAL < until:
+                with work.read() as connection:
+                    locks, flushes = connection.execute(WAITS_QUERY).one()
+                samples.append((int(locks), int(flushes)))
+                time.sleep(WAIT_INTERVAL)
+    time.sleep(max(0.0, until - time.monotonic()))
+    if not samples:
+        return None
+    return WaitShares(
+        min(1.0, sum(locks for locks, _ in samples) / len(samples) / setting.pool),
+        sum(flushes > 0 for _, flushes in samples) / len(samples),
+    )
+
+
+@contextmanager
+def _counters(work: WorkOnEngine) -> Iterator[Connection]:
+    """Check out a connection of a server that has MySQL's counters.
+
+    Raises:
+        SQLAlchemyError: when it is another one.
+    """
+    if work.engine.dialect.name not in {"mysql", "mariadb"}:
+        raise SQLAlchemyError("not MySQL")
+    with work.read() as connection:
+        yield connection
 
 
 def _machine_cpu_seconds() -> tuple[float | None, float | None]:

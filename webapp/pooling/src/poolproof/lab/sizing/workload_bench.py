@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
-from sqlalchemy import create_engine, make_url
-
-from poolproof.engine import configure_engine, engine_options
 from poolproof.lab.loadgen.load_profile import LoadProfile, TimedOperation
 from poolproof.lab.sizing import resource_sampler
+from poolproof.lab.sizing.measured_engine import create_sampler_work
 from poolproof.lab.sizing.measurements import RunResult, Setting, summarize_run
 from poolproof.lab.sizing.pool_workload import WorkloadProcess
 from poolproof.lab.sizing.workload import Workload
-from poolproof.lanes import console_settings
 from poolproof.settings import PoolSettings
-from poolproof.transactions.unit_of_work import UnitOfWork
-
-
-def create_sampler_work(url: str, pool: PoolSettings) -> UnitOfWork:
-    """Return a unit of work with one connection, for reading the server's counters."""
-    settings = console_settings(pool)
-    engine = create_engine(url, **engine_options(settings, make_url(url), 1))
-    configure_engine(engine, settings, "sampler")
-    return UnitOfWork(engine)
 
 
 class WorkloadBench:
@@ -32,8 +21,8 @@ class WorkloadBench:
     overhead = 0.6
     """Seconds that a run takes beside what is measured."""
 
-    def __init__(self, url: str, workload: Workload, pool: PoolSettings) -> None:
-        """Start the process and create the workload's tables.
+    def __init__(self, url: str, workload: Workload, pool: PoolSettings | None) -> None:
+        """Start the process and create the workload's tables; without `pool` its engine is an application's.
 
         Raises:
             WorkloadRunError: when they cannot be created.
@@ -51,10 +40,12 @@ class WorkloadBench:
         starts_at = self._workload_process.start_run(setting, load)
         sleep_until(starts_at + load.warm_up)
         before = resource_sampler.take_sample(self._sampler_work, [self._workload_process.pid], self._server_pid)
-        sleep_until(starts_at + load.warm_up + load.seconds)
+        waits = resource_sampler.watch_waits(self._sampler_work, starts_at + load.warm_up + load.seconds, setting)
         after = resource_sampler.take_sample(self._sampler_work, [self._workload_process.pid], self._server_pid)
         operations = self._workload_process.wait_result()
         usage = resource_sampler.usage_between(before, after, setting, setting.threads, pool_wait_share(operations))
+        if waits is not None:
+            usage = replace(usage, lock_share=waits.locks, flush_share=waits.flushes)
         return summarize_run(setting, load, operations, starts_at, clients=setting.threads, usage=usage)
 
     def close(self) -> None:
