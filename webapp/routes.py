@@ -48,6 +48,7 @@ from webapp.quizzes.join_code_cache import JoinCodeCache
 from webapp.quizzes.published_cache import PublishedQuizCache
 from webapp.quizzes.sharing import api as sharing_api
 from webapp.quizzes.sharing import pages as sharing_pages
+from webapp.quizzes.writing import pages as writing_pages
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
 from webapp.results.report_cache import ReportCache
@@ -166,7 +167,7 @@ def _register_features(app: Flask) -> None:
         csrf.exempt(blueprint)
     pages = (
         health, problems, assets, language_switch, accounts_pages, bank_pages, bulk_pages, editor_pages,
-        builder_pages, quizzes_pages, attempts_pages, join_pages, sharing_pages, trial_pages,
+        builder_pages, quizzes_pages, attempts_pages, join_pages, sharing_pages, trial_pages, writing_pages,
         results_pages, console_pages, collector_pages,
     )  # fmt: skip
     for module in pages:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +12,7 @@ import click
 from sqlalchemy import make_url
 
 from poolproof.capacity.server_info import ServerInfo
+from poolproof.lab.command_line import command_line
 from poolproof.lab.hosts import is_local_host
 from poolproof.lab.reporting.command_options import DEFAULT_FOLDER, database_url_option, with_report_options
 from poolproof.lab.reporting.report import LabReport
@@ -174,11 +173,6 @@ def build_plan(options: SizeOptions, server: ServerInfo | None) -> SweepPlan:
         seed=options.seed,
         time_all_sizes=options.time_all,
     )
-
-
-def command_line(url: str) -> str:
-    """Return the command line without the URL, which may contain a password."""
-    return shlex.join(["python", "-m", "poolproof", *(word.replace(url, "URL") for word in sys.argv[1:])])
 
 
 def _run_context(options: SizeOptions, sweep: Sweep, cpu_before: float | None) -> sizing_report.RunContext:
