@@ -35,16 +35,11 @@ def rows_in_quiz(page: Page) -> list[str]:
 
 def drag(page: Page, row: str, number: int, to: int) -> None:
     """Drag a row by its handle into the lower part of another."""
-    # A page that shows a ticked box may have scrolled beyond the handle.
-    page.locator(row).nth(number).evaluate("row => scrollBy(0, row.getBoundingClientRect().top - 100)")
-    handle = page.locator(f"{row} .drag-handle").nth(number).bounding_box()
-    target = page.locator(row).nth(to).bounding_box()
-    assert handle
-    assert target
-    page.mouse.move(handle["x"] + 5, handle["y"] + 5)
-    page.mouse.down()
-    page.mouse.move(handle["x"] + 5, target["y"] + target["height"] * 0.8, steps=5)
-    page.mouse.up()
+    target = page.locator(row).nth(to)
+    box = target.bounding_box()
+    assert box
+    place = {"x": 10, "y": box["height"] * 0.8}
+    page.locator(f"{row} .drag-handle").nth(number).drag_to(target, target_position=place)  # type: ignore[arg-type]
 
 
 def write_single(page: Page) -> str:

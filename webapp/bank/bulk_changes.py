@@ -153,4 +153,5 @@ def _needs_change(change: BulkChange) -> ColumnElement[bool]:
             other = Item.category != change.value if change.value else Item.category.is_not(None)
             return or_(other, Item.category.is_(None)) if change.value else other
         case BulkAction.DELETE_UNUSED:
-            return not_(is_in_use())
+            is_used: ColumnElement[bool] = is_in_use()
+            return not_(is_used)

@@ -25,29 +25,29 @@ from webapp.web.validators import is_id
 
 blueprint = Blueprint("editor_pages", __name__, url_prefix="/studio/items")
 
-KEPT = "Nothing is lost: your text is here; save it again in a moment."
+RETRY_MESSAGE = "Nothing is lost: your text is here; save it again in a moment."
 
 
 @blueprint.route("/new", methods=["GET", "POST"])
 @require_page(Permission.EDIT_BANK)
-@retryable_form(KEPT)
+@retryable_form(RETRY_MESSAGE)
 def new_item() -> tuple[str, int] | Response:
     """Write an item."""
     if request.method == "GET":
-        return _show(ItemForm(), None)
+        return _render_editor(ItemForm(), None)
     return _edit(None)
 
 
 @blueprint.route(f"/<{ID}:item_id>/edit", methods=["GET", "POST"])
 @require_page(Permission.EDIT_BANK)
-@retryable_form(KEPT)
+@retryable_form(RETRY_MESSAGE)
 def edit_item(item_id: int) -> tuple[str, int] | Response:
     """Change an item."""
     if request.method == "POST":
         return _edit(item_id)
     with read() as connection:
         item = items.find(connection, item_id)
-    return _show(form_of(item, item.version), item_id)
+    return _render_editor(form_of(item, item.version), item_id)
 
 
 @blueprint.post("/preview")
@@ -88,7 +88,7 @@ def _edit(item_id: int | None) -> tuple[str, int] | Response:
     action, _, number = request.form.get("action", "save").partition(" ")
     if action == "save":
         return _save(form, item_id)
-    return _show(form.edit_rows(action, int(number) if is_id(number) else MAX_CHOICES), item_id)
+    return _render_editor(form.edit_rows(action, int(number) if is_id(number) else MAX_CHOICES), item_id)
 
 
 def _save(form: ItemForm, item_id: int | None) -> tuple[str, int] | Response:
@@ -99,25 +99,25 @@ def _save(form: ItemForm, item_id: int | None) -> tuple[str, int] | Response:
         else:
             item = run_in_transaction(lambda connection: items.change(connection, item_id, draft, form.version))
     except InvalidInputError as error:
-        return _show(form, item_id, error.status, errors=error.extra["errors"])
+        return _render_editor(form, item_id, error.status, errors=error.extra["errors"])
     except DuplicateItemError as error:
-        return _show(form, item_id, error.status, duplicate=error)
+        return _render_editor(form, item_id, error.status, duplicate=error)
     except VersionMismatchError as error:
-        return _show_conflict(form, item_id or 0, error)
+        return _render_conflict(form, item_id or 0, error)
     flash(gettext("Saved."), "success")
     if request.form.get("then") == "another":
         return redirect(url_for("editor_pages.new_item", saved=_draft_name(item_id)))
     return redirect(url_for("bank_pages.item", item_id=item.id, saved=_draft_name(item_id)))
 
 
-def _show_conflict(form: ItemForm, item_id: int, error: VersionMismatchError) -> tuple[str, int]:
+def _render_conflict(form: ItemForm, item_id: int, error: VersionMismatchError) -> tuple[str, int]:
     """Show the author's text and the one that another has saved; saving again puts the author's in its place."""
     with read() as connection:
         theirs = items.find(connection, item_id)
-    return _show(replace(form, version=theirs.version), item_id, error.status, theirs=theirs)
+    return _render_editor(replace(form, version=theirs.version), item_id, error.status, theirs=theirs)
 
 
-def _show(form: ItemForm, item_id: int | None, status: int = 200, **conflict: Any) -> tuple[str, int]:
+def _render_editor(form: ItemForm, item_id: int | None, status: int = 200, **conflict: Any) -> tuple[str, int]:
     with read() as connection:
         categories, known_tags = items.categories(connection), tags.list_tags(connection)
     page = render_template(
