@@ -41,7 +41,7 @@ from webapp.console import pages as console_pages
 from webapp.console.console_service import ConsoleService
 from webapp.extensions import csrf
 from webapp.quizzes import api as quizzes_api
-from webapp.quizzes import builder_pages
+from webapp.quizzes import builder_pages, draw_pages
 from webapp.quizzes import pages as quizzes_pages
 from webapp.quizzes.join_code_cache import JoinCodeCache
 from webapp.quizzes.published_cache import PublishedQuizCache
@@ -165,7 +165,7 @@ def _register_features(app: Flask) -> None:
         csrf.exempt(blueprint)
     pages = (
         health, problems, assets, language_switch, accounts_pages, bank_pages, bulk_pages, editor_pages,
-        builder_pages, quizzes_pages, attempts_pages, join_pages, sharing_pages, trial_pages,
+        builder_pages, draw_pages, quizzes_pages, attempts_pages, join_pages, sharing_pages, trial_pages,
         results_pages, console_pages, collector_pages,
     )  # fmt: skip
     for module in pages:
