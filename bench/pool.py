@@ -1,9 +1,9 @@
-"""SQLAlchemy's QueuePool and ours, side by side and interleaved: `python bench/pool.py [--server [mysql|postgresql]]`.
+"""SQLAlchemy's QueuePool and ours, side by side and interleaved: `PYTHONPATH=. python bench/pool.py`.
 
 Prints ratios of ours to stock, with the bound of each, and exits 1 when one is missed. Each is the median of five.
-Connections are SQLite's, in memory: what is measured is the pool. With `--server` they are PyMySQL's to a MySQL, or
-psycopg's to a PostgreSQL, that is started for it, and are held by statements; then the pool is one part of what is
-measured.
+Connections are SQLite's, in memory: what is measured is the pool. Empty cycles and the order in which threads are
+served are measured on a MySQL (PyMySQL) and a PostgreSQL (psycopg) as well, which are started for it; there connections
+are held by statements. `--brief` measures these two alone, `--server` everything on one server.
 """
 
 from __future__ import annotations
@@ -14,32 +14,25 @@ import random
 import sqlite3
 import statistics
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
-import psycopg
-import pymysql
 from sqlalchemy.exc import TimeoutError  # noqa: A004 - the pool's
 from sqlalchemy.pool import QueuePool
 
+from bench import empty_cycles
+from bench.pool_backends import backend, on_server
 from poolproof.core.codel import CoDel
 from poolproof.core.queue_pool import FairQueuePool
-from poolproof.core.stats import PoolStatistics
-from webapp.lab.services.database_server import DatabaseServer, new_server
-from webapp.lab.services.postgresql_server import PostgresqlServer, start_postgresql
 
 THINK = 0.01
 OPEN_LOOP, OPEN_HOLD, PATIENCE = 20.0, 0.01, 1.0
 threading.stack_size(128 * 1024)
 ROUNDS = 5
-CYCLES = 20_000
 THREADS, CONNECTIONS, HOLD, SECONDS = 40, 4, 0.002, 4.0
 REQUESTS = 300
 VISITORS = 1000
@@ -56,83 +49,9 @@ class Contended:
     fewest: int
 
 
-def in_memory() -> Any:
-    """A connection to a database of its own; Any, for SQLite's class lacks what SQLAlchemy's protocol names."""
-    return sqlite3.connect(":memory:", check_same_thread=False)
-
-
-def sleep(connection: Any, seconds: float) -> None:
-    """Hold a connection that has nothing to do."""
-    time.sleep(seconds)
-
-
-def sleep_on_server(connection: Any, seconds: float) -> None:
-    """Hold a connection by a statement that takes so long."""
-    with connection.cursor() as cursor:
-        cursor.execute(backend.sleep, (seconds,))
-        cursor.fetchall()
-
-
-@dataclass
-class Backend:
-    """What the pools connect to, and how a connection is held."""
-
-    connect: Callable[[], Any] = in_memory
-    hold: Callable[[Any, float], None] = sleep
-    sleep: str = ""
-    """The statement that takes so many seconds."""
-
-
-backend = Backend()
-
-
-@contextmanager
-def on_server(name: str) -> Iterator[None]:
-    """Connect to a server of its own while the block runs; "": to SQLite in memory."""
-    if not name:
-        yield
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        server = (connect_to_postgresql if name == "postgresql" else connect_to_mysql)(Path(folder) / "server")
-        backend.hold = sleep_on_server
-        try:
-            yield
-        finally:
-            server.stop()
-
-
-def connect_to_mysql(folder: Path) -> DatabaseServer:
-    """Start a MySQL, and let the pools connect to it."""
-    server = new_server("mysql", folder)
-    backend.connect = lambda: pymysql.connect(host="127.0.0.1", port=server.port, user="root", ssl_disabled=True)
-    backend.sleep = "SELECT SLEEP(%s)"
-    return server
-
-
-def connect_to_postgresql(folder: Path) -> PostgresqlServer:
-    """Start a PostgreSQL, and let the pools connect to it."""
-    server = start_postgresql(folder)
-    backend.connect = lambda: psycopg.connect(
-        host="127.0.0.1", port=server.port, user="postgres", dbname="postgres", sslmode="disable"
-    )
-    backend.sleep = "SELECT pg_sleep(%s)"
-    return server
-
-
 def new_pool(pool_class: type[QueuePool], size: int, timeout: float = 60.0, **kw: Any) -> QueuePool:
     """A pool of connections to the backend."""
     return pool_class(backend.connect, pool_size=size, max_overflow=0, timeout=timeout, **kw)
-
-
-def uncontended(pool: QueuePool, cycles: int) -> float:
-    """Seconds of one checkout and return when no other thread wants a connection."""
-    pool.connect().close()
-    started_at = time.perf_counter()
-    for _ in range(cycles):
-        pool.connect().close()
-    seconds = time.perf_counter() - started_at
-    pool.dispose()
-    return seconds / cycles
 
 
 def contended(pool_class: type[QueuePool], think: float = 0.0) -> Contended:
@@ -294,22 +213,6 @@ def lanes_by_turns() -> float:
     return statistics.median(ratios)
 
 
-def uncontended_by_turns() -> dict[str, float]:
-    """Median ratios to stock of one cycle: ours bare, with statistics, and with an engine's leak detector as well."""
-    kinds: dict[str, Callable[[], QueuePool]] = {
-        "bare": lambda: new_pool(FairQueuePool, 1),
-        "statistics": lambda: new_pool(FairQueuePool, 1, statistics=PoolStatistics()),
-    }
-    ratios: dict[str, list[float]] = {kind: [] for kind in kinds}
-    # On a server each return is a round trip, the ROLLBACK of both.
-    cycles = CYCLES if backend.hold is sleep else CYCLES // 10
-    for _ in range(2 * ROUNDS - 1):
-        stock = uncontended(new_pool(QueuePool, 1), cycles)
-        for kind, make in kinds.items():
-            ratios[kind].append(uncontended(make(), cycles) / stock)
-    return {kind: statistics.median(values) for kind, values in ratios.items()}
-
-
 def goodput_by_turns(load: float) -> tuple[float, float]:
     """Medians of ours and stock's useful answers, as a share of the capacity that is measured before each."""
     ours, stock = [], []
@@ -324,46 +227,72 @@ def goodput_by_turns(load: float) -> tuple[float, float]:
 def main() -> None:
     """Measure, print, judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--server",
-        nargs="?",
-        const="mysql",
-        default="",
-        choices=("mysql", "postgresql"),
-        help="connect to a real server",
-    )
+    parser.add_argument("--server", choices=("mysql", "postgresql"), help="measure all of it on a server")
+    parser.add_argument("--brief", action="store_true", help="empty cycles and order alone, on all three")
     arguments = parser.parse_args()
-    with on_server(arguments.server):
-        measure()
+    verdict = Verdict()
+    if arguments.server:
+        with on_server(arguments.server):
+            measure_cycles(verdict)
+            measure_all(verdict)
+    else:
+        for server in ("", "mysql", "postgresql"):
+            with on_server(server):
+                print(backend.url.partition(":")[0])
+                measure_cycles(verdict)
+                if server or arguments.brief:
+                    pairs = [(contended(QueuePool), contended(FairQueuePool)) for _ in range(ROUNDS)]
+                    measure_order(verdict, pairs)
+                else:
+                    measure_all(verdict)
+    if verdict.missed:
+        sys.exit(f"missed: {', '.join(verdict.missed)}")
 
 
-def measure() -> None:
-    """Measure, print, judge."""
-    missed = []
+@dataclass
+class Verdict:
+    """Prints each figure with its bound, and keeps what has missed one."""
 
-    def row(what: str, value: float, bound: float, *, at_most: bool, unit: str = "×") -> None:
+    missed: list[str] = field(default_factory=list)
+
+    def row(self, what: str, value: float, bound: float, *, at_most: bool, unit: str = "×") -> None:
+        """Judge one figure."""
         good = value <= bound if at_most else value >= bound
-        missed.extend([] if good else [what])
+        self.missed.extend([] if good else [what])
         sign = "≤" if at_most else "≥"
         print(f"{'ok    ' if good else 'MISSED'} {what:<64} {value:8.3f} {unit:<3} (bound {sign} {bound:g})")
 
-    cycle = uncontended_by_turns()
-    row("uncontended cycle, statistics off, ours / stock", cycle["bare"], 1.0, at_most=True)
-    row("uncontended cycle, statistics on, ours / stock", cycle["statistics"], 1.3, at_most=True)
+
+def measure_cycles(verdict: Verdict) -> None:
+    """Compare empty cycles, by processor time."""
+    cycle = empty_cycles.ratios_to_stock(2 * ROUNDS - 1)
+    verdict.row("empty cycle, metrics off, ours / stock", cycle["pool"], 1.0, at_most=True)
+    verdict.row("empty cycle, metrics on, ours / stock", cycle["pool, metrics"], 1.3, at_most=True)
+    off, on = cycle["adopted"], cycle["adopted, metrics"]
+    print(f"       with every checkout and its line recorded (adopted): metrics off {off:.3f} ×, on {on:.3f} ×")
+
+
+def measure_order(verdict: Verdict, pairs: Sequence[tuple[Contended, Contended]]) -> None:
+    """Judge how alike the threads are served."""
+    verdict.row("Jain index of grants, ours", min(ours.jain for _, ours in pairs), 0.99, at_most=False, unit="")
+    verdict.row("fewest grants of a thread, ours", min(ours.fewest for _, ours in pairs), 1, at_most=False, unit="")
+    stock = [result for result, _ in pairs]
+    fewest = min(result.fewest for result in stock)
+    print(f"       stock beside it: Jain {min(result.jain for result in stock):.3f}, fewest grants {fewest}")
+
+
+def measure_all(verdict: Verdict) -> None:
+    """Judge waits, order, failures and overloads."""
+    row = verdict.row
     pairs = [(contended(QueuePool), contended(FairQueuePool)) for _ in range(ROUNDS)]
     throughput = statistics.median(ours.cycles / stock.cycles for stock, ours in pairs)
     p99 = statistics.median(ours.p99_wait / stock.p99_wait for stock, ours in pairs)
     paused = [(contended(QueuePool, THINK), contended(FairQueuePool, THINK)) for _ in range(ROUNDS)]
     row("40 threads, 4 connections: throughput, ours / stock", throughput, 0.95, at_most=False)
     row("40 threads, 4 connections: p99 wait, ours / stock", p99, 0.5, at_most=True)
-    row("Jain index of grants, ours", min(ours.jain for _, ours in pairs), 0.99, at_most=False, unit="")
-    row("fewest grants of a thread, ours", min(ours.fewest for _, ours in pairs), 1, at_most=False, unit="")
+    measure_order(verdict, pairs)
     row("served after a failed connect, ours", wait_after_failed_connect(FairQueuePool), 0.05, at_most=True, unit="s")
-    stock = [result for result, _ in pairs]
-    print(
-        f"       stock beside it: Jain {min(result.jain for result in stock):.3f}, fewest grants "
-        f"{min(result.fewest for result in stock)}, after a failed connect {wait_after_failed_connect(QueuePool):.3f} s"
-    )
+    print(f"       stock beside it: {wait_after_failed_connect(QueuePool):.3f} s")
     gentle = statistics.median(ours.p99_wait / stock.p99_wait for stock, ours in paused)
     print(f"       with pauses of {THINK * 1000:.0f} ms between uses: p99 wait, ours / stock {gentle:.3f} ×")
     row("a request's p99 wait while imports want all: lanes / one pool", lanes_by_turns(), 0.1, at_most=True)
@@ -372,8 +301,6 @@ def measure() -> None:
         ours_share, stock_share = goodput_by_turns(load)
         row(f"goodput at {load:g} × capacity, ours / capacity", ours_share, bound, at_most=False, unit="")
         print(f"       stock beside it: {stock_share:.3f}")
-    if missed:
-        sys.exit(f"missed: {', '.join(missed)}")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ from typing import Any
 
 from sqlalchemy.pool import QueuePool
 
-from bench.pool import in_memory, new_pool
+from bench.pool import new_pool
+from bench.pool_backends import in_memory
 from poolproof.core.queue_pool import FairQueuePool
 from poolproof.lab.loadgen.load_profile import poisson_arrivals
 from poolproof.lab.reporting.latency import percentile

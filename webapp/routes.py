@@ -28,8 +28,11 @@ from webapp.attempts.rate_limit import JOIN_BURST, JOIN_RATE, PlayerRateLimiter
 from webapp.attempts.retention_task import RetentionTask, WaitWhileBusy
 from webapp.attempts.service import AttemptService
 from webapp.attempts.time_limits import TimeLimits
+from webapp.attempts.trial import pages as trial_pages
 from webapp.bank import api as bank_api
 from webapp.bank import pages as bank_pages
+from webapp.bank.bulk import pages as bulk_pages
+from webapp.bank.editor import pages as editor_pages
 from webapp.collector import api as collector_api
 from webapp.collector import pages as collector_pages
 from webapp.collector.load_throttle import LoadThrottle
@@ -39,11 +42,17 @@ from webapp.console import pages as console_pages
 from webapp.console.console_service import ConsoleService
 from webapp.extensions import csrf
 from webapp.quizzes import api as quizzes_api
+from webapp.quizzes import draw_pages
 from webapp.quizzes import pages as quizzes_pages
+from webapp.quizzes.builder import pages as builder_pages
 from webapp.quizzes.join_code_cache import JoinCodeCache
 from webapp.quizzes.published_cache import PublishedQuizCache
+from webapp.quizzes.sharing import api as sharing_api
+from webapp.quizzes.sharing import pages as sharing_pages
+from webapp.quizzes.writing import pages as writing_pages
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
+from webapp.results.report_cache import ReportCache
 from webapp.settings import ServiceSettings, Settings, SettingsError
 from webapp.web import (
     assets,
@@ -109,6 +118,7 @@ def _create_services(app: Flask, settings: Settings) -> None:
         "join_codes": JoinCodeCache(pooling.work.read, attempt_service.quiz_cache.catalog_version),
         "join_limiter": PlayerRateLimiter(JOIN_RATE / service.workers, burst=JOIN_BURST),
         "page_cache": PageCache(),
+        "report_cache": ReportCache(pooling.work.read),
         "retention_task": RetentionTask(pooling.background, limits, partial(_observe_load, pooling.fleet_folder)),
         "encoded_leaderboards": EncodedLeaderboards(),
         "write_probe": WriteProbe(pooling.console, pooling.lanes),
@@ -151,14 +161,15 @@ def _create_otlp_exporter(service: ServiceSettings, fleet: Path | None, min_idle
 
 def _register_features(app: Flask) -> None:
     api = openapi.create_api(app)
-    apis = (accounts_api, bank_api, quizzes_api, attempts_api, results_api, collector_api, console_api)
+    apis = (accounts_api, bank_api, quizzes_api, sharing_api, attempts_api, results_api, collector_api, console_api)
     for blueprint in (discovery.blueprint, *(module.blueprint for module in apis), bank_api.imports):
         api.register_blueprint(blueprint)
         # REST uses no cookies, so another site cannot send requests in a user's name.
         csrf.exempt(blueprint)
     pages = (
-        health, problems, assets, language_switch, accounts_pages, bank_pages, quizzes_pages, attempts_pages,
-        join_pages, results_pages, console_pages, collector_pages,
+        health, problems, assets, language_switch, accounts_pages, bank_pages, bulk_pages, editor_pages,
+        builder_pages, draw_pages, quizzes_pages, attempts_pages, join_pages, sharing_pages, trial_pages, writing_pages,
+        results_pages, console_pages, collector_pages,
     )  # fmt: skip
     for module in pages:
         app.register_blueprint(module.blueprint)
@@ -167,5 +178,7 @@ def _register_features(app: Flask) -> None:
     # Players do not sign in; an attempt's URL is its key, and `fetch_metadata` keeps other sites out.
     csrf.exempt(attempts_pages.blueprint)
     csrf.exempt(join_pages.blueprint)
+    # The page of an attempt has no token.
+    csrf.exempt(trial_pages.blueprint)
     # Its form is on pages that are kept for all readers.
     csrf.exempt(language_switch.blueprint)

@@ -25,7 +25,8 @@ def upgrade() -> None:
     create_table(
         "quiz_section",
         sa.Column("quiz_id", BigId, primary_key=True, autoincrement=False),
-        sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("position", sa.Integer, nullable=False),
         sa.Column("title", sa.String(200), nullable=False),
         sa.ForeignKeyConstraint(["quiz_id"], ["quiz.id"], name="fk_quiz_section_quiz_id_quiz", ondelete="CASCADE"),
         **MYSQL_TABLE_OPTIONS,

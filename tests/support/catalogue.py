@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr
 from datetime import UTC, datetime
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 from babel.messages import Catalog
@@ -79,12 +80,15 @@ def main() -> None:
             write_po(file, catalogue, width=120, include_lineno=False, sort_output=True, ignore_obsolete=True)
         path.with_suffix(".mo").write_bytes(compile_catalogue(catalogue))
         for entry in catalogue:
-            if entry.id and not entry.string:
+            if entry.id and not all(entry.string or [""]):
                 sys.stderr.write(f"{language}: no translation of {entry.id!r}\n")
 
 
 def _extract(keywords: dict[str, tuple[int, ...] | None]) -> Iterator[tuple[str, str | tuple[str, ...]]]:
-    for name, _, text, _, _ in extract_from_dir(str(SOURCE), METHODS, keywords=keywords):
+    # Babel warns of f-strings, also where they are values; `untranslated.formatted_texts` finds those that are texts.
+    with redirect_stderr(StringIO()):
+        extracted = list(extract_from_dir(str(SOURCE), METHODS, keywords=keywords))
+    for name, _, text, _, _ in extracted:
         yield name, text
 
 

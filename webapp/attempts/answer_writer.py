@@ -23,6 +23,7 @@ from webapp.attempts.entry_batch import Entry, EntryBatch
 from webapp.attempts.lock_probe import find_locked_attempts
 from webapp.attempts.recent_ids import RecentIds
 from webapp.attempts.refusals import blocked_error, finished_error
+from webapp.attempts.time_limits import CLOSE_MARGIN
 from webapp.attempts.tokens import AttemptClaim
 from webapp.db import cluster
 from webapp.db.server_clock import ServerClock
@@ -40,8 +41,6 @@ MAX_FINISHED = 10_000
 CLOCK_READINGS = 3
 PROBE_TIME = 10.0
 """Seconds after a wait for a lock that took too long, for which each batch asks first which of its rows are locked."""
-CLOSE_MARGIN = timedelta(seconds=2)
-"""So long after the end of a window answers are refused without the database, whose clock decides until then."""
 
 REPEAT = message("Send it again; that is safe.")
 

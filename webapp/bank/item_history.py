@@ -11,6 +11,8 @@ from sqlalchemy import Connection, Row, insert, select
 
 from webapp.bank.models import Item, ItemVersion
 from webapp.bank.position_bits import from_bits
+from webapp.errors import NotFoundError
+from webapp.messages import message
 
 MAX_VERSIONS = 100
 
@@ -55,6 +57,19 @@ def list_versions(connection: Connection, item_id: int) -> list[PastVersion]:
     """Return an item's past versions, the latest first, at most `MAX_VERSIONS`."""
     query = select(*_COLUMNS).where(ItemVersion.item_id == item_id).order_by(ItemVersion.version.desc())
     return [_to_version(row) for row in connection.execute(query.limit(MAX_VERSIONS))]
+
+
+def find_version(connection: Connection, item_id: int, version: int) -> PastVersion:
+    """Return a past version of an item.
+
+    Raises:
+        NotFoundError: when there is none with this number.
+    """
+    query = select(*_COLUMNS).where(ItemVersion.item_id == item_id, ItemVersion.version == version)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NotFoundError(message("Item %(item)s has no past version %(version)s.", item=item_id, version=version))
+    return _to_version(row)
 
 
 def _to_version(row: Row[*tuple[Any, ...]]) -> PastVersion:

@@ -17,7 +17,7 @@ from wtforms.validators import Length
 from poolproof.integrations.flask_ext import get_pooling, read
 from webapp.accounts.auth import get_current_user, require_page
 from webapp.accounts.roles import Permission
-from webapp.bank import exports, import_jobs, import_service, import_undo, item_history, items
+from webapp.bank import exports, import_jobs, import_service, import_undo, item_history, items, tags
 from webapp.bank.exports import ExportFormat
 from webapp.bank.formats.line_reader import MIB
 from webapp.bank.import_jobs import ImportJob, ImportSpec, ImportState
@@ -90,16 +90,18 @@ def format_name(file_format: str) -> str:
 @require_page(Permission.EDIT_BANK)
 def found() -> str:
     """Search the bank."""
-    arguments = {name: request.args.get(name) or None for name in ("search", "category", "difficulty")}
-    filters = Filters(arguments["category"], arguments["difficulty"], None, arguments["search"])
+    arguments = {name: request.args.get(name) or None for name in ("search", "category", "difficulty", "tag")}
+    filters = Filters(arguments["category"], arguments["difficulty"], None, arguments["search"], arguments["tag"])
     with read() as connection:
         page = items.search(connection, filters, pagination.decode_cursor(request.args.get("cursor")), ITEMS_PER_PAGE)
-        categories = items.categories(connection)
+        categories, known_tags = items.categories(connection), tags.list_tags(connection)
     downloads = [
         Download(format_name(each), url_for("bank_pages.export", format=each.value, category=arguments["category"]))
         for each in ExportFormat
     ]
-    return render_template("studio/items.html", page=page, categories=categories, query=arguments, downloads=downloads)
+    return render_template(
+        "studio/items.html", page=page, categories=categories, tags=known_tags, query=arguments, downloads=downloads
+    )
 
 
 @blueprint.get(f"/items/<{ID}:item_id>")

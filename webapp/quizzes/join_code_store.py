@@ -41,7 +41,7 @@ def find(connection: Connection, quiz_id: int) -> str | None:
     return code
 
 
-def ensure(connection: Connection, quiz_id: int) -> str:
+def get_or_create(connection: Connection, quiz_id: int) -> str:
     """Return the code of a quiz, which gets one if it has none; every worker knows it within a second.
 
     Raises:

@@ -12,7 +12,7 @@ import unicodedata
 
 LETTERS = "CDFHJKMNPRTVWXY"
 DIGITS = "25679"
-LENGTH = 6
+CODE_LENGTH = 6
 GROUP = 3
 """A code is shown in two groups of this length."""
 MAX_LETTERS_IN_A_ROW = 2
@@ -27,7 +27,7 @@ _SEPARATORS = str.maketrans("", "", " -\u2010\u2011\u2012\u2013\u2014_.\u00b7\t\
 def new_code() -> str:
     """Return a code at random: one of more than sixteen million."""
     while True:
-        code = "".join(secrets.choice(LETTERS + DIGITS) for _ in range(LENGTH))
+        code = "".join(secrets.choice(LETTERS + DIGITS) for _ in range(CODE_LENGTH))
         if not _may_be_a_word(code):
             return code
 
@@ -39,7 +39,7 @@ def fold(typed: str) -> str | None:
     """
     plain = unicodedata.normalize("NFKC", typed[:MAX_TYPED_LENGTH]).translate(_SEPARATORS).upper()
     code = plain.translate(_LOOK_ALIKES)
-    return code if len(code) == LENGTH and all(character in LETTERS + DIGITS for character in code) else None
+    return code if len(code) == CODE_LENGTH and all(character in LETTERS + DIGITS for character in code) else None
 
 
 def in_groups(code: str) -> str:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from urllib.parse import quote
 
-_NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|%]+')
+_NOT_IN_NAMES = re.compile(r'[\x00-\x20\x7f/\\:*?"<>|%]+')
 _ATTRIBUTE_CHARACTERS = "!#$&+-.^_`|~"
 """Beside letters and digits, what RFC 8187 lets stand unencoded."""
 MAX_LENGTH = 150
@@ -18,10 +18,9 @@ def content_disposition(name: str) -> str:
     A name that is not ASCII is given in both forms: encoded, and without its accents and other letters for old clients.
     """
     stem, dot, suffix = name.rpartition(".")
-    safe = _NOT_IN_NAMES.sub(" ", stem).strip(" .")[:MAX_LENGTH] + dot + suffix
-    plain = unicodedata.normalize("NFKD", safe).encode("ascii", "ignore").decode().strip()
-    if plain.startswith("."):
-        plain = f"file{plain}"
+    safe = _NOT_IN_NAMES.sub(" ", stem).strip(" .")[:MAX_LENGTH]
+    plain = unicodedata.normalize("NFKD", safe).encode("ascii", "ignore").decode().strip(" .")
+    safe, plain = ((text or "file") + dot + suffix for text in (safe, plain))
     header = f'attachment; filename="{plain}"'
     if plain == safe:
         return header

@@ -16,9 +16,13 @@ ENTRY_POINTS = frozenset(
         "busy-retry.js",
         "collection-progress.js",
         "console.js",
+        "item-editor.js",
         "local-times.js",
         "play.js",
+        "quiz-builder.js",
         "result.js",
+        "saved-draft.js",
+        "trial-play.js",
     }
 )
 

@@ -97,8 +97,15 @@ def test_a_pool_closes_a_connection_by_its_dialect(pool: QueuePool) -> None:
 def test_a_record_that_is_returned_is_idle(pool: QueuePool) -> None:
     record: Any = pool._do_get()
     assert pool.checkedin() == 0
-    pool._return_conn(record)
+    pool._do_return_conn(record)
     assert pool.checkedin() == 1
+
+
+def test_a_checkout_is_all_that_connect_does(pool: QueuePool) -> None:
+    for connect_by in (_ConnectionFairy._checkout, QueuePool.connect):
+        proxy: Any = connect_by(pool)
+        assert (type(proxy), pool.checkedout()) == (_ConnectionFairy, 1)
+        proxy.close()
 
 
 @pytest.mark.skipif(not hasattr(_ConnectionFairy, "_finalizer"), reason="SQLAlchemy 2.0 has a weak reference instead")
@@ -108,7 +115,7 @@ def test_a_proxy_whose_finalizer_is_detached_returns_nothing(pool: QueuePool) ->
     assert not proxy._finalizer.alive
     del proxy
     assert pool.checkedin() == 0
-    pool._return_conn(record)
+    pool._do_return_conn(record)
 
 
 def test_recreate_copies_what_the_pool_keeps_of_its_arguments() -> None:

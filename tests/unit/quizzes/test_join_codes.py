@@ -47,4 +47,4 @@ def test_what_cannot_be_a_code_is_none(typed: str) -> None:
 def test_a_code_is_shown_in_two_groups() -> None:
     assert in_groups("K7M2XF") == "K7M 2XF"
     assert fold(in_groups("K7M2XF")) == "K7M2XF"
-    assert join_codes.LENGTH == 6
+    assert join_codes.CODE_LENGTH == 6

@@ -11,7 +11,8 @@ tests/unit/poolproof/test_private_parts.py checks that each exists in the instal
 - `Pool._invalidate_time`: the same for every record of the pool
 - `Pool._recycle`: the age in seconds at which a connection is renewed, -1 for never
 - `Pool._close_connection(connection, terminate=)`: closes a DBAPI connection, with its `close` event
-- `Pool._return_conn(record)`: gives a record back
+- `Pool._do_return_conn(record)`: gives a record back
+- `_ConnectionFairy._checkout(pool)`: lends a connection; it is all that `Pool.connect` does
 - `_ConnectionFairy._finalizer`, `._connection_record`: what returns a proxy's connection when it is collected
 - by `FairQueuePool` on itself: `_do_get`, `_do_return_conn`, `_create_connection`, `_invalidate`, and the name of its
   logger, `_sqla_logger_namespace` (overridden);
@@ -32,7 +33,7 @@ from typing import Any
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
-from sqlalchemy.pool.base import Pool, _ConnectionRecord
+from sqlalchemy.pool.base import Pool, _ConnectionFairy, _ConnectionRecord
 
 from poolproof.core.stats import BUCKET_OFFSET, PoolStatistics, SlotCounters
 from poolproof.drivers.connect_state import connect_in_progress
@@ -40,6 +41,8 @@ from poolproof.leaks.checkout_registry import follow
 from poolproof.runtime import clock
 
 log = logging.getLogger(__name__)
+
+check_out = _ConnectionFairy._checkout
 
 LAST_USED_AT = "poolproof_last_used_at"
 """Key in `record.info`: when the connection last came back from use, on the monotonic clock."""
@@ -119,15 +122,15 @@ class MonotonicRecord(_ConnectionRecord):
             self._checked_out_at = time.monotonic()
         connection = self.dbapi_connection
         if connection is not None:
-            pool, expires_at = self._own_pool, self._expires_at
-            invalidated_at = max(pool._invalidate_time, self._soft_invalidate_time)
-            if invalidated_at <= self.starttime and (expires_at == math.inf or clock.since_boot() < expires_at):
+            pool, opened_at, expires_at = self._own_pool, self.starttime, self._expires_at
+            is_valid = pool._invalidate_time <= opened_at and self._soft_invalidate_time <= opened_at
+            if is_valid and (expires_at == math.inf or clock.since_boot() < expires_at):
                 if pool.is_alive is None or pool.is_alive(connection, self):
                     return connection
                 # As a listener's DisconnectionError would, with the event of it.
                 self.invalidate(DisconnectionError("The connection was lost while it was idle."))
             else:
-                self.close_reason = "age" if invalidated_at <= self.starttime else "invalidated"
+                self.close_reason = "age" if is_valid else "invalidated"
                 self._ConnectionRecord__close(terminate=True)
         self.info.clear()
         self._ConnectionRecord__connect()
@@ -179,7 +182,7 @@ class MonotonicRecord(_ConnectionRecord):
             _detach_proxy(proxy_ref() if proxy_ref is not None else None)
             raise
         finally:
-            pool._return_conn(self)
+            pool._do_return_conn(self)
 
     def _run_finalizers(self, connection: DBAPIConnection | None) -> None:
         while self.finalize_callback:

@@ -23,7 +23,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection
 
 from poolproof.core import rejections
 from poolproof.core.codel import CoDel
-from poolproof.core.connection_record import MonotonicRecord, close_all, record_of
+from poolproof.core.connection_record import MonotonicRecord, check_out, close_all, record_of
 from poolproof.core.readable_pool import ReadablePool
 from poolproof.core.slots import Action, ActionFor, IdleLoan, Slots
 from poolproof.core.stats import PoolStatistics
@@ -79,7 +79,7 @@ class FairQueuePool(ReadablePool):
 
     def connect(self) -> PoolProxiedConnection:
         """Check out a connection; see `Pool.connect`."""
-        proxy = super().connect()
+        proxy = check_out(self)
         if self.checkouts is not None:
             # After all listeners of the application: what one of them refuses was never lent.
             self.checkouts.record_lent(record_of(proxy))
