@@ -1,5 +1,5 @@
 # `make` lists its words. Each does its own set-up; python3 and make are all they need.
-.PHONY: help run test soak coverage bench lint format lock
+.PHONY: help run test soak coverage bench lint format translations lock
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -16,7 +16,7 @@ run: ## bring the database up to date and serve on 127.0.0.1:8000
 # T=tests/unit/bank/test_gift.py runs these alone, in one process; DATABASES=mariadb,sqlite chooses others; PROCESSES is how
 # many run side by side; ARGUMENTS are pytest's.
 DATABASES ?= mysql,sqlite
-PROCESSES ?= 2
+PROCESSES ?= 3
 PYTEST = $(TEST_ENVIRONMENT)/bin/python -m pytest --databases $(DATABASES)
 SIDE_BY_SIDE = --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder --require $(firstword $(subst $(comma), ,$(DATABASES)))
 test: test-environment ## run the tests on a MySQL of their own, on SQLite and in a browser; T=PATH chooses
@@ -45,6 +45,9 @@ lint: test-environment ## check style, types and who may import whom
 format: test-environment ## let ruff write the code its way
 	@$(TEST_ENVIRONMENT)/bin/ruff check --fix .
 	@$(TEST_ENVIRONMENT)/bin/ruff format .
+
+translations: test-environment ## bring the catalogues of translations up to date, and name what is not translated
+	@PYTHONPATH=.:webapp/pooling/src $(TEST_ENVIRONMENT)/bin/python -m tests.support.catalogue
 
 .PHONY: test-environment
 test-environment:

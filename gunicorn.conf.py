@@ -52,6 +52,8 @@ forwarded_allow_ips = ""
 forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
 http_protocols = "h1"
+# Gunicorn's own parser, also where gunicorn_h1c is installed: see docs/the-way-of-an-answer.md.
+http_parser = "python"
 # A response goes through memory, so that no thread waits for a client.
 sendfile = False
 # The heartbeat of a worker's main loop, no limit for requests: these are bounded by the time-outs of the pool and
@@ -116,6 +118,7 @@ def post_worker_init(worker: Any) -> None:
     from poolproof.integrations.gunicorn_hooks import post_worker_init as register
 
     register(worker)
+    worker.wsgi.extensions["retention_task"].start()
     gc.collect()
     gc.freeze()
     report_ready(worker)
@@ -125,4 +128,7 @@ def worker_exit(server: Any, worker: Any) -> None:
     """Close the worker's connections."""
     from poolproof.integrations.gunicorn_hooks import worker_exit as close
 
+    # A worker that could not start has no app.
+    if (app := getattr(worker, "wsgi", None)) is not None:
+        app.extensions["retention_task"].stop()
     close()

@@ -25,7 +25,7 @@ from pathlib import Path
 from bench import file_limits
 from bench.hostile_clients import KINDS
 from bench.ordinary_players import OrdinaryPlayers, Played
-from webapp.lab.reporting.latency import Latency
+from poolproof.lab.reporting.latency import Latency
 from webapp.lab.services.database_server import new_server
 from webapp.lab.services.poolproof_service import PoolproofService, run_poolproof_service
 from webapp.lab.services.processes import start, stop

@@ -18,16 +18,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from poolproof.lab.scratch_schema import open_scratch_schema
+from poolproof.lab.sizing import resource_sampler, workload
+from poolproof.lab.sizing.analysis import Recommendation, recommend
+from poolproof.lab.sizing.measurements import Setting
+from poolproof.lab.sizing.recommendation import within_one_step
+from poolproof.lab.sizing.sweep import Sweep, SweepPlan, next_size_above
+from poolproof.lab.sizing.usl import Interval
+from poolproof.lab.sizing.workload_bench import WorkloadBench
 from poolproof.settings import PoolSettings
 from webapp.lab.services.database_server import DatabaseServer, new_server
-from webapp.lab.services.scratch_schema import open_scratch_schema
-from webapp.lab.sizing import resource_sampler, workload
-from webapp.lab.sizing.analysis import Recommendation, recommend
-from webapp.lab.sizing.measurements import Setting
-from webapp.lab.sizing.recommendation import within_one_step
-from webapp.lab.sizing.sweep import Sweep, SweepPlan, next_size_above
-from webapp.lab.sizing.usl import Interval
-from webapp.lab.sizing.workload_bench import WorkloadBench
 
 SIZES = (1, 2, 4, 8, 16)
 RUNS = 3

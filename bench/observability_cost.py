@@ -24,12 +24,12 @@ import httpx2
 from sqlalchemy import create_engine
 
 from bench import steady_answers
+from poolproof.lab.sizing.resource_sampler import cpu_seconds
 from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.lab.factories import make_quiz
 from webapp.lab.services.console_operator import add_operator, signed_in
 from webapp.lab.services.database_server import DatabaseServer, new_server
 from webapp.lab.services.poolproof_service import PoolproofService, run_poolproof_service
-from webapp.lab.sizing.resource_sampler import cpu_seconds
 
 CONNECTIONS = 64
 BOUND = 0.97

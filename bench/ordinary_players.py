@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from poolproof.lab.loadgen.load_profile import LoadProfile, TimedOperation
+from poolproof.lab.reporting.latency import Latency, summarize_latency
 from webapp.lab.loadgen.load_generator import VisitLoad, VisitProcesses
-from webapp.lab.loadgen.load_profile import LoadProfile, TimedOperation
 from webapp.lab.loadgen.player import PushPlan
 from webapp.lab.push.quiz_discovery import find_open_quiz
-from webapp.lab.reporting.latency import Latency, summarize_latency
 from webapp.lab.services.processes import HOST
 
 WARM_UP = 1.0

@@ -27,8 +27,8 @@ from sqlalchemy.pool import QueuePool
 from bench.pool import new_pool
 from bench.pool_backends import in_memory
 from poolproof.core.queue_pool import FairQueuePool
-from webapp.lab.loadgen.load_profile import poisson_arrivals
-from webapp.lab.reporting.latency import percentile
+from poolproof.lab.loadgen.load_profile import poisson_arrivals
+from poolproof.lab.reporting.latency import percentile
 
 CONNECTIONS, PARTS, USE, HOLD = 16, 4, 0.8, 0.01
 SECONDS, ROUNDS = 20.0, 3

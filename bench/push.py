@@ -24,6 +24,8 @@ from sqlalchemy import create_engine
 
 from bench import raw_ceiling, steady_answers
 from bench.peers.servers import DJANGO, FASTAPI, FLASK_ALONE, FLASK_ORM, OURS, Contender, Running, running
+from poolproof.lab.connection_monitor import ConnectionMonitor
+from poolproof.lab.reporting.latency import percentile
 from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.lab.factories import make_quiz
 from webapp.lab.loadgen import load_generator
@@ -32,8 +34,6 @@ from webapp.lab.loadgen.player import OPEN, PushPlan, connections_per_user
 from webapp.lab.push import push_report, verification
 from webapp.lab.push.database_monitor import DatabaseMonitor
 from webapp.lab.push.push_report import PushSummary
-from webapp.lab.reporting.latency import percentile
-from webapp.lab.services.connection_monitor import ConnectionMonitor
 from webapp.lab.services.database_server import DatabaseServer, new_server
 
 CONNECTIONS = 64

@@ -26,9 +26,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import file_limits
+from poolproof.lab.loadgen.http_client import OK_STATUSES, InvalidResponseError
 from webapp.lab.loadgen.browser import Browser
 from webapp.lab.loadgen.browser_model import BrowserTraits, Ending
-from webapp.lab.loadgen.http_client import OK_STATUSES, InvalidResponseError
 from webapp.lab.loadgen.load_generator import allow_open_files
 from webapp.lab.push.quiz_discovery import find_open_quiz
 from webapp.lab.services.database_server import new_server

@@ -13,8 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from poolproof.lab.reporting.latency import percentile
 from webapp.lab.loadgen.storm import storm
-from webapp.lab.reporting.latency import percentile
 from webapp.lab.services.database_server import new_server
 from webapp.lab.services.poolproof_service import run_poolproof_service
 

@@ -23,6 +23,7 @@ The packages and modules, from top to bottom (an import only goes down):
     extensions  db, login, csrf
     db          column types, pages of lists, upserts, LOAD DATA, the database's clock
     errors      errors of the domain
+    messages    texts for people, which pages translate
     pooling     the connection layer: a distribution of its own, imported as `poolproof`; imports none of the above
 """
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from poolproof.transactions.outcomes import WriteOutcome
+from webapp.messages import join_messages, message
 
 
 class DomainError(Exception):
@@ -25,6 +26,11 @@ class DomainError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.extra = dict(extra or {})
+
+    @classmethod
+    def description(cls) -> str:
+        """Return what the problem page says of this type: the first paragraph of the class's docstring."""
+        return (cls.__doc__ or "").partition("\n")[0]
 
 
 class NotFoundError(DomainError):
@@ -155,12 +161,36 @@ class AttemptFinishedError(DomainError):
     title = "The attempt is finished."
 
 
+class AttemptTimeOverError(DomainError):
+    """An answer was sent after the end of its attempt's own time. What was stored before it counts."""
+
+    status = 409
+    kind = "attempt-time-over"
+    title = "The time for this attempt is over."
+
+
+class AttemptPauseError(DomainError):
+    """The player's last attempt ended a short while ago; the quiz has a pause between two attempts."""
+
+    status = 409
+    kind = "attempt-pause"
+    title = "The next attempt has to wait."
+
+
 class AttemptExistsError(DomainError):
     """The player has already begun another attempt at this version."""
 
     status = 409
     kind = "attempt-exists"
     title = "You have already played this quiz."
+
+
+class AttemptErasedError(DomainError):
+    """The player has erased the attempt; nothing of it is stored."""
+
+    status = 410
+    kind = "attempt-erased"
+    title = "The attempt has been erased."
 
 
 class CollectionStateError(DomainError):
@@ -188,7 +218,7 @@ class BusyError(DomainError):
         Where no `advice` is given, how to repeat the request is said by what is known of its writes, and so is the
         `outcome`.
         """
-        super().__init__(f"{reason} {advice}".strip())
+        super().__init__(join_messages(reason, advice))
         self.has_advice = bool(advice)
         self.outcome = outcome
 
@@ -204,7 +234,10 @@ class QuotaExceededError(DomainError):
         """Make an error after which the same request is accepted in `delay` seconds."""
         self.retry_after = max(1, math.ceil(delay))
         super().__init__(
-            f"You have sent more than a person can. Send it again in {self.retry_after} s; nothing was stored."
+            message(
+                "You have sent more than a person can. Send it again in %(seconds)s s; nothing was stored.",
+                seconds=self.retry_after,
+            )
         )
 
 
@@ -219,8 +252,11 @@ class SignInThrottledError(DomainError):
         """Make an error after which the next sign-in is looked at in `delay` seconds."""
         self.retry_after = max(1, math.ceil(delay))
         super().__init__(
-            f"Several sign-ins under this name have failed. Try again in {self.retry_after} s, or on a device on which "
-            "you have signed in before."
+            message(
+                "Several sign-ins under this name have failed. Try again in %(seconds)s s, or on a device on which you "
+                "have signed in before.",
+                seconds=self.retry_after,
+            )
         )
 
 

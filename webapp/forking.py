@@ -21,11 +21,13 @@ LIBRARIES = (
     "flask_wtf.file",
     "pydantic_settings",
     "pymysql",
+    "segno.writers",
     "sqlalchemy.dialects.mysql",
     "sqlalchemy.dialects.sqlite",
     "sqlalchemy.ext.compiler",
     "structlog",
     "werkzeug.middleware.proxy_fix",
+    "xlsxwriter",
 )
 """Together with their own imports, all library modules that a worker needs (a test checks that)."""
 

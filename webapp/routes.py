@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,32 +19,54 @@ from webapp.attempts import api as attempts_api
 from webapp.attempts import pages as attempts_pages
 from webapp.attempts.answer_writer import AnswerWriter
 from webapp.attempts.fast_routes import build_fast_routes
+from webapp.attempts.joining import pages as join_pages
 from webapp.attempts.leaderboard_cache import LeaderboardCache
 from webapp.attempts.operations import EncodedLeaderboards
 from webapp.attempts.overdue_scorer import OverdueScorer
 from webapp.attempts.page_cache import PageCache
-from webapp.attempts.rate_limit import PlayerRateLimiter
+from webapp.attempts.rate_limit import JOIN_BURST, JOIN_RATE, PlayerRateLimiter
+from webapp.attempts.retention_task import RetentionTask, WaitWhileBusy
 from webapp.attempts.service import AttemptService
 from webapp.attempts.time_limits import TimeLimits
+from webapp.attempts.trial import pages as trial_pages
 from webapp.bank import api as bank_api
 from webapp.bank import pages as bank_pages
+from webapp.bank.bulk import pages as bulk_pages
+from webapp.bank.editor import pages as editor_pages
 from webapp.collector import api as collector_api
 from webapp.collector import pages as collector_pages
+from webapp.collector.load_throttle import LoadThrottle
 from webapp.console import api as console_api
 from webapp.console import lab_reports
 from webapp.console import pages as console_pages
 from webapp.console.console_service import ConsoleService
 from webapp.extensions import csrf
 from webapp.quizzes import api as quizzes_api
+from webapp.quizzes import draw_pages
 from webapp.quizzes import pages as quizzes_pages
+from webapp.quizzes.builder import pages as builder_pages
+from webapp.quizzes.join_code_cache import JoinCodeCache
 from webapp.quizzes.published_cache import PublishedQuizCache
+from webapp.quizzes.sharing import api as sharing_api
+from webapp.quizzes.sharing import pages as sharing_pages
+from webapp.quizzes.writing import pages as writing_pages
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
+from webapp.results.report_cache import ReportCache
 from webapp.settings import ServiceSettings, Settings, SettingsError
-from webapp.web import assets, body_limits, health, languages, long_work, request_context, template_filters
+from webapp.web import (
+    assets,
+    body_limits,
+    health,
+    language_switch,
+    languages,
+    long_work,
+    request_context,
+    template_filters,
+)
 from webapp.web.delayed_refusals import DelayedRefusals
 from webapp.web.fast_path import middleware
-from webapp.web.fast_path.middleware import FastPathMiddleware
+from webapp.web.fast_path.middleware import FastPath
 from webapp.web.rest import discovery, openapi, problems
 from webapp.web.security import console_listener, security_headers
 from webapp.web.write_probe import WriteProbe
@@ -68,14 +91,16 @@ def add_routes(app: Flask, settings: Settings) -> None:
     _register_features(app)
     app.wsgi_app = DelayedRefusals(app.wsgi_app, SIGN_IN_PATHS)  # type: ignore[method-assign]
     pooling = app.extensions["pooling"]
-    app.wsgi_app = FastPathMiddleware(  # type: ignore[method-assign]
-        app.wsgi_app, build_fast_routes(app), pooling.requests, pooling.scopes
-    )
+    fast_path = FastPath(app.wsgi_app, build_fast_routes(app), pooling.requests, pooling.scopes)
+    app.wsgi_app = fast_path  # type: ignore[method-assign]
+    if not settings.poolproof.trusted_proxies:
+        # For our worker; what a proxy says of prefix and scheme is read from the environ.
+        app.extensions["fast_path"] = fast_path.take
 
 
 def _create_services(app: Flask, settings: Settings) -> None:
     service, pooling = settings.poolproof, app.extensions["pooling"]
-    limits = TimeLimits(service.grace_seconds, app.config["ATTEMPT_TTL"])
+    limits = TimeLimits(service.grace_seconds, app.config["ATTEMPT_TTL"], service.keep_attempts_days)
     attempt_service = AttemptService(
         PublishedQuizCache(pooling.work.read),
         LeaderboardCache(pooling.work.read),
@@ -90,12 +115,20 @@ def _create_services(app: Flask, settings: Settings) -> None:
     app.extensions |= {
         "attempt_service": attempt_service,
         "published_cache": attempt_service.quiz_cache,
+        "join_codes": JoinCodeCache(pooling.work.read, attempt_service.quiz_cache.catalog_version),
+        "join_limiter": PlayerRateLimiter(JOIN_RATE / service.workers, burst=JOIN_BURST),
         "page_cache": PageCache(),
+        "report_cache": ReportCache(pooling.work.read),
+        "retention_task": RetentionTask(pooling.background, limits, partial(_observe_load, pooling.fleet_folder)),
         "encoded_leaderboards": EncodedLeaderboards(),
         "write_probe": WriteProbe(pooling.console, pooling.lanes),
         "console_service": _create_console_service(pooling, service, exporter),
         "otlp_exporter": exporter,
     }
+
+
+def _observe_load(fleet: Path | None) -> WaitWhileBusy:
+    return LoadThrottle(FleetDirectory(fleet) if fleet is not None else None).wait
 
 
 def _create_console_service(pooling: PoolingState, service: ServiceSettings, exporter: Any) -> ConsoleService | None:
@@ -128,14 +161,15 @@ def _create_otlp_exporter(service: ServiceSettings, fleet: Path | None, min_idle
 
 def _register_features(app: Flask) -> None:
     api = openapi.create_api(app)
-    apis = (accounts_api, bank_api, quizzes_api, attempts_api, results_api, collector_api, console_api)
+    apis = (accounts_api, bank_api, quizzes_api, sharing_api, attempts_api, results_api, collector_api, console_api)
     for blueprint in (discovery.blueprint, *(module.blueprint for module in apis), bank_api.imports):
         api.register_blueprint(blueprint)
         # REST uses no cookies, so another site cannot send requests in a user's name.
         csrf.exempt(blueprint)
     pages = (
-        health, problems, assets, accounts_pages, bank_pages, quizzes_pages, attempts_pages, results_pages,
-        console_pages, collector_pages,
+        health, problems, assets, language_switch, accounts_pages, bank_pages, bulk_pages, editor_pages,
+        builder_pages, draw_pages, quizzes_pages, attempts_pages, join_pages, sharing_pages, trial_pages, writing_pages,
+        results_pages, console_pages, collector_pages,
     )  # fmt: skip
     for module in pages:
         app.register_blueprint(module.blueprint)
@@ -143,3 +177,8 @@ def _register_features(app: Flask) -> None:
     app.register_blueprint(console_pages.metrics)
     # Players do not sign in; an attempt's URL is its key, and `fetch_metadata` keeps other sites out.
     csrf.exempt(attempts_pages.blueprint)
+    csrf.exempt(join_pages.blueprint)
+    # The page of an attempt has no token.
+    csrf.exempt(trial_pages.blueprint)
+    # Its form is on pages that are kept for all readers.
+    csrf.exempt(language_switch.blueprint)

@@ -89,6 +89,8 @@ class ServiceSettings(BaseModel):
     """How many reverse proxies are in front of the service; their X-Forwarded-* headers are trusted."""
     attempt_ttl_hours: int = Field(7 * 24, ge=1, le=24 * 366)
     """How long an attempt at a quiz without an end takes answers; one with an end takes them until then."""
+    keep_attempts_days: int = Field(0, ge=0, le=36_600)
+    """Days after which attempts that are over are deleted, with their answers; authors may choose fewer. 0: never."""
     grace_seconds: int = Field(0, ge=0, le=3600)
     """For how long after a quiz has closed answers and finishes are accepted: for those sent before it closed."""
     player_rate_limit: float = Field(10.0, ge=0, le=1000)

@@ -110,7 +110,13 @@ class Visitor:
         self.complaints: list[str] = []
 
     def page(
-        self, *, javascript: bool = True, dark: bool = False, width: int = PHONE["width"], clock: bool = False
+        self,
+        *,
+        javascript: bool = True,
+        dark: bool = False,
+        width: int = PHONE["width"],
+        clock: bool = False,
+        time_zone: str | None = None,
     ) -> Page:
         """Open a page in a browser of its own; with a clock, its time can be fast-forwarded."""
         context = self._browser.new_context(
@@ -118,6 +124,7 @@ class Visitor:
             java_script_enabled=javascript,
             viewport={"width": width, "height": PHONE["height"]},
             color_scheme="dark" if dark else "light",
+            timezone_id=time_zone,
         )
         if clock:
             context.clock.install()

@@ -20,8 +20,10 @@ from webapp.attempts.leaderboard_cache import LeaderboardCache
 from webapp.extensions import db
 from webapp.first_start import FIRST_AUTHOR
 from webapp.lab.factories import make_settings
+from webapp.quizzes.join_code_cache import JoinCodeCache
 from webapp.quizzes.published_cache import PublishedQuizCache
 from webapp.quizzes.sample_quiz import add_sample_quiz
+from webapp.results.report_cache import ReportCache
 from webapp.web import log_config
 
 PATIENT: dict[str, Any] = {"connect_timeout": 30.0, "timeout": 30.0, "request_deadline": 60.0, "codel_target": 0.0}
@@ -62,6 +64,7 @@ def make_ready_for_tests(app: Flask) -> None:
     app.extensions["attempt_service"].quiz_cache = app.extensions["published_cache"] = PublishedQuizCache(
         work.read, ttl=0
     )
+    app.extensions["join_codes"] = JoinCodeCache(work.read, app.extensions["published_cache"].catalog_version)
     # The first connection starts the housekeeper's thread, which stays: no test has left it behind.
     with work.read():
         pass
@@ -71,8 +74,9 @@ def make_ready_for_tests(app: Flask) -> None:
 def lent(app: Flask) -> Iterator[Flask]:
     """Lend the app to a test; after it nothing may be out and the tables are emptied."""
     work = app.extensions["pooling"].work
-    # SQLite gives the ids of deleted versions again, which never happens outside of tests.
+    # SQLite gives the ids of deleted quizzes and versions again, which never happens outside of tests.
     app.extensions["attempt_service"].leaderboards = LeaderboardCache(work.read, ttl=0)
+    app.extensions["report_cache"] = ReportCache(work.read, ttl=0)
     # A few sign-ins in a minute are enough for a worker, not for all tests of a run.
     passwords._turns_of_unknown_devices = passwords._Turns(passwords.RATE)
     before = threading.active_count()

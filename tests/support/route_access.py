@@ -82,6 +82,8 @@ class Things:
         return {
             "quiz_id": quiz_id, "slug": slug, "item_id": self.item, "run_id": self.run, "import_id": self.imported,
             "token": attempt, "name": names.get(endpoint, ""), "filename": "icon.svg", "action": "pause",
+            "code": "C2C2C2",
+            "source": "draft",
         }  # fmt: skip
 
     def attempt(self) -> str:

@@ -20,6 +20,7 @@ from webapp.accounts.roles import Permission, Role
 from webapp.accounts.users import UserRecord
 from webapp.errors import ForbiddenError, SignInRequiredError
 from webapp.extensions import login_manager
+from webapp.messages import message
 from webapp.web.rest.openapi import document_bearer_security
 
 CONSOLE_BLUEPRINT = "console"
@@ -150,7 +151,13 @@ def get_current_user() -> UserRecord:
 
 def _authorize(user: UserRecord, permission: Permission) -> None:
     if not user.has_permission(permission):
-        raise ForbiddenError(f"Your role, {user.role.value}, does not allow to {permission.value}.")
+        raise ForbiddenError(
+            message(
+                "Your role, %(role)s, does not allow to %(permission)s.",
+                role=message(user.role.value),
+                permission=message(permission.value),
+            )
+        )
     g.user = user
 
 

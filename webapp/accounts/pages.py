@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from flask import Blueprint, current_app, make_response, redirect, render_template, request, url_for
+from flask_babel import lazy_gettext
 from flask_login import current_user, login_user, logout_user
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
@@ -17,6 +18,7 @@ from webapp.accounts import authentication, devices, passwords, sessions, users
 from webapp.accounts.auth import SessionUser, cache_user_in_session
 from webapp.errors import DomainError, ForbiddenError, SignInRequiredError, SignInThrottledError
 from webapp.web.cookies import set_cookie
+from webapp.web.languages import translate
 from webapp.web.path_prefix import with_prefix
 from webapp.web.security.console_listener import is_console_listener
 
@@ -28,8 +30,8 @@ DEVICE_COOKIE = "device"
 class SignInForm(FlaskForm):  # type: ignore[misc]
     """Name and password."""
 
-    name = StringField("Name", [InputRequired(), Length(max=64)])
-    password = PasswordField("Password", [InputRequired(), Length(max=passwords.MAX_LENGTH)])
+    name = StringField(lazy_gettext("Name"), [InputRequired(), Length(max=64)])
+    password = PasswordField(lazy_gettext("Password"), [InputRequired(), Length(max=passwords.MAX_LENGTH)])
 
 
 @blueprint.route("/sign-in", methods=["GET", "POST"])
@@ -55,7 +57,9 @@ def sign_in() -> str | Response:
 
 
 def _render_refusal(form: SignInForm, error: DomainError) -> Response:
-    response = make_response(render_template("accounts/sign_in.html", form=form, problem=error.detail), error.status)
+    response = make_response(
+        render_template("accounts/sign_in.html", form=form, problem=translate(error.detail)), error.status
+    )
     if isinstance(error, SignInThrottledError):
         response.headers["Retry-After"] = str(error.retry_after)
     return response

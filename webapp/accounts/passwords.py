@@ -21,6 +21,7 @@ from contextlib import AbstractContextManager, contextmanager
 from poolproof import event_log
 from poolproof.transactions.outcomes import WriteOutcome
 from webapp.errors import BusyError, InvalidInputError
+from webapp.messages import message
 from webapp.web.token_bucket import TokenBucket
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,9 @@ def hash_password(password: str) -> str:
     from argon2 import PasswordHasher
 
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
-        raise InvalidInputError(f"A password has {MIN_LENGTH} to {MAX_LENGTH} characters.")
+        raise InvalidInputError(
+            message("A password has %(least)s to %(most)s characters.", least=MIN_LENGTH, most=MAX_LENGTH)
+        )
     return PasswordHasher().hash(password)
 
 

@@ -15,6 +15,7 @@ from webapp.accounts.models import User, UserSession
 from webapp.accounts.roles import ROLE_PERMISSIONS, Permission, Role
 from webapp.db.timestamps import utc_now
 from webapp.errors import InvalidInputError, NameTakenError, NotFoundError
+from webapp.messages import message
 
 USER_NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._@+-]{1,63}")
 
@@ -93,7 +94,7 @@ def add(connection: Connection, name: str, password_hash: str, role: Role) -> in
     try:
         result = connection.execute(insert(User).values(**values))
     except IntegrityError as error:
-        raise NameTakenError(f"There is a user called {name} already.") from error
+        raise NameTakenError(message("There is a user called %(name)s already.", name=name)) from error
     user_id: int = result.inserted_primary_key[0]  # type: ignore[index]
     return user_id
 
@@ -134,7 +135,7 @@ def find_id(connection: Connection, name: str) -> int:
     """
     user_id = connection.execute(select(User.id).where(User.name == canonical_name(name))).scalar()
     if user_id is None:
-        raise NotFoundError(f"There is no user called {name}.")
+        raise NotFoundError(message("There is no user called %(name)s.", name=name))
     return user_id
 
 

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, select
 
 from webapp.attempts import scoring
 from webapp.attempts.models import Answer, Attempt
-from webapp.attempts.tokens import AttemptClaim
+from webapp.attempts.tokens import AttemptClaim, derive_attempt_id
 from webapp.quizzes.documents import QuizDocument
+from webapp.quizzes.rules import MAX_ATTEMPTS
 
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -26,31 +27,44 @@ class AttemptState:
     score: int | None
     milliseconds: int | None
     last_answered_at: datetime | None = None
+    started_at: datetime | None = None
+    """By the row; None where there is none."""
+    is_erased: bool = False
+    """Its player has erased it."""
 
 
 @dataclass(frozen=True)
 class StoredAttempt:
     """The row of an attempt, without its answers."""
 
+    number: int
     started_at: datetime
     player_name: str
     finished_at: datetime | None
+    erased_at: datetime | None
 
 
-def find_attempt(connection: Connection, attempt_id: UUID) -> StoredAttempt | None:
-    """Return the row of an attempt; None before its first answer."""
-    columns = (Attempt.started_at, Attempt.player_name, Attempt.finished_at)
-    row = connection.execute(select(*columns).where(Attempt.id == attempt_id)).one_or_none()
-    return None if row is None else StoredAttempt(*row)
+def find_last_attempt(connection: Connection, version_id: int, player_id: UUID) -> StoredAttempt | None:
+    """Return the row of a player's last attempt at a version; None before the first answer.
+
+    By the ids that its attempts would have: one that was erased does not know its player any more.
+    """
+    numbers = {derive_attempt_id(version_id, player_id, number): number for number in range(1, MAX_ATTEMPTS + 1)}
+    columns = (Attempt.id, Attempt.started_at, Attempt.player_name, Attempt.finished_at, Attempt.erased_at)
+    rows = connection.execute(select(*columns).where(Attempt.id.in_(numbers)))
+    found = [StoredAttempt(numbers[row.id], *row[1:]) for row in rows]
+    return max(found, key=lambda attempt: attempt.number, default=None)
 
 
 def load_state(connection: Connection, claim: AttemptClaim) -> AttemptState:
     """Return the stored state of an attempt: item → chosen bits, and its score once it is finished."""
     rows = connection.execute(
         select(
+            Attempt.started_at,
             Attempt.finished_at,
             Attempt.score,
             Attempt.milliseconds,
+            Attempt.erased_at,
             Answer.item_id,
             Answer.chosen,
             Answer.answered_at,
@@ -62,7 +76,16 @@ def load_state(connection: Connection, claim: AttemptClaim) -> AttemptState:
         return AttemptState({}, None, None, None)
     answers = {row.item_id: row.chosen for row in rows if row.item_id is not None}
     last = max((row.answered_at for row in rows if row.answered_at is not None), default=None)
-    return AttemptState(answers, rows[0].finished_at, rows[0].score, rows[0].milliseconds, last)
+    first = rows[0]
+    return AttemptState(
+        answers,
+        first.finished_at,
+        first.score,
+        first.milliseconds,
+        last,
+        first.started_at,
+        is_erased=first.erased_at is not None,
+    )
 
 
 def with_score(state: AttemptState, document: QuizDocument, started_at: datetime) -> AttemptState:

@@ -6,7 +6,8 @@ from typing import Any
 
 from flask import Response, current_app, request
 
-from webapp.attempts import operations, presenter, serializers
+from poolproof.integrations.flask_ext import run_in_transaction
+from webapp.attempts import erasure, operations, presenter, serializers
 from webapp.attempts.operations import get_leaderboards
 from webapp.attempts.schemas import (
     AnswerIn,
@@ -16,11 +17,13 @@ from webapp.attempts.schemas import (
     LeaderboardOut,
     StartIn,
     StartOut,
+    StoredDataOut,
 )
 from webapp.attempts.service import AttemptService, get_attempt_service
 from webapp.web.fast_path.middleware import flask_response
+from webapp.web.file_names import content_disposition
 from webapp.web.rest import repeating
-from webapp.web.rest.openapi import ID, LOCATION, api_blueprint, problem_responses
+from webapp.web.rest.openapi import DISPOSITION, ID, LOCATION, api_blueprint, problem_responses
 
 blueprint = api_blueprint("attempts", __name__, "", "Play.")
 
@@ -29,7 +32,7 @@ blueprint = api_blueprint("attempts", __name__, "", "Play.")
 @blueprint.arguments(StartIn, required=False)
 @blueprint.response(201, StartOut, headers=LOCATION)
 @blueprint.doc(operationId="startAttempt")
-@problem_responses(blueprint, 400, 404, 409, 413, 415, 422)
+@problem_responses(blueprint, 400, 404, 409, 410, 413, 415, 422)
 def start_attempt(body: dict[str, Any], quiz_id: int) -> Response:
     """Start an attempt at an open quiz, or go on with the one that this player has begun.
 
@@ -41,7 +44,7 @@ def start_attempt(body: dict[str, Any], quiz_id: int) -> Response:
 @blueprint.route("/attempts/<token>", methods=["GET"])
 @blueprint.response(200, AttemptOut)
 @blueprint.doc(operationId="readAttempt")
-@problem_responses(blueprint, 404)
+@problem_responses(blueprint, 404, 410)
 def read_attempt(token: str) -> dict[str, Any]:
     """Read an attempt; once it is finished, with the right answers and explanations as soon as the quiz shows them."""
     service = _service()
@@ -52,11 +55,39 @@ def read_attempt(token: str) -> dict[str, Any]:
     return serializers.dump_attempt(presenter.build_view(claim, snapshot, rank))
 
 
+@blueprint.route("/attempts/<token>", methods=["DELETE"])
+@blueprint.response(204)
+@blueprint.doc(operationId="eraseAttempt")
+@problem_responses(blueprint, 404, 429)
+def erase_attempt(token: str) -> None:
+    """Erase all that is stored of an attempt: name, answers, result, place. Erasing it again changes nothing.
+
+    Afterwards it takes no answers, also none that are on their way, and its other addresses answer 410.
+    """
+    service = _service()
+    claim = service.verify_write(token)
+    run_in_transaction(lambda connection: erasure.erase(connection, claim), idempotent=True)
+    service.forget(claim)
+
+
+@blueprint.route("/attempts/<token>/data", methods=["GET"])
+@blueprint.response(200, StoredDataOut, headers=DISPOSITION)
+@blueprint.doc(operationId="readStoredData")
+@problem_responses(blueprint, 404, 410)
+def read_data(token: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Read all that is stored of an attempt, to take it along."""
+    service = _service()
+    claim, version = service.find(token)
+    data = service.load_data(claim)
+    body = serializers.dump_data(claim, version, data, service.time_limits.kept_days(version.rules))
+    return body, {"Content-Disposition": content_disposition(f"{version.slug}.json")}
+
+
 @blueprint.route(f"/attempts/<token>/answers/<{ID}:item_id>", methods=["PUT"])
 @blueprint.arguments(AnswerIn)
 @blueprint.response(200, AnswerOut)
 @blueprint.doc(operationId="putAnswer")
-@problem_responses(blueprint, 400, 404, 409, 413, 415, 422, 429)
+@problem_responses(blueprint, 400, 404, 409, 410, 413, 415, 422, 429)
 def put_answer(body: dict[str, Any], token: str, item_id: int) -> Response:
     """Answer an item, or change the answer. Repeating it is safe; 200 means that it, or a newer one, is stored."""
     service = _service()
@@ -67,7 +98,7 @@ def put_answer(body: dict[str, Any], token: str, item_id: int) -> Response:
 @repeating.safe_to_repeat
 @blueprint.response(200, AttemptOut)
 @blueprint.doc(operationId="finishAttempt")
-@problem_responses(blueprint, 404, 409, 415, 429)
+@problem_responses(blueprint, 404, 409, 410, 415, 429)
 def finish_attempt(token: str) -> Response:
     """Finish and score. Repeating it returns the same result. Right answers come with it where the quiz shows them."""
     service = _service()

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
-from wsgiref.types import WSGIEnvironment
 
 from webapp.attempts import operations
 from webapp.attempts.operations import EncodedLeaderboards, get_leaderboards
-from webapp.attempts.page_cache import PageCache, get_page_cache, is_cacheable
+from webapp.attempts.page_cache import PageCache, PageVariant, get_page_cache, is_cacheable
 from webapp.attempts.schemas import AnswerIn, StartIn
 from webapp.attempts.service import AttemptService, get_attempt_service
 from webapp.quizzes.published import Slug
-from webapp.web.fast_path.request_body import read_json_body
-from webapp.web.fast_path.routes import FastRoute, PendingResponse, RawResponse
+from webapp.web import languages
+from webapp.web.fast_path.routes import JSON_MEDIA_TYPE, FastRoute, PendingResponse, PlainRequest, RawResponse
+from webapp.web.rest.strict_schema import InvalidBodyError, StrictSchema
 
 Handler = Callable[..., RawResponse | PendingResponse | None]
 
+MAX_BODY_BYTES = 1000
+"""What a player sends is far smaller."""
 _START, _ANSWER = StartIn(), AnswerIn()
+_is_length = re.compile("[0-9]{1,4}").fullmatch
 
 
 def build_fast_routes(app: Any) -> list[FastRoute]:
     """Return the fast routes of this Flask app."""
 
     def with_service(handler: Handler) -> Handler:
-        return lambda environ, *parameters: handler(get_attempt_service(app), environ, *parameters)
+        return lambda request, *parameters: handler(get_attempt_service(app), request, *parameters)
 
     return [
         FastRoute("GET", "/quizzes/<slug>", with_service(partial(_open, get_page_cache(app)))),
@@ -40,34 +44,48 @@ def build_fast_routes(app: Any) -> list[FastRoute]:
     ]
 
 
-def _open(page_cache: PageCache, service: AttemptService, environ: WSGIEnvironment, slug: str) -> RawResponse | None:
-    if environ.get("QUERY_STRING") or not is_cacheable(environ.get("HTTP_COOKIE", "")):
+def _read_json(schema: StrictSchema, request: PlainRequest) -> dict[str, Any] | None:
+    """Return a small JSON body; None when it is something else or against the rules, which Flask then explains."""
+    fields = request.fields
+    length = fields.get("CONTENT-LENGTH", "")
+    if fields.get("CONTENT-TYPE") != JSON_MEDIA_TYPE or not _is_length(length) or int(length) > MAX_BODY_BYTES:
         return None
-    version, prefix = service.quiz_cache.current(Slug(slug)), environ.get("SCRIPT_NAME", "")
-    return operations.open_quiz(page_cache, version, prefix, environ.get("HTTP_IF_NONE_MATCH", ""))
-
-
-def _start(service: AttemptService, environ: WSGIEnvironment, quiz_id: str) -> RawResponse | None:
-    body = _START.load_bytes(read_json_body(environ))
-    if body is None:
+    try:
+        body: dict[str, Any] = schema.validator.validate_json(request.read_body())
+    except InvalidBodyError:
         return None
-    return operations.start(service, int(quiz_id), body, environ.get("SCRIPT_NAME", ""))
+    return body
 
 
-def _answer(service: AttemptService, environ: WSGIEnvironment, token: str, item_id: str) -> PendingResponse | None:
-    body = _ANSWER.load_bytes(read_json_body(environ))
+def _open(page_cache: PageCache, service: AttemptService, request: PlainRequest, slug: str) -> RawResponse | None:
+    fields = request.fields
+    cookies = fields.get("COOKIE", "")
+    if request.query or not is_cacheable(cookies):
+        return None
+    version = service.quiz_cache.current(Slug(slug))
+    variant = PageVariant(request.prefix, languages.negotiate(cookies, fields.get("ACCEPT-LANGUAGE", "")))
+    return operations.open_quiz(page_cache, version, variant, fields.get("IF-NONE-MATCH", ""))
+
+
+def _start(service: AttemptService, request: PlainRequest, quiz_id: str) -> RawResponse | None:
+    body = _read_json(_START, request)
+    return None if body is None else operations.start(service, int(quiz_id), body, request.prefix)
+
+
+def _answer(service: AttemptService, request: PlainRequest, token: str, item_id: str) -> PendingResponse | None:
+    body = _read_json(_ANSWER, request)
     return None if body is None else operations.answer(service, service.find(token), int(item_id), body)
 
 
-def _finish(service: AttemptService, environ: WSGIEnvironment, token: str) -> PendingResponse | None:
-    if environ.get("CONTENT_LENGTH") not in {None, "", "0"}:
+def _finish(service: AttemptService, request: PlainRequest, token: str) -> PendingResponse | None:
+    if request.fields.get("CONTENT-LENGTH", "0") != "0":
         return None
     return operations.finish(service, service.find(token))
 
 
 def _read_leaderboard(
-    leaderboards: EncodedLeaderboards, service: AttemptService, environ: WSGIEnvironment, quiz_id: str
+    leaderboards: EncodedLeaderboards, service: AttemptService, request: PlainRequest, quiz_id: str
 ) -> RawResponse | None:
-    if environ.get("QUERY_STRING"):
+    if request.query:
         return None
     return leaderboards.read(service, int(quiz_id))

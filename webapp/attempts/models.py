@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Index, String, UniqueConstraint, text
+from sqlalchemy import BigInteger, Index, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.db.types import MYSQL_TABLE_OPTIONS, UtcDateTime, UuidBytes
@@ -20,8 +20,8 @@ class Attempt(Base):
 
     __tablename__ = "attempt"
     __table_args__ = (
-        # One attempt for each player, who has seen the right answers after the first.
-        UniqueConstraint("quiz_version_id", "player_id"),
+        # The attempts of a player are numbered; a rule of the quiz says how many there may be.
+        Index("ix_attempt_player", "quiz_version_id", "player_id", "number", unique=True),
         # The leaderboard reads its index from the start: best score first, then the fastest.
         Index("ix_attempt_finish", "quiz_version_id", "finished_at"),
         Index("ix_attempt_leaderboard", "quiz_version_id", text("score DESC"), "milliseconds", "id"),
@@ -31,6 +31,8 @@ class Attempt(Base):
     id: Mapped[uuid.UUID] = mapped_column(UuidBytes, primary_key=True)
     quiz_version_id: Mapped[int] = mapped_column(BigInteger)
     player_id: Mapped[uuid.UUID] = mapped_column(UuidBytes)
+    number: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
+    """Which of the player's attempts at the version this is, counted from 1."""
     player_name: Mapped[str] = mapped_column(String(MAX_NAME_LENGTH))
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -39,8 +41,35 @@ class Attempt(Base):
     """From the start to the last stored answer by the database's clock; the faster of two equal scores leads."""
     scored_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When it was scored because its quiz had closed, though nobody had finished it. It goes on if the quiz does."""
+    erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When its player erased it. The row stays, without name, player, score and answers: it refuses later answers."""
     saved_batches: Mapped[int] = mapped_column(server_default=text("0"))
     """Counts batches that saved answers, where row locks are local to a node: there only a changed row is noticed."""
+
+
+class DeletedAttempts(Base):
+    """What is kept of a version's attempts that were deleted after their period: sums, which tell of nobody."""
+
+    __tablename__ = "deleted_attempts"
+    __table_args__ = (MYSQL_TABLE_OPTIONS,)
+
+    quiz_version_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    begun: Mapped[int] = mapped_column(BigInteger)
+    finished: Mapped[int] = mapped_column(BigInteger)
+    score: Mapped[int] = mapped_column(BigInteger)
+    """The sum of their scores."""
+    milliseconds: Mapped[int] = mapped_column(BigInteger)
+    """The sum of their times."""
+
+
+class PeriodicTask(Base):
+    """A task that one worker of all carries out when it is due; whichever moves `begun_at` first has it."""
+
+    __tablename__ = "periodic_task"
+    __table_args__ = (MYSQL_TABLE_OPTIONS,)
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    begun_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class Answer(Base):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, cast
 
 from sqlalchemy.exc import DBAPIError
@@ -19,7 +20,7 @@ from webapp.attempts import scoring, serializers, tokens
 from webapp.attempts.answer_store import AttemptState
 from webapp.attempts.answer_writer import REPEAT
 from webapp.attempts.leaderboard_cache import Leaderboard
-from webapp.attempts.page_cache import CACHE_HEADERS, PageCache
+from webapp.attempts.page_cache import CACHE_HEADERS, PageCache, PageVariant
 from webapp.attempts.schemas import DEFAULT_PLACES
 from webapp.attempts.service import AttemptInPlay, AttemptService
 from webapp.errors import BusyError
@@ -30,6 +31,8 @@ from webapp.web.security import security_headers
 OK, CREATED, NOT_MODIFIED = "200 OK", "201 CREATED", "304 NOT MODIFIED"
 MAX_CACHED = 200
 """Leaderboards that are kept as bytes."""
+MAX_CACHED_ANSWERS = 5000
+"""Responses to answers that are kept; half a kilobyte each."""
 
 _JSON_HEADERS = (("Content-Type", JSON_MEDIA_TYPE), *security_headers.API_HEADERS, security_headers.NO_STORE)
 _PAGE_HEADERS = (("Content-Type", "text/html; charset=utf-8"), *security_headers.PAGE_HEADERS, *CACHE_HEADERS)
@@ -38,24 +41,24 @@ _PAGE_HEADERS = (("Content-Type", "text/html; charset=utf-8"), *security_headers
 def open_quiz(
     pages: PageCache,
     version: PublishedVersion,
-    prefix: str,
+    variant: PageVariant,
     known_etags: str,
     render: Callable[[], bytes] | None = None,
 ) -> RawResponse | None:
-    """Return a quiz's first page, which is the same for all who have not begun; None where it had to be rendered.
+    """Return a quiz's first page, the same for all who have not begun; None where it had to be rendered.
 
     Args:
         pages: The pages that this worker has rendered.
         version: The quiz, as of now.
-        prefix: The path under which the service is mounted.
+        variant: The path under which the service is mounted, and the page's language.
         known_etags: The request's If-None-Match, or "".
         render: Renders the page; None where that would take too long.
     """
-    page = pages.get(version, prefix)
+    page = pages.get(version, variant)
     if page is None:
         if render is None:
             return None
-        page = pages.put(version, prefix, render())
+        page = pages.put(version, variant, render())
     headers = (*_PAGE_HEADERS, ("ETag", page.etag))
     # By weak comparison, of a list too (RFC 9110): a proxy that compresses the page makes its ETag a weak one.
     return RawResponse(NOT_MODIFIED, headers, b"") if page.etag in known_etags else RawResponse(OK, headers, page.body)
@@ -82,8 +85,7 @@ def answer(service: AttemptService, attempt: AttemptInPlay, item_id: int, body: 
         BusyError: when too many answers wait already.
     """
     entry = service.prepare_answer(attempt, item_id, body["choices"], body["sequence"])
-    stored = serializers.dump_answer(item_id, scoring.as_positions(entry.chosen[item_id]))
-    response = RawResponse(OK, _JSON_HEADERS, _dump_json(stored))
+    response = _answered(item_id, entry.chosen[item_id])
     return PendingResponse(service.writer.submit(entry), lambda _: response)
 
 
@@ -139,6 +141,12 @@ class EncodedLeaderboards:
 def get_leaderboards(app: Any) -> EncodedLeaderboards:
     """Return the encoded leaderboards of a Flask app."""
     return cast("EncodedLeaderboards", app.extensions["encoded_leaderboards"])
+
+
+@lru_cache(maxsize=MAX_CACHED_ANSWERS)
+def _answered(item_id: int, bits: int) -> RawResponse:
+    """Return the response to an answer: the same for all who have chosen the same."""
+    return RawResponse(OK, _JSON_HEADERS, _dump_json(serializers.dump_answer(item_id, scoring.as_positions(bits))))
 
 
 def _dump_json(body: dict[str, Any]) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any, cast
 from uuid import UUID
 
 from webapp.errors import QuotaExceededError
@@ -16,6 +17,8 @@ from webapp.web.token_bucket import TokenBucket
 
 BURST = 40
 """Writes that a player may send at once, e.g. of a quiz that was answered offline."""
+JOIN_RATE, JOIN_BURST = 0.2, 20
+"""Join codes that a device may look up: in a second in the long run, and at once."""
 MAX_TRACKED_PLAYERS = 50_000
 """Players whose buckets are kept; two hundred bytes each. Above that, full buckets are dropped."""
 
@@ -23,9 +26,10 @@ MAX_TRACKED_PLAYERS = 50_000
 class PlayerRateLimiter:
     """The token buckets of this worker's players."""
 
-    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Allow each player `rate` writes a second in the long run, and `BURST` at once; 0 means no limit."""
+    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic, burst: int = BURST) -> None:
+        """Allow each player `rate` writes a second in the long run, and `burst` at once; 0 means no limit."""
         self._rate = rate
+        self._burst = burst
         self._clock = clock
         self._lock = threading.Lock()
         self._buckets: dict[UUID, TokenBucket] = {}
@@ -43,7 +47,7 @@ class PlayerRateLimiter:
             bucket = self._buckets.get(player_id)
             if bucket is None:
                 self._evict(now)
-                bucket = self._buckets[player_id] = TokenBucket(self._rate, BURST, BURST, now)
+                bucket = self._buckets[player_id] = TokenBucket(self._rate, self._burst, self._burst, now)
             delay = bucket.take(now)
         if delay > 0:
             raise QuotaExceededError(delay)
@@ -56,3 +60,8 @@ class PlayerRateLimiter:
         if len(self._buckets) >= MAX_TRACKED_PLAYERS:
             # So many are playing at the same time: drop the bucket of the player who began first.
             del self._buckets[next(iter(self._buckets))]
+
+
+def get_join_limiter(app: Any) -> PlayerRateLimiter:
+    """Return the limiter of join codes of a Flask app; it counts players, and devices that have not played yet."""
+    return cast("PlayerRateLimiter", app.extensions["join_limiter"])

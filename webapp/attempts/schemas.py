@@ -17,6 +17,10 @@ MAX_SEQUENCE = 2**63 - 1
 MAX_PLAYER_TOKEN_LENGTH = 500
 DEFAULT_PLACES = 20
 ANONYMOUS = "Anonymous"
+SECONDS_LEFT_DESCRIPTION = (
+    "Seconds until its end, by the database's clock. Count from here: a client's own clock may be wrong. "
+    "null: it has no end"
+)
 
 
 class StartIn(StrictSchema):
@@ -46,6 +50,13 @@ class StartOut(BaseSchema):
         metadata={
             "description": "Seconds for which it takes answers as the rules are now; its result can be read afterwards"
         },
+    )
+    seconds_left = fields.Integer(required=True, allow_none=True, metadata={"description": SECONDS_LEFT_DESCRIPTION})
+    number = fields.Integer(required=True, metadata={"description": "Which of the player's attempts it is"})
+    items = fields.List(
+        fields.Integer(),
+        required=True,
+        metadata={"description": "The items of its questions, in the order to show them; those that were drawn, too"},
     )
 
 
@@ -83,6 +94,8 @@ class AttemptQuestionOut(BaseSchema):
     item = fields.Integer(required=True)
     kind = fields.String(required=True)
     stem = fields.String(required=True)
+    points = fields.Integer(required=True)
+    section = fields.String(required=True, allow_none=True)
     choices = fields.List(fields.String(), required=True)
     order = fields.List(
         fields.Integer(), required=True, metadata={"description": "Positions of the choices in the order to show them"}
@@ -112,12 +125,55 @@ class AttemptOut(BaseSchema):
         metadata={"description": "Of an attempt that was over before anyone finished it: its last stored answer"},
     )
     score = fields.Integer(required=True, allow_none=True)
-    out_of = fields.Integer(required=True)
+    out_of = fields.Integer(required=True, metadata={"description": "The highest possible score"})
     milliseconds = fields.Integer(
         required=True, allow_none=True, metadata={"description": "From the start to the last stored answer"}
     )
     rank = fields.Integer(required=True, allow_none=True)
+    number = fields.Integer(required=True, metadata={"description": "Which of the player's attempts it is"})
+    ends_at = fields.AwareDateTime(
+        required=True,
+        allow_none=True,
+        metadata={"description": "When its own time is over, or the quiz closes; null: nothing ends it"},
+    )
+    seconds_left = fields.Integer(required=True, allow_none=True, metadata={"description": SECONDS_LEFT_DESCRIPTION})
     questions = fields.List(fields.Nested(AttemptQuestionOut), required=True)
+
+
+class StoredAnswerOut(BaseSchema):
+    """An answer as it is stored."""
+
+    item = fields.Integer(required=True)
+    stem = fields.String(required=True, allow_none=True)
+    choices = fields.List(fields.Integer(), required=True, metadata={"description": "The positions chosen"})
+    texts = fields.List(fields.String(), required=True, metadata={"description": "The choices as texts"})
+    sequence = fields.Integer(required=True, allow_none=True)
+    answered_at = fields.AwareDateTime(required=True)
+
+
+class StoredDataOut(BaseSchema):
+    """All that is stored of an attempt, and what its token says."""
+
+    quiz = fields.Integer(required=True)
+    title = fields.String(required=True)
+    attempt = fields.UUID(required=True)
+    player = fields.UUID(
+        required=True, metadata={"description": "A random number that a browser keeps; the same in its other attempts"}
+    )
+    player_name = fields.String(required=True)
+    started_at = fields.AwareDateTime(required=True)
+    finished_at = fields.AwareDateTime(required=True, allow_none=True)
+    score = fields.Integer(required=True, allow_none=True)
+    milliseconds = fields.Integer(required=True, allow_none=True)
+    kept_days = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "Days for which it is kept: after the quiz has closed, or where it has no end, after the "
+            "attempt was finished. null: without a limit"
+        },
+    )
+    answers = fields.List(fields.Nested(StoredAnswerOut), required=True)
 
 
 class LeaderboardArguments(BaseSchema):
@@ -139,6 +195,6 @@ class LeaderboardOut(BaseSchema):
     """The leaderboard of a quiz's latest version."""
 
     quiz = fields.Integer(required=True)
-    out_of = fields.Integer(required=True)
+    out_of = fields.Integer(required=True, metadata={"description": "The highest possible score"})
     finished = fields.Integer(required=True, metadata={"description": "How many have finished"})
     places = fields.List(fields.Nested(LeaderboardPlaceOut), required=True)

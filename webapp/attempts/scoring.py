@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from webapp.bank.item_kinds import Kind
 from webapp.errors import InvalidInputError
+from webapp.messages import message
 from webapp.quizzes.documents import Question, QuizDocument
 
 
@@ -17,12 +18,16 @@ def as_bits(question: Question, choices: Iterable[int]) -> int:
     """
     chosen = set(choices)
     if any(not 0 <= position < len(question.choices) for position in chosen):
-        raise InvalidInputError(f"Item {question.item_id} has the choices 0 to {len(question.choices) - 1}.")
+        raise InvalidInputError(
+            message(
+                "Item %(item)s has the choices 0 to %(last)s.", item=question.item_id, last=len(question.choices) - 1
+            )
+        )
     if question.kind == Kind.MULTIPLE:
         if not chosen:
-            raise InvalidInputError(f"Choose at least one answer to item {question.item_id}.")
+            raise InvalidInputError(message("Choose at least one answer to item %(item)s.", item=question.item_id))
     elif len(chosen) != 1:
-        raise InvalidInputError(f"Choose exactly one answer to item {question.item_id}.")
+        raise InvalidInputError(message("Choose exactly one answer to item %(item)s.", item=question.item_id))
     return sum(1 << position for position in chosen)
 
 
@@ -42,5 +47,6 @@ def is_right(question: Question, bits: int | None) -> bool:
 
 
 def score(document: QuizDocument, answers: Mapping[int, int]) -> int:
-    """Return the number of questions that were answered right: one point each, all or nothing."""
-    return sum(is_right(question, answers.get(question.item_id)) for question in document.questions)
+    """Return the points of the questions that were answered right, each all or nothing."""
+    answered = ((document.question(item_id), bits) for item_id, bits in answers.items())
+    return sum(question.points for question, bits in answered if is_right(question, bits))

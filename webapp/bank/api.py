@@ -62,7 +62,9 @@ FILE_BODY = {
 def list_items(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """List items, filtered and searched, by id."""
     after = pagination.decode_cursor(query.get("cursor"))
-    filters = Filters(query.get("category"), query.get("difficulty"), query.get("kind"), query.get("search"))
+    filters = Filters(
+        query.get("category"), query.get("difficulty"), query.get("kind"), query.get("search"), query.get("tag")
+    )
     with read() as connection:
         page = items.search(connection, filters, after, query["limit"])
     return {"items": page.rows, "next": page.cursor}, pagination.next_link_header(page)
@@ -248,4 +250,4 @@ def undo_import(import_id: int) -> ImportJob:
 
 
 def _to_draft(body: dict[str, Any]) -> ItemDraft:
-    return ItemDraft(**body | {"choices": tuple(body["choices"]), "right": tuple(body["right"])})
+    return ItemDraft(**body | {name: tuple(body[name]) for name in ("choices", "right", "pinned", "tags")})

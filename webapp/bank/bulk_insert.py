@@ -13,6 +13,7 @@ from webapp.bank import item_history, load_data_insert
 from webapp.bank.models import Item
 from webapp.db.timestamps import utc_now
 from webapp.errors import BusyError
+from webapp.messages import message
 
 BATCH_SIZE = 2500
 """Items of one transaction: at each commit InnoDB writes the changes to the full-text index."""
@@ -28,7 +29,7 @@ MAX_ERROR_CHARACTERS = 500
 MIN_LOAD_ROWS = 100
 """Rows from which on LOAD DATA is worth its three additional round trips."""
 MAX_ATTEMPTS = 5
-CONTENTION = "Others are storing the same items just now."
+CONTENTION = message("Others are storing the same items just now.")
 
 
 def find_existing_keys(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:

@@ -15,6 +15,7 @@ from webapp.bank.models import Item, ItemImport, ItemImportChunk
 from webapp.db.page import Page, page_of
 from webapp.db.timestamps import seconds_ago, utc_now
 from webapp.errors import ImportStateError, NotFoundError
+from webapp.messages import message
 
 FILE_TTL = 24 * 3600
 """Seconds that an uploaded file is kept for its import."""
@@ -124,7 +125,14 @@ def lock(connection: Connection, import_id: int, *states: ImportState, is_shared
     if state is None:
         raise _not_found(import_id)
     if state not in states:
-        raise ImportStateError(f"Import {import_id} is {state}; this is for one that is {' or '.join(states)}.")
+        raise ImportStateError(
+            message(
+                "Import %(number)s is %(state)s; this is for one that is %(states)s.",
+                number=import_id,
+                state=message(state),
+                states=" or ".join(states),
+            )
+        )
     return ImportState(state)
 
 
@@ -174,7 +182,9 @@ def _count_stored(connection: Connection, import_id: int, report: ImportReport) 
 
 
 def _not_found(import_id: int) -> NotFoundError:
-    return NotFoundError(f"There is no import {import_id}; a file that is not imported is kept for a day.")
+    return NotFoundError(
+        message("There is no import %(number)s; a file that is not imported is kept for a day.", number=import_id)
+    )
 
 
 def _to_job(row: Row[*tuple[Any, ...]]) -> ImportJob:

@@ -17,6 +17,7 @@ from webapp.bank.import_jobs import ImportJob, ImportSpec, ImportState
 from webapp.bank.import_store import DryRun, RecordResult
 from webapp.bank.imports import BatchHandler, Format, ImportReport, RejectedCallback
 from webapp.errors import BusyError, InvalidInputError
+from webapp.messages import message
 
 _lock = threading.Lock()
 
@@ -199,7 +200,7 @@ def finish(work: UnitOfWork, import_id: int, report: ImportReport) -> None:
 def _discard_unreadable(work: UnitOfWork, import_id: int, error: UnreadableError) -> InvalidInputError:
     """Delete the import of a file that is not of its format, and return the error to raise."""
     work.run_in_transaction(lambda connection: import_jobs.discard(connection, import_id))
-    return InvalidInputError(f"The file cannot be imported: {error}.")
+    return InvalidInputError(message("The file cannot be imported: %(reason)s.", reason=error))
 
 
 def _mark_importing(connection: Connection, import_id: int) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, select
 
 from poolproof.transactions.unit_of_work import ConnectionFactory
-from webapp.bank import bulk_insert
+from webapp.bank import bulk_insert, tags
 from webapp.bank.formats.parse_result import Accepted
 from webapp.bank.item_draft import DETAIL_FIELDS
 from webapp.bank.items import changed_values, column_values
@@ -24,7 +24,7 @@ from webapp.bank.source_sync import RecordOutcome
 
 SHORT_KEY = Struct("<q")
 """The part of a key that is kept: two of a million records have the same one in one of 37 million files."""
-CONTENT_COLUMNS = ("kind", "stem", "choices", "right", *DETAIL_FIELDS)
+CONTENT_COLUMNS = ("kind", "stem", "choices", "right", "pinned", *DETAIL_FIELDS)
 OWNERS_QUERY = "SELECT dedupe_key, id FROM item WHERE dedupe_key IN (KEYS)"
 STEMS_QUERY = "SELECT stem_key, MIN(id) AS id FROM item WHERE stem_key IN (KEYS) GROUP BY stem_key"
 
@@ -152,7 +152,11 @@ def store(connection: Connection, prepared_batch: PreparedBatch, import_id: int 
     results = lookup.decide_all(_SeenKeys(), import_id)
     rows = [row | {"import_id": import_id} for row in lookup.rows]
     new_rows = [row for row, result in zip(rows, results, strict=True) if result.outcome is RecordOutcome.NEW]
-    is_inserted = iter(bulk_insert.insert(connection, new_rows))
+    inserted = bulk_insert.insert(connection, new_rows)
+    _add_tags(
+        connection, prepared_batch, {row["dedupe_key"] for row, done in zip(new_rows, inserted, strict=True) if done}
+    )
+    is_inserted = iter(inserted)
     changes = {
         record.item_id: _changed_columns(row)
         for record, row, result in zip(prepared_batch.accepted, rows, results, strict=True)
@@ -194,6 +198,17 @@ def _load_named_items(
     if for_update:
         query = query.with_for_update()
     return {row.id: row._asdict() for row in connection.execute(query)}
+
+
+def _add_tags(connection: Connection, prepared: PreparedBatch, inserted_keys: set[bytes]) -> None:
+    """Store the tags of the records that were inserted; a record that changes an item leaves its tags as they are."""
+    tags_of = {
+        row["dedupe_key"]: record.draft.tags
+        for record, row in zip(prepared.accepted, prepared.rows, strict=True)
+        if record.draft.tags and row["dedupe_key"] in inserted_keys
+    }
+    ids = bulk_insert.select_by_keys(connection, OWNERS_QUERY, list(tags_of))
+    tags.add_tags(connection, {row.id: tags_of[bytes(row.dedupe_key)] for row in ids})
 
 
 def _changed_columns(row: dict[str, Any]) -> dict[str, Any]:

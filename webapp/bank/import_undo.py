@@ -21,6 +21,7 @@ from webapp.bank.imports import MAX_REPORTED
 from webapp.bank.item_draft import ItemDraft
 from webapp.bank.items import changed_values, column_values
 from webapp.bank.models import Item, ItemImport, ItemVersion
+from webapp.bank.position_bits import from_bits
 from webapp.errors import BusyError
 from webapp.extensions import Base
 
@@ -54,7 +55,7 @@ def _start(connection: Connection, import_id: int) -> None:
     if state is ImportState.UNDONE:
         return
     changed_since = select(ItemVersion.item_id).where(ItemVersion.import_id == import_id).distinct()
-    in_use = _select_added(import_id).where(_is_in_use())
+    in_use = _select_added(import_id).where(is_in_use())
     skipped = [
         [item_id, reason]
         for query, column, reason in ((changed_since, ItemVersion.item_id, CHANGED_SINCE), (in_use, Item.id, IN_USE))
@@ -69,7 +70,7 @@ def _remove_added(connection: Connection, import_id: int, after: int) -> int | N
     """Remove a batch of the items that the import added; return the id to continue after, None at the end."""
     batch = (
         _select_added(import_id)
-        .where(Item.id > after, not_(_is_in_use()))
+        .where(Item.id > after, not_(is_in_use()))
         .order_by(Item.id)
         .limit(bulk_insert.BATCH_SIZE)
     )
@@ -120,7 +121,7 @@ def _select_added(import_id: int) -> Select[int]:
     return select(Item.id).where(Item.import_id == import_id, Item.version == 1)
 
 
-def _is_in_use() -> Any:
+def is_in_use() -> Any:
     """Return the condition that a foreign key which forbids deletion refers to the item; see `items.remove`."""
     return or_(*(exists().where(column == Item.id) for column in _referencing_columns()))
 
@@ -134,7 +135,8 @@ def _referencing_columns() -> Iterator[Column[Any]]:
 
 def _past_values(version: dict[str, Any]) -> dict[str, Any]:
     names = ItemDraft.__dataclass_fields__.keys() & version.keys()
-    return changed_values(column_values(ItemDraft(**{name: version[name] for name in names})))
+    values = {name: version[name] for name in names} | {"pinned": from_bits(version["pinned"])}
+    return changed_values(column_values(ItemDraft(**values)))
 
 
 def _record_skipped(connection: Connection, import_id: int, skipped: list[list[Any]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -18,6 +18,8 @@ MAX_SOURCE_LENGTH = 200
 MAX_LICENCE_LENGTH = 100
 MAX_ADDRESS_LENGTH = 500
 MAX_ORIGINAL_LENGTH = 20_000
+MAX_TAG_LENGTH = 50
+MAX_TAGS = 20
 MIN_CHOICES = 2
 MAX_CHOICES = 20
 TRUE_AND_FALSE = ("True", "False")
@@ -33,7 +35,9 @@ TEXT_FIELDS = ("stem", "explanation", "category", "source", "licence", "address"
 
 @dataclass(frozen=True)
 class ItemDraft:
-    """The content of an item; `right` are positions in `choices`.
+    """The content of an item; `right` and `pinned` are positions in `choices`.
+
+    A pinned choice keeps its position when the choices are shuffled, such as "All of the above" the last one.
 
     `source`, `address`, `licence`, `collected_at` and `original` (the record as the source has it) tell its origin.
     """
@@ -50,10 +54,15 @@ class ItemDraft:
     address: str | None = None
     collected_at: datetime | None = None
     original: str | None = None
+    pinned: tuple[int, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 def trim_draft(draft: ItemDraft) -> ItemDraft:
-    """Return the draft as it is stored: no blanks around texts, None for an empty optional text, `right` sorted."""
+    """Return the draft as it is stored: no blanks around texts, None for an empty optional text; lists sorted.
+
+    True and false are never shuffled, so neither of them is pinned.
+    """
     return replace(
         draft,
         stem=draft.stem.strip(),
@@ -65,7 +74,14 @@ def trim_draft(draft: ItemDraft) -> ItemDraft:
         licence=(draft.licence or "").strip() or None,
         address=(draft.address or "").strip() or None,
         original=draft.original or None,
+        pinned=() if draft.kind == Kind.TRUE_FALSE else tuple(sorted(set(draft.pinned))),
+        tags=clean_tags(draft.tags),
     )
+
+
+def clean_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Return the different tags by name, with single blanks and without empty ones."""
+    return tuple(sorted({" ".join(tag.split()) for tag in tags} - {""}))
 
 
 def find_errors(draft: ItemDraft) -> list[tuple[str, str]]:
@@ -86,6 +102,8 @@ def find_errors(draft: ItemDraft) -> list[tuple[str, str]]:
         _length_error("original", draft.original, MAX_ORIGINAL_LENGTH),
         _choices_error(draft),
         _right_error(draft),
+        _pinned_error(draft),
+        *tag_errors(draft.tags),
         *(_storable_error(field, text) for field, text in _iter_texts(draft)),
     ]
     return [error for error in errors if error is not None]
@@ -102,6 +120,16 @@ def validate_draft(draft: ItemDraft) -> ItemDraft:
         fields = [{"where": field, "reason": reason} for field, reason in errors]
         raise InvalidInputError(" ".join(reason for _, reason in errors), {"errors": fields})
     return draft
+
+
+def tag_errors(tags: Iterable[str]) -> list[tuple[str, str]]:
+    """Return what is wrong with trimmed tags, as (field, reason)."""
+    errors = [("tags", f"An item has at most {MAX_TAGS} tags.")] if len(tags := list(tags)) > MAX_TAGS else []
+    if any(len(tag) > MAX_TAG_LENGTH or "," in tag for tag in tags):
+        errors.append(("tags", f"A tag has 1 to {MAX_TAG_LENGTH} characters and no comma."))
+    if not all(map(is_storable, tags)):
+        errors.append(("tags", "It contains a character that cannot be stored."))
+    return errors
 
 
 def _length_error(field: str, text: str | None, max_length: int) -> tuple[str, str] | None:
@@ -133,6 +161,12 @@ def _right_error(draft: ItemDraft) -> tuple[str, str] | None:
         return ("right", "Say which choice is right.")
     if draft.kind != Kind.MULTIPLE and len(right) != 1:
         return ("right", "This kind of item has exactly one right choice.")
+    return None
+
+
+def _pinned_error(draft: ItemDraft) -> tuple[str, str] | None:
+    if any(not 0 <= position < len(draft.choices) for position in draft.pinned):
+        return ("pinned", "Positions of pinned choices are counted from 0.")
     return None
 
 

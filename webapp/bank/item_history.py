@@ -10,6 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select
 
 from webapp.bank.models import Item, ItemVersion
+from webapp.bank.position_bits import from_bits
+from webapp.errors import NotFoundError
+from webapp.messages import message
 
 MAX_VERSIONS = 100
 
@@ -25,6 +28,7 @@ class PastVersion:
     stem: str
     choices: tuple[str, ...]
     right: tuple[int, ...]
+    pinned: tuple[int, ...]
     explanation: str
     source: str | None
     licence: str | None
@@ -55,6 +59,20 @@ def list_versions(connection: Connection, item_id: int) -> list[PastVersion]:
     return [_to_version(row) for row in connection.execute(query.limit(MAX_VERSIONS))]
 
 
+def find_version(connection: Connection, item_id: int, version: int) -> PastVersion:
+    """Return a past version of an item.
+
+    Raises:
+        NotFoundError: when there is none with this number.
+    """
+    query = select(*_COLUMNS).where(ItemVersion.item_id == item_id, ItemVersion.version == version)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NotFoundError(message("Item %(item)s has no past version %(version)s.", item=item_id, version=version))
+    return _to_version(row)
+
+
 def _to_version(row: Row[*tuple[Any, ...]]) -> PastVersion:
     values = row._asdict()
-    return PastVersion(**values | {"choices": tuple(values["choices"]), "right": tuple(values["right"])})
+    positions = {"right": tuple(values["right"]), "pinned": from_bits(values["pinned"])}
+    return PastVersion(**values | positions | {"choices": tuple(values["choices"])})

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from webapp.bank import item_history
+from webapp.bank import item_history, tags
 from webapp.bank.deduplication import dedupe_key, stem_key
 from webapp.bank.item_draft import OPTIONAL_FIELDS, PROVENANCE_FIELDS, ItemDraft, validate_draft
 from webapp.bank.models import Item as ItemRow
+from webapp.bank.position_bits import from_bits, to_bits
 from webapp.bank.search import indexed_words, stem_has_words
 from webapp.db.page import Page, page_of
 from webapp.db.timestamps import utc_now
@@ -24,6 +25,7 @@ from webapp.errors import (
     NotFoundError,
     VersionMismatchError,
 )
+from webapp.messages import message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,11 @@ class Filters:
     difficulty: str | None = None
     kind: str | None = None
     words: str | None = None
+    tag: str | None = None
 
+
+MAX_MATCHING = 50_000
+"""Ids that one query returns."""
 
 _FIELDS = ("kind", "stem", *OPTIONAL_FIELDS)
 _get_fields = attrgetter(*_FIELDS)
@@ -59,7 +65,7 @@ def column_values(draft: ItemDraft) -> dict[str, Any]:
     """Return a valid draft as the table's columns, without times and version, and with no import."""
     values: dict[str, Any] = dict(zip(_FIELDS, _get_fields(draft), strict=True))
     keys = {"dedupe_key": dedupe_key(draft.stem, draft.choices, draft.right), "stem_key": stem_key(draft.stem)}
-    lists = {"choices": list(draft.choices), "right": list(draft.right)}
+    lists = {"choices": list(draft.choices), "right": list(draft.right), "pinned": to_bits(draft.pinned)}
     return values | lists | keys | {"words": indexed_words(draft.stem), "import_id": None}
 
 
@@ -81,8 +87,8 @@ def find(connection: Connection, item_id: int) -> Item:
     """
     row = connection.execute(select(*_ALL_COLUMNS).where(ItemRow.id == item_id)).one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no item {item_id}.")
-    return _to_item(row)
+        raise NotFoundError(message("There is no item %(item)s.", item=item_id))
+    return _to_items(connection, [row])[0]
 
 
 def find_many(connection: Connection, item_ids: Iterable[int]) -> dict[int, Item]:
@@ -90,8 +96,8 @@ def find_many(connection: Connection, item_ids: Iterable[int]) -> dict[int, Item
     ids = list(item_ids)
     if not ids:
         return {}
-    rows = connection.execute(select(*_LIST_COLUMNS).where(ItemRow.id.in_(ids)))
-    return {row.id: _to_item(row) for row in rows}
+    rows = connection.execute(select(*_LIST_COLUMNS).where(ItemRow.id.in_(ids))).all()
+    return {item.id: item for item in _to_items(connection, rows)}
 
 
 def search(
@@ -102,19 +108,35 @@ def search(
     `original` is None unless it is asked for.
     """
     query = select(*(_ALL_COLUMNS if with_original else _LIST_COLUMNS))
-    for column, value in (
-        (ItemRow.category, filters.category),
-        (ItemRow.difficulty, filters.difficulty),
-        (ItemRow.kind, filters.kind),
-    ):
-        if value is not None:
-            query = query.where(column == value)
-    if filters.words is not None:
-        query = query.where(stem_has_words(connection.dialect.name, filters.words))
+    query = query.where(*match_filters(connection.dialect.name, filters))
     if after is not None:
         query = query.where(ItemRow.id > after)
-    rows = [_to_item(row) for row in connection.execute(query.order_by(ItemRow.id).limit(limit + 1))]
-    return page_of(rows, limit, attrgetter("id"))
+    rows = connection.execute(query.order_by(ItemRow.id).limit(limit + 1)).all()
+    return page_of(_to_items(connection, rows), limit, attrgetter("id"))
+
+
+def match_filters(dialect: str, filters: Filters) -> list[ColumnElement[bool]]:
+    """Return the conditions of a search."""
+    conditions: list[ColumnElement[bool]] = [
+        column == value
+        for column, value in (
+            (ItemRow.category, filters.category),
+            (ItemRow.difficulty, filters.difficulty),
+            (ItemRow.kind, filters.kind),
+        )
+        if value is not None
+    ]
+    if filters.tag is not None:
+        conditions.append(tags.has_tag(filters.tag))
+    if filters.words is not None:
+        conditions.append(stem_has_words(dialect, filters.words))
+    return conditions
+
+
+def find_matching_ids(connection: Connection, filters: Filters, limit: int = MAX_MATCHING) -> Sequence[int]:
+    """Return the ids of the items that match all filters, the first ones by id."""
+    query = select(ItemRow.id).where(*match_filters(connection.dialect.name, filters))
+    return connection.execute(query.order_by(ItemRow.id).limit(limit)).scalars().all()
 
 
 def categories(connection: Connection) -> list[str]:
@@ -130,7 +152,8 @@ def create(connection: Connection, draft: ItemDraft) -> Item:
         InvalidInputError: when it is not a valid item.
         DuplicateItemError: when the bank has the same one.
     """
-    values = column_values(validate_draft(draft))
+    draft = validate_draft(draft)
+    values = column_values(draft)
     try:
         result = connection.execute(
             insert(ItemRow).values(version=1, created_at=utc_now(), changed_at=utc_now(), **values)
@@ -138,6 +161,7 @@ def create(connection: Connection, draft: ItemDraft) -> Item:
     except IntegrityError as error:
         raise _duplicate_error(connection, values["dedupe_key"]) from error
     item_id: int = result.inserted_primary_key[0]  # type: ignore[index]
+    tags.add_tags(connection, {item_id: draft.tags})
     return find(connection, item_id)
 
 
@@ -152,19 +176,25 @@ def change(connection: Connection, item_id: int, draft: ItemDraft, expected_vers
         InvalidInputError: when it is not a valid item.
         DuplicateItemError: when the bank has the same one under another id.
     """
-    values = changed_values(column_values(validate_draft(draft))) | {"fingerprints": None}
+    draft = validate_draft(draft)
+    values = changed_values(column_values(draft)) | {"fingerprints": None}
     item_history.record_versions(connection, [item_id], expected_version)
     statement = update(ItemRow).where(ItemRow.id == item_id, ItemRow.version == expected_version)
     try:
         changed = connection.execute(statement.values(version=ItemRow.version + 1, changed_at=utc_now(), **values))
     except IntegrityError as error:
         raise _duplicate_error(connection, values["dedupe_key"]) from error
-    present = find(connection, item_id)
     if changed.rowcount == 0:
+        present = find(connection, item_id)
         raise VersionMismatchError(
-            f"The item is at version {present.version}, not {expected_version}; read it again and repeat your change."
+            message(
+                "The item is at version %(version)s, not %(expected)s; read it again and repeat your change.",
+                version=present.version,
+                expected=expected_version,
+            )
         )
-    return present
+    tags.replace_tags(connection, item_id, draft.tags)
+    return find(connection, item_id)
 
 
 def remove(connection: Connection, item_id: int) -> None:
@@ -179,16 +209,22 @@ def remove(connection: Connection, item_id: int) -> None:
     except IntegrityError as error:
         raise ItemInUseError("A quiz is built from this item; take it out of the quiz first.") from error
     if removed == 0:
-        raise NotFoundError(f"There is no item {item_id}.")
+        raise NotFoundError(message("There is no item %(item)s.", item=item_id))
 
 
 def _duplicate_error(connection: Connection, key: bytes) -> DuplicateItemError:
     other = connection.execute(select(ItemRow.id).where(ItemRow.dedupe_key == key)).scalar_one_or_none()
     if other is None:
         return DuplicateItemError("The same item was there and has just been removed; try again.")
-    return DuplicateItemError(f"It is item {other}.", {"item": other})
+    return DuplicateItemError(message("It is item %(item)s.", item=other), {"item": other})
 
 
-def _to_item(row: Row[*tuple[Any, ...]]) -> Item:
-    values = row._asdict()
-    return Item(**values | {"choices": tuple(values["choices"]), "right": tuple(values["right"])})
+def _to_items(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[Item]:
+    """Return rows as items; their tags are read in one statement."""
+    tags_of = tags.find_tags(connection, [row.id for row in rows])
+    return [_to_item(row._asdict(), tags_of.get(row.id, ())) for row in rows]
+
+
+def _to_item(values: dict[str, Any], item_tags: tuple[str, ...]) -> Item:
+    positions = {"right": tuple(values["right"]), "pinned": from_bits(values["pinned"])}
+    return Item(**values | positions | {"choices": tuple(values["choices"]), "tags": item_tags})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Dialect, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import JSON, Dialect, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -48,6 +48,8 @@ class Item(Base):
     """The stem's words in the form in which they are searched for; see `search`."""
     choices: Mapped[list[str]] = mapped_column(JSON)
     right: Mapped[list[int]] = mapped_column(JSON)
+    pinned: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """The choices that keep their positions when choices are shuffled: bit n stands for the choice at position n."""
     explanation: Mapped[str] = mapped_column(Text, default="")
     category: Mapped[str | None] = mapped_column(String(100))
     difficulty: Mapped[str | None] = mapped_column(String(16))
@@ -71,6 +73,16 @@ class Item(Base):
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class ItemTag(Base):
+    """A tag of an item. Tags are labels for finding items: they are no part of the content, and have no versions."""
+
+    __tablename__ = "item_tag"
+    __table_args__ = (Index(None, "tag", "item_id"), MYSQL_TABLE_OPTIONS)
+
+    item_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"), primary_key=True)
+    tag: Mapped[str] = mapped_column(String(50), primary_key=True)
+
+
 class ItemVersion(Base):
     """The content of an item before a change."""
 
@@ -83,6 +95,7 @@ class ItemVersion(Base):
     stem: Mapped[str] = mapped_column(Text)
     choices: Mapped[list[str]] = mapped_column(JSON)
     right: Mapped[list[int]] = mapped_column(JSON)
+    pinned: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     explanation: Mapped[str] = mapped_column(Text)
     category: Mapped[str | None] = mapped_column(String(100))
     difficulty: Mapped[str | None] = mapped_column(String(16))

@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from flask import Blueprint, Response, current_app, flash, redirect, render_template, request, url_for
+from flask_babel import gettext, lazy_gettext
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField, FileRequired
 from werkzeug.wrappers import Response as WerkzeugResponse
@@ -16,7 +17,7 @@ from wtforms.validators import Length
 from poolproof.integrations.flask_ext import get_pooling, read
 from webapp.accounts.auth import get_current_user, require_page
 from webapp.accounts.roles import Permission
-from webapp.bank import exports, import_jobs, import_service, import_undo, item_history, items
+from webapp.bank import exports, import_jobs, import_service, import_undo, item_history, items, tags
 from webapp.bank.exports import ExportFormat
 from webapp.bank.formats.line_reader import MIB
 from webapp.bank.import_jobs import ImportJob, ImportSpec, ImportState
@@ -26,6 +27,7 @@ from webapp.bank.items import Filters
 from webapp.errors import DomainError, NotFoundError
 from webapp.web import long_work, uploads
 from webapp.web.form_retry import retryable_form
+from webapp.web.languages import translate
 from webapp.web.rest import pagination
 from webapp.web.rest.openapi import ID
 from webapp.web.validators import validate_storable
@@ -49,15 +51,15 @@ FORMAT_NAMES = {
 class ImportForm(FlaskForm):  # type: ignore[misc]
     """A file of questions."""
 
-    file = FileField("File", [FileRequired("Choose a file.")])
-    format = SelectField("Format")
-    category = StringField("Category", [Length(max=MAX_CATEGORY_LENGTH), validate_storable])
+    file = FileField(lazy_gettext("File"), [FileRequired(lazy_gettext("Choose a file."))])
+    format = SelectField(lazy_gettext("Format"))
+    category = StringField(lazy_gettext("Category"), [Length(max=MAX_CATEGORY_LENGTH), validate_storable])
 
     def __init__(self) -> None:
         """Offer every format."""
         super().__init__()
         self.format.choices = [
-            (DETECT_FORMAT, "as its name says"),
+            (DETECT_FORMAT, gettext("as its name says")),
             *((each.value, format_name(each)) for each in Format),
         ]
 
@@ -88,16 +90,18 @@ def format_name(file_format: str) -> str:
 @require_page(Permission.EDIT_BANK)
 def found() -> str:
     """Search the bank."""
-    arguments = {name: request.args.get(name) or None for name in ("search", "category", "difficulty")}
-    filters = Filters(arguments["category"], arguments["difficulty"], None, arguments["search"])
+    arguments = {name: request.args.get(name) or None for name in ("search", "category", "difficulty", "tag")}
+    filters = Filters(arguments["category"], arguments["difficulty"], None, arguments["search"], arguments["tag"])
     with read() as connection:
         page = items.search(connection, filters, pagination.decode_cursor(request.args.get("cursor")), ITEMS_PER_PAGE)
-        categories = items.categories(connection)
+        categories, known_tags = items.categories(connection), tags.list_tags(connection)
     downloads = [
         Download(format_name(each), url_for("bank_pages.export", format=each.value, category=arguments["category"]))
         for each in ExportFormat
     ]
-    return render_template("studio/items.html", page=page, categories=categories, query=arguments, downloads=downloads)
+    return render_template(
+        "studio/items.html", page=page, categories=categories, tags=known_tags, query=arguments, downloads=downloads
+    )
 
 
 @blueprint.get(f"/items/<{ID}:item_id>")
@@ -134,7 +138,7 @@ def begin() -> str | WerkzeugResponse:
     if form.validate_on_submit():
         spec = form.to_spec()
         if spec is None:
-            form.format.errors = ["The file's name does not tell its format; choose it."]
+            form.format.errors = [gettext("The file's name does not tell its format; choose it.")]
         else:
             return _dry_run_upload(spec, form.file.data.stream)
     with read() as connection:
@@ -181,7 +185,12 @@ def undo(import_id: int) -> WerkzeugResponse:
             job = import_undo.undo(get_pooling().background, import_id)
     except DomainError as error:
         return _redirect_with_error(error, import_id)
-    flash(f"Undone: {job.removed} removed, {job.restored} brought back to what they were.", "success")
+    text = gettext(
+        "Undone: %(removed)s removed, %(restored)s brought back to what they were.",
+        removed=job.removed,
+        restored=job.restored,
+    )
+    flash(text, "success")
     return redirect(url_for("bank_pages.imported", import_id=import_id))
 
 
@@ -200,12 +209,13 @@ def _redirect_with_error(error: DomainError, import_id: int | None) -> WerkzeugR
     """Show an error on the page where the author can correct it; errors of the server are answered as everywhere."""
     if isinstance(error, NotFoundError) or error.status >= 500:  # noqa: PLR2004 - an error of the server
         raise error
-    flash(error.detail, "error")
+    flash(translate(error.detail), "error")
     if import_id is None or error.status == 422:  # noqa: PLR2004 - the file has been deleted
         return redirect(url_for("bank_pages.begin"))
     return redirect(url_for("bank_pages.imported", import_id=import_id))
 
 
 def _summarize(job: ImportJob) -> str:
-    changed = f", {job.changed} changed" if job.changed else ""
-    return f"Imported: {job.new} new{changed}."
+    if job.changed:
+        return str(gettext("Imported: %(new)s new, %(changed)s changed.", new=job.new, changed=job.changed))
+    return str(gettext("Imported: %(new)s new.", new=job.new))

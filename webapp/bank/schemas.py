@@ -16,6 +16,8 @@ from webapp.bank.item_draft import (
     MAX_LICENCE_LENGTH,
     MAX_SOURCE_LENGTH,
     MAX_STEM_LENGTH,
+    MAX_TAG_LENGTH,
+    MAX_TAGS,
 )
 from webapp.bank.item_kinds import Difficulty, Kind
 from webapp.web.rest.fields import TextField
@@ -34,6 +36,7 @@ class ItemArguments(BaseSchema):
         validate=validate.Length(1, MAX_SEARCH_LENGTH),
         metadata={"description": "Words; for each of them the stem must have a word that begins with it"},
     )
+    tag = TextField(validate=validate.Length(1, MAX_TAG_LENGTH))
     cursor = TextField()
     limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
 
@@ -52,6 +55,18 @@ class ItemIn(BaseSchema):
         fields.Integer(strict=True, validate=validate.Range(0, MAX_CHOICES - 1)),
         required=True,
         validate=validate.Length(1, MAX_CHOICES),
+    )
+    pinned = fields.List(
+        fields.Integer(strict=True, validate=validate.Range(0, MAX_CHOICES - 1)),
+        load_default=list,
+        validate=validate.Length(max=MAX_CHOICES),
+        metadata={"description": "Positions of the choices that keep their places when the choices are shuffled"},
+    )
+    tags = fields.List(
+        TextField(validate=validate.Length(1, MAX_TAG_LENGTH)),
+        load_default=list,
+        validate=validate.Length(max=MAX_TAGS),
+        metadata={"description": "Labels by which the item is found; they have no versions"},
     )
     explanation = TextField(load_default="", validate=validate.Length(max=MAX_EXPLANATION_LENGTH))
     category = TextField(load_default=None, allow_none=True, validate=validate.Length(max=MAX_CATEGORY_LENGTH))
@@ -73,6 +88,7 @@ class _ItemContent(BaseSchema):
     stem = fields.String(required=True)
     choices = fields.List(fields.String(), required=True)
     right = fields.List(fields.Integer(), required=True)
+    pinned = fields.List(fields.Integer(), required=True)
     explanation = fields.String(required=True)
     category = fields.String(required=True, allow_none=True)
     difficulty = fields.String(required=True, allow_none=True)
@@ -85,6 +101,7 @@ class ItemOut(_ItemContent):
     """An item of the bank."""
 
     id = fields.Integer(required=True)
+    tags = fields.List(fields.String(), required=True)
     collected_at = fields.AwareDateTime(required=True, allow_none=True)
     version = fields.Integer(required=True)
     created_at = fields.AwareDateTime(required=True)

@@ -156,8 +156,8 @@ def _merge_into(candidate: _MergeCandidate, row: dict[str, Any], started_at: dat
     return RecordOutcome.DUPLICATE
 
 
-# A source whose address changes has not changed its records.
-_NOT_FINGERPRINTED = {"collected_at", "original", "words", "stem_key", "import_id", "address"}
+# A source whose address changes has not changed its records. No source pins choices; fingerprints are older than pins.
+_NOT_FINGERPRINTED = {"collected_at", "original", "words", "stem_key", "import_id", "address", "pinned"}
 
 
 def _to_row(source: str, record: SourceRecord) -> dict[str, Any]:

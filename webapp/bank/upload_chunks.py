@@ -14,6 +14,7 @@ from webapp.bank.formats.line_reader import MIB
 from webapp.bank.formats.parse_result import ByteStream
 from webapp.bank.models import ItemImportChunk
 from webapp.errors import TooLargeError
+from webapp.messages import message
 
 CHUNK_SIZE = 512 * 1024
 """Bytes."""
@@ -53,7 +54,12 @@ def _read_chunks(upload: Upload, max_bytes: int) -> Iterator[bytes]:
     while content := upload.read(READ_SIZE):
         length += len(content)
         if length > max_bytes:
-            raise TooLargeError(f"A file may have {max_bytes / MIB:g} MiB; split it, or use `poolproof items import`.")
+            raise TooLargeError(
+                message(
+                    "A file may have %(size)s MiB; split it, or use `poolproof items import`.",
+                    size=format(max_bytes / MIB, "g"),
+                )
+            )
         chunk += content
         if len(chunk) >= CHUNK_SIZE:
             yield bytes(chunk)

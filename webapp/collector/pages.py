@@ -14,6 +14,7 @@ from webapp.collector import runs
 from webapp.collector.runs import Run, Status
 from webapp.collector.sources.registry import get_source_registry
 from webapp.errors import DomainError
+from webapp.web.languages import translate
 from webapp.web.rest import pagination
 from webapp.web.rest.openapi import ID
 
@@ -85,7 +86,7 @@ def _change_run(operation: Callable[[], Run], address_on_error: str) -> Werkzeug
     try:
         run_id = operation().id
     except DomainError as error:
-        flash(error.detail, "error")
+        flash(translate(error.detail), "error")
         return redirect(address_on_error, 303)
     return redirect(url_for("collection_pages.run", run_id=run_id), 303)
 

@@ -14,6 +14,7 @@ from webapp.collector.models import CollectionCall, CollectionEvent, CollectionP
 from webapp.db.page import Page, page_of
 from webapp.db.timestamps import seconds_ago, utc_now
 from webapp.errors import CollectionStateError, NotFoundError
+from webapp.messages import join_messages, message
 
 HEARTBEAT_TIMEOUT = 30.0
 """Seconds without a heartbeat after which a run's worker counts as dead."""
@@ -120,7 +121,7 @@ def find(connection: Connection, run_id: int) -> Run:
     """
     row = connection.execute(select(*_COLUMNS).where(CollectionRun.id == run_id)).one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no collection run {run_id}.")
+        raise NotFoundError(message("There is no collection run %(run)s.", run=run_id))
     return _to_run(row)
 
 
@@ -261,13 +262,17 @@ def _require_no_active_run(connection: Connection, source: str, *, except_run_id
         query = query.where(CollectionRun.id != except_run_id)
     active = connection.execute(query.limit(1)).scalar_one_or_none()
     if active is not None:
-        raise CollectionStateError(f"Run {active} of {source} is under way; wait for it, or cancel it.")
+        raise CollectionStateError(
+            message("Run %(run)s of %(source)s is under way; wait for it, or cancel it.", run=active, source=source)
+        )
 
 
 def _require_changed(connection: Connection, run_id: int, rowcount: int, status: Status, reason: str) -> Run:
     run = find(connection, run_id)
     if not rowcount:
-        raise CollectionStateError(f"Run {run_id} is {run.status}. {reason}")
+        raise CollectionStateError(
+            join_messages(message("Run %(run)s is %(status)s.", run=run_id, status=message(run.status)), reason)
+        )
     record_event(connection, run_id, status, "Requested by a user.")
     return run
 

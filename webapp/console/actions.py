@@ -18,6 +18,7 @@ from webapp.console.fleet_view import FleetView, ProcessView, apply_sizes
 from webapp.console.models import ConsoleAction
 from webapp.db.timestamps import utc_now
 from webapp.errors import InvalidInputError, NotFoundError
+from webapp.messages import message
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def prepare(view: FleetView, action: str, values: Mapping[str, str], fleet: Flee
         return _prepare_resize(view, values, fleet)
     if action in {"pause", "resume"}:
         return _prepare_pause(action, values)
-    raise InvalidInputError(f"There is no action called {action}.")
+    raise InvalidInputError(message("There is no action called %(action)s.", action=action))
 
 
 def execute(work: UnitOfWork, commands: CommandQueue, operator: str, action_request: ActionRequest) -> CommandResult:
@@ -123,14 +124,16 @@ def _send_command(commands: CommandQueue, action: str, values: Mapping[str, str]
     details = {name: int(values[name]) for name in ("connection", "checkout")} if action == "end" else {}
     name = commands.send(values["process"], action, **details)
     result = commands.wait_result(name, RESULT_TIMEOUT)
-    unknown = f"The process was sent the command but did not reply within {RESULT_TIMEOUT:g} s."
+    unknown = message(
+        "The process was sent the command but did not reply within %(seconds)s s.", seconds=format(RESULT_TIMEOUT, "g")
+    )
     return result or CommandResult(unknown, is_done=False)
 
 
 def _override_size(commands: CommandQueue, lane: str, size: int) -> str:
     overrides = commands.overrides(master_identity())
     commands.set_overrides(master_identity(), sizes={**overrides.get("sizes", {}), lane: size})
-    return f"Each worker's {lane} lane has {size} connections now."
+    return message("Each worker's %(lane)s lane has %(size)s connections now.", lane=lane, size=size)
 
 
 def _override_paused(commands: CommandQueue, lane: str, *, is_paused: bool) -> str:
@@ -138,7 +141,9 @@ def _override_paused(commands: CommandQueue, lane: str, *, is_paused: bool) -> s
     if is_paused:
         paused.add(lane)
     commands.set_overrides(master_identity(), paused=sorted(paused))
-    return f"The {lane} lane of each worker is {'paused' if is_paused else 'resumed'}."
+    if is_paused:
+        return message("The %(lane)s lane of each worker is paused.", lane=lane)
+    return message("The %(lane)s lane of each worker is resumed.", lane=lane)
 
 
 def _find_process(view: FleetView, values: Mapping[str, str]) -> ProcessView:
@@ -155,9 +160,16 @@ def _prepare_end(view: FleetView, values: Mapping[str, str]) -> ActionRequest:
         if holder.process.key == process.key and str(holder.checkout) == values.get("checkout"):
             return ActionRequest(
                 "end",
-                f"End connection {holder.id} of {process.label}, held by {holder.name}?",
-                "Its transaction is rolled back, the request that holds it gets an error, and its slot becomes "
-                "available.",
+                message(
+                    "End connection %(connection)s of %(process)s, held by %(holder)s?",
+                    connection=holder.id,
+                    process=process.label,
+                    holder=holder.name,
+                ),
+                message(
+                    "Its transaction is rolled back, the request that holds it gets an error, and its slot becomes "
+                    "available."
+                ),
                 {"process": process.key, "connection": str(holder.id), "checkout": str(holder.checkout)},
             )
     raise NotFoundError("That connection is back in its pool already.")
@@ -169,9 +181,11 @@ def _prepare_drain(view: FleetView, values: Mapping[str, str]) -> ActionRequest:
         raise InvalidInputError("Only a worker of this service can be drained.")
     return ActionRequest(
         "drain",
-        f"Drain {process.label} (process {process.pid})?",
-        "It finishes its requests, closes its connections and ends. The master starts another worker at once, so for a "
-        "moment both have connections, as in a reload.",
+        message("Drain %(process)s (process %(pid)s)?", process=process.label, pid=process.pid),
+        message(
+            "It finishes its requests, closes its connections and ends. The master starts another worker at once, so "
+            "for a moment both have connections, as in a reload."
+        ),
         {"process": process.key},
     )
 
@@ -179,18 +193,32 @@ def _prepare_drain(view: FleetView, values: Mapping[str, str]) -> ActionRequest:
 def _prepare_resize(view: FleetView, values: Mapping[str, str], fleet: FleetSize) -> ActionRequest:
     lane, size = values.get("lane", ""), values.get("size", "")
     if lane not in LANES or not size.isdecimal() or not 1 <= int(size) <= MAX_POOL_SIZE:
-        raise InvalidInputError(f"A lane has 1 to {MAX_POOL_SIZE} connections, and is one of: {', '.join(LANES)}.")
+        raise InvalidInputError(
+            message(
+                "A lane has 1 to %(most)s connections, and is one of: %(lanes)s.",
+                most=MAX_POOL_SIZE,
+                lanes=", ".join(LANES),
+            )
+        )
     need = compute_budget(fleet, apply_sizes(view.settings, {lane: int(size)}))
     facts = view.server.facts
     if facts is not None and facts.max_connections and need.total > facts.max_connections - facts.foreign_connections:
         raise InvalidInputError(
-            f"That does not fit: {need}; max_connections = {facts.max_connections} − {facts.foreign_connections} of "
-            "others. Choose a smaller size, or raise max_connections first."
+            message(
+                "That does not fit: %(need)s; max_connections = %(allowed)s − %(foreign)s of others. Choose a smaller "
+                "size, or raise max_connections first.",
+                need=str(need),
+                allowed=facts.max_connections,
+                foreign=facts.foreign_connections,
+            )
         )
     return ActionRequest(
         "resize",
-        f"Give each worker's {lane} lane {size} connections?",
-        f"{need}. It lasts until the service restarts. Connections above it are closed as they are returned.",
+        message("Give each worker's %(lane)s lane %(size)s connections?", lane=lane, size=size),
+        message(
+            "%(need)s. It lasts until the service restarts. Connections above it are closed as they are returned.",
+            need=str(need),
+        ),
         {"lane": lane, "size": size},
     )
 
@@ -199,8 +227,9 @@ def _prepare_pause(action: str, values: Mapping[str, str]) -> ActionRequest:
     if values.get("lane") != "background":
         raise InvalidInputError("Only the background lane can be paused: no request waits for it.")
     if action == "resume":
-        question, consequence = "Resume the background lane?", "Imports and collections continue where they stopped."
+        question = message("Resume the background lane?")
+        consequence = message("Imports and collections continue where they stopped.")
     else:
-        question = "Pause the background lane?"
-        consequence = "Imports and collections wait, and their connections are closed, until it is resumed."
+        question = message("Pause the background lane?")
+        consequence = message("Imports and collections wait, and their connections are closed, until it is resumed.")
     return ActionRequest(action, question, consequence, {"lane": "background"})

@@ -11,6 +11,7 @@ from poolproof.metrics.timeline import WINDOW_SECONDS
 from webapp.console.fleet_view import FleetView, ProcessView
 from webapp.console.format_duration import format_duration
 from webapp.console.history import Minute
+from webapp.messages import message
 
 WIDTH, HEIGHT = 240, 48
 """Of a timeline and of a histogram."""
@@ -67,16 +68,17 @@ def budget_bars(view: FleetView) -> tuple[list[Bar], int]:
     total = facts.max_connections if facts is not None and facts.max_connections else max(budgeted, view.open)
     unopened = max(0, budgeted - view.open)
     parts = [
-        ("used", view.used, "in use"),
-        ("idle", idle, "idle"),
-        ("budget", unopened, "not yet opened"),
-        ("foreign", foreign, "other clients"),
-        ("free", max(0, total - view.used - idle - unopened - foreign), "free"),
+        ("used", view.used, message("in use")),
+        ("idle", idle, message("idle")),
+        ("budget", unopened, message("not yet opened")),
+        ("foreign", foreign, message("other clients")),
+        ("free", max(0, total - view.used - idle - unopened - foreign), message("free")),
     ]
     scale, x, bars = 1000 / max(1, total, view.open + unopened + foreign), 0.0, []
     for kind, count, name in parts:
         if count:
-            bars.append(Bar(kind, round(x, 2), 0, round(count * scale, 2), 1, f"{count} {name}", count))
+            label = message("%(count)s %(name)s", count=count, name=name)
+            bars.append(Bar(kind, round(x, 2), 0, round(count * scale, 2), 1, label, count))
             x += count * scale
     return bars, total
 
@@ -87,9 +89,14 @@ def timeline_chart(process: ProcessView) -> TimelineChart:
     used, opened = [row[0] for row in rows], [row[0] + row[1] for row in rows]
     most_used, most_waiting = int(max(used, default=0)), max((int(row[2]) for row in rows), default=0)
     top = max(size, 1, int(max(opened, default=0)), most_waiting)
-    label = (
-        f"{process.label}, last two minutes: at most {most_used} in use of {size}, "
-        f"at most {most_waiting} waiting, {process.rejected} rejected"
+    label = message(
+        "%(process)s, last two minutes: at most %(used)s in use of %(size)s, at most %(waiting)s waiting, "
+        "%(rejected)s rejected",
+        process=process.label,
+        used=most_used,
+        size=size,
+        waiting=most_waiting,
+        rejected=process.rejected,
     )
     return TimelineChart(
         _area(used, top), _area(opened, top), round(_y(size, top), 1), top, _waiting_bars(rows, top), label
@@ -131,9 +138,13 @@ def history_chart(minutes: Sequence[Minute], seconds: int, now: datetime) -> His
         for x, minute in zip(xs, minutes, strict=True)
         if minute.rejected
     ]
-    label = (
-        f"{minutes[0].machine}: at most {max(minute.used_most for minute in minutes)} in use and {top} open, "
-        f"{sum(minute.rejected for minute in minutes)} rejected, {sum(minute.requests for minute in minutes)} requests"
+    label = message(
+        "%(machine)s: at most %(used)s in use and %(open)s open, %(rejected)s rejected, %(requests)s requests",
+        machine=minutes[0].machine,
+        used=max(minute.used_most for minute in minutes),
+        open=top,
+        rejected=sum(minute.rejected for minute in minutes),
+        requests=sum(minute.requests for minute in minutes),
     )
     return HistoryChart(
         _line(xs, [minute.used_most for minute in minutes], top, max_gap),
@@ -164,7 +175,9 @@ def histogram_bars(histogram: Histogram, lowest: int = -17, highest: int = 5) ->
         *counts[lowest + BUCKET_OFFSET + 1 : highest + BUCKET_OFFSET],
         sum(counts[highest + BUCKET_OFFSET :]),
     ]
-    return column_bars(columns, [f"up to {format_duration(2.0**power)}" for power in range(lowest, highest + 1)])
+    return column_bars(
+        columns, [message("up to %(time)s", time=format_duration(2.0**power)) for power in range(lowest, highest + 1)]
+    )
 
 
 def column_bars(counts: Sequence[int], labels: Sequence[str]) -> list[Bar]:
@@ -173,7 +186,8 @@ def column_bars(counts: Sequence[int], labels: Sequence[str]) -> list[Bar]:
     return [
         Bar(
             "column", round(index * width, 2), round(HEIGHT - _height(count, top), 1), round(width - 1, 2),
-            round(_height(count, top), 1), f"{name}: {count}", count,
+            round(_height(count, top), 1), message("%(name)s: %(count)s", name=name, count=count),
+            count,
         )
         for index, (count, name) in enumerate(zip(counts, labels, strict=True))
     ]  # fmt: skip

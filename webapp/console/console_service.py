@@ -18,11 +18,13 @@ from webapp.console import actions as console_actions
 from webapp.console import history, server_monitor
 from webapp.console.actions import ActionRequest, AuditEntry
 from webapp.console.demand import measure_demand
-from webapp.console.diagnosis import Diagnosis, diagnose
+from webapp.console.diagnosis import diagnose
 from webapp.console.fleet_view import FleetView, load_fleet_view
 from webapp.console.history import Minute
 from webapp.console.lab_reports import read_recommendation
+from webapp.console.severity import Diagnosis
 from webapp.errors import BusyError, ForbiddenError
+from webapp.messages import message
 
 HOUR, DAY = 3600, 24 * 3600
 PAST_TTL = 20.0
@@ -86,11 +88,11 @@ class ConsoleService:
             if view.server.error is not None:
                 # A query would only take time; what was read before is still cached.
                 hour, past = self._past[HOUR].stale() or (), self._past[seconds].stale() or ()
-                past_error = "History is unavailable while the database does not respond."
+                past_error = message("History is unavailable while the database does not respond.")
             else:
                 hour, past = self._past[HOUR].get(), self._past[seconds].get()
         except SQLAlchemyError as error:
-            past_error = f"History is unavailable: {type(error).__name__}."
+            past_error = message("History is unavailable: %(error)s.", error=type(error).__name__)
         demand = measure_demand(view.processes, [minute for minute in hour if minute.machine == self._machine])
         diagnoses = diagnose(view, demand, read_recommendation(self.reports_dir))
         return ConsoleSnapshot(view, demand, diagnoses, past, past_error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from webapp.messages import message
+
 MICROSECOND, MILLISECOND = 1e-6, 1e-3
 SECOND = 0.9995
 """Below it, milliseconds with three digits do not round up to 1000."""
@@ -13,19 +15,19 @@ def format_duration(seconds: float) -> str:
     if seconds < SECOND:
         return _format_fraction(seconds)
     if seconds < TEN:
-        return f"{seconds:.1f} s"
+        return message("%(count)s s", count=format(seconds, ".1f"))
     if seconds < TWO_MINUTES:
-        return f"{seconds:.0f} s"
+        return message("%(count)s s", count=format(seconds, ".0f"))
     if seconds < TWO_HOURS:
-        return f"{seconds / 60:.0f} min"
+        return message("%(count)s min", count=format(seconds / 60, ".0f"))
     if seconds < TWO_DAYS:
-        return f"{seconds / 3600:.0f} h"
-    return f"{seconds / 86_400:.0f} days"
+        return message("%(count)s h", count=format(seconds / 3600, ".0f"))
+    return message("%(count)s days", count=format(seconds / 86_400, ".0f"))
 
 
 def _format_fraction(seconds: float) -> str:
     if seconds < MICROSECOND:
-        return "0 s"
+        return message("%(count)s s", count="0")
     if seconds < MILLISECOND:
         return f"{seconds * 1e6:.0f} µs"
     return f"{seconds * 1000:.3g} ms"

@@ -20,11 +20,13 @@ from webapp.accounts.roles import Permission
 from webapp.console import charts, lab_reports
 from webapp.console.charts import HistoryChart
 from webapp.console.console_service import DAY, HOUR, ConsoleSnapshot, get_console_service
-from webapp.console.diagnosis import worst_severity
 from webapp.console.event_groups import group_events
 from webapp.console.format_duration import format_duration
 from webapp.console.history import Minute
+from webapp.console.severity import worst_severity
 from webapp.errors import DomainError, NotFoundError
+from webapp.messages import message
+from webapp.web.languages import translate
 from webapp.web.security.console_listener import restrict_to_console
 
 blueprint = Blueprint(CONSOLE_BLUEPRINT, __name__, url_prefix="/console")
@@ -32,7 +34,7 @@ metrics = Blueprint("metrics", __name__)
 for restricted in (blueprint, metrics):
     restrict_to_console(restricted)
 
-blueprint.add_app_template_filter(format_duration)
+blueprint.add_app_template_filter(lambda seconds: translate(format_duration(seconds)), "format_duration")
 
 MIN_REFRESH_INTERVAL, DEFAULT_REFRESH_INTERVAL, MAX_REFRESH_INTERVAL = 1, 2, 20
 """Seconds between two refreshes of an open page."""
@@ -41,8 +43,8 @@ PAST_RANGES = {"hour": HOUR, "day": DAY}
 # A report contains its styles and pictures.
 REPORT_CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'none'"
 OPENMETRICS = "application/openmetrics-text"
-HISTOGRAMS = (("waits", "Wait time"), ("uses", "Use time"), ("creates", "Create time"))
-BATCH_SIZES = tuple(f"up to {2**power}" for power in range(10))
+HISTOGRAMS = (("waits", message("Wait time")), ("uses", message("Use time")), ("creates", message("Create time")))
+BATCH_SIZES = tuple(message("up to %(count)s", count=2**power) for power in range(10))
 
 
 @blueprint.get("")
@@ -91,7 +93,7 @@ def report(name: str) -> Response:
     """Show a report of the lab: a page of its own, in a sandbox and without scripts."""
     content = lab_reports.read_report_page(get_console_service(current_app).reports_dir, name)
     if content is None:
-        raise NotFoundError(f"There is no report {name}.")
+        raise NotFoundError(message("There is no report %(name)s.", name=name))
     return Response(content, mimetype="text/html", headers={"Content-Security-Policy": REPORT_CSP})
 
 
@@ -102,7 +104,7 @@ def confirm(action: str) -> str | WerkzeugResponse:
     try:
         action_request = get_console_service(current_app).prepare_action(action, request.args)
     except DomainError as error:
-        flash(error.detail, "error")
+        flash(translate(error.detail), "error")
         return redirect(url_for("console.overview"))
     return render_template("console/confirm.html", action_request=action_request)
 
@@ -115,9 +117,9 @@ def execute(action: str) -> WerkzeugResponse:
     try:
         outcome = service.execute_action(get_current_user().name, service.prepare_action(action, request.form))
     except DomainError as error:
-        flash(error.detail, "error")
+        flash(translate(error.detail), "error")
     else:
-        flash(outcome.sentence, "success" if outcome.is_done else "error")
+        flash(translate(outcome.sentence), "success" if outcome.is_done else "error")
     return redirect(url_for("console.overview"))
 
 

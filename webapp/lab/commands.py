@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import NamedTuple, cast
-
 import click
 
-
-class LazyCommand(NamedTuple):
-    """Where a command is, and the line that the list of commands shows for it."""
-
-    module: str
-    attribute: str
-    short_help: str
-
+from poolproof.lab.lazy_group import LazyCommand, LazyGroup
 
 LAZY_COMMANDS = {
     "compare": LazyCommand("webapp.lab.reporting.commands", "compare", "Put two reports side by side on one page."),
@@ -31,45 +21,9 @@ LAZY_COMMANDS = {
     ),
     "strategies": LazyCommand("webapp.lab.pools.commands", "command", "Do the same work with each kind of pool."),
 }
-EXTRA_LIBRARIES = {"matplotlib", "numpy", "scipy"}
-"""Libraries of the extra `lab`: all commands but push, reports and compare need them."""
 
 
-class _LazyGroup(click.Group):
-    """The commands of the table above."""
-
-    def list_commands(self, context: click.Context) -> list[str]:
-        return sorted(LAZY_COMMANDS)
-
-    def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        return _load_command(name) if name in LAZY_COMMANDS else None
-
-    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands, and load none of them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, command.short_help) for name, command in sorted(LAZY_COMMANDS.items())])
-
-
-def _load_command(name: str) -> click.Command:
-    command = LAZY_COMMANDS[name]
-    try:
-        return cast("click.Command", getattr(import_module(command.module), command.attribute))
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing not in EXTRA_LIBRARIES:
-            raise
-        return _missing_extra_command(name, missing)
-
-
-def _missing_extra_command(name: str, missing: str) -> click.Command:
-    def refuse() -> None:
-        raise click.ClickException(f"poolproof lab {name} needs {missing}: pip install poolproof-quiz[lab]")
-
-    settings = {"ignore_unknown_options": True, "allow_extra_args": True}
-    return click.Command(name, settings, refuse, help="Not installed: pip install poolproof-quiz[lab].")
-
-
-@click.group(cls=_LazyGroup)
+@click.group(cls=LazyGroup, lazy_commands=LAZY_COMMANDS, program="poolproof lab", extra="poolproof-quiz[lab]")
 def lab() -> None:
     """Rehearse a push, an incident and outages, and find the right size.
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-import secrets
-import unicodedata
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from webapp.bank import items
-from webapp.db.page import Page, page_of
 from webapp.db.timestamps import utc_now
 from webapp.errors import (
     InvalidInputError,
@@ -22,8 +19,11 @@ from webapp.errors import (
     QuizPublishedError,
     VersionMismatchError,
 )
-from webapp.quizzes import catalog_version
-from webapp.quizzes.models import Quiz, QuizItem, QuizVersion
+from webapp.messages import message
+from webapp.quizzes import catalog_version, draws
+from webapp.quizzes.draws import Draw
+from webapp.quizzes.models import Quiz, QuizItem, QuizSection
+from webapp.quizzes.slugs import free_slug
 from webapp.web.validators import is_visible
 
 MAX_QUIZ_ITEMS = 200
@@ -35,6 +35,14 @@ SLUG_PATTERN = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
+class Section:
+    """A title above a run of items, which begins at the position `before` of the draft's items."""
+
+    before: int
+    title: str
+
+
+@dataclass(frozen=True)
 class DraftValues:
     """The fields that an author edits. Without a slug one is made from the title, once."""
 
@@ -42,6 +50,10 @@ class DraftValues:
     description: str = ""
     slug: str | None = None
     item_ids: tuple[int, ...] = ()
+    sections: tuple[Section, ...] = ()
+    points: Mapping[int, int] = field(default_factory=dict)
+    """Item → points, of items that have not one point; others than the draft's are ignored."""
+    draws: tuple[Draw, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,18 +67,28 @@ class Draft:
     item_ids: tuple[int, ...]
     version: int
     changed_at: datetime
+    sections: tuple[Section, ...] = ()
+    points: Mapping[int, int] = field(default_factory=dict)
+    """Item → points, of items that have not one point."""
+    draws: tuple[Draw, ...] = ()
 
+    def points_of(self, item_id: int) -> int:
+        """Return the points of an item of the draft."""
+        return self.points.get(item_id, 1)
 
-@dataclass(frozen=True)
-class DraftSummary:
-    """A line in the list of an author's quizzes."""
+    @property
+    def question_count(self) -> int:
+        """How many questions each player would get."""
+        return len(self.item_ids) + sum(draw.size for draw in self.draws)
 
-    id: int
-    slug: str
-    title: str
-    version: int
-    published: bool
-    changed_at: datetime
+    @property
+    def max_score(self) -> int:
+        """The points of a player who would have all answers right."""
+        return sum(map(self.points_of, self.item_ids)) + sum(draw.size * draw.points for draw in self.draws)
+
+    def to_values(self) -> DraftValues:
+        """Return what its author has edited, to be changed in parts."""
+        return DraftValues(self.title, self.description, None, self.item_ids, self.sections, self.points, self.draws)
 
 
 def find(connection: Connection, quiz_id: int) -> Draft:
@@ -75,31 +97,30 @@ def find(connection: Connection, quiz_id: int) -> Draft:
     Raises:
         NotFoundError: when there is none with this id.
     """
-    columns = (Quiz.id, Quiz.slug, Quiz.title, Quiz.description, Quiz.version, Quiz.changed_at, QuizItem.item_id)
+    columns = (Quiz.id, Quiz.slug, Quiz.title, Quiz.description, Quiz.version, Quiz.changed_at)
+    item_columns = (QuizItem.item_id, QuizItem.position, QuizItem.points)
     rows = connection.execute(
-        select(*columns)
+        select(*columns, *item_columns)
         .outerjoin(QuizItem, QuizItem.quiz_id == Quiz.id)
         .where(Quiz.id == quiz_id)
         .order_by(QuizItem.position)
     ).all()
     if not rows:
-        raise NotFoundError(f"There is no quiz {quiz_id}.")
+        raise NotFoundError(message("There is no quiz %(quiz)s.", quiz=quiz_id))
     first = rows[0]
-    item_ids = tuple(row.item_id for row in rows if row.item_id is not None)
-    return Draft(first.id, first.slug, first.title, first.description, item_ids, first.version, first.changed_at)
-
-
-def list_drafts(connection: Connection, after: int | None, limit: int) -> Page[DraftSummary]:
-    """Return the authors' quizzes, the newest first."""
-    published = exists(select(QuizVersion.id).where(QuizVersion.quiz_id == Quiz.id)).label("published")
-    query = select(Quiz.id, Quiz.slug, Quiz.title, Quiz.version, published, Quiz.changed_at)
-    if after is not None:
-        query = query.where(Quiz.id < after)
-    rows = connection.execute(query.order_by(Quiz.id.desc()).limit(limit + 1))
-    summaries = [
-        DraftSummary(row.id, row.slug, row.title, row.version, bool(row.published), row.changed_at) for row in rows
-    ]
-    return page_of(summaries, limit, lambda summary: summary.id)
+    chosen = [row for row in rows if row.item_id is not None]
+    return Draft(
+        first.id,
+        first.slug,
+        first.title,
+        first.description,
+        tuple(row.item_id for row in chosen),
+        first.version,
+        first.changed_at,
+        _find_sections(connection, quiz_id),
+        {row.item_id: row.points for row in chosen if row.points != 1},
+        draws.load(connection, quiz_id, [row.position for row in chosen]),
+    )
 
 
 def create(connection: Connection, values: DraftValues) -> Draft:
@@ -112,14 +133,24 @@ def create(connection: Connection, values: DraftValues) -> Draft:
     _validate(connection, values)
     now = utc_now()
     columns = {"title": values.title, "description": values.description, "created_at": now, "changed_at": now}
-    slug = values.slug or _free_slug(connection, values.title)
+    slug = values.slug or free_slug(connection, values.title)
     try:
         result = connection.execute(insert(Quiz).values(slug=slug, version=1, **columns))
     except IntegrityError as error:
         raise _slug_taken_error(slug) from error
     quiz_id: int = result.inserted_primary_key[0]  # type: ignore[index]
-    _insert_items(connection, quiz_id, values.item_ids)
+    _insert_items(connection, quiz_id, values)
     return find(connection, quiz_id)
+
+
+def duplicate(connection: Connection, quiz_id: int, title: str) -> Draft:
+    """Add a draft with this title that is otherwise like another one.
+
+    Raises:
+        NotFoundError: when there is no such quiz.
+        InvalidInputError: when the title is not acceptable.
+    """
+    return create(connection, replace(find(connection, quiz_id).to_values(), title=title))
 
 
 def change(connection: Connection, quiz_id: int, values: DraftValues, expected_version: int) -> Draft:
@@ -143,12 +174,17 @@ def change(connection: Connection, quiz_id: int, values: DraftValues, expected_v
     if changed == 0:
         present = find(connection, quiz_id)
         raise VersionMismatchError(
-            f"The quiz is at version {present.version}, not {expected_version}; read it again and repeat your change."
+            message(
+                "The quiz is at version %(version)s, not %(expected)s; read it again and repeat your change.",
+                version=present.version,
+                expected=expected_version,
+            )
         )
     if values.slug is not None:
         catalog_version.bump(connection)
     connection.execute(delete(QuizItem).where(QuizItem.quiz_id == quiz_id))
-    _insert_items(connection, quiz_id, values.item_ids)
+    connection.execute(delete(QuizSection).where(QuizSection.quiz_id == quiz_id))
+    _insert_items(connection, quiz_id, values)
     return find(connection, quiz_id)
 
 
@@ -175,17 +211,20 @@ def remove(connection: Connection, quiz_id: int) -> None:
     except IntegrityError as error:
         raise QuizPublishedError("A published quiz keeps its results; close it instead of deleting it.") from error
     if removed == 0:
-        raise NotFoundError(f"There is no quiz {quiz_id}.")
-
-
-def slugify(title: str) -> str:
-    """Return a slug for a title: plain letters, digits and hyphens."""
-    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain)[:60].strip("-") or "quiz"
+        raise NotFoundError(message("There is no quiz %(quiz)s.", quiz=quiz_id))
 
 
 def _validate(connection: Connection, values: DraftValues) -> None:
-    _raise_errors((*_title_errors(values.title), *_field_errors(values), *_item_errors(connection, values.item_ids)))
+    _raise_errors(
+        (
+            *_title_errors(values.title),
+            *_field_errors(values),
+            *_item_errors(connection, values.item_ids),
+            *_section_errors(values),
+            *_points_errors(values.points),
+            *draws.find_errors(values.draws, len(values.item_ids), MAX_QUIZ_ITEMS),
+        )
+    )
 
 
 def _raise_errors(found: Iterable[tuple[str, str]]) -> None:
@@ -215,22 +254,46 @@ def _item_errors(connection: Connection, item_ids: tuple[int, ...]) -> Iterator[
         yield "items", f"The bank has no item {', '.join(map(str, sorted(missing)))}."
 
 
-def _insert_items(connection: Connection, quiz_id: int, item_ids: tuple[int, ...]) -> None:
-    if not item_ids:
+def _points_errors(points: Mapping[int, int]) -> Iterator[tuple[str, str]]:
+    if any(not 1 <= value <= draws.MAX_POINTS for value in points.values()):
+        yield "points", f"A question has 1 to {draws.MAX_POINTS} points."
+
+
+def _section_errors(values: DraftValues) -> Iterator[tuple[str, str]]:
+    places = [section.before for section in values.sections]
+    if places != sorted(places) or any(not 0 <= place <= len(values.item_ids) for place in places):
+        yield "sections", "Sections come in the order of the items before which they begin."
+    if len(places) > MAX_QUIZ_ITEMS:
+        yield "sections", f"A quiz has at most {MAX_QUIZ_ITEMS} sections."
+    for section in values.sections:
+        if not (is_visible(section.title) and len(section.title.strip()) <= MAX_TITLE_LENGTH):
+            yield "sections", f"Give a section a title of 1 to {MAX_TITLE_LENGTH} characters that can be seen."
+
+
+def _find_sections(connection: Connection, quiz_id: int) -> tuple[Section, ...]:
+    query = select(QuizSection.position, QuizSection.title).where(QuizSection.quiz_id == quiz_id)
+    return tuple(Section(place, title) for place, title in connection.execute(query.order_by(QuizSection.number)))
+
+
+def _insert_items(connection: Connection, quiz_id: int, values: DraftValues) -> None:
+    if values.sections:
+        sections = [
+            {"quiz_id": quiz_id, "number": number, "position": section.before, "title": section.title.strip()}
+            for number, section in enumerate(values.sections)
+        ]
+        connection.execute(insert(QuizSection), sections)
+    positions = draws.store(connection, quiz_id, values.draws, len(values.item_ids))
+    if not values.item_ids:
         return
-    rows = [{"quiz_id": quiz_id, "position": position, "item_id": item_id} for position, item_id in enumerate(item_ids)]
+    rows = [
+        {"quiz_id": quiz_id, "position": position, "item_id": item_id, "points": values.points.get(item_id, 1)}
+        for position, item_id in zip(positions, values.item_ids, strict=True)
+    ]
     try:
         connection.execute(insert(QuizItem).values(rows))
     except IntegrityError as error:
         raise InvalidInputError("One of the items has just been deleted; read the bank again.") from error
 
 
-def _free_slug(connection: Connection, title: str) -> str:
-    """Return the title's slug, with a random suffix where another quiz has it already."""
-    slug = slugify(title)
-    is_taken = connection.execute(select(exists(select(Quiz.id).where(Quiz.slug == slug)))).scalar_one()
-    return f"{slug}-{secrets.token_hex(4)}" if is_taken else slug
-
-
 def _slug_taken_error(slug: str) -> NameTakenError:
-    return NameTakenError(f"Another quiz has the slug {slug}.")
+    return NameTakenError(message("Another quiz has the slug “%(slug)s”.", slug=slug))

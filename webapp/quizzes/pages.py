@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, Response, current_app, flash, redirect, render_template, request, url_for
+from flask_babel import gettext
 from flask_wtf import FlaskForm
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response as WerkzeugResponse
@@ -13,14 +16,18 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from poolproof.integrations.flask_ext import read, run_in_transaction
 from webapp.accounts.auth import require_page
 from webapp.accounts.roles import Permission
-from webapp.bank import items
+from webapp.bank import items, tags
 from webapp.bank.items import Filters
 from webapp.errors import DomainError, NotFoundError
-from webapp.quizzes import documents, drafts, published, publishing
-from webapp.quizzes.drafts import Draft, DraftValues
-from webapp.quizzes.forms import DetailsForm, RulesForm, as_utc, rules_form
+from webapp.quizzes import documents, draft_list, drafts, published, publishing
+from webapp.quizzes.builder.forms import rows_of
+from webapp.quizzes.drafts import DraftValues
+from webapp.quizzes.forms import DetailsForm, RulesForm, rules_form
+from webapp.quizzes.local_times import known_zone
 from webapp.quizzes.published import QuizId, QuizState
 from webapp.quizzes.published_cache import invalidate_after_write
+from webapp.web.cookies import set_cookie
+from webapp.web.languages import translate
 from webapp.web.rest import pagination
 from webapp.web.rest.openapi import ID
 from webapp.web.validators import is_id
@@ -28,6 +35,9 @@ from webapp.web.validators import is_id
 blueprint = Blueprint("quiz_pages", __name__)
 studio = Blueprint("studio", __name__, url_prefix="/studio")
 
+TIME_ZONE_COOKIE = "time_zone"
+"""Of the author's times; set by time-zone.js until the author chooses one."""
+TIME_ZONE_COOKIE_MAX_AGE = timedelta(days=365)
 BANK_PAGE_SIZE = 20
 LIST_PAGE_SIZE = 50
 
@@ -53,7 +63,7 @@ def quizzes() -> str:
     """List all quizzes, the newest first."""
     after = pagination.decode_cursor(request.args.get("cursor"))
     with read() as connection:
-        page = drafts.list_drafts(connection, after, LIST_PAGE_SIZE)
+        page = draft_list.list_drafts(connection, after, LIST_PAGE_SIZE)
     return render_template("studio/quizzes.html", page=page)
 
 
@@ -77,13 +87,15 @@ def quiz(quiz_id: int) -> str:
         words=request.args.get("search") or None,
         category=request.args.get("category") or None,
         difficulty=request.args.get("difficulty") or None,
+        tag=request.args.get("tag") or None,
     )
     after = pagination.decode_cursor(request.args.get("cursor"))
+    zone = request.cookies.get(TIME_ZONE_COOKIE)
     with read() as connection:
         draft = drafts.find(connection, quiz_id)
         chosen = items.find_many(connection, draft.item_ids)
         page = items.search(connection, filters, after, BANK_PAGE_SIZE)
-        categories = items.categories(connection)
+        categories, known_tags = items.categories(connection), tags.list_tags(connection)
         versions = published.list_versions(connection, quiz_id)
     in_order = [chosen[item_id] for item_id in draft.item_ids]
     return render_template(
@@ -93,9 +105,13 @@ def quiz(quiz_id: int) -> str:
         origins=documents.collect_origins(in_order),
         page=page,
         categories=categories,
+        tags=known_tags,
+        rows=rows_of(draft),
+        by_id=chosen,
         versions=versions,
         details=DetailsForm(formdata=None, title=draft.title, description=draft.description),
-        rules=rules_form(versions[0].rules if versions else None),
+        rules=rules_form(versions[0].rules if versions else None, known_zone(zone)),
+        zone_is_known=zone is not None,
     )
 
 
@@ -107,20 +123,7 @@ def change_details(quiz_id: int) -> WerkzeugResponse:
     if not form.validate_on_submit():
         return _redirect_to_quiz(quiz_id, *_form_errors(form))
     title, description = (form.title.data or "").strip(), form.description.data or ""
-    return _update_draft(quiz_id, lambda draft: (title, description, draft.item_ids))
-
-
-@studio.post(f"/quizzes/<{ID}:quiz_id>/items")
-@require_page(Permission.EDIT_QUIZZES)
-def change_items(quiz_id: int) -> WerkzeugResponse:
-    """Add the selected items, or move or remove one."""
-    add = [int(item_id) for item_id in request.form.getlist("add") if is_id(item_id)]
-    action, _, item_id = request.form.get("action", "").partition(" ")
-
-    def edit(draft: Draft) -> tuple[str, str, tuple[int, ...]]:
-        return draft.title, draft.description, _reorder(draft.item_ids, action, item_id, add)
-
-    return _update_draft(quiz_id, edit)
+    return _update_draft(quiz_id, lambda values: replace(values, title=title, description=description))
 
 
 @studio.post(f"/quizzes/<{ID}:quiz_id>/publish")
@@ -130,13 +133,16 @@ def publish(quiz_id: int) -> WerkzeugResponse:
     form = RulesForm()
     if not form.validate_on_submit():
         return _redirect_to_quiz(quiz_id, *_form_errors(form))
-    rules = as_utc(form.opens_at.data), as_utc(form.closes_at.data), form.chosen_answers_shown()
+    rules = form.opens_utc(), form.closes_utc(), form.chosen_answers_shown()
+    unlisted, others = form.chosen_unlisted(), form.attempt_changes()
     try:
-        version = run_in_transaction(lambda connection: publishing.publish(connection, quiz_id, *rules))
+        version = run_in_transaction(
+            lambda connection: publishing.publish(connection, quiz_id, *rules, is_unlisted=unlisted, other_rules=others)
+        )
     except DomainError as error:
         return _redirect_to_quiz(quiz_id, error.detail)
-    flash(f"Published as version {version.number}.", "success")
-    return _redirect_to_quiz(quiz_id)
+    flash(gettext("Published as version %(number)s.", number=version.number), "success")
+    return _remember_zone(form, redirect(url_for("sharing.share", quiz_id=quiz_id)))
 
 
 @studio.post(f"/quizzes/<{ID}:quiz_id>/rules")
@@ -157,8 +163,8 @@ def change_rules(quiz_id: int) -> WerkzeugResponse:
         raise
     except DomainError as error:
         return _redirect_to_quiz(quiz_id, error.detail)
-    flash("Saved. Players see it now; no new version was made.", "success")
-    return _redirect_to_quiz(quiz_id)
+    flash(gettext("Saved. Players see it now; no new version was made."), "success")
+    return _remember_zone(form, _redirect_to_quiz(quiz_id))
 
 
 @studio.post(f"/quizzes/<{ID}:quiz_id>/close")
@@ -166,7 +172,7 @@ def change_rules(quiz_id: int) -> WerkzeugResponse:
 def close(quiz_id: int) -> WerkzeugResponse:
     """End the window now."""
     run_in_transaction(lambda connection: publishing.close(connection, quiz_id))
-    flash("Closed. Answers are refused from now on.", "success")
+    flash(gettext("Closed. Answers are refused from now on."), "success")
     return _redirect_to_quiz(quiz_id)
 
 
@@ -180,20 +186,18 @@ def delete(quiz_id: int) -> WerkzeugResponse:
         pass
     except DomainError as error:
         return _redirect_to_quiz(quiz_id, error.detail)
-    flash("Deleted.", "success")
+    flash(gettext("Deleted."), "success")
     return redirect(url_for("studio.quizzes"))
 
 
-def _update_draft(quiz_id: int, edit: Callable[[Draft], tuple[str, str, tuple[int, ...]]]) -> WerkzeugResponse:
+def _update_draft(quiz_id: int, edit: Callable[[DraftValues], DraftValues]) -> WerkzeugResponse:
     """Change the draft unless it was changed after the page was shown."""
     version = request.form.get("version", "")
 
     def change(connection: Connection) -> None:
-        draft = drafts.find(connection, quiz_id)
-        title, description, item_ids = edit(draft)
-        values = DraftValues(title, description, None, item_ids)
+        values = edit(drafts.find(connection, quiz_id).to_values())
         drafts.change(connection, quiz_id, values, int(version) if is_id(version) else 0)
-        publishing.change_title(connection, quiz_id, title)
+        publishing.change_title(connection, quiz_id, values.title)
 
     try:
         run_in_transaction(change)
@@ -204,25 +208,22 @@ def _update_draft(quiz_id: int, edit: Callable[[Draft], tuple[str, str, tuple[in
     return _redirect_to_quiz(quiz_id)
 
 
-def _reorder(item_ids: Sequence[int], action: str, item_id: str, add: Sequence[int]) -> tuple[int, ...]:
-    order = list(item_ids)
-    if is_id(item_id) and int(item_id) in order:
-        position = order.index(int(item_id))
-        item = order.pop(position)
-        if action == "up":
-            order.insert(max(0, position - 1), item)
-        elif action == "down":
-            order.insert(position + 1, item)
-        elif action != "remove":
-            order.insert(position, item)
-    return tuple(dict.fromkeys([*order, *add]))
-
-
 def _redirect_to_quiz(quiz_id: int, *errors: str) -> WerkzeugResponse:
     for error in errors:
-        flash(error, "error")
-    filters: dict[str, Any] = {name: request.form.get(f"keep_{name}") for name in ("search", "category", "difficulty")}
+        flash(translate(error), "error")
+    filters: dict[str, Any] = {
+        name: request.form.get(f"keep_{name}") for name in ("search", "category", "difficulty", "tag")
+    }
     return redirect(url_for("studio.quiz", quiz_id=quiz_id, **filters))
+
+
+def _remember_zone(form: RulesForm, response: WerkzeugResponse) -> WerkzeugResponse:
+    """Say how the times of a form were understood, and keep the time zone for the next one."""
+    if "time_zone" in request.form:
+        for note in form.notes():
+            flash(note, "success")
+        set_cookie(response, TIME_ZONE_COOKIE, form.zone, TIME_ZONE_COOKIE_MAX_AGE, url_for("studio.quizzes"))
+    return response
 
 
 def _form_errors(form: FlaskForm) -> list[str]:

@@ -8,16 +8,17 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, Row, ScalarSelect, and_, bindparam, exists, select
+from sqlalchemy import ColumnElement, Connection, Integer, Row, ScalarSelect, and_, bindparam, exists, or_, select
 from sqlalchemy.orm import aliased
 
 from webapp.db.page import Page, page_of
-from webapp.db.timestamps import seconds_ago, utc_now
+from webapp.db.timestamps import seconds_after, seconds_ago, utc_now
 from webapp.db.types import NEVER
 from webapp.errors import NotFoundError, QuizNotOpenError
+from webapp.messages import join_messages, message
 from webapp.quizzes.documents import QuizDocument, from_json
 from webapp.quizzes.models import Quiz, QuizVersion
-from webapp.quizzes.rules import AnswersShown, QuizRules
+from webapp.quizzes.rules import AnswersShown, CountedAttempt, QuizRules
 
 
 class QuizState(StrEnum):
@@ -61,6 +62,16 @@ class VersionSummary:
         return self.rules.answers_shown
 
     @property
+    def is_unlisted(self) -> bool:
+        """Whether no list that players see names it."""
+        return self.rules.is_unlisted
+
+    @property
+    def keep_days(self) -> int | None:
+        """The author's period after which attempts are deleted; None: the operator's."""
+        return self.rules.keep_days
+
+    @property
     def state(self) -> QuizState:
         """The state of the window when this was read."""
         if self.now < self.rules.opens_at:
@@ -73,12 +84,6 @@ class PublishedVersion(VersionSummary):
     """A published version with its document."""
 
     document: QuizDocument
-
-    def as_of(self, now: datetime) -> PublishedVersion:
-        """Return a copy with another `now`; like `dataclasses.replace`, in a fifth of its time."""
-        copy = object.__new__(PublishedVersion)
-        copy.__dict__.update(self.__dict__, now=now)
-        return copy
 
 
 @dataclass(frozen=True)
@@ -98,65 +103,78 @@ class Slug:
 def not_open_error(version: VersionSummary) -> QuizNotOpenError | None:
     """Return why a version cannot be played at its `now`; None while its window is open."""
     if version.state is QuizState.UPCOMING:
-        return QuizNotOpenError(f"The quiz opens at {version.opens_at.isoformat()}.")
+        return QuizNotOpenError(message("The quiz opens on %(time)s.", time=version.opens_at))
     if version.state is QuizState.CLOSED:
-        return QuizNotOpenError(f"{closing_sentence(version.closes_at)}.")
+        return QuizNotOpenError(closing_sentence(version.closes_at))
     return None
 
 
 def too_late_error(closes_at: datetime | None) -> QuizNotOpenError:
     """Return the error of an answer that was sent after the window."""
-    return QuizNotOpenError(f"{closing_sentence(closes_at)}; this answer came too late and was not saved.")
+    return QuizNotOpenError(
+        join_messages(closing_sentence(closes_at), message("This answer came too late and was not saved."))
+    )
 
 
 def closing_sentence(closes_at: datetime | None) -> str:
-    """Return when a quiz closed, as the beginning of a sentence."""
+    """Return when a quiz closed, as a sentence; without a time it was closed, and has been given no end since."""
     if closes_at is None:
-        # It was closed when it was looked at, and has been given no end since.
-        return "The quiz was closed"
-    return f"The quiz closed on {closes_at:%-d %b %Y at %H:%M:%S} UTC"
+        return message("The quiz was closed.")
+    return message("The quiz closed on %(time)s.", time=closes_at)
 
 
 _newer_version = aliased(QuizVersion)
-_IS_LATEST = ~exists(
+IS_LATEST = ~exists(
     select(_newer_version.id).where(
         _newer_version.quiz_id == QuizVersion.quiz_id, _newer_version.number > QuizVersion.number
     )
 ).correlate(QuizVersion)
+"""A condition of statements about quizzes: this version is the latest of its quiz."""
+_PLAIN_RULES = (
+    "title",
+    "opens_at",
+    "closes_at",
+    "time_limit",
+    "shuffles_questions",
+    "shuffles_choices",
+    "max_attempts",
+    "attempt_pause",
+    "is_unlisted",
+    "keep_days",
+)
+"""Rules whose column has the same name and value."""
 _SUMMARY_COLUMNS = (
     QuizVersion.id.label("version_id"),
     QuizVersion.quiz_id,
     Quiz.slug,
     QuizVersion.number,
     QuizVersion.question_count,
-    QuizVersion.title,
-    QuizVersion.opens_at,
-    QuizVersion.closes_at,
+    *(getattr(QuizVersion, name) for name in _PLAIN_RULES),
     QuizVersion.answers_shown,
+    QuizVersion.counted_attempt,
     utc_now().label("now"),
 )
 
 
 def rule_values(rules: QuizRules) -> dict[str, Any]:
     """Return rules as the values of their columns."""
-    return {
-        "title": rules.title,
-        "opens_at": rules.opens_at,
-        "closes_at": rules.closes_at,
-        "answers_shown": rules.chosen_answers_shown,
-    }
+    chosen = {"answers_shown": rules.chosen_answers_shown, "counted_attempt": rules.counted_attempt}
+    return {name: getattr(rules, name) for name in _PLAIN_RULES} | chosen
 
 
 def _summary_values(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
     chosen = AnswersShown(row.answers_shown) if row.answers_shown else None
-    rules = QuizRules(row.title, row.opens_at, row.closes_at, chosen)
+    counted = CountedAttempt(row.counted_attempt)
+    plain = {name: getattr(row, name) for name in _PLAIN_RULES}
+    rules = QuizRules(**plain, chosen_answers_shown=chosen, counted_attempt=counted)
     same = ("version_id", "quiz_id", "slug", "number", "question_count", "now")
     return {name: getattr(row, name) for name in same} | {"rules": rules}
 
 
 def list_by_state(connection: Connection, state: QuizState, after: int | None, limit: int) -> Page[VersionSummary]:
-    """Return the latest versions that are in this state, the newest first."""
-    query = select(*_SUMMARY_COLUMNS).join(Quiz, Quiz.id == QuizVersion.quiz_id).where(_IS_LATEST, _in_state(state))
+    """Return the latest versions that are in this state, the newest first; those that are unlisted are left out."""
+    query = select(*_SUMMARY_COLUMNS).join(Quiz, Quiz.id == QuizVersion.quiz_id)
+    query = query.where(IS_LATEST, _in_state(state), QuizVersion.is_unlisted.is_(False))
     if after is not None:
         query = query.where(QuizVersion.id < after)
     rows = connection.execute(query.order_by(QuizVersion.id.desc()).limit(limit + 1)).all()
@@ -170,7 +188,7 @@ def current(connection: Connection, quiz: QuizId | Slug) -> PublishedVersion:
         NotFoundError: when there is no such quiz, or it was never published.
     """
     condition = Quiz.id == quiz.id if isinstance(quiz, QuizId) else Quiz.slug == quiz.text
-    return _load_one(connection, and_(condition, _IS_LATEST))
+    return _load_one(connection, and_(condition, IS_LATEST))
 
 
 def by_version(connection: Connection, version_id: int) -> PublishedVersion:
@@ -204,11 +222,24 @@ GRACE_PARAMETER = "grace"
 """The parameter of `accepts_answers`: seconds after the end of a window in which answers are still accepted."""
 
 
-def accepts_answers(version_id: int | ColumnElement[int]) -> ColumnElement[bool]:
-    """Return a condition for other features' statements: the version accepts answers, by the database's clock."""
+def accepts_answers(version_id: int | ColumnElement[int], started_at: ColumnElement[datetime]) -> ColumnElement[bool]:
+    """Return a condition for other features' statements: an attempt takes answers, by the database's clock.
+
+    The window is open, and the time of an attempt that has started then is not over.
+    """
     grace_start = seconds_ago(bindparam(GRACE_PARAMETER, type_=Integer()))
     in_window = and_(QuizVersion.closes_at > grace_start, QuizVersion.opens_at <= utc_now())
-    return exists(select(QuizVersion.id).where(QuizVersion.id == version_id, in_window))
+    own_end = seconds_after(started_at, QuizVersion.time_limit)
+    in_time = or_(QuizVersion.time_limit.is_(None), own_end > grace_start)
+    return exists(select(QuizVersion.id).where(QuizVersion.id == version_id, in_window, in_time))
+
+
+def time_is_over(version_id: int | ColumnElement[int], started_at: ColumnElement[datetime]) -> ColumnElement[bool]:
+    """Return a condition for other features' statements: the own time of an attempt is over, and so is its grace."""
+    grace_start = seconds_ago(bindparam(GRACE_PARAMETER, type_=Integer()))
+    # NULL, where the version has no time limit, is not true.
+    own_end = seconds_after(started_at, QuizVersion.time_limit)
+    return exists(select(QuizVersion.id).where(QuizVersion.id == version_id, own_end <= grace_start))
 
 
 def closing_time(version_id: int | ColumnElement[int]) -> ScalarSelect[Any]:

@@ -4,16 +4,37 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from webapp.quizzes.drafts import MAX_DESCRIPTION_LENGTH, MAX_QUIZ_ITEMS, MAX_SLUG_LENGTH, MAX_TITLE_LENGTH
+from webapp.quizzes.drafts import MAX_TITLE_LENGTH
 from webapp.quizzes.published import QuizState
-from webapp.quizzes.rules import AnswersShown
+from webapp.quizzes.rules import (
+    MAX_ATTEMPT_PAUSE,
+    MAX_ATTEMPTS,
+    MAX_KEEP_DAYS,
+    MAX_TIME_LIMIT,
+    MIN_TIME_LIMIT,
+    AnswersShown,
+    CountedAttempt,
+)
 from webapp.web.rest.fields import TextField, TimeField
 from webapp.web.rest.openapi import BaseSchema
-from webapp.web.rest.pagination import MAX_ID
 
 ANSWERS_SHOWN_DESCRIPTION = (
     "When a player who has finished sees the right answers. A second anonymous player cannot be told from a first one: "
     "with `after_finishing` anyone can read the answers and play again under another name before the quiz closes"
+)
+TIME_LIMIT_DESCRIPTION = (
+    "Seconds from the start of an attempt for which it takes answers, by the database's clock; "
+    "null: as long as the quiz does"
+)
+
+UNLISTED_DESCRIPTION = (
+    "No list names the quiz; it is open to all who have its address, its join code or its id. That hides it, and keeps "
+    "nobody out who has one of them"
+)
+
+KEEP_DAYS_DESCRIPTION = (
+    "Days after which attempts that are over are deleted with their answers: after the quiz has closed, or where it "
+    "has no end, after the attempt was finished. null: as long as the operator of the service allows"
 )
 
 
@@ -21,13 +42,6 @@ class ListArguments(BaseSchema):
     """Query of the list of published quizzes."""
 
     state = fields.Enum(QuizState, by_value=True, load_default=QuizState.OPEN)
-    cursor = TextField()
-    limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
-
-
-class DraftListArguments(BaseSchema):
-    """Query of the list of drafts."""
-
     cursor = TextField()
     limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
 
@@ -45,6 +59,28 @@ class QuizLine(BaseSchema):
     answers_shown = fields.Enum(
         AnswersShown, by_value=True, required=True, metadata={"description": ANSWERS_SHOWN_DESCRIPTION}
     )
+    unlisted = fields.Boolean(attribute="is_unlisted", required=True, metadata={"description": UNLISTED_DESCRIPTION})
+    keep_days = fields.Integer(required=True, allow_none=True, metadata={"description": KEEP_DAYS_DESCRIPTION})
+    time_limit = fields.Integer(
+        attribute="rules.time_limit", required=True, allow_none=True, metadata={"description": TIME_LIMIT_DESCRIPTION}
+    )
+    shuffles_questions = fields.Boolean(attribute="rules.shuffles_questions", required=True)
+    shuffles_choices = fields.Boolean(attribute="rules.shuffles_choices", required=True)
+    max_attempts = fields.Integer(
+        attribute="rules.max_attempts", required=True, metadata={"description": "How often a player may play"}
+    )
+    counted_attempt = fields.Enum(
+        CountedAttempt,
+        by_value=True,
+        attribute="rules.counted_attempt",
+        required=True,
+        metadata={"description": "Which of a player's attempts is in results and leaderboard"},
+    )
+    attempt_pause = fields.Integer(
+        attribute="rules.attempt_pause",
+        required=True,
+        metadata={"description": "Seconds from the end of an attempt to the next one of the same player"},
+    )
     state = fields.Enum(QuizState, by_value=True, required=True)
 
 
@@ -61,65 +97,63 @@ class PublicQuestion(BaseSchema):
     item = fields.Integer(attribute="item_id", required=True)
     kind = fields.String(required=True)
     stem = fields.String(required=True)
+    section = fields.String(
+        required=True, allow_none=True, metadata={"description": "The title of the section that it is in"}
+    )
     choices = fields.List(fields.String(), required=True)
     category = fields.String(required=True, allow_none=True)
     difficulty = fields.String(required=True, allow_none=True)
     source = fields.String(required=True, allow_none=True)
     licence = fields.String(required=True, allow_none=True)
+    points = fields.Integer(required=True, metadata={"description": "For exactly the right choices; otherwise none"})
+
+
+class PublicDraw(BaseSchema):
+    """Questions that are drawn for each player. Which ones, an attempt says: its start has their items."""
+
+    position = fields.Integer(required=True, metadata={"description": "How many of `questions` come before them"})
+    size = fields.Integer(required=True)
+    points = fields.Integer(required=True, metadata={"description": "Of each question"})
 
 
 class PublicQuiz(QuizLine):
     """A published quiz; its questions are shown from the moment it opens."""
 
     description = fields.String(required=True)
-    questions = fields.List(fields.Nested(PublicQuestion), required=True)
-
-
-class DraftIn(BaseSchema):
-    """The fields that an author edits."""
-
-    title = TextField(required=True, validate=validate.Length(1, MAX_TITLE_LENGTH))
-    description = TextField(load_default="", validate=validate.Length(max=MAX_DESCRIPTION_LENGTH))
-    slug = TextField(load_default=None, allow_none=True, validate=validate.Length(1, MAX_SLUG_LENGTH))
-    items = fields.List(
-        fields.Integer(strict=True, validate=validate.Range(1, MAX_ID)),
-        load_default=list,
-        validate=validate.Length(max=MAX_QUIZ_ITEMS),
-        metadata={"description": "Ids of items of the bank, in order"},
+    out_of = fields.Integer(required=True, metadata={"description": "The highest possible score"})
+    questions = fields.List(
+        fields.Nested(PublicQuestion), required=True, metadata={"description": "Those that all players get"}
+    )
+    draws = fields.List(
+        fields.Nested(PublicDraw), required=True, metadata={"description": "How many more each player gets"}
     )
 
 
-class DraftOut(BaseSchema):
-    """A draft in its present state."""
+class _FurtherRules(BaseSchema):
+    """Rules of attempts; one that is not given stays as it is."""
 
-    id = fields.Integer(required=True)
-    slug = fields.String(required=True)
-    title = fields.String(required=True)
-    description = fields.String(required=True)
-    items = fields.List(fields.Integer(), attribute="item_ids", required=True)
-    version = fields.Integer(required=True)
-    changed_at = TimeField(required=True)
-
-
-class DraftLine(BaseSchema):
-    """A draft in a list."""
-
-    id = fields.Integer(required=True)
-    slug = fields.String(required=True)
-    title = fields.String(required=True)
-    version = fields.Integer(required=True)
-    published = fields.Boolean(required=True)
-    changed_at = TimeField(required=True)
-
-
-class DraftLines(BaseSchema):
-    """A page of drafts."""
-
-    quizzes = fields.List(fields.Nested(DraftLine), required=True)
-    next = fields.String(required=True, allow_none=True, metadata={"description": "Cursor of the next page"})
+    time_limit = fields.Integer(
+        strict=True,
+        allow_none=True,
+        validate=validate.Range(MIN_TIME_LIMIT, MAX_TIME_LIMIT),
+        metadata={"description": TIME_LIMIT_DESCRIPTION},
+    )
+    shuffles_questions = fields.Boolean()
+    shuffles_choices = fields.Boolean()
+    max_attempts = fields.Integer(strict=True, validate=validate.Range(1, MAX_ATTEMPTS))
+    counted_attempt = fields.Enum(
+        CountedAttempt,
+        by_value=True,
+        metadata={"description": "Which of a player's attempts is in results and leaderboard"},
+    )
+    attempt_pause = fields.Integer(
+        strict=True,
+        validate=validate.Range(0, MAX_ATTEMPT_PAUSE),
+        metadata={"description": "Seconds from the end of an attempt to the next one of the same player"},
+    )
 
 
-class Publication(BaseSchema):
+class Publication(_FurtherRules):
     """The rules of a quiz that is published. Times carry their zone; the database's clock decides.
 
     Of a quiz that is published again, a rule that is not given stays as it is.
@@ -137,9 +171,15 @@ class Publication(BaseSchema):
             + ANSWERS_SHOWN_DESCRIPTION
         },
     )
+    unlisted = fields.Boolean(
+        load_default=None,
+        allow_none=True,
+        attribute="is_unlisted",
+        metadata={"description": "Default: false. " + UNLISTED_DESCRIPTION},
+    )
 
 
-class RulesIn(BaseSchema):
+class RulesIn(_FurtherRules):
     """Changes of the rules of a published quiz; a rule that is not given stays as it is."""
 
     title = TextField(validate=validate.Length(1, MAX_TITLE_LENGTH))
@@ -154,4 +194,11 @@ class RulesIn(BaseSchema):
             "description": "null: `after_closing`, and where there is no end `after_finishing`. "
             + ANSWERS_SHOWN_DESCRIPTION
         },
+    )
+    unlisted = fields.Boolean(attribute="is_unlisted", metadata={"description": UNLISTED_DESCRIPTION})
+    keep_days = fields.Integer(
+        strict=True,
+        allow_none=True,
+        validate=validate.Range(1, MAX_KEEP_DAYS),
+        metadata={"description": KEEP_DAYS_DESCRIPTION},
     )

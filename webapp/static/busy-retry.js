@@ -1,6 +1,7 @@
 // On the page of a server that is too busy: repeats the request by itself, and shows the response when there is one.
 import { Backoff } from "./backoff.js";
 import { hasPendingAnswers } from "./outbox.js";
+import { textOf } from "./texts.js";
 
 const section = document.querySelector(".busy");
 const form = section.querySelector("form");
@@ -34,8 +35,8 @@ async function retryUntilAnswered() {
   showResponse(response);
 }
 
-const pendingText = hasPendingAnswers() ? " Answers that are not saved yet are kept on this device." : "";
-section.querySelector(".status").textContent = `Trying again…${pendingText}`;
+const sentences = [textOf("retrying"), ...(hasPendingAnswers() ? [textOf("kept")] : [])];
+section.querySelector(".status").textContent = sentences.join(" ");
 for (const name of ["online", "pageshow"]) {
   window.addEventListener(name, () => backoff.retrySoon());
 }

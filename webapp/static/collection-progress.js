@@ -23,7 +23,7 @@ function render(page) {
   if (isOpen && details) details.open = true;
   current.replaceWith(replacement);
   const status = replacement.dataset.status;
-  if (status !== current.dataset.status) announcement.textContent = `The run is ${status}.`;
+  if (status !== current.dataset.status) announcement.textContent = replacement.dataset.announcement;
   if (hasFocus) replacement.querySelector("button")?.focus();
 }
 

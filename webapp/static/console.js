@@ -1,5 +1,6 @@
 // Keeps the console up to date, without disturbing what its reader has opened or focused.
 import { Poller } from "./poller.js";
+import { pageLocale, textOf } from "./texts.js";
 
 const form = document.querySelector("[data-console]");
 const live = document.getElementById("live");
@@ -40,7 +41,7 @@ function worstDiagnosis() {
 // What is announced: another severity, or another thing that is wrong; not every new number in it.
 function alertKey() {
   const isOk = live.querySelector("#diagnosis").classList.contains("severity-ok");
-  return diagnosis() + (isOk ? "" : worstDiagnosis().replace(/[\d.]+ ?(ms|s|min|h)?\b/g, ""));
+  return diagnosis() + (isOk ? "" : worstDiagnosis().replace(/[\d.]+ ?([^\s\d]{1,4}\b)?/g, ""));
 }
 
 // Only what has changed is replaced; what was opened stays open, and the focus stays where it was.
@@ -62,16 +63,16 @@ function render(page) {
   }
   if (alertKey() !== previousKey) {
     announcement.textContent = `${diagnosis()}. ${worstDiagnosis()}`;
-    document.title = `${diagnosis()} – Console – Poolproof`;
+    document.title = `${diagnosis()} – ${textOf("console")} – Poolproof`;
   }
   document.body.classList.remove("stale");
-  refreshStatus.textContent = `as of ${new Date().toLocaleTimeString()}`;
+  refreshStatus.textContent = textOf("as-of", { time: new Date().toLocaleTimeString(pageLocale) });
 }
 
 function showFailure(error, failures) {
-  const reason = error.name === "TimeoutError" ? "it took too long" : error.message;
+  const reason = error.name === "TimeoutError" ? textOf("too-long") : error.message;
   document.body.classList.add("stale");
-  refreshStatus.textContent = `No response: ${reason}. The page is out of date.`;
+  refreshStatus.textContent = textOf("stale", { reason });
   if (failures === 1) announcement.textContent = refreshStatus.textContent;
 }
 
@@ -90,8 +91,8 @@ form.addEventListener("change", () => {
 });
 pause.addEventListener("click", () => {
   pause.setAttribute("aria-pressed", String(!isPaused()));
-  pause.textContent = isPaused() ? "Resume" : "Pause";
-  if (isPaused()) refreshStatus.textContent = "paused";
+  pause.textContent = textOf(isPaused() ? "resume" : "pause");
+  if (isPaused()) refreshStatus.textContent = textOf("paused");
   poller.refresh();
 });
 poller.start();

@@ -34,7 +34,7 @@ export class Poller {
         location.reload();
         return;
       }
-      if (!response.ok) throw new Error(`the service responded with ${response.status}`);
+      if (!response.ok) throw new Error(`HTTP ${response.status}`);
       this.onPage(new DOMParser().parseFromString(await response.text(), "text/html"));
       this.#failures = 0;
     } catch (error) {

@@ -1,21 +1,24 @@
 // What the page says about the answers: never better than it is.
-function formatQuestions(numbers) {
-  const list = new Intl.ListFormat("en-GB").format(numbers.map(String));
-  return numbers.length === 1 ? `Question ${list} is` : `Questions ${list} are`;
+import { pageLocale, textOf } from "./texts.js";
+
+function describeUnsaved(numbers, reason) {
+  return numbers.length === 1
+    ? textOf("unsaved-question", { number: numbers[0], reason })
+    : textOf("unsaved-questions", { numbers: new Intl.ListFormat(pageLocale).format(numbers.map(String)), reason });
 }
 
 // `rejections` is a list of [question's number or null for finishing, reason].
 function describeRejections(rejections) {
   const numbers = rejections.map(([number]) => number).filter((number) => number !== null).sort((a, b) => a - b);
   const reason = rejections.at(-1)[1];
-  return numbers.length > 0 ? `${formatQuestions(numbers)} not saved: ${reason}` : `Not finished: ${reason}`;
+  return numbers.length > 0 ? describeUnsaved(numbers, reason) : textOf("not-finished", { reason });
 }
 
 function describePending(pendingCount, finishRequested, isOnline) {
-  const answers = pendingCount === 1 ? "1 answer is not saved yet." : `${pendingCount} answers are not saved yet.`;
-  const problems = [pendingCount > 0 ? answers : "", finishRequested && pendingCount === 0 ? "Not finished yet." : ""];
-  const retrying = finishRequested && pendingCount > 0 ? "Trying again, then finishing…" : "Trying again…";
-  const nextStep = isOnline ? retrying : "You are offline; this continues automatically when you are back online.";
+  const answers = textOf(pendingCount === 1 ? "pending-answer" : "pending-answers", { count: pendingCount });
+  const problems = [pendingCount > 0 ? answers : "", finishRequested && pendingCount === 0 ? textOf("pending-finish") : ""];
+  const retrying = finishRequested && pendingCount > 0 ? textOf("retrying-finish") : textOf("retrying");
+  const nextStep = isOnline ? retrying : textOf("offline");
   return [...problems, nextStep].filter(Boolean).join(" ");
 }
 
@@ -27,19 +30,19 @@ export function statusText({
     return [describePending(pendingCount, finishRequested, isOnline), "pending"];
   }
   if (finishRequested) {
-    return ["Finishing…", ""];
+    return [textOf("finishing"), ""];
   }
   if (rejections.length > 0) {
     return [describeRejections(rejections), "error"];
   }
   if (isMissing) {
-    return ["Choose at least one answer; until then the last saved choice counts.", "error"];
+    return [textOf("missing"), "error"];
   }
   if (pendingCount > 0) {
-    return ["Saving…", ""];
+    return [textOf("saving"), ""];
   }
   if (wasRetrying) {
-    return ["All answers are saved", "success"];
+    return [textOf("all-saved"), "success"];
   }
-  return isSaved ? ["Saved", "success"] : ["", ""];
+  return isSaved ? [textOf("saved"), "success"] : ["", ""];
 }

@@ -1,4 +1,6 @@
 // One question at a time.
+import { textOf } from "./texts.js";
+
 export class Stepper {
   #current = 0;
 
@@ -32,7 +34,7 @@ export class Stepper {
     this.#current = index;
     this.questions.forEach((question, number) => { question.hidden = number !== index; });
     this.progressBar.querySelector("progress").value = index + 1;
-    this.progressBar.querySelector(".step-count").textContent = `${index + 1} of ${last + 1}`;
+    this.progressBar.querySelector(".step-count").textContent = textOf("step", { number: index + 1, total: last + 1 });
     this.button("back").hidden = index === 0;
     this.button("next").hidden = index === last;
     this.button("finish").hidden = index !== last;

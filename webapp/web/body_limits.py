@@ -9,6 +9,7 @@ from flask import Flask, current_app, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from webapp.errors import CodedBodyError, TooLargeError
+from webapp.messages import message
 from webapp.web import uploads
 
 MAX_STRANGERS_BODY = 64 * 1024
@@ -39,9 +40,12 @@ def _check_body() -> None:
     if (request.content_length or 0) > limit:
         if uploads.is_upload_request():
             raise TooLargeError(
-                f"A file may have {current_app.config[uploads.MAX_UPLOAD_CONFIG_KEY] // 1024 // 1024} MiB; split it."
+                message(
+                    "A file may have %(size)s MiB; split it.",
+                    size=current_app.config[uploads.MAX_UPLOAD_CONFIG_KEY] // 1024 // 1024,
+                )
             )
-        raise RequestEntityTooLarge(f"The body of this request may have {limit // 1024} KiB.")
+        raise RequestEntityTooLarge(message("The body of this request may have %(size)s KiB.", size=limit // 1024))
 
 
 def _max_body_bytes() -> int:

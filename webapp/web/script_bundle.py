@@ -11,7 +11,20 @@ from functools import cache
 from pathlib import Path
 
 STATIC_FOLDER = Path(__file__).resolve().parent.parent / "static"
-ENTRY_POINTS = frozenset({"busy-retry.js", "collection-progress.js", "console.js", "play.js", "result.js"})
+ENTRY_POINTS = frozenset(
+    {
+        "busy-retry.js",
+        "collection-progress.js",
+        "console.js",
+        "item-editor.js",
+        "local-times.js",
+        "play.js",
+        "quiz-builder.js",
+        "result.js",
+        "saved-draft.js",
+        "trial-play.js",
+    }
+)
 
 _IMPORT = re.compile(r'^import \{ [\w, ]+ \} from "\./([a-z-]+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=class|function|async|const)", re.MULTILINE)

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 from flask import Flask
 
+from webapp.web.languages import format_time
+
 
 def init_app(app: Flask) -> None:
     """Register the filters below."""
@@ -18,8 +20,8 @@ def init_app(app: Flask) -> None:
 
 
 def format_datetime(value: datetime | None) -> str:
-    """Return a time for readers, e.g. "20 Nov 2026, 22:30 UTC"."""
-    return "" if value is None else f"{value.astimezone(UTC):%-d %b %Y, %H:%M} UTC"
+    """Return a time for readers, in their language, e.g. "20 Nov 2026, 22:30 UTC"."""
+    return "" if value is None else format_time(value)
 
 
 def format_iso_datetime(value: datetime | None) -> str:

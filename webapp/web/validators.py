@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import unicodedata
 
+from flask_babel import gettext
 from wtforms import Field, Form
 from wtforms.validators import ValidationError
 
+from webapp.messages import message
+from webapp.web.languages import translate
+
 BLANK_CHARACTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0\U0001d159")
 """Letters and symbols by their category that show nothing: Hangul fillers, the empty Braille pattern, a null note."""
-INVISIBLE = "Give a name that can be seen."
+INVISIBLE = message("Give a name that can be seen.")
 MAX_ID_DIGITS = 18
 """A number of so many digits fits every id column."""
 
@@ -22,7 +26,7 @@ def is_storable(text: str) -> bool:
 def validate_storable(form: Form, field: Field) -> None:
     """Refuse, as a validator of a form's field, text for which `is_storable` is false."""
     if field.data and not is_storable(field.data):
-        raise ValidationError("Contains a character that cannot be stored.")
+        raise ValidationError(gettext("Contains a character that cannot be stored."))
 
 
 def is_visible(text: str) -> bool:
@@ -33,7 +37,7 @@ def is_visible(text: str) -> bool:
 def validate_visible(form: Form, field: Field) -> None:
     """Refuse, as a validator of a form's field, text of which nothing can be seen."""
     if field.data and not is_visible(field.data):
-        raise ValidationError(INVISIBLE)
+        raise ValidationError(translate(INVISIBLE))
 
 
 def is_decimal(text: str, max_digits: int) -> bool:

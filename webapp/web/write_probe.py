@@ -24,9 +24,10 @@ from poolproof.drivers.errors import TransientCause, transient_cause
 from poolproof.drivers.sqlite import BUSY_TIMEOUT
 from poolproof.lanes import Lanes
 from poolproof.transactions.unit_of_work import UnitOfWork
+from webapp.messages import message
 from webapp.web.rest.models import IdempotencyKey
 
-CANNOT_STORE = "The database cannot store anything just now."
+CANNOT_STORE = message("The database cannot store anything just now.")
 REMEDY = "Its disk is full, or does not take what is written: make room on it. Nothing has to be restarted."
 INTERVAL = 1.0
 """Seconds for which an answer is given again."""

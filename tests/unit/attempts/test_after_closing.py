@@ -134,7 +134,7 @@ def test_who_has_stored_nothing_is_told_so_when_the_quiz_has_closed(
     close(work, quiz)
     page = client.get(attempt.removeprefix("/api/v1"))
     assert "No answer of yours was saved" in page.text
-    assert "<form" not in page.text
+    assert '<form class="play"' not in page.text
     assert client.get(attempt).get_json()["finished_at"] is None
 
 

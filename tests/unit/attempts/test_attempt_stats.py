@@ -16,7 +16,7 @@ def test_totals_are_of_finished_attempts_and_count_those_begun(work: UnitOfWork)
         assert attempt_stats.count_attempts(connection, quiz.version_id) == AttemptTotals(0, 0, None, None)
     store_results(work, quiz, ("a", 2, 300), ("b", 1, 100), ("c", None, None))
     with work.read() as connection:
-        assert attempt_stats.count_attempts(connection, quiz.version_id) == AttemptTotals(3, 2, 1.5, 200.0)
+        assert attempt_stats.count_attempts(connection, quiz.version_id) == AttemptTotals(3, 2, 1.5, 200.0, 3, 5)
 
 
 def play(work: UnitOfWork, quiz: PublishedVersion, chosen: int, *, finish: bool) -> None:
@@ -28,11 +28,15 @@ def play(work: UnitOfWork, quiz: PublishedVersion, chosen: int, *, finish: bool)
         group_commit.write_one(FinishAttempt(claim, quiz.document))
 
 
-def test_choices_are_counted_in_finished_attempts(work: UnitOfWork) -> None:
+def test_choices_are_counted_also_while_they_may_change_and_scores_summed_of_finished_attempts(
+    work: UnitOfWork,
+) -> None:
     quiz = make_quiz(work)
-    for chosen, finish in ((1, True), (1, True), (2, True), (2, False)):
+    right = 1 << quiz.document.questions[0].right[0]
+    for chosen, finish in ((right, True), (right, True), (right ^ 0b11, True), (right ^ 0b11, False)):
         play(work, quiz, chosen, finish=finish)
     with work.read() as connection:
         counts = attempt_stats.count_choices(connection, quiz.version_id)
     item = quiz.document.questions[0].item_id
-    assert sorted(counts, key=lambda count: count.chosen) == [ChoiceCount(item, 1, 2), ChoiceCount(item, 2, 1)]
+    expected = [ChoiceCount(item, right, 2, 2, 2, 2), ChoiceCount(item, right ^ 0b11, 2, 1, 0, 0)]
+    assert sorted(counts, key=lambda count: -count.scored) == expected

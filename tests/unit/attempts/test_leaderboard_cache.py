@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import event, insert, update
 
 from poolproof.transactions.unit_of_work import UnitOfWork
 from tests.support.counted_reads import CountedReads
 from tests.unit.attempts.results import store_results
-from webapp.attempts import tokens
+from webapp.attempts import erasure, tokens
 from webapp.attempts.leaderboard import AttemptResult
 from webapp.attempts.leaderboard_cache import LeaderboardCache
 from webapp.attempts.models import Attempt
@@ -131,3 +131,20 @@ def test_an_invalidated_board_knows_results_of_any_time(work: UnitOfWork, leader
     assert leaderboards.get(quiz.version_id).finished_count == 1
     leaderboards.invalidate(quiz.version_id)
     assert leaderboards.get(quiz.version_id).finished_count == 2
+
+
+def test_a_board_of_another_worker_forgets_an_attempt_that_was_erased(
+    work: UnitOfWork, leaderboards: LeaderboardCache
+) -> None:
+    quiz = make_quiz(work)
+    claims = [tokens.new_claim(quiz.version_id, tokens.new_player_id(), name, quiz.now) for name in ("Ada", "Grace")]
+    for claim in claims:
+        values = {"id": claim.attempt_id, "quiz_version_id": quiz.version_id, "player_id": claim.player_id}
+        result = {"player_name": claim.player_name, "started_at": quiz.now, "finished_at": quiz.now}
+        row = insert(Attempt).values(**values, **result, score=1, milliseconds=5)
+        with work.transaction() as connection:
+            connection.execute(row)
+    assert leaderboards.get(quiz.version_id).finished_count == 2
+    work.run_in_transaction(lambda connection: erasure.erase(connection, claims[0]))
+    board = leaderboards.get(quiz.version_id)
+    assert ([place.player_name for place in board.places], board.finished_count) == (["Grace"], 1)

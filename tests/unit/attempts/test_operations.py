@@ -11,7 +11,7 @@ from flask import Flask
 from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.attempts import operations
 from webapp.attempts.operations import EncodedLeaderboards
-from webapp.attempts.page_cache import PageCache
+from webapp.attempts.page_cache import PageCache, PageVariant
 from webapp.attempts.schemas import AnswerIn, StartIn
 from webapp.attempts.service import AttemptService, get_attempt_service
 from webapp.errors import InvalidInputError, NotFoundError
@@ -61,13 +61,13 @@ def test_a_page_is_rendered_once_and_not_at_all_where_that_would_take_too_long(q
         rendered.append(1)
         return b"page"
 
-    assert operations.open_quiz(pages, quiz, "", "") is None
-    first = operations.open_quiz(pages, quiz, "", "", render)
-    again = operations.open_quiz(pages, quiz, "", "", render)
+    assert operations.open_quiz(pages, quiz, PageVariant("", "en"), "") is None
+    first = operations.open_quiz(pages, quiz, PageVariant("", "en"), "", render)
+    again = operations.open_quiz(pages, quiz, PageVariant("", "en"), "", render)
     assert first == again
     assert (first and first.body, len(rendered)) == (b"page", 1)
     etag = dict(first.headers)["ETag"] if first else ""
-    known = operations.open_quiz(pages, quiz, "", f'"other", W/{etag}')
+    known = operations.open_quiz(pages, quiz, PageVariant("", "en"), f'"other", W/{etag}')
     assert known is not None
     assert (known.status, known.body) == ("304 NOT MODIFIED", b"")
 

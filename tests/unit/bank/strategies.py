@@ -47,6 +47,7 @@ PARTS = {
     "address": st.none() | texts(30),
     "collected_at": st.none() | st.datetimes(timezones=st.just(UTC)),
     "original": st.none() | texts(60),
+    "tags": st.just(()) | st.sampled_from([("water",), ("upper course", "물")]),
 }
 
 
@@ -56,7 +57,8 @@ def drafts(draw: st.DrawFn) -> ItemDraft:
     choices = TRUE_AND_FALSE if kind == "true_false" else draw(CHOICES)
     right = draw(RIGHT[kind == "multiple", len(choices)])
     parts: dict[str, Any] = {name: draw(strategy) for name, strategy in PARTS.items()}
-    draft = ItemDraft(kind=kind, choices=choices, right=tuple(right), **parts)
+    pinned = () if kind == "true_false" else draw(st.sampled_from([(), (0,), tuple(range(len(choices)))]))
+    draft = ItemDraft(kind=kind, choices=choices, right=tuple(right), pinned=pinned, **parts)
     assert find_errors(draft) == []
     return draft
 

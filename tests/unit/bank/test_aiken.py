@@ -145,7 +145,7 @@ def test_an_export_refuses_by_name_what_aiken_cannot_hold(values: dict[str, Any]
 def test_what_is_written_is_read_again_and_what_is_not_is_named(written: list[ItemDraft]) -> None:
     refused: list[ItemDraft] = []
     content = GOOD + "".join(dump(written, lambda item, reason: refused.append(item)))
-    nothing: dict[str, Any] = dict.fromkeys(UNSUPPORTED_FIELDS) | {"explanation": ""}
+    nothing: dict[str, Any] = dict.fromkeys(UNSUPPORTED_FIELDS) | {"explanation": "", "pinned": (), "tags": ()}
     expected = [replace(item, **nothing) for item in written if item not in refused]
     assert [record.draft for record in all_accepted(records(content))][1:] == expected
 

@@ -198,6 +198,6 @@ def test_the_document_tells_how_to_ask(app: Flask) -> None:
         ("If-Match", True)
     ]
     assert {"Location", "ETag"} <= operations["post"]["responses"]["201"]["headers"].keys()
-    assert {"category", "difficulty", "kind", "search", "cursor", "limit"} == {
+    assert {"category", "difficulty", "kind", "search", "tag", "cursor", "limit"} == {
         parameter["name"] for parameter in operations["get"]["parameters"]
     }

@@ -31,7 +31,7 @@ GOOD = "Which one flies?,Crane,Kiwi,1\n"
 ITEM = ItemDraft("single", "Which one flies?", ("Crane", "Kiwi"), (0,))
 FULL = (
     "id,kind,stem,choice_1,choice_2,choice_3,right,explanation,category,difficulty,source,licence,address,"
-    "collected_at,original\n"
+    "collected_at,original,pinned\n"
 )
 VALID = (
     FULL + '7,single,"Which one\nflies?",Crane,Kiwi,Emu,1,"Emus ""run"".",Birds,easy,Me,CC0,https://a.example/1,'

@@ -253,6 +253,13 @@ def test_what_is_written_is_read_again_without_loss(written: list[ItemDraft]) ->
         assert (item in refused) != bool(is_writable)
 
 
+def test_answers_that_are_not_to_be_shuffled_are_pinned() -> None:
+    kept = GOOD.replace("<answer", "<shuffleanswers>false</shuffleanswers><answer", 1)
+    assert draft(kept) == replace(ITEM, pinned=(0, 1))
+    assert "<shuffleanswers>false</shuffleanswers>" in "".join(dump([draft(kept)]))
+    assert draft(kept.replace("false", "true")) == ITEM
+
+
 def test_an_item_that_xml_cannot_hold_is_refused_by_name() -> None:
     reasons: list[str] = []
     written = [replace(ITEM, stem="Which\uffff?"), replace(ITEM, source="\uffff")]

@@ -12,8 +12,9 @@ from poolproof.capacity.budget import FleetSize, Level, compute_budget, run_chec
 from poolproof.capacity.server_info import ServerInfo
 from poolproof.settings import PoolSettings
 from webapp.console.demand import measure_demand
-from webapp.console.diagnosis import Diagnosis, Severity, diagnose, worst_severity
+from webapp.console.diagnosis import diagnose
 from webapp.console.fleet_view import FleetView, HolderView, LaneView, ProcessView, ServerView
+from webapp.console.severity import Diagnosis, Severity, worst_severity
 
 NOW = 1_800_000_000.0
 SETTINGS = PoolSettings()

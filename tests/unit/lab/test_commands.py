@@ -13,12 +13,12 @@ import click
 import pytest
 from flask import Flask
 
+from poolproof.lab.reporting.report import save_report
 from tests.support import PROJECT
 from tests.support.commands import called
-from tests.unit.lab.reporting.test_report import REPORT
+from tests.unit.poolproof.lab.reporting.test_report import REPORT
 from webapp.cli import create_cli
 from webapp.lab.commands import LAZY_COMMANDS, lab
-from webapp.lab.reporting.report import save_report
 
 
 def test_kept_reports_are_listed_and_two_are_put_side_by_side(tmp_path: Path) -> None:

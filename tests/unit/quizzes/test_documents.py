@@ -49,3 +49,19 @@ def test_origins_are_told_once_with_the_address_that_all_have() -> None:
     assert collect_origins(items) == [
         Origin("Open Trivia DB", "CC BY-SA 4.0", None, 2), Origin("Ada", None, "https://example.org/2", 1)
     ]  # fmt: skip
+
+
+def test_a_pinned_choice_is_published_in_its_place() -> None:
+    pinned = item(1, choices=("a", "b", "c", "None of these"), right=(3,), pinned=(3,))
+    questions = [freeze("", "", [pinned]).questions[0] for _ in range(30)]
+    assert {question.choices[3] for question in questions} == {"None of these"}
+    assert {question.right for question in questions} == {(3,)}
+    assert len({question.choices for question in questions}) > 1
+    document = freeze("", "", [pinned])
+    assert from_json(to_json(document)) == document
+
+
+def test_questions_are_in_the_section_that_began_last() -> None:
+    document = freeze("", "", [item(1), item(2), item(3), item(4)], {1: "Rivers", 3: "Lakes"})
+    assert [question.section for question in document.questions] == [None, "Rivers", "Rivers", "Lakes"]
+    assert from_json(to_json(document)) == document

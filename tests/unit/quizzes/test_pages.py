@@ -21,9 +21,14 @@ def studio(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> Fla
 
 
 def test_the_front_page_lists_what_is_open(client: FlaskClient, work: UnitOfWork) -> None:
-    assert "No quiz is open" in client.get("/").text
+    empty = client.get("/").text
+    assert "No quiz is open" in empty
+    assert "Poolproof is a quiz service" in empty
     make_quiz(work)
-    assert "Numbers" in client.get("/").text
+    page = client.get("/").text
+    assert "Numbers" in page
+    assert page.index('name="code"') < page.index("Numbers")
+    assert "is a quiz service" not in page
 
 
 def test_items_are_added_moved_and_removed(studio: FlaskClient, work: UnitOfWork) -> None:

@@ -5,7 +5,8 @@
     ,multiple,Which two are birds?,Crane,Kiwi,Bat,1; 2,,…
 
 `right` are the numbers of the right choices, from 1, with blanks, commas or semicolons between
-them. A row whose id the bank knows changes that item, any other adds one. True or false needs
+them; `pinned` those of the choices that keep their places when the others are shuffled. A row whose
+id the bank knows changes that item, any other adds one. True or false needs
 no choices: 1 is true, 2 is false. A cell that a spreadsheet would take for a formula has an
 apostrophe before it, which is removed when it is read.
 """
@@ -39,7 +40,8 @@ MAX_COLUMNS = 100
 _CHOICE_COLUMNS = [f"choice_{number}" for number in range(1, MAX_CHOICES + 1)]
 _LEADING_COLUMNS = ("id", "kind", "stem")
 _TRAILING_COLUMNS = ("right", *DETAIL_FIELDS, "collected_at", "original")
-_ALL_COLUMNS = {*_LEADING_COLUMNS, *_CHOICE_COLUMNS, *_TRAILING_COLUMNS}
+_PINNED, _TAGS = "pinned", "tags"
+_ALL_COLUMNS = {*_LEADING_COLUMNS, *_CHOICE_COLUMNS, *_TRAILING_COLUMNS, _PINNED, _TAGS}
 _REQUIRED_COLUMNS = ("stem", "choice_1", "choice_2", "right")
 _DELIMITERS = (",", ";", "\t")
 
@@ -134,7 +136,7 @@ def _check_columns(names: Sequence[str]) -> None:
     if repeated := sorted({name for name in names if name in _ALL_COLUMNS and names.count(name) > 1}):
         errors.append(f"there twice: {', '.join(repeated)}")
     # A row with an id replaces the whole item: what has no column would be lost.
-    required = [*_REQUIRED_COLUMNS, *("kind", *_TRAILING_COLUMNS)] if "id" in names else _REQUIRED_COLUMNS
+    required = [*_REQUIRED_COLUMNS, *("kind", *_TRAILING_COLUMNS, _PINNED)] if "id" in names else _REQUIRED_COLUMNS
     if missing := [name for name in dict.fromkeys(required) if name not in names]:
         errors.append(f"missing: {', '.join(missing)}{' (beside id all are needed)' if 'id' in names else ''}")
     if errors:
@@ -157,6 +159,8 @@ def _parse_row(source: _LineSource, columns: Sequence[str], cells: Sequence[str]
         stem=row.get("stem", ""),
         choices=choices,
         right=right,
+        pinned=_parse_pinned(row),
+        tags=tuple(row.get(_TAGS, "").split(",")),
         collected_at=metadata_comment.parse_timestamp(collected_at) if collected_at else None,
         original=row.get("original"),
         **texts,
@@ -186,6 +190,13 @@ def _parse_answers(row: dict[str, str]) -> tuple[str, tuple[str, ...], tuple[int
     return kind, choices, right
 
 
+def _parse_pinned(row: dict[str, str]) -> tuple[int, ...]:
+    numbers = row.get(_PINNED, "").strip()
+    if numbers and _NUMBERS.fullmatch(numbers) is None:
+        raise _RowError(f"pinned is {numbers[:40]!r}, not numbers of choices, such as 4 or 3; 4.")
+    return tuple(int(number) - 1 for number in re.findall("[0-9]+", numbers))
+
+
 def _parse_id(text: str) -> int | None:
     if text and _ID.fullmatch(text) is None:
         raise _RowError(f"id is {text[:40]!r}, not a whole number.")
@@ -201,7 +212,9 @@ def dump(drafts: Iterable[ItemDraft], on_unsupported: UnsupportedCallback | None
             choice_count = max(choice_count, len(choices))
             rows.write(json.dumps([_leading_cells(draft), choices, _trailing_cells(draft)]) + "\n")
         # The byte order mark tells Excel that this is UTF-8.
-        yield "\ufeff" + _format_row([*_LEADING_COLUMNS, *_CHOICE_COLUMNS[:choice_count], *_TRAILING_COLUMNS])
+        yield "\ufeff" + _format_row(
+            [*_LEADING_COLUMNS, *_CHOICE_COLUMNS[:choice_count], *_TRAILING_COLUMNS, _PINNED, _TAGS]
+        )
         rows.seek(0)
         for row in rows:
             leading, choices, trailing = json.loads(row)
@@ -215,7 +228,9 @@ def _leading_cells(draft: ItemDraft) -> list[str]:
 def _trailing_cells(draft: ItemDraft) -> list[str]:
     right = "; ".join(str(position + 1) for position in draft.right)
     collected_at = draft.collected_at.isoformat() if draft.collected_at else ""
-    return [right, *(getattr(draft, name) or "" for name in DETAIL_FIELDS), collected_at, draft.original or ""]
+    details = [getattr(draft, name) or "" for name in DETAIL_FIELDS]
+    pinned = "; ".join(str(position + 1) for position in draft.pinned)
+    return [right, *details, collected_at, draft.original or "", pinned, ", ".join(draft.tags)]
 
 
 def _format_row(cells: Sequence[str]) -> str:

@@ -7,17 +7,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 from webapp.bank.item_draft import OPTIONAL_FIELDS, ItemDraft
+from webapp.web.validators import is_decimal
 
 PREFIX = "poolproof:"
 """The beginning of a comment of ours."""
 
 _FIELDS = [name for name in OPTIONAL_FIELDS if name != "explanation"]
+_LISTS = ("pinned", "tags")
+"""Lists, which are written as one text each: positions and tags have no comma."""
 
 
 def format_comment(draft: ItemDraft, *, with_category: bool) -> str | None:
     """Return the comment's text, or None when the item has none of the fields."""
     names = [name for name in _FIELDS if with_category or name != "category"]
     values = {name: value for name in names if (value := getattr(draft, name)) is not None}
+    values |= {name: ", ".join(map(str, getattr(draft, name))) for name in _LISTS if getattr(draft, name)}
     return f"{PREFIX} {json.dumps(values, default=datetime.isoformat)}" if values else None
 
 
@@ -51,10 +55,21 @@ def parse_comment(comment: str) -> dict[str, Any] | None:
         values = None
     if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
         raise ValueError(f"The comment that begins with {PREFIX} is not as we write it.")
-    if unknown := sorted(values.keys() - set(_FIELDS)):
+    if unknown := sorted(values.keys() - {*_FIELDS, *_LISTS}):
         raise ValueError(
             f"The comment that begins with {PREFIX} names {unknown[0][:40]!r}, which is no field of an item."
         )
     if "collected_at" in values:
         values["collected_at"] = parse_timestamp(values["collected_at"])
+    if "tags" in values:
+        values["tags"] = tuple(values["tags"].split(", "))
+    if "pinned" in values:
+        values["pinned"] = _parse_positions(values["pinned"])
     return values
+
+
+def _parse_positions(text: str) -> tuple[int, ...]:
+    numbers = text.split(", ")
+    if not all(is_decimal(number, 2) for number in numbers):
+        raise ValueError(f"pinned is {text[:40]!r}, not positions of choices.")
+    return tuple(map(int, numbers))

@@ -18,8 +18,9 @@ MAX_QUESTION_CHARACTERS = 1024 * 1024
 """Characters of all the texts of a question that are read; files in it do not count."""
 
 _STEM, _EXPLANATION, _CATEGORY = "questiontext/text", "generalfeedback/text", "category/text"
-_ANSWER, _SINGLE = "answer/text", "single"
-_TEXT_PATHS = {_STEM, _EXPLANATION, _CATEGORY, _ANSWER, _SINGLE}
+_ANSWER, _SINGLE, _SHUFFLED = "answer/text", "single", "shuffleanswers"
+_TEXT_PATHS = {_STEM, _EXPLANATION, _CATEGORY, _ANSWER, _SINGLE, _SHUFFLED}
+_FALSE = {"false", "0", ""}
 _PICTURE_ELEMENTS = {"image", "image_base64"}
 _PLAIN_FORMATS = {"plain_text", "markdown", "wiki_like"}
 _MARKDOWN_PICTURE = re.compile(r"!\[[^\]]*\][(\[]")
@@ -139,20 +140,20 @@ class MoodleQuestion:
             kind, right = Kind.TRUE_FALSE, find_right_choices(weights, is_single=True)
             choices, right = _order_true_false(choices, right)
         else:
-            kind = Kind.SINGLE if self._is_single else Kind.MULTIPLE
-            right = find_right_choices(weights, is_single=self._is_single)
+            kind = Kind.SINGLE if self._is_set(_SINGLE) else Kind.MULTIPLE
+            right = find_right_choices(weights, is_single=self._is_set(_SINGLE))
         return ItemDraft(
             kind=kind,
             stem=_required_text(self._get_part(_STEM), text_format),
             choices=choices,
             right=right,
             explanation=_plain_text(self._get_part(_EXPLANATION), text_format),
-            **fields,
+            **{"pinned": () if self._is_set(_SHUFFLED) else tuple(range(len(choices)))} | fields,
         )
 
-    @property
-    def _is_single(self) -> bool:
-        return _SINGLE not in self.parts or self.parts[_SINGLE].text.strip() not in {"false", "0", ""}
+    def _is_set(self, path: str) -> bool:
+        """Say whether a switch is on, as it is where the question does not name it."""
+        return path not in self.parts or self.parts[path].text.strip() not in _FALSE
 
 
 def _order_true_false(choices: tuple[str, ...], right: tuple[int, ...]) -> tuple[tuple[str, ...], tuple[int, ...]]:

@@ -11,8 +11,9 @@
     </quiz>
 
 True/false, single and multiple choice are read; all other types are rejected by name, and so is
-what needs a picture. HTML becomes its visible text. Names, tags, hints, feedback on single choices
-and partial credit (see `moodle_common.find_right_choices`) are lost.
+what needs a picture. HTML becomes its visible text. Where the answers are not to be shuffled, all choices
+are pinned. Names, tags, hints, feedback on single choices and partial credit (see
+`moodle_common.find_right_choices`) are lost.
 """
 
 from __future__ import annotations
@@ -151,13 +152,19 @@ def _question_element(draft: ItemDraft) -> str:
         ]
         return "\n  ".join(['<question type="truefalse">', *lines]) + "\n</question>\n"
     is_single = draft.kind == Kind.SINGLE
-    lines += [f"<single>{str(is_single).lower()}</single>", "<shuffleanswers>true</shuffleanswers>"]
+    # Moodle keeps the order of all choices or of none.
+    is_shuffled = len(draft.pinned) < len(draft.choices)
+    lines += [_switch_element("single", is_single), _switch_element("shuffleanswers", is_shuffled)]
     for position, choice in enumerate(draft.choices):
         fraction = format_fraction(position, draft.right)
         if is_single:
             fraction = "100" if position in draft.right else "0"
         lines.append(_answer_element(choice, fraction))
     return "\n  ".join(['<question type="multichoice">', *lines]) + "\n</question>\n"
+
+
+def _switch_element(name: str, is_on: bool) -> str:  # noqa: FBT001 - the switch itself
+    return f"<{name}>{str(is_on).lower()}</{name}>"
 
 
 def _text_element(text: str) -> str:

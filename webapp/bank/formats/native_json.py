@@ -26,6 +26,8 @@ MAX_DEPTH = 50
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
 _REQUIRED = {"kind": str, "stem": str, "choices": list, "right": list}
 _OPTIONAL = (*DETAIL_FIELDS, "original", "collected_at")
+_LISTS: dict[str, type] = {"pinned": int, "tags": str}
+"""Optional lists, and of what they are."""
 
 
 def parse(stream: ByteStream, category: str | None = None) -> Iterator[Record]:
@@ -78,13 +80,15 @@ def _to_element(draft: ItemDraft) -> dict[str, Any]:
     optional = {name: getattr(draft, name) for name in _OPTIONAL}
     if draft.collected_at is not None:
         optional["collected_at"] = draft.collected_at.isoformat()
-    return required | {name: value for name, value in optional.items() if value}
+    lists = {name: getattr(draft, name) for name in _LISTS}
+    return required | {name: value for name, value in (optional | lists).items() if value}
 
 
 def _parse_element(position: int, element: Any, category: str | None) -> Record:
     if reason := _find_error(element):
         return Rejected(position, reason)
     optional = {name: element[name] for name in _OPTIONAL if element.get(name) is not None}
+    optional |= {name: tuple(element[name]) for name in _LISTS if element.get(name) is not None}
     optional.setdefault("category", category)
     if "collected_at" in optional:
         try:
@@ -101,19 +105,27 @@ def _parse_element(position: int, element: Any, category: str | None) -> Record:
     return validate_record(position, draft)
 
 
-def _find_error(element: Any) -> str | None:  # noqa: PLR0911 - one line for each error
+def _find_error(element: Any) -> str | None:
     """Return why an element cannot be read as an item at all."""
     if not isinstance(element, dict):
         return "An item is an object."
     for name, kind in _REQUIRED.items():
         if not isinstance(element.get(name), kind):
             return f"{name} is missing or not a {'list' if kind is list else 'text'}."
-    if unknown := sorted(element.keys() - _REQUIRED.keys() - set(_OPTIONAL)):
+    if unknown := sorted(element.keys() - _REQUIRED.keys() - set(_OPTIONAL) - _LISTS.keys()):
         return f"{unknown[0][:40]!r} is no field of an item."
     if any(not isinstance(element.get(name), str | None) for name in _OPTIONAL):
         return f"{', '.join(_OPTIONAL)} are texts."
     if not all(isinstance(choice, str) for choice in element["choices"]):
         return "choices are texts."
+    return _find_list_error(element)
+
+
+def _find_list_error(element: dict[str, Any]) -> str | None:
     if not all(type(position) is int for position in element["right"]):
         return "right holds positions, whole numbers from 0."
+    for name, kind in _LISTS.items():
+        values = element.get(name) or []
+        if not isinstance(values, list) or any(type(value) is not kind for value in values):
+            return f"{name} is a list of {'texts' if kind is str else 'positions, whole numbers from 0'}."
     return None

@@ -9,6 +9,7 @@ from typing import Any, cast
 from webapp.collector.sources.base import Source
 from webapp.collector.sources.open_trivia import OpenTriviaSource
 from webapp.errors import NotFoundError
+from webapp.messages import message
 
 
 class SourceRegistry:
@@ -31,7 +32,14 @@ class SourceRegistry:
         if name not in sources_by_name:
             reason = next((f" {error}" for error in config_errors if name in error), "")
             names = ", ".join(sorted(sources_by_name))
-            raise NotFoundError(f"There is no source {name!r}. There are: {names}.{reason}")
+            raise NotFoundError(
+                message(
+                    "There is no source “%(name)s”. There are: %(names)s.%(reason)s",
+                    name=name,
+                    names=names,
+                    reason=reason,
+                )
+            )
         return sources_by_name[name]
 
     def available(self) -> list[Source]:

@@ -11,15 +11,16 @@ import click
 from sqlalchemy import URL, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from poolproof.lab.reporting.command_options import renamed_option, with_report_options
+from poolproof.lab.reporting.environment_info import describe_environment
+from poolproof.lab.reporting.report_output import ProgressDisplay
+from poolproof.lab.scratch_schema import LAB_MARKER_TABLE
 from webapp.lab.drills import DRILLS
 from webapp.lab.drills.framework import Drill, DrillTarget, direct_connection
 from webapp.lab.drills.report import as_text, build_report
 from webapp.lab.drills.runner import DrillResult, run_drills
-from webapp.lab.reporting.command_options import renamed_option, with_report_options
-from webapp.lab.reporting.environment_info import describe_environment
-from webapp.lab.reporting.report_output import ProgressDisplay, output_report
+from webapp.lab.reporting.service_reports import output_report
 from webapp.lab.services.programs import ServerError, find_program
-from webapp.lab.services.scratch_schema import LAB_MARKER_TABLE
 
 EXIT_INTERRUPTED = 130
 """Exit status after Ctrl-C."""

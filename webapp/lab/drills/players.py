@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from poolproof.lab.loadgen.http_client import OK_STATUSES, send_request
 from webapp.lab.drills.paced_load import UnitError
-from webapp.lab.loadgen.http_client import OK_STATUSES, send_request
 from webapp.lab.push.quiz_discovery import find_open_quiz
 from webapp.lab.services.poolproof_service import PoolproofService
 from webapp.lab.services.processes import HOST

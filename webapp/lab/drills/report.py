@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from poolproof.lab.reporting.plots import Panel, plot_timeline
+from poolproof.lab.reporting.report import Figure, LabReport, Table
 from webapp.lab.drills.recovery import LoadHistory
 from webapp.lab.drills.runner import DrillResult
-from webapp.lab.reporting.plots import Panel, plot_timeline
-from webapp.lab.reporting.report import Figure, LabReport, Table
 
 COLUMNS = ("drill", "hypothesis", "verdict", "errors", "first success, s", "full rate, s", "longest wait, s")
 

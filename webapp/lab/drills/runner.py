@@ -8,10 +8,10 @@ from typing import Literal
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from poolproof.lab.reporting.report_output import logging_disabled
 from webapp.lab.drills.framework import Drill, DrillNotApplicableError, DrillRun, DrillTarget
 from webapp.lab.drills.paced_load import UnitError
 from webapp.lab.drills.recovery import Check, LoadHistory
-from webapp.lab.reporting.report_output import logging_disabled
 from webapp.lab.services.service_process import NotServingError
 
 Verdict = Literal["passed", "failed", "skipped", "interrupted"]

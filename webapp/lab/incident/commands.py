@@ -8,14 +8,15 @@ from pathlib import Path
 import click
 from flask import current_app
 
+from poolproof.lab.reporting.command_options import renamed_option, with_report_options
+from poolproof.lab.reporting.report import as_csv
+from poolproof.lab.reporting.report_output import ProgressDisplay
+from poolproof.lab.scratch_schema import ScratchSchemaError
 from webapp.lab.incident import report as incident_report
 from webapp.lab.incident import runner as incident_runner
 from webapp.lab.incident.runner import IncidentOptions, ServiceRun
 from webapp.lab.loadgen.load_generator import TooManyUsersError
-from webapp.lab.reporting.command_options import renamed_option, with_report_options
-from webapp.lab.reporting.report import as_csv
-from webapp.lab.reporting.report_output import ProgressDisplay, output_report
-from webapp.lab.services.scratch_schema import ScratchSchemaError
+from webapp.lab.reporting.service_reports import output_report
 from webapp.lab.services.service_process import NotServingError
 
 DEFAULT_THREADS = 1000

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from poolproof.lab.reporting import plots
+from poolproof.lab.reporting.plot_style import Tone
+from poolproof.lab.reporting.plots import Panel
+from poolproof.lab.reporting.report import Cell, Figure, LabReport, Table
 from webapp.lab.incident.runner import NAIVE_APP, POOLPROOF_SERVICE, WORKERS, IncidentOptions, ServiceRun
 from webapp.lab.incident.timeline import TimelinePoint, error_kind, errors_by_kind
 from webapp.lab.loadgen.player import ANSWER, FINISH, LEADERBOARD, OPEN
-from webapp.lab.reporting import plots
-from webapp.lab.reporting.plot_style import Tone
-from webapp.lab.reporting.plots import Panel
-from webapp.lab.reporting.report import Cell, Figure, LabReport, Table
 
 SHORT_NAMES = {NAIVE_APP: "defaults", POOLPROOF_SERVICE: "Poolproof"}
 TONES: Mapping[str, Tone] = {NAIVE_APP: "wrong", POOLPROOF_SERVICE: "accent"}

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from poolproof.lab.connection_monitor import ConnectionMonitor
+from poolproof.lab.reporting.report_output import ProgressDisplay
+from poolproof.lab.scratch_schema import create_scratch_schema
 from webapp.lab.incident import naive_app
 from webapp.lab.incident.timeline import SAMPLE_INTERVAL, TimelinePoint, build_timeline
 from webapp.lab.loadgen import load_generator
@@ -18,11 +21,8 @@ from webapp.lab.loadgen.load_generator import LoadProcesses, ProcessResult
 from webapp.lab.loadgen.player import PushPlan, RequestSample
 from webapp.lab.push import push_report, verification
 from webapp.lab.push.quiz_discovery import find_open_quiz
-from webapp.lab.reporting.report_output import ProgressDisplay
-from webapp.lab.services.connection_monitor import ConnectionMonitor
 from webapp.lab.services.poolproof_service import inherited_environment
 from webapp.lab.services.processes import HOST, free_port
-from webapp.lab.services.scratch_schema import create_scratch_schema
 from webapp.lab.services.service_process import RunningService, ServiceSpec, gunicorn, run_service
 from webapp.quizzes.sample_quiz import SAMPLE_ITEMS
 from webapp.settings import PROJECT_ROOT, child_environment

@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from socket import SO_RCVBUF, SOL_SOCKET
 
+from poolproof.lab.loadgen.http_client import HttpClient, HttpResponse, InvalidResponseError
 from webapp.lab.loadgen.browser_model import HEADERS, MAX_CONNECTIONS, BrowserTraits, Ending, SlowLine, files_of
-from webapp.lab.loadgen.http_client import HttpClient, HttpResponse, InvalidResponseError
 
 CHUNK_SIZE = 512
 """Bytes that a slow line takes at once."""

@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from poolproof.lab.loadgen.http_client import HttpClient
+from poolproof.lab.loadgen.load_profile import LoadProfile, TimedOperation, poisson_arrivals
 from webapp.lab.loadgen.browser import Browser
-from webapp.lab.loadgen.http_client import HttpClient
-from webapp.lab.loadgen.load_profile import LoadProfile, TimedOperation, poisson_arrivals
 from webapp.lab.loadgen.player import OK_RESULTS, PushPlan, Visit, connections_per_user, run_visit
 
 START_DELAY = 0.2
@@ -30,8 +30,6 @@ LAG_INTERVAL = 0.1
 PROGRESS_INTERVAL = 0.2
 """Seconds between two readings of how many players are done."""
 RESERVED_FILES = 200
-MAX_CLIENT_CPU = 0.85
-"""Above this share of a processor the load generator itself is the bottleneck."""
 DRAIN_TIMEOUT = 3.0
 """Seconds after the end of an open loop at which a visit that is still under way is cancelled and counts as failed."""
 MAX_OPEN_CONNECTIONS = 4000

@@ -16,7 +16,7 @@ from itertools import count
 
 import httpx2
 
-from webapp.lab.loadgen.http_client import HttpClient, InvalidResponseError
+from poolproof.lab.loadgen.http_client import HttpClient, InvalidResponseError
 from webapp.lab.services.processes import HOST
 
 PAGE_TIMEOUT = 60.0

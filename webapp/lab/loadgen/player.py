@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from poolproof.lab.loadgen.http_client import OK_STATUSES, HttpClient, HttpResponse, InvalidResponseError
 from webapp.lab.loadgen.browser import Browser
 from webapp.lab.loadgen.browser_model import BrowserModel, Ending, draw_traits
-from webapp.lab.loadgen.http_client import OK_STATUSES, HttpClient, HttpResponse, InvalidResponseError
 
 OPEN, FILES, START, ANSWER, FINISH, LEADERBOARD = "open", "files", "start", "answer", "finish", "leaderboard"
 STEPS = (OPEN, START, ANSWER, FINISH, LEADERBOARD)

@@ -12,7 +12,7 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
-from webapp.lab.loadgen.http_client import OK_STATUSES, HttpResponse, send_request
+from poolproof.lab.loadgen.http_client import OK_STATUSES, HttpResponse, send_request
 
 READS, ANSWERS, STARTS = "read", "answer", "start"
 """Kinds of requests. Reads and answers may be repeated; a start creates a new attempt each time."""

@@ -10,15 +10,16 @@ import click
 from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
+from poolproof.lab.connection_monitor import ConnectionMonitor
+from poolproof.lab.reporting.command_options import renamed_option, with_report_options
+from poolproof.lab.reporting.report_output import ProgressDisplay, logging_disabled
+from poolproof.lab.scratch_schema import ScratchSchemaError, create_scratch_schema
 from webapp.lab.pools import pool_benchmark
 from webapp.lab.pools import report as pools_report
 from webapp.lab.pools.pool_behaviour import PoolBehaviour, observe_behaviour
 from webapp.lab.pools.pool_benchmark import BenchmarkResult, BenchmarkTask
 from webapp.lab.pools.pool_types import POOL_TYPES, PoolType
-from webapp.lab.reporting.command_options import renamed_option, with_report_options
-from webapp.lab.reporting.report_output import ProgressDisplay, logging_disabled, output_report
-from webapp.lab.services.connection_monitor import ConnectionMonitor
-from webapp.lab.services.scratch_schema import ScratchSchemaError, create_scratch_schema
+from webapp.lab.reporting.service_reports import output_report
 
 BENCHMARK_DURATION, OBSERVATION_DURATION = 4.0, 9.0
 """Approximate seconds for each pool."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine, text
 
+from poolproof.lab.connection_monitor import ConnectionMonitor
 from webapp.lab.pools.pool_benchmark import summarize_error
 from webapp.lab.pools.pool_types import PoolOptions, PoolType
-from webapp.lab.services.connection_monitor import ConnectionMonitor
 
 SMALL_BURST, LARGE_BURST = 5, 20
 """Simultaneous checkouts; the second number is more than any pool here allows."""

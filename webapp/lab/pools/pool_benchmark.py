@@ -11,8 +11,8 @@ from textwrap import shorten
 
 from sqlalchemy import Connection, Engine, event, text
 
+from poolproof.lab.connection_monitor import POLL_INTERVAL, ConnectionMonitor
 from webapp.lab.pools.pool_types import READ_TIMEOUT, PoolOptions, PoolType
-from webapp.lab.services.connection_monitor import POLL_INTERVAL, ConnectionMonitor
 
 UNITS_PER_REQUEST = 3
 MAX_DURATION = 15.0

@@ -6,6 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from poolproof.lab.reporting import plots
+from poolproof.lab.reporting.latency import summarize_latency
+from poolproof.lab.reporting.plot_style import Tone
+from poolproof.lab.reporting.report import Cell, Figure, LabReport, Table
 from webapp.lab.pools.pool_behaviour import (
     LARGE_BURST,
     MAX_AGE,
@@ -15,10 +19,6 @@ from webapp.lab.pools.pool_behaviour import (
 )
 from webapp.lab.pools.pool_benchmark import MAX_DURATION, BenchmarkResult, BenchmarkTask
 from webapp.lab.pools.pool_types import DEFAULT_QUEUE_POOL, POOLPROOF_POOL
-from webapp.lab.reporting import plots
-from webapp.lab.reporting.latency import summarize_latency
-from webapp.lab.reporting.plot_style import Tone
-from webapp.lab.reporting.report import Cell, Figure, LabReport, Table
 
 MILLISECONDS = 1000.0
 PLOTTED_TONES: Mapping[str, Tone] = {"NullPool": "others", DEFAULT_QUEUE_POOL: "wrong", POOLPROOF_POOL: "accent"}

@@ -14,18 +14,20 @@ import click
 from flask import current_app
 
 from poolproof.integrations.flask_ext import get_pooling
+from poolproof.lab.connection_monitor import ConnectionMonitor
+from poolproof.lab.hosts import is_local_host
+from poolproof.lab.loadgen.http_client import InvalidResponseError
+from poolproof.lab.reporting.command_options import renamed_option
 from webapp.lab.loadgen import load_generator
 from webapp.lab.loadgen.browser_model import BrowserModel
-from webapp.lab.loadgen.http_client import InvalidResponseError
 from webapp.lab.loadgen.load_generator import ProcessResult, TooManyUsersError
 from webapp.lab.loadgen.player import PushPlan, connections_per_user
 from webapp.lab.push import push_report, verification
 from webapp.lab.push.database_monitor import DatabaseMonitor
+from webapp.lab.push.latest_push import save_latest
 from webapp.lab.push.push_report import PushSummary
 from webapp.lab.push.quiz_discovery import NoQuizError, find_open_quiz
-from webapp.lab.reporting.command_options import renamed_option
-from webapp.lab.services.connection_monitor import ConnectionMonitor
-from webapp.lab.services.processes import is_local_host
+from webapp.lab.reporting.service_reports import get_report_folder
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,8 @@ def command(
         raise click.ClickException(str(error)) from error
     except (OSError, InvalidResponseError, TooManyUsersError) as error:
         raise click.ClickException(f"The push could not be made: {error}") from error
+    if is_local_host(host):
+        save_latest(summary, ramp, get_report_folder(None))
     click.echo(json.dumps(summary.as_json(), indent=2) if as_json else push_report.as_text(summary))
     if summary.done + summary.vanished < users or summary.verification is None or not summary.verification.is_intact:
         sys.exit(1)

@@ -7,8 +7,8 @@ from contextlib import contextmanager, suppress
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from poolproof.lab.connection_monitor import ConnectionMonitor
 from webapp.lab.push.push_report import DatabaseStats
-from webapp.lab.services.connection_monitor import ConnectionMonitor
 
 SAMPLE_INTERVAL = 0.1
 """Seconds."""

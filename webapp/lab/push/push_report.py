@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from webapp.lab.loadgen.load_generator import MAX_CLIENT_CPU, ProcessResult
+from poolproof.lab.loadgen.load_profile import MAX_CLIENT_CPU
+from poolproof.lab.reporting.latency import Latency, summarize_latency
+from webapp.lab.loadgen.load_generator import ProcessResult
 from webapp.lab.loadgen.player import BROWSER_STEPS, FILES, OK_RESULTS, STEPS, RequestSample, Visit
-from webapp.lab.reporting.latency import Latency, summarize_latency
 
 MAX_CLIENT_LAG = 0.25
 """Above this lag of its event loop, in seconds, the load generator itself was the bottleneck."""

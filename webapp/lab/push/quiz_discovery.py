@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http.client import HTTPException
 
-from webapp.lab.loadgen.http_client import OK_STATUSES, HttpResponse, InvalidResponseError, send_request
+from poolproof.lab.loadgen.http_client import OK_STATUSES, HttpResponse, InvalidResponseError, send_request
 
 
 class NoQuizError(Exception):

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import closing
 
-from webapp.lab.loadgen.http_client import HttpClient, HttpResponse
+from poolproof.lab.loadgen.http_client import HttpClient, HttpResponse
 from webapp.lab.loadgen.player import Visit
 from webapp.lab.push.push_report import VerificationResult
 

@@ -1,1 +1,1 @@
-"""Reports as one HTML page and one JSON file, their plots, comparison and commands. Loads without matplotlib."""
+"""The reports of the service: where they are stored, what they say about it, and their commands."""

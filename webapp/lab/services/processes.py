@@ -1,9 +1,8 @@
-"""Child processes: started so that they end with this one, stopped in order, and their logs; ports and hosts."""
+"""Child processes: started so that they end with this one, stopped in order, and their logs; free ports."""
 
 from __future__ import annotations
 
 import ctypes
-import ipaddress
 import signal
 import socket
 import subprocess
@@ -60,15 +59,6 @@ def children(pid: int) -> list[int]:
     """
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
     return sorted(int(number) for number in listed.split())
-
-
-def is_local_host(host: str) -> bool:
-    """Return whether a host is this machine: all its addresses are loopback addresses."""
-    try:
-        addresses = [info[4][0] for info in socket.getaddrinfo(host, None)]
-    except OSError:
-        return False
-    return all(ipaddress.ip_address(address).is_loopback for address in addresses)
 
 
 def free_port() -> int:

@@ -1,1 +1,1 @@
-"""`poolproof lab size`: pool sizes are measured in a sweep, fitted by the scalability law, and one is recommended."""
+"""`poolproof lab size`: sizes of the whole service are measured in a sweep of `poolproof.lab.sizing`."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 from flask import current_app
@@ -21,22 +19,23 @@ from sqlalchemy import make_url
 from poolproof.capacity.budget import FleetSize
 from poolproof.capacity.server_info import ServerInfo, read_server_info
 from poolproof.integrations.flask_ext import get_pooling
-from webapp.lab.reporting.command_options import renamed_option, with_report_options
-from webapp.lab.reporting.report import LabReport
-from webapp.lab.reporting.report_output import ProgressDisplay, output_report
-from webapp.lab.services.processes import is_local_host
-from webapp.lab.services.scratch_schema import ScratchSchemaError, open_scratch_schema
+from poolproof.lab.hosts import is_local_host
+from poolproof.lab.reporting.command_options import renamed_option, with_report_options
+from poolproof.lab.reporting.report import LabReport
+from poolproof.lab.scratch_schema import ScratchSchemaError, open_scratch_schema
+from poolproof.lab.sizing import report as sizing_report
+from poolproof.lab.sizing import resource_sampler, workload
+from poolproof.lab.sizing.analysis import Recommendation, recommend
+from poolproof.lab.sizing.measurements import Setting
+from poolproof.lab.sizing.pool_workload import WorkloadRunError
+from poolproof.lab.sizing.recommendation import FittedSize, fit_to_server
+from poolproof.lab.sizing.sweep import Sweep, SweepPlan, next_size_above, sizes_up_to
+from poolproof.lab.sizing.sweep_runner import run_with_progress, sigterm_as_interrupt
+from poolproof.lab.sizing.workload import WorkloadError
+from poolproof.lab.sizing.workload_bench import WorkloadBench
+from webapp.lab.reporting.service_reports import output_report
 from webapp.lab.services.service_process import NotServingError
-from webapp.lab.sizing import report as sizing_report
-from webapp.lab.sizing import resource_sampler, workload
-from webapp.lab.sizing.analysis import Recommendation, recommend
-from webapp.lab.sizing.measurements import Setting
-from webapp.lab.sizing.pool_workload import WorkloadRunError
-from webapp.lab.sizing.recommendation import FittedSize, fit_to_server
 from webapp.lab.sizing.service_bench import ServiceBench
-from webapp.lab.sizing.sweep import Sweep, SweepPlan, SweepProgress, next_size_above, sizes_up_to
-from webapp.lab.sizing.workload import WorkloadError
-from webapp.lab.sizing.workload_bench import WorkloadBench
 from webapp.settings import Settings
 
 LATEST_FILE = "size-latest.json"
@@ -171,19 +170,12 @@ def run_sweep(settings: Settings, options: SizeOptions) -> LabReport:
         server = read_server_info(connection)
     cpu_before = resource_sampler.measure_machine_cpu(CPU_SAMPLE_DURATION)
     with (
-        _sigterm_as_interrupt(),
+        sigterm_as_interrupt(),
         open_scratch_schema(settings.database_url, "size", options.lab_database) as url,
         closing(_create_bench(url, settings, options)) as bench,
     ):
         plan = build_plan(options, server).fit_to(options.minutes, bench.overhead)
-        progress = ProgressDisplay(plan.total_seconds(bench.overhead))
-
-        def show(state: SweepProgress) -> None:
-            progress.update(f"{state.number} of {state.total}: {state.message}", remaining=state.remaining)
-
-        sweep = Sweep(bench, plan, show)
-        sweep.run()
-        progress.finish()
+        sweep = run_with_progress(bench, plan)
     server_is_local = is_local_host(make_url(settings.database_url).host or "localhost")
     chosen = sweep.chosen or plan.base
     recommendation = recommend(
@@ -254,17 +246,3 @@ def _command_line(options: SizeOptions) -> str:
     """Return the command line without the URL of the lab's schema, which may contain a password."""
     arguments = ["poolproof", *sys.argv[1:]]
     return shlex.join("URL" if argument == options.lab_database else argument for argument in arguments)
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Handle SIGTERM as Ctrl-C: the schema is dropped, and the report has what was measured."""
-
-    def stop(number: int, frame: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

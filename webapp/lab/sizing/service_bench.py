@@ -14,19 +14,20 @@ from pathlib import Path
 
 import httpx2
 
+from poolproof.lab.loadgen.load_profile import LoadProfile
+from poolproof.lab.sizing import resource_sampler
+from poolproof.lab.sizing.measured_engine import create_sampler_work
+from poolproof.lab.sizing.measurements import RunResult, Setting, summarize_run
+from poolproof.lab.sizing.resource_sampler import ResourceSample
+from poolproof.lab.sizing.workload_bench import sleep_until
 from poolproof.settings import PoolSettings
 from webapp.lab.loadgen.load_generator import VisitLoad, VisitProcesses
-from webapp.lab.loadgen.load_profile import LoadProfile
 from webapp.lab.loadgen.player import PushPlan
 from webapp.lab.push.quiz_discovery import find_open_quiz
 from webapp.lab.services.poolproof_service import inherited_environment
 from webapp.lab.services.processes import HOST, children, free_port
 from webapp.lab.services.service_process import RunningService, ServiceSpec, run_service
-from webapp.lab.sizing import resource_sampler
-from webapp.lab.sizing.measurements import RunResult, Setting, summarize_run
 from webapp.lab.sizing.no_group_commit import WSGI
-from webapp.lab.sizing.resource_sampler import ResourceSample
-from webapp.lab.sizing.workload_bench import create_sampler_work, sleep_until
 from webapp.settings import PROJECT_ROOT
 
 REQUEST_TIMEOUT = 10.0

@@ -22,43 +22,38 @@ from poolproof.core.stats import RequestStatistics
 from poolproof.integrations.request_scope import RequestScopes
 from poolproof.runtime import fork
 from webapp.web import log_config
-from webapp.web.fast_path.routes import FastRoute, PendingResponse, RawResponse
+from webapp.web.fast_path.routes import FastRoute, PendingResponse, PlainRequest, RawResponse, plain_request
 from webapp.web.request_context import REQUEST_ID_PATTERN
 from webapp.web.security import security_headers
 from webapp.web.server.deferred import DEFERRED_RESPONSE_KEY
 
 _ERROR_KEY = "poolproof.fast_path_error"
+_TRIED_KEY = "poolproof.fast_path_tried"
 # They change the response, or how long it may take.
-_FALLBACK_ENVIRON_KEYS = frozenset(
-    (
-        "HTTP_CONTENT_ENCODING",
-        "HTTP_IF_MATCH",
-        "HTTP_TRANSFER_ENCODING",
-        "HTTP_X_REQUEST_TIMEOUT",
-        "werkzeug.debug.preserve_context",
-    )
-)
+_FALLBACK_FIELDS = frozenset(("CONTENT-ENCODING", "IF-MATCH", "TRANSFER-ENCODING", "X-REQUEST-TIMEOUT"))
+_PRESERVED_KEY = "werkzeug.debug.preserve_context"
+"""Set by Flask's test client, whose tests look into the context that only Flask has."""
 
 
 class _FastRequest:
     """A request that a fast route has taken."""
 
-    __slots__ = ("environ", "name", "request_id", "route", "started_at", "statement_count")
+    __slots__ = ("name", "plain", "request_id", "route", "started_at", "statement_count")
 
-    def __init__(self, environ: WSGIEnvironment, route: FastRoute, started_at: float) -> None:
-        self.environ = environ
+    def __init__(self, plain: PlainRequest, route: FastRoute, started_at: float) -> None:
+        self.plain = plain
         self.route = route
         self.started_at = started_at
         self.statement_count = 0
-        request_id = environ.get("HTTP_X_REQUEST_ID", "")
+        request_id = plain.fields.get("X-REQUEST-ID", "")
         if not request_id or not REQUEST_ID_PATTERN.fullmatch(request_id):
             request_id = f"{_request_id_prefix[0]}{next(_request_counter):x}"
         self.request_id = request_id
         self.name = f"{route.method} {route.path} (request {request_id})"
 
 
-class FastPathMiddleware:
-    """WSGI middleware: tries the fast routes, then the fallback."""
+class FastPath:
+    """Tries the fast routes, then the fallback: for our worker by `take`, for any other server as WSGI middleware."""
 
     def __init__(
         self,
@@ -75,54 +70,86 @@ class FastPathMiddleware:
         self._statistics = statistics
         self._scopes = scopes
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request."""
-        started_at = time.monotonic()
-        matched = self._match(environ)
-        if matched is not None:
-            route, parameters = matched
-            fast_request = _FastRequest(environ, route, started_at)
-            try:
-                response = self._handle(fast_request, parameters)
-                if response is not None:
-                    return self._answer(fast_request, start_response, response)
-            except Exception as error:  # noqa: BLE001 - Flask's error handlers answer it
-                environ[_ERROR_KEY] = error
-        return self._fallback(environ, start_response)
+    def take(self, deferred: Any) -> bool:
+        """Answer a request that our worker has received, now or later; False leaves it to the application.
 
-    def _match(self, environ: WSGIEnvironment) -> tuple[FastRoute, tuple[str, ...]] | None:
-        path = environ["PATH_INFO"]
-        for route in self._routes.get(environ["REQUEST_METHOD"], ()):
+        No environ is built. `deferred` is the worker's `DeferredResponse`.
+        """
+        started_at, received = time.monotonic(), deferred.request
+        if "%" in received.path:
+            # An environ has it decoded.
+            return False
+        matched = self._match(received.method, received.path)
+        deferred.environ[_TRIED_KEY] = True
+        if matched is None or not _FALLBACK_FIELDS.isdisjoint(received.fields):
+            return False
+        route, parameters = matched
+        plain = PlainRequest(received.fields, received.query, "", received.scheme, deferred.read_body)
+        request = _FastRequest(plain, route, started_at)
+        try:
+            response = self._handle(request, parameters, can_defer=True)
+        except Exception as error:  # noqa: BLE001 - Flask's error handlers answer it
+            deferred.environ[_ERROR_KEY] = error
+            return False
+        if isinstance(response, RawResponse):
+            self._complete(request, deferred, response)
+        elif response is not None:
+            self._complete_later(request, deferred, response)
+        return response is not None
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request that any server has received."""
+        if _TRIED_KEY in environ:
+            return self._fallback(environ, start_response)
+        started_at, deferred = time.monotonic(), environ.get(DEFERRED_RESPONSE_KEY)
+        matched = self._match(environ["REQUEST_METHOD"], environ["PATH_INFO"])
+        if matched is None or _PRESERVED_KEY in environ:
+            return self._fallback(environ, start_response)
+        route, parameters = matched
+        request = _FastRequest(plain_request(environ), route, started_at)
+        try:
+            response = None
+            if _FALLBACK_FIELDS.isdisjoint(request.plain.fields):
+                response = self._handle(request, parameters, can_defer=deferred is not None)
+        except Exception as error:  # noqa: BLE001 - Flask's error handlers answer it
+            environ[_ERROR_KEY] = error
+            response = None
+        if response is None:
+            return self._fallback(environ, start_response)
+        if isinstance(response, RawResponse):
+            return self._send(request, start_response, response)
+        self._complete_later(request, deferred, response)
+        body: Iterable[bytes] = deferred  # type: ignore[assignment]
+        return body
+
+    def _match(self, method: str, path: str) -> tuple[FastRoute, tuple[str, ...]] | None:
+        for route in self._routes.get(method, ()):
             if (match := route.match(path)) is not None:
-                return (route, match.groups()) if _FALLBACK_ENVIRON_KEYS.isdisjoint(environ) else None
+                return route, match.groups()
         return None
 
-    def _handle(self, request: _FastRequest, parameters: tuple[str, ...]) -> RawResponse | PendingResponse | None:
+    def _handle(
+        self, request: _FastRequest, parameters: tuple[str, ...], *, can_defer: bool
+    ) -> RawResponse | PendingResponse | None:
         with self._scopes.open(request.name) as scope:
-            response = scope.run(request.route.handler, request.environ, *parameters)
-            if isinstance(response, PendingResponse) and DEFERRED_RESPONSE_KEY not in request.environ:
+            response = scope.run(request.route.handler, request.plain, *parameters)
+            if isinstance(response, PendingResponse) and not can_defer:
                 response = scope.run(response.result)
             request.statement_count = scope.checkouts.statement_count
         return response
 
-    def _answer(
-        self, request: _FastRequest, start_response: StartResponse, response: RawResponse | PendingResponse
-    ) -> Iterable[bytes]:
-        if isinstance(response, RawResponse):
-            return self._send(request, start_response, response)
-        deferred: Any = request.environ[DEFERRED_RESPONSE_KEY]
-
+    def _complete_later(self, request: _FastRequest, deferred: Any, response: PendingResponse) -> None:
         def on_done(future: Future[Any]) -> None:
             if response.in_thread or future.exception() is not None:
                 deferred.complete_in_thread(partial(self._complete_in_thread, request, response))
-                return
-            raw = response.make_response(future.result())
-            header_lines = _serialize_cached(raw.headers) + _serialize_headers(self._finish_request(request, raw))
-            deferred.complete_raw(raw.status, header_lines, raw.body)
+            else:
+                self._complete(request, deferred, response.make_response(future.result()))
 
         response.future.add_done_callback(on_done)
-        body: Iterable[bytes] = deferred
-        return body
+
+    def _complete(self, request: _FastRequest, deferred: Any, response: RawResponse) -> None:
+        lines = _serialize_cached(response.headers) + _serialize_headers(self._finish_request(request, response))
+        deferred.complete_raw(response.status, lines, response.body)
 
     def _complete_in_thread(
         self, request: _FastRequest, pending: PendingResponse, environ: WSGIEnvironment, start_response: StartResponse
@@ -150,7 +177,7 @@ class FastPathMiddleware:
         self._statistics.record_response(method, path, status, seconds)
         log_config.log_request(method, path, status, seconds, request.request_id)
         headers = (("X-Request-ID", request.request_id), ("Content-Length", str(len(response.body))))
-        return (*headers, security_headers.HSTS) if request.environ["wsgi.url_scheme"] == "https" else headers
+        return (*headers, security_headers.HSTS) if request.plain.scheme == "https" else headers
 
 
 def flask_response(response: RawResponse) -> Response:

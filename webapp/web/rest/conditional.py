@@ -12,6 +12,7 @@ from flask import request
 from werkzeug.http import parse_etags
 
 from webapp.errors import VersionMismatchError, VersionRequiredError
+from webapp.messages import join_messages, message
 from webapp.web.validators import is_decimal
 
 MAX_VERSION_DIGITS = 9
@@ -32,8 +33,10 @@ def expected_version() -> int:
     """
     header = request.headers.get("If-Match", "").strip()
     if header in {"", "*"}:
-        named = "If-Match: * names no version. " if header else ""
-        raise VersionRequiredError(f"{named}Send If-Match with the ETag of the version that you read.")
+        named = message("If-Match: * names no version.") if header else ""
+        raise VersionRequiredError(
+            join_messages(named, message("Send If-Match with the ETag of the version that you read."))
+        )
     versions = parse_etags(header).as_set(include_weak=True)
     if not versions:
         raise VersionMismatchError("If-Match is no ETag of ours; read it again.")

@@ -8,11 +8,12 @@ _WHEN = "2026-11-27T09:30:00+00:00"
 _LATER = "2026-12-04T09:30:00+00:00"
 _TOKEN = "eyJhdHRlbXB0IjoiMDE5M2IifQ.Z0b2mA.c2lnbmF0dXJl"  # noqa: S105 - of nobody
 
-_ITEM_IN = {
+_ITEM_CONTENT = {
     "kind": "single",
     "stem": "What holds connections?",
     "choices": ["A pool", "A pond", "A puddle"],
     "right": [0],
+    "pinned": [2],
     "explanation": "A pool lends them, and takes them back.",
     "category": "Databases",
     "difficulty": "easy",
@@ -20,9 +21,23 @@ _ITEM_IN = {
     "licence": "CC BY-SA 4.0",
     "address": "https://questions.example/7",
 }
+_ITEM_IN = _ITEM_CONTENT | {"tags": ["lecture 3"]}
 _ITEM = _ITEM_IN | {"id": 7, "collected_at": None, "version": 1, "created_at": _WHEN, "changed_at": _WHEN}
-_ITEM_VERSION = _ITEM_IN | {"version": 1, "changed_at": _WHEN, "import_id": None}
-_DRAFT_IN = {"title": "Pools", "description": "Ten questions about pools.", "slug": "pools", "items": [7]}
+_ITEM_VERSION = _ITEM_CONTENT | {"version": 1, "changed_at": _WHEN, "import_id": None}
+_SECTIONS = [{"before": 0, "title": "Vocabulary"}]
+_DRAW = {
+    "position": 1, "size": 5, "category": "Databases", "difficulty": "easy", "tag": None, "points": 1,
+    "for_each_player": True,
+}  # fmt: skip
+_DRAFT_IN = {
+    "title": "Pools",
+    "description": "Ten questions about pools.",
+    "slug": "pools",
+    "items": [7],
+    "sections": _SECTIONS,
+    "points": {"7": 2},
+    "draws": [_DRAW],
+}
 _DRAFT = _DRAFT_IN | {"id": 3, "version": 1, "changed_at": _WHEN}
 _QUIZ_LINE = {
     "id": 3,
@@ -33,13 +48,23 @@ _QUIZ_LINE = {
     "opens_at": _WHEN,
     "closes_at": _LATER,
     "answers_shown": "after_closing",
+    "unlisted": False,
+    "keep_days": 90,
+    "time_limit": 900,
+    "shuffles_questions": False,
+    "shuffles_choices": True,
+    "max_attempts": 1,
+    "counted_attempt": "best",
+    "attempt_pause": 0,
     "state": "open",
 }
 _QUESTION = {
     "item": 7,
     "kind": "single",
     "stem": "What holds connections?",
+    "section": "Vocabulary",
     "choices": ["A pool", "A pond", "A puddle"],
+    "points": 1,
 }
 _ORIGIN = {"category": "Databases", "difficulty": "easy", "source": "A lecture", "licence": "CC BY-SA 4.0"}
 _ANSWERED = {"order": [2, 0, 1], "chosen": [0], "right": [0], "is_right": True, "explanation": "A pool lends them."}
@@ -119,14 +144,29 @@ EXAMPLES: dict[str, Any] = {
         ],
         "next": None,
     },
-    "Publication": {"opens_at": _WHEN, "closes_at": _LATER, "answers_shown": "after_closing"},
-    "RulesIn": {"title": "Pools", "closes_at": _LATER},
+    "Publication": {"opens_at": _WHEN, "closes_at": _LATER, "answers_shown": "after_closing", "unlisted": True},
+    "RulesIn": {"title": "Pools", "closes_at": _LATER, "keep_days": 90, "time_limit": 900},
     "QuizLine": _QUIZ_LINE,
     "QuizLines": {"quizzes": [_QUIZ_LINE], "next": None},
-    "PublicQuiz": _QUIZ_LINE | {"description": "Ten questions about pools.", "questions": [_QUESTION | _ORIGIN]},
+    "PublicQuiz": _QUIZ_LINE
+    | {
+        "description": "Ten questions about pools.",
+        "out_of": 6,
+        "questions": [_QUESTION | _ORIGIN],
+        "draws": [{"position": 1, "size": 5, "points": 1}],
+    },
     "StartIn": {"name": "Grace"},
-    "StartOut": {"token": _TOKEN, "player": _TOKEN, "started_at": _WHEN, "expires_in": 86400},
+    "StartOut": {
+        "token": _TOKEN,
+        "player": _TOKEN,
+        "started_at": _WHEN,
+        "expires_in": 86400,
+        "seconds_left": 895,
+        "number": 1,
+        "items": [7],
+    },
     "AnswerIn": {"choices": [0], "sequence": 1},
+    "JoinCodeOut": {"code": "K7M2XF", "address": "https://quiz.example/join/K7M2XF"},
     "AnswerOut": {"item": 7, "choices": [0], "saved": True},
     "AttemptOut": {
         "quiz": 3,
@@ -141,8 +181,33 @@ EXAMPLES: dict[str, Any] = {
         "score": 1,
         "out_of": 1,
         "milliseconds": 5400,
+        "number": 1,
+        "ends_at": _LATER,
+        "seconds_left": 0,
         "rank": 1,
         "questions": [_QUESTION | _ANSWERED],
+    },
+    "StoredDataOut": {
+        "quiz": 3,
+        "title": "Pools",
+        "attempt": "00000000-0003-8c2a-9d6e-5b1f7a2c4e8d",
+        "player": "7d444840-9dc0-11d1-b245-5ffdce74fad2",
+        "player_name": "Grace",
+        "started_at": _WHEN,
+        "finished_at": _WHEN,
+        "score": 1,
+        "milliseconds": 5400,
+        "kept_days": 90,
+        "answers": [
+            {
+                "item": 7,
+                "stem": "What holds connections?",
+                "choices": [0],
+                "texts": ["A pool"],
+                "sequence": 1,
+                "answered_at": _WHEN,
+            }
+        ],
     },
     "LeaderboardOut": {
         "quiz": 3,
@@ -157,16 +222,33 @@ EXAMPLES: dict[str, Any] = {
         "finished": 1,
         "mean_score": 1.0,
         "mean_milliseconds": 5400.0,
+        "deleted": None,
         "questions": [
             {
                 "item": 7,
                 "stem": "What holds connections?",
-                "answered": 1,
-                "right": 1,
-                "share_right": 1.0,
-                "choices": [{"text": "A pool", "right": True, "count": 1}],
+                "answered": 40,
+                "right": 30,
+                "share_right": 0.75,
+                "facility": 0.72,
+                "discrimination": 0.41,
+                "better_choice": None,
+                "choices": [{"text": "A pool", "right": True, "count": 30, "correlation": 0.41}],
             }
         ],
+    },
+    "PlayersOut": {
+        "players": [
+            {
+                "name": "Grace",
+                "started_at": _WHEN,
+                "finished_at": _WHEN,
+                "score": 1,
+                "milliseconds": 5400,
+                "answers": [{"item": 7, "chosen": [0], "mark": "right"}],
+            }
+        ],
+        "next": None,
     },
     "SourceList": {
         "sources": [

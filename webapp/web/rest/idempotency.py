@@ -19,6 +19,7 @@ from poolproof.integrations.flask_ext import get_pooling, run_in_transaction
 from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.db.timestamps import seconds_ago, utc_now
 from webapp.errors import InvalidInputError, KeyReusedError
+from webapp.messages import message
 from webapp.web.rest.models import IdempotencyKey
 
 HEADER = "Idempotency-Key"
@@ -114,8 +115,12 @@ def _read_key() -> str | None:
     match = _KEY_PATTERN.fullmatch(value.strip())
     if match is None:
         raise InvalidInputError(
-            f"{HEADER} has to be 1 to {MAX_KEY_LENGTH} visible ASCII characters without quotes or backslashes, "
-            "for instance a UUID; send another one.",
+            message(
+                "%(key)s has to be 1 to %(most)s visible ASCII characters without quotes or backslashes, for instance "
+                "a UUID; send another one.",
+                key=HEADER,
+                most=MAX_KEY_LENGTH,
+            )
         )
     return match[1] or match[2]
 
@@ -126,7 +131,9 @@ def _find_created_id(connection: Connection, digest: bytes, body_digest: bytes) 
         select(IdempotencyKey.body, IdempotencyKey.made).where(IdempotencyKey.digest == digest).with_for_update()
     ).one()
     if row.body != body_digest:
-        raise KeyReusedError(f"This {HEADER} has come with another request; make a new key for each new request.")
+        raise KeyReusedError(
+            message("This %(key)s has come with another request; make a new key for each new request.", key=HEADER)
+        )
     created_id: int = row.made
     return created_id
 

@@ -68,6 +68,13 @@ LOCATION = {
         "schema": {"type": "string", "format": "uri-reference"},
     }
 }
+DISPOSITION = {
+    "Content-Disposition": {
+        "description": "The name of the file (RFC 6266)",
+        "required": True,
+        "schema": {"type": "string"},
+    }
+}
 LINK = {"Link": {"description": 'The next page, rel="next" (RFC 8288)', "schema": {"type": "string"}}}
 IF_MATCH = {
     "in": "header",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any
+from typing import Protocol
 from urllib.parse import urlencode
 
 from flask import request
 
-from webapp.db.page import Page, encode_cursor
+from webapp.db.page import encode_cursor
 from webapp.errors import InvalidInputError
 from webapp.web.path_prefix import with_prefix
 
@@ -33,7 +33,15 @@ def decode_cursor(cursor: str | None) -> int | None:
     return after
 
 
-def next_link_header(page: Page[Any]) -> dict[str, str]:
+class HasCursor(Protocol):
+    """A page of a list."""
+
+    @property
+    def cursor(self) -> str | None:
+        """The cursor of the page after it; None at the end."""
+
+
+def next_link_header(page: HasCursor) -> dict[str, str]:
     """Return the Link header for the page after this one, or no header at the end."""
     if page.cursor is None:
         return {}

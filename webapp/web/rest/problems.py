@@ -22,7 +22,9 @@ from poolproof.drivers.errors import TransientCause, transient_cause
 from poolproof.errors import ThreadShareFullError
 from poolproof.transactions.outcomes import WriteOutcome
 from webapp.errors import BusyError, CodedBodyError, DomainError, QuotaExceededError, list_error_types
+from webapp.messages import join_messages, message
 from webapp.web import form_retry
+from webapp.web.languages import page_language, translate
 from webapp.web.path_prefix import with_prefix
 from webapp.web.request_context import request_id
 from webapp.web.rest import repeating
@@ -34,7 +36,7 @@ IANA_REGISTERED_KINDS = {BusyError.kind, QuotaExceededError.kind}
 IANA_TYPE_PREFIX = "https://iana.org/assignments/http-problem-types#"
 
 SAFE_METHODS = {"GET", "HEAD"}
-LONG_WORK_REFUSED = (
+LONG_WORK_REFUSED = message(
     "As many requests that take long (imports, exports, large files, waits for a paused part of the service) as may "
     "run at once are under way."
 )
@@ -84,7 +86,7 @@ def _domain_error(error: DomainError) -> WerkzeugResponse:
 
 def _busy_error(error: BusyError) -> WerkzeugResponse:
     outcome = error.outcome or repeating.known_outcome()
-    detail = error.detail if error.has_advice else f"{error.detail} {repeating.advice(outcome)}"
+    detail = error.detail if error.has_advice else join_messages(error.detail, repeating.advice(outcome))
     # A whole number of seconds, random, so that clients do not all return at once.
     wait = random.randint(1, 4)  # noqa: S311
     extra = {**error.extra, "outcome": str(outcome)}
@@ -115,14 +117,16 @@ def _pool_timeout_error(error: PoolTimeoutError) -> WerkzeugResponse:
         log.warning("Too much long work at once: %s", error)
         return _domain_error(BusyError(LONG_WORK_REFUSED))
     log.warning("No connection in time: %s", error)
-    return _domain_error(_busy_or_unavailable("All database connections are in use."))
+    return _domain_error(_busy_or_unavailable(message("All database connections are in use.")))
 
 
 def _database_error(error: DBAPIError) -> WerkzeugResponse:
     cause = transient_cause(error)
     if cause is not None:
         log.warning("The database did not serve the request: %s", error.orig)
-        reason = CANNOT_STORE if cause is TransientCause.STORAGE else "The database cannot be reached just now."
+        reason = (
+            CANNOT_STORE if cause is TransientCause.STORAGE else message("The database cannot be reached just now.")
+        )
         return _domain_error(_busy_or_unavailable(reason))
     log.error("The database refused a statement", exc_info=error)
     return _http_error(InternalServerError(original_exception=error))
@@ -148,6 +152,7 @@ def _flatten_messages(messages: Any, path: str = "") -> Iterator[dict[str, str]]
 def _error_response(
     status: int, type_uri: str, title: str, detail: str, extra: dict[str, Any], *, retry_after: int | None = None
 ) -> WerkzeugResponse:
+    title, detail = translate(title), translate(detail)
     if _wants_problem_json():
         response = _problem_json(status, type_uri, title, detail, extra)
     else:
@@ -189,6 +194,7 @@ def _problem_json(status: int, type_uri: str, title: str, detail: str, extra: di
     response = jsonify(body)
     response.status_code = status
     response.mimetype = "application/problem+json"
+    response.content_language.add(page_language())
     return response
 
 

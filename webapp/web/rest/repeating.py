@@ -9,6 +9,7 @@ from flask import current_app, request
 
 from poolproof.transactions import outcomes
 from poolproof.transactions.outcomes import WriteOutcome
+from webapp.messages import join_messages, message
 from webapp.web import form_retry
 from webapp.web.rest import idempotency
 
@@ -16,9 +17,9 @@ IDEMPOTENT_METHODS = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"}
 """A repeat has no further effect (RFC 9110). A PUT with If-Match, or a DELETE, that was done is answered 412 or 404."""
 
 _SENTENCES = {
-    WriteOutcome.NOT_DONE: "Nothing was changed; please repeat the request.",
-    WriteOutcome.PARTLY_DONE: "A part of it was stored before, the rest was not.",
-    WriteOutcome.UNKNOWN: "It is not known whether it was stored.",
+    WriteOutcome.NOT_DONE: message("Nothing was changed; please repeat the request."),
+    WriteOutcome.PARTLY_DONE: message("A part of it was stored before, the rest was not."),
+    WriteOutcome.UNKNOWN: message("It is not known whether it was stored."),
 }
 
 
@@ -60,6 +61,11 @@ def advice(outcome: WriteOutcome) -> str:
     if outcome is WriteOutcome.NOT_DONE:
         return known
     if not may_repeat(outcome):
-        return f"{known} Look before you repeat the request."
-    same = f" with the same {idempotency.HEADER}" if idempotency.is_keyed() else ""
-    return f"{known} Repeat the request{same}: that is safe, it takes effect once."
+        return join_messages(known, message("Look before you repeat the request."))
+    if idempotency.is_keyed():
+        how = message(
+            "Repeat the request with the same %(key)s: that is safe, it takes effect once.", key=idempotency.HEADER
+        )
+    else:
+        how = message("Repeat the request: that is safe, it takes effect once.")
+    return join_messages(known, how)

@@ -25,6 +25,8 @@ from webapp.web.server.timeouts import PhaseTimeouts
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 _TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+MAX_GATHERED = 32
+"""Requests that are received before the first of them is given to a thread."""
 EXPENDABLE_AFTER = 0.5
 """Seconds after which a connection that does nothing is given up for another client, where there is no room."""
 _EXPENDABLE = (Phase.LINGERING, Phase.NEW, Phase.HANDSHAKE, Phase.KEPT_ALIVE)
@@ -46,9 +48,8 @@ class ConnectionLoop:
 
     def __init__(self, config: Any, log: Any, timeouts: ClientTimeouts, owner: RequestOwner) -> None:
         """Begin without connections; `config` is Gunicorn's."""
-        self._config, self._owner = config, owner
+        self._config, self._log, self._owner = config, log, owner
         self._upload_timeout = timeouts.upload
-        self._log = log
         self._selector = selectors.DefaultSelector()
         self._connections: set[ClientConnection] = set()
         self._timeouts: PhaseTimeouts[Phase, ClientConnection] = PhaseTimeouts(
@@ -60,16 +61,17 @@ class ConnectionLoop:
         )  # fmt: skip
         self._acceptor: Acceptor | None = None
         self._tls: ssl.SSLContext | None = None
+        # Those whose request is there, and not yet given to the owner.
+        self._whole: list[ClientConnection] = []
         self._released: deque[ClientConnection] = deque()
         self._is_woken = False
         self._wake_reader, self._wake_writer = os.pipe()
-        for end in (self._wake_reader, self._wake_writer):
-            os.set_blocking(end, False)
+        os.set_blocking(self._wake_reader, False)
+        os.set_blocking(self._wake_writer, False)
         self._selector.register(self._wake_reader, READ, self._process_released)
         self._steps: dict[Phase, Callable[[ClientConnection], None]] = {
-            Phase.HANDSHAKE: self._shake_hands, Phase.NEW: self._receive_request,
-            Phase.HEAD: self._receive_request, Phase.BODY: self._receive_request,
-            Phase.KEPT_ALIVE: self._receive_request, Phase.HANDLED: self._stop_watching, Phase.SENDING: self._send_rest,
+            **dict.fromkeys((Phase.NEW, Phase.HEAD, Phase.BODY, Phase.KEPT_ALIVE), self._receive_request),
+            Phase.HANDSHAKE: self._shake_hands, Phase.HANDLED: self._stop_watching, Phase.SENDING: self._send_rest,
             Phase.LINGERING: self._drain,
         }  # fmt: skip
 
@@ -91,6 +93,9 @@ class ConnectionLoop:
             timeout = acceptor.seconds_left(timeout)
         for key, events in self._selector.select(timeout):
             key.data(events)
+            if len(self._whole) >= MAX_GATHERED:
+                self._hand_over()
+        self._hand_over()
         for _, connection in self._timeouts.due():
             self._time_out(connection)
         if acceptor is not None:
@@ -110,6 +115,13 @@ class ConnectionLoop:
             self._is_woken = True
             self.wake()
 
+    def _hand_over(self) -> None:
+        # Not one by one: a thread that the first request wakes takes the interpreter lock while the loop receives the
+        # second one, and the two change places with every request.
+        for connection in self._whole:
+            self._owner.handle(connection)
+        self._whole.clear()
+
     def stop(self) -> None:
         """Accept nobody any more; wait a moment for requests of those who are silent."""
         if self._acceptor is not None:
@@ -122,13 +134,12 @@ class ConnectionLoop:
         for connection in list(self._connections):
             self._close(connection)
         self._selector.close()
-        os.close(self._wake_reader)
-        os.close(self._wake_writer)
+        for end in (self._wake_reader, self._wake_writer):
+            os.close(end)
 
     def _add(self, sock: socket.socket, client: Any, server: Any) -> None:
-        phase = Phase.NEW
+        phase = Phase.NEW if self._tls is None else Phase.HANDSHAKE
         if self._tls is not None:
-            phase = Phase.HANDSHAKE
             try:
                 sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
             except (OSError, ValueError):
@@ -195,7 +206,7 @@ class ConnectionLoop:
             if progress is ReadProgress.LARGE:
                 connection.stream_body(self._upload_timeout)
             self._enter(connection, Phase.HANDLED)
-            self._owner.handle(connection)
+            self._whole.append(connection)
 
     def _wait_for_body(self, connection: ClientConnection) -> None:
         if connection.phase is not Phase.BODY:

@@ -3,8 +3,8 @@
 WSGI keeps a thread until its response is there. Under load that is the cost: each waiting thread is put to sleep and
 woken, and all that are woken at once compete for the interpreter lock. Here connections belong to the main loop, and a
 thread holds one only while it handles a request. So a request whose response depends on a commit returns a
-`DeferredResponse` in place of a body and frees its thread; the thread that commits sends the response and releases the
-connection to the main loop.
+`DeferredResponse` in place of a body and frees its thread; the thread that commits writes the response and releases the
+connection to the main loop, which sends it.
 
 This module imports neither Gunicorn nor anything of ours: the handler is known by its type only.
 """
@@ -14,7 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication, WSGIEnvironment
+    from datetime import datetime
+    from wsgiref.types import WSGIApplication
 
     from webapp.web.server.connection import ClientConnection
     from webapp.web.server.request_handler import RequestHandler
@@ -26,30 +27,29 @@ DEFERRED_RESPONSE_KEY = "poolproof.deferred_response"
 class DeferredResponse:
     """The right to answer one request later. Iterable in name only: it is returned in place of the body."""
 
-    __slots__ = ("_handler", "connection", "environ", "response", "started_at")
+    __slots__ = ("_handler", "connection", "environ", "request", "response", "started_at")
 
-    def __init__(
-        self,
-        handler: RequestHandler,
-        environ: WSGIEnvironment,
-        response: Any,
-        connection: ClientConnection,
-        started_at: Any,
-    ) -> None:
-        """Make a response that has not been deferred yet; `response` is Gunicorn's."""
+    def __init__(self, handler: RequestHandler, connection: ClientConnection, started_at: datetime | None) -> None:
+        """Make a response to the connection's present request that has not been deferred yet."""
         self._handler = handler
-        self.environ = environ
-        self.response = response
         self.connection = connection
+        self.request = connection.reader.request
         self.started_at = started_at
-        environ[DEFERRED_RESPONSE_KEY] = self
+        self.response: Any = None
+        """Gunicorn's response, once there is an environ."""
+        self.environ: dict[str, Any] = {DEFERRED_RESPONSE_KEY: self}
+        """What the environ will have in addition, until an application needs one: then it is the environ."""
 
     def __iter__(self) -> Any:
         """Raise: the handler compares the body with this object and never iterates it."""
         raise TypeError("the response comes later")
 
+    def read_body(self) -> bytes:
+        """Return the request's body, which an application may read again."""
+        return self.connection.reader.peek_body()
+
     def complete(self, application: WSGIApplication) -> None:
-        """Send the application's response from this thread; if it returns this object again, it stays deferred."""
+        """Answer by an application, in this thread; if it returns this object again, the response stays deferred."""
         self._handler.respond(self, application)
 
     def complete_raw(self, status: str, headers: bytes, body: bytes) -> None:

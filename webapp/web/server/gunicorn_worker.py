@@ -4,11 +4,12 @@
 stops. It is loaded by the master and imports nothing of ours but the other modules of its package.
 
 This package alone touches what Gunicorn does not document (hence `gunicorn<28`; a contract test has the same list).
-Of a worker: `init_process`, `load_wsgi`, `run`, `notify`, `handle_exit`, `handle_quit`, `handle_error`, its attributes
-`alive`, `nr`, `max_requests`, `ppid`, `sockets`, `wsgi`. Of a request: `RequestParser` with `unreader` and
-`finish_body`; `Unreader` with `buf`, `chunk` and `take_buffered`; `Request` with `body`, `should_close` and
-`_expected_100_continue`; `LengthReader` with `length`; `ChunkedReader`. Of a response: `create`; `Response` with
-`write`, `close`, `should_close`, `force_close`, `must_close`, `req`, `status`, `sent`, `sock`. Of TLS: `ssl_context`.
+Of a worker: `init_process`, `load_wsgi`, `run`, `notify`, `handle_exit`, `handle_quit`, `handle_error`, its
+attributes `alive`, `nr`, `max_requests`, `ppid`, `sockets`, `wsgi`. Of a request: `Request` with `parse_headers`,
+`should_close`, `headers`, `version`, `scheme`, `body` and `_expected_100_continue`; `Unreader` with `read`, `unread`,
+`chunk` and `take_buffered`; `LengthReader` with `length`; `ChunkedReader`; `Body` with `failed`. Of a response:
+`create`; `Response` with `write`, `close`, `should_close`, `force_close`, `must_close`, `req`, `status`, `sent`,
+`sock`. Of TLS: `ssl_context`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from gunicorn.workers.base import Worker
 from webapp.web.server.connection import ClientConnection
 from webapp.web.server.connection_loop import ConnectionLoop
 from webapp.web.server.limits import ClientTimeouts
+from webapp.web.server.parsed_request import CachedSettings
 from webapp.web.server.request_handler import RequestHandler
 from webapp.web.server.rolling_restart import ask_for_replacement
 from webapp.web.server.thread_pool import RequestThreadPool
@@ -41,8 +43,9 @@ class PoolproofWorker(Worker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         """Prepare in the new process, and serve until told to stop."""
-        self._loop = ConnectionLoop(self.cfg, self.log, self.timeouts, self)
-        self._handler = RequestHandler(self.cfg, self.log, self._loop.release, self.handle_error)
+        config = CachedSettings(self.cfg)
+        self._loop = ConnectionLoop(config, self.log, self.timeouts, self)
+        self._handler = RequestHandler(config, self.log, self._loop.release, self.handle_error)
         super().init_process()
 
     @property
@@ -55,6 +58,9 @@ class PoolproofWorker(Worker):  # type: ignore[misc]
         super().load_wsgi()
         self._handler.application = self.wsgi
         self._handler.console_port = getattr(self.wsgi, "config", {}).get("CONSOLE_PORT", "")
+        # Under a prefix that Gunicorn has to take off the path, every request goes through its environ.
+        if not os.environ.get("SCRIPT_NAME"):
+            self._handler.fast_path = getattr(self.wsgi, "extensions", {}).get("fast_path")
 
     def run(self) -> None:
         """Serve; then answer what has been received, and end."""

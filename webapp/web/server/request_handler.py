@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 from wsgiref.types import WSGIApplication
 
@@ -23,6 +24,9 @@ Release = Callable[..., None]
 ReportError = Callable[[Any, Any, Any, BaseException], None]
 """Gunicorn's `handle_error(request, socket, client's address, error)`."""
 
+FastPath = Callable[[DeferredResponse], bool]
+"""Answers a request, now or later, and returns True; False leaves it to the application."""
+
 
 class RequestHandler:
     """Handles requests in the threads of a worker, and in those that complete deferred responses."""
@@ -34,6 +38,8 @@ class RequestHandler:
         self._threads = RequestThreadPool(config.threads)
         self._console_threads = RequestThreadPool(1, "console")
         self.application: WSGIApplication = _no_application
+        self.fast_path: FastPath | None = None
+        """Answers plain requests without an environ, where there is one."""
         self.console_port = ""
         """Requests at this port have a thread of their own, for when all others are stuck."""
         self.closes_connections = False
@@ -56,31 +62,30 @@ class RequestHandler:
 
     def handle(self, connection: ClientConnection) -> None:
         """Answer the connection's request."""
-        request, started_at = connection.reader.request, datetime.now()  # noqa: DTZ005 - as Gunicorn's access log has it
+        started_at = datetime.now() if self._log.access_log_enabled else None  # noqa: DTZ005 - as Gunicorn's log has it
         # The client was told by the main loop, or is told at the first read.
-        request._expected_100_continue = False  # noqa: SLF001 - see gunicorn_worker
+        connection.reader.request._expected_100_continue = False  # noqa: SLF001 - see gunicorn_worker
+        deferred = DeferredResponse(self, connection, started_at)
         try:
-            response, environ = wsgi.create(
-                request, connection.output, connection.client, connection.server, self._config
-            )
+            if self.fast_path is not None and not connection.is_streamed and self.fast_path(deferred):
+                return
         except BaseException as error:  # noqa: BLE001 - it ends neither the thread nor the connection without a response
             self._fail(connection, error)
             return
-        environ["wsgi.multithread"] = True
-        if self.closes_connections or connection.is_streamed or not self._config.keepalive:
-            response.force_close()
-        self.respond(DeferredResponse(self, environ, response, connection, started_at), self.application)
+        self.respond(deferred, self.application)
 
     def respond(self, deferred: DeferredResponse, application: WSGIApplication) -> None:
         """Send the application's response, unless it is deferred again."""
-        response, connection = deferred.response, deferred.connection
+        connection = deferred.connection
         is_reusable = False
         try:
+            if deferred.response is None:
+                self._create_environ(deferred)
+            response = deferred.response
             body = application(deferred.environ, response.start_response)
             if body is deferred:
                 return
             _write(response, body)
-            connection.output.flush()
             is_reusable = not response.should_close()
             self._log_access(deferred)
         except BaseException as error:  # noqa: BLE001 - as above
@@ -89,19 +94,32 @@ class RequestHandler:
         self._release(connection, is_reusable=is_reusable)
 
     def respond_raw(self, deferred: DeferredResponse, status: str, headers: bytes, body: bytes) -> None:
-        """Send in one call what Gunicorn would send in parts; does not block."""
-        response, connection = deferred.response, deferred.connection
-        closes = response.must_close or self.closes_connections or response.req.should_close()
-        persistence = "close" if closes else "keep-alive"
-        first_lines = f"HTTP/1.1 {status}\r\nServer: gunicorn\r\nDate: {_http_date()}\r\nConnection: {persistence}\r\n"
-        try:
-            connection.output.sendall(b"".join((first_lines.encode("latin-1"), headers, b"\r\n", body)))
-            connection.output.try_flush()
-        except OSError:
-            closes = True
-        response.status, response.sent = status, len(body)
-        self._log_access(deferred)
+        """Write at once what Gunicorn would write in parts; the main loop sends it, so nothing here waits."""
+        connection, request = deferred.connection, deferred.request
+        closes = self._closes(connection) or request.should_close()
+        first_lines = _first_lines(status, request.version, int(time.time()), closes=closes)
+        connection.output.collect(b"".join((first_lines, headers, b"\r\n", body)))
+        if self._log.access_log_enabled:
+            if deferred.response is None:
+                self._create_environ(deferred)
+            deferred.response.status, deferred.response.sent = status, len(body)
+            self._log_access(deferred)
         self._release(connection, is_reusable=not closes)
+
+    def _closes(self, connection: ClientConnection) -> bool:
+        """Say whether a response is the last one of its connection, whatever the client has asked for."""
+        return self.closes_connections or connection.is_streamed or not self._config.keepalive
+
+    def _create_environ(self, deferred: DeferredResponse) -> None:
+        """Make what an application of WSGI gets."""
+        connection, additional = deferred.connection, deferred.environ
+        deferred.response, deferred.environ = wsgi.create(
+            deferred.request, connection.output, connection.client, connection.server, self._config
+        )
+        deferred.environ.update(additional)
+        deferred.environ["wsgi.multithread"] = True
+        if self._closes(connection):
+            deferred.response.force_close()
 
     def _fail(self, connection: ClientConnection, error: BaseException) -> None:
         """Answer with an error if nothing has been sent yet; in any case the connection ends. Called in an `except`."""
@@ -123,14 +141,16 @@ class RequestHandler:
 
 
 def _write(response: Any, body: Iterable[bytes]) -> None:
-    """Write a body; what an application generates is sent as it comes, a file in larger pieces."""
-    is_file = isinstance(body, wsgi.FileWrapper)
+    """Write a body; what an application generates is sent as it comes, a file in larger pieces, a list by the loop."""
+    is_generated = not isinstance(body, (list, wsgi.FileWrapper))
     try:
         for part in body:
             response.write(part)
-            if not is_file:
+            if is_generated:
                 response.sock.flush()
         response.close()
+        if is_generated:
+            response.sock.flush()
     finally:
         if close := getattr(body, "close", None):
             close()
@@ -140,12 +160,10 @@ def _no_application(environ: Any, start_response: Any) -> Iterable[bytes]:
     raise LookupError("no application is loaded")
 
 
-_http_date_cache: dict[int, str] = {}
-
-
-def _http_date() -> str:
-    second = int(time.time())
-    if (date := _http_date_cache.get(second)) is None:
-        _http_date_cache.clear()
-        date = _http_date_cache[second] = formatdate(second, usegmt=True)
-    return date
+@lru_cache(maxsize=64)
+def _first_lines(status: str, version: tuple[int, int], second: int, *, closes: bool) -> bytes:
+    """Return the lines that every response of this second begins with, as Gunicorn writes them."""
+    major, minor = version
+    date, persistence = formatdate(second, usegmt=True), "close" if closes else "keep-alive"
+    lines = (f"HTTP/{major}.{minor} {status}", "Server: gunicorn", f"Date: {date}", f"Connection: {persistence}", "")
+    return "\r\n".join(lines).encode("latin-1")

@@ -29,6 +29,10 @@ class ResponseOutput:
         self.has_sent = False
         """Whether anything of the present response has left: it cannot be replaced by another any more."""
 
+    def collect(self, data: bytes) -> None:
+        """Collect a response that the main loop sends."""
+        self._unsent += data
+
     def sendall(self, data: bytes) -> None:
         """Collect a part of a response."""
         self._unsent += data

@@ -18,6 +18,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import create_engine, text
 
+from poolproof.lab.scratch_schema import LAB_MARKER_TABLE
 from tests.support import PROJECT
 from tests.support.narrowing import match_in, not_none
 from webapp.cli import create_cli
@@ -27,7 +28,6 @@ from webapp.lab.drills.runner import DrillResult, run_drills
 from webapp.lab.services import programs
 from webapp.lab.services.poolproof_service import make_environment
 from webapp.lab.services.programs import Flavour
-from webapp.lab.services.scratch_schema import LAB_MARKER_TABLE
 
 SECTION = match_in(r"^## Drills\n(.*?)^## ", (PROJECT / "docs" / "lab.md").read_text(), re.MULTILINE | re.DOTALL)[1]
 QUICK = "leak"

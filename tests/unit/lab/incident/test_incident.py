@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
+from poolproof.lab.reporting.report import list_reports
 from tests.support import PROJECT
 from tests.support.commands import called, called_aside
 from tests.support.waiting import wait_until
-from tests.unit.lab.services.test_scratch_schema import all_schemas, run
 from tests.unit.lab.test_commands import without_matplotlib
-from webapp.lab.reporting.report import list_reports
+from tests.unit.poolproof.lab.test_scratch_schema import all_schemas, run
 from webapp.lab.services.poolproof_service import make_environment
 from webapp.lab.services.programs import Flavour
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import webapp
+from poolproof.lab.loadgen.http_client import HttpResponse
 from webapp.lab.loadgen import player
-from webapp.lab.loadgen.http_client import HttpResponse
 
 SCRIPT = (Path(webapp.__file__).parent / "static" / "backoff.js").read_text()
 BUSY = HttpResponse(503, {"retry-after": "3"}, b"")

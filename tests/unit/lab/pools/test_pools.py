@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from poolproof.lab.connection_monitor import ConnectionMonitor
 from tests.support.clock import SettableClock
 from tests.support.commands import called
 from tests.support.narrowing import not_none
-from tests.unit.lab.services.test_scratch_schema import all_schemas
+from tests.unit.poolproof.lab.test_scratch_schema import all_schemas
 from webapp.lab.pools import pool_behaviour, pool_benchmark
 from webapp.lab.pools.pool_behaviour import PoolBehaviour
 from webapp.lab.pools.pool_benchmark import BenchmarkResult, BenchmarkTask, summarize_error
 from webapp.lab.pools.pool_types import DEFAULT_QUEUE_POOL, POOL_TYPES, POOLPROOF_POOL, PoolType
-from webapp.lab.services.connection_monitor import ConnectionMonitor
 from webapp.lab.services.programs import Flavour
 
 SMALL = BenchmarkTask(threads=8, requests=3, seconds=0.001)

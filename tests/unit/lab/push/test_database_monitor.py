@@ -9,9 +9,9 @@ from contextlib import closing, nullcontext
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
+from poolproof.lab.connection_monitor import ConnectionMonitor
 from tests.support.narrowing import not_none
 from webapp.lab.push.database_monitor import SAMPLE_INTERVAL, DatabaseMonitor
-from webapp.lab.services.connection_monitor import ConnectionMonitor
 from webapp.lab.services.programs import Flavour
 
 

@@ -14,7 +14,7 @@ from poolproof import deadlines
 from poolproof.core.stats import RequestStatistics
 from poolproof.integrations.request_scope import RequestScopes
 from poolproof.leaks.checkouts import current_request
-from webapp.web.fast_path.middleware import FastPathMiddleware
+from webapp.web.fast_path.middleware import FastPath
 from webapp.web.fast_path.routes import FastRoute, PendingResponse, RawResponse
 from webapp.web.server.deferred import DEFERRED_RESPONSE_KEY
 
@@ -27,9 +27,9 @@ def flask(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[b
     return [repr(error).encode() if error is not None else b"slow"]
 
 
-def middleware(handler: Callable[..., RawResponse | PendingResponse | None]) -> FastPathMiddleware:
+def middleware(handler: Callable[..., RawResponse | PendingResponse | None]) -> FastPath:
     routes, scopes = [FastRoute("GET", "/things/<name>", handler)], RequestScopes(20.0, lambda: False)
-    return FastPathMiddleware(flask, routes, RequestStatistics(), scopes)
+    return FastPath(flask, routes, RequestStatistics(), scopes)
 
 
 def completed(error: Exception | None = None) -> Future[Any]:
@@ -68,12 +68,27 @@ def test_an_unusual_header_goes_to_flask(name: str) -> None:
     assert Client(app).get("/things/a", headers={name: "1"}).text == "slow"
 
 
+class Received:
+    """A request as our worker has parsed it."""
+
+    method, query, scheme = "GET", "", "http"
+
+    def __init__(self, path: str = "/things/a", **fields: str) -> None:
+        self.path = path
+        self.fields = {name.replace("_", "-"): value for name, value in fields.items()}
+
+
 class Deferred:
     """Records how a response is completed."""
 
-    def __init__(self) -> None:
+    def __init__(self, request: Received | None = None) -> None:
+        self.request = request or Received()
+        self.environ: dict[str, Any] = {}
         self.raw: list[tuple[str, bytes, bytes]] = []
         self.applications: list[Any] = []
+
+    def read_body(self) -> bytes:
+        return b""
 
     def complete_raw(self, status: str, headers: bytes, body: bytes) -> None:
         self.raw.append((status, headers, body))
@@ -82,7 +97,7 @@ class Deferred:
         self.applications.append(application)
 
 
-def call(app: FastPathMiddleware, deferred: Deferred, **environ: Any) -> Any:
+def call(app: FastPath, deferred: Deferred, **environ: Any) -> Any:
     base = EnvironBuilder("/things/a", environ_overrides={DEFERRED_RESPONSE_KEY: deferred, **environ})
     return app(base.get_environ(), lambda *_: lambda _: None)
 
@@ -104,6 +119,42 @@ def test_a_pending_response_is_sent_by_the_thread_that_calls_back_unless_it_take
         assert (len(deferred.applications), deferred.raw) == (1, [])
     else:
         assert [(status, body) for status, _, body in deferred.raw] == [("200 OK", b"fast")]
+
+
+def test_a_request_of_our_worker_is_answered_without_an_environ() -> None:
+    deferred = Deferred(Received(X_REQUEST_ID="0123456789abcdef"))
+    assert middleware(lambda request, name: RESPONSE).take(deferred)
+    assert deferred.raw == [
+        ("200 OK", b"Content-Type: text/plain\r\nX-Request-ID: 0123456789abcdef\r\nContent-Length: 4\r\n", b"fast")
+    ]
+
+
+def test_one_that_depends_on_a_commit_is_answered_later() -> None:
+    deferred, future = Deferred(), Future[Any]()
+    assert middleware(lambda request, name: PendingResponse(future, lambda _: RESPONSE)).take(deferred)
+    assert deferred.raw == []
+    future.set_result(None)
+    assert [body for _, _, body in deferred.raw] == [b"fast"]
+
+
+@pytest.mark.parametrize(
+    ("handler", "received", "body"),
+    [
+        (lambda request, name: None, Received(), b"slow"),
+        (lambda request, name: RESPONSE, Received(IF_MATCH="1"), b"slow"),
+        (lambda request, name: RESPONSE, Received("/others/a"), b"slow"),
+        (fail, Received(), b"ValueError('no')"),
+        (lambda request, name: RESPONSE, Received("/things/%61"), b"fast"),
+    ],
+)
+def test_what_is_left_to_the_application_is_tried_once(
+    handler: Callable[..., Any], received: Received, body: bytes
+) -> None:
+    """A path with encoded characters is tried where it is decoded: in the environ."""
+    deferred, app = Deferred(received), middleware(handler)
+    assert not app.take(deferred)
+    environ = EnvironBuilder(received.path).get_environ() | deferred.environ
+    assert list(app(environ, lambda *_: lambda _: None)) == [body]
 
 
 def test_a_refusal_to_defer_goes_to_flask() -> None:

@@ -1,8 +1,21 @@
 from __future__ import annotations
 
+import io
+from typing import Any
+
 import pytest
 
-from webapp.web.fast_path.routes import FastRoute
+from webapp.web.fast_path.routes import FastRoute, plain_request
+
+
+def test_a_body_is_read_and_can_be_read_again() -> None:
+    received: dict[str, Any] = {
+        "CONTENT_TYPE": "application/json", "CONTENT_LENGTH": "2", "wsgi.input": io.BytesIO(b"{}more"),
+        "wsgi.url_scheme": "http", "HTTP_IF_NONE_MATCH": "x",
+    }  # fmt: skip
+    request = plain_request(received)
+    assert request.fields == {"CONTENT-TYPE": "application/json", "CONTENT-LENGTH": "2", "IF-NONE-MATCH": "x"}
+    assert (request.read_body(), received["wsgi.input"].read()) == (b"{}", b"{}")
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,7 @@ MAKING_NOTHING = {
     "startAttempt": "stores nothing; the attempt begins with its first answer",
     "finishAttempt": "a repeat returns the same result",
     "closeQuiz": "a repeat changes nothing",
+    "renewJoinCode": "a repeat makes another code in place of the first",
     "cancelCollection": "changes one run, once; a repeat is refused",
     "resumeCollection": "changes one run, once; a repeat is refused",
     "carryOutImport": "changes one import, once; a repeat is refused",

@@ -28,13 +28,28 @@ def handler() -> Handler:
     return Handler()
 
 
+class Reader:
+    request = "the request"
+
+    def peek_body(self) -> bytes:
+        return b"the body"
+
+
+class Connection:
+    reader = Reader()
+
+
 @pytest.fixture
 def deferred(handler: Handler) -> DeferredResponse:
-    return DeferredResponse(handler, {}, "the response", "the connection", None)  # type: ignore[arg-type]
+    return DeferredResponse(handler, Connection(), None)  # type: ignore[arg-type]
 
 
 def test_the_application_finds_it_in_its_environ(deferred: DeferredResponse) -> None:
     assert deferred.environ == {DEFERRED_RESPONSE_KEY: deferred}
+
+
+def test_it_knows_the_request_and_its_body(deferred: DeferredResponse) -> None:
+    assert (deferred.request, deferred.read_body()) == ("the request", b"the body")
 
 
 def test_it_is_sent_by_the_handler(deferred: DeferredResponse, handler: Handler) -> None:
@@ -48,7 +63,7 @@ def test_it_is_sent_by_the_handler(deferred: DeferredResponse, handler: Handler)
 
 def test_what_takes_long_is_a_task_of_a_request_thread(deferred: DeferredResponse, handler: Handler) -> None:
     deferred.complete_in_thread("the application")  # type: ignore[arg-type]
-    assert handler.calls == [("submit", "the connection", deferred.complete, "the application")]
+    assert handler.calls == [("submit", deferred.connection, deferred.complete, "the application")]
 
 
 def test_it_is_never_read_as_a_body(deferred: DeferredResponse) -> None:

@@ -11,7 +11,7 @@ from gunicorn import sock
 from gunicorn.config import Config
 from gunicorn.http import message, wsgi
 from gunicorn.http.body import ChunkedReader, LengthReader
-from gunicorn.http.parser import RequestParser
+from gunicorn.http.message import Request
 from gunicorn.http.unreader import Unreader
 from gunicorn.http.wsgi import Response
 from gunicorn.workers import base
@@ -28,8 +28,11 @@ CALLABLES = {
     (Worker, "handle_exit"): ["self", "sig", "frame"],
     (Worker, "handle_quit"): ["self", "sig", "frame"],
     (Worker, "handle_error"): ["self", "req", "client", "addr", "exc"],
-    (RequestParser, "__init__"): ["self", "cfg", "source", "source_addr"],
-    (RequestParser, "finish_body"): ["self", "deadline", "max_bytes"],
+    (Request, "__init__"): ["self", "cfg", "unreader", "peer_addr", "req_number"],
+    (Request, "parse_headers"): ["self", "data", "from_trailer"],
+    (Request, "should_close"): ["self"],
+    (Unreader, "read"): ["self", "size", "read_ahead"],
+    (Unreader, "unread"): ["self", "data"],
     (Unreader, "chunk"): ["self", "size_hint"],
     (Unreader, "take_buffered"): ["self"],
     (LengthReader, "__init__"): ["self", "unreader", "length"],
@@ -42,7 +45,7 @@ CALLABLES = {
     (sock, "ssl_context"): ["conf"],
 }
 WORKER_ATTRIBUTES = ("alive", "nr", "max_requests", "ppid", "sockets", "wsgi")
-REQUEST_ATTRIBUTES = ("body", "_expected_100_continue")
+REQUEST_ATTRIBUTES = ("headers", "version", "scheme", "body", "_expected_100_continue")
 RESPONSE_ATTRIBUTES = ("must_close", "req", "status", "sent", "sock")
 
 

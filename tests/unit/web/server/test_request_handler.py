@@ -11,8 +11,8 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
 from webapp.web.server.connection import ClientConnection
-from webapp.web.server.deferred import DEFERRED_RESPONSE_KEY
-from webapp.web.server.request_handler import RequestHandler, _http_date
+from webapp.web.server.deferred import DEFERRED_RESPONSE_KEY, DeferredResponse
+from webapp.web.server.request_handler import RequestHandler
 
 
 class Exchange:
@@ -207,13 +207,48 @@ def test_gunicorns_access_log_has_every_response(exchange: Exchange, tmp_path: A
 
 
 def test_a_client_that_is_gone_ends_the_connection_only(exchange: Exchange) -> None:
+    def generate(environ: Any, start_response: Any) -> Iterable[bytes]:
+        yield from hello(environ, start_response)
+
     exchange.client.close()
     exchange.connection.reader.feed(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
     exchange.connection.reader.advance()
-    exchange.handler.application = hello
+    exchange.handler.application = generate
     exchange.handler.handle(exchange.connection)
     assert exchange.released == [False]
 
 
-def test_the_date_is_that_of_http() -> None:
-    assert _http_date().endswith(" GMT")
+def test_a_plain_request_is_answered_without_an_environ(exchange: Exchange) -> None:
+    def take(deferred: DeferredResponse) -> bool:
+        deferred.complete_raw("200 OK", b"X-Body: %b\r\n" % deferred.read_body(), b"fast")
+        assert deferred.response is None, "no environ was built"
+        return True
+
+    exchange.handler.fast_path = take
+    received = exchange.handle(hello, b"Content-Length: 2\r\n\r\nab").split(b"\r\n")
+    assert received[0] == b"HTTP/1.1 200 OK"
+    assert received[2].startswith(b"Date: ")
+    assert received[2].endswith(b" GMT")
+    assert received[3:] == [b"Connection: keep-alive", b"X-Body: ab", b"", b"fast"]
+
+
+def test_what_the_fast_path_leaves_reaches_the_application_whole(exchange: Exchange) -> None:
+    def leave(deferred: DeferredResponse) -> bool:
+        deferred.environ["tried"] = deferred.read_body()
+        return False
+
+    def echo(environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        return [environ["tried"], environ["wsgi.input"].read()]
+
+    exchange.handler.fast_path = leave
+    assert exchange.handle(echo, b"Content-Length: 2\r\n\r\nab").endswith(b"2\r\nab\r\n2\r\nab\r\n0\r\n\r\n")
+
+
+def test_a_fast_path_that_fails_is_answered_and_the_connection_ends(exchange: Exchange) -> None:
+    def fail(deferred: DeferredResponse) -> bool:
+        raise SystemExit(3)
+
+    exchange.handler.fast_path = fail
+    assert exchange.handle(hello) == b"an error"
+    assert exchange.released == [False]

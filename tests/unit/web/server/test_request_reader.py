@@ -97,3 +97,41 @@ def test_who_waits_to_be_told_is_told_once_and_only_where_something_is_missing(r
     assert reader.is_invitation_expected()
     progress(reader, b"a")
     assert not reader.is_invitation_expected()
+
+
+@pytest.mark.parametrize("parser", ["python", "auto"])
+def test_headers_that_are_those_of_the_last_request_mean_the_same(parser: str) -> None:
+    config = Config()
+    config.set("http_parser", parser)
+    reader = RequestReader(config, ("127.0.0.1", 1))
+    lines = b"Host: x\r\nA: 1\r\na: 2\r\nContent-Length: 2\r\n\r\n"
+    for path in (b"/a", b"/b", b"/c"):
+        assert progress(reader, b"PUT " + path + b" HTTP/1.1\r\n" + lines + b"{}") is ReadProgress.WHOLE
+        request = reader.request
+        assert (request.path.encode(), reader.peek_body(), request.body.read()) == (path, b"{}", b"{}")
+        assert request.fields == {"HOST": "x", "A": "1,2", "CONTENT-LENGTH": "2"}
+        assert request.headers == [("HOST", "x"), ("A", "1"), ("A", "2"), ("CONTENT-LENGTH", "2")]
+        assert reader.begin_next()
+
+
+def test_headers_of_another_version_are_judged_anew(reader: RequestReader) -> None:
+    lines = b"Host: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert progress(reader, b"PUT /a HTTP/1.1\r\n" + lines + b"0\r\n\r\n") is ReadProgress.WHOLE
+    assert reader.begin_next()
+    with pytest.raises(InvalidHeader):
+        progress(reader, b"PUT /a HTTP/1.0\r\n" + lines)
+
+
+def test_who_waits_to_be_told_is_told_for_each_request(reader: RequestReader) -> None:
+    for _ in range(2):
+        progress(reader, HEAD + b"Expect: 100-continue\r\nContent-Length: 1\r\n\r\n")
+        assert reader.is_invitation_expected()
+        progress(reader, b"a")
+        assert reader.begin_next()
+
+
+def test_a_body_that_was_looked_at_and_not_read_is_not_the_next_request(reader: RequestReader) -> None:
+    assert progress(reader, HEAD + b"Content-Length: 2\r\n\r\nab" + HEAD + b"\r\n") is ReadProgress.WHOLE
+    assert reader.peek_body() == b"ab"
+    assert reader.begin_next()
+    assert reader.advance() is ReadProgress.WHOLE

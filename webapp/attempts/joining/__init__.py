@@ -1,0 +1,1 @@
+"""Joining a quiz by its code."""

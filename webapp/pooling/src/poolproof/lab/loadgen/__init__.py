@@ -1,0 +1,1 @@
+"""What loads a running service over HTTP: load profiles and a client."""
