@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from flask import Blueprint, current_app, make_response, redirect, render_template, request, url_for
@@ -18,7 +19,7 @@ from webapp.attempts.page_cache import PageVariant, get_page_cache, is_cacheable
 from webapp.attempts.schemas import ANONYMOUS
 from webapp.attempts.service import get_attempt_service
 from webapp.errors import AttemptErasedError, AttemptFinishedError, InvalidInputError, NotFoundError
-from webapp.quizzes.documents import QuizDocument
+from webapp.quizzes.documents import Question
 from webapp.quizzes.published import PublishedVersion, Slug
 from webapp.web.cookies import set_cookie
 from webapp.web.fast_path.middleware import flask_response
@@ -126,7 +127,7 @@ def answer(token: str) -> Response:
     version = service.quiz_cache.by_version(claim.version_id)
     finishes = request.form.get("action") == "finish"
     try:
-        service.save(claim, version, parse_choices(version.document))
+        service.save(claim, version, parse_choices(version.document.questions_for(claim.seed)))
     except AttemptFinishedError:
         # After a second click on the finish button the first result is shown. New answers are refused.
         if not finishes:
@@ -189,14 +190,14 @@ def _token_of_started_attempt(version: PublishedVersion) -> str | None:
     return token if claim.version_id == version.version_id else None
 
 
-def parse_choices(document: QuizDocument) -> dict[int, int]:
+def parse_choices(questions: Iterable[Question]) -> dict[int, int]:
     """Return the choices in the posted form, item → chosen bits; without questions that were not answered.
 
     Raises:
         InvalidInputError: for a choice that the quiz does not have.
     """
     chosen: dict[int, int] = {}
-    for question in document.questions:
+    for question in questions:
         if values := request.form.getlist(f"item-{question.item_id}"):
             if not all(is_decimal(value, MAX_CHOICE_DIGITS) for value in values):
                 raise InvalidInputError("The form has been changed on its way; please answer again.")
