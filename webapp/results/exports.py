@@ -69,7 +69,7 @@ def stream_results(work: UnitOfWork, version: PublishedVersion, file_format: Exp
     rows = iter_attempts(connect, version.version_id)
     # An error before the first byte can still become an error response.
     first = list(islice(rows, 1))
-    table = iter_table(version.document.questions, chain(first, rows), version.question_count)
+    table = iter_table(version.document.questions, chain(first, rows), version.document.max_score)
     if file_format is ExportFormat.CSV:
         return dump_csv(table)
     workbook = _send_workbook(table)
