@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import random
 import re
+import time
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import URL
 
 from poolproof import AdoptSettings
 from poolproof.adoption.engines import adopted_lanes
 from poolproof.core.queue_pool import FairQueuePool
 from poolproof.integrations.flask_cli import pool_commands
+from poolproof.lab.commands import LAB_COMMANDS
+from poolproof.lab.loadgen.load_profile import LoadProfile
+from poolproof.lab.scenario.address import Address
+from poolproof.lab.scenario.description import Scenario, load_scenario
+from poolproof.lab.scenario.visitor import RequestSample, Visitor
+from poolproof.lab.sizing.measurements import Setting
+from poolproof.lab.sizing.pool_workload import RunRequest, create_tables, run_workload
+from poolproof.lab.sizing.workload import Workload, load_workload
+from poolproof.lab.values import Generator
+from poolproof.lab.workload_schema import open_workload_schema
 from tests.apps.sample import asgi_get
 from tests.support import PROJECT
 from tests.support.event_loop import run_coroutine
+from tests.unit.poolproof.lab.scenario.shop import serve_shop
 
 DOCS = PROJECT / "docs"
 PAGES = sorted((DOCS / "your-app").glob("*.md"))
@@ -79,6 +93,46 @@ def test_the_example_of_threads_runs(run: Any, capsys: pytest.CaptureFixture[str
     (code,) = examples("threads-and-celery.md")
     run(code)
     assert capsys.readouterr().out == "4950\n"
+
+
+def files_of_the_lab(folder: Path) -> tuple[Workload, Scenario]:
+    """The workload and the scenario of the page about measuring, as its reader saves them."""
+    written = re.findall(r"```toml\n(.*?)```", (DOCS / "your-app" / "measure.md").read_text(), re.DOTALL)
+    for name, text in zip(("orders.toml", "shop.toml"), written, strict=True):
+        (folder / name).write_text(text)
+    return load_workload(str(folder / "orders.toml")), load_scenario(folder / "shop.toml")
+
+
+def test_the_workload_of_the_page_runs_on_postgresql(postgresql_url: URL, tmp_path: Path) -> None:
+    workload, _ = files_of_the_lab(tmp_path)
+    request = RunRequest(Setting(2, 4), LoadProfile(0.0, 0.5), time.monotonic())
+    with open_workload_schema(postgresql_url.render_as_string(hide_password=False), makes_tables=True) as url:
+        create_tables(url, workload, None)
+        operations = run_workload(url, workload, None, request)
+    assert len(operations) > 4
+    assert [operation for operation in operations if not operation.succeeded] == []
+
+
+def test_the_scenario_of_the_page_runs(tmp_path: Path) -> None:
+    _, scenario = files_of_the_lab(tmp_path)
+
+    async def visit_all(address: Address) -> list[RequestSample]:
+        samples: list[RequestSample] = []
+        for visit in scenario.without_think_times().visit:
+            visitor = Visitor(scenario.without_think_times(), address)
+            await visitor.visit(visit, random.Random(1), time.monotonic(), samples)
+            visitor.close()
+        return samples
+
+    with serve_shop(tmp_path) as address:
+        samples = run_coroutine(visit_all(address))
+    assert [sample.result for sample in samples] == ["200", "200", "200", "303", "200", "201"]
+
+
+def test_the_page_names_every_command_and_every_way_to_draw_a_value() -> None:
+    page = (DOCS / "your-app" / "measure.md").read_text()
+    assert [name for name in LAB_COMMANDS if f"lab {name}" not in page] == []
+    assert set(re.findall(r"^\| `\{ (\w+) = ", page, re.MULTILINE)) == set(Generator.model_fields)
 
 
 def test_every_setting_is_named_and_no_other() -> None:

@@ -57,6 +57,7 @@ class AnswerWriter:
         """
         self._work = work
         self._grace = grace
+        self._refuses_after = timedelta(seconds=grace) + CLOSE_MARGIN
         self._counts_batches = counts_batches
         self._clock = ServerClock()
         self._probes_until = 0.0
@@ -91,13 +92,14 @@ class AnswerWriter:
         """
         if self.knows_finished(claim.attempt_id):
             raise finished_error()
-        if version.rules.has_closed(version.now, timedelta(seconds=self._grace) + CLOSE_MARGIN):
-            raise published.too_late_error(version.closes_at)
+        closes_at = version.rules.closes_at
+        if closes_at is not None and version.now >= closes_at + self._refuses_after:
+            raise published.too_late_error(closes_at)
         return SaveAnswers(claim, chosen, sequence)
 
     def knows_finished(self, attempt_id: UUID) -> bool:
         """Say whether this worker knows that an attempt is finished."""
-        return attempt_id in self._finished_attempts
+        return attempt_id in self._finished_attempts.ids
 
     def forget(self, attempt_id: UUID) -> None:
         """Forget what is known of an attempt, which was erased: the database says what became of it."""
@@ -172,7 +174,7 @@ class AnswerWriter:
 
     def _write_all(self, entries: Sequence[Entry]) -> Sequence[AttemptState | Exception | None]:
         batch = EntryBatch(entries, self._clock, self._grace)
-        new_attempts = [claim for claim in batch.claims.values() if claim.attempt_id not in self._stored_attempts]
+        new_attempts = [claim for claim in batch.claims.values() if claim.attempt_id not in self._stored_attempts.ids]
         if new_attempts or batch.finishes or self._counts_batches:
             with self._work.transaction() as connection:
                 if new_attempts:

@@ -88,4 +88,4 @@ def count_choices(
         .order_by(Answer.item_id, Answer.chosen)
     )
     # MySQL's sums are decimal numbers.
-    return [ChoiceCount(*map(int, row)) for row in rows]
+    return [ChoiceCount(*(int(value or 0) for value in row)) for row in rows]

@@ -20,7 +20,7 @@ from webapp.bank import items, tags
 from webapp.bank.items import Filters
 from webapp.errors import DomainError, NotFoundError
 from webapp.quizzes import documents, draft_list, drafts, published, publishing
-from webapp.quizzes.builder import rows_of
+from webapp.quizzes.builder.forms import rows_of
 from webapp.quizzes.drafts import DraftValues
 from webapp.quizzes.forms import DetailsForm, RulesForm, rules_form
 from webapp.quizzes.local_times import known_zone

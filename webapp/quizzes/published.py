@@ -85,12 +85,6 @@ class PublishedVersion(VersionSummary):
 
     document: QuizDocument
 
-    def as_of(self, now: datetime) -> PublishedVersion:
-        """Return a copy with another `now`; like `dataclasses.replace`, in a fifth of its time."""
-        copy = object.__new__(PublishedVersion)
-        copy.__dict__.update(self.__dict__, now=now)
-        return copy
-
 
 @dataclass(frozen=True)
 class QuizId:

@@ -78,7 +78,7 @@ def _totals_of(group: Sequence[ChoiceCount]) -> AttemptTotals:
 def _summarize(
     question: Question, group: Sequence[ChoiceCount], totals: AttemptTotals, *, is_common: bool
 ) -> QuestionResult:
-    sums = _Sums.of(question, group, totals if is_common else _totals_of(group))
+    sums = _ItemSums.of(question, group, totals if is_common else _totals_of(group))
     choices = tuple(
         ChoiceResult(text, position in question.right, _count_of(group, position), sums.choice_correlation(position))
         for position, text in enumerate(question.choices)
@@ -120,7 +120,7 @@ class _Combination:
 
 
 @dataclass(frozen=True)
-class _Sums:
+class _ItemSums:
     """Sums over the scored attempts that had a question: x its points, r those of the rest, the score without x."""
 
     attempts: int
@@ -132,7 +132,7 @@ class _Sums:
     rr: int
 
     @classmethod
-    def of(cls, question: Question, group: Iterable[ChoiceCount], totals: AttemptTotals) -> _Sums:
+    def of(cls, question: Question, group: Iterable[ChoiceCount], totals: AttemptTotals) -> _ItemSums:
         max_points = question.points
         combinations = tuple(
             _Combination(each.chosen, each.scored, max_points if is_right(question, each.chosen) else 0, each.score_sum)

@@ -10,6 +10,19 @@ LAB_EXTRA = "poolproof[lab]"
 ROOM = "poolproof.lab"
 LAB_COMMANDS = {
     "compare": LazyCommand(f"{ROOM}.reporting.commands", "compare", "Put two reports side by side on one page."),
+    "drill": LazyCommand(
+        f"{ROOM}.drills.commands",
+        "command",
+        "Rehearse faults on your database, at both pools.",
+    ),
+    "incident": LazyCommand(
+        f"{ROOM}.incident.commands", "command", "See the same threads at SQLAlchemy's pool and at the fair one."
+    ),
+    "load": LazyCommand(
+        f"{ROOM}.scenario.commands",
+        "command",
+        "Load an application over HTTP, and say what it needs.",
+    ),
     "reports": LazyCommand(f"{ROOM}.reporting.commands", "reports", "List the stored reports, newest first."),
     "size": LazyCommand(
         f"{ROOM}.sizing.commands", "command", "Find the right pool size for your statements on your database."

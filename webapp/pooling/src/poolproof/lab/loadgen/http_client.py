@@ -7,8 +7,10 @@ needs, and the report says how much of a processor it used.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
+import ssl
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,8 @@ REQUEST_TIMEOUT, SYNC_TIMEOUT = 60.0, 30.0
 """Seconds that a request may take: in an event loop, and by `send_request`."""
 OK_STATUSES = {200, 201}
 """The statuses with which the service's pages and its REST interface answer a request that succeeded."""
+NO_BODY = {204, 304}
+"""Statuses of responses that have no body, also without a length."""
 
 
 class InvalidResponseError(Exception):
@@ -29,6 +33,8 @@ class HttpResponse:
     status: int
     headers: dict[str, str]
     body: bytes
+    cookies: tuple[str, ...] = ()
+    """Each Set-Cookie."""
 
     def json(self) -> Any:
         """Return the body read as JSON."""
@@ -38,8 +44,9 @@ class HttpResponse:
 class HttpClient(asyncio.Protocol):
     """A keep-alive connection with one request at a time; opened again when the server has closed it."""
 
-    def __init__(self, host: str, port: int, headers: str = "") -> None:
+    def __init__(self, host: str, port: int, headers: str = "", tls: ssl.SSLContext | None = None) -> None:
         """Connect at the first request; each request has these lines of headers too, each with its CRLF."""
+        self._tls = tls
         self._host = host
         self._port = port
         self._headers = headers
@@ -59,7 +66,7 @@ class HttpClient(asyncio.Protocol):
             OSError: when the server cannot be reached.
         """
         if not self.is_open:
-            await asyncio.get_running_loop().create_connection(lambda: self, self._host, self._port)
+            await asyncio.get_running_loop().create_connection(lambda: self, self._host, self._port, ssl=self._tls)
 
     async def request(self, method: str, path: str, body: object | None = None) -> HttpResponse:
         """Send a request and return the response.
@@ -69,13 +76,27 @@ class HttpClient(asyncio.Protocol):
             InvalidResponseError: when it hangs up before the response is complete.
         """
         async with asyncio.timeout(REQUEST_TIMEOUT):
-            await self.connect()
-            self._pending_response = asyncio.get_running_loop().create_future()
-            try:
-                await self._write(self._encode_request(method, path, body))
-                return await self._pending_response
-            finally:
-                self._pending_response = None
+            return await self._exchange(self._encode_request(method, path, body))
+
+    async def send(self, method: str, path: str, headers: str, content: bytes) -> HttpResponse:
+        """Send a request with these lines of headers and these bytes, and return the response; nothing limits its time.
+
+        Raises:
+            OSError: when the server cannot be reached.
+            InvalidResponseError: when it hangs up before the response is complete.
+        """
+        length = f"Content-Length: {len(content)}\r\n" if content or method != "GET" else ""
+        head = f"{method} {path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n{headers}{length}\r\n"
+        return await self._exchange(head.encode("latin-1", errors="replace") + content)
+
+    async def _exchange(self, encoded: bytes) -> HttpResponse:
+        await self.connect()
+        self._pending_response = asyncio.get_running_loop().create_future()
+        try:
+            await self._write(encoded)
+            return await self._pending_response
+        finally:
+            self._pending_response = None
 
     async def send_half(self, method: str, path: str, body: object) -> None:
         """Send a request up to the middle of its body, as a client does that vanishes meanwhile.
@@ -121,6 +142,11 @@ class HttpClient(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail the request that waits for a response (asyncio calls this)."""
         self._transport = None
+        if exc is None and self._pending_response is not None and not self._pending_response.done():
+            # Without a length, the end of the connection is the end of the response.
+            with contextlib.suppress(ValueError):
+                if (response := parse_response(self._received, is_closed=True)) is not None:
+                    self._pending_response.set_result(response)
         self._fail(exc or InvalidResponseError("hung up before the answer was complete"))
 
     def _fail(self, error: Exception) -> None:
@@ -154,8 +180,8 @@ def send_request(host: str, port: int, method: str, path: str, body: object | No
         connection.close()
 
 
-def parse_response(received: bytearray) -> HttpResponse | None:
-    """Return the response when all of it has arrived, otherwise None.
+def parse_response(received: bytearray, *, is_closed: bool = False) -> HttpResponse | None:
+    """Return the response when all of it has arrived, otherwise None; `is_closed`: no more will.
 
     Raises:
         ValueError: when it is not HTTP.
@@ -168,11 +194,16 @@ def parse_response(received: bytearray) -> HttpResponse | None:
     if not first.startswith("HTTP/1."):
         raise ValueError(f"not an HTTP answer: {first[:60]!r}")
     status, rest = int(first.split(" ", 2)[1]), bytes(received[head_ends + 4 :])
+    if first.startswith("HTTP/1.0"):
+        headers.setdefault("connection", "close")
+    cookies = tuple(line.partition(":")[2].strip() for line in lines if line[:11].lower() == "set-cookie:")
     if headers.get("transfer-encoding", "").lower() == "chunked":
         body = _decode_chunked(rest)
-        return None if body is None else HttpResponse(status, headers, body)
+        return None if body is None else HttpResponse(status, headers, body, cookies)
+    if "content-length" not in headers and status not in NO_BODY:
+        return HttpResponse(status, headers, rest, cookies) if is_closed else None
     length = int(headers.get("content-length", 0))
-    return HttpResponse(status, headers, rest[:length]) if len(rest) >= length else None
+    return HttpResponse(status, headers, rest[:length], cookies) if len(rest) >= length else None
 
 
 def _encode_body(body: object | None) -> bytes:

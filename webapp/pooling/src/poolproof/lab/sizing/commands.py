@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,15 +12,17 @@ import click
 from sqlalchemy import make_url
 
 from poolproof.capacity.server_info import ServerInfo
+from poolproof.lab.command_line import command_line
 from poolproof.lab.hosts import is_local_host
 from poolproof.lab.reporting.command_options import DEFAULT_FOLDER, database_url_option, with_report_options
 from poolproof.lab.reporting.report import LabReport
 from poolproof.lab.reporting.report_output import output_report
 from poolproof.lab.scratch_schema import ScratchSchemaError
-from poolproof.lab.server_limits import NoSuchServerError, fit_app_to_server, read_limits, redacted
+from poolproof.lab.server_limits import NoSuchServerError, read_limits, redacted
 from poolproof.lab.sizing import report as sizing_report
 from poolproof.lab.sizing import resource_sampler
 from poolproof.lab.sizing.analysis import recommend
+from poolproof.lab.sizing.app_fit import fit_app_to_server
 from poolproof.lab.sizing.measurements import Setting
 from poolproof.lab.sizing.pool_workload import WorkloadRunError
 from poolproof.lab.sizing.sweep import Sweep, SweepPlan, next_size_above, sizes_up_to
@@ -174,11 +174,6 @@ def build_plan(options: SizeOptions, server: ServerInfo | None) -> SweepPlan:
         seed=options.seed,
         time_all_sizes=options.time_all,
     )
-
-
-def command_line(url: str) -> str:
-    """Return the command line without the URL, which may contain a password."""
-    return shlex.join(["python", "-m", "poolproof", *(word.replace(url, "URL") for word in sys.argv[1:])])
 
 
 def _run_context(options: SizeOptions, sweep: Sweep, cpu_before: float | None) -> sizing_report.RunContext:

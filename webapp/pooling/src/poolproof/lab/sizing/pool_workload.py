@@ -93,7 +93,7 @@ def serve_runs(pipe: Pipe, url: str, workload: Workload, pool: PoolSettings | No
     # Ctrl-C reaches the whole process group; the sweep's own process decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(EOFError, BrokenPipeError):
-        _send_result(pipe, lambda: _set_up(url, workload, pool))
+        _send_result(pipe, lambda: create_tables(url, workload, pool))
         while True:
             request = pipe.recv()
             _send_result(pipe, partial(run_workload, url, workload, pool, request))
@@ -106,7 +106,8 @@ def _send_result(pipe: Pipe, task: Callable[[], list[TimedOperation]]) -> None:
         pipe.send(f"{error.__class__.__name__}: {getattr(error, 'orig', None) or error}")
 
 
-def _set_up(url: str, workload: Workload, pool: PoolSettings | None) -> list[TimedOperation]:
+def create_tables(url: str, workload: Workload, pool: PoolSettings | None) -> list[TimedOperation]:
+    """Execute the statements of `setup`; return no operations."""
     if not workload.setup:
         return []
     with open_setup_work(url, pool) as work, work.autocommit() as connection:

@@ -119,10 +119,12 @@ def _findings(
 ) -> Iterator[str]:
     yield from recommendation.bottlenecks.sentences
     rate = recommendation.rate or recommendation.knee.throughput.value
-    yield (
-        f"At {rate:.0f} a second {recommendation.busy_connections:.1f} connections are busy in the mean (Little's law: "
-        "arrivals × seconds that each is held); the others are for moments with more arrivals."
-    )
+    # Over HTTP it is not known how long a connection is held.
+    if recommendation.busy_connections:
+        yield (
+            f"At {rate:.0f} a second {recommendation.busy_connections:.1f} connections are busy in the mean (Little's "
+            "law: arrivals × seconds that each is held); the others are for moments with more arrivals."
+        )
     yield from fitted_size.sentences
     if recommendation.fit is not None:
         yield recommendation.fit.describe()

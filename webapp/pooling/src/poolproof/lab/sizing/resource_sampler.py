@@ -59,7 +59,7 @@ class WaitShares:
 
 
 def take_sample(
-    work: WorkOnEngine, pids: Sequence[int], server_pid: int | None = None, client_pids: Sequence[int] = ()
+    work: WorkOnEngine | None, pids: Sequence[int], server_pid: int | None = None, client_pids: Sequence[int] = ()
 ) -> ResourceSample:
     """Read all counters: of the processes that have the pool (`pids`), of the database's, and of the clients'."""
     busy_cpu, total_cpu = _machine_cpu_seconds()
@@ -124,13 +124,13 @@ def cpu_seconds(pid: int) -> float | None:
     return (int(fields[UTIME_FIELD]) + int(fields[STIME_FIELD])) / TICKS_PER_SECOND
 
 
-def watch_waits(work: WorkOnEngine, until: float, setting: Setting) -> WaitShares | None:
+def watch_waits(work: WorkOnEngine | None, until: float, setting: Setting) -> WaitShares | None:
     """Sleep until a moment; on PostgreSQL, return the shares of row locks and of log writes, which it does not count.
 
     It says what each session waits for now, so that is asked again and again.
     """
     samples: list[tuple[int, int]] = []
-    if work.engine.dialect.name == "postgresql":
+    if work is not None and work.engine.dialect.name == "postgresql":
         with suppress(SQLAlchemyError):
             while time.monotonic() + WAIT_INTERVAL < until:
                 with work.read() as connection:
@@ -147,13 +147,13 @@ def watch_waits(work: WorkOnEngine, until: float, setting: Setting) -> WaitShare
 
 
 @contextmanager
-def _counters(work: WorkOnEngine) -> Iterator[Connection]:
+def _counters(work: WorkOnEngine | None) -> Iterator[Connection]:
     """Check out a connection of a server that has MySQL's counters.
 
     Raises:
         SQLAlchemyError: when it is another one.
     """
-    if work.engine.dialect.name not in {"mysql", "mariadb"}:
+    if work is None or work.engine.dialect.name not in {"mysql", "mariadb"}:
         raise SQLAlchemyError("not MySQL")
     with work.read() as connection:
         yield connection
