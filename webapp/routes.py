@@ -42,6 +42,7 @@ from webapp.console import pages as console_pages
 from webapp.console.console_service import ConsoleService
 from webapp.extensions import csrf
 from webapp.quizzes import api as quizzes_api
+from webapp.quizzes import draw_pages
 from webapp.quizzes import pages as quizzes_pages
 from webapp.quizzes.builder import pages as builder_pages
 from webapp.quizzes.join_code_cache import JoinCodeCache
@@ -167,7 +168,7 @@ def _register_features(app: Flask) -> None:
         csrf.exempt(blueprint)
     pages = (
         health, problems, assets, language_switch, accounts_pages, bank_pages, bulk_pages, editor_pages,
-        builder_pages, quizzes_pages, attempts_pages, join_pages, sharing_pages, trial_pages, writing_pages,
+        builder_pages, draw_pages, quizzes_pages, attempts_pages, join_pages, sharing_pages, trial_pages, writing_pages,
         results_pages, console_pages, collector_pages,
     )  # fmt: skip
     for module in pages:

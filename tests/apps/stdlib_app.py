@@ -18,6 +18,7 @@ class Shop(BaseHTTPRequestHandler):
     """Signs in with a form and a cookie, sells items, and holds a connection for twenty milliseconds in each."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = -1
     engine: ClassVar[Engine]
     orders: ClassVar[dict[int, str]] = {}
 

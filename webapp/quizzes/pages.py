@@ -134,10 +134,10 @@ def publish(quiz_id: int) -> WerkzeugResponse:
     if not form.validate_on_submit():
         return _redirect_to_quiz(quiz_id, *_form_errors(form))
     rules = form.opens_utc(), form.closes_utc(), form.chosen_answers_shown()
-    unlisted = form.chosen_unlisted()
+    unlisted, others = form.chosen_unlisted(), form.attempt_changes()
     try:
         version = run_in_transaction(
-            lambda connection: publishing.publish(connection, quiz_id, *rules, is_unlisted=unlisted)
+            lambda connection: publishing.publish(connection, quiz_id, *rules, is_unlisted=unlisted, other_rules=others)
         )
     except DomainError as error:
         return _redirect_to_quiz(quiz_id, error.detail)

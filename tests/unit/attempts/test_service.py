@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -29,7 +30,8 @@ def make_with_rules(work: UnitOfWork, rules: RuleChanges) -> PublishedVersion:
 def start(client: FlaskClient, quiz: PublishedVersion, status: int = 201, **body: Any) -> dict[str, Any]:
     response = client.post(f"/api/v1/quizzes/{quiz.quiz_id}/attempts", json=body)
     assert response.status_code == status
-    return response.get_json()
+    body: dict[str, Any] = response.get_json()
+    return body
 
 
 def play(client: FlaskClient, quiz: PublishedVersion, started: dict[str, Any], right: int) -> dict[str, Any]:
@@ -38,7 +40,8 @@ def play(client: FlaskClient, quiz: PublishedVersion, started: dict[str, Any], r
         answer = {"choices": [choice]}
         address = f"/api/v1/attempts/{started['token']}/answers/{question.item_id}"
         assert client.put(address, json=answer).status_code == 200
-    return client.post(f"/api/v1/attempts/{started['token']}/finish").get_json()
+    result: dict[str, Any] = client.post(f"/api/v1/attempts/{started['token']}/finish").get_json()
+    return result
 
 
 def test_a_player_who_may_play_twice_has_the_better_attempt_on_the_leaderboard(
@@ -82,7 +85,7 @@ def test_the_time_of_an_attempt_does_not_begin_anew_with_another_start(
 
     def later(*arguments: Any) -> PublishedVersion:
         version = present(*arguments)
-        return version.as_of(version.now + timedelta(seconds=400))
+        return replace(version, now=version.now + timedelta(seconds=400))
 
     monkeypatch.setattr(cache, "current", later)
     again = start(client, quiz, name="Ada", player=first["player"])

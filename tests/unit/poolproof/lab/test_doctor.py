@@ -1,9 +1,20 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 from click.testing import CliRunner
 from sqlalchemy import URL
 
 from poolproof.lab.doctor import command
+from tests.support import PROJECT
+
+
+def test_the_doctor_needs_no_library_of_numbers() -> None:
+    source = "import sys, poolproof.lab.doctor; print({'numpy', 'scipy', 'matplotlib', 'jinja2'} & set(sys.modules))"
+    environment = {"PYTHONPATH": str(PROJECT / "webapp" / "pooling" / "src")}
+    done = subprocess.run([sys.executable, "-c", source], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 def doctor(url: str, *options: str) -> tuple[int, str]:

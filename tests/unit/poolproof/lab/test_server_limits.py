@@ -3,22 +3,16 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import URL
 
-from poolproof.lab.server_limits import NoSuchServerError, fit_app_to_server, read_limits, redacted
+from poolproof.lab.server_limits import NoSuchServerError, read_limits, redacted
 
 
-def test_a_size_that_the_server_has_no_room_for_is_made_smaller(postgresql_url: URL) -> None:
+def test_a_server_says_its_limits_and_sqlite_has_none(postgresql_url: URL) -> None:
     server = read_limits(postgresql_url.render_as_string(hide_password=False))
     assert server is not None
-    fitted = fit_app_to_server(16, 4, server)
-    assert 1 <= fitted.size < 16
-    assert fitted.max_connections_needed <= (server.max_connections or 0)
-    assert "16 would be better" in fitted.sentences[-1]
-    assert fit_app_to_server(2, 1, server).size == 2
-
-
-def test_what_says_no_limits_gets_what_is_best() -> None:
-    assert fit_app_to_server(16, 4, None).size == 16
-    assert read_limits("sqlite://") is not None
+    assert server.max_connections == 40
+    sqlite = read_limits("sqlite://")
+    assert sqlite is not None
+    assert sqlite.max_connections is None
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ THREADS = 24
 
 
 def options(url: str, **changed: float) -> RushOptions:
-    given = {"threads": THREADS, "pool_size": 2, "max_overflow": 0, "pool_timeout": 30, "hold": 0.01, "seconds": 1.5}
+    given = {"threads": THREADS, "pool_size": 2, "max_overflow": 0, "pool_timeout": 30, "hold": 0.01, "seconds": 1.0}
     return RushOptions(url, **{**given, **changed})  # type: ignore[arg-type]
 
 

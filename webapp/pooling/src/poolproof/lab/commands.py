@@ -10,6 +10,11 @@ LAB_EXTRA = "poolproof[lab]"
 ROOM = "poolproof.lab"
 LAB_COMMANDS = {
     "compare": LazyCommand(f"{ROOM}.reporting.commands", "compare", "Put two reports side by side on one page."),
+    "drill": LazyCommand(
+        f"{ROOM}.drills.commands",
+        "command",
+        "Rehearse faults on your database, at both pools.",
+    ),
     "incident": LazyCommand(
         f"{ROOM}.incident.commands", "command", "See the same threads at SQLAlchemy's pool and at the fair one."
     ),

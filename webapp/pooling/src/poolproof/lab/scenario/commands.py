@@ -24,10 +24,11 @@ from poolproof.lab.scenario.bench import ScenarioBench
 from poolproof.lab.scenario.description import Scenario, ScenarioError, load_scenario
 from poolproof.lab.scenario.load_processes import LoadProcesses, LoadRun
 from poolproof.lab.scenario.report import LoadContext, build_report
-from poolproof.lab.server_limits import NoSuchServerError, fit_app_to_server, read_limits, redacted
+from poolproof.lab.server_limits import NoSuchServerError, read_limits, redacted
 from poolproof.lab.sizing import report as sizing_report
 from poolproof.lab.sizing import resource_sampler
 from poolproof.lab.sizing.analysis import recommend
+from poolproof.lab.sizing.app_fit import fit_app_to_server
 from poolproof.lab.sizing.measurements import Setting
 from poolproof.lab.sizing.sweep import SweepPlan, next_size_above, sizes_up_to
 from poolproof.lab.sizing.sweep_runner import run_with_progress, sigterm_as_interrupt

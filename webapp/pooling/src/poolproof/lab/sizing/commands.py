@@ -18,10 +18,11 @@ from poolproof.lab.reporting.command_options import DEFAULT_FOLDER, database_url
 from poolproof.lab.reporting.report import LabReport
 from poolproof.lab.reporting.report_output import output_report
 from poolproof.lab.scratch_schema import ScratchSchemaError
-from poolproof.lab.server_limits import NoSuchServerError, fit_app_to_server, read_limits, redacted
+from poolproof.lab.server_limits import NoSuchServerError, read_limits, redacted
 from poolproof.lab.sizing import report as sizing_report
 from poolproof.lab.sizing import resource_sampler
 from poolproof.lab.sizing.analysis import recommend
+from poolproof.lab.sizing.app_fit import fit_app_to_server
 from poolproof.lab.sizing.measurements import Setting
 from poolproof.lab.sizing.pool_workload import WorkloadRunError
 from poolproof.lab.sizing.sweep import Sweep, SweepPlan, next_size_above, sizes_up_to
