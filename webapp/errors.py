@@ -161,6 +161,22 @@ class AttemptFinishedError(DomainError):
     title = "The attempt is finished."
 
 
+class AttemptTimeOverError(DomainError):
+    """An answer was sent after the end of its attempt's own time. What was stored before it counts."""
+
+    status = 409
+    kind = "attempt-time-over"
+    title = "The time for this attempt is over."
+
+
+class AttemptPauseError(DomainError):
+    """The player's last attempt ended a short while ago; the quiz has a pause between two attempts."""
+
+    status = 409
+    kind = "attempt-pause"
+    title = "The next attempt has to wait."
+
+
 class AttemptExistsError(DomainError):
     """The player has already begun another attempt at this version."""
 

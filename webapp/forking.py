@@ -27,6 +27,7 @@ LIBRARIES = (
     "sqlalchemy.ext.compiler",
     "structlog",
     "werkzeug.middleware.proxy_fix",
+    "xlsxwriter",
 )
 """Together with their own imports, all library modules that a worker needs (a test checks that)."""
 

@@ -30,8 +30,9 @@ from webapp.attempts.service import AttemptService
 from webapp.attempts.time_limits import TimeLimits
 from webapp.attempts.trial import pages as trial_pages
 from webapp.bank import api as bank_api
-from webapp.bank import bulk_pages, editor_pages
 from webapp.bank import pages as bank_pages
+from webapp.bank.bulk import pages as bulk_pages
+from webapp.bank.editor import pages as editor_pages
 from webapp.collector import api as collector_api
 from webapp.collector import pages as collector_pages
 from webapp.collector.load_throttle import LoadThrottle
@@ -41,12 +42,14 @@ from webapp.console import pages as console_pages
 from webapp.console.console_service import ConsoleService
 from webapp.extensions import csrf
 from webapp.quizzes import api as quizzes_api
-from webapp.quizzes import builder_pages
+from webapp.quizzes import draw_pages
 from webapp.quizzes import pages as quizzes_pages
+from webapp.quizzes.builder import pages as builder_pages
 from webapp.quizzes.join_code_cache import JoinCodeCache
 from webapp.quizzes.published_cache import PublishedQuizCache
 from webapp.quizzes.sharing import api as sharing_api
 from webapp.quizzes.sharing import pages as sharing_pages
+from webapp.quizzes.writing import pages as writing_pages
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
 from webapp.results.report_cache import ReportCache
@@ -165,7 +168,7 @@ def _register_features(app: Flask) -> None:
         csrf.exempt(blueprint)
     pages = (
         health, problems, assets, language_switch, accounts_pages, bank_pages, bulk_pages, editor_pages,
-        builder_pages, quizzes_pages, attempts_pages, join_pages, sharing_pages, trial_pages,
+        builder_pages, draw_pages, quizzes_pages, attempts_pages, join_pages, sharing_pages, trial_pages, writing_pages,
         results_pages, console_pages, collector_pages,
     )  # fmt: skip
     for module in pages:

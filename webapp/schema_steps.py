@@ -44,6 +44,11 @@ def drop_table(name: str) -> None:
     _take_step(name, lambda found: not found.has_table(name), lambda: op.drop_table(name))
 
 
+def rename_table(name: str, new_name: str) -> None:
+    """Rename a table, unless there is one of the new name."""
+    _take_step(name, lambda found: found.has_table(new_name), lambda: op.rename_table(name, new_name))
+
+
 def add_column(table: str, column: sa.Column[Any]) -> None:
     """Add a column, if it is missing."""
     _take_step(table, lambda found: column.name in _column_names(found, table), lambda: op.add_column(table, column))

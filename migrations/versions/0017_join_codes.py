@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from webapp.schema_steps import add_column, create_index, drop_column, drop_index
 
 revision = "0017"
-down_revision = "0015"
+down_revision = "0016"
 
 
 def upgrade() -> None:

@@ -17,8 +17,7 @@ from tests.integration.conftest import OPTIONS, TWO_WORKERS
 from tests.integration.fleet import eventually
 from tests.support.application import app_on
 from tests.support.databases import Databases
-from webapp.attempts import service as attempt_service
-from webapp.attempts import tokens
+from webapp.attempts import attempt_start, tokens
 from webapp.attempts.answer_writer import AnswerWriter
 from webapp.attempts.batch_writes import SaveAnswers
 from webapp.lab.factories import make_quiz
@@ -140,7 +139,7 @@ def test_in_whatever_language_the_server_speaks_a_batch_is_a_few_statements(
         work = app.extensions["pooling"].work
         quiz = make_quiz(work)
         writer = AnswerWriter(work, timeout=30)
-        claims = [attempt_service.begin_attempt(quiz, tokens.new_player_id(), "Ada") for _ in range(60)]
+        claims = [attempt_start.begin_attempt(quiz, tokens.new_player_id(), "Ada") for _ in range(60)]
         statements: list[str] = []
 
         def count(connection: Connection, cursor: object, statement: str, *rest: object) -> None:

@@ -89,4 +89,4 @@ def test_every_view_that_uses_the_background_lane_declares_that_it_takes_long(ap
         if hasattr(view, "takes_long"):
             declared.add(name)
     assert users == declared
-    assert len(users) == 8
+    assert len(users) == 11

@@ -10,8 +10,10 @@ from babel.messages.mofile import read_mo
 from flask import Flask
 
 from tests.support.catalogue import LANGUAGES, SOURCE, catalogue_path, extract, read_catalogue
-from tests.support.untranslated import texts_in_module, texts_in_script, texts_in_template
+from tests.support.untranslated import formatted_texts, texts_in_module, texts_in_script, texts_in_template
+from webapp.errors import list_error_types
 
+FEATURES = ("accounts", "attempts", "bank", "collector", "console", "quizzes", "results", "web")
 PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%%|\{\w+\}")
 EXEMPT_TEMPLATES = {"web/docs.html": "Swagger UI is in English"}
 NO_WORDS = {"K7M 2XF"}
@@ -23,9 +25,8 @@ BOTH_PARTICLES = "을(를)"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_text_has_a_translation_and_none_is_left_over(language: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_text_has_a_translation_and_none_is_left_over(language: str) -> None:
     extracted = {entry.id for entry in extract() if entry.id}
-    assert capsys.readouterr().err == "", "write message(…, name=value) for a sentence with values"
     translated = {entry.id for entry in read_catalogue(language) if entry.id and all(_strings(entry.string))}
     assert translated == extracted, "run `make translations`, and translate what it names"
 
@@ -82,6 +83,18 @@ def test_no_form_and_no_flash_has_a_text_in_one_language_only() -> None:
     assert found == {}, "write gettext(…), or lazy_gettext(…) where a module is imported"
 
 
+def test_values_are_put_into_texts_after_they_were_translated() -> None:
+    functions = {kind.__name__ for kind in list_error_types()} | {"message", "gettext", "lazy_gettext"}
+    modules = [path for name in FEATURES for path in (SOURCE / name).rglob("*.py")]
+    found = {path.name: texts for path in modules if (texts := formatted_texts(path, functions))}
+    assert found == {}, "write message(…, name=value) for a sentence with values"
+
+
+def test_no_style_sheet_has_a_text() -> None:
+    sheets = (path.read_text() for path in (SOURCE / "static").glob("*.css"))
+    assert [text for sheet in sheets for text in re.findall(r'content: "([^"]*[A-Za-z]{2}[^"]*)"', sheet)] == []
+
+
 def test_no_script_has_a_text_in_one_language_only() -> None:
     found = {
         path.name: texts
@@ -108,3 +121,12 @@ def _by_first_text(catalogue: Catalog) -> dict[str, list[str]]:
 
 def _strings(string: str | tuple[str, ...] | list[str] | None) -> list[str]:
     return [string or ""] if isinstance(string, str) or string is None else list(string)
+
+
+def test_the_korean_readme_follows_the_english_one() -> None:
+    english, korean = ((SOURCE.parent / name).read_text() for name in ("README.md", "README.ko.md"))
+    for parts in (r"(?ms)^```.*?^```$", r"(?m)^#+ ", r"(?m)^<!-- .*-->$", r"(?m)^- ", r"(?m)^\|.*?\|"):
+        assert len(re.findall(parts, english)) == len(re.findall(parts, korean)), parts
+    commands, addresses = r"(?ms)^```.*?^```$", r"\]\((?!README)([^)]+)\)"
+    assert re.findall(commands, english) == re.findall(commands, korean)
+    assert set(re.findall(addresses, english)) == set(re.findall(addresses, korean))

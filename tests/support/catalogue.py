@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr
 from datetime import UTC, datetime
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 from babel.messages import Catalog
@@ -84,7 +85,10 @@ def main() -> None:
 
 
 def _extract(keywords: dict[str, tuple[int, ...] | None]) -> Iterator[tuple[str, str | tuple[str, ...]]]:
-    for name, _, text, _, _ in extract_from_dir(str(SOURCE), METHODS, keywords=keywords):
+    # Babel warns of f-strings, also where they are values; `untranslated.formatted_texts` finds those that are texts.
+    with redirect_stderr(StringIO()):
+        extracted = list(extract_from_dir(str(SOURCE), METHODS, keywords=keywords))
+    for name, _, text, _, _ in extracted:
         yield name, text
 
 

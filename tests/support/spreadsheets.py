@@ -20,6 +20,6 @@ def read_csv(content: bytes) -> list[list[str]]:
 def read_xlsx(content: bytes) -> list[dict[str, str]]:
     """Return the cells of the only sheet of a workbook, by the letters of their columns."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        sheet = ET.fromstring(archive.read("xl/worksheets/sheet1.xml"))  # noqa: S314 - our own file
-    rows = sheet.iter(_ROW)
+        worksheet = ET.fromstring(archive.read("xl/worksheets/sheet1.xml"))  # noqa: S314 - our own file
+    rows = worksheet.iter(_ROW)
     return [{re.sub(r"\d", "", cell.attrib["r"]): "".join(cell.itertext()) for cell in row} for row in rows]

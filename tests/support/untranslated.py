@@ -14,7 +14,19 @@ WORD = re.compile(r"[^\W\d_]{2,}")
 SENTENCE = re.compile(r"[A-Za-z]{2,} [A-Za-z(“]|^[A-Z][a-z]+[ .…!?:]*$|…")
 READ_ATTRIBUTES = {"alt", "aria-label", "aria-description", "label", "placeholder", "title"}
 NOT_READ = {"code", "pre", "script", "style"}
-SAME_IN_ALL_LANGUAGES = {"Poolproof", "UTC", "µs", "CSV", "JSON", "XLSX", "QR", "REST", "interactive", "background"}
+SAME_IN_ALL_LANGUAGES = {
+    "Poolproof",
+    "UTC",
+    "µs",
+    "CSV",
+    "JSON",
+    "XLSX",
+    "QR",
+    "REST",
+    "Excel",
+    "interactive",
+    "background",
+}
 TRANSLATING = {"_", "gettext", "ngettext", "pgettext"}
 IN_A_SELECTOR = re.compile(r"[\[\]#>=<{}]|^\.|:\w")
 
@@ -97,6 +109,13 @@ def _read_arguments(call: ast.Call) -> list[ast.expr]:
 
 def _is_literal(node: ast.expr) -> bool:
     return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
+def formatted_texts(path: Path, functions: set[str]) -> list[str]:
+    """Return the texts that a module gives to these functions with their values in them already."""
+    calls = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+    named = (call for call in calls if isinstance(call.func, ast.Name) and call.func.id in functions)
+    return [ast.unparse(call.args[0]) for call in named if call.args and isinstance(call.args[0], ast.JoinedStr)]
 
 
 def texts_in_script(source: str) -> list[str]:

@@ -20,6 +20,7 @@ from webapp.attempts.json_rowset import (
     datetime_column,
     encode_datetime,
     encode_rows,
+    lookup_by_key,
     number_column,
     rows_first,
     rowset,
@@ -110,9 +111,12 @@ def _upsert_answers(dialect: str) -> Executable:
     sent = _sent(dialect)
     columns = (_attempt.c.id, sent.c.item, sent.c.chosen, sent.c.sequence, sent.c.answered_at)
     rows = (
-        rows_first(select(*columns))
+        lookup_by_key(rows_first(select(*columns)), _attempt)
         .select_from(sent.join(_attempt, _attempt.c.id == sent.c.attempt))
-        .where(_attempt.c.finished_at.is_(None), published.accepts_answers(_attempt.c.quiz_version_id))
+        .where(
+            _attempt.c.finished_at.is_(None),
+            published.accepts_answers(_attempt.c.quiz_version_id, _attempt.c.started_at),
+        )
         # A shared lock, so that an answer is either scored by a finish or refused. An attempt that is being finished,
         # or is locked by anybody else, is left out: its answer waits for a later batch, and this one for nobody.
         .with_for_update(read=True, of=_attempt, skip_locked=True)

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, select
 
 from webapp.attempts import scoring
 from webapp.attempts.models import Answer, Attempt
-from webapp.attempts.tokens import AttemptClaim
+from webapp.attempts.tokens import AttemptClaim, derive_attempt_id
 from webapp.quizzes.documents import QuizDocument
+from webapp.quizzes.rules import MAX_ATTEMPTS
 
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -26,6 +27,8 @@ class AttemptState:
     score: int | None
     milliseconds: int | None
     last_answered_at: datetime | None = None
+    started_at: datetime | None = None
+    """By the row; None where there is none."""
     is_erased: bool = False
     """Its player has erased it."""
 
@@ -34,23 +37,30 @@ class AttemptState:
 class StoredAttempt:
     """The row of an attempt, without its answers."""
 
+    number: int
     started_at: datetime
     player_name: str
     finished_at: datetime | None
     erased_at: datetime | None
 
 
-def find_attempt(connection: Connection, attempt_id: UUID) -> StoredAttempt | None:
-    """Return the row of an attempt; None before its first answer."""
-    columns = (Attempt.started_at, Attempt.player_name, Attempt.finished_at, Attempt.erased_at)
-    row = connection.execute(select(*columns).where(Attempt.id == attempt_id)).one_or_none()
-    return None if row is None else StoredAttempt(*row)
+def find_last_attempt(connection: Connection, version_id: int, player_id: UUID) -> StoredAttempt | None:
+    """Return the row of a player's last attempt at a version; None before the first answer.
+
+    By the ids that its attempts would have: one that was erased does not know its player any more.
+    """
+    numbers = {derive_attempt_id(version_id, player_id, number): number for number in range(1, MAX_ATTEMPTS + 1)}
+    columns = (Attempt.id, Attempt.started_at, Attempt.player_name, Attempt.finished_at, Attempt.erased_at)
+    rows = connection.execute(select(*columns).where(Attempt.id.in_(numbers)))
+    found = [StoredAttempt(numbers[row.id], *row[1:]) for row in rows]
+    return max(found, key=lambda attempt: attempt.number, default=None)
 
 
 def load_state(connection: Connection, claim: AttemptClaim) -> AttemptState:
     """Return the stored state of an attempt: item → chosen bits, and its score once it is finished."""
     rows = connection.execute(
         select(
+            Attempt.started_at,
             Attempt.finished_at,
             Attempt.score,
             Attempt.milliseconds,
@@ -68,7 +78,13 @@ def load_state(connection: Connection, claim: AttemptClaim) -> AttemptState:
     last = max((row.answered_at for row in rows if row.answered_at is not None), default=None)
     first = rows[0]
     return AttemptState(
-        answers, first.finished_at, first.score, first.milliseconds, last, is_erased=first.erased_at is not None
+        answers,
+        first.finished_at,
+        first.score,
+        first.milliseconds,
+        last,
+        first.started_at,
+        is_erased=first.erased_at is not None,
     )
 
 

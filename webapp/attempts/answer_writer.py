@@ -23,6 +23,7 @@ from webapp.attempts.entry_batch import Entry, EntryBatch
 from webapp.attempts.lock_probe import find_locked_attempts
 from webapp.attempts.recent_ids import RecentIds
 from webapp.attempts.refusals import blocked_error, finished_error
+from webapp.attempts.time_limits import CLOSE_MARGIN
 from webapp.attempts.tokens import AttemptClaim
 from webapp.db import cluster
 from webapp.db.server_clock import ServerClock
@@ -40,8 +41,6 @@ MAX_FINISHED = 10_000
 CLOCK_READINGS = 3
 PROBE_TIME = 10.0
 """Seconds after a wait for a lock that took too long, for which each batch asks first which of its rows are locked."""
-CLOSE_MARGIN = timedelta(seconds=2)
-"""So long after the end of a window answers are refused without the database, whose clock decides until then."""
 
 REPEAT = message("Send it again; that is safe.")
 
@@ -58,6 +57,7 @@ class AnswerWriter:
         """
         self._work = work
         self._grace = grace
+        self._refuses_after = timedelta(seconds=grace) + CLOSE_MARGIN
         self._counts_batches = counts_batches
         self._clock = ServerClock()
         self._probes_until = 0.0
@@ -92,13 +92,14 @@ class AnswerWriter:
         """
         if self.knows_finished(claim.attempt_id):
             raise finished_error()
-        if version.rules.has_closed(version.now, timedelta(seconds=self._grace) + CLOSE_MARGIN):
-            raise published.too_late_error(version.closes_at)
+        closes_at = version.rules.closes_at
+        if closes_at is not None and version.now >= closes_at + self._refuses_after:
+            raise published.too_late_error(closes_at)
         return SaveAnswers(claim, chosen, sequence)
 
     def knows_finished(self, attempt_id: UUID) -> bool:
         """Say whether this worker knows that an attempt is finished."""
-        return attempt_id in self._finished_attempts
+        return attempt_id in self._finished_attempts.ids
 
     def forget(self, attempt_id: UUID) -> None:
         """Forget what is known of an attempt, which was erased: the database says what became of it."""
@@ -173,7 +174,7 @@ class AnswerWriter:
 
     def _write_all(self, entries: Sequence[Entry]) -> Sequence[AttemptState | Exception | None]:
         batch = EntryBatch(entries, self._clock, self._grace)
-        new_attempts = [claim for claim in batch.claims.values() if claim.attempt_id not in self._stored_attempts]
+        new_attempts = [claim for claim in batch.claims.values() if claim.attempt_id not in self._stored_attempts.ids]
         if new_attempts or batch.finishes or self._counts_batches:
             with self._work.transaction() as connection:
                 if new_attempts:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, case, func, select
 
+from webapp.attempts.counting import is_counted
 from webapp.attempts.models import Answer, Attempt, DeletedAttempts
+from webapp.quizzes.rules import CountedAttempt
 
 
 @dataclass(frozen=True)
@@ -37,16 +39,20 @@ class ChoiceCount:
     """The sum of the squares of their scores."""
 
 
-def count_attempts(connection: Connection, version_id: int) -> AttemptTotals:
-    """Return the totals of a version."""
+def count_attempts(
+    connection: Connection, version_id: int, counting: CountedAttempt = CountedAttempt.EARLIEST
+) -> AttemptTotals:
+    """Return the totals of a version; of each player one attempt counts."""
+    counted = case((is_counted(counting), Attempt.score))
     row = connection.execute(
         select(
-            func.count(),
-            func.count(Attempt.score),
-            func.avg(Attempt.score),
-            func.avg(Attempt.milliseconds),
-            func.coalesce(func.sum(Attempt.score), 0),
-            func.coalesce(func.sum(Attempt.score * Attempt.score), 0),
+            # Every player has a first attempt.
+            func.count(case((Attempt.number == 1, 1))),
+            func.count(counted),
+            func.avg(counted),
+            func.avg(case((and_(Attempt.score.is_not(None), is_counted(counting)), Attempt.milliseconds))),
+            func.coalesce(func.sum(counted), 0),
+            func.coalesce(func.sum(counted * counted), 0),
         ).where(Attempt.quiz_version_id == version_id, Attempt.erased_at.is_(None))
     ).one()
     mean_score, mean_milliseconds = (None if value is None else float(value) for value in row[2:4])
@@ -63,8 +69,10 @@ def deleted_totals(connection: Connection, version_id: int) -> AttemptTotals | N
     return AttemptTotals(row.begun, row.finished, score, milliseconds)
 
 
-def count_choices(connection: Connection, version_id: int) -> Sequence[ChoiceCount]:
-    """Return the choices that are stored, counted by item and combination, and in their order."""
+def count_choices(
+    connection: Connection, version_id: int, counting: CountedAttempt = CountedAttempt.EARLIEST
+) -> Sequence[ChoiceCount]:
+    """Return the choices that are stored in attempts that count, by item and combination, and in their order."""
     rows = connection.execute(
         select(
             Answer.item_id,
@@ -75,9 +83,9 @@ def count_choices(connection: Connection, version_id: int) -> Sequence[ChoiceCou
             func.coalesce(func.sum(Attempt.score * Attempt.score), 0),
         )
         .join(Attempt, Attempt.id == Answer.attempt_id)
-        .where(Attempt.quiz_version_id == version_id)
+        .where(Attempt.quiz_version_id == version_id, is_counted(counting))
         .group_by(Answer.item_id, Answer.chosen)
         .order_by(Answer.item_id, Answer.chosen)
     )
     # MySQL's sums are decimal numbers.
-    return [ChoiceCount(*map(int, row)) for row in rows]
+    return [ChoiceCount(*(int(value or 0) for value in row)) for row in rows]

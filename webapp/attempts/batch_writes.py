@@ -64,13 +64,14 @@ class FinishAttempt:
 
 
 def ensure_rows(connection: Connection, claims: Iterable[AttemptClaim], grace: int) -> None:
-    """Insert rows of attempts whose window is open, that have none, and whose player has no other attempt."""
+    """Insert rows of attempts that take answers and have none, and whose player has no other one of this number."""
     # All batches lock in the same order, so that two wait for each other and never deadlock.
     rows = [
         [
             claim.attempt_id.hex,
             claim.version_id,
             claim.player_id.hex,
+            claim.number,
             claim.player_name,
             encode_datetime(claim.started_at),
         ]
@@ -156,7 +157,7 @@ _SELECT_ATTEMPTS = (
     # One that its player has erased has no result.
     .where(Attempt.id.in_(_IDS), Attempt.erased_at.is_(None))
 )
-_ATTEMPT_COLUMNS = ["id", "quiz_version_id", "player_id", "player_name", "started_at"]
+_ATTEMPT_COLUMNS = ["id", "quiz_version_id", "player_id", "number", "player_name", "started_at"]
 
 
 @cache
@@ -165,14 +166,16 @@ def _insert_attempts(dialect: str) -> Executable:
         uuid_column("attempt"),
         number_column("version"),
         uuid_column("player"),
+        number_column("number"),
         text_column("name", MAX_NAME_LENGTH),
         datetime_column("started"),
     ]
     sent, existing = rowset(dialect, "sent", columns), _attempt.alias("existing")
-    of_player = (existing.c.quiz_version_id == sent.c.version) & (existing.c.player_id == sent.c.player)
+    of_version = (existing.c.quiz_version_id == sent.c.version) & (existing.c.player_id == sent.c.player)
+    of_player = of_version & (existing.c.number == sent.c.number)
     # These reads take no locks; an insert of a row that exists would wait for whoever has locked it.
     rows = rows_first(select(*sent.c)).where(
-        published.accepts_answers(sent.c.version),
+        published.accepts_answers(sent.c.version, sent.c.started),
         ~exists(select(existing.c.id).where(existing.c.id == sent.c.attempt)),
         ~exists(select(existing.c.id).where(of_player)),
     )

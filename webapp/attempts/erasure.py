@@ -78,13 +78,13 @@ def erase(connection: Connection, claim: AttemptClaim) -> None:
     connection.execute(_EMPTY, {"attempt": claim.attempt_id})
 
 
-_id: Any = bindparam("id", type_=UuidBytes())
+_attempt_id: Any = bindparam("id", type_=UuidBytes())
 _COLUMNS = ["id", "quiz_version_id", "player_id", "player_name", "started_at", "finished_at", "erased_at"]
 _ROW = select(
     # Nothing in the row leads to the player, whose id is replaced by that of the attempt.
-    _id.label("id"),
+    _attempt_id.label("id"),
     bindparam("version", type_=_attempt.c.quiz_version_id.type).label("quiz_version_id"),
-    _id.label("player_id"),
+    _attempt_id.label("player_id"),
     literal(NOBODY).label("player_name"),
     utc_now().label("started_at"),
     utc_now().label("finished_at"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,11 +14,15 @@ from webapp.attempts.schemas import AnswerIn, StartIn
 from webapp.attempts.service import AttemptService, get_attempt_service
 from webapp.quizzes.published import Slug
 from webapp.web import languages
-from webapp.web.fast_path.routes import FastRoute, PendingResponse, PlainRequest, RawResponse
+from webapp.web.fast_path.routes import JSON_MEDIA_TYPE, FastRoute, PendingResponse, PlainRequest, RawResponse
+from webapp.web.rest.strict_schema import InvalidBodyError, StrictSchema
 
 Handler = Callable[..., RawResponse | PendingResponse | None]
 
+MAX_BODY_BYTES = 1000
+"""What a player sends is far smaller."""
 _START, _ANSWER = StartIn(), AnswerIn()
+_is_length = re.compile("[0-9]{1,4}").fullmatch
 
 
 def build_fast_routes(app: Any) -> list[FastRoute]:
@@ -39,6 +44,19 @@ def build_fast_routes(app: Any) -> list[FastRoute]:
     ]
 
 
+def _read_json(schema: StrictSchema, request: PlainRequest) -> dict[str, Any] | None:
+    """Return a small JSON body; None when it is something else or against the rules, which Flask then explains."""
+    fields = request.fields
+    length = fields.get("CONTENT-LENGTH", "")
+    if fields.get("CONTENT-TYPE") != JSON_MEDIA_TYPE or not _is_length(length) or int(length) > MAX_BODY_BYTES:
+        return None
+    try:
+        body: dict[str, Any] = schema.validator.validate_json(request.read_body())
+    except InvalidBodyError:
+        return None
+    return body
+
+
 def _open(page_cache: PageCache, service: AttemptService, request: PlainRequest, slug: str) -> RawResponse | None:
     fields = request.fields
     cookies = fields.get("COOKIE", "")
@@ -50,14 +68,12 @@ def _open(page_cache: PageCache, service: AttemptService, request: PlainRequest,
 
 
 def _start(service: AttemptService, request: PlainRequest, quiz_id: str) -> RawResponse | None:
-    body = _START.load_bytes(request.json_body())
-    if body is None:
-        return None
-    return operations.start(service, int(quiz_id), body, request.prefix)
+    body = _read_json(_START, request)
+    return None if body is None else operations.start(service, int(quiz_id), body, request.prefix)
 
 
 def _answer(service: AttemptService, request: PlainRequest, token: str, item_id: str) -> PendingResponse | None:
-    body = _ANSWER.load_bytes(request.json_body())
+    body = _read_json(_ANSWER, request)
     return None if body is None else operations.answer(service, service.find(token), int(item_id), body)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, LargeBinary, Select, String, Subquery, TextClause, bindparam, text
+from sqlalchemy import BigInteger, LargeBinary, Select, String, Subquery, Table, TextClause, bindparam, text
 from sqlalchemy.types import TypeEngine
 
 from webapp.db.types import UtcDateTime
@@ -68,6 +68,17 @@ def rows_first(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
     """Let the few rows of a set look up their tables, whatever the optimizer assumes about a new table."""
     for dialect in ("mysql", "mariadb"):
         query = query.prefix_with("STRAIGHT_JOIN", dialect=dialect)
+    return query
+
+
+def lookup_by_key(query: Select[*tuple[Any, ...]], table: Table) -> Select[*tuple[Any, ...]]:
+    """Have a table that is joined to a set of rows looked up by its primary key, row by row.
+
+    MySQL would read all of a table that it takes for small, as a new one at the beginning of a push, and join it by
+    a hash: it would lock rows that are not asked for, and return those of the set in any order.
+    """
+    for dialect in ("mysql", "mariadb"):
+        query = query.with_hint(table, "FORCE INDEX (PRIMARY)", dialect)
     return query
 
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, or_, select
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select
 
+from webapp.attempts.counting import is_counted
 from webapp.attempts.models import Attempt
+from webapp.quizzes.rules import CountedAttempt
 
 MAX_PLACES = 100
 MAX_RESULTS = 50_000
@@ -37,13 +39,17 @@ class AttemptResult:
     score: int
     milliseconds: int
     finished_at: datetime | None
+    player_id: uuid.UUID | None = None
+    """Whose result it is; None where that was not read."""
     is_erased: bool = False
     """Its player has erased it, at `finished_at`: it has no result any more."""
 
 
-def top_places(connection: Connection, version_id: int, limit: int = MAX_PLACES) -> Sequence[RankedResult]:
-    """Return the first places: by score, then by time."""
-    return rank_results(top_results(connection, version_id, min(limit, MAX_PLACES)))
+def top_places(
+    connection: Connection, version_id: int, limit: int = MAX_PLACES, counting: CountedAttempt = CountedAttempt.EARLIEST
+) -> Sequence[RankedResult]:
+    """Return the first places: by score, then by time. Of each player one attempt counts."""
+    return rank_results(top_results(connection, version_id, min(limit, MAX_PLACES), counting))
 
 
 def rank_results(results: Iterable[AttemptResult]) -> Sequence[RankedResult]:
@@ -57,40 +63,52 @@ def rank_results(results: Iterable[AttemptResult]) -> Sequence[RankedResult]:
     return places
 
 
-def top_results(connection: Connection, version_id: int, limit: int = MAX_RESULTS) -> Sequence[AttemptResult]:
+def top_results(
+    connection: Connection,
+    version_id: int,
+    limit: int = MAX_RESULTS,
+    counting: CountedAttempt = CountedAttempt.EARLIEST,
+) -> Sequence[AttemptResult]:
     """Return the results of finished attempts, the best first: by score, then by time."""
-    ordered = _select_finished(version_id).order_by(Attempt.score.desc(), Attempt.milliseconds, Attempt.id)
+    ordered = _select_finished(version_id, counting).order_by(Attempt.score.desc(), Attempt.milliseconds, Attempt.id)
     return [_to_result(row) for row in connection.execute(ordered.limit(limit))]
 
 
-def finished_since(connection: Connection, version_id: int, since: datetime | None) -> Sequence[AttemptResult]:
+def finished_since(
+    connection: Connection,
+    version_id: int,
+    since: datetime | None,
+    counting: CountedAttempt = CountedAttempt.EARLIEST,
+) -> Sequence[AttemptResult]:
     """Return the results of attempts that were finished or erased at this time or later, in any order.
 
     At most `MAX_RESULTS`.
     """
-    query = _select_results(version_id).where(or_(Attempt.score.is_not(None), Attempt.erased_at.is_not(None)))
+    is_result = and_(Attempt.score.is_not(None), is_counted(counting))
+    query = _select_results(version_id).where(or_(is_result, Attempt.erased_at.is_not(None)))
     if since is not None:
         query = query.where(Attempt.finished_at >= since)
     return [_to_result(row) for row in connection.execute(query.limit(MAX_RESULTS))]
 
 
-def _select_finished(version_id: int) -> Select[*tuple[Any, ...]]:
-    return _select_results(version_id).where(Attempt.score.is_not(None))
+def _select_finished(version_id: int, counting: CountedAttempt) -> Select[*tuple[Any, ...]]:
+    return _select_results(version_id).where(Attempt.score.is_not(None), is_counted(counting))
 
 
 def _select_results(version_id: int) -> Select[*tuple[Any, ...]]:
     columns = (
-        Attempt.id, Attempt.player_name, Attempt.score, Attempt.milliseconds, Attempt.finished_at, Attempt.erased_at,
+        Attempt.id, Attempt.player_name, Attempt.score, Attempt.milliseconds, Attempt.finished_at, Attempt.player_id,
+        Attempt.erased_at,
     )  # fmt: skip
     return select(*columns).where(Attempt.quiz_version_id == version_id)
 
 
 def _to_result(row: Row[*tuple[Any, ...]]) -> AttemptResult:
-    return AttemptResult(row[0], row[1], row[2] or 0, row[3] or 0, row[4], is_erased=row[5] is not None)
+    return AttemptResult(row[0], row[1], row[2] or 0, row[3] or 0, row[4], row[5], is_erased=row[6] is not None)
 
 
-def count_finished(connection: Connection, version_id: int) -> int:
-    """Return how many attempts at the version are finished."""
+def count_finished(connection: Connection, version_id: int, counting: CountedAttempt = CountedAttempt.EARLIEST) -> int:
+    """Return how many players have finished the version."""
     count = select(func.count()).select_from(Attempt)
-    condition = (Attempt.quiz_version_id == version_id, Attempt.score.is_not(None))
+    condition = (Attempt.quiz_version_id == version_id, Attempt.score.is_not(None), is_counted(counting))
     return int(connection.execute(count.where(*condition)).scalar_one())

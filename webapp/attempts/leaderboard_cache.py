@@ -17,6 +17,7 @@ from poolproof.transactions.cached_read import SingleFlightCache
 from poolproof.transactions.unit_of_work import ConnectionFactory
 from webapp.attempts import leaderboard
 from webapp.attempts.leaderboard import MAX_PLACES, AttemptResult, RankedResult
+from webapp.quizzes.rules import CountedAttempt
 
 CACHE_TTL = 1.0
 OVERLAP = timedelta(seconds=5)
@@ -57,11 +58,13 @@ class _KnownResults:
 
     results: list[tuple[int, int]] = field(default_factory=list)
     by_id: dict[uuid.UUID, tuple[int, int]] = field(default_factory=dict)
+    by_player: dict[uuid.UUID, uuid.UUID] = field(default_factory=dict)
+    """Player → the attempt that counts."""
     top: list[AttemptResult] = field(default_factory=list)
     last_finished_at: datetime | None = None
     finished_count: int = 0
     has_changed: bool = False
-    """A known result is another one, since its attempt went on in a longer window, or its player has erased it."""
+    """A known result is another one: its attempt went on, its player has erased it, or another one counts now."""
 
     def add(self, rows: Iterable[AttemptResult]) -> None:
         for row in rows:
@@ -75,6 +78,9 @@ class _KnownResults:
                 self.has_changed |= self.by_id[row.attempt_id] != result
                 continue
             self.by_id[row.attempt_id] = result
+            if row.player_id is not None:
+                known = self.by_player.setdefault(row.player_id, row.attempt_id)
+                self.has_changed |= known != row.attempt_id
             self.finished_count += 1
             insort(self.results, result)
             insort(self.top, row, key=_sort_key)
@@ -91,8 +97,9 @@ def _sort_key(result: AttemptResult) -> tuple[int, int, uuid.UUID]:
 class _CachedLeaderboard:
     """The cached leaderboard of one version."""
 
-    def __init__(self, connect: ConnectionFactory, version_id: int, ttl: float) -> None:
+    def __init__(self, connect: ConnectionFactory, version_id: int, counting: CountedAttempt, ttl: float) -> None:
         self._connect = connect
+        self._counted_attempt = counting
         self._version_id = version_id
         self._results = _KnownResults()
         self._full_refresh_at = 0.0
@@ -114,10 +121,12 @@ class _CachedLeaderboard:
 
     def _read_all(self) -> None:
         with self._connect() as connection:
-            rows = leaderboard.top_results(connection, self._version_id)
+            rows = leaderboard.top_results(connection, self._version_id, counting=self._counted_attempt)
             # Counted only where there are more than these: who finishes between two statements is found by the next
             # `_read_new`, and would be counted twice.
-            finished_count = leaderboard.count_finished(connection, self._version_id) if _is_cut(rows) else len(rows)
+            finished_count = len(rows)
+            if len(rows) >= leaderboard.MAX_RESULTS:
+                finished_count = leaderboard.count_finished(connection, self._version_id, self._counted_attempt)
         results = _KnownResults()
         results.add(rows)
         results.finished_count = finished_count
@@ -126,12 +135,8 @@ class _CachedLeaderboard:
     def _read_new(self) -> None:
         since = None if self._results.last_finished_at is None else self._results.last_finished_at - OVERLAP
         with self._connect() as connection:
-            rows = leaderboard.finished_since(connection, self._version_id, since)
+            rows = leaderboard.finished_since(connection, self._version_id, since, self._counted_attempt)
         self._results.add(rows)
-
-
-def _is_cut(rows: Sequence[AttemptResult]) -> bool:
-    return len(rows) >= leaderboard.MAX_RESULTS
 
 
 class LeaderboardCache:
@@ -141,18 +146,20 @@ class LeaderboardCache:
         """Read on connections of `connect`; a leaderboard is at most `ttl` seconds old, plus the time of a read."""
         self._connect = connect
         self._ttl = ttl
-        self._cached: dict[int, _CachedLeaderboard] = {}
+        self._cached: dict[tuple[int, CountedAttempt], _CachedLeaderboard] = {}
 
-    def get(self, version_id: int) -> Leaderboard:
-        """Return the leaderboard of a version."""
-        cached = self._cached.get(version_id)
+    def get(self, version_id: int, counting: CountedAttempt = CountedAttempt.EARLIEST) -> Leaderboard:
+        """Return the leaderboard of a version, on which this attempt of each player is."""
+        cached = self._cached.get((version_id, counting))
         if cached is None:
             if len(self._cached) >= MAX_CACHED:
                 self._cached = {}
-            cached = self._cached.setdefault(version_id, _CachedLeaderboard(self._connect, version_id, self._ttl))
+            new = _CachedLeaderboard(self._connect, version_id, counting, self._ttl)
+            cached = self._cached.setdefault((version_id, counting), new)
         return cached.cache.get()
 
     def invalidate(self, version_id: int) -> None:
         """Have the next request read the whole leaderboard of a version, after attempts of any time were scored."""
-        if cached := self._cached.get(version_id):
-            cached.invalidate()
+        for counting in CountedAttempt:
+            if cached := self._cached.get((version_id, counting)):
+                cached.invalidate()

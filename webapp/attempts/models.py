@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Index, String, UniqueConstraint, text
+from sqlalchemy import BigInteger, Index, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.db.types import MYSQL_TABLE_OPTIONS, UtcDateTime, UuidBytes
@@ -20,8 +20,8 @@ class Attempt(Base):
 
     __tablename__ = "attempt"
     __table_args__ = (
-        # One attempt for each player, who has seen the right answers after the first.
-        UniqueConstraint("quiz_version_id", "player_id"),
+        # The attempts of a player are numbered; a rule of the quiz says how many there may be.
+        Index("ix_attempt_player", "quiz_version_id", "player_id", "number", unique=True),
         # The leaderboard reads its index from the start: best score first, then the fastest.
         Index("ix_attempt_finish", "quiz_version_id", "finished_at"),
         Index("ix_attempt_leaderboard", "quiz_version_id", text("score DESC"), "milliseconds", "id"),
@@ -31,6 +31,8 @@ class Attempt(Base):
     id: Mapped[uuid.UUID] = mapped_column(UuidBytes, primary_key=True)
     quiz_version_id: Mapped[int] = mapped_column(BigInteger)
     player_id: Mapped[uuid.UUID] = mapped_column(UuidBytes)
+    number: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
+    """Which of the player's attempts at the version this is, counted from 1."""
     player_name: Mapped[str] = mapped_column(String(MAX_NAME_LENGTH))
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, cast
 
 from sqlalchemy.exc import DBAPIError
@@ -30,6 +31,8 @@ from webapp.web.security import security_headers
 OK, CREATED, NOT_MODIFIED = "200 OK", "201 CREATED", "304 NOT MODIFIED"
 MAX_CACHED = 200
 """Leaderboards that are kept as bytes."""
+MAX_CACHED_ANSWERS = 5000
+"""Responses to answers that are kept; half a kilobyte each."""
 
 _JSON_HEADERS = (("Content-Type", JSON_MEDIA_TYPE), *security_headers.API_HEADERS, security_headers.NO_STORE)
 _PAGE_HEADERS = (("Content-Type", "text/html; charset=utf-8"), *security_headers.PAGE_HEADERS, *CACHE_HEADERS)
@@ -82,8 +85,7 @@ def answer(service: AttemptService, attempt: AttemptInPlay, item_id: int, body: 
         BusyError: when too many answers wait already.
     """
     entry = service.prepare_answer(attempt, item_id, body["choices"], body["sequence"])
-    stored = serializers.dump_answer(item_id, scoring.as_positions(entry.chosen[item_id]))
-    response = RawResponse(OK, _JSON_HEADERS, _dump_json(stored))
+    response = _answered(item_id, entry.chosen[item_id])
     return PendingResponse(service.writer.submit(entry), lambda _: response)
 
 
@@ -139,6 +141,12 @@ class EncodedLeaderboards:
 def get_leaderboards(app: Any) -> EncodedLeaderboards:
     """Return the encoded leaderboards of a Flask app."""
     return cast("EncodedLeaderboards", app.extensions["encoded_leaderboards"])
+
+
+@lru_cache(maxsize=MAX_CACHED_ANSWERS)
+def _answered(item_id: int, bits: int) -> RawResponse:
+    """Return the response to an answer: the same for all who have chosen the same."""
+    return RawResponse(OK, _JSON_HEADERS, _dump_json(serializers.dump_answer(item_id, scoring.as_positions(bits))))
 
 
 def _dump_json(body: dict[str, Any]) -> bytes:

@@ -5,7 +5,7 @@ one statement scores them. It is a statement of its own because it must see ever
 attempt was locked: a statement reads what was committed when it began.
 
 An attempt whose quiz has closed stays unfinished, so that it goes on when the window is lengthened; it is scored anew
-when the quiz closes again. One that was given up in a quiz without an end is finished.
+when the quiz closes again. One whose own time is over, or that was given up in a quiz without an end, is finished.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from sqlalchemy import (
     bindparam,
     case,
     exists,
+    false,
     func,
     or_,
     select,
@@ -53,38 +54,49 @@ def score_batch(
     connection: Connection, version: PublishedVersion, limits: TimeLimits, attempt_id: UUID | None = None
 ) -> int:
     """Score attempts at a version whose time is over, or this one alone; return how many. At most `MAX_BATCH`."""
-    has_end = version.closes_at is not None
-    ids = _lock(connection, version, limits, attempt_id)
-    if ids:
-        parameters = {"ids": ids, **_encode_key(version.document)}
-        connection.execute(_score(connection.dialect.name, finishes=not has_end), parameters)
-    return len(ids)
+    overdue = _lock(connection, version, limits, attempt_id)
+    for finishes in (True, False):
+        ids = [row.id for row in overdue if bool(row.finishes) is finishes]
+        if ids:
+            parameters = {"ids": ids, **_encode_key(version.document)}
+            connection.execute(_score(connection.dialect.name, finishes=finishes), parameters)
+    return len(overdue)
 
 
 def has_unscored(connection: Connection, version: PublishedVersion, limits: TimeLimits) -> bool:
     """Say whether there is an attempt whose time is over and that is not scored, as far as is committed."""
-    query = select(exists(_overdue(has_end=version.closes_at is not None)))
+    query = select(exists(_overdue(version.closes_at is not None, version.rules.time_limit is not None)))
     return bool(connection.execute(query, _parameters(version, limits)).scalar_one())
 
 
 def _lock(
     connection: Connection, version: PublishedVersion, limits: TimeLimits, attempt_id: UUID | None
-) -> Sequence[UUID]:
-    query = _overdue(has_end=version.closes_at is not None)
+) -> Sequence[Any]:
+    query = _overdue(version.closes_at is not None, version.rules.time_limit is not None)
+    parameters = _parameters(version, limits)
     if attempt_id is not None:
-        query = query.where(_attempt.c.id == attempt_id)
-    query = query.limit(MAX_BATCH).with_for_update(of=_attempt, skip_locked=True)
-    return connection.execute(query, _parameters(version, limits)).scalars().all()
+        query, parameters = query.where(_attempt.c.id.in_(_IDS)), {**parameters, "ids": [attempt_id]}
+    elif version.rules.time_limit is not None:
+        # Others may be playing: a lock on each row that is looked at would hold up their answers.
+        ids = connection.execute(query.limit(MAX_BATCH), parameters).scalars().all()
+        if not ids:
+            return []
+        query, parameters = query.where(_attempt.c.id.in_(_IDS)), {**parameters, "ids": ids}
+    locking = query.limit(MAX_BATCH).with_for_update(of=_attempt, skip_locked=True)
+    return connection.execute(locking, parameters).all()
 
 
-def _parameters(version: PublishedVersion, limits: TimeLimits) -> dict[str, int]:
+def _parameters(version: PublishedVersion, limits: TimeLimits) -> dict[str, Any]:
+    parameters = {"version": version.version_id}
     if version.closes_at is None:
-        return {"version": version.version_id, "ttl": limits.ttl}
-    return {"version": version.version_id, published.GRACE_PARAMETER: limits.grace}
+        parameters["ttl"] = limits.ttl
+    if version.closes_at is not None or version.rules.time_limit is not None:
+        parameters[published.GRACE_PARAMETER] = limits.grace
+    return parameters
 
 
 def _encode_key(document: QuizDocument) -> dict[str, str]:
-    return encode_rows([question.item_id, right_bits(question)] for question in document.questions)
+    return encode_rows([question.item_id, right_bits(question), question.points] for question in document.questions)
 
 
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
@@ -92,10 +104,19 @@ _VERSION: BindParameter[int] = bindparam("version", type_=Integer())
 
 
 @cache
-def _overdue(*, has_end: bool) -> Select[Any]:
-    """Select the attempts whose time is over, by the database's clock and its present rules, and that have no score."""
-    unfinished = select(_attempt.c.id).where(_attempt.c.quiz_version_id == _VERSION, _attempt.c.finished_at.is_(None))
-    return unfinished.where(_closed() if has_end else _given_up())
+def _overdue(has_end: bool, has_time_limit: bool) -> Select[Any]:  # noqa: FBT001 - two facts about a version
+    """Select the attempts whose time is over, by the database's clock and its present rules, and that have no score.
+
+    `finishes` says of each whether it is finished for good, by its own time or because it was given up.
+    """
+    finishes: list[ColumnElement[bool]] = [] if has_end else [_given_up()]
+    if has_time_limit:
+        finishes.append(published.time_is_over(_VERSION, _attempt.c.started_at))
+    is_over = [*finishes, _closed()] if has_end else finishes
+    columns = (_attempt.c.id, or_(false(), *finishes).label("finishes"))
+    return select(*columns).where(
+        _attempt.c.quiz_version_id == _VERSION, _attempt.c.finished_at.is_(None), or_(*is_over)
+    )
 
 
 def _closed() -> ColumnElement[bool]:
@@ -111,10 +132,12 @@ def _given_up() -> ColumnElement[bool]:
 
 @cache
 def _score(dialect: str, *, finishes: bool) -> Executable:
-    key = rowset(dialect, "answer_key", [number_column("item"), number_column("bits")])
+    key = rowset(dialect, "answer_key", [number_column("item"), number_column("bits"), number_column("points")])
     is_right = and_(key.c.item == _answer.c.item_id, key.c.bits == _answer.c.chosen)
     of_attempt = _answer.c.attempt_id == _attempt.c.id
-    score = select(func.count()).select_from(_answer.join(key, is_right)).where(of_attempt).correlate(_attempt)
+    # Every stored answer is to an item that its player has: others are refused.
+    points = func.coalesce(func.sum(key.c.points), 0)
+    score = select(points).select_from(_answer.join(key, is_right)).where(of_attempt).correlate(_attempt)
     last = select(func.max(_answer.c.answered_at)).where(of_attempt).correlate(_attempt).scalar_subquery()
     taken = milliseconds_between(_attempt.c.started_at, last)
     values: dict[str, Any] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from datetime import timedelta
 from math import inf
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 GIVEN_UP_INTERVAL = 60.0
 """Seconds between two looks for attempts that were given up in a quiz without an end."""
+TIME_OVER_INTERVAL = 5.0
+"""Seconds between two looks for attempts whose own time is over."""
 RETRY_INTERVAL = 1.0
 """Seconds until the next look, when another session still works on some attempts or the database does not serve."""
 MAX_BATCHES = 40
@@ -45,7 +48,7 @@ class OverdueScorer:
     def settle(self, version: PublishedVersion, wait: float = 0.0) -> bool:
         """Score what is overdue at a version; say whether results may have changed, so that they are read anew.
 
-        Without a statement while the quiz is open and has an end, and once nothing is left. While one thread does it,
+        Without a statement while no attempt's time can be over, and once nothing is left. While one thread does it,
         others return after `wait` seconds and see the results as they are.
         """
         if not self._is_due(version) or not self._lock.acquire(timeout=wait):
@@ -78,8 +81,9 @@ class OverdueScorer:
             )
             if scored < overdue.MAX_BATCH:
                 break
-        if version.closes_at is None:
-            self._set_next(version, GIVEN_UP_INTERVAL)
+        if not version.rules.has_closed(version.now, timedelta(seconds=self._limits.grace)):
+            has_time_limit = version.rules.time_limit is not None
+            self._set_next(version, TIME_OVER_INTERVAL if has_time_limit else GIVEN_UP_INTERVAL)
             return scored > 0
         with self._work.read() as connection:
             is_left = overdue.has_unscored(connection, version, self._limits)

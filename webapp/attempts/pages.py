@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from flask import Blueprint, current_app, make_response, redirect, render_template, request, url_for
@@ -15,10 +16,17 @@ from poolproof.integrations.flask_ext import run_in_transaction
 from webapp.attempts import erasure, operations, presenter, scoring, serializers, tokens
 from webapp.attempts.models import MAX_NAME_LENGTH
 from webapp.attempts.page_cache import PageVariant, get_page_cache, is_cacheable
+from webapp.attempts.presenter import AttemptView
 from webapp.attempts.schemas import ANONYMOUS
 from webapp.attempts.service import get_attempt_service
-from webapp.errors import AttemptErasedError, AttemptFinishedError, InvalidInputError, NotFoundError
-from webapp.quizzes.documents import QuizDocument
+from webapp.errors import (
+    AttemptErasedError,
+    AttemptFinishedError,
+    AttemptTimeOverError,
+    InvalidInputError,
+    NotFoundError,
+)
+from webapp.quizzes.documents import Question
 from webapp.quizzes.published import PublishedVersion, Slug
 from webapp.web.cookies import set_cookie
 from webapp.web.fast_path.middleware import flask_response
@@ -36,6 +44,8 @@ ATTEMPT_COOKIE = "attempt"
 MAX_CHOICE_DIGITS = 2
 PLACES_ON_RESULT_PAGE = 10
 COOKIE_MAX_AGE = timedelta(days=365)
+MAX_CLOCK = 3600
+"""Seconds to the end of a quiz for which a clock is shown; an attempt's own time always has one."""
 OUTBOX_MARGIN = 7 * 24 * 3600
 """Seconds for which a browser keeps unsent answers after their attempt is over: the window may be lengthened."""
 
@@ -77,7 +87,7 @@ def start(slug: str) -> Response | tuple[str, int]:
     """Start an attempt and redirect to it; a second click redirects to the first attempt."""
     service = get_attempt_service(current_app)
     version = service.quiz_cache.current(Slug(slug))
-    if token := _token_of_started_attempt(version):
+    if (token := _token_of_started_attempt(version)) and not request.form.get("again"):
         return redirect(url_for("attempt_pages.attempt", token=token))
     form = StartForm()
     if not form.validate_on_submit():
@@ -107,13 +117,23 @@ def attempt(token: str) -> str:
     version = snapshot.version
     if snapshot.state.finished_at is None:
         view = presenter.build_view(claim, snapshot, None)
-        if service.time_limits.is_over(claim.started_at, version):
+        if service.time_limits.is_over(view.started_at, version) and not view.answered:
             return render_template("attempts/over.html", attempt=view)
-        left = service.time_limits.seconds_left(claim.started_at, version) + OUTBOX_MARGIN
-        return render_template("attempts/play.html", attempt=view, token=token, claim=claim, seconds_left=left)
+        return render_template(
+            "attempts/play.html",
+            attempt=view,
+            token=token,
+            claim=claim,
+            seconds_left=service.time_limits.seconds_left(view.started_at, version) + OUTBOX_MARGIN,
+            clock_seconds=_clock_seconds(view, version),
+            refresh_margin=service.time_limits.grace + 1,
+        )
     leaderboard = service.standings(version)
     view = presenter.build_view(claim, snapshot, presenter.find_rank(leaderboard, snapshot.state))
-    places = leaderboard.places_including(presenter.to_result(claim, snapshot.state), PLACES_ON_RESULT_PAGE)
+    places = leaderboard.places[:PLACES_ON_RESULT_PAGE]
+    if version.rules.max_attempts == 1:
+        # Of several attempts another one may be on the leaderboard.
+        places = leaderboard.places_including(presenter.to_result(claim, snapshot.state), PLACES_ON_RESULT_PAGE)
     return render_template("attempts/result.html", attempt=view, places=places, claim=claim, token=token)
 
 
@@ -126,11 +146,14 @@ def answer(token: str) -> Response:
     version = service.quiz_cache.by_version(claim.version_id)
     finishes = request.form.get("action") == "finish"
     try:
-        service.save(claim, version, parse_choices(version.document))
+        service.save(claim, version, parse_choices(version.document.questions_for(claim.seed)))
     except AttemptFinishedError:
         # After a second click on the finish button the first result is shown. New answers are refused.
         if not finishes:
             raise
+    except AttemptTimeOverError:
+        # The page shows the result of what was saved in time.
+        return redirect(url_for("attempt_pages.attempt", token=token, late=1))
     if finishes:
         service.writer.finish(claim, version.document)
     return redirect(url_for("attempt_pages.attempt", token=token, saved=None if finishes else 1))
@@ -179,6 +202,13 @@ def _render_quiz(version: PublishedVersion, form: StartForm) -> str:
     return render_template("attempts/quiz.html", quiz=version, form=form, begun=_token_of_started_attempt(version))
 
 
+def _clock_seconds(view: AttemptView, version: PublishedVersion) -> int | None:
+    """Return the seconds that the page counts down; None where the end is the quiz's and far away."""
+    if version.rules.time_limit is None and (view.seconds_left or MAX_CLOCK + 1) > MAX_CLOCK:
+        return None
+    return view.seconds_left
+
+
 def _token_of_started_attempt(version: PublishedVersion) -> str | None:
     """Return the token of an attempt at this version that was begun in this browser."""
     token = request.cookies.get(ATTEMPT_COOKIE, "")
@@ -189,14 +219,14 @@ def _token_of_started_attempt(version: PublishedVersion) -> str | None:
     return token if claim.version_id == version.version_id else None
 
 
-def parse_choices(document: QuizDocument) -> dict[int, int]:
+def parse_choices(questions: Iterable[Question]) -> dict[int, int]:
     """Return the choices in the posted form, item → chosen bits; without questions that were not answered.
 
     Raises:
         InvalidInputError: for a choice that the quiz does not have.
     """
     chosen: dict[int, int] = {}
-    for question in document.questions:
+    for question in questions:
         if values := request.form.getlist(f"item-{question.item_id}"):
             if not all(is_decimal(value, MAX_CHOICE_DIGITS) for value in values):
                 raise InvalidInputError("The form has been changed on its way; please answer again.")

@@ -102,7 +102,7 @@ def list_by_player(connection: Connection, version_id: int, after: UUID | None, 
     return rows
 
 
-def _select(version_id: int) -> Select[tuple[UUID, UUID, str, datetime, datetime | None, int | None, int | None]]:
+def _select(version_id: int) -> Select[UUID, UUID, str, datetime, datetime | None, int | None, int | None]:
     return select(
         Attempt.id,
         Attempt.player_id,

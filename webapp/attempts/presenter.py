@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,11 +10,12 @@ from webapp.attempts import scoring
 from webapp.attempts.answer_store import AttemptState
 from webapp.attempts.leaderboard import AttemptResult
 from webapp.attempts.leaderboard_cache import Leaderboard
+from webapp.attempts.question_order import questions_of
 from webapp.attempts.shuffling import order_of_choices
 from webapp.attempts.tokens import AttemptClaim
 from webapp.quizzes.documents import Origin, Question, collect_origins
 from webapp.quizzes.published import PublishedVersion, QuizState
-from webapp.quizzes.rules import AnswersShown
+from webapp.quizzes.rules import AnswersShown, QuizRules
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class QuestionView:
     item: int
     kind: str
     stem: str
+    points: int
     choices: tuple[ChoiceView, ...]
     is_right: bool | None
     explanation: str
@@ -63,14 +66,18 @@ class AttemptView:
     score: int | None
     milliseconds: int | None
     rank: int | None
+    out_of: int
+    """The highest possible score."""
+    number: int
+    """Which of the player's attempts it is."""
+    max_attempts: int
+    ends_at: datetime | None
+    """When its own time is over, or the quiz closes."""
+    seconds_left: int | None
+    """Until then, by the database's clock."""
     questions: tuple[QuestionView, ...]
     origins: tuple[Origin, ...] = ()
     """The sources of the questions; empty until right answers are shown."""
-
-    @property
-    def out_of(self) -> int:
-        """The highest possible score."""
-        return len(self.questions)
 
     @property
     def answered(self) -> int:
@@ -107,7 +114,10 @@ def build_view(claim: AttemptClaim, snapshot: AttemptSnapshot, rank: int | None)
     version, state = snapshot.version, snapshot.state
     shown = snapshot.shows_answers and state.finished_at is not None
     # No question is shown before the window opens.
-    questions = () if version.state is QuizState.UPCOMING else version.document.questions
+    asked = questions_of(version.document, version.rules, claim.seed)
+    questions = () if version.state is QuizState.UPCOMING else asked
+    started_at = state.started_at or claim.started_at
+    ends_at = version.rules.ends_at(started_at)
     return AttemptView(
         quiz=version.quiz_id,
         slug=version.slug,
@@ -117,30 +127,48 @@ def build_view(claim: AttemptClaim, snapshot: AttemptSnapshot, rank: int | None)
         closes_at=version.closes_at,
         answers_shown=version.answers_shown,
         shows_answers=shown,
-        started_at=claim.started_at,
+        started_at=started_at,
         finished_at=state.finished_at,
         score=state.score,
         milliseconds=state.milliseconds,
         rank=rank,
+        out_of=version.document.max_score,
+        number=claim.number,
+        max_attempts=version.rules.max_attempts,
+        ends_at=ends_at,
+        seconds_left=None if ends_at is None else max(0, int((ends_at - version.now).total_seconds())),
         questions=tuple(
-            _question_view(claim, question, state.answers.get(question.item_id), shown=shown) for question in questions
+            _question_view(
+                question,
+                _order_of_choices(question, version.rules, claim.seed),
+                state.answers.get(question.item_id),
+                shown=shown,
+            )
+            for question in questions
         ),
         origins=tuple(collect_origins(questions)) if shown else (),
     )
 
 
-def _question_view(claim: AttemptClaim, question: Question, bits: int | None, *, shown: bool) -> QuestionView:
+def _order_of_choices(question: Question, rules: QuizRules, seed: int) -> Sequence[int]:
+    if rules.shuffles_choices or not question.author_order:
+        return order_of_choices(seed, question)
+    return question.author_order
+
+
+def _question_view(question: Question, order: Sequence[int], bits: int | None, *, shown: bool) -> QuestionView:
     chosen = scoring.as_positions(bits or 0)
     choices = tuple(
         ChoiceView(
             position, question.choices[position], position in chosen, position in question.right if shown else None
         )
-        for position in order_of_choices(claim.seed, question)
+        for position in order
     )
     return QuestionView(
         item=question.item_id,
         kind=question.kind,
         stem=question.stem,
+        points=question.points,
         choices=choices,
         is_right=scoring.is_right(question, bits) if shown else None,
         explanation=question.explanation if shown else "",

@@ -15,27 +15,23 @@ class RecentIds:
     def __init__(self, maximum: int) -> None:
         """Begin empty."""
         self._maximum = maximum
-        # In the order in which they were added.
-        self._ids: dict[UUID, None] = {}
+        self.ids: dict[UUID, None] = {}
+        """In the order in which they were added; may be searched without the lock."""
         self.reset_after_fork()
         fork.track(self, fork.Phase.LOCKS)
-
-    def __contains__(self, value: UUID) -> bool:
-        """Say whether an id is remembered."""
-        return value in self._ids
 
     def add(self, ids: Iterable[UUID]) -> None:
         """Remember ids, and forget the oldest ones where there are too many."""
         with self._lock:
-            self._ids.update(dict.fromkeys(ids))
-            while len(self._ids) > self._maximum:
-                del self._ids[next(iter(self._ids))]
+            self.ids.update(dict.fromkeys(ids))
+            while len(self.ids) > self._maximum:
+                del self.ids[next(iter(self.ids))]
 
     def discard(self, ids: Iterable[UUID]) -> None:
         """Forget ids."""
         with self._lock:
             for value in ids:
-                self._ids.pop(value, None)
+                self.ids.pop(value, None)
 
     def reset_after_fork(self) -> None:
         """Replace the lock, which a thread of the parent may have held at the fork."""

@@ -8,12 +8,22 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, Table, exists, select
+from sqlalchemy import Connection, Select, Table, exists, func, select
 
 from poolproof.transactions.group_commit import EntryBlockedError
-from webapp.attempts.json_rowset import encode_rows, number_column, rows_first, rowset, uuid_column
+from webapp.attempts.json_rowset import (
+    datetime_column,
+    encode_datetime,
+    encode_rows,
+    number_column,
+    rows_first,
+    rowset,
+    uuid_column,
+)
 from webapp.attempts.models import Attempt
+from webapp.attempts.time_limits import time_over_error
 from webapp.attempts.tokens import AttemptClaim
+from webapp.db.types import UtcDateTime
 from webapp.errors import AttemptErasedError, AttemptExistsError, AttemptFinishedError, NotFoundError
 from webapp.quizzes import published
 from webapp.quizzes.published import QuizState, VersionSummary
@@ -23,13 +33,15 @@ _attempt: Table = Attempt.__table__  # type: ignore[assignment]
 
 @dataclass(frozen=True)
 class _AttemptStatus:
-    """What the database says about an attempt; `version` only where its window is not open."""
+    """What the database says about an attempt; `version` only where it takes no answers."""
 
     has_row: bool
     is_finished: bool
     is_erased: bool
     has_other_attempt: bool
     is_open: bool
+    is_time_over: bool
+    """Whether its own time is over, whatever the window is."""
     version: VersionSummary | None
 
 
@@ -90,6 +102,8 @@ def _of_window(attempt: _AttemptStatus) -> Exception | None:
         return NotFoundError("There is no such quiz, or it has not been published.")
     if version.state is QuizState.CLOSED:
         return published.too_late_error(version.closes_at)
+    if attempt.is_time_over:
+        return time_over_error()
     return published.not_open_error(version)
 
 
@@ -102,7 +116,16 @@ def _of_row(attempt: _AttemptStatus) -> Exception:
 def find_refusals(connection: Connection, claims: Iterable[AttemptClaim], grace: int) -> Refusals:
     """Read why entries of these attempts were not written."""
     by_id = {claim.attempt_id: claim for claim in claims}
-    rows = [[claim.attempt_id.hex, claim.version_id, claim.player_id.hex] for claim in by_id.values()]
+    rows = [
+        [
+            claim.attempt_id.hex,
+            claim.version_id,
+            claim.player_id.hex,
+            claim.number,
+            encode_datetime(claim.started_at),
+        ]
+        for claim in by_id.values()
+    ]
     parameters = {**encode_rows(rows), published.GRACE_PARAMETER: grace}
     found = connection.execute(_select_attempts(connection.dialect.name), parameters).all()
     closed = {row.version for row in found if not row.is_open}
@@ -115,6 +138,7 @@ def find_refusals(connection: Connection, claims: Iterable[AttemptClaim], grace:
                 is_erased=row.erased_at is not None,
                 has_other_attempt=bool(row.has_other),
                 is_open=bool(row.is_open),
+                is_time_over=bool(row.is_time_over),
                 version=versions.get(row.version),
             )
             for row in found
@@ -124,9 +148,17 @@ def find_refusals(connection: Connection, claims: Iterable[AttemptClaim], grace:
 
 @cache
 def _select_attempts(dialect: str) -> Select[Any]:
-    sent = rowset(dialect, "sent", [uuid_column("attempt"), number_column("version"), uuid_column("player")])
-    other = _attempt.alias("other")
-    of_player = (other.c.quiz_version_id == sent.c.version) & (other.c.player_id == sent.c.player)
+    columns = [
+        uuid_column("attempt"),
+        number_column("version"),
+        uuid_column("player"),
+        number_column("number"),
+        datetime_column("started"),
+    ]
+    sent, other = rowset(dialect, "sent", columns), _attempt.alias("other")
+    of_version = (other.c.quiz_version_id == sent.c.version) & (other.c.player_id == sent.c.player)
+    of_player = of_version & (other.c.number == sent.c.number)
+    started_at = func.coalesce(_attempt.c.started_at, sent.c.started, type_=UtcDateTime())
     return rows_first(
         select(
             sent.c.attempt,
@@ -135,6 +167,7 @@ def _select_attempts(dialect: str) -> Select[Any]:
             _attempt.c.finished_at,
             _attempt.c.erased_at,
             exists(select(other.c.id).where(of_player, other.c.id != sent.c.attempt)).label("has_other"),
-            published.accepts_answers(sent.c.version).label("is_open"),
+            published.accepts_answers(sent.c.version, started_at).label("is_open"),
+            published.time_is_over(sent.c.version, started_at).label("is_time_over"),
         )
     ).select_from(sent.outerjoin(_attempt, _attempt.c.id == sent.c.attempt))

@@ -100,7 +100,7 @@ def _keep_sums(connection: Connection, version_id: int, ids: Sequence[UUID]) -> 
         .values(
             begun=DeletedAttempts.begun + int(sums[0]),
             finished=DeletedAttempts.finished + int(sums[1]),
-            score=DeletedAttempts.score + int(sums[2]),
-            milliseconds=DeletedAttempts.milliseconds + int(sums[3]),
+            score=DeletedAttempts.score + int(sums[2] or 0),
+            milliseconds=DeletedAttempts.milliseconds + int(sums[3] or 0),
         )
     )

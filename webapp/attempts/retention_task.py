@@ -28,7 +28,7 @@ INTERVAL = 3600
 LOOK_INTERVAL = 600.0
 """Seconds between two looks of a worker whether a round is due."""
 RETRY_INTERVAL = 60.0
-REST = 4.0
+PAUSE_FACTOR = 4.0
 """How long it rests after a batch, as a multiple of the batch."""
 VERSIONS = 50
 """Versions that one read looks up."""
@@ -52,7 +52,7 @@ class RetentionTask:
         self._work = work
         self._limits = limits
         self._make_wait = make_wait
-        self._thread = PeriodicThread("poolproof-retention", self._look)
+        self._thread = PeriodicThread("poolproof-retention", self._run_if_due)
         self.reset_after_fork()
         fork.track(self, fork.Phase.LOCKS)
 
@@ -82,7 +82,7 @@ class RetentionTask:
             after = versions[-1]
         return deleted
 
-    def _look(self) -> float:
+    def _run_if_due(self) -> float:
         try:
             is_mine = self._work.run_in_transaction(lambda connection: retention.claim(connection, INTERVAL))
             if is_mine and (deleted := self.run_once()):
@@ -103,5 +103,5 @@ class RetentionTask:
             deleted += count
             if count < retention.MAX_BATCH:
                 break
-            self._is_stopping.wait(REST * (time.monotonic() - began_at))
+            self._is_stopping.wait(PAUSE_FACTOR * (time.monotonic() - began_at))
         return deleted

@@ -17,6 +17,10 @@ MAX_SEQUENCE = 2**63 - 1
 MAX_PLAYER_TOKEN_LENGTH = 500
 DEFAULT_PLACES = 20
 ANONYMOUS = "Anonymous"
+SECONDS_LEFT_DESCRIPTION = (
+    "Seconds until its end, by the database's clock. Count from here: a client's own clock may be wrong. "
+    "null: it has no end"
+)
 
 
 class StartIn(StrictSchema):
@@ -46,6 +50,13 @@ class StartOut(BaseSchema):
         metadata={
             "description": "Seconds for which it takes answers as the rules are now; its result can be read afterwards"
         },
+    )
+    seconds_left = fields.Integer(required=True, allow_none=True, metadata={"description": SECONDS_LEFT_DESCRIPTION})
+    number = fields.Integer(required=True, metadata={"description": "Which of the player's attempts it is"})
+    items = fields.List(
+        fields.Integer(),
+        required=True,
+        metadata={"description": "The items of its questions, in the order to show them; those that were drawn, too"},
     )
 
 
@@ -83,6 +94,7 @@ class AttemptQuestionOut(BaseSchema):
     item = fields.Integer(required=True)
     kind = fields.String(required=True)
     stem = fields.String(required=True)
+    points = fields.Integer(required=True)
     section = fields.String(required=True, allow_none=True)
     choices = fields.List(fields.String(), required=True)
     order = fields.List(
@@ -113,11 +125,18 @@ class AttemptOut(BaseSchema):
         metadata={"description": "Of an attempt that was over before anyone finished it: its last stored answer"},
     )
     score = fields.Integer(required=True, allow_none=True)
-    out_of = fields.Integer(required=True)
+    out_of = fields.Integer(required=True, metadata={"description": "The highest possible score"})
     milliseconds = fields.Integer(
         required=True, allow_none=True, metadata={"description": "From the start to the last stored answer"}
     )
     rank = fields.Integer(required=True, allow_none=True)
+    number = fields.Integer(required=True, metadata={"description": "Which of the player's attempts it is"})
+    ends_at = fields.AwareDateTime(
+        required=True,
+        allow_none=True,
+        metadata={"description": "When its own time is over, or the quiz closes; null: nothing ends it"},
+    )
+    seconds_left = fields.Integer(required=True, allow_none=True, metadata={"description": SECONDS_LEFT_DESCRIPTION})
     questions = fields.List(fields.Nested(AttemptQuestionOut), required=True)
 
 
@@ -176,6 +195,6 @@ class LeaderboardOut(BaseSchema):
     """The leaderboard of a quiz's latest version."""
 
     quiz = fields.Integer(required=True)
-    out_of = fields.Integer(required=True)
+    out_of = fields.Integer(required=True, metadata={"description": "The highest possible score"})
     finished = fields.Integer(required=True, metadata={"description": "How many have finished"})
     places = fields.List(fields.Nested(LeaderboardPlaceOut), required=True)

@@ -47,5 +47,6 @@ def is_right(question: Question, bits: int | None) -> bool:
 
 
 def score(document: QuizDocument, answers: Mapping[int, int]) -> int:
-    """Return the number of questions that were answered right: one point each, all or nothing."""
-    return sum(is_right(question, answers.get(question.item_id)) for question in document.questions)
+    """Return the points of the questions that were answered right, each all or nothing."""
+    answered = ((document.question(item_id), bits) for item_id, bits in answers.items())
+    return sum(question.points for question, bits in answered if is_right(question, bits))

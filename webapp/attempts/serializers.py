@@ -15,7 +15,7 @@ from webapp.quizzes.published import PublishedVersion
 
 _ATTEMPT_FIELDS = (
     "quiz", "slug", "title", "player_name", "state", "closes_at", "answers_shown", "started_at", "finished_at", "score",
-    "out_of", "milliseconds", "rank",
+    "out_of", "milliseconds", "rank", "number", "ends_at", "seconds_left",
 )  # fmt: skip
 
 
@@ -26,6 +26,9 @@ def dump_started(started_attempt: StartedAttempt) -> dict[str, Any]:
         "player": started_attempt.player_token,
         "started_at": started_attempt.claim.started_at,
         "expires_in": started_attempt.seconds_left,
+        "seconds_left": started_attempt.seconds_to_end,
+        "number": started_attempt.claim.number,
+        "items": started_attempt.item_ids,
     }
 
 
@@ -45,7 +48,12 @@ def dump_leaderboard(quiz_id: int, version: PublishedVersion, leaderboard: Leade
         }
         for place in leaderboard.places[:limit]
     ]
-    return {"quiz": quiz_id, "out_of": version.question_count, "finished": leaderboard.finished_count, "places": places}
+    return {
+        "quiz": quiz_id,
+        "out_of": version.document.max_score,
+        "finished": leaderboard.finished_count,
+        "places": places,
+    }
 
 
 def dump_data(
@@ -90,6 +98,7 @@ def dump_attempt(view: AttemptView) -> dict[str, Any]:
             "item": question.item,
             "kind": question.kind,
             "stem": question.stem,
+            "points": question.points,
             "section": question.section,
             "choices": [choice.text for choice in by_position],
             "order": [choice.position for choice in question.choices],

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
-from uuid import UUID
 
 from poolproof.transactions.unit_of_work import ConnectionFactory
-from webapp.attempts import answer_store, erasure, presenter, scoring, tokens
+from webapp.attempts import answer_store, attempt_start, erasure, presenter, scoring, tokens
 from webapp.attempts.answer_store import AttemptState, when_over
 from webapp.attempts.answer_writer import AnswerWriter
+from webapp.attempts.attempt_start import begin_attempt
 from webapp.attempts.batch_writes import FinishAttempt, SaveAnswers
+from webapp.attempts.counting import counting_of
 from webapp.attempts.erasure import StoredData
 from webapp.attempts.leaderboard_cache import Leaderboard, LeaderboardCache
 from webapp.attempts.overdue_scorer import OverdueScorer
 from webapp.attempts.presenter import AttemptSnapshot, AttemptView
+from webapp.attempts.question_order import questions_of
 from webapp.attempts.rate_limit import PlayerRateLimiter
 from webapp.attempts.refusals import erased_error
 from webapp.attempts.time_limits import TimeLimits
 from webapp.attempts.tokens import AttemptClaim, PlayerClaim
-from webapp.errors import AttemptFinishedError
-from webapp.quizzes import published
 from webapp.quizzes.published import PublishedVersion, QuizId, Slug
 from webapp.quizzes.published_cache import PublishedQuizCache
 
@@ -38,6 +38,10 @@ class StartedAttempt:
     player_token: str
     seconds_left: int
     """For how long it takes answers, as the rules are now."""
+    seconds_to_end: int | None
+    """For how long its player should answer: without the grace; None where nothing ends it."""
+    item_ids: Sequence[int]
+    """Its questions' items, in the order to show them."""
 
 
 class AttemptInPlay(NamedTuple):
@@ -93,29 +97,34 @@ class AttemptService:
     def start(self, quiz: QuizId | Slug, name: str, player: PlayerClaim | None) -> StartedAttempt:
         """Start an attempt at an open quiz, of this player or of a new one. Nothing is stored yet, and nothing is read.
 
-        A player who starts again goes on with the attempt that is stored: that alone is read.
+        A player who starts again goes on with the attempt that is stored, or begins the next one where the quiz allows
+        several: the last attempt that is stored is all that is read.
 
         Raises:
             NotFoundError: when there is no such quiz.
             QuizNotOpenError: outside of its window.
-            AttemptFinishedError: when the player has finished it, or its time is over.
+            AttemptFinishedError: when the player has finished the last attempt, or its time is over.
+            AttemptTimeOverError: when the time of the only attempt is over without an answer.
+            AttemptPauseError: when the next attempt has to wait.
             AttemptErasedError: when the player has erased it.
         """
         version = self.quiz_cache.current(quiz)
         player = player or PlayerClaim(tokens.new_player_id())
         claim = begin_attempt(version, player.player_id, name)
-        if version.version_id in player.started:
-            claim = self._resume(claim)
+        if version.version_id in player.started or self.writer.knows_finished(claim.attempt_id):
+            claim = self._go_on(version, player, name)
         if self.writer.knows_finished(claim.attempt_id):
-            raise _played_error()
+            raise attempt_start.played_error(version.rules.max_attempts)
         self.time_limits.require_time_left(claim.started_at, version)
-        others = tuple(version_id for version_id in player.started if version_id != version.version_id)
-        known = PlayerClaim(player.player_id, (*others, version.version_id))
+        known = attempt_start.remember_start(player, claim, version)
+        questions = questions_of(version.document, version.rules, claim.seed)
         return StartedAttempt(
             claim,
             tokens.issue(claim, self.signing_key),
             tokens.issue_player_token(known, self.signing_key),
             self.time_limits.seconds_left(claim.started_at, version),
+            self.time_limits.seconds_to_end(claim.started_at, version),
+            [question.item_id for question in questions],
         )
 
     def issue_token(self, version: PublishedVersion, player: PlayerClaim, name: str) -> str:
@@ -126,16 +135,10 @@ class AttemptService:
         """
         return tokens.issue(begin_attempt(version, player.player_id, name), self.signing_key)
 
-    def _resume(self, claim: AttemptClaim) -> AttemptClaim:
+    def _go_on(self, version: PublishedVersion, player: PlayerClaim, name: str) -> AttemptClaim:
         with self.connect() as connection:
-            stored = answer_store.find_attempt(connection, claim.attempt_id)
-        if stored is None:
-            return claim
-        if stored.erased_at is not None:
-            raise erased_error()
-        if stored.finished_at is not None:
-            raise _played_error()
-        return replace(claim, started_at=stored.started_at, player_name=stored.player_name)
+            stored = answer_store.find_last_attempt(connection, version.version_id, player.player_id)
+        return attempt_start.next_attempt(version, player, name, stored, self.time_limits)
 
     def prepare_answer(
         self, attempt: AttemptInPlay, item_id: int, choices: Sequence[int], sequence: int | None
@@ -147,12 +150,13 @@ class AttemptService:
         Raises:
             NotFoundError, InvalidInputError: when the item or a choice is not of the quiz.
             QuizNotOpenError, AttemptFinishedError: as `AnswerWriter.prepare_save`.
+            AttemptTimeOverError: when the attempt's own time is over.
             QuotaExceededError: when the player writes too often.
         """
         claim, version = attempt
         self.rate_limiter.acquire(claim.player_id)
         self.time_limits.require_time_left(claim.started_at, version)
-        chosen = scoring.as_bits(version.document.question(item_id), choices)
+        chosen = scoring.as_bits(version.document.question_for(claim.seed, item_id), choices)
         return self.writer.prepare_save(claim, version, {item_id: chosen}, sequence)
 
     def save(self, claim: AttemptClaim, version: PublishedVersion, chosen: Mapping[int, int]) -> None:
@@ -188,11 +192,12 @@ class AttemptService:
         """
         version = self.quiz_cache.by_version(claim.version_id)
         state = self._load(claim)
-        if self.time_limits.is_over(claim.started_at, version):
+        started_at = state.started_at or claim.started_at
+        if self.time_limits.is_over(started_at, version):
             if state.finished_at is None:
                 self.scorer.score_attempt(claim, version)
                 state = self._load(claim)
-            state = when_over(state, claim.started_at)
+            state = when_over(state, started_at)
         return self.snapshot(version, state)
 
     def snapshot(self, version: PublishedVersion, state: AttemptState) -> AttemptSnapshot:
@@ -202,7 +207,7 @@ class AttemptService:
     def standings(self, version: PublishedVersion) -> Leaderboard:
         """Return the leaderboard of a version; attempts whose time is over are scored first."""
         self.settle(version)
-        return self.leaderboards.get(version.version_id)
+        return self.leaderboards.get(version.version_id, counting_of(version.rules))
 
     def settle_latest(self, quiz: QuizId | Slug) -> None:
         """Score attempts at the latest version of a quiz whose time is over, before its results are read.
@@ -251,18 +256,3 @@ class AttemptService:
 def get_attempt_service(app: Any) -> AttemptService:
     """Return the attempt service of a Flask app."""
     return cast("AttemptService", app.extensions["attempt_service"])
-
-
-def _played_error() -> AttemptFinishedError:
-    return AttemptFinishedError("You have finished this quiz; it is played once.")
-
-
-def begin_attempt(version: PublishedVersion, player_id: UUID, player_name: str) -> AttemptClaim:
-    """Begin an attempt at a version; it starts at the version's `now`, by the database's clock.
-
-    Raises:
-        QuizNotOpenError: when the window was not open then.
-    """
-    if error := published.not_open_error(version):
-        raise error
-    return tokens.new_claim(version.version_id, player_id, player_name, version.now)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
+from typing import Any
 
 from itsdangerous import BadSignature, URLSafeSerializer, URLSafeTimedSerializer
 
@@ -25,7 +27,7 @@ MAX_CACHED = 20_000
 
 @dataclass(frozen=True)
 class AttemptClaim:
-    """The content of an attempt's token: the player, the version, the start, and the seed of the order of choices."""
+    """The content of an attempt's token: the player, the version, the start, the seed, and the number."""
 
     attempt_id: uuid.UUID
     version_id: int
@@ -33,6 +35,9 @@ class AttemptClaim:
     player_name: str
     started_at: datetime
     seed: int
+    """Decides the order of choices and questions, and which ones are drawn."""
+    number: int = 1
+    """Which of the player's attempts at the version it is."""
 
 
 @dataclass(frozen=True)
@@ -41,24 +46,34 @@ class PlayerClaim:
 
     player_id: uuid.UUID
     started: tuple[int, ...] = ()
+    started_at: Mapping[int, datetime] = field(default_factory=dict)
+    """When the last attempt at a version was started, for those that have a time limit."""
 
 
-def new_claim(version_id: int, player_id: uuid.UUID, player_name: str, started_at: datetime) -> AttemptClaim:
+def new_claim(
+    version_id: int, player_id: uuid.UUID, player_name: str, started_at: datetime, number: int = 1
+) -> AttemptClaim:
     """Make a player's attempt at a version; `started_at` is the database's time. Nothing is stored yet.
 
-    It is the same attempt at every start of this player: whichever token is used, one row is written.
+    It is the same attempt at every start of this player with this number: whichever token is used, one row is written.
     """
-    attempt_id = derive_attempt_id(version_id, player_id)
-    # The last bits come from a digest, so they serve as the seed.
-    return AttemptClaim(attempt_id, version_id, player_id, player_name, started_at, attempt_id.int % 2**32)
+    attempt_id = derive_attempt_id(version_id, player_id, number)
+    return AttemptClaim(attempt_id, version_id, player_id, player_name, started_at, seed_of(attempt_id), number)
 
 
-def derive_attempt_id(version_id: int, player_id: uuid.UUID) -> uuid.UUID:
+def seed_of(attempt_id: uuid.UUID) -> int:
+    """Return the seed of an attempt: the last bits of its id, which come from a digest."""
+    return attempt_id.int % 2**32
+
+
+def derive_attempt_id(version_id: int, player_id: uuid.UUID, number: int = 1) -> uuid.UUID:
     """Return the id of a player's attempt at a version, a UUIDv8.
 
     It begins with the version, so that the rows of a quiz that is being played lie together in the table.
     """
-    digest = hashlib.blake2b(version_id.to_bytes(8) + player_id.bytes, digest_size=10).digest()
+    # The first attempt has the id that it had when there was one only.
+    suffix = b"" if number == 1 else number.to_bytes(2)
+    digest = hashlib.blake2b(version_id.to_bytes(8) + player_id.bytes + suffix, digest_size=10).digest()
     value = (version_id % 2**48 << 80) | int.from_bytes(digest)
     # The bits of RFC 9562 that say which kind of UUID it is.
     return uuid.UUID(int=value & ~(0xF << 76) & ~(0x3 << 62) | 0x8 << 76 | 0x2 << 62)
@@ -68,6 +83,8 @@ def issue(claim: AttemptClaim, key: str) -> str:
     """Return the token of an attempt, signed with `key`."""
     started = (claim.started_at - EPOCH) // MICROSECOND
     content = [claim.attempt_id.hex, claim.version_id, claim.player_id.hex, claim.player_name, started, claim.seed]
+    if claim.number > 1:
+        content.append(claim.number)
     return _to_str(_attempt_serializer(key).dumps(content))
 
 
@@ -79,10 +96,9 @@ def verify(token: str, key: str) -> AttemptClaim:
         NotFoundError: when the token is not ours or was changed.
     """
     try:
-        attempt, version_id, player, name, started, seed = _attempt_serializer(key).loads(token)
-        return AttemptClaim(
-            uuid.UUID(attempt), version_id, uuid.UUID(player), name, EPOCH + started * MICROSECOND, seed
-        )
+        attempt, version_id, player, name, started, seed, *number = _attempt_serializer(key).loads(token)
+        started_at = EPOCH + started * MICROSECOND
+        return AttemptClaim(uuid.UUID(attempt), version_id, uuid.UUID(player), name, started_at, seed, *number)
     except (BadSignature, ValueError, TypeError) as error:
         raise NotFoundError("This is not the address of an attempt; start the quiz again.") from error
 
@@ -94,7 +110,13 @@ def new_player_id() -> uuid.UUID:
 
 def issue_player_token(player: PlayerClaim, key: str) -> str:
     """Return the token that identifies a player in later attempts."""
-    return _to_str(_player_serializer(key).dumps([player.player_id.hex, player.started[-MAX_STARTED:]]))
+    started = player.started[-MAX_STARTED:]
+    content: list[Any] = [player.player_id.hex, started]
+    if starts := [
+        [version, int(moment.timestamp())] for version, moment in player.started_at.items() if version in started
+    ]:
+        content.append(starts)
+    return _to_str(_player_serializer(key).dumps(content))
 
 
 def verify_player_token(token: str | None, key: str) -> PlayerClaim | None:
@@ -104,8 +126,9 @@ def verify_player_token(token: str | None, key: str) -> PlayerClaim | None:
     try:
         content = _player_serializer(key).loads(token)
         # The former form had no versions.
-        player_id, started = (content, ()) if isinstance(content, str) else content
-        return PlayerClaim(uuid.UUID(player_id), tuple(started))
+        player_id, started, *starts = (content, ()) if isinstance(content, str) else content
+        started_at = {version: EPOCH + timedelta(seconds=moment) for version, moment in (starts[0] if starts else ())}
+        return PlayerClaim(uuid.UUID(player_id), tuple(started), started_at)
     except (BadSignature, ValueError, TypeError, AttributeError):
         return None
 

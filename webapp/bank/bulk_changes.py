@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, literal, not_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, literal, not_, or_, select, update
 
 from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.bank import item_history
@@ -146,14 +146,11 @@ def _needs_change(change: BulkChange) -> ColumnElement[bool]:
     match change.action:
         case BulkAction.ADD_TAG:
             count = select(func.count()).where(ItemTag.item_id == Item.id).scalar_subquery()
-            return not_(tagged) & (count < MAX_TAGS)
+            return and_(not_(tagged), count < MAX_TAGS)
         case BulkAction.REMOVE_TAG:
             return tagged
         case BulkAction.SET_CATEGORY:
-            return (
-                or_(Item.category != change.value, Item.category.is_(None))
-                if change.value
-                else (Item.category.is_not(None))
-            )
+            other = Item.category != change.value if change.value else Item.category.is_not(None)
+            return or_(other, Item.category.is_(None)) if change.value else other
         case BulkAction.DELETE_UNUSED:
             return not_(is_in_use())

@@ -51,6 +51,9 @@ class Filters:
     tag: str | None = None
 
 
+MAX_MATCHING = 50_000
+"""Ids that one query returns."""
+
 _FIELDS = ("kind", "stem", *OPTIONAL_FIELDS)
 _get_fields = attrgetter(*_FIELDS)
 _HIDDEN_COLUMNS = {"dedupe_key", "stem_key", "words", "identity_key", "fingerprints"}
@@ -128,6 +131,12 @@ def match_filters(dialect: str, filters: Filters) -> list[ColumnElement[bool]]:
     if filters.words is not None:
         conditions.append(stem_has_words(dialect, filters.words))
     return conditions
+
+
+def find_matching_ids(connection: Connection, filters: Filters, limit: int = MAX_MATCHING) -> Sequence[int]:
+    """Return the ids of the items that match all filters, the first ones by id."""
+    query = select(ItemRow.id).where(*match_filters(connection.dialect.name, filters))
+    return connection.execute(query.order_by(ItemRow.id).limit(limit)).scalars().all()
 
 
 def categories(connection: Connection) -> list[str]:

@@ -54,6 +54,25 @@ def _seconds_ago_on_sqlite(element: seconds_ago, compiler: Any, **kw: Any) -> st
     return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', '-' || ({seconds}) || ' seconds')"
 
 
+class seconds_after(FunctionElement[datetime]):  # noqa: N801 - an SQL function is written in lower case
+    """The time so many seconds after a stored one; NULL where the number of seconds is."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+
+@compiles(seconds_after)
+def _seconds_after_on_mysql(element: seconds_after, compiler: Any, **kw: Any) -> str:
+    moment, seconds = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"({moment} + INTERVAL {seconds} SECOND)"
+
+
+@compiles(seconds_after, "sqlite")
+def _seconds_after_on_sqlite(element: seconds_after, compiler: Any, **kw: Any) -> str:
+    moment, seconds = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"strftime('%Y-%m-%d %H:%M:%f000', {moment}, '+' || {seconds} || ' seconds')"
+
+
 class milliseconds_between(FunctionElement[int]):  # noqa: N801 - an SQL function is written in lower case
     """The whole milliseconds from the first stored time to the second one."""
 

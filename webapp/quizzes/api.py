@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 from flask import Response, current_app, jsonify, request, url_for
 
 from poolproof.integrations.flask_ext import read, run_in_transaction
 from webapp.accounts.auth import get_current_user, require_api
 from webapp.accounts.roles import Permission
-from webapp.quizzes import drafts, published, publishing
+from webapp.quizzes import draft_list, drafts, published, publishing
+from webapp.quizzes.draft_schemas import DraftIn, DraftLines, DraftListArguments, DraftOut
 from webapp.quizzes.drafts import Draft, DraftValues, Section
+from webapp.quizzes.draws import Draw
 from webapp.quizzes.published import PublishedVersion, QuizId, QuizState
 from webapp.quizzes.published_cache import get_published_cache, invalidate_after_write
 from webapp.quizzes.rules import RuleChanges
 from webapp.quizzes.schemas import (
-    DraftIn,
-    DraftLines,
-    DraftListArguments,
-    DraftOut,
     ListArguments,
     Publication,
     PublicQuiz,
@@ -87,7 +85,7 @@ def list_drafts(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """List all quizzes with their drafts, the newest first."""
     after = pagination.decode_cursor(query.get("cursor"))
     with read() as connection:
-        page = drafts.list_drafts(connection, after, query["limit"])
+        page = draft_list.list_drafts(connection, after, query["limit"])
     return {"quizzes": page.rows, "next": page.cursor}, pagination.next_link_header(page)
 
 
@@ -113,7 +111,7 @@ def read_quiz(quiz_id: int) -> Response:
 @blueprint.doc(operationId="changeRules")
 @problem_responses(blueprint, 400, 401, 403, 404, 413, 415, 422)
 def change_rules(changes: RuleChanges, quiz_id: int) -> PublishedVersion:
-    """Change the rules of a published quiz: title, window, when right answers are shown. No new version is made.
+    """Change the rules of a published quiz: title, window, time, attempts, right answers. No new version is made.
 
     Attempts and the leaderboard stay, and every worker sees the change within a second. An attempt that is not finished
     goes on when the window is lengthened, also after its end.
@@ -168,9 +166,13 @@ def publish_quiz(rules: dict[str, Any], quiz_id: int) -> tuple[PublishedVersion,
     Where the quiz was published before, its leaderboard and its results begin anew with the new version. Attempts that
     are running go on with the questions of theirs, and are not on the new leaderboard. Everyone may play again.
     """
+    given = [rules.pop(name) for name in ("opens_at", "closes_at", "answers_shown")]
+    is_unlisted = rules.pop("is_unlisted")
     version = create_once(
         get_current_user().id,
-        lambda connection: publishing.publish(connection, quiz_id, **rules),
+        lambda connection: publishing.publish(
+            connection, quiz_id, *given, is_unlisted=is_unlisted, other_rules=cast("RuleChanges", rules)
+        ),
         published.by_version,
         id_of=attrgetter("version_id"),
     )
@@ -188,17 +190,24 @@ def close_quiz(quiz_id: int) -> None:
 
 
 def _draft_values(body: dict[str, Any]) -> DraftValues:
+    item_ids = tuple(body["items"])
     sections = tuple(Section(**section) for section in body["sections"])
-    return DraftValues(body["title"], body["description"], body["slug"], tuple(body["items"]), sections)
+    draws = tuple(Draw(**{**draw, "position": min(draw["position"], len(item_ids))}) for draw in body["draws"])
+    return DraftValues(body["title"], body["description"], body["slug"], item_ids, sections, body["points"], draws)
 
 
 def _public_document(version: PublishedVersion) -> dict[str, Any]:
-    summary = {name: getattr(version, name) for name in _SUMMARY_FIELDS}
-    questions = () if version.state is QuizState.UPCOMING else version.document.questions
-    return summary | {"description": version.document.description, "questions": questions}
+    document = version.document
+    pools = [(pool, document.question(pool.item_ids[0]).points) for pool in document.pools]
+    return {name: getattr(version, name) for name in _SUMMARY_FIELDS} | {
+        "description": document.description,
+        "out_of": document.max_score,
+        "questions": () if version.state is QuizState.UPCOMING else document.common_questions,
+        "draws": [{"position": pool.position, "size": pool.size, "points": points} for pool, points in pools],
+    }
 
 
 _SUMMARY_FIELDS = (
     "quiz_id", "slug", "title", "number", "question_count", "opens_at", "closes_at", "answers_shown", "is_unlisted",
-    "keep_days", "state",
+    "keep_days", "rules", "state",
 )  # fmt: skip

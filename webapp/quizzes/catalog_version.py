@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection, Table, literal, select, true
 
@@ -24,10 +24,6 @@ class CatalogVersion:
     value: int | None
     database_time: datetime
     read_at: float
-
-    def now(self) -> datetime:
-        """Return the database's time at this moment."""
-        return self.database_time + timedelta(seconds=time.monotonic() - self.read_at)
 
 
 def bump(connection: Connection) -> None:

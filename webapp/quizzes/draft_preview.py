@@ -23,11 +23,11 @@ def preview(connection: Connection, quiz_id: int, seed: int) -> tuple[PublishedV
         InvalidInputError: when the draft has no items.
     """
     draft = drafts.find(connection, quiz_id)
-    if not draft.item_ids:
+    if not draft.question_count:
         raise InvalidInputError("Add items first; then it can be played.")
     document = publishing.freeze_draft(connection, draft, Random(seed))  # noqa: S311 - an order, no secret
     now = database_now(connection)
     present = published.latest_summary(connection, quiz_id)
     rules = present.rules if present is not None else QuizRules(draft.title, now, None, None)
-    count = len(document.questions)
+    count = document.question_count
     return PublishedVersion(0, quiz_id, draft.slug, 0, count, rules, now, document), draft.version

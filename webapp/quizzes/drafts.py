@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-import secrets
-import unicodedata
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from webapp.bank import items
-from webapp.db.page import Page, page_of
 from webapp.db.timestamps import utc_now
 from webapp.errors import (
     InvalidInputError,
@@ -23,8 +20,10 @@ from webapp.errors import (
     VersionMismatchError,
 )
 from webapp.messages import message
-from webapp.quizzes import catalog_version
-from webapp.quizzes.models import Quiz, QuizItem, QuizSection, QuizVersion
+from webapp.quizzes import catalog_version, draws
+from webapp.quizzes.draws import Draw
+from webapp.quizzes.models import Quiz, QuizItem, QuizSection
+from webapp.quizzes.slugs import free_slug
 from webapp.web.validators import is_visible
 
 MAX_QUIZ_ITEMS = 200
@@ -52,6 +51,9 @@ class DraftValues:
     slug: str | None = None
     item_ids: tuple[int, ...] = ()
     sections: tuple[Section, ...] = ()
+    points: Mapping[int, int] = field(default_factory=dict)
+    """Item → points, of items that have not one point; others than the draft's are ignored."""
+    draws: tuple[Draw, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,22 +68,27 @@ class Draft:
     version: int
     changed_at: datetime
     sections: tuple[Section, ...] = ()
+    points: Mapping[int, int] = field(default_factory=dict)
+    """Item → points, of items that have not one point."""
+    draws: tuple[Draw, ...] = ()
+
+    def points_of(self, item_id: int) -> int:
+        """Return the points of an item of the draft."""
+        return self.points.get(item_id, 1)
+
+    @property
+    def question_count(self) -> int:
+        """How many questions each player would get."""
+        return len(self.item_ids) + sum(draw.size for draw in self.draws)
+
+    @property
+    def max_score(self) -> int:
+        """The points of a player who would have all answers right."""
+        return sum(map(self.points_of, self.item_ids)) + sum(draw.size * draw.points for draw in self.draws)
 
     def to_values(self) -> DraftValues:
         """Return what its author has edited, to be changed in parts."""
-        return DraftValues(self.title, self.description, None, self.item_ids, self.sections)
-
-
-@dataclass(frozen=True)
-class DraftSummary:
-    """A line in the list of an author's quizzes."""
-
-    id: int
-    slug: str
-    title: str
-    version: int
-    published: bool
-    changed_at: datetime
+        return DraftValues(self.title, self.description, None, self.item_ids, self.sections, self.points, self.draws)
 
 
 def find(connection: Connection, quiz_id: int) -> Draft:
@@ -90,9 +97,10 @@ def find(connection: Connection, quiz_id: int) -> Draft:
     Raises:
         NotFoundError: when there is none with this id.
     """
-    columns = (Quiz.id, Quiz.slug, Quiz.title, Quiz.description, Quiz.version, Quiz.changed_at, QuizItem.item_id)
+    columns = (Quiz.id, Quiz.slug, Quiz.title, Quiz.description, Quiz.version, Quiz.changed_at)
+    item_columns = (QuizItem.item_id, QuizItem.position, QuizItem.points)
     rows = connection.execute(
-        select(*columns)
+        select(*columns, *item_columns)
         .outerjoin(QuizItem, QuizItem.quiz_id == Quiz.id)
         .where(Quiz.id == quiz_id)
         .order_by(QuizItem.position)
@@ -100,24 +108,19 @@ def find(connection: Connection, quiz_id: int) -> Draft:
     if not rows:
         raise NotFoundError(message("There is no quiz %(quiz)s.", quiz=quiz_id))
     first = rows[0]
-    item_ids = tuple(row.item_id for row in rows if row.item_id is not None)
+    chosen = [row for row in rows if row.item_id is not None]
     return Draft(
-        first.id, first.slug, first.title, first.description, item_ids, first.version, first.changed_at,
+        first.id,
+        first.slug,
+        first.title,
+        first.description,
+        tuple(row.item_id for row in chosen),
+        first.version,
+        first.changed_at,
         _find_sections(connection, quiz_id),
-    )  # fmt: skip
-
-
-def list_drafts(connection: Connection, after: int | None, limit: int) -> Page[DraftSummary]:
-    """Return the authors' quizzes, the newest first."""
-    published = exists(select(QuizVersion.id).where(QuizVersion.quiz_id == Quiz.id)).label("published")
-    query = select(Quiz.id, Quiz.slug, Quiz.title, Quiz.version, published, Quiz.changed_at)
-    if after is not None:
-        query = query.where(Quiz.id < after)
-    rows = connection.execute(query.order_by(Quiz.id.desc()).limit(limit + 1))
-    summaries = [
-        DraftSummary(row.id, row.slug, row.title, row.version, bool(row.published), row.changed_at) for row in rows
-    ]
-    return page_of(summaries, limit, lambda summary: summary.id)
+        {row.item_id: row.points for row in chosen if row.points != 1},
+        draws.load(connection, quiz_id, [row.position for row in chosen]),
+    )
 
 
 def create(connection: Connection, values: DraftValues) -> Draft:
@@ -130,7 +133,7 @@ def create(connection: Connection, values: DraftValues) -> Draft:
     _validate(connection, values)
     now = utc_now()
     columns = {"title": values.title, "description": values.description, "created_at": now, "changed_at": now}
-    slug = values.slug or _free_slug(connection, values.title)
+    slug = values.slug or free_slug(connection, values.title)
     try:
         result = connection.execute(insert(Quiz).values(slug=slug, version=1, **columns))
     except IntegrityError as error:
@@ -211,12 +214,6 @@ def remove(connection: Connection, quiz_id: int) -> None:
         raise NotFoundError(message("There is no quiz %(quiz)s.", quiz=quiz_id))
 
 
-def slugify(title: str) -> str:
-    """Return a slug for a title: plain letters, digits and hyphens."""
-    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain)[:60].strip("-") or "quiz"
-
-
 def _validate(connection: Connection, values: DraftValues) -> None:
     _raise_errors(
         (
@@ -224,6 +221,8 @@ def _validate(connection: Connection, values: DraftValues) -> None:
             *_field_errors(values),
             *_item_errors(connection, values.item_ids),
             *_section_errors(values),
+            *_points_errors(values.points),
+            *draws.find_errors(values.draws, len(values.item_ids), MAX_QUIZ_ITEMS),
         )
     )
 
@@ -255,6 +254,11 @@ def _item_errors(connection: Connection, item_ids: tuple[int, ...]) -> Iterator[
         yield "items", f"The bank has no item {', '.join(map(str, sorted(missing)))}."
 
 
+def _points_errors(points: Mapping[int, int]) -> Iterator[tuple[str, str]]:
+    if any(not 1 <= value <= draws.MAX_POINTS for value in points.values()):
+        yield "points", f"A question has 1 to {draws.MAX_POINTS} points."
+
+
 def _section_errors(values: DraftValues) -> Iterator[tuple[str, str]]:
     places = [section.before for section in values.sections]
     if places != sorted(places) or any(not 0 <= place <= len(values.item_ids) for place in places):
@@ -278,23 +282,17 @@ def _insert_items(connection: Connection, quiz_id: int, values: DraftValues) -> 
             for number, section in enumerate(values.sections)
         ]
         connection.execute(insert(QuizSection), sections)
+    positions = draws.store(connection, quiz_id, values.draws, len(values.item_ids))
     if not values.item_ids:
         return
     rows = [
-        {"quiz_id": quiz_id, "position": position, "item_id": item_id}
-        for position, item_id in enumerate(values.item_ids)
+        {"quiz_id": quiz_id, "position": position, "item_id": item_id, "points": values.points.get(item_id, 1)}
+        for position, item_id in zip(positions, values.item_ids, strict=True)
     ]
     try:
         connection.execute(insert(QuizItem).values(rows))
     except IntegrityError as error:
         raise InvalidInputError("One of the items has just been deleted; read the bank again.") from error
-
-
-def _free_slug(connection: Connection, title: str) -> str:
-    """Return the title's slug, with a random suffix where another quiz has it already."""
-    slug = slugify(title)
-    is_taken = connection.execute(select(exists(select(Quiz.id).where(Quiz.slug == slug)))).scalar_one()
-    return f"{slug}-{secrets.token_hex(4)}" if is_taken else slug
 
 
 def _slug_taken_error(slug: str) -> NameTakenError:

@@ -8,6 +8,7 @@ from wtforms import IntegerField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 from wtforms.validators import DataRequired, Length, NumberRange, Optional
 
+from webapp.quizzes.attempt_rule_fields import AttemptRuleFields, attempt_rule_data
 from webapp.quizzes.drafts import MAX_DESCRIPTION_LENGTH, MAX_TITLE_LENGTH
 from webapp.quizzes.rules import MAX_KEEP_DAYS, AnswersShown, QuizRules, RuleChanges
 from webapp.quizzes.sharing.forms import ScheduleFields, schedule_data
@@ -31,8 +32,8 @@ class DetailsForm(FlaskForm):  # type: ignore[misc]
     description = TextAreaField(lazy_gettext("Description"), [Length(max=MAX_DESCRIPTION_LENGTH), validate_storable])
 
 
-class RulesForm(ScheduleFields, FlaskForm):  # type: ignore[misc]
-    """When a quiz is open, who finds it, and when players see the right answers."""
+class RulesForm(ScheduleFields, AttemptRuleFields, FlaskForm):  # type: ignore[misc]
+    """When a quiz is open, who finds it, how it is played, and when players see the right answers."""
 
     answers_shown = SelectField(lazy_gettext("Right answers are shown"), choices=ANSWERS_SHOWN_CHOICES, default="")
     keep_days = IntegerField(
@@ -49,12 +50,13 @@ class RulesForm(ScheduleFields, FlaskForm):  # type: ignore[misc]
             "chosen_answers_shown": self.chosen_answers_shown(),
             "keep_days": self.keep_days.data,
             **self.schedule_changes_of(rules),
+            **self.attempt_changes(),
         }
 
 
 def rules_form(rules: QuizRules | None, zone: str) -> RulesForm:
     """Return the form with these rules in it, its times as clocks in a time zone show them; an empty one without."""
-    schedule = schedule_data(rules, zone)
+    schedule = schedule_data(rules, zone) | attempt_rule_data(rules)
     if rules is None:
         return RulesForm(formdata=None, **schedule)
     chosen = rules.chosen_answers_shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, SmallInteger, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.db.types import MYSQL_TABLE_OPTIONS, BigId, OptionalEnd, UtcDateTime
@@ -39,6 +39,29 @@ class QuizItem(Base):
     quiz_id: Mapped[int] = mapped_column(ForeignKey("quiz.id", ondelete="CASCADE"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     item_id: Mapped[int] = mapped_column(ForeignKey("item.id"))
+    points: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
+
+
+class QuizDraw(Base):
+    """A number of items that are drawn at random from those of the bank that match when the quiz is published.
+
+    Draws and items of a draft share one sequence of positions.
+    """
+
+    __tablename__ = "quiz_draw"
+    __table_args__ = (MYSQL_TABLE_OPTIONS,)
+
+    quiz_id: Mapped[int] = mapped_column(ForeignKey("quiz.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    size: Mapped[int] = mapped_column(SmallInteger)
+    """How many items are drawn."""
+    category: Mapped[str | None] = mapped_column(String(100))
+    difficulty: Mapped[str | None] = mapped_column(String(16))
+    tag: Mapped[str | None] = mapped_column(String(50))
+    points: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
+    """Of each item that is drawn."""
+    for_each_player: Mapped[bool] = mapped_column(server_default=text("1"))
+    """Whether each player gets a draw of their own; otherwise one is made at the publication, for all."""
 
 
 class QuizSection(Base):
@@ -74,7 +97,7 @@ class QuizVersion(Base):
     quiz_id: Mapped[int] = mapped_column(ForeignKey("quiz.id"))
     number: Mapped[int]
     title: Mapped[str] = mapped_column(String(200))
-    """A rule, as are the window and when answers are shown."""
+    """A rule, as are the window and all that follows it but `published_at`."""
     question_count: Mapped[int]
     document: Mapped[dict[str, Any]] = mapped_column(JSON)
     opens_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -85,6 +108,16 @@ class QuizVersion(Base):
     """A rule: no list that players see names the quiz."""
     keep_days: Mapped[int | None]
     """A rule: days for which attempts are kept after they are over; None: as long as the operator allows."""
+    time_limit: Mapped[int | None] = mapped_column(Integer)
+    """Seconds from the start of an attempt, for which it takes answers; None: as long as the quiz does."""
+    shuffles_questions: Mapped[bool] = mapped_column(server_default=text("0"))
+    shuffles_choices: Mapped[bool] = mapped_column(server_default=text("1"))
+    max_attempts: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
+    """How often a player may play the quiz."""
+    counted_attempt: Mapped[str] = mapped_column(String(8), server_default=text("'best'"))
+    """Which of a player's attempts counts."""
+    attempt_pause: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    """Seconds from the end of an attempt to the next one of the same player."""
     published_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

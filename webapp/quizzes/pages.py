@@ -19,8 +19,8 @@ from webapp.accounts.roles import Permission
 from webapp.bank import items, tags
 from webapp.bank.items import Filters
 from webapp.errors import DomainError, NotFoundError
-from webapp.quizzes import documents, drafts, published, publishing
-from webapp.quizzes.builder import rows_of
+from webapp.quizzes import documents, draft_list, drafts, published, publishing
+from webapp.quizzes.builder.forms import rows_of
 from webapp.quizzes.drafts import DraftValues
 from webapp.quizzes.forms import DetailsForm, RulesForm, rules_form
 from webapp.quizzes.local_times import known_zone
@@ -63,7 +63,7 @@ def quizzes() -> str:
     """List all quizzes, the newest first."""
     after = pagination.decode_cursor(request.args.get("cursor"))
     with read() as connection:
-        page = drafts.list_drafts(connection, after, LIST_PAGE_SIZE)
+        page = draft_list.list_drafts(connection, after, LIST_PAGE_SIZE)
     return render_template("studio/quizzes.html", page=page)
 
 
@@ -134,10 +134,10 @@ def publish(quiz_id: int) -> WerkzeugResponse:
     if not form.validate_on_submit():
         return _redirect_to_quiz(quiz_id, *_form_errors(form))
     rules = form.opens_utc(), form.closes_utc(), form.chosen_answers_shown()
-    unlisted = form.chosen_unlisted()
+    unlisted, others = form.chosen_unlisted(), form.attempt_changes()
     try:
         version = run_in_transaction(
-            lambda connection: publishing.publish(connection, quiz_id, *rules, is_unlisted=unlisted)
+            lambda connection: publishing.publish(connection, quiz_id, *rules, is_unlisted=unlisted, other_rules=others)
         )
     except DomainError as error:
         return _redirect_to_quiz(quiz_id, error.detail)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from random import Random
+from random import Random, SystemRandom
 
 from sqlalchemy import Connection, func, insert, select, update
 
@@ -12,9 +12,10 @@ from webapp.bank import items
 from webapp.db.timestamps import database_now, utc_now
 from webapp.errors import InvalidInputError, NotFoundError
 from webapp.messages import message
-from webapp.quizzes import catalog_version, documents, drafts, join_code_store, published
+from webapp.quizzes import catalog_version, documents, drafts, draws, join_code_store, published
 from webapp.quizzes.documents import QuizDocument
 from webapp.quizzes.drafts import Draft
+from webapp.quizzes.draws import Chosen
 from webapp.quizzes.models import Quiz, QuizVersion
 from webapp.quizzes.published import PublishedVersion, QuizId
 from webapp.quizzes.rules import AnswersShown, QuizRules, RuleChanges, apply_changes
@@ -28,6 +29,7 @@ def publish(
     answers_shown: AnswersShown | None = None,
     *,
     is_unlisted: bool | None = None,
+    other_rules: RuleChanges | None = None,
 ) -> PublishedVersion:
     """Freeze the draft as it is now into a new version and return it.
 
@@ -37,14 +39,14 @@ def publish(
 
     Raises:
         NotFoundError: when there is no such quiz.
-        InvalidInputError: when the draft has no items, or the window lies in the past or is empty.
+        InvalidInputError: when the draft has no items, too few match a draw, or a rule is not acceptable.
     """
     _lock_quiz(connection, quiz_id)
     draft = drafts.find(connection, quiz_id)
-    if not draft.item_ids:
+    if not draft.question_count:
         raise InvalidInputError("A quiz needs at least one item before it can be published.")
     now = database_now(connection)
-    changes: RuleChanges = {"title": draft.title}
+    changes: RuleChanges = {**(other_rules or {}), "title": draft.title}
     if opens_at is not None:
         changes["opens_at"] = opens_at
     if closes_at is not None:
@@ -61,7 +63,7 @@ def publish(
         insert(QuizVersion).values(
             quiz_id=quiz_id,
             number=(connection.execute(latest).scalar_one() or 0) + 1,
-            question_count=len(document.questions),
+            question_count=document.question_count,
             document=documents.to_json(document),
             published_at=now,
             **published.rule_values(rules),
@@ -76,10 +78,23 @@ def publish(
 def freeze_draft(connection: Connection, draft: Draft, random: Random | None = None) -> QuizDocument:
     """Return the document that a publication makes of a draft; with `random`, its order of choices is from there."""
     by_id = items.find_many(connection, draft.item_ids)
-    chosen = (by_id[item_id] for item_id in draft.item_ids)
-    sections = {section.before: section.title for section in draft.sections}
-    order = {} if random is None else {"random": random}
-    return documents.freeze(draft.title, draft.description, chosen, sections, **order)
+    titles = {section.before: section.title for section in draft.sections}
+    chosen: list[Chosen] = []
+    section: str | None = None
+    for position, item_id in enumerate(draft.item_ids):
+        section = titles.get(position, section)
+        chosen.append(Chosen(by_id[item_id], draft.points_of(item_id), section))
+    selection = draws.select_questions(connection, chosen, draft.draws, random or SystemRandom())
+    questions = [*selection.common, *selection.pooled]
+    return documents.freeze(
+        draft.title,
+        draft.description,
+        [each.item for each in questions],
+        {position: each.section for position, each in enumerate(questions)},
+        random or SystemRandom(),
+        points={each.item.id: each.points for each in questions},
+        pools=selection.pools,
+    )
 
 
 def change_rules(connection: Connection, quiz_id: int, changes: RuleChanges) -> PublishedVersion:

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from webapp.quizzes.drafts import MAX_DESCRIPTION_LENGTH, MAX_QUIZ_ITEMS, MAX_SLUG_LENGTH, MAX_TITLE_LENGTH
+from webapp.quizzes.drafts import MAX_TITLE_LENGTH
 from webapp.quizzes.published import QuizState
-from webapp.quizzes.rules import MAX_KEEP_DAYS, AnswersShown
+from webapp.quizzes.rules import (
+    MAX_ATTEMPT_PAUSE,
+    MAX_ATTEMPTS,
+    MAX_KEEP_DAYS,
+    MAX_TIME_LIMIT,
+    MIN_TIME_LIMIT,
+    AnswersShown,
+    CountedAttempt,
+)
 from webapp.web.rest.fields import TextField, TimeField
 from webapp.web.rest.openapi import BaseSchema
-from webapp.web.rest.pagination import MAX_ID
 
 ANSWERS_SHOWN_DESCRIPTION = (
     "When a player who has finished sees the right answers. A second anonymous player cannot be told from a first one: "
     "with `after_finishing` anyone can read the answers and play again under another name before the quiz closes"
+)
+TIME_LIMIT_DESCRIPTION = (
+    "Seconds from the start of an attempt for which it takes answers, by the database's clock; "
+    "null: as long as the quiz does"
 )
 
 UNLISTED_DESCRIPTION = (
@@ -35,13 +46,6 @@ class ListArguments(BaseSchema):
     limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
 
 
-class DraftListArguments(BaseSchema):
-    """Query of the list of drafts."""
-
-    cursor = TextField()
-    limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
-
-
 class QuizLine(BaseSchema):
     """A published quiz in a list."""
 
@@ -57,6 +61,26 @@ class QuizLine(BaseSchema):
     )
     unlisted = fields.Boolean(attribute="is_unlisted", required=True, metadata={"description": UNLISTED_DESCRIPTION})
     keep_days = fields.Integer(required=True, allow_none=True, metadata={"description": KEEP_DAYS_DESCRIPTION})
+    time_limit = fields.Integer(
+        attribute="rules.time_limit", required=True, allow_none=True, metadata={"description": TIME_LIMIT_DESCRIPTION}
+    )
+    shuffles_questions = fields.Boolean(attribute="rules.shuffles_questions", required=True)
+    shuffles_choices = fields.Boolean(attribute="rules.shuffles_choices", required=True)
+    max_attempts = fields.Integer(
+        attribute="rules.max_attempts", required=True, metadata={"description": "How often a player may play"}
+    )
+    counted_attempt = fields.Enum(
+        CountedAttempt,
+        by_value=True,
+        attribute="rules.counted_attempt",
+        required=True,
+        metadata={"description": "Which of a player's attempts is in results and leaderboard"},
+    )
+    attempt_pause = fields.Integer(
+        attribute="rules.attempt_pause",
+        required=True,
+        metadata={"description": "Seconds from the end of an attempt to the next one of the same player"},
+    )
     state = fields.Enum(QuizState, by_value=True, required=True)
 
 
@@ -81,76 +105,55 @@ class PublicQuestion(BaseSchema):
     difficulty = fields.String(required=True, allow_none=True)
     source = fields.String(required=True, allow_none=True)
     licence = fields.String(required=True, allow_none=True)
+    points = fields.Integer(required=True, metadata={"description": "For exactly the right choices; otherwise none"})
+
+
+class PublicDraw(BaseSchema):
+    """Questions that are drawn for each player. Which ones, an attempt says: its start has their items."""
+
+    position = fields.Integer(required=True, metadata={"description": "How many of `questions` come before them"})
+    size = fields.Integer(required=True)
+    points = fields.Integer(required=True, metadata={"description": "Of each question"})
 
 
 class PublicQuiz(QuizLine):
     """A published quiz; its questions are shown from the moment it opens."""
 
     description = fields.String(required=True)
-    questions = fields.List(fields.Nested(PublicQuestion), required=True)
+    out_of = fields.Integer(required=True, metadata={"description": "The highest possible score"})
+    questions = fields.List(
+        fields.Nested(PublicQuestion), required=True, metadata={"description": "Those that all players get"}
+    )
+    draws = fields.List(
+        fields.Nested(PublicDraw), required=True, metadata={"description": "How many more each player gets"}
+    )
 
 
-class SectionSchema(BaseSchema):
-    """A title above a run of items."""
+class _FurtherRules(BaseSchema):
+    """Rules of attempts; one that is not given stays as it is."""
 
-    before = fields.Integer(
-        required=True,
+    time_limit = fields.Integer(
         strict=True,
-        validate=validate.Range(0, MAX_QUIZ_ITEMS),
-        metadata={"description": "The position in `items`, counted from 0, of the section's first item"},
+        allow_none=True,
+        validate=validate.Range(MIN_TIME_LIMIT, MAX_TIME_LIMIT),
+        metadata={"description": TIME_LIMIT_DESCRIPTION},
     )
-    title = TextField(required=True, validate=validate.Length(1, MAX_TITLE_LENGTH))
-
-
-class DraftIn(BaseSchema):
-    """The fields that an author edits."""
-
-    title = TextField(required=True, validate=validate.Length(1, MAX_TITLE_LENGTH))
-    description = TextField(load_default="", validate=validate.Length(max=MAX_DESCRIPTION_LENGTH))
-    slug = TextField(load_default=None, allow_none=True, validate=validate.Length(1, MAX_SLUG_LENGTH))
-    items = fields.List(
-        fields.Integer(strict=True, validate=validate.Range(1, MAX_ID)),
-        load_default=list,
-        validate=validate.Length(max=MAX_QUIZ_ITEMS),
-        metadata={"description": "Ids of items of the bank, in order"},
+    shuffles_questions = fields.Boolean()
+    shuffles_choices = fields.Boolean()
+    max_attempts = fields.Integer(strict=True, validate=validate.Range(1, MAX_ATTEMPTS))
+    counted_attempt = fields.Enum(
+        CountedAttempt,
+        by_value=True,
+        metadata={"description": "Which of a player's attempts is in results and leaderboard"},
     )
-    sections = fields.List(
-        fields.Nested(SectionSchema), load_default=list, validate=validate.Length(max=MAX_QUIZ_ITEMS)
+    attempt_pause = fields.Integer(
+        strict=True,
+        validate=validate.Range(0, MAX_ATTEMPT_PAUSE),
+        metadata={"description": "Seconds from the end of an attempt to the next one of the same player"},
     )
 
 
-class DraftOut(BaseSchema):
-    """A draft in its present state."""
-
-    id = fields.Integer(required=True)
-    slug = fields.String(required=True)
-    title = fields.String(required=True)
-    description = fields.String(required=True)
-    items = fields.List(fields.Integer(), attribute="item_ids", required=True)
-    sections = fields.List(fields.Nested(SectionSchema), required=True)
-    version = fields.Integer(required=True)
-    changed_at = TimeField(required=True)
-
-
-class DraftLine(BaseSchema):
-    """A draft in a list."""
-
-    id = fields.Integer(required=True)
-    slug = fields.String(required=True)
-    title = fields.String(required=True)
-    version = fields.Integer(required=True)
-    published = fields.Boolean(required=True)
-    changed_at = TimeField(required=True)
-
-
-class DraftLines(BaseSchema):
-    """A page of drafts."""
-
-    quizzes = fields.List(fields.Nested(DraftLine), required=True)
-    next = fields.String(required=True, allow_none=True, metadata={"description": "Cursor of the next page"})
-
-
-class Publication(BaseSchema):
+class Publication(_FurtherRules):
     """The rules of a quiz that is published. Times carry their zone; the database's clock decides.
 
     Of a quiz that is published again, a rule that is not given stays as it is.
@@ -176,7 +179,7 @@ class Publication(BaseSchema):
     )
 
 
-class RulesIn(BaseSchema):
+class RulesIn(_FurtherRules):
     """Changes of the rules of a published quiz; a rule that is not given stays as it is."""
 
     title = TextField(validate=validate.Length(1, MAX_TITLE_LENGTH))

@@ -3,7 +3,8 @@
 Facility is the points that were reached as a share of those that could be. Discrimination is the corrected item-total
 correlation: Pearson's correlation between the points of the question and the points of all other questions of the same
 attempt; where a question has one point it is the point-biserial one (S. Henrysson, Correction of item-total
-correlations in item analysis, Psychometrika 28, 1963). Both are of scored attempts; no answer is a wrong one.
+correlations in item analysis, Psychometrika 28, 1963). Both are of scored attempts; no answer is a wrong one, but to a
+question that is drawn for each player: there they are of the attempts that have answered it.
 
 All sums are whole numbers, so nothing is lost by subtracting large ones.
 """
@@ -61,11 +62,23 @@ def summarize_questions(
     grouped: dict[int, list[ChoiceCount]] = {}
     for choice_count in choice_counts:
         grouped.setdefault(choice_count.item_id, []).append(choice_count)
-    return tuple(_summarize(question, grouped.get(question.item_id, []), totals) for question in document.questions)
+    common = {question.item_id for question in document.common_questions}
+    return tuple(
+        _summarize(question, grouped.get(question.item_id, []), totals, is_common=question.item_id in common)
+        for question in document.questions
+    )
 
 
-def _summarize(question: Question, group: Sequence[ChoiceCount], totals: AttemptTotals) -> QuestionResult:
-    sums = _Sums.of(question, group, totals)
+def _totals_of(group: Sequence[ChoiceCount]) -> AttemptTotals:
+    """Return the totals of those who have answered a question: not all attempts have one that is drawn."""
+    score_sum, square_sum = (sum(getattr(each, name) for each in group) for name in ("score_sum", "square_sum"))
+    return AttemptTotals(0, sum(each.scored for each in group), None, None, score_sum, square_sum)
+
+
+def _summarize(
+    question: Question, group: Sequence[ChoiceCount], totals: AttemptTotals, *, is_common: bool
+) -> QuestionResult:
+    sums = _ItemSums.of(question, group, totals if is_common else _totals_of(group))
     choices = tuple(
         ChoiceResult(text, position in question.right, _count_of(group, position), sums.choice_correlation(position))
         for position, text in enumerate(question.choices)
@@ -107,7 +120,7 @@ class _Combination:
 
 
 @dataclass(frozen=True)
-class _Sums:
+class _ItemSums:
     """Sums over the scored attempts that had a question: x its points, r those of the rest, the score without x."""
 
     attempts: int
@@ -119,8 +132,8 @@ class _Sums:
     rr: int
 
     @classmethod
-    def of(cls, question: Question, group: Iterable[ChoiceCount], totals: AttemptTotals) -> _Sums:
-        max_points = 1
+    def of(cls, question: Question, group: Iterable[ChoiceCount], totals: AttemptTotals) -> _ItemSums:
+        max_points = question.points
         combinations = tuple(
             _Combination(each.chosen, each.scored, max_points if is_right(question, each.chosen) else 0, each.score_sum)
             for each in group

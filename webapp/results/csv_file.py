@@ -21,11 +21,11 @@ def dump_csv(table: Iterable[Sequence[Cell]]) -> Iterator[bytes]:
     for row in table:
         writer.writerow([_text(cell) for cell in row])
         if buffer.tell() >= PIECE_CHARACTERS:
-            yield _take(buffer)
-    yield _take(buffer)
+            yield _drain(buffer)
+    yield _drain(buffer)
 
 
-def _take(buffer: io.StringIO) -> bytes:
+def _drain(buffer: io.StringIO) -> bytes:
     piece = buffer.getvalue().encode()
     buffer.seek(0)
     buffer.truncate()

@@ -18,7 +18,7 @@ from webapp.attempts.scoring import as_positions
 from webapp.quizzes.documents import Question
 from webapp.quizzes.published import PublishedVersion
 from webapp.results.csv_file import dump_csv
-from webapp.results.marks import Mark, mark
+from webapp.results.marks import AnswerMark, mark
 from webapp.results.spreadsheet_cells import Cell, safe_cell
 from webapp.results.xlsx_file import write_xlsx
 from webapp.web.file_names import content_disposition
@@ -27,7 +27,7 @@ PAGE_SIZE = 500
 CHUNK_BYTES = 64 * 1024
 MAX_STEM = 60
 """Characters of a question in the name of its columns."""
-MARKS = {Mark.RIGHT: "right", Mark.PARTLY: "partly", Mark.WRONG: "wrong", Mark.MISSING: ""}
+TEXT_OF_MARK = {mark: "" if mark is AnswerMark.MISSING else str(mark) for mark in AnswerMark}
 
 
 class ExportFormat(StrEnum):
@@ -69,7 +69,7 @@ def stream_results(work: UnitOfWork, version: PublishedVersion, file_format: Exp
     rows = iter_attempts(connect, version.version_id)
     # An error before the first byte can still become an error response.
     first = list(islice(rows, 1))
-    table = iter_table(version.document.questions, chain(first, rows), version.question_count)
+    table = iter_table(version.document.questions, chain(first, rows), version.document.max_score)
     if file_format is ExportFormat.CSV:
         return dump_csv(table)
     workbook = _send_workbook(table)
@@ -110,7 +110,7 @@ def _cells(questions: Sequence[Question], row: PlayerRow, max_score: int) -> Ite
     yield row.finished_at
     for question in questions:
         bits = row.answers.get(question.item_id)
-        yield MARKS[mark(question, bits)]
+        yield TEXT_OF_MARK[mark(question, bits)]
         yield " | ".join(question.choices[position] for position in as_positions(bits or 0))
 
 

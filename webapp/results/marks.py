@@ -8,7 +8,7 @@ from webapp.attempts.scoring import is_right, right_bits
 from webapp.quizzes.documents import Question
 
 
-class Mark(StrEnum):
+class AnswerMark(StrEnum):
     """How a question was answered in an attempt."""
 
     RIGHT = "right"
@@ -18,10 +18,10 @@ class Mark(StrEnum):
     MISSING = "missing"
 
 
-def mark(question: Question, bits: int | None) -> Mark:
+def mark(question: Question, bits: int | None) -> AnswerMark:
     """Return how an answer is marked; None is no answer."""
     if bits is None:
-        return Mark.MISSING
+        return AnswerMark.MISSING
     if is_right(question, bits):
-        return Mark.RIGHT
-    return Mark.PARTLY if bits & right_bits(question) else Mark.WRONG
+        return AnswerMark.RIGHT
+    return AnswerMark.PARTLY if bits & right_bits(question) else AnswerMark.WRONG

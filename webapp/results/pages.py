@@ -54,11 +54,12 @@ def players(quiz_id: int) -> str:
     return render_template("results/players.html", version=version, page=page, quiz_id=quiz_id, mark=mark)
 
 
-@blueprint.get(f"/<{ID}:quiz_id>/results/export/<file_format>")
+@blueprint.get(f"/<{ID}:quiz_id>/results/export")
 @require_page(Permission.SEE_RESULTS)
 @long_work.takes_long()
-def export(quiz_id: int, file_format: str) -> Response:
-    """Send the results of all players as a file."""
+def export(quiz_id: int) -> Response:
+    """Send the results of all players as a file; `?format=xlsx` as a workbook."""
+    file_format = request.args.get("format", ExportFormat.CSV)
     if file_format not in set(ExportFormat):
         raise NotFoundError("Results are exported as csv or xlsx.")
     version, chosen = _settled(quiz_id), ExportFormat(file_format)

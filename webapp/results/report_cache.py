@@ -18,7 +18,7 @@ from webapp.results.reports import QuizReport, load_report
 
 TTL = 1.0
 """Seconds."""
-REST = 20.0
+PAUSE_FACTOR = 20.0
 """The time between two reads, as a multiple of the time that a read takes."""
 MAX_CACHED = 50
 """Quizzes whose reports are kept."""
@@ -32,16 +32,16 @@ class _CachedReport:
         self._quiz_id = quiz_id
         self._latest: QuizReport | None = None
         self._next_read_at = 0.0
-        self.cache: SingleFlightCache[QuizReport] = SingleFlightCache(self._read, ttl)
+        self.cache: SingleFlightCache[QuizReport] = SingleFlightCache(self._load, ttl)
 
-    def _read(self) -> QuizReport:
+    def _load(self) -> QuizReport:
         began_at = time.monotonic()
         if self._latest is not None and began_at < self._next_read_at:
             return self._latest
         with self._connect() as connection:
             report = load_report(connection, self._quiz_id)
         took = time.monotonic() - began_at
-        self._latest, self._next_read_at = report, began_at + took + REST * took
+        self._latest, self._next_read_at = report, began_at + took + PAUSE_FACTOR * took
         return report
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from webapp.attempts import attempt_stats, player_rows
 from webapp.attempts.attempt_stats import AttemptTotals, ChoiceCount
+from webapp.attempts.counting import counting_of
 from webapp.attempts.player_rows import PlayerPage
 from webapp.quizzes import published
 from webapp.quizzes.published import PublishedVersion, QuizId
@@ -51,10 +52,11 @@ def load_report(connection: Connection, quiz_id: int) -> QuizReport:
         NotFoundError: when the quiz was never published.
     """
     version = published.current(connection, QuizId(quiz_id))
+    counting = counting_of(version.rules)
     return QuizReport(
         version,
-        attempt_stats.count_attempts(connection, version.version_id),
+        attempt_stats.count_attempts(connection, version.version_id, counting),
         attempt_stats.deleted_totals(connection, version.version_id),
-        attempt_stats.count_choices(connection, version.version_id),
+        attempt_stats.count_choices(connection, version.version_id, counting),
         player_rows.list_best(connection, version.version_id, None, PLAYERS),
     )

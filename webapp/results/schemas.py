@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import fields, validate
 
 from webapp.results.exports import ExportFormat
-from webapp.results.marks import Mark
+from webapp.results.marks import AnswerMark
 from webapp.web.rest.fields import TextField
 from webapp.web.rest.openapi import BaseSchema
 
@@ -86,7 +86,7 @@ class PlayerAnswerOut(BaseSchema):
 
     item = fields.Integer(required=True)
     chosen = fields.List(fields.Integer(), required=True)
-    mark = fields.Enum(Mark, by_value=True, required=True)
+    mark = fields.Enum(AnswerMark, by_value=True, required=True)
 
 
 class PlayerOut(BaseSchema):

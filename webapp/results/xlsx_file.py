@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import IO, Any
 
-from xlsxwriter import Workbook
+from xlsxwriter import Workbook  # type: ignore[import-untyped]
 
 from webapp.results.spreadsheet_cells import Cell
 
@@ -26,21 +26,21 @@ NAME_WIDTH = 24
 def write_xlsx(file: IO[bytes], table: Iterable[Sequence[Cell]]) -> None:
     """Write a workbook with one sheet, whose first row are the names of the columns and stays in view."""
     workbook: Any = Workbook(file, OPTIONS)
-    sheet = workbook.add_worksheet("Results")
-    sheet.freeze_panes(1, 1)
-    sheet.set_column(0, 0, NAME_WIDTH)
+    worksheet = workbook.add_worksheet("Results")
+    worksheet.freeze_panes(1, 1)
+    worksheet.set_column(0, 0, NAME_WIDTH)
     bold = workbook.add_format({"bold": True})
     for number, row in enumerate(table):
         for column, cell in enumerate(row):
             if cell is not None and cell != "":
-                _write(sheet, number, column, cell, bold if number == 0 else None)
+                _write(worksheet, number, column, cell, bold if number == 0 else None)
     workbook.close()
 
 
-def _write(sheet: Any, row: int, column: int, cell: Cell, cell_format: Any) -> None:
+def _write(worksheet: Any, row: int, column: int, cell: Cell, cell_format: Any) -> None:
     if isinstance(cell, str):
-        sheet.write_string(row, column, cell, cell_format)
+        worksheet.write_string(row, column, cell, cell_format)
     elif isinstance(cell, datetime):
-        sheet.write_datetime(row, column, cell)
+        worksheet.write_datetime(row, column, cell)
     else:
-        sheet.write_number(row, column, cell)
+        worksheet.write_number(row, column, cell)

@@ -1,5 +1,7 @@
 // The page of an attempt: each answer is saved when it is chosen, also when the server is unavailable meanwhile.
 // Without this script the same form shows all questions and sends them together.
+import { Clock } from "./clock.js";
+import { listenToNumberKeys } from "./number-keys.js";
 import { Outbox, removeExpired } from "./outbox.js";
 import { Sender } from "./sender.js";
 import { statusText } from "./status-text.js";
@@ -17,6 +19,8 @@ const savedChoices = new Map();
 const rejections = new Map();
 let wasRetrying = false;
 let isOver = false;
+// The attempt's time is over, whether it is finished or not.
+let isTimeOver = false;
 let stepper;
 
 const inputs = (question) => [...question.querySelectorAll("input")];
@@ -87,8 +91,16 @@ function onRejected(item, problem) {
     check(question, savedChoices.get(item));
   }
   // A player whose answer was rejected may want to change it before finishing, unless the attempt is finished.
-  if (!problem.type.endsWith("#attempt-finished")) {
+  if (!problem.type.endsWith("#attempt-finished") && !isTimeOver) {
     outbox.finishRequested = false;
+  }
+  if (problem.type.endsWith("#attempt-time-over")) {
+    endTime();
+  }
+  if (item === null && isTimeOver) {
+    // Nothing was saved in time, so there is nothing to finish: the page says so.
+    outbox.clear();
+    onFinished();
   }
 }
 
@@ -97,6 +109,39 @@ function onFinished() {
   updateStatus();
   // The same address now shows the result.
   location.replace(location.pathname);
+}
+
+// What was chosen in time and is not saved yet is sent, for which the server has some grace; then the attempt is finished.
+function endTime() {
+  if (!isTimeOver) {
+    isTimeOver = true;
+    document.querySelector(".clock-status").textContent = textOf("time-over");
+    outbox.finishRequested = true;
+    updateStatus();
+    sender.flush();
+  }
+}
+
+function startClock() {
+  const element = document.querySelector(".clock");
+  if (!element) {
+    return;
+  }
+  const onWarning = (seconds) => {
+    document.querySelector(".clock-status").textContent = textOf(seconds > 10 ? "minute-left" : "seconds-left");
+  };
+  const clock = new Clock(element, { onWarning, onOver: endTime });
+  document.addEventListener("visibilitychange", async () => {
+    if (document.hidden || isTimeOver) {
+      return;
+    }
+    try {
+      const { seconds_left: seconds } = await (await fetch(form.dataset.api)).json();
+      if (typeof seconds === "number" && !isTimeOver) {
+        clock.set(seconds);
+      }
+    } catch { /* the clock goes on as it was */ }
+  });
 }
 
 function finish() {
@@ -165,5 +210,7 @@ if (form.querySelector(".question")) {
   restore();
   listen();
   stepper.start();
+  listenToNumberKeys(() => inputs(stepper.current));
+  startClock();
   sender.flush();
 }

@@ -5,6 +5,8 @@ import { textOf } from "./texts.js";
 const builder = document.querySelector("form.builder");
 const rows = builder.querySelector("[data-builder-rows]");
 const builderStatus = builder.querySelector("[data-builder-status]");
+// Not builder.action, which is the buttons of that name.
+const orderAddress = builder.getAttribute("action");
 let saving = Promise.resolve();
 
 function showStatus(text, kind = "") {
@@ -16,7 +18,7 @@ function showStatus(text, kind = "") {
 async function saveOrder(moved) {
   const body = new URLSearchParams(new FormData(builder));
   try {
-    const response = await fetch(builder.action, { method: "POST", body, headers: { Accept: "application/json" } });
+    const response = await fetch(orderAddress, { method: "POST", body, headers: { Accept: "application/json" } });
     const answer = await response.json();
     if (!response.ok) {
       showStatus(textOf("order-not-saved", { reason: answer.detail }), "error");

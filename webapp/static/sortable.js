@@ -9,6 +9,18 @@ function findPlace(list, dragged, y) {
   }) ?? null;
 }
 
+const EDGE = 60;
+const SCROLL_STEP = 16;
+
+// A list may be longer than the window.
+function scrollAtEdge(y) {
+  if (y < EDGE) {
+    window.scrollBy(0, -SCROLL_STEP);
+  } else if (y > window.innerHeight - EDGE) {
+    window.scrollBy(0, SCROLL_STEP);
+  }
+}
+
 // Calls `onMoved(row)` when a row was dropped at another place than where it was.
 export function makeSortable(list, onMoved) {
   let dragged = null;
@@ -24,17 +36,24 @@ export function makeSortable(list, onMoved) {
     dragged.classList.add("is-dragged");
     list.setPointerCapture(event.pointerId);
   });
+  const follow = (event) => {
+    const place = findPlace(list, dragged, event.clientY);
+    if (place !== dragged.nextElementSibling) {
+      list.insertBefore(dragged, place);
+    }
+  };
   list.addEventListener("pointermove", (event) => {
     if (dragged) {
-      const place = findPlace(list, dragged, event.clientY);
-      if (place !== dragged.nextElementSibling) {
-        list.insertBefore(dragged, place);
-      }
+      follow(event);
+      scrollAtEdge(event.clientY);
     }
   });
   for (const end of ["pointerup", "pointercancel"]) {
-    list.addEventListener(end, () => {
+    list.addEventListener(end, (event) => {
       const row = dragged;
+      if (row && end === "pointerup") {
+        follow(event);
+      }
       dragged = null;
       row?.classList.remove("is-dragged");
       if (row && row.nextElementSibling !== nextBefore) {

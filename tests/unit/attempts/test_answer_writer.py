@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, event, select
 
 from poolproof.transactions.unit_of_work import UnitOfWork
 from tests.support.waiting import wait_until
-from webapp.attempts import answer_store, batch_writes, service, tokens
+from webapp.attempts import answer_store, attempt_start, batch_writes, tokens
 from webapp.attempts.answer_writer import AnswerWriter
 from webapp.attempts.batch_writes import FinishAttempt, SaveAnswers
 from webapp.attempts.models import Answer, Attempt
@@ -38,7 +38,7 @@ def quiz(work: UnitOfWork) -> PublishedVersion:
 
 
 def start(quiz: PublishedVersion) -> AttemptClaim:
-    return service.begin_attempt(quiz, tokens.new_player_id(), "Ada")
+    return attempt_start.begin_attempt(quiz, tokens.new_player_id(), "Ada")
 
 
 def items(quiz: PublishedVersion) -> list[int]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 from flask.testing import FlaskClient
@@ -26,6 +27,10 @@ def erase(work: UnitOfWork, claim: AttemptClaim) -> None:
 
 def save(writer: AnswerWriter, claim: AttemptClaim, quiz: PublishedVersion) -> None:
     writer.save(claim, quiz, {quiz.document.questions[0].item_id: 1})
+
+
+def finish(writer: AnswerWriter, claim: AttemptClaim, quiz: PublishedVersion) -> None:
+    writer.finish(claim, quiz.document)
 
 
 @pytest.fixture
@@ -55,15 +60,11 @@ def test_neither_an_answer_nor_a_finish_brings_an_erased_attempt_back(work: Unit
     save(writer, stored, quiz)
     for claim in (stored, never_stored):
         erase(work, claim)
-        for use in (lambda claim=claim: save(writer, claim, quiz), lambda claim=claim: finish(writer, claim, quiz)):
+        for use in (save, finish):
             with pytest.raises(AttemptErasedError):
-                use()
+                use(writer, claim, quiz)
         with work.read() as connection:
             assert load_state(connection, claim).answers == {}
-
-
-def finish(writer: AnswerWriter, claim: AttemptClaim, quiz: PublishedVersion) -> None:
-    writer.finish(claim, quiz.document)
 
 
 def test_of_answers_that_race_with_the_erasure_none_is_stored_and_the_others_are_told(
@@ -83,9 +84,7 @@ def test_of_answers_that_race_with_the_erasure_none_is_stored_and_the_others_are
             outcomes.append("erased")
 
     operations = [
-        operation
-        for claim in claims
-        for operation in (lambda claim=claim: save(writer, claim, quiz), lambda claim=claim: erase(work, claim))
+        operation for claim in claims for operation in (partial(save, writer, claim, quiz), partial(erase, work, claim))
     ]
     threads = [threading.Thread(target=run, args=[operation]) for operation in operations]
     for thread in threads:

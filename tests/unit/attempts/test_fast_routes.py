@@ -11,8 +11,12 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from poolproof.transactions.unit_of_work import UnitOfWork
+from webapp.attempts import fast_routes
+from webapp.attempts.fast_routes import MAX_BODY_BYTES
+from webapp.attempts.schemas import AnswerIn
 from webapp.lab.factories import make_quiz
 from webapp.quizzes.published import PublishedVersion
+from webapp.web.fast_path.routes import PlainRequest
 
 TO_FLASK = {"X-Request-Timeout": "5"}
 CHANGING_HEADERS = {"X-Request-ID", "Date", "Location", "Set-Cookie", "Content-Length"}
@@ -163,3 +167,22 @@ def test_a_good_request_id_is_kept_on_the_short_way(
 ) -> None:
     answer = a_look_at_the_board(client, quiz, {"X-Request-ID": request_id})
     assert (answer.headers["X-Request-ID"] == request_id) is is_kept
+
+
+@pytest.mark.parametrize(
+    ("content_type", "length"),
+    [
+        ("text/plain", "2"),
+        ("application/json; charset=utf-8", "2"),
+        ("application/json", ""),
+        ("application/json", "-1"),
+        ("application/json", "²"),
+        ("application/json", str(MAX_BODY_BYTES + 1)),
+    ],
+)
+def test_a_body_that_is_not_small_json_is_not_read(content_type: str, length: str) -> None:
+    def read_body() -> bytes:
+        raise AssertionError("it was read")
+
+    fields = {"CONTENT-TYPE": content_type, "CONTENT-LENGTH": length}
+    assert fast_routes._read_json(AnswerIn(), PlainRequest(fields, "", "", "http", read_body)) is None

@@ -142,7 +142,8 @@ def test_a_board_of_another_worker_forgets_an_attempt_that_was_erased(
         values = {"id": claim.attempt_id, "quiz_version_id": quiz.version_id, "player_id": claim.player_id}
         result = {"player_name": claim.player_name, "started_at": quiz.now, "finished_at": quiz.now}
         row = insert(Attempt).values(**values, **result, score=1, milliseconds=5)
-        work.run_in_transaction(lambda connection, row=row: connection.execute(row) and None)
+        with work.transaction() as connection:
+            connection.execute(row)
     assert leaderboards.get(quiz.version_id).finished_count == 2
     work.run_in_transaction(lambda connection: erasure.erase(connection, claims[0]))
     board = leaderboards.get(quiz.version_id)

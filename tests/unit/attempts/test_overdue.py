@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import event, select, update
 
 from poolproof.transactions.unit_of_work import UnitOfWork
-from webapp.attempts import batch_writes, overdue, service, tokens
+from webapp.attempts import attempt_start, batch_writes, overdue, tokens
 from webapp.attempts.answer_writer import AnswerWriter
 from webapp.attempts.batch_writes import FinishAttempt, SaveAnswers
 from webapp.attempts.models import Answer, Attempt
@@ -49,7 +49,7 @@ def lengthen(work: UnitOfWork, quiz: PublishedVersion) -> PublishedVersion:
 
 def play(work: UnitOfWork, quiz: PublishedVersion, right: int, claim: AttemptClaim | None = None) -> AttemptClaim:
     """Store an answer to each question, so many of them right, and do not finish."""
-    claim = claim or service.begin_attempt(quiz, tokens.new_player_id(), "Ada")
+    claim = claim or attempt_start.begin_attempt(quiz, tokens.new_player_id(), "Ada")
     chosen = {
         question.item_id: 1 << (question.right[0] if number < right else (question.right[0] + 1) % 3)
         for number, question in enumerate(quiz.document.questions)
@@ -200,7 +200,7 @@ def test_an_attempt_that_was_given_up_in_a_quiz_without_an_end_is_finished_and_s
 def test_an_answer_that_is_not_committed_yet_is_waited_for_and_scored(work: UnitOfWork, quiz: PublishedVersion) -> None:
     if work.engine.dialect.name == "sqlite":
         pytest.skip("SQLite locks the database and no row")
-    claim = service.begin_attempt(quiz, tokens.new_player_id(), "Ada")
+    claim = attempt_start.begin_attempt(quiz, tokens.new_player_id(), "Ada")
     work.run_in_transaction(lambda connection: batch_writes.ensure_rows(connection, [claim], 0))
     question = quiz.document.questions[0]
     written, may_commit = threading.Event(), threading.Event()
@@ -231,7 +231,7 @@ def answer_until_refused(
     writer: AnswerWriter, quiz: PublishedVersion, acknowledged: Counter[UUID], is_refused: threading.Event
 ) -> None:
     while not is_refused.is_set():
-        claim = service.begin_attempt(quiz, tokens.new_player_id(), "Ada")
+        claim = attempt_start.begin_attempt(quiz, tokens.new_player_id(), "Ada")
         for question in quiz.document.questions:
             try:
                 writer.save(claim, quiz, {question.item_id: 1 << question.right[0]})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
 from sqlalchemy import func, select, update
 
 from poolproof.transactions.unit_of_work import UnitOfWork
@@ -14,8 +13,9 @@ from webapp.attempts import attempt_stats, retention
 from webapp.attempts.models import Attempt, PeriodicTask
 from webapp.attempts.retention_task import RetentionTask
 from webapp.attempts.time_limits import TimeLimits
+from webapp.db.types import NEVER
 from webapp.lab.factories import make_quiz
-from webapp.quizzes import published, publishing
+from webapp.quizzes import publishing
 from webapp.quizzes.models import QuizVersion
 from webapp.quizzes.published import PublishedVersion
 from webapp.quizzes.rules import QuizRules
@@ -44,7 +44,7 @@ def count(work: UnitOfWork) -> int:
 
 
 def rules(keep_days: int | None) -> QuizRules:
-    return replace(QuizRules("", published.NEVER, None, None), keep_days=keep_days)
+    return replace(QuizRules("", NEVER, None, None), keep_days=keep_days)
 
 
 def test_the_shorter_period_of_author_and_operator_holds() -> None:
@@ -77,7 +77,8 @@ def test_without_an_end_each_attempt_is_kept_from_its_finish_on(work: UnitOfWork
     store_results(work, quiz, ("old", 2, 300), ("new", 2, 300), ("given up", None, None), ("playing", None, None))
     for name, days in (("old", 40), ("new", 1)):
         finished = update(Attempt).where(Attempt.player_name == name).values(finished_at=quiz.now - days * DAYS)
-        work.run_in_transaction(lambda connection, finished=finished: connection.execute(finished) and None)
+        with work.transaction() as connection:
+            connection.execute(finished)
     old = update(Attempt).where(Attempt.player_name == "given up").values(started_at=quiz.now - 40 * DAYS)
     work.run_in_transaction(lambda connection: connection.execute(old) and None)
     assert RetentionTask(work, limits(30)).run_once() == 2
@@ -90,22 +91,6 @@ def test_without_a_period_nothing_is_deleted(work: UnitOfWork) -> None:
     store_results(work, quiz, ("Ada", 2, 300))
     close_ago(work, quiz, 4000)
     assert (RetentionTask(work, limits()).run_once(), count(work)) == (0, 1)
-
-
-def test_small_batches_delete_all_and_wait_for_the_load_before_each(
-    work: UnitOfWork, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(retention, "MAX_BATCH", 2)
-    quiz = make_quiz(work)
-    store_results(work, quiz, *((f"player {number}", 1, 5) for number in range(5)))
-    close_ago(work, quiz, 40)
-    waits: list[str] = []
-    task = RetentionTask(work, limits(30), lambda: lambda _: float(waits.append("waited") or 0))
-    assert (task.run_once(), count(work), len(waits)) == (5, 0, 3)
-    with work.read() as connection:
-        deleted = attempt_stats.deleted_totals(connection, quiz.version_id)
-    assert deleted is not None
-    assert deleted.begun == 5
 
 
 def test_of_all_workers_one_takes_a_round(work: UnitOfWork) -> None:

@@ -102,8 +102,9 @@ def test_a_record_that_is_returned_is_idle(pool: QueuePool) -> None:
 
 
 def test_a_checkout_is_all_that_connect_does(pool: QueuePool) -> None:
-    for proxy in (_ConnectionFairy._checkout(pool), pool.connect()):
-        assert type(proxy) is _ConnectionFairy
+    for connect_by in (_ConnectionFairy._checkout, QueuePool.connect):
+        proxy: Any = connect_by(pool)
+        assert (type(proxy), pool.checkedout()) == (_ConnectionFairy, 1)
         proxy.close()
 
 

@@ -15,8 +15,9 @@ from webapp.errors import (
     VersionMismatchError,
 )
 from webapp.lab.factories import make_draft, make_item, make_quiz
-from webapp.quizzes import drafts
-from webapp.quizzes.drafts import DraftValues, slugify
+from webapp.quizzes import draft_list, drafts
+from webapp.quizzes.drafts import DraftValues
+from webapp.quizzes.slugs import slugify
 
 
 def test_a_draft_keeps_its_items_in_order(work: UnitOfWork) -> None:
@@ -99,7 +100,7 @@ def test_a_published_quiz_cannot_be_deleted(work: UnitOfWork) -> None:
 def test_the_list_of_drafts_comes_in_pages_newest_first(work: UnitOfWork) -> None:
     ids = [make_draft(work, questions=0).id for _ in range(3)]
     with work.read() as connection:
-        first = drafts.list_drafts(connection, None, 2)
-        rest = drafts.list_drafts(connection, first.next_after, 2)
+        first = draft_list.list_drafts(connection, None, 2)
+        rest = draft_list.list_drafts(connection, first.next_after, 2)
     assert [row.id for row in first.rows] == [ids[2], ids[1]]
     assert ([row.id for row in rest.rows], rest.next_after) == ([ids[0]], None)

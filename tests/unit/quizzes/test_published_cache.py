@@ -106,7 +106,7 @@ def test_the_window_opens_in_memory_by_the_databases_clock(
     work: UnitOfWork, reads: CountedReads, clock: SettableClock
 ) -> None:
     with work.read() as connection:
-        now = read_catalog_version(connection).now()
+        now = read_catalog_version(connection).database_time
     quiz = make_quiz(work, opens_at=now + timedelta(hours=1), closes_at=now + timedelta(hours=2))
     cache = PublishedQuizCache(reads, ttl=7200)
     assert cache.current(Slug(quiz.slug)).state is QuizState.UPCOMING

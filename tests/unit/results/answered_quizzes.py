@@ -14,7 +14,7 @@ from webapp.attempts import scoring, tokens
 from webapp.attempts.models import Answer, Attempt
 from webapp.quizzes.published import PublishedVersion
 
-BATCH = 2000
+BATCH_SIZE = 2000
 
 
 def store_attempts(
@@ -42,11 +42,9 @@ def store_attempts(
             for item, bits in chosen.items()
         ]
     for table, values in ((Attempt, rows), (Answer, answers)):
-        for begin in range(0, len(values), BATCH):
-            batch = values[begin : begin + BATCH]
-            work.run_in_transaction(
-                lambda connection, table=table, batch=batch: connection.execute(insert(table), batch) and None
-            )
+        for begin in range(0, len(values), BATCH_SIZE):
+            with work.transaction() as connection:
+                connection.execute(insert(table), values[begin : begin + BATCH_SIZE])
 
 
 def draw_answers(quiz: PublishedVersion, players: int, wrong_key: int | None = None) -> list[dict[int, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from webapp.attempts import presenter, scoring, tokens
@@ -59,5 +59,5 @@ def view(
     elapsed = None if finished_at is None else max(0, (finished_at - claim.started_at) // MILLISECOND)
     state = AttemptState(answers, finished_at, score, elapsed)
     return presenter.build_view(
-        claim, AttemptSnapshot(version.as_of(version.opens_at), state, shows_answers=True), None
+        claim, AttemptSnapshot(replace(version, now=version.opens_at), state, shows_answers=True), None
     )

@@ -64,7 +64,7 @@ def play(quiz_id: int, source: str, token: str) -> str | Response:
 
 
 def _render(quiz_id: int, source: str, token: str, started: TrialStart, version: PublishedVersion) -> str:
-    answers = parse_choices(version.document) if request.method == "POST" else {}
+    answers = parse_choices(version.document.questions_for(started.claim.seed)) if request.method == "POST" else {}
     is_over = request.form.get("action") == "finish"
     view = attempts.view(started.claim, version, answers, version.now if is_over else None)
     shown = {"attempt": view, "claim": started.claim, "token": token, "quiz_id": quiz_id, "source": source}

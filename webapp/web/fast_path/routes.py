@@ -16,11 +16,6 @@ from webapp.web.validators import MAX_ID_DIGITS
 JSON_MEDIA_TYPE = "application/json"
 
 
-MAX_BODY_BYTES = 1000
-"""What a player sends is far smaller."""
-_is_length = re.compile("[0-9]{1,4}").fullmatch
-
-
 class PlainRequest(NamedTuple):
     """A request as a handler of a fast route sees it, whether our worker has received it or another server of WSGI."""
 
@@ -32,13 +27,6 @@ class PlainRequest(NamedTuple):
     scheme: str
     read_body: Callable[[], bytes]
     """Returns the body, which stays there for another reader."""
-
-    def json_body(self) -> bytes:
-        """Return a small JSON body; b"" when it is something else, which Flask then reads or refuses."""
-        length = self.fields.get("CONTENT-LENGTH", "")
-        if self.fields.get("CONTENT-TYPE") != JSON_MEDIA_TYPE or not _is_length(length) or int(length) > MAX_BODY_BYTES:
-            return b""
-        return self.read_body()
 
 
 def plain_request(environ: WSGIEnvironment) -> PlainRequest:

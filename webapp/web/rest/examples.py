@@ -25,12 +25,18 @@ _ITEM_IN = _ITEM_CONTENT | {"tags": ["lecture 3"]}
 _ITEM = _ITEM_IN | {"id": 7, "collected_at": None, "version": 1, "created_at": _WHEN, "changed_at": _WHEN}
 _ITEM_VERSION = _ITEM_CONTENT | {"version": 1, "changed_at": _WHEN, "import_id": None}
 _SECTIONS = [{"before": 0, "title": "Vocabulary"}]
+_DRAW = {
+    "position": 1, "size": 5, "category": "Databases", "difficulty": "easy", "tag": None, "points": 1,
+    "for_each_player": True,
+}  # fmt: skip
 _DRAFT_IN = {
     "title": "Pools",
     "description": "Ten questions about pools.",
     "slug": "pools",
     "items": [7],
     "sections": _SECTIONS,
+    "points": {"7": 2},
+    "draws": [_DRAW],
 }
 _DRAFT = _DRAFT_IN | {"id": 3, "version": 1, "changed_at": _WHEN}
 _QUIZ_LINE = {
@@ -44,6 +50,12 @@ _QUIZ_LINE = {
     "answers_shown": "after_closing",
     "unlisted": False,
     "keep_days": 90,
+    "time_limit": 900,
+    "shuffles_questions": False,
+    "shuffles_choices": True,
+    "max_attempts": 1,
+    "counted_attempt": "best",
+    "attempt_pause": 0,
     "state": "open",
 }
 _QUESTION = {
@@ -52,6 +64,7 @@ _QUESTION = {
     "stem": "What holds connections?",
     "section": "Vocabulary",
     "choices": ["A pool", "A pond", "A puddle"],
+    "points": 1,
 }
 _ORIGIN = {"category": "Databases", "difficulty": "easy", "source": "A lecture", "licence": "CC BY-SA 4.0"}
 _ANSWERED = {"order": [2, 0, 1], "chosen": [0], "right": [0], "is_right": True, "explanation": "A pool lends them."}
@@ -132,12 +145,26 @@ EXAMPLES: dict[str, Any] = {
         "next": None,
     },
     "Publication": {"opens_at": _WHEN, "closes_at": _LATER, "answers_shown": "after_closing", "unlisted": True},
-    "RulesIn": {"title": "Pools", "closes_at": _LATER, "keep_days": 90},
+    "RulesIn": {"title": "Pools", "closes_at": _LATER, "keep_days": 90, "time_limit": 900},
     "QuizLine": _QUIZ_LINE,
     "QuizLines": {"quizzes": [_QUIZ_LINE], "next": None},
-    "PublicQuiz": _QUIZ_LINE | {"description": "Ten questions about pools.", "questions": [_QUESTION | _ORIGIN]},
+    "PublicQuiz": _QUIZ_LINE
+    | {
+        "description": "Ten questions about pools.",
+        "out_of": 6,
+        "questions": [_QUESTION | _ORIGIN],
+        "draws": [{"position": 1, "size": 5, "points": 1}],
+    },
     "StartIn": {"name": "Grace"},
-    "StartOut": {"token": _TOKEN, "player": _TOKEN, "started_at": _WHEN, "expires_in": 86400},
+    "StartOut": {
+        "token": _TOKEN,
+        "player": _TOKEN,
+        "started_at": _WHEN,
+        "expires_in": 86400,
+        "seconds_left": 895,
+        "number": 1,
+        "items": [7],
+    },
     "AnswerIn": {"choices": [0], "sequence": 1},
     "JoinCodeOut": {"code": "K7M2XF", "address": "https://quiz.example/join/K7M2XF"},
     "AnswerOut": {"item": 7, "choices": [0], "saved": True},
@@ -154,6 +181,9 @@ EXAMPLES: dict[str, Any] = {
         "score": 1,
         "out_of": 1,
         "milliseconds": 5400,
+        "number": 1,
+        "ends_at": _LATER,
+        "seconds_left": 0,
         "rank": 1,
         "questions": [_QUESTION | _ANSWERED],
     },

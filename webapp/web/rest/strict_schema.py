@@ -12,7 +12,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, missing
 from marshmallow.validate import Length, Range
 from pydantic_core import SchemaValidator, core_schema
-from pydantic_core import ValidationError as CoreError
+from pydantic_core import ValidationError as InvalidBodyError
 
 from webapp.web.rest.fields import TextField
 from webapp.web.rest.openapi import BaseSchema
@@ -27,7 +27,8 @@ class StrictSchema(BaseSchema):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """Compile the rules."""
         super().__init__(*arguments, **options)
-        self._validator = _compile(self.fields)
+        self.validator = _compile(self.fields)
+        """Judges parsed bodies, and with `validate_json` bytes: raises `InvalidBodyError`."""
 
     def load(self, data: Any, **_: Any) -> Any:
         """Return a parsed body with its defaults.
@@ -36,17 +37,9 @@ class StrictSchema(BaseSchema):
             ValidationError: with a reason for each member at fault.
         """
         try:
-            return self._validator.validate_python(data)
-        except CoreError as error:
+            return self.validator.validate_python(data)
+        except InvalidBodyError as error:
             raise ValidationError(_messages(error)) from error
-
-    def load_bytes(self, body: bytes) -> dict[str, Any] | None:
-        """Return a body with its defaults; None where it is no JSON, or against the rules."""
-        try:
-            loaded: dict[str, Any] = self._validator.validate_json(body)
-        except CoreError:
-            return None
-        return loaded
 
 
 def _compile(declared: dict[str, fields.Field[Any]]) -> SchemaValidator:
@@ -102,7 +95,7 @@ def _as_core(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return checked
 
 
-def _messages(error: CoreError) -> dict[Any, Any]:
+def _messages(error: InvalidBodyError) -> dict[Any, Any]:
     """Return marshmallow's nested messages: member → position → reasons."""
     messages: dict[Any, Any] = {}
     for detail in error.errors(include_url=False, include_input=False):

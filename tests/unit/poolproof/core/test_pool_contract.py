@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import random
 import sqlite3
 import threading
@@ -19,20 +20,23 @@ from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeoutError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
+from poolproof.adoption.engines import adopt
 from poolproof.core.queue_pool import FairQueuePool
 
+URL_VARIABLE = "POOL_CONTRACT_URL"
+"""In the environment: another database than a file of SQLite's."""
 
-@pytest.fixture(params=[FairQueuePool, QueuePool])
+
+@pytest.fixture(params=["FairQueuePool", "QueuePool", "adopted"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     engine = create_engine(
-        f"sqlite:///{tmp_path / 'contract.sqlite'}",
-        poolclass=request.param,
+        os.environ.get(URL_VARIABLE, f"sqlite:///{tmp_path / 'contract.sqlite'}"),
+        poolclass=FairQueuePool if request.param == "FairQueuePool" else QueuePool,
         pool_size=2,
         max_overflow=1,
         pool_timeout=0.2,
-        connect_args={"check_same_thread": False},
     )
-    yield engine
+    yield adopt(engine) if request.param == "adopted" else engine
     engine.dispose()
 
 

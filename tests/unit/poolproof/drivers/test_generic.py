@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from poolproof.core.queue_pool import FairQueuePool
 from poolproof.drivers import generic
 from poolproof.engine import configure_engine, engine_options
+from poolproof.errors import PoolUsageError
 from poolproof.leaks.leak_detector import LeakDetector
 from poolproof.settings import PoolSettings
 from poolproof.transactions.unit_of_work import UnitOfWork
@@ -72,6 +74,30 @@ def test_its_transactions_are_its_own(unknown: Any) -> None:
         connection.execute(text("INSERT INTO note VALUES (2)"))
     with work.read() as connection:
         assert connection.execute(text("SELECT number FROM note")).scalars().all() == [2]
+
+
+def test_each_statement_of_autocommit_is_kept_and_the_next_borrower_has_transactions(unknown: Any) -> None:
+    work = UnitOfWork(unknown[0])
+    with work.transaction() as connection:
+        connection.execute(text("CREATE TABLE note (number INTEGER)"))
+    with suppress(ZeroDivisionError), work.autocommit() as connection:
+        connection.execute(text("INSERT INTO note VALUES (1)"))
+        raise ZeroDivisionError
+    with suppress(ZeroDivisionError), work.transaction() as connection:
+        connection.execute(text("INSERT INTO note VALUES (2)"))
+        raise ZeroDivisionError
+    with work.read() as connection:
+        assert connection.execute(text("SELECT number FROM note")).scalars().all() == [1]
+
+
+def test_a_driver_without_autocommit_is_refused_with_one_sentence(
+    unknown: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, _ = unknown
+    monkeypatch.setattr(engine.dialect, "get_isolation_level_values", lambda connection: ["SERIALIZABLE"])
+    with pytest.raises(PoolUsageError, match=r"^unknown\+driver has no autocommit .*: use transaction\(\)\.$"):
+        UnitOfWork(engine).autocommit().__enter__()
+    assert engine.pool.checkedout() == 0
 
 
 def test_the_log_says_once_for_each_driver_what_there_is_and_no_more(

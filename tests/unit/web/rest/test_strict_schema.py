@@ -13,7 +13,7 @@ from marshmallow import ValidationError, fields
 from marshmallow.validate import Length, Range
 
 from webapp.web.rest.fields import TextField, visible
-from webapp.web.rest.strict_schema import StrictSchema
+from webapp.web.rest.strict_schema import InvalidBodyError, StrictSchema
 
 
 class ThingIn(StrictSchema):
@@ -33,10 +33,16 @@ def loaded(body: Any) -> Any:
     return None
 
 
+def loaded_from_bytes(body: bytes) -> Any:
+    with suppress(InvalidBodyError):
+        return THING.validator.validate_json(body)
+    return None
+
+
 def test_defaults_are_filled_in_on_both_ways() -> None:
     expected = {"name": "Nobody", "note": None, "places": [3]}
     assert THING.load({"places": [3]}) == expected
-    assert THING.load_bytes(b'{"places": [3]}') == expected
+    assert loaded_from_bytes(b'{"places": [3]}') == expected
 
 
 @pytest.mark.parametrize(
@@ -68,12 +74,12 @@ def test_what_is_against_the_rules_is_refused_on_both_ways_and_the_place_is_name
         messages = messages[part]
     assert len(messages) == 1
     assert messages[0].endswith(".")
-    assert THING.load_bytes(json.dumps(body).encode()) is None
+    assert loaded_from_bytes(json.dumps(body).encode()) is None
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"places": [NaN]}', b'{"places": [1], "name": "\\ud800"}', b"\xff"])
 def test_what_is_no_json_is_left_to_the_long_way(body: bytes) -> None:
-    assert THING.load_bytes(body) is None
+    assert loaded_from_bytes(body) is None
 
 
 values = st.none() | st.booleans() | st.integers(-2, 12) | st.floats(allow_nan=False) | st.text(max_size=6)
@@ -82,7 +88,7 @@ bodies = st.dictionaries(st.sampled_from(["name", "note", "places", "more"]), va
 
 @given(bodies)
 def test_any_body_is_the_same_to_both_ways(body: dict[str, Any]) -> None:
-    assert THING.load_bytes(json.dumps(body).encode()) == loaded(body)
+    assert loaded_from_bytes(json.dumps(body).encode()) == loaded(body)
 
 
 def test_a_kind_of_field_that_cannot_be_compiled_is_not_taken_for_another() -> None:

@@ -12,9 +12,11 @@ from __future__ import annotations
 import logging
 from typing import Any, Protocol
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from poolproof.errors import PoolUsageError
 from poolproof.execution_options import AUTOCOMMIT, TRANSACTION
 
 log = logging.getLogger(__name__)
@@ -52,6 +54,25 @@ def needs_transaction(connection: Any) -> bool:
         return False
     # `transaction()` promises one, whatever the engine's own level.
     return options.get(TRANSACTION, False) or not connection.connection.dbapi_connection.is_autocommit
+
+
+def use_autocommit(connection: Connection) -> None:
+    """Let every statement of `connection` be a transaction of its own, until it returns.
+
+    Raises:
+        PoolUsageError: when the session is not ours and its driver has no autocommit.
+    """
+    dialect: Any = connection.dialect
+    if dialect.set_isolation_level is _use_isolation_level:
+        connection.execution_options(**{AUTOCOMMIT: True})
+        return
+    # No listener of ours decides about BEGIN: the driver does, and SQLAlchemy resets its level at the return.
+    try:
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+    except (ArgumentError, NotImplementedError) as error:
+        raise PoolUsageError(
+            f"{dialect.name}+{dialect.driver} has no autocommit that SQLAlchemy could set: use transaction()."
+        ) from error
 
 
 def _use_isolation_level(connection: ProtectedConnection, level: str) -> None:

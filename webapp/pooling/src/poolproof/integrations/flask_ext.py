@@ -20,7 +20,7 @@ from poolproof.fleet import process_snapshot
 from poolproof.fleet.agent import FleetAgent
 from poolproof.fleet.command_handler import CommandHandler
 from poolproof.fleet.registry import FleetDirectory
-from poolproof.integrations.request_scope import RequestScopes
+from poolproof.integrations.request_scope import RequestScopes, guard_rule
 from poolproof.integrations.wsgi import ConnectionCleanupMiddleware
 from poolproof.lanes import Lanes, limit_suspended_waits, open_lanes
 from poolproof.leaks import blocking_guard, checkouts
@@ -78,9 +78,7 @@ def init_app(
     limit_suspended_waits(lanes, long_work)
     requests = RequestStatistics(is_timing=settings.metrics)
 
-    def raises() -> bool:
-        return settings.blocking_guard == "raise" or (settings.blocking_guard == "auto" and (app.debug or app.testing))
-
+    raises = guard_rule(settings.blocking_guard, app)
     pooling = PoolingState(
         settings,
         fleet,

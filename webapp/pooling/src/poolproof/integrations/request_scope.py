@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections.abc import Callable
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from poolproof import deadlines
 from poolproof.leaks.checkouts import RequestCheckouts, current_request
@@ -25,9 +25,7 @@ class RequestScope:
 
     def __init__(self, name: str, seconds: float, *, guard_raises: bool) -> None:
         """Begin now, for so many seconds; `name` is for messages about connections."""
-        self.checkouts = RequestCheckouts()
-        self.checkouts.name = name
-        self.checkouts.guard_raises = guard_raises
+        self.checkouts = RequestCheckouts(name, guard_raises=guard_raises)
         self.context = contextvars.copy_context()
         self.context.run(self._enter_context, seconds)
 
@@ -45,6 +43,9 @@ class RequestScope:
 
     def release_connections(self, thread: threading.Thread | None = None) -> None:
         """Return every connection that the request, or with `thread` that thread alone, has left out, and report it."""
+        if not self.checkouts.by_number:
+            # As most requests end: nothing was borrowed, or everything is back.
+            return
         for checkout in self.checkouts.release_all(thread):
             checkout.registry.on_orphan(checkout)
 
@@ -52,6 +53,22 @@ class RequestScope:
         current_request.set(self.checkouts)
         outcomes.current_writes.set(outcomes.RequestWrites())
         deadlines.set_deadline(seconds)
+
+
+class MayBeTested(Protocol):
+    """What an app says of itself, as Flask's does."""
+
+    debug: bool
+    testing: bool
+
+
+def guard_rule(setting: str, app: MayBeTested) -> Callable[[], bool]:
+    """Return what says whether the blocking guard raises: always, never, or with "auto" in tests and debugging."""
+
+    def raises() -> bool:
+        return setting == "raise" or (setting == "auto" and (app.debug or app.testing))
+
+    return raises
 
 
 class RequestScopes:

@@ -152,17 +152,19 @@ class Checkout:
 class RequestCheckouts:
     """The connections that one request has checked out; outside of requests, one thread."""
 
-    def __init__(self) -> None:
-        """Begin with none."""
-        self.name = ""
-        """Endpoint and request id."""
-        self.statement_count = 0
-        """Statements sent on connections that are back."""
-        self.guard_raises = False
-        """Whether the guard raises or only counts; see `blocking_guard`."""
-        self.is_finished = False
-        self.is_bound_to_thread = True
-        """Whether a checkout is orphaned when its thread ends: over ASGI it is used in others."""
+    statement_count = 0
+    """Statements sent on connections that are back."""
+    is_finished = False
+    is_bound_to_thread = True
+    """Whether a checkout is orphaned when its thread ends: over ASGI it is used in others."""
+
+    def __init__(self, name: str = "", *, guard_raises: bool = False) -> None:
+        """Begin with none; `name` has endpoint and request id.
+
+        With `guard_raises` the blocking guard raises, and without it only counts; see `blocking_guard`.
+        """
+        self.name = name
+        self.guard_raises = guard_raises
         self.by_number: dict[int, Checkout] = {}
         """Never replaced, and changed by single steps: threads that a request has started share it."""
 

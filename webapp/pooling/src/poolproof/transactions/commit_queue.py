@@ -52,7 +52,11 @@ class Entry(Generic[Value, Result]):
 
 
 class CommitQueue(Generic[Value, Result]):
-    """A bounded queue. Its lock guards all of it, is held for moments, and never while anything is written or told."""
+    """A bounded queue, to which any thread may add; its lock is held for moments, by those who take something out.
+
+    To append to a deque is one step of the interpreter. Under a lock, each thread that the interpreter puts aside while
+    it holds it would make all others wait, for every single entry.
+    """
 
     def __init__(self) -> None:
         """Begin empty."""
@@ -63,7 +67,7 @@ class CommitQueue(Generic[Value, Result]):
         self._blocked: list[Entry[Value, Result]] = []
         self._blocked_pause = MIN_BLOCKED_PAUSE
         self._blocked_until = 0.0
-        self._tracked: list[Entry[Value, Result]] = []
+        self._tracked: deque[Entry[Value, Result]] = deque()
         self._has_watcher = False
 
     def __len__(self) -> int:
@@ -74,16 +78,13 @@ class CommitQueue(Generic[Value, Result]):
         """Add an entry.
 
         Raises:
-            PoolQueueFullError: when there are too many.
+            PoolQueueFullError: when there are too many; threads that come at the same moment may exceed it by one each.
         """
-        with self._lock:
-            # Decided inside: whether one more may wait.
-            if len(self) >= MAX_WAITING:
+        if len(self._queue) + len(self._blocked) >= MAX_WAITING:
+            with self._lock:
                 self.refused += 1
-                raise PoolQueueFullError(
-                    f"{MAX_WAITING} writes of this process wait for their commit, and no more may."
-                )
-            self._queue.append(entry)
+            raise PoolQueueFullError(f"{MAX_WAITING} writes of this process wait for their commit, and no more may.")
+        self._queue.append(entry)
 
     def next_batch(self) -> list[Entry[Value, Result]]:
         """Take out what is to be written next: blocked entries whose pause is over, and the first of the others."""
@@ -122,16 +123,28 @@ class CommitQueue(Generic[Value, Result]):
 
     def track_deadline(self, entry: Entry[Value, Result]) -> bool:
         """Let `take_overdue` look at this entry's deadline; say whether its thread has to be woken."""
-        with self._lock:
-            self._tracked.append(entry)
-            had_watcher, self._has_watcher = self._has_watcher, True
-        return not had_watcher
+        self._tracked.append(entry)
+        # Looked at after the entry is there, as `take_overdue` looks for entries after it has said that it goes: one of
+        # them notices the other.
+        if self._has_watcher:
+            return False
+        self._has_watcher = True
+        return True
 
     def take_overdue(self) -> tuple[list[Entry[Value, Result]], bool]:
         """Return the watched entries whose deadline has passed, and whether others are left to be watched."""
         now = time.monotonic()
-        with self._lock:
-            waiting = [entry for entry in self._tracked if not entry.is_settled()]
-            self._tracked = [entry for entry in waiting if entry.deadline > now]
-            self._has_watcher = bool(self._tracked)
-            return [entry for entry in waiting if entry.deadline <= now], self._has_watcher
+        overdue = []
+        # Only this takes entries out, in one thread; others append meanwhile.
+        for _ in range(len(self._tracked)):
+            entry = self._tracked.popleft()
+            if entry.is_settled():
+                continue
+            if entry.deadline <= now:
+                overdue.append(entry)
+            else:
+                self._tracked.append(entry)
+        self._has_watcher = False
+        if self._tracked:
+            self._has_watcher = True
+        return overdue, self._has_watcher

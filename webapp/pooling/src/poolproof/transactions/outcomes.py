@@ -35,12 +35,10 @@ class WriteOutcome(StrEnum):
 
 
 class RequestWrites:
-    """What the units of work of one request have written."""
+    """What the units of work of one request have written: at first nothing."""
 
-    def __init__(self) -> None:
-        """Begin with nothing."""
-        self.has_committed = False
-        self.is_uncertain = False
+    has_committed = False
+    is_uncertain = False
 
     def outcome(self) -> WriteOutcome:
         """Return what is known if the request fails now."""

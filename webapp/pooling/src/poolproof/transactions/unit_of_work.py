@@ -10,8 +10,9 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from poolproof import deadlines
+from poolproof.drivers import session
 from poolproof.drivers.errors import TransientCause, transient_cause
-from poolproof.execution_options import AUTOCOMMIT, READ_ONLY, TRANSACTION
+from poolproof.execution_options import READ_ONLY, TRANSACTION
 from poolproof.runtime.backoff import Backoff
 from poolproof.transactions import outcomes
 
@@ -58,9 +59,13 @@ class UnitOfWork:
 
     @contextmanager
     def autocommit(self) -> Iterator[Connection]:
-        """Check out a connection whose every statement is a transaction of its own: one round trip for one write."""
+        """Check out a connection whose every statement is a transaction of its own: one round trip for one write.
+
+        Raises:
+            PoolUsageError: when the engine's driver is not known here and has no autocommit.
+        """
         with self.engine.connect() as connection:
-            connection.execution_options(**{AUTOCOMMIT: True})
+            session.use_autocommit(connection)
             with outcomes.autocommitted(connection):
                 yield connection
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from werkzeug.datastructures import MultiDict
 
-from webapp.quizzes.builder import change_rows, rows_of
+from webapp.quizzes.builder.forms import change_rows, rows_of
 from webapp.quizzes.drafts import Draft, DraftValues, Section
 
 DRAFT = Draft(

@@ -14,9 +14,9 @@ from poolproof.integrations.flask_ext import read, run_in_transaction
 from webapp.accounts.auth import require_page
 from webapp.accounts.roles import Permission
 from webapp.bank import item_history, items, tags
+from webapp.bank.editor.forms import ItemForm, form_of, read_form
+from webapp.bank.editor.preview import preview_of
 from webapp.bank.item_draft import MAX_CHOICES, ItemDraft
-from webapp.bank.item_form import ItemForm, form_of, read_form
-from webapp.bank.item_preview import preview_of
 from webapp.bank.items import Item
 from webapp.errors import DomainError, DuplicateItemError, InvalidInputError, NotFoundError, VersionMismatchError
 from webapp.web.form_retry import retryable_form

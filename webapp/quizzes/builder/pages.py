@@ -14,7 +14,7 @@ from webapp.accounts.auth import require_page
 from webapp.accounts.roles import Permission
 from webapp.errors import DomainError, NotFoundError
 from webapp.quizzes import drafts
-from webapp.quizzes.builder import change_rows
+from webapp.quizzes.builder.forms import change_rows
 from webapp.quizzes.drafts import MAX_TITLE_LENGTH, Draft
 from webapp.web.languages import translate
 from webapp.web.rest.openapi import ID

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext, ngettext
 from werkzeug.wrappers import Response
@@ -66,10 +68,10 @@ def _read_change() -> BulkChange:
 
 def _report(action: BulkAction, changed: int) -> str:
     if action is BulkAction.DELETE_UNUSED:
-        return ngettext("%(num)s item deleted.", "%(num)s items deleted.", changed)
-    return ngettext("%(num)s item changed.", "%(num)s items changed.", changed)
+        return str(ngettext("%(num)s item deleted.", "%(num)s items deleted.", changed))
+    return str(ngettext("%(num)s item changed.", "%(num)s items changed.", changed))
 
 
 def _to_list() -> Response:
-    filters = {name: request.form.get(name) or None for name in FILTER_NAMES}
+    filters: dict[str, Any] = {name: request.form.get(name) or None for name in FILTER_NAMES}
     return redirect(url_for("bank_pages.found", **filters))

@@ -1,0 +1,1 @@
+"""The pages on which authors change many items at once."""

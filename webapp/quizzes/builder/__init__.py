@@ -1,0 +1,1 @@
+"""The quiz builder of the studio: its rows and its pages."""

@@ -1,0 +1,1 @@
+"""Writing items where they are needed: in a quiz."""
