@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -88,3 +89,37 @@ def test_the_author_reads_what_a_new_version_does_before_there_is_one(
     button.click()
     expect(studio.get_by_role("status")).to_contain_text("Published as version 2")
     assert studio.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+WRONG_CLOCK = """(() => {
+  const present = Date.now;
+  Date.now = () => present() + 3600_000;
+})();"""
+
+
+def test_time_runs_out_by_the_servers_clock_on_a_device_whose_own_is_an_hour_wrong(
+    visitor: Visitor, service: PoolproofService
+) -> None:
+    address = publish_quiz(service, "Twelve seconds").address
+    studio = open_studio(visitor, service, "Twelve seconds")
+    studio.get_by_label("Minutes for an attempt").fill("0.2")
+    studio.get_by_role("button", name="Save the rules").click()
+    expect(studio.get_by_role("status").first).to_contain_text("Saved.")
+    plain = visitor.page(javascript=False)
+    reload_at = f"{address}?time"
+    wait_until(lambda: "12.0 s from the start" in _text_of(plain, reload_at), "the page does not say the time")
+    player = visitor.page()
+    player.add_init_script(WRONG_CLOCK)
+    player.goto(address)
+    player.get_by_label("Your name on the leaderboard").fill("Ada")
+    player.get_by_role("button", name="Start").click()
+    expect(player.get_by_role("timer")).to_have_text(re.compile(r"0:(1[0-2]|0\d)"))
+    player.keyboard.press("1")
+    expect(player.locator(".play .status")).to_have_text("Saved")
+    expect(player.locator(".clock-status")).to_have_text("Ten seconds left.")
+    expect(player.get_by_role("heading", level=1)).to_contain_text("you have")
+
+
+def _text_of(page: Page, address: str) -> str:
+    page.goto(address)
+    return page.locator("main").inner_text()

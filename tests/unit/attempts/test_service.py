@@ -30,7 +30,8 @@ def make_with_rules(work: UnitOfWork, rules: RuleChanges) -> PublishedVersion:
 def start(client: FlaskClient, quiz: PublishedVersion, status: int = 201, **body: Any) -> dict[str, Any]:
     response = client.post(f"/api/v1/quizzes/{quiz.quiz_id}/attempts", json=body)
     assert response.status_code == status
-    return response.get_json()
+    body: dict[str, Any] = response.get_json()
+    return body
 
 
 def play(client: FlaskClient, quiz: PublishedVersion, started: dict[str, Any], right: int) -> dict[str, Any]:
@@ -39,7 +40,8 @@ def play(client: FlaskClient, quiz: PublishedVersion, started: dict[str, Any], r
         answer = {"choices": [choice]}
         address = f"/api/v1/attempts/{started['token']}/answers/{question.item_id}"
         assert client.put(address, json=answer).status_code == 200
-    return client.post(f"/api/v1/attempts/{started['token']}/finish").get_json()
+    result: dict[str, Any] = client.post(f"/api/v1/attempts/{started['token']}/finish").get_json()
+    return result
 
 
 def test_a_player_who_may_play_twice_has_the_better_attempt_on_the_leaderboard(

@@ -30,6 +30,8 @@ OK_RESULTS = {str(status) for status in OK_STATUSES}
 CUT_OFF = "cut off"
 """The result of a try that was still under way when the push ended."""
 MAX_MESSAGE_LENGTH = 300
+MIN_CHOICES = 2
+"""That every question has."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class PushPlan:
     slug: str
     quiz_id: int
     items: Sequence[tuple[int, int]]
-    """Each question's item, and how many choices it has."""
+    """The item of each question that all players get, and how many choices it has."""
     starts_at: float
     ramp: float
     think_time: float
@@ -164,8 +166,9 @@ async def _run_steps(plan: PushPlan, visit: Visit, client: HttpClient | Browser,
     visit.token = started.json()["token"]
     attempt = f"/api/v1/attempts/{visit.token}"
     rng = random.Random(visit.number)
-    vanishing = None if _ending(client) is Ending.PLAYED else visit.number % len(plan.items)
-    for position, (item, choices) in enumerate(plan.items):
+    items = _items_of(plan, started.json())
+    vanishing = None if _ending(client) is Ending.PLAYED else visit.number % len(items)
+    for position, (item, choices) in enumerate(items):
         intended_start = time.monotonic() + plan.think_time
         await asyncio.sleep(plan.think_time)
         choice = rng.randrange(choices)
@@ -177,6 +180,12 @@ async def _run_steps(plan: PushPlan, visit: Visit, client: HttpClient | Browser,
     await run_step(FINISH, time.monotonic(), "POST", f"{attempt}/finish")
     visit.is_finished = True
     await run_step(LEADERBOARD, time.monotonic(), "GET", f"/api/v1/quizzes/{plan.quiz_id}/leaderboard")
+
+
+def _items_of(plan: PushPlan, started: Any) -> Sequence[tuple[int, int]]:
+    """Return the items of an attempt; of one that was drawn for it the lab knows that it has two choices."""
+    known = dict(plan.items)
+    return [(item, known.get(item, MIN_CHOICES)) for item in started.get("items") or known]
 
 
 async def _load_files(plan: PushPlan, visit: Visit, client: Browser, page: HttpResponse) -> None:
