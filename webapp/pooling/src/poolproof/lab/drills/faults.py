@@ -14,7 +14,7 @@ from poolproof.lab.drills.backends import Backends, hold_all, read_id
 
 IDLE_TIME = 0.8
 """Seconds for which connections are idle: longer than `ping_idle_after` of an adopted engine."""
-WORK_TIME, KILL_INTERVAL, KILLS, UNIT_TIME = 2.0, 0.3, 4, 0.01
+WORK_TIME, KILL_INTERVAL, KILL_ROUNDS, UNIT_TIME = 2.0, 0.3, 4, 0.01
 TIMEOUT_MARGIN = 2.0
 """Seconds by which a refusal may be later than the pool's time-out: the machine may be busy."""
 
@@ -55,11 +55,11 @@ def _end_busy(engine: Engine, backends: Backends, size: int, timeout: float) -> 
     for thread in threads:
         thread.start()
     ended = 0
-    for _ in range(KILLS):
+    for _ in range(KILL_ROUNDS):
         time.sleep(KILL_INTERVAL)
         ended += backends.end(list(work.ids))
     # What was idle when it was ended is found out by its next use or its ping.
-    time.sleep(WORK_TIME - KILLS * KILL_INTERVAL)
+    time.sleep(WORK_TIME - KILL_ROUNDS * KILL_INTERVAL)
     work.stopped.set()
     for thread in threads:
         thread.join()

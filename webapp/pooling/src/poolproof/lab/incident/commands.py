@@ -79,7 +79,7 @@ def command(*, url: str, hold_ms: float, confirmed: bool, folder: Path | None, a
         sys.exit(1)
 
 
-def _show(progress: ProgressDisplay, kind: PoolKind, left: float) -> None:
+def _show_progress(progress: ProgressDisplay, kind: PoolKind, left: float) -> None:
     progress.update(kind, remaining=left)
 
 
@@ -91,7 +91,7 @@ def _run_both(options: RushOptions) -> tuple[dict[PoolKind, list[RushRequest]], 
         # The fair pool reports connections that are held for long; here that is what the rush is made of.
         with logging_disabled():
             for kind in PoolKind:
-                results[kind] = run_rush(kind, options, partial(_show, progress, kind))
+                results[kind] = run_rush(kind, options, partial(_show_progress, progress, kind))
     except KeyboardInterrupt:
         return results, False
     finally:

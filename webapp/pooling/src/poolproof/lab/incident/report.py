@@ -70,13 +70,13 @@ def build_report(
         kind="incident",
         title=f"Incident: {options.threads} threads on {limit} connections",
         verdict=(
-            f"{_outcome(PoolKind.STOCK, stock)}; {_outcome(PoolKind.FAIR, fair)}. The code, the connections and the "
+            f"{_describe(PoolKind.STOCK, stock)}; {_describe(PoolKind.FAIR, fair)}. The code, the connections and the "
             "server were the same."
         ),
         findings=tuple(_findings(stock, fair, results)),
         command=command,
         settings="engine = poolproof.adopt(create_engine(…))\n",
-        tables=(_table(summaries),),
+        tables=(_pool_table(summaries),),
         figures=tuple(_figure(kind, results[kind]) for kind in PoolKind),
         data={kind.name.lower(): _as_data(summary) for kind, summary in summaries.items()} | {"database": database},
         is_complete=is_complete,
@@ -88,7 +88,7 @@ def _as_data(summary: RushSummary) -> dict[str, Any]:
     return asdict(summary)
 
 
-def _outcome(kind: PoolKind, summary: RushSummary) -> str:
+def _describe(kind: PoolKind, summary: RushSummary) -> str:
     failures = f"{summary.failed} requests failed" if summary.failed else "no request failed"
     return f"{kind.value}: {failures}, {summary.served} were served, Jain's index {summary.fairness:.3f}"
 
@@ -113,7 +113,7 @@ def _findings(
         )
 
 
-def _table(summaries: Mapping[PoolKind, RushSummary]) -> Table:
+def _pool_table(summaries: Mapping[PoolKind, RushSummary]) -> Table:
     columns = (
         "pool", "served", "failed", "Jain's index", "least of a thread", "most of a thread", "wait p50 ms", "p99 ms",
         "worst ms",
