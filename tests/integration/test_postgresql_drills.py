@@ -17,6 +17,7 @@ from sqlalchemy import URL, create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from poolproof.settings import PoolSettings
 from tests.support.postgresql import all_slots_are_there, new_database
 from tests.support.waiting import wait_until
 from webapp.lab.drills.paced_load import PacedLoad
@@ -196,3 +197,23 @@ def test_a_server_that_hangs_costs_each_unit_its_time_and_nothing_afterwards(
         assert drill.failures(resumed_at) == []
     # A reply that does not come, a ping, and a connect, which libpq allows two seconds.
     assert max(unit.seconds for unit in drill.load.samples) < 15
+
+
+def test_idle_connections_that_a_firewall_has_dropped_cost_a_ping_and_no_error(
+    backend: PostgresqlServer, url: URL
+) -> None:
+    create_notes(url)
+    proxy = Proxy(backend.port)
+    try:
+        with running(url.set(port=proxy.port)) as drill:
+            drill.load.pause()
+            wait_until(lambda: drill.pool.work.engine.pool.checkedout() == 0)  # type: ignore[attr-defined]
+            proxy.drop_traffic()
+            # Longer than a connection may be idle and still be lent without a ping.
+            time.sleep(2 * PoolSettings.ping_idle_after)
+            drill.load.resume()
+            drill.wait_until_served()
+            drill.wait_for_units(5 * THREADS)
+    finally:
+        proxy.close()
+    assert drill.failures() == []
