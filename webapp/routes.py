@@ -94,8 +94,8 @@ def add_routes(app: Flask, settings: Settings) -> None:
     fast_path = FastPath(app.wsgi_app, build_fast_routes(app), pooling.requests, pooling.scopes)
     app.wsgi_app = fast_path  # type: ignore[method-assign]
     if not settings.poolproof.trusted_proxies and not environment().get("SCRIPT_NAME"):
-        # For our worker; what a proxy says of prefix and scheme, and a prefix that Gunicorn takes off the path, are read
-        # from the environ.
+        # For our worker. What a proxy says of prefix and scheme, and a prefix that Gunicorn takes off the path, are in
+        # the environ only.
         app.extensions["fast_path"] = fast_path.take
 
 
