@@ -43,7 +43,7 @@ MAX_ANSWER_SECONDS, MIN_FLASK, MIN_BARE = 0.0002, 1.2, 0.85
 
 
 @dataclass(frozen=True)
-class Service:
+class MeasuredService:
     """A service that runs: its master's process, its port, and what is sent to it."""
 
     name: str
@@ -95,7 +95,7 @@ def _task_seconds(task: Path) -> float:
     return int((task / "schedstat").read_text().split()[0]) / 1e9
 
 
-def measure(service: Service, kind: str, seconds: float) -> Cost:
+def measure(service: MeasuredService, kind: str, seconds: float) -> Cost:
     """Send requests of one kind for some seconds; return what one costs."""
     workers = children(service.pid)
     before = [processor_seconds(pid) for pid in workers]
@@ -108,7 +108,7 @@ def measure(service: Service, kind: str, seconds: float) -> Cost:
 
 
 @contextmanager
-def poolproof(database: str, folder: Path) -> Iterator[Service]:
+def poolproof(database: str, folder: Path) -> Iterator[MeasuredService]:
     """Serve a quiz by Poolproof, with an attempt for each connection."""
     with ExitStack() as cleanup:
         url = f"sqlite:///{folder / 'answers.db'}"
@@ -130,18 +130,18 @@ def poolproof(database: str, folder: Path) -> Iterator[Service]:
         items = [item.item_id for item in version.document.questions]
         etag = httpx2.get(f"{service.address}{page}").raise_for_status().headers["ETag"]
         requests = {"answer": answers(tokens, items), "page": [[get(page)]], "page, kept": [[get(page, etag)]]}
-        yield Service(OURS, service.process.pid, service.port, requests)
+        yield MeasuredService(OURS, service.process.pid, service.port, requests)
 
 
 @contextmanager
-def plain_gunicorn(name: str, application: str, folder: Path) -> Iterator[Service]:
+def plain_gunicorn(name: str, application: str, folder: Path) -> Iterator[MeasuredService]:
     """Serve an application by Gunicorn's own worker."""
     port, command = free_port(), gunicorn(application, WORKERS, THREADS)
     spec = ServiceSpec(name, command, child_environment({}, inherit_settings=False), "/quizzes/push", HERE)
     with run_service(spec, folder, port) as running:
         tokens = [f"{number:032x}" for number in range(CONNECTIONS)]
         requests = {"answer": answers(tokens, range(1, 11)), "page": [[get("/quizzes/push")]]}
-        yield Service(name, running.pid, port, requests)
+        yield MeasuredService(name, running.pid, port, requests)
 
 
 def answers(tokens: Sequence[str], items: Sequence[int]) -> list[list[bytes]]:

@@ -53,7 +53,7 @@ from webapp.quizzes.writing import pages as writing_pages
 from webapp.results import api as results_api
 from webapp.results import pages as results_pages
 from webapp.results.report_cache import ReportCache
-from webapp.settings import ServiceSettings, Settings, SettingsError
+from webapp.settings import ServiceSettings, Settings, SettingsError, environment
 from webapp.web import (
     assets,
     body_limits,
@@ -93,8 +93,9 @@ def add_routes(app: Flask, settings: Settings) -> None:
     pooling = app.extensions["pooling"]
     fast_path = FastPath(app.wsgi_app, build_fast_routes(app), pooling.requests, pooling.scopes)
     app.wsgi_app = fast_path  # type: ignore[method-assign]
-    if not settings.poolproof.trusted_proxies:
-        # For our worker; what a proxy says of prefix and scheme is read from the environ.
+    if not settings.poolproof.trusted_proxies and not environment().get("SCRIPT_NAME"):
+        # For our worker. What a proxy says of prefix and scheme, and a prefix that Gunicorn takes off the path, are in
+        # the environ only.
         app.extensions["fast_path"] = fast_path.take
 
 

@@ -56,7 +56,7 @@ class TracedAnswers:
         quiz = make_quiz(work)
         started = app.test_client().post(f"/api/v1/quizzes/{quiz.quiz_id}/attempts", json={"name": "Ada"})
         self._path = f"{started.headers['Location']}/answers/{quiz.document.questions[0].item_id}"
-        self._take = app.extensions["fast_path"]
+        self._fast_path = app.extensions["fast_path"]
         self.modules: set[str] = set()
 
     def answer(self, *, is_traced: bool = False) -> Deferred:
@@ -64,7 +64,7 @@ class TracedAnswers:
         deferred = Deferred(self._path)
         sys.setprofile(self._add_module if is_traced else None)
         try:
-            is_taken = self._take(deferred)
+            is_taken = self._fast_path(deferred)
         finally:
             sys.setprofile(None)
         assert is_taken

@@ -99,9 +99,9 @@ class PublishedQuizCache:
             return published.current(connection, key)
 
 
-def _as_of(version: PublishedVersion, read: CatalogVersion) -> PublishedVersion:
+def _as_of(version: PublishedVersion, catalog_version: CatalogVersion) -> PublishedVersion:
     """Return a version as of the database's present time; like `dataclasses.replace`, in a fifth of its time."""
-    now = read.database_time + timedelta(seconds=time.monotonic() - read.read_at)
+    now = catalog_version.database_time + timedelta(seconds=time.monotonic() - catalog_version.read_at)
     copy = object.__new__(PublishedVersion)
     copy.__dict__.update(version.__dict__, now=now)
     return copy

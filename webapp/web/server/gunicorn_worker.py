@@ -58,9 +58,7 @@ class PoolproofWorker(Worker):  # type: ignore[misc]
         super().load_wsgi()
         self._handler.application = self.wsgi
         self._handler.console_port = getattr(self.wsgi, "config", {}).get("CONSOLE_PORT", "")
-        # Under a prefix that Gunicorn has to take off the path, every request goes through its environ.
-        if not os.environ.get("SCRIPT_NAME"):
-            self._handler.fast_path = getattr(self.wsgi, "extensions", {}).get("fast_path")
+        self._handler.fast_path = getattr(self.wsgi, "extensions", {}).get("fast_path")
 
     def run(self) -> None:
         """Serve; then answer what has been received, and end."""

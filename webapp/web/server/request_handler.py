@@ -97,7 +97,7 @@ class RequestHandler:
         """Write at once what Gunicorn would write in parts; the main loop sends it, so nothing here waits."""
         connection, request = deferred.connection, deferred.request
         closes = self._closes(connection) or request.should_close()
-        first_lines = _first_lines(status, request.version, int(time.time()), closes=closes)
+        first_lines = _first_lines(status, int(time.time()), closes=closes)
         connection.output.collect(b"".join((first_lines, headers, b"\r\n", body)))
         if deferred.started_at is not None:
             if deferred.response is None:
@@ -160,9 +160,8 @@ def _no_application(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 @lru_cache(maxsize=64)
-def _first_lines(status: str, version: tuple[int, int], second: int, *, closes: bool) -> bytes:
-    """Return the lines that every response of this second begins with, as Gunicorn writes them."""
-    major, minor = version
+def _first_lines(status: str, second: int, *, closes: bool) -> bytes:
+    """Return the lines that every response of this second begins with, in the server's version (RFC 9110, 2.5)."""
     date, persistence = formatdate(second, usegmt=True), "close" if closes else "keep-alive"
-    lines = (f"HTTP/{major}.{minor} {status}", "Server: gunicorn", f"Date: {date}", f"Connection: {persistence}", "")
+    lines = (f"HTTP/1.1 {status}", "Server: gunicorn", f"Date: {date}", f"Connection: {persistence}", "")
     return "\r\n".join(lines).encode("latin-1")
