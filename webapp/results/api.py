@@ -16,7 +16,7 @@ from webapp.quizzes.documents import QuizDocument
 from webapp.quizzes.published import PublishedVersion, QuizId
 from webapp.quizzes.published_cache import get_published_cache
 from webapp.results import exports, reports
-from webapp.results.marks import mark
+from webapp.results.marks import marks_of
 from webapp.results.schemas import PlayersArguments, PlayersOut, ResultsExportArguments, ResultsOut
 from webapp.web import long_work
 from webapp.web.rest import pagination
@@ -84,13 +84,15 @@ def _settled(quiz_id: int) -> PublishedVersion:
 
 
 def _dump_player(document: QuizDocument, row: player_rows.PlayerRow) -> dict[str, Any]:
+    marks = marks_of(document, row)
     answers = [
         {
             "item": question.item_id,
             "chosen": as_positions(row.answers.get(question.item_id) or 0),
-            "mark": mark(question, row.answers.get(question.item_id)),
+            "mark": marks[question.item_id],
         }
         for question in document.questions
+        if question.item_id in marks
     ]
     names = ("started_at", "finished_at", "score", "milliseconds")
     return {name: getattr(row, name) for name in names} | {"name": row.player_name, "answers": answers}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from itertools import chain, islice
@@ -15,10 +15,10 @@ from poolproof.transactions.unit_of_work import ConnectionFactory, UnitOfWork
 from webapp.attempts import player_rows
 from webapp.attempts.player_rows import PlayerRow
 from webapp.attempts.scoring import as_positions
-from webapp.quizzes.documents import Question
+from webapp.quizzes.documents import QuizDocument
 from webapp.quizzes.published import PublishedVersion
 from webapp.results.csv_file import dump_csv
-from webapp.results.marks import AnswerMark, mark
+from webapp.results.marks import AnswerMark, marks_of
 from webapp.results.spreadsheet_cells import Cell, safe_cell
 from webapp.results.xlsx_file import write_xlsx
 from webapp.web.file_names import content_disposition
@@ -69,7 +69,7 @@ def stream_results(work: UnitOfWork, version: PublishedVersion, file_format: Exp
     rows = iter_attempts(connect, version.version_id)
     # An error before the first byte can still become an error response.
     first = list(islice(rows, 1))
-    table = iter_table(version.document.questions, chain(first, rows), version.document.max_score)
+    table = iter_table(version.document, chain(first, rows))
     if file_format is ExportFormat.CSV:
         return dump_csv(table)
     workbook = _send_workbook(table)
@@ -88,30 +88,32 @@ def iter_attempts(connect: ConnectionFactory, version_id: int) -> Iterator[Playe
         after = page[-1].player_id
 
 
-def iter_table(questions: Sequence[Question], rows: Iterator[PlayerRow], max_score: int) -> Iterator[list[Cell]]:
+def iter_table(document: QuizDocument, rows: Iterator[PlayerRow]) -> Iterator[list[Cell]]:
     """Yield the cells of a table, the names of its columns first."""
     names: list[Cell] = ["name", "state", "points", "out of", "seconds", "started (UTC)", "finished (UTC)"]
-    for number, question in enumerate(questions, start=1):
+    for number, question in enumerate(document.questions, start=1):
         stem = " ".join(question.stem.split())
         title = f"{number}. {stem[:MAX_STEM]}{'…' if len(stem) > MAX_STEM else ''}"
         names += [title, f"{number}. answer"]
     yield [safe_cell(name) for name in names]
     for row in rows:
-        yield [safe_cell(cell) for cell in _cells(questions, row, max_score)]
+        yield [safe_cell(cell) for cell in _cells(document, row)]
 
 
-def _cells(questions: Sequence[Question], row: PlayerRow, max_score: int) -> Iterator[Cell]:
+def _cells(document: QuizDocument, row: PlayerRow) -> Iterator[Cell]:
     yield row.player_name
     yield "playing" if row.score is None else "finished" if row.finished_at else "not finished"
     yield row.score
-    yield max_score
+    yield document.max_score
     yield None if row.milliseconds is None else row.milliseconds / 1000
     yield row.started_at
     yield row.finished_at
-    for question in questions:
-        bits = row.answers.get(question.item_id)
-        yield TEXT_OF_MARK[mark(question, bits)]
-        yield " | ".join(question.choices[position] for position in as_positions(bits or 0))
+    marks = marks_of(document, row)
+    for question in document.questions:
+        # A question that was not drawn for this player has empty cells, as one without an answer has.
+        yield TEXT_OF_MARK[marks.get(question.item_id, AnswerMark.MISSING)]
+        bits = row.answers.get(question.item_id, 0)
+        yield " | ".join(question.choices[position] for position in as_positions(bits))
 
 
 def _send_workbook(table: Iterator[list[Cell]]) -> Iterator[bytes]:

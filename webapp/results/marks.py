@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from webapp.attempts.player_rows import PlayerRow
 from webapp.attempts.scoring import is_right, right_bits
-from webapp.quizzes.documents import Question
+from webapp.attempts.tokens import seed_of
+from webapp.quizzes.documents import Question, QuizDocument
 
 
 class AnswerMark(StrEnum):
@@ -25,3 +27,9 @@ def mark(question: Question, bits: int | None) -> AnswerMark:
     if is_right(question, bits):
         return AnswerMark.RIGHT
     return AnswerMark.PARTLY if bits & right_bits(question) else AnswerMark.WRONG
+
+
+def marks_of(document: QuizDocument, row: PlayerRow) -> dict[int, AnswerMark]:
+    """Return the marks of an attempt by item, of those questions only that its player had."""
+    questions = document.questions_for(seed_of(row.attempt_id))
+    return {question.item_id: mark(question, row.answers.get(question.item_id)) for question in questions}

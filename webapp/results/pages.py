@@ -16,7 +16,7 @@ from webapp.quizzes.published import PublishedVersion, QuizId
 from webapp.quizzes.published_cache import get_published_cache
 from webapp.results import analysis, exports
 from webapp.results.exports import ExportFormat
-from webapp.results.marks import mark
+from webapp.results.marks import marks_of
 from webapp.results.report_cache import ReportCache
 from webapp.web import long_work
 from webapp.web.rest.openapi import ID
@@ -40,7 +40,9 @@ def results(quiz_id: int) -> str | tuple[str, int]:
         return "", 204
     template = "results/live.html" if is_part else "results/results.html"
     kept_days = get_attempt_service(current_app).time_limits.kept_days(report.version.rules)
-    return render_template(template, report=report, quiz_id=quiz_id, mark=mark, rule=analysis, kept_days=kept_days)
+    return render_template(
+        template, report=report, quiz_id=quiz_id, marks_of=marks_of, rule=analysis, kept_days=kept_days
+    )
 
 
 @blueprint.get(f"/<{ID}:quiz_id>/results/players")
@@ -51,7 +53,7 @@ def players(quiz_id: int) -> str:
     version = _settled(quiz_id)
     with read() as connection:
         page = player_rows.list_best(connection, version.version_id, after, PLAYERS_ON_PAGE)
-    return render_template("results/players.html", version=version, page=page, quiz_id=quiz_id, mark=mark)
+    return render_template("results/players.html", version=version, page=page, quiz_id=quiz_id, marks_of=marks_of)
 
 
 @blueprint.get(f"/<{ID}:quiz_id>/results/export")

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from poolproof.transactions.unit_of_work import UnitOfWork
 from tests.unit.results.answered_quizzes import draw_answers, store_attempts
 from webapp.attempts.attempt_stats import AttemptTotals, ChoiceCount
 from webapp.lab.factories import make_quiz
-from webapp.quizzes.documents import Question, QuizDocument
+from webapp.quizzes.documents import Pool, Question, QuizDocument
 from webapp.results.analysis import QuestionResult, summarize_questions
 from webapp.results.reports import load_report
 
@@ -80,3 +82,15 @@ def test_of_few_attempts_nothing_is_said_about_a_key(work: UnitOfWork) -> None:
     wrong = quiz.document.questions[0]
     store_attempts(work, quiz, draw_answers(quiz, players=200, wrong_key=wrong.item_id)[:19])
     assert all(result.better_choice is None for result in reported(work, quiz.quiz_id).values())
+
+
+def test_points_weigh_and_of_a_drawn_question_those_who_have_answered_it_are_taken() -> None:
+    worth_three = replace(question(), points=3)
+    # Of four: right with 5 and 4 points in all, wrong with 2 and 1, so that the rest is 2, 1, 2, 1.
+    counts = [ChoiceCount(5, 0b001, 2, 2, 9, 41), ChoiceCount(5, 0b010, 2, 2, 3, 5)]
+    drawn = QuizDocument("", "", (worth_three,), (Pool(0, 1, (5,)),))
+    (result,) = summarize_questions(drawn, counts, AttemptTotals(50, 50, 1.0, 1.0, 200, 900))
+    assert (result.facility, result.discrimination) == (0.5, 0.0)
+    of_all = QuizDocument("", "", (worth_three,))
+    (result,) = summarize_questions(of_all, counts, AttemptTotals(8, 8, 1.5, 1.0, 12, 46))
+    assert result.facility == 0.25
