@@ -113,7 +113,7 @@ def poolproof(database: str, folder: Path) -> Iterator[Service]:
     with ExitStack() as cleanup:
         url = f"sqlite:///{folder / 'answers.db'}"
         if database != "sqlite":
-            server = new_server(database, folder / "server")
+            server = new_server("mysql" if database == "mysql" else "mariadb", folder / "server")
             cleanup.callback(server.stop)
             server.create_database("cost")
             url = server.url("cost")
@@ -161,7 +161,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each turn")
-    parser.add_argument("--database", default="mysql", help="mysql, mariadb or sqlite")
+    parser.add_argument("--database", default="mysql", choices=("mysql", "mariadb", "sqlite"))
     parser.add_argument("--check", action="store_true", help="exit 1 when a bound is missed")
     options = parser.parse_args()
     costs: dict[str, Costs] = {}

@@ -19,7 +19,8 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from werkzeug.exceptions import default_exceptions
 
-from poolproof.leaks.leak_detector import Violation
+from poolproof.capacity.advice import Demand, check_demand
+from poolproof.leaks.leak_detector import REMEDIES, Violation
 from webapp.accounts.roles import Permission, Role
 from webapp.bank.import_jobs import ImportState
 from webapp.bank.item_kinds import Difficulty
@@ -44,7 +45,8 @@ def extract() -> Catalog:
     errors: dict[str, tuple[int, ...] | None] = {kind.__name__: None for kind in list_error_types()}
     # One pass for each, since Babel does not find a call inside another; a reason and its advice are two texts, not one
     # with a plural.
-    texts = [text for keywords in (KEYWORDS, errors, {"BusyError": (2,)}) for text in _extract(keywords)]
+    advice: dict[str, tuple[int, ...] | None] = {"BusyError": (2,)}
+    texts = [text for keywords in (KEYWORDS, errors, advice) for text in _extract(keywords)]
     catalogue = Catalog(project="Poolproof", charset="utf-8", creation_date=datetime(2026, 11, 28, tzinfo=UTC))
     for name, text in [*texts, *_texts_of_values()]:
         if any(character.isalpha() for character in str(text)):
@@ -98,6 +100,8 @@ def _texts_of_values() -> Iterator[tuple[str, str]]:
         yield from (("errors.py", text) for text in (kind.title, kind.description()))
     for error in default_exceptions.values():
         yield from (("web/rest/problems.py", str(text)) for text in (error().name, error.description) if text)
+    yield from (("console/checkout_diagnosis.py", remedy) for remedy in REMEDIES.values())
+    yield "console/pool_sentences.py", check_demand(Demand(), 1).sentence
     for values in (QuizState, ImportState, Status, Difficulty, Role, Permission, Violation):
         yield from (("templates/studio", str(value.value)) for value in values)
 

@@ -16,6 +16,7 @@ from poolproof.fleet.commands import CommandError, CommandQueue, CommandResult, 
 from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.console.fleet_view import FleetView, ProcessView, apply_sizes
 from webapp.console.models import ConsoleAction
+from webapp.console.pool_sentences import budget_sentence
 from webapp.db.timestamps import utc_now
 from webapp.errors import InvalidInputError, NotFoundError
 from webapp.messages import message
@@ -207,7 +208,7 @@ def _prepare_resize(view: FleetView, values: Mapping[str, str], fleet: FleetSize
             message(
                 "That does not fit: %(need)s; max_connections = %(allowed)s − %(foreign)s of others. Choose a smaller "
                 "size, or raise max_connections first.",
-                need=str(need),
+                need=budget_sentence(need),
                 allowed=facts.max_connections,
                 foreign=facts.foreign_connections,
             )
@@ -217,7 +218,7 @@ def _prepare_resize(view: FleetView, values: Mapping[str, str], fleet: FleetSize
         message("Give each worker's %(lane)s lane %(size)s connections?", lane=lane, size=size),
         message(
             "%(need)s. It lasts until the service restarts. Connections above it are closed as they are returned.",
-            need=str(need),
+            need=budget_sentence(need),
         ),
         {"lane": lane, "size": size},
     )

@@ -6,6 +6,7 @@ The worst comes first. Each has the numbers that were measured; a warning also h
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from poolproof.capacity import advice
 from poolproof.capacity.advice import Demand, SizeRecommendation
@@ -13,6 +14,7 @@ from poolproof.capacity.budget import Finding, Level
 from webapp.console.checkout_diagnosis import RECENT_WINDOW, diagnose_checkouts, process_name
 from webapp.console.fleet_view import FleetView
 from webapp.console.format_duration import format_duration
+from webapp.console.pool_sentences import demand_sentence
 from webapp.console.severity import Diagnosis, Severity
 from webapp.messages import join_messages, message
 
@@ -200,7 +202,9 @@ def _diagnose_connections(view: FleetView, demand: Demand) -> Diagnosis:
 
 
 def _diagnose_size(view: FleetView, demand: Demand, recommendation: SizeRecommendation | None) -> Iterator[Diagnosis]:
-    yield _from_finding(advice.check_demand(demand, view.interactive_total))
+    finding = advice.check_demand(demand, view.interactive_total)
+    sentence = demand_sentence(demand, view.interactive_total, finding.sentence)
+    yield _from_finding(replace(finding, sentence=sentence))
     if recommendation is not None:
         workers = max(1, len(view.workers))
         yield _from_finding(advice.check_recommendation(recommendation, demand, view.interactive_total, workers))

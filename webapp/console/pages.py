@@ -23,6 +23,7 @@ from webapp.console.console_service import DAY, HOUR, ConsoleSnapshot, get_conso
 from webapp.console.event_groups import group_events
 from webapp.console.format_duration import format_duration
 from webapp.console.history import Minute
+from webapp.console.pool_sentences import budget_sentence
 from webapp.console.severity import worst_severity
 from webapp.errors import DomainError, NotFoundError
 from webapp.messages import message
@@ -166,6 +167,7 @@ def _template_context(snapshot: ConsoleSnapshot) -> dict[str, Any]:
     commits = view.counters.get("commits", {})
     return {
         "view": view,
+        "budget_sum": budget_sentence(view.need),
         "demand": snapshot.demand,
         "diagnoses": snapshot.diagnoses,
         "severity": worst_severity(snapshot.diagnoses),

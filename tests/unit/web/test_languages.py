@@ -46,11 +46,12 @@ def test_a_header_that_was_seen_is_not_parsed_again() -> None:
 
 
 def test_a_problem_is_told_in_the_readers_language_and_its_type_stays(client: FlaskClient) -> None:
-    english, korean = (client.get("/api/v1/quizzes/77", headers=headers) for headers in ({}, KOREAN))
-    assert english.json["type"] == korean.json["type"]
-    assert (english.json["title"], korean.json["title"]) == ("There is no such thing here.", "찾을 수 없습니다.")
-    assert korean.json["detail"] == "없는 퀴즈이거나 아직 출제되지 않은 퀴즈입니다."
-    assert (korean.headers["Content-Language"], korean.headers["Vary"]) == ("ko", "Cookie, Accept-Language")
+    in_english, in_korean = (client.get("/api/v1/quizzes/77", headers=headers) for headers in ({}, KOREAN))
+    english, korean = in_english.get_json(), in_korean.get_json()
+    assert english["type"] == korean["type"]
+    assert (english["title"], korean["title"]) == ("There is no such thing here.", "찾을 수 없습니다.")
+    assert korean["detail"] == "없는 퀴즈이거나 아직 출제되지 않은 퀴즈입니다."
+    assert (in_korean.headers["Content-Language"], in_korean.headers["Vary"]) == ("ko", "Cookie, Accept-Language")
 
 
 def test_a_page_that_does_not_exist_says_so_in_korean(client: FlaskClient) -> None:

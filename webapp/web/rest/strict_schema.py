@@ -12,13 +12,15 @@ from typing import Any
 from marshmallow import ValidationError, fields, missing
 from marshmallow.validate import Length, Range
 from pydantic_core import SchemaValidator, core_schema
-from pydantic_core import ValidationError as InvalidBodyError
+from pydantic_core import ValidationError as CoreError
 
 from webapp.web.rest.fields import TextField
 from webapp.web.rest.openapi import BaseSchema
 from webapp.web.validators import is_storable
 
 CoreSchema = core_schema.CoreSchema
+InvalidBodyError = CoreError
+"""What a validator raises."""
 
 
 class StrictSchema(BaseSchema):

@@ -35,6 +35,7 @@ class DeferredResponse:
         self.connection = connection
         self.request = connection.reader.request
         self.started_at = started_at
+        """When its thread got it, where Gunicorn writes an access log."""
         self.response: Any = None
         """Gunicorn's response, once there is an environ."""
         self.environ: dict[str, Any] = {DEFERRED_RESPONSE_KEY: self}

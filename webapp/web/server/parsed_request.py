@@ -86,7 +86,7 @@ class RequestBuffer(Unreader):  # type: ignore[misc]
         data, self.unread_bytes = self.unread_bytes[:size], self.unread_bytes[size:]
         return data
 
-    def unread(self, data: bytes) -> None:
+    def unread(self, data: bytes | bytearray) -> None:
         """Take bytes back that were read too far."""
         self.unread_bytes = bytes(data) + self.unread_bytes
 

@@ -99,7 +99,7 @@ class RequestHandler:
         closes = self._closes(connection) or request.should_close()
         first_lines = _first_lines(status, request.version, int(time.time()), closes=closes)
         connection.output.collect(b"".join((first_lines, headers, b"\r\n", body)))
-        if self._log.access_log_enabled:
+        if deferred.started_at is not None:
             if deferred.response is None:
                 self._create_environ(deferred)
             deferred.response.status, deferred.response.sent = status, len(body)
@@ -134,10 +134,9 @@ class RequestHandler:
         self._release(connection, is_reusable=False)
 
     def _log_access(self, deferred: DeferredResponse) -> None:
-        if self._log.access_log_enabled:
-            response, started_at = deferred.response, deferred.started_at
-            took = datetime.now() - started_at  # noqa: DTZ005 - as above
-            self._log.access(response, response.req, deferred.environ, took)
+        if deferred.started_at is not None:
+            took = datetime.now() - deferred.started_at  # noqa: DTZ005 - as above
+            self._log.access(deferred.response, deferred.request, deferred.environ, took)
 
 
 def _write(response: Any, body: Iterable[bytes]) -> None:

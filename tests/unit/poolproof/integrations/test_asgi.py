@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from poolproof import PoolproofMiddleware, adopt, deadlines
 from poolproof.adoption.engines import adopted_lane
 from poolproof.core.stats import RequestStatistics
 from poolproof.errors import PoolTimeoutError
+from poolproof.leaks.leak_detector import Violation
 from tests.apps.sample import HttpReply, asgi_get
 from tests.support.clock import SettableClock
 from tests.support.event_loop import run_coroutine
 from tests.support.pools import queue_pool
+from tests.support.waiting import wait_until
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
 
@@ -126,3 +129,76 @@ def test_what_is_no_request_is_passed_on() -> None:
 
     run_coroutine(PoolproofMiddleware(application)({"type": "lifespan"}, None, None))  # type: ignore[arg-type]
     assert seen == ["lifespan"]
+
+
+@pytest.fixture
+def server_engine(server_flavour: str, new_schema: Callable[[str, str], str]) -> Iterator[Engine]:
+    engine = adopt(create_engine(new_schema(server_flavour, "asgi"), pool_size=2, max_overflow=0))
+    yield engine
+    assert queue_pool(engine).checkedout() == 0
+    engine.dispose()
+
+
+def test_a_cancelled_request_leaves_its_connection_to_the_thread_that_uses_it(server_engine: Engine) -> None:
+    others, running, over = create_engine(server_engine.url), threading.Event(), threading.Event()
+
+    results: list[int] = []
+
+    def query() -> None:
+        with server_engine.connect() as connection:
+            running.set()
+            results.append(connection.execute(text("SELECT GET_LOCK('asgi', 60)")).scalar_one())
+        over.set()
+
+    async def application(scope: Any, receive_message: Any, send: Any) -> None:
+        await asyncio.to_thread(query)
+
+    async def cancelled() -> None:
+        request = asyncio.create_task(asgi_get(PoolproofMiddleware(application), "/items"))
+        await asyncio.to_thread(running.wait)
+        await asyncio.sleep(0.1)
+        request.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait_for(request, 20)
+        # Its rollback would have waited for that statement, or have read a part of its reply.
+        with server_engine.connect() as connection:
+            assert connection.execute(text("SELECT 'another'")).scalar_one() == "another"
+        assert not over.is_set()
+        holder.execute(text("SELECT RELEASE_LOCK('asgi')"))
+
+    with others.connect() as holder:
+        holder.execute(text("SELECT GET_LOCK('asgi', 0)"))
+        run_coroutine(cancelled())
+    assert over.wait(20)
+    others.dispose()
+    assert results == [1]
+
+
+def test_what_a_thread_borrows_after_the_end_of_its_request_is_taken_back(engine: Engine, clock: SettableClock) -> None:
+    borrowed: list[object] = []
+    is_over = threading.Event()
+
+    def borrow_late() -> None:
+        is_over.wait()
+        borrowed.append(engine.connect())
+
+    async def application(scope: Any, receive_message: Any, send: Any) -> None:
+        await asyncio.to_thread(borrow_late)
+
+    async def cancelled() -> None:
+        request = asyncio.create_task(asgi_get(PoolproofMiddleware(application), "/items"))
+        await asyncio.sleep(0.05)
+        request.cancel()
+        with suppress(asyncio.CancelledError):
+            await request
+        is_over.set()
+
+    run_coroutine(cancelled())
+    wait_until(lambda: bool(borrowed))
+    detector = adopted_lane(engine).leak_detector
+    detector.scan()
+    assert queue_pool(engine).checkedout() == 1
+    clock.advance(3.0)
+    detector.scan()
+    assert queue_pool(engine).checkedout() == 0
+    assert detector.counts == {Violation.ORPHANED: 1}

@@ -4,7 +4,7 @@ from poolproof.lab.drills.faults import DrillResult
 from poolproof.lab.drills.report import build_report
 from poolproof.lab.incident.rush import PoolKind
 
-GOOD, BAD = DrillResult(holds=True, sentence="None failed."), DrillResult(holds=False, sentence="Three failed.")
+GOOD, BAD = DrillResult(passed=True, sentence="None failed."), DrillResult(passed=False, sentence="Three failed.")
 
 
 def test_a_drill_counts_where_both_pools_were_tried() -> None:

@@ -28,7 +28,7 @@ def test_an_application_gets_its_pool_and_its_port_and_is_stopped(tmp_path: Path
     ("command", "sentence"),
     [
         (f"{sys.executable} -c 'print(1/0)'", "ZeroDivisionError"),
-        ("no-such-program {port}", "no-such-program: No such file"),
+        ("no-such-program {port}", "no-such-program: there is no such program"),
     ],
 )
 def test_an_application_that_does_not_start_is_quoted(tmp_path: Path, command: str, sentence: str) -> None:

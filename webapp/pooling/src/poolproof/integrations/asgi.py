@@ -51,8 +51,12 @@ class PoolproofMiddleware:
         checkouts.name = f"{scope['method']} {scope['path']}"
         response = _Response(send)
         tokens = current_request.set(checkouts), deadlines.replace_deadline(self._request_deadline)
+        is_cancelled = False
         try:
             await self._app(scope, receive_message, response.send)
+        except asyncio.CancelledError:
+            is_cancelled = True
+            raise
         except SQLAlchemyTimeoutError:
             if response.has_started:
                 raise
@@ -60,14 +64,16 @@ class PoolproofMiddleware:
         finally:
             current_request.reset(tokens[0])
             deadlines.restore_deadline(tokens[1])
-            await self._finish(checkouts)
+            await self._finish(checkouts, is_cancelled=is_cancelled)
 
-    async def _finish(self, checkouts: RequestCheckouts) -> None:
-        if checkouts.live():
+    async def _finish(self, checkouts: RequestCheckouts, *, is_cancelled: bool) -> None:
+        # Before it is known what is out: a thread that still waits for a connection may get one after this.
+        checkouts.is_finished = True
+        # A thread of a cancelled request goes on, and returns what it holds; what stays idle is taken back later.
+        if checkouts.live() and not is_cancelled:
             # In a thread: a rollback is a round trip.
             for checkout in await asyncio.to_thread(checkouts.release_all):
                 checkout.registry.on_orphan(checkout)
-        checkouts.is_finished = True
         self._statistics.record_request(checkouts.statement_count)
 
 

@@ -92,6 +92,15 @@ class Checkout:
         query_started_at = getattr(self._activity, "query_started_at", None)
         return None if query_started_at is None else max(0.0, now - query_started_at)
 
+    def is_in_use_elsewhere(self) -> bool:
+        """Say whether another thread than the present one is running a statement on it."""
+        is_elsewhere = self.thread is not threading.current_thread() and self.thread.is_alive()
+        return is_elsewhere and self.running_seconds(time.monotonic()) is not None
+
+    def is_abandoned(self) -> bool:
+        """Say whether what has borrowed it is over: its thread, or its request where that is served by many threads."""
+        return not self.thread.is_alive() if self.request.is_bound_to_thread else self.request.is_finished
+
     def is_statement_running(self) -> bool:
         """Say whether the server owes an answer; True where the driver does not track that."""
         return not hasattr(self._activity, "statement_count") or self._activity.query_started_at is not None
@@ -176,8 +185,13 @@ class RequestCheckouts:
         return [checkout for checkout in self.by_number.copy().values() if not checkout.is_returned]
 
     def release_all(self, thread: threading.Thread | None = None) -> list[Checkout]:
-        """Return every connection that is out (and borrowed in `thread`) to its pool; return what this has ended."""
-        unreturned = [one for one in self.live() if _is_valid(one.connection()) and thread in {None, one.thread}]
+        """Return every connection that is out (and borrowed in `thread`) to its pool; return what this has ended.
+
+        One on which another thread is running a statement is left to that thread: a rollback in the midst of it would
+        take a part of its reply, and leave the rest to the next borrower.
+        """
+        unreturned = [one for one in self.live() if thread in {None, one.thread} and not one.is_in_use_elsewhere()]
+        unreturned = [one for one in unreturned if _is_valid(one.connection())]
         for checkout in unreturned:
             if (connection := checkout.connection()) is not None:
                 # The pool rolls back an open transaction.

@@ -105,10 +105,10 @@ class LeakDetector:
             if running is not None and running >= self._threshold:
                 self.report(checkout, Violation.LONG_STATEMENT)
             elif checkout.idle_seconds(now) >= self._threshold and not checkout.is_returned:
-                if checkout.thread.is_alive() or not checkout.request.is_bound_to_thread:
-                    self.report(checkout, Violation.IDLE_HELD)
-                else:
+                if checkout.is_abandoned():
                     self._reclaim(checkout)
+                else:
+                    self.report(checkout, Violation.IDLE_HELD)
         return self._threshold / 4
 
     def report(self, checkout: Checkout, violation: Violation) -> None:

@@ -8,12 +8,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from sqlalchemy import Connection, Engine, NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
-IDS = {
+ID_QUERIES = {
     "mysql": "SELECT CONNECTION_ID()",
     "mariadb": "SELECT CONNECTION_ID()",
     "postgresql": "SELECT pg_backend_pid()",
 }
-ENDS = {"mysql": "KILL :id", "mariadb": "KILL :id", "postgresql": "SELECT pg_terminate_backend(:id)"}
+END_STATEMENTS = {"mysql": "KILL :id", "mariadb": "KILL :id", "postgresql": "SELECT pg_terminate_backend(:id)"}
 
 
 class Backends:
@@ -26,7 +26,7 @@ class Backends:
     @property
     def is_known(self) -> bool:
         """Whether connections of this kind of server can be ended."""
-        return self._engine.dialect.name in ENDS
+        return self._engine.dialect.name in END_STATEMENTS
 
     def end(self, ids: Sequence[int]) -> int:
         """End connections, and return how many; those that have ended already do not matter."""
@@ -34,14 +34,14 @@ class Backends:
         with self._engine.connect() as connection:
             for number in ids:
                 with suppress(DBAPIError):
-                    connection.execute(text(ENDS[self._engine.dialect.name]), {"id": number})
+                    connection.execute(text(END_STATEMENTS[self._engine.dialect.name]), {"id": number})
                     ended += 1
         return ended
 
 
 def read_id(connection: Connection) -> int:
     """Return the server's id of a connection."""
-    return int(connection.execute(text(IDS[connection.dialect.name])).scalar_one())
+    return int(connection.execute(text(ID_QUERIES[connection.dialect.name])).scalar_one())
 
 
 @contextmanager

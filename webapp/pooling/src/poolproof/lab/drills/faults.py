@@ -23,7 +23,7 @@ TIMEOUT_MARGIN = 2.0
 class DrillResult:
     """What a drill has found."""
 
-    holds: bool
+    passed: bool
     sentence: str
 
 

@@ -15,13 +15,13 @@ Results = Mapping[str, Mapping[PoolKind, DrillResult]]
 def build_report(results: Results, database: str, command: str, *, is_complete: bool) -> LabReport:
     """Return the report of the drills that were made, each at both pools."""
     whole = {name: pair for name, pair in results.items() if len(pair) == len(PoolKind)}
-    passed = {kind: sum(pair[kind].holds for pair in whole.values()) for kind in PoolKind}
+    passed = {kind: sum(pair[kind].passed for pair in whole.values()) for kind in PoolKind}
     verdict = (
         f"{passed[PoolKind.FAIR]} of {len(whole)} hold with {PoolKind.FAIR.value}, {passed[PoolKind.STOCK]} with "
         f"{PoolKind.STOCK.value}."
     )
     rows = tuple(
-        (name, DRILLS[name].hypothesis, kind.value, "holds" if pair[kind].holds else "failed", pair[kind].sentence)
+        (name, DRILLS[name].hypothesis, kind.value, "holds" if pair[kind].passed else "failed", pair[kind].sentence)
         for name, pair in whole.items()
         for kind in PoolKind
     )

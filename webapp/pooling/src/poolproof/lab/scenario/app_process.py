@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -36,14 +37,18 @@ class AppProcess:
             self.address = Address("http", HOST, probe.getsockname()[1])
         self._log = folder / "app.log"
         words = [word.format(port=self.address.port, pool=pool) for word in shlex.split(command)]
-        environment = {**os.environ, "POOL_SIZE": str(pool), "PORT": str(self.address.port)}
-        try:
-            with self._log.open("wb") as output:
-                self._process = subprocess.Popen(  # noqa: S603 - the user's own command
-                    words, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
-                )
-        except OSError as error:
-            raise AppStartError(f"{words[0]}: {error.strerror}") from error
+        if not words or shutil.which(words[0]) is None:
+            raise AppStartError(f"{words[0] if words else 'The command'}: there is no such program.")
+        # The rest of the environment is this process's.
+        variables = [f"POOL_SIZE={pool}", f"PORT={self.address.port}"]
+        with self._log.open("wb") as output:
+            self._process = subprocess.Popen(  # noqa: S603 - the user's own command
+                ["env", *variables, *words],  # noqa: S607
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                process_group=0,
+            )
         self._wait_until_it_listens()
 
     @property
