@@ -10,7 +10,9 @@ from webapp.lab.factories import make_draft
 from webapp.quizzes import drafts
 
 
-def test_an_author_gives_points_and_adds_and_removes_a_draw(client: FlaskClient, work: UnitOfWork) -> None:
+def test_an_author_gives_points_and_adds_and_removes_a_draw(
+    client: FlaskClient, author: dict[str, str], work: UnitOfWork
+) -> None:
     sign_in(client, work, "ada")
     draft = make_draft(work)
     address, item = f"/studio/quizzes/{draft.id}/draws", draft.item_ids[1]
