@@ -42,9 +42,9 @@ from webapp.console import pages as console_pages
 from webapp.console.console_service import ConsoleService
 from webapp.extensions import csrf
 from webapp.quizzes import api as quizzes_api
-from webapp.quizzes import draw_pages
 from webapp.quizzes import pages as quizzes_pages
 from webapp.quizzes.builder import pages as builder_pages
+from webapp.quizzes.drawing import pages as draw_pages
 from webapp.quizzes.join_code_cache import JoinCodeCache
 from webapp.quizzes.published_cache import PublishedQuizCache
 from webapp.quizzes.sharing import api as sharing_api

@@ -30,8 +30,8 @@ def make_with_rules(work: UnitOfWork, rules: RuleChanges) -> PublishedVersion:
 def start(client: FlaskClient, quiz: PublishedVersion, status: int = 201, **body: Any) -> dict[str, Any]:
     response = client.post(f"/api/v1/quizzes/{quiz.quiz_id}/attempts", json=body)
     assert response.status_code == status
-    body: dict[str, Any] = response.get_json()
-    return body
+    reply: dict[str, Any] = response.get_json()
+    return reply
 
 
 def play(client: FlaskClient, quiz: PublishedVersion, started: dict[str, Any], right: int) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""The studio: points and draws of a draft."""
