@@ -18,7 +18,7 @@ from webapp.lab.services.poolproof_service import PoolproofService
 pytestmark = pytest.mark.journey
 
 
-def download(page: Page, name: str) -> bytes:
+def file_behind(page: Page, name: str) -> bytes:
     with page.expect_download() as downloading:
         page.get_by_role("link", name=name, exact=True).click()
     return Path(downloading.value.path()).read_bytes()
@@ -49,9 +49,9 @@ def test_an_author_watches_a_quiz_and_takes_its_results_along_and_a_player_erase
     assert faults(studio) == []
     stored = stored_players(service, quiz.id)
     marks = ["" if answer["mark"] == "missing" else answer["mark"] for answer in stored[0]["answers"]]
-    row = read_csv(download(studio, "CSV"))[1]
+    row = read_csv(file_behind(studio, "CSV"))[1]
     assert (row[0], row[1], row[2], row[7::2]) == ("'=Grace", "finished", str(stored[0]["score"]), marks)
-    cells = read_xlsx(download(studio, "Excel"))[1]
+    cells = read_xlsx(file_behind(studio, "Excel"))[1]
     assert (cells["A"], cells["C"], cells.get("H", "")) == ("'=Grace", str(stored[0]["score"]), marks[0])
     player.get_by_role("link", name="What is stored of your attempt").click()
     assert faults(player) == []
