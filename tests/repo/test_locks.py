@@ -10,6 +10,7 @@ import poolproof
 ROOT = Path(poolproof.__path__[0])
 LOCKS = {"Lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore"}
 ELSEWHERE = {
+    "lab/drills/faults.py": "its threads are of one command, which forks nothing",
     "core/slots.py": "a child's engines have new pools",
     "transactions/commit_queue.py": "a child's group commit begins with a new queue",
     "core/wait_queue.py": "it belongs to one waiter, whose thread the child does not have",

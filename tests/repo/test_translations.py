@@ -92,7 +92,9 @@ def test_values_are_put_into_texts_after_they_were_translated() -> None:
 
 def test_no_style_sheet_has_a_text() -> None:
     sheets = (path.read_text() for path in (SOURCE / "static").glob("*.css"))
-    assert [text for sheet in sheets for text in re.findall(r'content: "([^"]*[A-Za-z]{2}[^"]*)"', sheet)] == []
+    assert [
+        text for style_sheet in sheets for text in re.findall(r'content: "([^"]*[A-Za-z]{2}[^"]*)"', style_sheet)
+    ] == []
 
 
 def test_no_script_has_a_text_in_one_language_only() -> None:

@@ -17,13 +17,12 @@ from poolproof.integrations.flask_ext import get_pooling
 from poolproof.metrics.metrics import render_text
 from webapp.accounts.auth import CONSOLE_BLUEPRINT, get_current_user, require_page
 from webapp.accounts.roles import Permission
-from webapp.console import charts, lab_reports
+from webapp.console import charts, lab_reports, pool_sentences
 from webapp.console.charts import HistoryChart
 from webapp.console.console_service import DAY, HOUR, ConsoleSnapshot, get_console_service
 from webapp.console.event_groups import group_events
 from webapp.console.format_duration import format_duration
 from webapp.console.history import Minute
-from webapp.console.pool_sentences import budget_sentence
 from webapp.console.severity import worst_severity
 from webapp.errors import DomainError, NotFoundError
 from webapp.messages import message
@@ -167,7 +166,7 @@ def _template_context(snapshot: ConsoleSnapshot) -> dict[str, Any]:
     commits = view.counters.get("commits", {})
     return {
         "view": view,
-        "budget_sum": budget_sentence(view.need),
+        "budget_sum": pool_sentences.budget_sentence(view.need),
         "demand": snapshot.demand,
         "diagnoses": snapshot.diagnoses,
         "severity": worst_severity(snapshot.diagnoses),

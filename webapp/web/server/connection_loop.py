@@ -62,7 +62,7 @@ class ConnectionLoop:
         self._acceptor: Acceptor | None = None
         self._tls: ssl.SSLContext | None = None
         # Those whose request is there, and not yet given to the owner.
-        self._whole: list[ClientConnection] = []
+        self._complete: list[ClientConnection] = []
         self._released: deque[ClientConnection] = deque()
         self._is_woken = False
         self._wake_reader, self._wake_writer = os.pipe()
@@ -93,7 +93,7 @@ class ConnectionLoop:
             timeout = acceptor.seconds_left(timeout)
         for key, events in self._selector.select(timeout):
             key.data(events)
-            if len(self._whole) >= MAX_GATHERED:
+            if len(self._complete) >= MAX_GATHERED:
                 self._hand_over()
         self._hand_over()
         for _, connection in self._timeouts.due():
@@ -118,9 +118,9 @@ class ConnectionLoop:
     def _hand_over(self) -> None:
         # Not one by one: a thread that the first request wakes takes the interpreter lock while the loop receives the
         # second one, and the two change places with every request.
-        for connection in self._whole:
+        for connection in self._complete:
             self._owner.handle(connection)
-        self._whole.clear()
+        self._complete.clear()
 
     def stop(self) -> None:
         """Accept nobody any more; wait a moment for requests of those who are silent."""
@@ -206,7 +206,7 @@ class ConnectionLoop:
             if progress is ReadProgress.LARGE:
                 connection.stream_body(self._upload_timeout)
             self._enter(connection, Phase.HANDLED)
-            self._whole.append(connection)
+            self._complete.append(connection)
 
     def _wait_for_body(self, connection: ClientConnection) -> None:
         if connection.phase is not Phase.BODY:

@@ -36,7 +36,7 @@ class ParsedRequest(Request):  # type: ignore[misc]
         Raises:
             Exception: one of Gunicorn's, about a request that is malformed or too large.
         """
-        self._last = last
+        self._previous = last
         self.block: HeaderBlock | None = None
         """The headers, where the next request may use them again."""
         super().__init__(config, buffer, client, number)
@@ -44,7 +44,7 @@ class ParsedRequest(Request):  # type: ignore[misc]
 
     def parse_headers(self, data: bytes, from_trailer: bool = False) -> list[tuple[str, str]]:  # noqa: FBT001, FBT002 - Gunicorn's
         """Return the headers in these lines, which Gunicorn checks unless it has just checked the same."""
-        last = self._last
+        last = self._previous
         # The version is part of what they mean: it decides on Expect.
         if last is not None and not from_trailer and last.lines == data and last.version == self.version:
             self.block, self.scheme = last, last.scheme

@@ -140,7 +140,7 @@ def server_engine(server_flavour: str, new_schema: Callable[[str, str], str]) ->
 
 
 def test_a_cancelled_request_leaves_its_connection_to_the_thread_that_uses_it(server_engine: Engine) -> None:
-    others, running, over = create_engine(server_engine.url), threading.Event(), threading.Event()
+    others, running, has_ended = create_engine(server_engine.url), threading.Event(), threading.Event()
 
     results: list[int] = []
 
@@ -148,7 +148,7 @@ def test_a_cancelled_request_leaves_its_connection_to_the_thread_that_uses_it(se
         with server_engine.connect() as connection:
             running.set()
             results.append(connection.execute(text("SELECT GET_LOCK('asgi', 60)")).scalar_one())
-        over.set()
+        has_ended.set()
 
     async def application(scope: Any, receive_message: Any, send: Any) -> None:
         await asyncio.to_thread(query)
@@ -159,17 +159,18 @@ def test_a_cancelled_request_leaves_its_connection_to_the_thread_that_uses_it(se
         await asyncio.sleep(0.1)
         request.cancel()
         with suppress(asyncio.CancelledError):
-            await asyncio.wait_for(request, 20)
+            async with asyncio.timeout(20):
+                await request
         # Its rollback would have waited for that statement, or have read a part of its reply.
         with server_engine.connect() as connection:
             assert connection.execute(text("SELECT 'another'")).scalar_one() == "another"
-        assert not over.is_set()
+        assert not has_ended.is_set()
         holder.execute(text("SELECT RELEASE_LOCK('asgi')"))
 
     with others.connect() as holder:
         holder.execute(text("SELECT GET_LOCK('asgi', 0)"))
         run_coroutine(cancelled())
-    assert over.wait(20)
+    assert has_ended.wait(20)
     others.dispose()
     assert results == [1]
 

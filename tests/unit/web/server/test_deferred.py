@@ -28,7 +28,7 @@ def handler() -> Handler:
     return Handler()
 
 
-class Reader:
+class ResponseReader:
     request = "the request"
 
     def peek_body(self) -> bytes:
@@ -36,7 +36,7 @@ class Reader:
 
 
 class Connection:
-    reader = Reader()
+    reader = ResponseReader()
 
 
 @pytest.fixture
