@@ -57,7 +57,12 @@ def next_attempt(
     if stored.number >= version.rules.max_attempts:
         raise played_error(version.rules.max_attempts)
     _require_pause(version, stored)
-    return begin_attempt(version, player.player_id, name, stored.number + 1)
+    claim = begin_attempt(version, player.player_id, name, stored.number + 1)
+    started_at = player.started_at.get(version.version_id)
+    if started_at is None or version.rules.time_limit is None or started_at < _end_of(version, stored):
+        return claim
+    # It was started already, and nothing of it is stored: its time does not begin anew before it is over.
+    return claim if limits.is_over(started_at, version) else replace(claim, started_at=started_at)
 
 
 def played_error(max_attempts: int) -> AttemptFinishedError:
