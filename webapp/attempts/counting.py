@@ -17,16 +17,22 @@ def counting_of(rules: QuizRules) -> CountedAttempt:
 
 
 def is_counted(counting: CountedAttempt) -> ColumnElement[bool]:
-    """Return a condition on attempts: it is the one of its player that counts, if it has a score.
+    """Return a condition on attempts: it is the one of its player that counts.
 
-    The other attempts of the player at the version, a few, are found by the index of players.
+    One without a score counts only where its player has none that is scored. The other attempts of the player at the
+    version, a few, are found by the index of players.
     """
     if counting is CountedAttempt.EARLIEST:
         return Attempt.number == 1
     other = aliased(Attempt)
     is_better = _is_later(other) if counting is CountedAttempt.FINAL else _is_better(other)
+    is_preferred = or_(Attempt.score.is_(None), is_better)
     of_player = and_(other.quiz_version_id == Attempt.quiz_version_id, other.player_id == Attempt.player_id)
-    return ~exists(select(other.id).where(of_player, other.score.is_not(None), is_better).correlate(Attempt))
+    return ~exists(
+        select(other.id)
+        .where(of_player, other.score.is_not(None), other.id != Attempt.id, is_preferred)
+        .correlate(Attempt)
+    )
 
 
 def _is_later(other: Any) -> ColumnElement[bool]:

@@ -10,7 +10,7 @@ from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.attempts import attempt_stats, leaderboard, tokens
 from webapp.attempts.counting import counting_of
 from webapp.attempts.leaderboard_cache import LeaderboardCache
-from webapp.attempts.models import Attempt
+from webapp.attempts.models import Answer, Attempt
 from webapp.lab.factories import make_quiz
 from webapp.quizzes.published import PublishedVersion
 from webapp.quizzes.rules import CountedAttempt
@@ -89,3 +89,33 @@ def test_a_better_attempt_takes_the_place_of_the_former_one_on_a_leaderboard_in_
 def test_where_a_player_has_one_attempt_the_first_counts_whatever_was_allowed_before(quiz: PublishedVersion) -> None:
     assert counting_of(replace(quiz.rules, max_attempts=1)) is CountedAttempt.EARLIEST
     assert counting_of(replace(quiz.rules, max_attempts=2)) is CountedAttempt.BEST
+
+
+@pytest.mark.parametrize("counting", list(CountedAttempt))
+def test_a_player_who_plays_again_is_counted_once_at_every_question(
+    work: UnitOfWork, quiz: PublishedVersion, counting: CountedAttempt
+) -> None:
+    player, item = tokens.new_player_id(), quiz.document.questions[0].item_id
+    claims = [tokens.new_claim(quiz.version_id, player, "Linus", quiz.now, number) for number in (1, 2)]
+    rows = [
+        {
+            "id": claim.attempt_id,
+            "quiz_version_id": quiz.version_id,
+            "player_id": player,
+            "number": claim.number,
+            "player_name": "Linus",
+            "started_at": quiz.now,
+            # The second one is still played.
+            "score": 1 if claim.number == 1 else None,
+            "milliseconds": 300 if claim.number == 1 else None,
+        }
+        for claim in claims
+    ]
+    answers = [
+        {"attempt_id": claim.attempt_id, "item_id": item, "chosen": 1, "answered_at": quiz.now} for claim in claims
+    ]
+    with work.transaction() as connection:
+        connection.execute(insert(Attempt), rows)
+        connection.execute(insert(Answer), answers)
+        counts = attempt_stats.count_choices(connection, quiz.version_id, counting)
+    assert [(each.count, each.scored) for each in counts] == [(1, 1)]
