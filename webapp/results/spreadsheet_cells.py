@@ -10,7 +10,8 @@ from datetime import datetime
 
 Cell = str | int | float | datetime | None
 
-BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""The last four are the wide forms of an East Asian keyboard, which spreadsheets there take for the others."""
 MAX_LENGTH = 32_000
 """Characters of a cell; a spreadsheet takes no more than 32,767."""
 

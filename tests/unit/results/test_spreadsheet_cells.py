@@ -5,7 +5,7 @@ import pytest
 from webapp.results.spreadsheet_cells import MAX_LENGTH, Cell, safe_cell
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1+1", "\uff20SUM(A1)"])
 def test_a_text_that_a_spreadsheet_would_evaluate_begins_with_an_apostrophe(text: str) -> None:
     assert safe_cell(text) == f"'{text}"
 
