@@ -64,6 +64,7 @@ def test_the_token_of_a_test_play_is_none_of_an_attempt_and_the_other_way_round(
     assert studio.get(f"/attempts/{token}").status_code == 404
     assert studio.put(f"/api/v1/attempts/{token}/answers/{item}", json={"choices": [0]}).status_code == 404
     assert studio.post(f"/api/v1/attempts/{token}/finish").status_code == 404
+    assert studio.delete(f"/api/v1/attempts/{token}").status_code == 404
     attempt = app.test_client().post(f"/quizzes/{quiz.slug}/start", data={"name": "Grace"}).location
     real = attempt.rpartition("/")[2]
     assert studio.get(f"/studio/quizzes/{quiz.quiz_id}/trial/published/{real}").status_code == 404
