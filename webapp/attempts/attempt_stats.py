@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, case, func, select
+from sqlalchemy import Connection, and_, case, distinct, func, select
 
 from webapp.attempts.counting import is_counted
 from webapp.attempts.models import Answer, Attempt, DeletedAttempts
@@ -44,10 +44,12 @@ def count_attempts(
 ) -> AttemptTotals:
     """Return the totals of a version; of each player one attempt counts."""
     counted = case((is_counted(counting), Attempt.score))
+    # The first attempt of a player may have been erased or deleted, and a later one counts all the same.
+    has_any = counting is not CountedAttempt.EARLIEST
+    begun = func.count(distinct(Attempt.player_id)) if has_any else func.count(case((Attempt.number == 1, 1)))
     row = connection.execute(
         select(
-            # Every player has a first attempt.
-            func.count(case((Attempt.number == 1, 1))),
+            begun,
             func.count(counted),
             func.avg(counted),
             func.avg(case((and_(Attempt.score.is_not(None), is_counted(counting)), Attempt.milliseconds))),

@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from poolproof.transactions.unit_of_work import UnitOfWork
-from webapp.attempts import attempt_stats, leaderboard, tokens
+from webapp.attempts import attempt_stats, erasure, leaderboard, tokens
 from webapp.attempts.counting import counting_of
 from webapp.attempts.leaderboard_cache import LeaderboardCache
 from webapp.attempts.models import Answer, Attempt
@@ -119,3 +119,15 @@ def test_a_player_who_plays_again_is_counted_once_at_every_question(
         connection.execute(insert(Answer), answers)
         counts = attempt_stats.count_choices(connection, quiz.version_id, counting)
     assert [(each.count, each.scored) for each in counts] == [(1, 1)]
+
+
+@pytest.mark.parametrize("counting", [CountedAttempt.BEST, CountedAttempt.FINAL])
+def test_a_player_whose_first_attempt_is_erased_is_still_one_who_has_begun(
+    work: UnitOfWork, quiz: PublishedVersion, counting: CountedAttempt
+) -> None:
+    of_ada = Attempt.player_name == "Ada"
+    with work.transaction() as connection:
+        first = connection.execute(select(Attempt).where(of_ada, Attempt.number == 1)).one()
+        erasure.erase(connection, tokens.new_claim(quiz.version_id, first.player_id, "Ada", quiz.now))
+        totals = attempt_stats.count_attempts(connection, quiz.version_id, counting)
+    assert (totals.begun, totals.finished) == (2, 2)
