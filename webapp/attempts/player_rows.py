@@ -7,12 +7,15 @@ import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
 
+from webapp.attempts.counting import is_counted
 from webapp.attempts.models import Answer, Attempt
 from webapp.errors import InvalidInputError
+from webapp.quizzes.rules import CountedAttempt
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,10 @@ class PlayerRow:
     finished_at: datetime | None
     score: int | None
     milliseconds: int | None
+    number: int = 1
+    """Which of the player's attempts it is."""
+    counts: bool = True
+    """Whether it has a score and is the one of its player's attempts that is in results and leaderboard."""
     answers: dict[int, int] = field(default_factory=dict)
     """Item → chosen bits."""
 
@@ -71,9 +78,15 @@ def parse_cursor(cursor: str | None) -> BestFirst | None:
     return place
 
 
-def list_best(connection: Connection, version_id: int, after: BestFirst | None, limit: int) -> PlayerPage:
+def list_best(
+    connection: Connection,
+    version_id: int,
+    after: BestFirst | None,
+    limit: int,
+    counting: CountedAttempt = CountedAttempt.EARLIEST,
+) -> PlayerPage:
     """Return attempts in the order of the leaderboard; its index is read from the place after which to begin."""
-    query = _select(version_id)
+    query = _select(version_id, counting)
     if after is not None:
         query = query.where(_comes_after(after))
     ordered = query.order_by(Attempt.score.desc(), Attempt.milliseconds, Attempt.id).limit(limit + 1)
@@ -85,12 +98,18 @@ def list_best(connection: Connection, version_id: int, after: BestFirst | None, 
     return PlayerPage(rows, cursor)
 
 
-def list_by_player(connection: Connection, version_id: int, after: UUID | None, limit: int) -> Sequence[PlayerRow]:
+def list_by_player(
+    connection: Connection,
+    version_id: int,
+    after: UUID | None,
+    limit: int,
+    counting: CountedAttempt = CountedAttempt.EARLIEST,
+) -> Sequence[PlayerRow]:
     """Return attempts by the player's id, which never changes while a file is made; an empty list at the end.
 
     The attempts of one player are never divided between two pages: `after` is the last player of the page before.
     """
-    query = _select(version_id)
+    query = _select(version_id, counting)
     if after is not None:
         query = query.where(Attempt.player_id > after)
     rows = [PlayerRow(*row) for row in connection.execute(query.order_by(Attempt.player_id).limit(limit + 1))]
@@ -102,7 +121,7 @@ def list_by_player(connection: Connection, version_id: int, after: UUID | None, 
     return rows
 
 
-def _select(version_id: int) -> Select[UUID, UUID, str, datetime, datetime | None, int | None, int | None]:
+def _select(version_id: int, counting: CountedAttempt) -> Select[*tuple[Any, ...]]:
     return select(
         Attempt.id,
         Attempt.player_id,
@@ -111,6 +130,8 @@ def _select(version_id: int) -> Select[UUID, UUID, str, datetime, datetime | Non
         Attempt.finished_at,
         Attempt.score,
         Attempt.milliseconds,
+        Attempt.number,
+        and_(Attempt.score.is_not(None), is_counted(counting)).label("counts"),
     ).where(Attempt.quiz_version_id == version_id, Attempt.erased_at.is_(None))
 
 

@@ -10,6 +10,7 @@ from poolproof.integrations.flask_ext import get_pooling, read
 from webapp.accounts.auth import require_api
 from webapp.accounts.roles import Permission
 from webapp.attempts import player_rows
+from webapp.attempts.counting import counting_of
 from webapp.attempts.scoring import as_positions
 from webapp.attempts.service import get_attempt_service
 from webapp.quizzes.documents import QuizDocument
@@ -58,8 +59,9 @@ def list_players(query: dict[str, Any], quiz_id: int) -> tuple[dict[str, Any], d
     """List the players with their answers, the best first, and then those who have no score yet."""
     after = player_rows.parse_cursor(query.get("cursor"))
     version = _settled(quiz_id)
+    counting = counting_of(version.rules)
     with read() as connection:
-        page = player_rows.list_best(connection, version.version_id, after, query["limit"])
+        page = player_rows.list_best(connection, version.version_id, after, query["limit"], counting)
     players = [_dump_player(version.document, row) for row in page.rows]
     return {"players": players, "next": page.cursor}, pagination.next_link_header(page)
 
@@ -94,5 +96,5 @@ def _dump_player(document: QuizDocument, row: player_rows.PlayerRow) -> dict[str
         for question in document.questions
         if question.item_id in marks
     ]
-    names = ("started_at", "finished_at", "score", "milliseconds")
+    names = ("started_at", "finished_at", "score", "milliseconds", "number", "counts")
     return {name: getattr(row, name) for name in names} | {"name": row.player_name, "answers": answers}

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from poolproof import deadlines
 from poolproof.transactions.unit_of_work import ConnectionFactory, UnitOfWork
 from webapp.attempts import player_rows
+from webapp.attempts.counting import counting_of
 from webapp.attempts.player_rows import PlayerRow
 from webapp.attempts.scoring import as_positions
 from webapp.quizzes.documents import QuizDocument
@@ -66,38 +67,42 @@ def stream_results(work: UnitOfWork, version: PublishedVersion, file_format: Exp
             is_begun = True
             yield connection
 
-    rows = iter_attempts(connect, version.version_id)
+    rows = iter_attempts(connect, version)
     # An error before the first byte can still become an error response.
     first = list(islice(rows, 1))
-    table = iter_table(version.document, chain(first, rows))
+    table = iter_table(version, chain(first, rows))
     if file_format is ExportFormat.CSV:
         return dump_csv(table)
     workbook = _send_workbook(table)
     return chain([next(workbook)], workbook)
 
 
-def iter_attempts(connect: ConnectionFactory, version_id: int) -> Iterator[PlayerRow]:
+def iter_attempts(connect: ConnectionFactory, version: PublishedVersion) -> Iterator[PlayerRow]:
     """Yield the attempts at a version; each page is read with a connection of its own."""
-    after = None
+    after, counting = None, counting_of(version.rules)
     while True:
         with connect() as connection:
-            page = player_rows.list_by_player(connection, version_id, after, PAGE_SIZE)
+            page = player_rows.list_by_player(connection, version.version_id, after, PAGE_SIZE, counting)
         if not page:
             return
         yield from page
         after = page[-1].player_id
 
 
-def iter_table(document: QuizDocument, rows: Iterator[PlayerRow]) -> Iterator[list[Cell]]:
+def iter_table(version: PublishedVersion, rows: Iterator[PlayerRow]) -> Iterator[list[Cell]]:
     """Yield the cells of a table, the names of its columns first."""
+    document, has_several = version.document, version.rules.max_attempts > 1
     names: list[Cell] = ["name", "state", "points", "out of", "seconds", "started (UTC)", "finished (UTC)"]
+    names += ["attempt", "counts"] if has_several else []
     for number, question in enumerate(document.questions, start=1):
         stem = " ".join(question.stem.split())
         title = f"{number}. {stem[:MAX_STEM]}{'…' if len(stem) > MAX_STEM else ''}"
         names += [title, f"{number}. answer"]
     yield [safe_cell(name) for name in names]
     for row in rows:
-        yield [safe_cell(cell) for cell in _cells(document, row)]
+        counted: list[Cell] = [row.number, "yes" if row.counts else "no"] if has_several else []
+        cells = chain(_cells(document, row), counted, _answer_cells(document, row))
+        yield [safe_cell(cell) for cell in cells]
 
 
 def _cells(document: QuizDocument, row: PlayerRow) -> Iterator[Cell]:
@@ -108,6 +113,9 @@ def _cells(document: QuizDocument, row: PlayerRow) -> Iterator[Cell]:
     yield None if row.milliseconds is None else row.milliseconds / 1000
     yield row.started_at
     yield row.finished_at
+
+
+def _answer_cells(document: QuizDocument, row: PlayerRow) -> Iterator[Cell]:
     marks = marks_of(document, row)
     for question in document.questions:
         # A question that was not drawn for this player has empty cells, as one without an answer has.

@@ -10,6 +10,7 @@ from poolproof.integrations.flask_ext import get_pooling, read
 from webapp.accounts.auth import require_page
 from webapp.accounts.roles import Permission
 from webapp.attempts import player_rows
+from webapp.attempts.counting import counting_of
 from webapp.attempts.service import get_attempt_service
 from webapp.errors import NotFoundError
 from webapp.quizzes.published import PublishedVersion, QuizId
@@ -51,8 +52,9 @@ def players(quiz_id: int) -> str:
     """Show a page of all players, the best first."""
     after = player_rows.parse_cursor(request.args.get("cursor"))
     version = _settled(quiz_id)
+    counting = counting_of(version.rules)
     with read() as connection:
-        page = player_rows.list_best(connection, version.version_id, after, PLAYERS_ON_PAGE)
+        page = player_rows.list_best(connection, version.version_id, after, PLAYERS_ON_PAGE, counting)
     return render_template("results/players.html", version=version, page=page, quiz_id=quiz_id, marks_of=marks_of)
 
 

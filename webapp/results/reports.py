@@ -58,5 +58,5 @@ def load_report(connection: Connection, quiz_id: int) -> QuizReport:
         attempt_stats.count_attempts(connection, version.version_id, counting),
         attempt_stats.deleted_totals(connection, version.version_id),
         attempt_stats.count_choices(connection, version.version_id, counting),
-        player_rows.list_best(connection, version.version_id, None, PLAYERS),
+        player_rows.list_best(connection, version.version_id, None, PLAYERS, counting),
     )

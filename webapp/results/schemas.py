@@ -97,6 +97,11 @@ class PlayerOut(BaseSchema):
     finished_at = fields.AwareDateTime(required=True, allow_none=True)
     score = fields.Integer(required=True, allow_none=True)
     milliseconds = fields.Integer(required=True, allow_none=True)
+    number = fields.Integer(required=True, metadata={"description": "Which of the player's attempts it is"})
+    counts = fields.Boolean(
+        required=True,
+        metadata={"description": "Whether it is the scored attempt of its player that is in results and leaderboard"},
+    )
     answers = fields.List(fields.Nested(PlayerAnswerOut), required=True)
 
 

@@ -5,6 +5,7 @@ from flask.testing import FlaskClient
 from poolproof.transactions.unit_of_work import UnitOfWork
 from tests.unit.results.answered_quizzes import draw_answers, store_attempts
 from webapp.lab.factories import make_draft, make_quiz
+from webapp.quizzes import publishing
 
 
 def test_an_author_reads_totals_and_how_each_question_was_answered(
@@ -65,6 +66,21 @@ def test_players_come_page_by_page_the_best_first_and_who_is_playing_last(
     assert scored == sorted(scored, key=lambda player: (-player["score"], player["milliseconds"]))
     assert [(player["score"], player["answers"][0]["mark"]) for player in players[11:]] == [(None, "right")] * 2
     assert client.get(f"/api/v1/quizzes/{quiz.quiz_id}/results/players?cursor=x", headers=author).status_code == 422
+
+
+def test_of_several_attempts_one_counts_and_each_says_which_it_is(
+    client: FlaskClient, author: dict[str, str], work: UnitOfWork
+) -> None:
+    quiz = make_quiz(work)
+    work.run_in_transaction(lambda connection: publishing.change_rules(connection, quiz.quiz_id, {"max_attempts": 2}))
+    first, player = quiz.document.questions[0], None
+    for choice in (first.right[0], (first.right[0] + 1) % 3):
+        started = client.post(f"/api/v1/quizzes/{quiz.quiz_id}/attempts", json={"player": player})
+        player, attempt = started.get_json()["player"], started.headers["Location"]
+        client.put(f"{attempt}/answers/{first.item_id}", json={"choices": [choice]})
+        client.post(f"{attempt}/finish")
+    players = client.get(f"/api/v1/quizzes/{quiz.quiz_id}/results/players", headers=author).get_json()["players"]
+    assert [(each["number"], each["score"], each["counts"]) for each in players] == [(1, 1, True), (2, 0, False)]
 
 
 def test_an_erased_attempt_is_in_no_result(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> None:

@@ -6,18 +6,22 @@ import io
 import os
 import threading
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import insert
 
 from poolproof.transactions.unit_of_work import UnitOfWork
 from tests.support.spreadsheets import read_csv, read_xlsx
 from tests.unit.results.answered_quizzes import draw_answers, store_attempts
-from webapp.attempts.scoring import score
+from webapp.attempts import scoring, tokens
+from webapp.attempts.models import Attempt
 from webapp.lab.factories import make_quiz
 from webapp.quizzes.published import PublishedVersion
+from webapp.quizzes.rules import CountedAttempt
 from webapp.results import exports
 from webapp.results.exports import ExportFormat, stream_results
 
@@ -35,7 +39,7 @@ def test_every_attempt_is_a_row_of_both_files_as_it_is_stored(
     table = read_csv(b"".join(stream_results(work, quiz, ExportFormat.CSV)))
     worksheet = read_xlsx(b"".join(stream_results(work, quiz, ExportFormat.XLSX)))
     expected = {
-        (f"player {number}", str(score(quiz.document, chosen)), *marks_and_texts(quiz, chosen))
+        (f"player {number}", str(scoring.score(quiz.document, chosen)), *marks_and_texts(quiz, chosen))
         for number, chosen in enumerate(attempts)
     }
     assert {(row[0], row[2], *row[7:]) for row in table[1:]} == expected
@@ -51,6 +55,32 @@ def marks_and_texts(quiz: PublishedVersion, chosen: dict[int, int]) -> list[str]
         cells += ["" if bits is None else "right" if right else "wrong"]
         cells += ["" if bits is None else question.choices[bits.bit_length() - 1]]
     return cells
+
+
+def test_of_several_attempts_the_files_say_which_one_counts(work: UnitOfWork) -> None:
+    quiz = make_quiz(work)
+    quiz = replace(quiz, rules=replace(quiz.rules, max_attempts=3, counted_attempt=CountedAttempt.BEST))
+    player = tokens.new_player_id()
+    claims = [tokens.new_claim(quiz.version_id, player, "Ada", quiz.now, number) for number in (1, 2, 3)]
+    rows = [
+        {
+            "id": claim.attempt_id,
+            "quiz_version_id": quiz.version_id,
+            "player_id": player,
+            "number": claim.number,
+            "player_name": "Ada",
+            "started_at": quiz.now,
+            "score": score,
+            "milliseconds": None if score is None else 500,
+        }
+        for claim, score in zip(claims, (0, 1, None), strict=True)
+    ]
+    with work.transaction() as connection:
+        connection.execute(insert(Attempt), rows)
+    table = read_csv(b"".join(stream_results(work, quiz, ExportFormat.CSV)))
+    assert table[0][7:9] == ["attempt", "counts"]
+    assert sorted(row[7:9] for row in table[1:]) == [["1", "no"], ["2", "yes"], ["3", "no"]]
+    assert table[0][9] == f"1. {quiz.document.questions[0].stem}"
 
 
 def test_a_name_that_is_a_formula_is_a_text_in_both_files(work: UnitOfWork) -> None:

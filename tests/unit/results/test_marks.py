@@ -30,6 +30,6 @@ def test_only_those_questions_are_marked_that_were_drawn_for_the_player() -> Non
         Question(item, "single", "Which?", ("a", "b"), (0,), "", None, None, None, None) for item in range(1, 11)
     )
     document = QuizDocument("", "", questions, (Pool(0, 3, tuple(range(1, 11))),))
-    row = PlayerRow(UUID(int=7), UUID(int=8), "Ada", datetime.now(UTC), None, None, None, {})
+    row = PlayerRow(UUID(int=7), UUID(int=8), "Ada", datetime.now(UTC), None, None, None)
     drawn = [question.item_id for question in document.questions_for(7)]
     assert (list(marks_of(document, row)), len(drawn)) == (drawn, 3)

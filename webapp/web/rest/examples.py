@@ -245,6 +245,8 @@ EXAMPLES: dict[str, Any] = {
                 "finished_at": _WHEN,
                 "score": 1,
                 "milliseconds": 5400,
+                "number": 1,
+                "counts": True,
                 "answers": [{"item": 7, "chosen": [0], "mark": "right"}],
             }
         ],
