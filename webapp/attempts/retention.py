@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Integer, Table, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, Integer, Table, bindparam, delete, func, insert, literal, or_, select, update
 
 from webapp.attempts import overdue
 from webapp.attempts.models import Answer, Attempt, DeletedAttempts, PeriodicTask
@@ -55,9 +55,8 @@ def delete_batch(connection: Connection, version_id: int, limits: TimeLimits) ->
     days = limits.kept_days(version.rules)
     if days is None:
         return 0
-    if version.closes_at is None:
-        # What was given up gets its end first.
-        overdue.score_batch(connection, version, limits)
+    # What nobody has finished gets its score first, whether or not anybody has ever read results.
+    overdue.score_batch(connection, version, limits)
     ids = _lock(connection, version, days)
     if ids:
         _keep_sums(connection, version_id, ids)
@@ -72,7 +71,8 @@ def _lock(connection: Connection, version: PublishedVersion, days: int) -> Seque
         query = query.where(Attempt.finished_at <= _SECONDS_AGO)
     else:
         # The rule is read again in the statement that locks: the author may have lengthened the window meanwhile.
-        query = query.where(closed_before(version.version_id, _SECONDS_AGO))
+        is_settled = or_(Attempt.score.is_not(None), Attempt.erased_at.is_not(None))
+        query = query.where(is_settled, closed_before(version.version_id, _SECONDS_AGO))
     query = query.limit(MAX_BATCH).with_for_update(of=_attempt, skip_locked=True)
     return connection.execute(query, {"seconds": days * SECONDS_OF_A_DAY}).scalars().all()
 
