@@ -2,50 +2,32 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Iterator
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
+from wtforms.fields.core import UnboundField
 
 from poolproof.transactions.unit_of_work import UnitOfWork
+from tests.support import PROJECT
 from tests.support.accounts import PASSWORD_HASH
 from tests.support.sessions import sign_in
 from webapp.accounts import users
 from webapp.accounts.roles import Role
 from webapp.lab.factories import make_draft, make_quiz
 
-NAMES = (
-    *("name", "password", "title", "description", "slug", "items", "item", "position", "move", "remove", "add", "file"),
-    *(
-        "opens_at",
-        "closes_at",
-        "answers_shown",
-        "action",
-        "source",
-        "format",
-        "category",
-        "search",
-        "difficulty",
-        "kind",
-    ),
-    *(
-        "cursor",
-        "limit",
-        "process",
-        "lane",
-        "size",
-        "next",
-        "part",
-        "span",
-        "interval",
-        "page",
-        "q1",
-        "state",
-        "reason",
-    ),
-)
+# Of the templates' own fields, and of the forms'; and those that only addresses or scripts have.
+TEMPLATES = (PROJECT / "webapp" / "templates").rglob("*.html")
+IN_TEMPLATES = {
+    name for path in TEMPLATES for name in re.findall(r'name="([a-z_-]+)"', path.read_text(encoding="utf-8"))
+}
+IN_ADDRESSES = {"after", "choice", "cursor", "draw", "file", "format", "limit", "next", "page", "part", "q1", "remove"}
+ACTS = {"action", "position", "move", "state", "reason"}
 VALUES = (
     *(
         "",
@@ -66,6 +48,13 @@ VALUES = (
     *("0001-01-01T00:00", "9999-12-31T23:59", "9999-12-31T23:59:60", "1000-01-01T00:00"),
     *("x" * 20_000, "\U0001f642" * 300, "'\"<>&;--"),
 )
+
+
+def field_names() -> list[str]:
+    """Return the names of all fields: also of those that a form's class has."""
+    attributes = [(name, value) for form in FlaskForm.__subclasses__() for name, value in inspect.getmembers(form)]
+    forms = {name for name, value in attributes if isinstance(value, UnboundField)}
+    return sorted(IN_TEMPLATES | IN_ADDRESSES | ACTS | forms)
 
 
 @pytest.fixture
@@ -92,8 +81,8 @@ def test_a_form_with_any_value_is_answered(
     make_draft(work)
     quiz = make_quiz(work)
     attempt = operator.post(f"/api/v1/quizzes/{quiz.quiz_id}/attempts", json={}).get_json()["token"]
-    identifiers = {"slug": quiz.slug, "token": attempt, "quiz_id": str(quiz.quiz_id)}
-    fields = MultiDict([(name, value) for name in NAMES])
+    identifiers = {"slug": quiz.slug, "token": attempt, "quiz_id": str(quiz.quiz_id), "source": "draft"}
+    fields = MultiDict([(name, value) for name in field_names()])
     for address in sorted(addresses(app, method, identifiers)):
         if address == "/sign-out":
             continue

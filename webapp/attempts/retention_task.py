@@ -27,6 +27,8 @@ INTERVAL = 3600
 """Seconds between two rounds, of whichever worker."""
 LOOK_INTERVAL = 600.0
 """Seconds between two looks of a worker whether a round is due."""
+FIRST_LOOK = 60.0
+"""Seconds from the start of a worker to its first look: a start opens no connection, and starts often come together."""
 RETRY_INTERVAL = 60.0
 PAUSE_FACTOR = 4.0
 """How long it rests after a batch, as a multiple of the batch."""
@@ -46,9 +48,14 @@ class RetentionTask:
     """The task of one worker."""
 
     def __init__(
-        self, work: UnitOfWork, limits: TimeLimits, make_wait: Callable[[], WaitWhileBusy] = lambda: _never_wait
+        self,
+        work: UnitOfWork,
+        limits: TimeLimits,
+        make_wait: Callable[[], WaitWhileBusy] = lambda: _never_wait,
+        first_look: float = FIRST_LOOK,
     ) -> None:
         """Start nothing yet; `make_wait` is called when a round begins, and begins to observe the load."""
+        self._first_look = first_look
         self._work = work
         self._limits = limits
         self._make_wait = make_wait
@@ -66,8 +73,9 @@ class RetentionTask:
         self._thread.stop()
 
     def reset_after_fork(self) -> None:
-        """Forget that the parent was to stop."""
+        """Forget that the parent was to stop, and what it had begun."""
         self._is_stopping = threading.Event()
+        self._has_begun = False
 
     def run_once(self) -> int:
         """Delete all that is due now; return how many attempts were deleted."""
@@ -83,6 +91,9 @@ class RetentionTask:
         return deleted
 
     def _run_if_due(self) -> float:
+        if not self._has_begun:
+            self._has_begun = True
+            return self._first_look
         try:
             is_mine = self._work.run_in_transaction(lambda connection: retention.claim(connection, INTERVAL))
             if is_mine and (deleted := self.run_once()):

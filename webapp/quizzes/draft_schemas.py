@@ -31,7 +31,7 @@ class DrawSchema(BaseSchema):
     )
     size = fields.Integer(strict=True, required=True, validate=validate.Range(1, MAX_QUIZ_ITEMS))
     category = TextField(load_default=None, allow_none=True, validate=validate.Length(1, MAX_CATEGORY_LENGTH))
-    difficulty = fields.Enum(Difficulty, by_value=True, load_default=None, allow_none=True)
+    difficulty = fields.String(load_default=None, allow_none=True, validate=validate.OneOf(list(Difficulty)))
     tag = TextField(load_default=None, allow_none=True, validate=validate.Length(1, MAX_TAG_LENGTH))
     points = fields.Integer(
         strict=True,

@@ -38,7 +38,17 @@ def test_a_worker_begins_when_it_is_started_and_ends_when_it_is_stopped(work: Un
     quiz = make_quiz(work)
     store_results(work, quiz, ("Ada", 2, 300))
     close_ago(work, quiz, 40)
-    task = RetentionTask(work, limits(30))
+    task = RetentionTask(work, limits(30), first_look=0.0)
     task.start()
     wait_until(lambda: count(work) == 0)
     task.stop()
+
+
+def test_a_start_touches_no_connection(work: UnitOfWork) -> None:
+    quiz = make_quiz(work)
+    store_results(work, quiz, ("Ada", 2, 300))
+    close_ago(work, quiz, 40)
+    task = RetentionTask(work, limits(30))
+    task.start()
+    task.stop()
+    assert count(work) == 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -133,3 +134,18 @@ def test_with_an_end_right_answers_are_shown_after_it_and_without_one_after_fini
     assert (second["number"], second["answers_shown"]) == (2, "after_closing")
     third = client.post(f"{address}/publish", headers=author, json={"answers_shown": "never"}).get_json()
     assert (third["closes_at"], third["answers_shown"]) == (end["closes_at"], "never")
+
+
+def test_a_draft_has_sections_points_and_draws(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> None:
+    item = work.run_in_transaction(make_item)
+    body: dict[str, Any] = {
+        "title": "Pools",
+        "items": [item.id],
+        "sections": [{"before": 0, "title": "Vocabulary"}],
+        "points": {str(item.id): 2},
+        "draws": [{"position": 1, "size": 5, "category": "Databases", "difficulty": "easy", "tag": None, "points": 1}],
+    }
+    body["draws"][0]["for_each_player"] = True
+    created = client.post(QUIZZES, headers=author, json=body)
+    assert created.status_code == 201, created.text
+    assert created.get_json()["draws"] == body["draws"]
