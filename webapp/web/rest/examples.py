@@ -293,7 +293,7 @@ EXAMPLES: dict[str, Any] = {
                         "oldest": 0.0,
                         "is_slow": False,
                         "is_paused": False,
-                    }
+                    }  # fmt: skip
                 ],
             }
         ],
