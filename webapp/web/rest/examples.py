@@ -12,15 +12,13 @@ _ITEM_CONTENT = {
     "kind": "single",
     "stem": "What holds connections?",
     "choices": ["A pool", "A pond", "A puddle"],
-    "right": [0],
-    "pinned": [2],
+    "right": [0], "pinned": [2],
     "explanation": "A pool lends them, and takes them back.",
-    "category": "Databases",
-    "difficulty": "easy",
+    "category": "Databases", "difficulty": "easy",
     "source": "A lecture",
     "licence": "CC BY-SA 4.0",
     "address": "https://questions.example/7",
-}
+}  # fmt: skip
 _ITEM_IN = _ITEM_CONTENT | {"tags": ["lecture 3"]}
 _ITEM = _ITEM_IN | {"id": 7, "collected_at": None, "version": 1, "created_at": _WHEN, "changed_at": _WHEN}
 _ITEM_VERSION = _ITEM_CONTENT | {"version": 1, "changed_at": _WHEN, "import_id": None}
@@ -293,7 +291,7 @@ EXAMPLES: dict[str, Any] = {
                         "oldest": 0.0,
                         "is_slow": False,
                         "is_paused": False,
-                    }  # fmt: skip
+                    }
                 ],
             }
         ],
