@@ -128,12 +128,14 @@ class AttemptService:
         )
 
     def issue_token(self, version: PublishedVersion, player: PlayerClaim, name: str) -> str:
-        """Return a token of a player's attempt at a version, whatever its state is.
+        """Return a token of a player's last attempt at a version, whatever its state is.
 
         Raises:
             QuizNotOpenError: outside of its window.
         """
-        return tokens.issue(begin_attempt(version, player.player_id, name), self.signing_key)
+        return tokens.issue(
+            begin_attempt(version, player.player_id, name, version.rules.max_attempts), self.signing_key
+        )
 
     def _go_on(self, version: PublishedVersion, player: PlayerClaim, name: str) -> AttemptClaim:
         with self.connect() as connection:

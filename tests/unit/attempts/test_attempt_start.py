@@ -43,5 +43,5 @@ def test_a_second_attempt_that_is_started_twice_has_its_time_once() -> None:
     again = next_attempt(replace(version, now=later), player, "Grace", stored, limits)
     assert (again.number, again.started_at) == (2, version.now)
     # What was not stored is no attempt: when its time is over, it may begin anew.
-    at_its_end = version.now + timedelta(seconds=600)
-    assert next_attempt(replace(version, now=at_its_end), player, "Grace", stored, limits).started_at == at_its_end
+    deadline = version.now + timedelta(seconds=600)
+    assert next_attempt(replace(version, now=deadline), player, "Grace", stored, limits).started_at == deadline

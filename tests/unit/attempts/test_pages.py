@@ -7,6 +7,7 @@ from poolproof.transactions.unit_of_work import UnitOfWork
 from webapp.lab.factories import make_quiz
 from webapp.quizzes import publishing
 from webapp.quizzes.published import PublishedVersion
+from webapp.quizzes.published_cache import get_published_cache
 
 
 @pytest.fixture
@@ -86,5 +87,17 @@ def test_the_board_is_empty_and_then_not(client: FlaskClient, quiz: PublishedVer
 def test_who_has_finished_and_starts_again_sees_the_result(client: FlaskClient, quiz: PublishedVersion) -> None:
     client.post(start(client, quiz), data=form(quiz))
     client.delete_cookie("attempt", path=f"/quizzes/{quiz.slug}")
+    page = client.post(f"/quizzes/{quiz.slug}/start", data={"name": "Grace"}, follow_redirects=True)
+    assert (page.status_code, "2 of 2" in page.text) == (200, True)
+
+
+def test_a_player_with_no_attempt_left_sees_the_last_result(
+    client: FlaskClient, work: UnitOfWork, quiz: PublishedVersion
+) -> None:
+    work.run_in_transaction(lambda connection: publishing.change_rules(connection, quiz.quiz_id, {"max_attempts": 2}))
+    get_published_cache(client.application).invalidate()
+    for answers in ({"action": "finish"}, form(quiz)):
+        client.post(start(client, quiz), data=answers)
+        client.delete_cookie("attempt", path=f"/quizzes/{quiz.slug}")
     page = client.post(f"/quizzes/{quiz.slug}/start", data={"name": "Grace"}, follow_redirects=True)
     assert (page.status_code, "2 of 2" in page.text) == (200, True)
