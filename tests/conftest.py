@@ -266,3 +266,12 @@ def author(app: Flask, work: UnitOfWork, client: FlaskClient) -> dict[str, str]:
 
     work.run_in_transaction(lambda connection: users.add(connection, "ada", PASSWORD_HASH, Role.AUTHOR))
     return {"Authorization": f"Bearer {token_of(client, work, 'ada')}"}
+
+
+@pytest.fixture
+def studio(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> FlaskClient:
+    """A browser of the author, who is signed in."""
+    from tests.support.sessions import sign_in
+
+    sign_in(client, work, "ada")
+    return client

@@ -165,6 +165,15 @@ def sign_in_as(page: Page, name: str, password: str, address: str) -> None:
 _cookies: dict[tuple[str, str], Any] = {}
 
 
+def add_items(page: Page, *words: str) -> None:
+    """Put the first item that is found by each of these words into the quiz whose studio page is open."""
+    for word in words:
+        page.get_by_label("Words").fill(word)
+        page.get_by_role("button", name="Search").click()
+        page.get_by_role("region", name="From the bank").get_by_role("checkbox").first.check()
+        page.get_by_role("button", name="Add the ticked ones").click()
+
+
 def let_time_pass(page: Page, condition: Callable[[], bool]) -> None:
     """Fast-forward the clock of the page until a condition holds."""
     for _ in range(600):

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Visitor, sign_in_as
+from tests.e2e.conftest import Visitor, add_items, sign_in_as
 from tests.e2e.test_accessibility import faults
 from webapp.lab.services.poolproof_service import PoolproofService
 
@@ -116,11 +116,7 @@ def build_quiz(page: Page) -> None:
     page.goto("/studio/quizzes/new")
     page.get_by_label("Title").fill("Waters")
     page.get_by_role("button", name="Begin").click()
-    for word in ("caspian", "flow sea", "deepest"):
-        page.get_by_label("Words").fill(word)
-        page.get_by_role("button", name="Search").click()
-        page.get_by_role("region", name="From the bank").get_by_role("checkbox").first.check()
-        page.get_by_role("button", name="Add the ticked ones").click()
+    add_items(page, "caspian", "flow sea", "deepest")
     page.get_by_label("New section").fill("Lakes")
     page.get_by_role("button", name="Add the section").click()
     sea, rivers, lakes = (

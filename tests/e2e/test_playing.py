@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from tests.e2e.conftest import Visitor, sign_in_as
+from tests.e2e.conftest import Visitor, add_items, sign_in_as
 from webapp.lab.services.poolproof_service import PoolproofService
 
 pytestmark = pytest.mark.journey
@@ -34,11 +34,7 @@ def quiz(browser: object, service: PoolproofService) -> str:
     page.get_by_label("Title").fill("Pools and queues")
     page.get_by_label("Description").fill("Three questions.")
     page.get_by_role("button", name="Begin").click()
-    for word in ("kept lent", "browser", "queue prom"):
-        page.get_by_label("Words").fill(word)
-        page.get_by_role("button", name="Search").click()
-        page.get_by_role("region", name="From the bank").get_by_role("checkbox").first.check()
-        page.get_by_role("button", name="Add the ticked ones").click()
+    add_items(page, "kept lent", "browser", "queue prom")
     expect(page.get_by_role("heading", name=re.compile("Items in this quiz"))).to_contain_text("3")
     page.get_by_role("button", name="Publish").click()
     expect(page.get_by_role("status")).to_contain_text("Published as version 1")

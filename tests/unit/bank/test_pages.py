@@ -8,26 +8,18 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from poolproof.transactions.unit_of_work import UnitOfWork
 from tests.support.narrowing import match_in
-from tests.support.sessions import sign_in
 from webapp.bank import import_service, items
 from webapp.bank.item_draft import ItemDraft
 from webapp.lab.factories import make_item
 from webapp.web import uploads
 
 FILE = b"#Q Which river is long?\n^ Nile\nA Rhine\nB Nile\n\n#Q Which one?\n^ Both\nA One\nB Other\n"
-
-
-@pytest.fixture
-def studio(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> FlaskClient:
-    sign_in(client, work, "ada")
-    return client
 
 
 def sent(studio: FlaskClient, content: bytes = FILE, name: str = "rivers", **fields: str) -> TestResponse:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -12,12 +11,6 @@ from webapp.accounts import users
 from webapp.accounts.roles import Role
 from webapp.lab.factories import make_draft, make_item, make_quiz
 from webapp.quizzes import drafts
-
-
-@pytest.fixture
-def studio(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> FlaskClient:
-    sign_in(client, work, "ada")
-    return client
 
 
 def test_the_front_page_lists_what_is_open(client: FlaskClient, work: UnitOfWork) -> None:

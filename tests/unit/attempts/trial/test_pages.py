@@ -8,16 +8,9 @@ from flask.testing import FlaskClient
 
 from poolproof.transactions.unit_of_work import UnitOfWork
 from tests.support.narrowing import match_in
-from tests.support.sessions import sign_in
 from webapp.attempts.models import Answer, Attempt
 from webapp.lab.factories import make_draft, make_quiz
 from webapp.quizzes import publishing
-
-
-@pytest.fixture
-def studio(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> FlaskClient:
-    sign_in(client, work, "ada")
-    return client
 
 
 def right_answers(page: str) -> dict[str, str]:

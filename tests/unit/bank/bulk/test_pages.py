@@ -9,18 +9,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from poolproof.transactions.unit_of_work import UnitOfWork
-from tests.support.sessions import sign_in
 from webapp.bank import bulk_changes, item_history, items
 from webapp.bank.items import Filters, Item
 from webapp.lab.factories import make_draft, make_item
 
 BULK = "/studio/items/bulk"
-
-
-@pytest.fixture
-def studio(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> FlaskClient:
-    sign_in(client, work, "ada")
-    return client
 
 
 def change(studio: FlaskClient, **form: Any) -> tuple[str, str]:

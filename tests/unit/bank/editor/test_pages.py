@@ -6,13 +6,11 @@ import re
 from functools import partial
 from typing import Any
 
-import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from poolproof.transactions.unit_of_work import UnitOfWork
 from tests.support.narrowing import match_in
-from tests.support.sessions import sign_in
 from webapp.bank import item_history, items
 from webapp.bank.items import Filters, Item
 from webapp.lab.factories import make_item
@@ -23,12 +21,6 @@ WRITTEN: dict[str, Any] = {
     "explanation": "It has 6,650 km.", "category": "Rivers", "difficulty": "easy", "tags": "water, long ",
     "version": "0",
 }  # fmt: skip
-
-
-@pytest.fixture
-def studio(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> FlaskClient:
-    sign_in(client, work, "ada")
-    return client
 
 
 def send(studio: FlaskClient, address: str = "/studio/items/new", **changes: Any) -> TestResponse:

@@ -1,20 +1,12 @@
 from __future__ import annotations
 
-import pytest
 from flask.testing import FlaskClient
 
 from poolproof.transactions.unit_of_work import UnitOfWork
 from tests.support.narrowing import match_in
-from tests.support.sessions import sign_in
 from webapp.lab.factories import make_draft
 from webapp.quizzes import drafts
 from webapp.quizzes.drafts import Section
-
-
-@pytest.fixture
-def studio(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> FlaskClient:
-    sign_in(client, work, "ada")
-    return client
 
 
 def test_a_section_is_published_and_told_to_players(studio: FlaskClient, work: UnitOfWork) -> None:

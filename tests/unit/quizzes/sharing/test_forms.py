@@ -1,17 +1,9 @@
 from __future__ import annotations
 
-import pytest
 from flask.testing import FlaskClient
 
 from poolproof.transactions.unit_of_work import UnitOfWork
-from tests.support.sessions import sign_in
 from webapp.lab.factories import make_draft, make_quiz
-
-
-@pytest.fixture
-def studio(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> FlaskClient:
-    sign_in(client, work, "ada")
-    return client
 
 
 def test_a_schedule_is_written_and_shown_in_the_authors_time_zone_and_stored_in_utc(

@@ -2,21 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from poolproof.transactions.unit_of_work import UnitOfWork
 from tests.support.narrowing import match_in
-from tests.support.sessions import sign_in
 from webapp.lab.factories import make_draft, make_quiz
 from webapp.quizzes.forecast import PUSH_FILE
-
-
-@pytest.fixture
-def studio(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> FlaskClient:
-    sign_in(client, work, "ada")
-    return client
 
 
 def code_on(page: str) -> str:

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import pytest
 from flask.testing import FlaskClient
 
 from poolproof.transactions.unit_of_work import UnitOfWork
-from tests.support.sessions import sign_in
 from webapp.bank import items
 from webapp.lab.factories import make_draft
 from webapp.quizzes import drafts
@@ -13,12 +11,6 @@ QUESTION = {
     "kind": "single", "stem": "What holds connections?", "row": ["0", "1"], "choice-0": "A pool", "choice-1": "A pond",
     "right": "0",
 }  # fmt: skip
-
-
-@pytest.fixture
-def studio(client: FlaskClient, author: dict[str, str], work: UnitOfWork) -> FlaskClient:
-    sign_in(client, work, "ada")
-    return client
 
 
 def test_a_question_that_is_written_in_a_quiz_is_in_the_bank_and_last_in_the_draft(
