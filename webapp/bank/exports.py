@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from itertools import chain, islice
 
-from sqlalchemy import Connection
-
-from poolproof import deadlines
 from poolproof.transactions.unit_of_work import ConnectionFactory, UnitOfWork
 from webapp.bank import items
 from webapp.bank.formats import aiken, csv_table, gift, moodle_xml, native_json
 from webapp.bank.formats.parse_result import UnsupportedCallback
 from webapp.bank.item_draft import ItemDraft
 from webapp.bank.items import Filters, Item
+from webapp.db.streamed_reads import connect_for_stream
 
 PAGE_SIZE = 500
 
@@ -47,16 +44,7 @@ def stream_export(work: UnitOfWork, file_format: ExportFormat, category: str | N
     The first page is read within the request's deadline, the others without one. Items that the format cannot hold are
     left out.
     """
-    is_begun = False
-
-    @contextmanager
-    def connect() -> Iterator[Connection]:
-        nonlocal is_begun
-        with deadlines.without_deadline() if is_begun else nullcontext(), work.read() as connection:
-            is_begun = True
-            yield connection
-
-    items_read = iter_items(connect, category)
+    items_read = iter_items(connect_for_stream(work), category)
     # An error before the first byte can still become an error response.
     first = list(islice(items_read, 1))
     text = dump(file_format, chain(first, items_read), lambda *_: None)

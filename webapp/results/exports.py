@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from itertools import chain, islice
 from tempfile import TemporaryFile
 
-from sqlalchemy import Connection
-
-from poolproof import deadlines
 from poolproof.transactions.unit_of_work import ConnectionFactory, UnitOfWork
 from webapp.attempts import player_rows
 from webapp.attempts.counting import counting_of
 from webapp.attempts.player_rows import PlayerRow
 from webapp.attempts.scoring import as_positions
+from webapp.db.streamed_reads import connect_for_stream
 from webapp.quizzes.documents import QuizDocument
 from webapp.quizzes.published import PublishedVersion
 from webapp.results.csv_file import dump_csv
@@ -58,16 +55,7 @@ def stream_results(work: UnitOfWork, version: PublishedVersion, file_format: Exp
     It is read within the request's deadline, the others without one. A workbook is complete before its first byte,
     since its table of contents needs what follows: it is written to a temporary file.
     """
-    is_begun = False
-
-    @contextmanager
-    def connect() -> Iterator[Connection]:
-        nonlocal is_begun
-        with deadlines.without_deadline() if is_begun else nullcontext(), work.read() as connection:
-            is_begun = True
-            yield connection
-
-    rows = iter_attempts(connect, version)
+    rows = iter_attempts(connect_for_stream(work), version)
     # An error before the first byte can still become an error response.
     first = list(islice(rows, 1))
     table = iter_table(version, chain(first, rows))
