@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from poolproof.capacity.advice import SizeRecommendation
+from poolproof.runtime.files import read_json
 
 FOLDER = "reports"
 RECOMMENDATION_FILE = "size-latest.json"
@@ -33,7 +32,7 @@ class ReportSummary:
 def list_reports(directory: Path) -> list[ReportSummary]:
     """Return the latest reports, the newest first; those that cannot be read are left out."""
     names = sorted((path.stem for path in directory.glob("*.json") if NAME_PATTERN.fullmatch(path.stem)), reverse=True)
-    reports = ((name, _read_json(directory / f"{name}.json")) for name in names[:MAX_REPORTS])
+    reports = ((name, read_json(directory / f"{name}.json", MAX_REPORT_BYTES) or {}) for name in names[:MAX_REPORTS])
     return [
         ReportSummary(name, *(str(report.get(key, "")) for key in ("kind", "title", "verdict", "at")))
         for name, report in reports
@@ -51,7 +50,7 @@ def read_report_page(directory: Path, name: str) -> bytes | None:
 
 def read_recommendation(directory: Path) -> SizeRecommendation | None:
     """Return the recommendation of the latest `poolproof lab size`; None when there is none, or it cannot be read."""
-    report = _read_json(directory / RECOMMENDATION_FILE)
+    report = read_json(directory / RECOMMENDATION_FILE, MAX_REPORT_BYTES) or {}
     try:
         return SizeRecommendation(
             str(report["at"]),
@@ -62,13 +61,3 @@ def read_recommendation(directory: Path) -> SizeRecommendation | None:
         )
     except (KeyError, TypeError, ValueError):
         return None
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > MAX_REPORT_BYTES:
-            return {}
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}

@@ -6,11 +6,12 @@ requests a second the service answers, from which a rate of players follows. Not
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any
+
+from poolproof.runtime.files import read_json
 
 PUSH_FILE, SIZE_FILE = "push-latest.json", "size-latest.json"
 MAX_FILE_BYTES = 64 * 1024
@@ -59,7 +60,7 @@ class Forecast:
 
 def read_forecast(folder: Path) -> Forecast:
     """Return what the lab's reports in this folder say; files that are missing or cannot be read say nothing."""
-    push, size = _read_json(folder / PUSH_FILE), _read_json(folder / SIZE_FILE)
+    push, size = (read_json(folder / name, MAX_FILE_BYTES) or {} for name in (PUSH_FILE, SIZE_FILE))
     return Forecast(_push(push), _rate(push, "requests_per_second") or _rate(size, "throughput"))
 
 
@@ -86,13 +87,3 @@ def _number(value: Any) -> float:
     if not isfinite(number):
         raise ValueError(f"{value!r} is not a number of a measurement")
     return number
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            return {}
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}

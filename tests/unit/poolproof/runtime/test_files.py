@@ -28,6 +28,13 @@ def test_a_file_without_an_object_reads_as_none(tmp_path: Path, content: str | N
     assert read_json(path) is None
 
 
+def test_a_file_that_is_larger_than_allowed_reads_as_none(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    path.write_text('{"a": 1}')
+    assert read_json(path, max_bytes=8) == {"a": 1}
+    assert read_json(path, max_bytes=7) is None
+
+
 def test_a_lock_is_had_once_and_again_when_it_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     first = try_lock(path)

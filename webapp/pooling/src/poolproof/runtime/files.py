@@ -30,11 +30,13 @@ def write_json(path: Path, tree: JsonObject) -> None:
     draft.replace(path)
 
 
-def read_json(path: Path) -> JsonObject | None:
-    """Return the object in a file; None when there is none, or the file is not JSON."""
+def read_json(path: Path, max_bytes: int | None = None) -> JsonObject | None:
+    """Return the object in a file; None when there is none, or the file is not JSON or larger than that."""
     try:
+        if max_bytes is not None and path.stat().st_size > max_bytes:
+            return None
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 
