@@ -120,18 +120,17 @@ def _render_conflict(form: ItemForm, item_id: int, error: VersionMismatchError) 
 def _render_editor(form: ItemForm, item_id: int | None, status: int = 200, **conflict: Any) -> tuple[str, int]:
     with read() as connection:
         categories, known_tags = items.categories(connection), tags.list_tags(connection)
-    page = render_template(
-        "studio/item_editor.html",
-        form=form,
-        item_id=item_id,
-        question=preview_of(form.to_draft()),
-        categories=categories,
-        known_tags=known_tags,
-        draft_name=_draft_name(item_id),
-        max_choices=MAX_CHOICES,
-        **conflict,
+    page = render_editor(
+        form, categories=categories, known_tags=known_tags, item_id=item_id, draft_name=_draft_name(item_id), **conflict
     )
     return page, status
+
+
+def render_editor(form: ItemForm, **values: Any) -> str:
+    """Render the editor with a form and what its item or quiz adds; everything that it shows has been read before."""
+    return render_template(
+        "studio/item_editor.html", form=form, question=preview_of(form.to_draft()), max_choices=MAX_CHOICES, **values
+    )
 
 
 def _draft_name(item_id: int | None) -> str:

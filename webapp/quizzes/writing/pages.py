@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, request, url_for
 from flask_babel import gettext
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response
@@ -15,7 +15,7 @@ from webapp.accounts.auth import require_page
 from webapp.accounts.roles import Permission
 from webapp.bank import items, tags
 from webapp.bank.editor.forms import ItemForm, read_form
-from webapp.bank.editor.preview import preview_of
+from webapp.bank.editor.pages import render_editor
 from webapp.bank.item_draft import MAX_CHOICES
 from webapp.errors import DomainError, DuplicateItemError, InvalidInputError, NotFoundError
 from webapp.quizzes import drafts
@@ -71,16 +71,13 @@ def _render(quiz_id: int, form: ItemForm, status: int = 200, **conflict: Any) ->
     with read() as connection:
         draft = drafts.find(connection, quiz_id)
         categories, known_tags = items.categories(connection), tags.list_tags(connection)
-    page = render_template(
-        "studio/item_editor.html",
-        form=form,
-        quiz=draft,
-        item_id=None,
-        question=preview_of(form.to_draft()),
+    page = render_editor(
+        form,
         categories=categories,
         known_tags=known_tags,
+        quiz=draft,
+        item_id=None,
         draft_name=_draft_name(quiz_id),
-        max_choices=MAX_CHOICES,
         **conflict,
     )
     return page, status

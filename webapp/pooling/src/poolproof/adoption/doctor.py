@@ -34,6 +34,14 @@ def run_doctor(lanes: Sequence[Lane], fleet: FleetSnapshot, workers: int) -> lis
     return [*findings, *check_counters(fleet.counters.get("lanes", {}))]
 
 
+def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
+    """Yield the lines of a terminal that show findings, each with its level first and its remedy below."""
+    for finding in findings:
+        yield f"{finding.level.upper():4} {finding.check}: {finding.sentence}"
+        if finding.remedy:
+            yield f"     {finding.remedy}"
+
+
 def limit_of(lanes: Sequence[Lane]) -> float:
     """Return how many connections a process may open for these engines together; infinity where nothing limits it."""
     return sum(_connection_limit(lane) for lane in lanes)

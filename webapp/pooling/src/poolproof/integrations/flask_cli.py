@@ -9,7 +9,7 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from poolproof.adoption.doctor import run_doctor
+from poolproof.adoption.doctor import finding_lines, run_doctor
 from poolproof.adoption.process import AdoptedProcess
 from poolproof.capacity.budget import Level
 from poolproof.fleet.registry import FleetSnapshot
@@ -29,10 +29,7 @@ def doctor(workers: int | None) -> None:
     fleet = process.published()
     count = workers or max(1, len(fleet.members))
     findings = run_doctor(process.lanes, fleet, count)
-    for finding in findings:
-        click.echo(f"{finding.level.upper():4} {finding.check}: {finding.sentence}")
-        if finding.remedy:
-            click.echo(f"     {finding.remedy}")
+    click.echo("\n".join(finding_lines(findings)))
     if any(finding.level is Level.FAIL for finding in findings):
         sys.exit(1)
 

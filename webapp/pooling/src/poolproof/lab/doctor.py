@@ -7,7 +7,7 @@ import sys
 import click
 from sqlalchemy import create_engine
 
-from poolproof.adoption.doctor import run_doctor
+from poolproof.adoption.doctor import finding_lines, run_doctor
 from poolproof.adoption.engines import adopt, adopted_lane
 from poolproof.capacity.budget import Level
 from poolproof.fleet.registry import FleetSnapshot
@@ -49,9 +49,6 @@ def command(*, url: str, workers: int, pool_size: int, max_overflow: int) -> Non
         findings = run_doctor([adopted_lane(engine)], FleetSnapshot(), workers)
     finally:
         engine.dispose()
-    for finding in findings:
-        click.echo(f"{finding.level.upper():4} {finding.check}: {finding.sentence}")
-        if finding.remedy:
-            click.echo(f"     {finding.remedy}")
+    click.echo("\n".join(finding_lines(findings)))
     if any(finding.level is Level.FAIL for finding in findings):
         sys.exit(1)
