@@ -199,9 +199,9 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresqlS
     server.kill()
 
 
-@pytest.fixture(params=["psycopg", pytest.param("psycopg2", marks=pytest.mark.soak)], scope="session")
+@pytest.fixture(params=["psycopg", pytest.param("psycopg2", marks=pytest.mark.soak)], scope="module")
 def postgresql_url(request: pytest.FixtureRequest, postgresql: PostgresqlServer) -> URL:
-    """Make a database for each of the two drivers; what is particular to psycopg2 is tested by itself."""
+    """Make a database for each test file and driver: files run in any order, and each finds only what it has made."""
     from tests.support.postgresql import new_database
 
     return new_database(postgresql, request.param)
